@@ -1,0 +1,122 @@
+//! Files that are either whole or absent.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+
+/// A file under construction: bytes go to a hidden sibling, and [`AtomicFile::commit`] flushes, syncs and renames it into
+/// place. Dropped without a commit, it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    writer: Option<BufWriter<File>>,
+    target: PathBuf,
+    hidden: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts a file that will stand at `target`. Creates the folder where it is missing.
+    ///
+    /// # Errors
+    /// When the folder or the hidden sibling cannot be created; the message names the path.
+    pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
+        let target = target.as_ref().to_path_buf();
+        let Some(name) = target.file_name() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no file", target.display())));
+        };
+        let mut hidden_name = std::ffi::OsString::from(".");
+        hidden_name.push(name);
+        hidden_name.push(format!(".{}.partial", std::process::id()));
+        let hidden = target.with_file_name(hidden_name);
+        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs_err::create_dir_all(folder)?;
+        }
+        let writer = Some(BufWriter::with_capacity(1 << 18, File::create(&hidden)?));
+        Ok(Self { writer, target, hidden })
+    }
+
+    /// Makes the file appear at its target, whole and on disk.
+    ///
+    /// # Errors
+    /// When flushing, syncing or renaming fails (a full disk shows here at the latest); the target is then untouched.
+    pub fn commit(mut self) -> io::Result<()> {
+        if let Some(writer) = self.writer.take() {
+            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+        }
+        fs_err::rename(&self.hidden, &self.target)?;
+        sync_folder(&self.target)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.writer {
+            Some(writer) => writer.write(bytes),
+            None => Err(io::Error::other("the file is already committed")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        // After a commit the hidden name is gone already; on an error path there is nobody left to tell.
+        let _ = fs_err::remove_file(&self.hidden);
+    }
+}
+
+/// Writes `bytes` to `path` so that a reader sees the old content or the new, never a part.
+///
+/// # Errors
+/// As [`AtomicFile`].
+pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes.as_ref())?;
+    file.commit()
+}
+
+/// Makes a finished rename or creation in `path`'s folder survive a power cut.
+///
+/// # Errors
+/// When the folder cannot be opened or synced.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("cognate-files-{name}-{}", std::process::id()));
+        fs_err::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_dropped_file_leaves_the_old_content_and_no_trace() {
+        let folder = scratch("dropped");
+        let path = folder.join("a.txt");
+        write_atomic(&path, "old").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(file);
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 1);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_not_a_short_file() {
+        // Linux's /dev/full accepts an open and fails every write with "no space left on device".
+        let mut writer = BufWriter::with_capacity(8, File::create("/dev/full").unwrap());
+        assert!(writer.write_all(&[0; 64]).is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! What every stage shares and no stage owns: seeded randomness, crash-safe files, content hashes, and the handle through
+//! which a long computation reports progress and learns that it should stop.
+//!
+//! Nothing here knows what a document, a model or a recipe is.
+
+pub mod files;
+pub mod hash;
+pub mod monitor;
+pub mod random;
+
+pub use hash::Hash;
+pub use monitor::{Monitor, Silent, Unit};

@@ -1,0 +1,3 @@
+//! The `cognate` program.
+
+fn main() {}
