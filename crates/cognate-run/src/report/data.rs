@@ -1,0 +1,337 @@
+//! What a report holds, as `report.json` has it. The runner fills these; nothing here reads a run directory or draws.
+//!
+//! The names of [`Report`]'s first five fields, and of everything in [`Arm`], [`Validation`], [`TaskScore`],
+//! [`GapClosed`] and [`LedgerEntry`], are a contract with readers outside this project and must not move. All numbers
+//! must be finite: JSON has no NaN, so what could not be measured is `None` (`null`) or an entry left out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Arm name of the baseline: the unique documents, repeated to the budget.
+pub const REPETITION: &str = "repetition";
+/// Arm name of synthetic bootstrapped pretraining: the unique documents repeated, the synthetic ones once.
+pub const SBP: &str = "sbp";
+/// Arm name of the upper bound: fresh unique documents to the budget.
+pub const ORACLE: &str = "oracle";
+/// The key of [`Report::gap_closed`] for validation nats per token.
+pub const VALIDATION: &str = "validation";
+
+/// One experiment, measured: what `report.json` holds and `report.html` shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The experiment's name, from its recipe.
+    pub name: String,
+    /// One entry per final model: an arm trained with several seeds has several entries of one name.
+    pub arms: Vec<Arm>,
+    /// Share of the distance from `repetition` to `oracle` that `sbp` covered, by what was measured
+    /// (see [`VALIDATION`] and [`validation_gap`]).
+    pub gap_closed: BTreeMap<String, GapClosed>,
+    /// What became of the generated documents.
+    pub synthetic_quality: SyntheticQuality,
+    /// What every stage cost, in the order in which the stages ran.
+    pub ledger: Vec<LedgerEntry>,
+    /// Losses on the way, one entry per final model.
+    pub curves: Vec<Curve>,
+    /// How documents were paired; `None` where no arm needed pairs.
+    pub pairs: Option<Pairs>,
+    /// What tuning taught about related documents; `None` where nothing was tuned.
+    pub relation: Option<Relation>,
+    /// Seeds beside what was written from them and what really stands beside them.
+    pub examples: Vec<Example>,
+    /// The recipe as resolved, in TOML: every key, defaults included.
+    pub recipe: String,
+    /// What ran it, and how to run it again.
+    pub environment: Environment,
+    /// What a reader should know before trusting the numbers, one plain sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One final model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arm {
+    /// What kind of arm it is: [`REPETITION`], [`SBP`], [`ORACLE`] or a control.
+    pub name: String,
+    /// Seed of its initialisation and data order.
+    pub seed: u64,
+    /// Tokens seen in training, repetitions and synthetic tokens included.
+    pub train_tokens: u64,
+    /// Distinct real tokens that it could draw on.
+    pub unique_tokens: u64,
+    /// Synthetic tokens seen in training.
+    pub synthetic_tokens: u64,
+    /// How often each unique token was seen, on average: real training tokens / unique tokens.
+    pub epochs: f64,
+    /// Floating-point operations of training this model (a number of operations, not a rate). Not a `u64`: runs
+    /// above 1.8e19 are ordinary.
+    pub flops: f64,
+    /// Scores on the validation documents.
+    pub validation: Validation,
+    /// Scores on other tasks, by task name; empty where none were asked for.
+    pub tasks: BTreeMap<String, TaskScore>,
+}
+
+/// Scores on held-out documents, each scored alone up to and including its end-of-document token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Mean −log p over all scored tokens, in nats.
+    pub nats_per_token: f64,
+    /// exp of [`Validation::nats_per_token`].
+    pub perplexity: f64,
+    /// Summed −log₂ p over the bytes of the documents' UTF-8 text: comparable between tokenizers.
+    pub bits_per_byte: f64,
+}
+
+/// One task's score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskScore {
+    /// What was measured, as `accuracy` or `perplexity`.
+    pub metric: String,
+    /// The score, in the metric's unit.
+    pub value: f64,
+    /// Standard error of `value`, in its unit; `None` where none was computed.
+    pub stderr: Option<f64>,
+    /// Items scored.
+    pub n: u64,
+}
+
+/// A share of the gap. 0 is `repetition`, 1 is `oracle`; below 0 is worse than `repetition`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GapClosed {
+    /// The share; `None` where an arm is missing or the oracle is not better than repetition.
+    pub mean: Option<f64>,
+    /// Lower end of its interval; `None` where none was computed.
+    pub low: Option<f64>,
+    /// Upper end of its interval; `None` where none was computed.
+    pub high: Option<f64>,
+    /// Seeds that every one of the three arms was trained with.
+    pub seeds: u64,
+}
+
+/// What became of the generated documents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyntheticQuality {
+    /// Documents generated, before any filter.
+    pub generated_documents: u64,
+    /// Documents that passed every filter.
+    pub kept_documents: u64,
+    /// Tokens of the kept documents.
+    pub kept_tokens: u64,
+    /// Documents dropped, by reason, in the order of the filters. With the kept ones they add up to the generated ones.
+    pub dropped: Vec<Dropped>,
+    /// Anything else that was measured: lengths, repetition, novelty, …
+    pub measures: Vec<Measure>,
+}
+
+/// Documents that one filter dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// Why, as the filter names it.
+    pub reason: String,
+    /// How many.
+    pub documents: u64,
+}
+
+/// A measured number with its unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// What was measured, in words.
+    pub name: String,
+    /// The number; a share is between 0 and 1 and has the unit `share`, which is shown in percent.
+    pub value: f64,
+    /// Its unit, in words (`documents`, `tokens`, `share`, `nats per token`); empty for a bare number.
+    pub unit: String,
+    /// How many items it was measured on; `None` for a plain count.
+    pub n: Option<u64>,
+}
+
+/// One row of the cost ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerEntry {
+    /// Stage name.
+    pub stage: String,
+    /// The arm it worked for; `None` where several arms share its result.
+    pub arm: Option<String>,
+    /// Wall time in seconds, summed over interrupted attempts.
+    pub wall_s: f64,
+    /// Floating-point operations; 0 where the stage counts none.
+    pub flops: f64,
+    /// Tokens read or written; 0 where the stage counts none.
+    pub tokens: u64,
+    /// Documents (or pairs) worked on; 0 where the stage counts none.
+    pub documents: u64,
+}
+
+/// Losses of one final model on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Curve {
+    /// [`Arm::name`].
+    pub arm: String,
+    /// [`Arm::seed`].
+    pub seed: u64,
+    /// Training loss of each logged step.
+    pub train: Vec<Point>,
+    /// Loss on validation documents, as the training loop measured it.
+    pub validation: Vec<Point>,
+}
+
+/// One point of a loss curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// Training tokens seen so far.
+    pub tokens: u64,
+    /// Mean −log p in nats.
+    pub nats_per_token: f64,
+}
+
+/// How documents were paired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pairs {
+    /// How documents became vectors, in words (`latent semantic analysis, 256 dimensions`).
+    pub embedder: String,
+    /// Lowest cosine similarity of a pair.
+    pub min_similarity: f64,
+    /// Highest cosine similarity of a pair: above it two documents count as copies of each other.
+    pub max_similarity: f64,
+    /// Counts: documents, documents with a pair, pairs for training, pairs held out, near-copies dropped, …
+    pub counts: Vec<Measure>,
+    /// Similarity of neighbours against that of random documents.
+    pub histogram: SimilarityHistogram,
+}
+
+/// Two histograms on the same bins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimilarityHistogram {
+    /// Ascending borders of the bins, in cosine similarity: one more than there are bins.
+    pub edges: Vec<f64>,
+    /// Neighbouring documents per bin.
+    pub neighbours: Vec<u64>,
+    /// Random pairs of documents per bin.
+    pub random: Vec<u64>,
+}
+
+/// −log p(d2 | ·) on pairs of which no document was in a training pair, before and after tuning.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relation {
+    /// Held-out pairs scored.
+    pub pairs: u64,
+    /// The base model, as tuning found it.
+    pub before: RelationLoss,
+    /// The synthesizer.
+    pub after: RelationLoss,
+}
+
+/// Mean −log p over d2's tokens, in nats per token, by what stood before d2.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelationLoss {
+    /// The true related document d1.
+    pub true_seed: f64,
+    /// A random other document.
+    pub random_seed: f64,
+    /// Nothing.
+    pub no_seed: f64,
+}
+
+impl RelationLoss {
+    /// Nats per token that the true seed saves over a random one: what the model knows about this relation.
+    #[must_use]
+    pub fn gain_over_random(&self) -> f64 {
+        self.random_seed - self.true_seed
+    }
+
+    /// Nats per token that the true seed saves over no seed.
+    #[must_use]
+    pub fn gain_over_none(&self) -> f64 {
+        self.no_seed - self.true_seed
+    }
+}
+
+/// A seed, what was written from it, and a document that is really its neighbour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// d1.
+    pub seed: ExampleText,
+    /// What the synthesizer wrote from d1.
+    pub synthetic: ExampleText,
+    /// A true d2 of d1.
+    pub neighbour: ExampleText,
+    /// Cosine similarity of the seed and its true neighbour.
+    pub similarity: f64,
+    /// Cosine similarity of the seed and the synthetic document; `None` where it was not embedded.
+    pub synthetic_similarity: Option<f64>,
+}
+
+/// A document in an example.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleText {
+    /// The document's id.
+    pub id: String,
+    /// Its whole text; the page shows its beginning.
+    pub text: String,
+}
+
+/// What ran the experiment, and how to run it again. Holds no path and no host name, so that a report can be published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Version of the program.
+    pub version: String,
+    /// Where the models ran, as `cpu`.
+    pub device: String,
+    /// Threads used.
+    pub threads: u64,
+    /// Model name of the processor; empty where the system does not tell.
+    pub cpu: String,
+    /// Highest resident memory of the process in bytes; `None` where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// Commands that repeat the experiment, in order.
+    pub commands: Vec<String>,
+}
+
+/// Share of the gap closed, from three losses in nats: (repetition − sbp) / (repetition − oracle). `None` where the
+/// oracle is not better than repetition, since there is no gap then, or where a loss is not finite.
+#[must_use]
+pub fn gap_closed(repetition: f64, sbp: f64, oracle: f64) -> Option<f64> {
+    let share = (repetition - sbp) / (repetition - oracle);
+    (repetition > oracle && share.is_finite()).then_some(share)
+}
+
+/// The `validation` entry of [`Report::gap_closed`]: [`gap_closed`] of the arms' mean nats per token over the seeds that
+/// all three have. A ratio of means, not a mean of ratios, which one seed with a tiny gap would dominate. No interval.
+#[must_use]
+pub fn validation_gap(arms: &[Arm]) -> GapClosed {
+    let nats = |name: &str, seed: u64| {
+        arms.iter().find(|arm| arm.name == name && arm.seed == seed).map(|arm| arm.validation.nats_per_token)
+    };
+    let mut sums = [0.0; 3];
+    let mut seeds = 0;
+    for arm in arms.iter().filter(|arm| arm.name == SBP) {
+        if let (Some(repetition), Some(sbp), Some(oracle)) =
+            (nats(REPETITION, arm.seed), nats(SBP, arm.seed), nats(ORACLE, arm.seed))
+        {
+            seeds += 1;
+            for (sum, loss) in sums.iter_mut().zip([repetition, sbp, oracle]) {
+                *sum += loss;
+            }
+        }
+    }
+    let [repetition, sbp, oracle] = sums.map(|sum| sum / (seeds as f64));
+    GapClosed { mean: gap_closed(repetition, sbp, oracle), low: None, high: None, seeds }
+}
