@@ -38,8 +38,9 @@ CASES = {
 }
 
 
-def new_model(family: str, config: dict, seed: int) -> PreTrainedModel:
-    """A model in f32 with eager attention; matrices of standard deviation 1/sqrt(inputs), norm weights between 0.5 and 1.5."""
+def new_model(family: str, config: dict, seed: int, embedding_scale: float = 0.3, matrix_scale: float = 1.0) -> PreTrainedModel:
+    """A model in f32 with eager attention; embeddings of standard deviation embedding_scale, matrices of
+    matrix_scale / sqrt(inputs), norm weights between 0.5 and 1.5."""
     config_class, model_class = {"qwen3": (Qwen3Config, Qwen3ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[family]
     model = model_class(config_class(**config, dtype="float32", attn_implementation="eager")).float().eval()
     generator = torch.Generator().manual_seed(seed)
@@ -48,7 +49,8 @@ def new_model(family: str, config: dict, seed: int) -> PreTrainedModel:
             if parameter.dim() == 1:
                 parameter.uniform_(0.5, 1.5, generator=generator)
             else:
-                scale = 0.3 if name == "model.embed_tokens.weight" else parameter.shape[1] ** -0.5
+                embedding = name == "model.embed_tokens.weight"
+                scale = embedding_scale if embedding else matrix_scale * parameter.shape[1] ** -0.5
                 parameter.normal_(0.0, scale, generator=generator)
     return model
 
@@ -91,6 +93,11 @@ def relative_l2(value: Tensor, exact: Tensor) -> Tensor:
     return (value.double() - exact).norm() / exact.norm()
 
 
+def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
 def write_case(name: str, seed: int) -> list[str]:
     """Writes one case and returns its rows of the tolerance table."""
     family, config, lengths, documents = CASES[name]
@@ -121,12 +128,11 @@ def write_case(name: str, seed: int) -> list[str]:
     worst = max(errors, key=errors.get)
     rows.append(f"| {name} | gradients, worst of {len(errors)}: `{worst}` | relative L2 | {errors[worst]:.1e} |")
 
-    model.save_pretrained(GOLDEN / name)
-    (GOLDEN / name / "generation_config.json").unlink(missing_ok=True)
+    save_checkpoint(model, GOLDEN / name)
     if family == "llama" and config["rope_parameters"]["rope_type"] == "llama3":
         write_older_config(GOLDEN / name, model, out)
-    save_file({k: v.contiguous() for k, v in out.items()}, GOLDEN / name / "golden.safetensors",
-              metadata={"case": name, "seed": str(seed), "torch": torch.__version__.split("+")[0]})
+    settings = json.dumps(dict(case=name, seed=seed, torch=torch.__version__.split("+")[0]))  # one key: the order of several varies
+    save_file({k: v.contiguous() for k, v in out.items()}, GOLDEN / name / "golden.safetensors", metadata={"settings": settings})
     return rows
 
 
