@@ -69,7 +69,8 @@ def packed_batch(lengths: list[int], vocab: int, generator: torch.Generator) -> 
     return torch.cat(tokens), torch.cat(targets), starts
 
 
-def loss_and_gradients(model: PreTrainedModel, tokens: Tensor, targets: Tensor, starts: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
+def loss_and_gradients(model: PreTrainedModel, tokens: Tensor, targets: Tensor,
+                       starts: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
     """Every scored target's loss, and the gradient of their mean, each document run alone through transformers."""
     model.zero_grad()
     scored, parts = int((targets != plain.IGNORE).sum()), []
@@ -137,7 +138,7 @@ def write_case(name: str, seed: int) -> list[str]:
 
 
 def write_older_config(folder: Path, model: PreTrainedModel, out: dict[str, Tensor]) -> None:
-    """config-v4.json: the same model in the words of transformers 4, which most published checkpoints use. It must mean the same."""
+    """config-v4.json: the same model in the words of transformers 4, which most published checkpoints use."""
     config = json.loads((folder / "config.json").read_text())
     rope = config.pop("rope_parameters")
     config |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope, "torch_dtype": config.pop("dtype"),

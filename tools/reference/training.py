@@ -80,7 +80,8 @@ def main() -> None:
            "f32_error.losses": (losses - true_losses).abs().max()[None],
            "f32_error.gradient_norms": ((norms - true_norms) / true_norms).abs().max()[None]}
     for step, (tokens, targets, starts) in enumerate(batches):
-        out |= {f"step{step}.tokens": tokens.int(), f"step{step}.targets": targets.int(), f"step{step}.starts": torch.tensor(starts).int()}
+        out |= {f"step{step}.tokens": tokens.int(), f"step{step}.targets": targets.int(),
+                f"step{step}.starts": torch.tensor(starts).int()}
     errors = {}
     for name, w in exact.items():
         value, true = weights[name].detach(), w.detach()
