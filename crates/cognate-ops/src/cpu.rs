@@ -1,0 +1,324 @@
+//! The CPU device: f32, SIMD chosen at run time, a pool of threads.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::device::{Device, Heads, View, ViewMut};
+use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
+
+/// The processor's cores as a device.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    pool: Arc<rayon::ThreadPool>,
+    threads: usize,
+}
+
+impl Cpu {
+    /// A device of `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// When the operating system refuses to start the threads.
+    pub fn new(threads: usize) -> std::io::Result<Self> {
+        let threads = threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("cognate-cpu-{i}"))
+            .build()
+            .map_err(std::io::Error::other)?;
+        Ok(Self { pool: Arc::new(pool), threads })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `task` for each number below `tasks`, on all threads. Which thread runs which task is left open; tasks must
+    /// not depend on it.
+    pub(crate) fn each(&self, tasks: usize, task: impl Fn(usize) + Sync + Send) {
+        if tasks <= 1 || self.threads == 1 {
+            (0..tasks).for_each(task);
+        } else {
+            self.pool.install(|| (0..tasks).into_par_iter().with_max_len(1).for_each(task));
+        }
+    }
+}
+
+/// A slice that tasks write to in parts which never overlap.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    lifetime: std::marker::PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: the only access is through `range` and `pointer`, whose callers promise that parts in use at one time are disjoint.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), lifetime: std::marker::PhantomData }
+    }
+
+    /// # Safety
+    /// No other part that overlaps `range` may be in use while the result is.
+    pub(crate) unsafe fn range(&self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of a slice of {}", self.len);
+        // SAFETY: inside the slice by the assertion, exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+
+    /// Pointer to element `index`, for strided writes by a task that owns the elements it touches.
+    pub(crate) fn pointer(&self, index: usize) -> *mut T {
+        assert!(index <= self.len, "element {index} of a slice of {}", self.len);
+        self.start.wrapping_add(index)
+    }
+}
+
+/// Start and end of task `i` when `total` is cut into parts of `size`.
+pub(crate) fn part(i: usize, size: usize, total: usize) -> Range<usize> {
+    i * size..((i + 1) * size).min(total)
+}
+
+impl<'a> View<'a, Cpu> {
+    pub(crate) fn slice(&self) -> &'a [f32] {
+        &self.buffer[self.range.clone()]
+    }
+}
+
+impl ViewMut<'_, Cpu> {
+    pub(crate) fn slice(&mut self) -> &mut [f32] {
+        &mut self.buffer[self.range.clone()]
+    }
+}
+
+impl Device for Cpu {
+    type Buffer = Vec<f32>;
+    type Indices = Vec<u32>;
+
+    fn zeros(&self, len: usize) -> Vec<f32> {
+        vec![0.0; len]
+    }
+
+    fn len(&self, buffer: &Vec<f32>) -> usize {
+        buffer.len()
+    }
+
+    fn upload(&self, buffer: &mut Vec<f32>, offset: usize, values: &[f32]) {
+        buffer[offset..offset + values.len()].copy_from_slice(values);
+    }
+
+    fn download(&self, buffer: &Vec<f32>, offset: usize, values: &mut [f32]) {
+        values.copy_from_slice(&buffer[offset..offset + values.len()]);
+    }
+
+    fn indices(&self, values: &[u32]) -> Vec<u32> {
+        values.to_vec()
+    }
+
+    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
+    fn clear(&self, mut x: ViewMut<'_, Self>) {
+        let x = x.slice();
+        let all = x.len();
+        let shared = Shared::new(x);
+        const PART: usize = 1 << 18;
+        self.each(all.div_ceil(PART), |i| {
+            // SAFETY: parts of different tasks do not overlap.
+            unsafe { shared.range(part(i, PART, all)) }.fill(0.0);
+        });
+    }
+
+    fn gather(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::cpu::gather(self, out.slice(), x.slice(), rows, width);
+    }
+
+    fn scatter(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::cpu::scatter(self, out.slice(), x.slice(), rows, width);
+    }
+
+    fn gather_backward(&self, mut dtable: ViewMut<'_, Self>, dx: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::cpu::gather_backward(self, dtable.slice(), dx.slice(), rows, width);
+    }
+
+    fn rms_norm(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        mut inv_rms: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        eps: f64,
+    ) {
+        norm::cpu::forward(self, out.slice(), inv_rms.slice(), x.slice(), weight.slice(), eps as f32);
+    }
+
+    fn rms_norm_backward(
+        &self,
+        mut dx: ViewMut<'_, Self>,
+        mut dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        weight: View<'_, Self>,
+    ) {
+        let (dx, dweight) = (dx.slice(), dweight.slice());
+        norm::cpu::backward(self, dx, dweight, dout.slice(), x.slice(), inv_rms.slice(), weight.slice());
+    }
+
+    fn matmul(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+        add: bool,
+    ) {
+        matmul::cpu::forward(self, out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
+    }
+
+    fn matmul_input_gradient(
+        &self,
+        mut dx: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    ) {
+        matmul::cpu::input_gradient(self, dx.slice(), dout.slice(), weight.slice(), inputs, outputs);
+    }
+
+    fn matmul_weight_gradient(
+        &self,
+        mut dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    ) {
+        matmul::cpu::weight_gradient(self, dweight.slice(), dout.slice(), x.slice(), inputs, outputs);
+    }
+
+    fn rope(
+        &self,
+        mut qk: ViewMut<'_, Self>,
+        mut inv_rms: ViewMut<'_, Self>,
+        qkv: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Vec<u32>,
+        table: &RopeTable,
+        heads: Heads,
+        eps: f64,
+    ) {
+        let norm = norm.as_ref().map(|(q, k)| (q.slice(), k.slice()));
+        rope::cpu::forward(self, qk.slice(), inv_rms.slice(), qkv.slice(), norm, positions, table, heads, eps as f32);
+    }
+
+    fn rope_backward(
+        &self,
+        mut dqkv: ViewMut<'_, Self>,
+        mut dnorm: Option<ViewMut<'_, Self>>,
+        qkv: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Vec<u32>,
+        table: &RopeTable,
+        heads: Heads,
+    ) {
+        let norm = norm.as_ref().map(|(q, k)| (q.slice(), k.slice()));
+        let dnorm = dnorm.as_mut().map(|dnorm| dnorm.slice());
+        rope::cpu::backward(self, dqkv.slice(), dnorm, qkv.slice(), inv_rms.slice(), norm, positions, table, heads);
+    }
+
+    fn attention(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        mut lse: ViewMut<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Vec<u32>,
+        heads: Heads,
+    ) {
+        attention::cpu::forward(self, out.slice(), lse.slice(), qk.slice(), qkv.slice(), starts, heads);
+    }
+
+    fn attention_backward(
+        &self,
+        mut dqkv: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        out: View<'_, Self>,
+        lse: View<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Vec<u32>,
+        heads: Heads,
+    ) {
+        let saved = attention::cpu::Saved { out: out.slice(), lse: lse.slice(), qk: qk.slice(), qkv: qkv.slice() };
+        attention::cpu::backward(self, dqkv.slice(), dout.slice(), &saved, starts, heads);
+    }
+
+    fn attention_cached(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        cache: &mut Vec<f32>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        slots: &Vec<u32>,
+        positions: &Vec<u32>,
+        capacity: usize,
+        heads: Heads,
+    ) {
+        let rows = attention::cached::Rows { qk: qk.slice(), qkv: qkv.slice(), slots, positions };
+        attention::cached::forward(self, out.slice(), cache, &rows, capacity, heads);
+    }
+
+    fn swiglu(&self, mut out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize) {
+        swiglu::cpu::forward(self, out.slice(), gate_up.slice(), ffn);
+    }
+
+    fn swiglu_backward(
+        &self,
+        mut dgate_up: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        gate_up: View<'_, Self>,
+        ffn: usize,
+    ) {
+        swiglu::cpu::backward(self, dgate_up.slice(), dout.slice(), gate_up.slice(), ffn);
+    }
+
+    fn cross_entropy(
+        &self,
+        mut losses: ViewMut<'_, Self>,
+        mut logits: ViewMut<'_, Self>,
+        targets: &Vec<u32>,
+        first_target: usize,
+        vocab: usize,
+        gradient: Option<f64>,
+    ) {
+        let losses = losses.slice();
+        let targets = &targets[first_target..first_target + losses.len()];
+        cross_entropy::cpu::forward(self, losses, logits.slice(), targets, vocab, gradient.map(|scale| scale as f32));
+    }
+
+    fn sum_of_squares(&self, x: View<'_, Self>) -> f64 {
+        adamw::cpu::sum_of_squares(self, x.slice())
+    }
+
+    fn adamw(
+        &self,
+        mut parameters: ViewMut<'_, Self>,
+        gradients: View<'_, Self>,
+        mut first_moment: ViewMut<'_, Self>,
+        mut second_moment: ViewMut<'_, Self>,
+        settings: &AdamW,
+    ) {
+        let (m, v) = (first_moment.slice(), second_moment.slice());
+        adamw::cpu::update(self, parameters.slice(), gradients.slice(), m, v, settings);
+    }
+}

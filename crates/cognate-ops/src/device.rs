@@ -1,0 +1,244 @@
+//! The seam between a model and the machine: opaque buffers, and one method for each op.
+
+use std::ops::Range;
+
+use crate::{AdamW, RopeTable};
+
+/// Part of a device buffer, to read.
+pub struct View<'a, D: Device> {
+    /// The buffer that holds it.
+    pub buffer: &'a D::Buffer,
+    /// Elements of the buffer.
+    pub range: Range<usize>,
+}
+
+impl<D: Device> Clone for View<'_, D> {
+    fn clone(&self) -> Self {
+        Self { buffer: self.buffer, range: self.range.clone() }
+    }
+}
+
+/// Part of a device buffer, to write.
+pub struct ViewMut<'a, D: Device> {
+    /// The buffer that holds it.
+    pub buffer: &'a mut D::Buffer,
+    /// Elements of the buffer.
+    pub range: Range<usize>,
+}
+
+impl<D: Device> ViewMut<'_, D> {
+    /// The same part, for a shorter while.
+    pub fn again(&mut self) -> ViewMut<'_, D> {
+        ViewMut { buffer: self.buffer, range: self.range.clone() }
+    }
+}
+
+/// How the rows of an attention tensor are divided into heads. A row of `qkv` is H query heads, then K key heads, then K
+/// value heads, each of E numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// H.
+    pub query: usize,
+    /// K; divides H, and query head h reads key/value head h / (H / K).
+    pub kv: usize,
+    /// E, even.
+    pub width: usize,
+}
+
+impl Heads {
+    /// Numbers in a row of queries: H·E.
+    pub fn query_width(self) -> usize {
+        self.query * self.width
+    }
+
+    /// Numbers in a row of keys, or of values: K·E.
+    pub fn kv_width(self) -> usize {
+        self.kv * self.width
+    }
+
+    /// Numbers in a row of `qkv`: (H + 2K)·E.
+    pub fn qkv_width(self) -> usize {
+        (self.query + 2 * self.kv) * self.width
+    }
+
+    /// Numbers in a row of queries and keys: (H + K)·E.
+    pub fn qk_width(self) -> usize {
+        (self.query + self.kv) * self.width
+    }
+}
+
+/// A machine that holds numbers and runs the ops. Ops "write" unless the doc says that they "add".
+///
+/// Sizes are part of an op's contract: a device may panic on a mismatch, since shapes come from the model, never from a
+/// user's input.
+pub trait Device: Clone + Send + Sync + 'static {
+    /// A flat run of numbers on the device.
+    type Buffer: Send + Sync;
+    /// Token ids, positions or row numbers on the device.
+    type Indices: Send + Sync;
+
+    /// A buffer of `len` zeros.
+    fn zeros(&self, len: usize) -> Self::Buffer;
+    /// Number of elements.
+    fn len(&self, buffer: &Self::Buffer) -> usize;
+    /// Copies host values to `buffer[offset..]`.
+    fn upload(&self, buffer: &mut Self::Buffer, offset: usize, values: &[f32]);
+    /// Copies `buffer[offset..]` to host values, rounding to f32.
+    fn download(&self, buffer: &Self::Buffer, offset: usize, values: &mut [f32]);
+    /// Copies host indices to the device.
+    fn indices(&self, values: &[u32]) -> Self::Indices;
+    /// Runs `work` where the device's ops are cheapest to start (on the CPU: inside the thread pool).
+    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R;
+
+    /// Sets a range to zero.
+    fn clear(&self, x: ViewMut<'_, Self>);
+    /// Copies the rows `rows` of `x` (any, width) to `out` (rows, width). [`crate::embedding`]
+    fn gather(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Self::Indices, width: usize);
+    /// Writes the rows of `x` to the rows `rows` of `out`, which are distinct; other rows of `out` become zero.
+    fn scatter(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Self::Indices, width: usize);
+    /// Adds row i of `dx` to row `rows[i]` of `dtable`; rows may repeat.
+    fn gather_backward(&self, dtable: ViewMut<'_, Self>, dx: View<'_, Self>, rows: &Self::Indices, width: usize);
+
+    /// out (N, D) = x / rms(x) · weight, inv_rms (N) = 1 / rms(x). [`crate::norm`]
+    fn rms_norm(
+        &self,
+        out: ViewMut<'_, Self>,
+        inv_rms: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        eps: f64,
+    );
+    /// Adds the gradients of [`Device::rms_norm`] to `dx` (N, D) and `dweight` (D).
+    fn rms_norm_backward(
+        &self,
+        dx: ViewMut<'_, Self>,
+        dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        weight: View<'_, Self>,
+    );
+
+    /// out (N, O) = x (N, I) · weightᵀ, weight (O, I); adds to `out` where `add`. [`crate::matmul`]
+    fn matmul(
+        &self,
+        out: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+        add: bool,
+    );
+    /// dx (N, I) = dout (N, O) · weight (O, I).
+    fn matmul_input_gradient(
+        &self,
+        dx: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    );
+    /// Adds doutᵀ (O, N) · x (N, I) to dweight (O, I).
+    fn matmul_weight_gradient(
+        &self,
+        dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    );
+
+    /// qk (N, (H+K)·E) = RoPE(RMSNorm(q, k)) of the first H+K heads of `qkv`; inv_rms (N, H+K). Without `norm` (weights of
+    /// q and of k, E each) only the rotation. [`crate::rope`]
+    fn rope(
+        &self,
+        qk: ViewMut<'_, Self>,
+        inv_rms: ViewMut<'_, Self>,
+        qkv: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Self::Indices,
+        table: &RopeTable,
+        heads: Heads,
+        eps: f64,
+    );
+    /// Replaces the first H+K heads of `dqkv`, on entry the gradient by `qk`, with the gradient by `qkv`; adds to `dnorm`
+    /// (q's E numbers, then k's).
+    fn rope_backward(
+        &self,
+        dqkv: ViewMut<'_, Self>,
+        dnorm: Option<ViewMut<'_, Self>>,
+        qkv: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Self::Indices,
+        table: &RopeTable,
+        heads: Heads,
+    );
+
+    /// Causal attention inside each segment: out (N, H·E), lse (N, H) = log Σ exp of a row's scaled scores. `starts` holds
+    /// the first row of each segment, then N. Values are the last K heads of `qkv`. [`crate::attention`]
+    fn attention(
+        &self,
+        out: ViewMut<'_, Self>,
+        lse: ViewMut<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Self::Indices,
+        heads: Heads,
+    );
+    /// Writes dqkv (N, (H+2K)·E): gradients by the rotated queries and keys, and by the values.
+    fn attention_backward(
+        &self,
+        dqkv: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        out: View<'_, Self>,
+        lse: View<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Self::Indices,
+        heads: Heads,
+    );
+    /// Stores the key and value of each row r in a cache at position positions[r] of slot slots[r], then attends: row r sees
+    /// positions 0..=positions[r] of its slot. The cache has slots · K · 2 · capacity · E elements in an order of the
+    /// device's own; `capacity` is a multiple of 16. A row of `out` (N, H·E) depends on its own slot alone, to the bit.
+    fn attention_cached(
+        &self,
+        out: ViewMut<'_, Self>,
+        cache: &mut Self::Buffer,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        slots: &Self::Indices,
+        positions: &Self::Indices,
+        capacity: usize,
+        heads: Heads,
+    );
+
+    /// out (N, F) = silu(gate) · up of gate_up (N, 2F): F gates, then F ups a row. [`crate::swiglu`]
+    fn swiglu(&self, out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize);
+    /// Writes dgate_up (N, 2F).
+    fn swiglu_backward(&self, dgate_up: ViewMut<'_, Self>, dout: View<'_, Self>, gate_up: View<'_, Self>, ffn: usize);
+
+    /// losses (M) = −log softmax(logits)[target] of logits (M, V); replaces the logits with d(scale · Σ losses)/dlogits
+    /// where `gradient` is given. [`crate::cross_entropy`]
+    fn cross_entropy(
+        &self,
+        losses: ViewMut<'_, Self>,
+        logits: ViewMut<'_, Self>,
+        targets: &Self::Indices,
+        first_target: usize,
+        vocab: usize,
+        gradient: Option<f64>,
+    );
+
+    /// Σ x². The sum is taken in f64 over fixed chunks.
+    fn sum_of_squares(&self, x: View<'_, Self>) -> f64;
+    /// One AdamW update of `parameters`, with gradients multiplied by `gradient_scale` first. [`crate::adamw`]
+    fn adamw(
+        &self,
+        parameters: ViewMut<'_, Self>,
+        gradients: View<'_, Self>,
+        first_moment: ViewMut<'_, Self>,
+        second_moment: ViewMut<'_, Self>,
+        settings: &AdamW,
+    );
+}

@@ -1,0 +1,244 @@
+//! The reference device: f64 and plain loops, slow and easy to read. Tests run whole models on it.
+
+use crate::device::{Device, Heads, View, ViewMut};
+use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
+
+/// Every op as its formula says, in f64, on one thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reference;
+
+impl<'a> View<'a, Reference> {
+    pub(crate) fn slice(&self) -> &'a [f64] {
+        &self.buffer[self.range.clone()]
+    }
+}
+
+impl ViewMut<'_, Reference> {
+    pub(crate) fn slice(&mut self) -> &mut [f64] {
+        &mut self.buffer[self.range.clone()]
+    }
+}
+
+impl Device for Reference {
+    type Buffer = Vec<f64>;
+    type Indices = Vec<u32>;
+
+    fn zeros(&self, len: usize) -> Vec<f64> {
+        vec![0.0; len]
+    }
+
+    fn len(&self, buffer: &Vec<f64>) -> usize {
+        buffer.len()
+    }
+
+    fn upload(&self, buffer: &mut Vec<f64>, offset: usize, values: &[f32]) {
+        for (to, from) in buffer[offset..offset + values.len()].iter_mut().zip(values) {
+            *to = f64::from(*from);
+        }
+    }
+
+    fn download(&self, buffer: &Vec<f64>, offset: usize, values: &mut [f32]) {
+        for (to, from) in values.iter_mut().zip(&buffer[offset..]) {
+            *to = *from as f32;
+        }
+    }
+
+    fn indices(&self, values: &[u32]) -> Vec<u32> {
+        values.to_vec()
+    }
+
+    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        work()
+    }
+
+    fn clear(&self, mut x: ViewMut<'_, Self>) {
+        x.slice().fill(0.0);
+    }
+
+    fn gather(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::reference::gather(out.slice(), x.slice(), rows, width);
+    }
+
+    fn scatter(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::reference::scatter(out.slice(), x.slice(), rows, width);
+    }
+
+    fn gather_backward(&self, mut dtable: ViewMut<'_, Self>, dx: View<'_, Self>, rows: &Vec<u32>, width: usize) {
+        embedding::reference::gather_backward(dtable.slice(), dx.slice(), rows, width);
+    }
+
+    fn rms_norm(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        mut inv_rms: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        eps: f64,
+    ) {
+        norm::reference::forward(out.slice(), inv_rms.slice(), x.slice(), weight.slice(), eps);
+    }
+
+    fn rms_norm_backward(
+        &self,
+        mut dx: ViewMut<'_, Self>,
+        mut dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        weight: View<'_, Self>,
+    ) {
+        let (dx, dweight) = (dx.slice(), dweight.slice());
+        norm::reference::backward(dx, dweight, dout.slice(), x.slice(), inv_rms.slice(), weight.slice());
+    }
+
+    fn matmul(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+        add: bool,
+    ) {
+        matmul::reference::forward(out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
+    }
+
+    fn matmul_input_gradient(
+        &self,
+        mut dx: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        weight: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    ) {
+        matmul::reference::input_gradient(dx.slice(), dout.slice(), weight.slice(), inputs, outputs);
+    }
+
+    fn matmul_weight_gradient(
+        &self,
+        mut dweight: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        x: View<'_, Self>,
+        inputs: usize,
+        outputs: usize,
+    ) {
+        matmul::reference::weight_gradient(dweight.slice(), dout.slice(), x.slice(), inputs, outputs);
+    }
+
+    fn rope(
+        &self,
+        mut qk: ViewMut<'_, Self>,
+        mut inv_rms: ViewMut<'_, Self>,
+        qkv: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Vec<u32>,
+        table: &RopeTable,
+        heads: Heads,
+        eps: f64,
+    ) {
+        let norm = norm.as_ref().map(|(q, k)| (q.slice(), k.slice()));
+        rope::reference::forward(qk.slice(), inv_rms.slice(), qkv.slice(), norm, positions, table, heads, eps);
+    }
+
+    fn rope_backward(
+        &self,
+        mut dqkv: ViewMut<'_, Self>,
+        mut dnorm: Option<ViewMut<'_, Self>>,
+        qkv: View<'_, Self>,
+        inv_rms: View<'_, Self>,
+        norm: Option<(View<'_, Self>, View<'_, Self>)>,
+        positions: &Vec<u32>,
+        table: &RopeTable,
+        heads: Heads,
+    ) {
+        let norm = norm.as_ref().map(|(q, k)| (q.slice(), k.slice()));
+        let dnorm = dnorm.as_mut().map(|dnorm| dnorm.slice());
+        rope::reference::backward(dqkv.slice(), dnorm, qkv.slice(), inv_rms.slice(), norm, positions, table, heads);
+    }
+
+    fn attention(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        mut lse: ViewMut<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Vec<u32>,
+        heads: Heads,
+    ) {
+        attention::reference::forward(out.slice(), lse.slice(), qk.slice(), qkv.slice(), starts, heads);
+    }
+
+    fn attention_backward(
+        &self,
+        mut dqkv: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        out: View<'_, Self>,
+        lse: View<'_, Self>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        starts: &Vec<u32>,
+        heads: Heads,
+    ) {
+        let _ = out; // Σ_e out·dout equals Σ_j p_j·dp_j, which the plain formula sums directly
+        attention::reference::backward(dqkv.slice(), dout.slice(), lse.slice(), qk.slice(), qkv.slice(), starts, heads);
+    }
+
+    fn attention_cached(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        cache: &mut Vec<f64>,
+        qk: View<'_, Self>,
+        qkv: View<'_, Self>,
+        slots: &Vec<u32>,
+        positions: &Vec<u32>,
+        capacity: usize,
+        heads: Heads,
+    ) {
+        let (qk, qkv) = (qk.slice(), qkv.slice());
+        attention::reference::cached(out.slice(), cache, qk, qkv, slots, positions, capacity, heads);
+    }
+
+    fn swiglu(&self, mut out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize) {
+        swiglu::reference::forward(out.slice(), gate_up.slice(), ffn);
+    }
+
+    fn swiglu_backward(
+        &self,
+        mut dgate_up: ViewMut<'_, Self>,
+        dout: View<'_, Self>,
+        gate_up: View<'_, Self>,
+        ffn: usize,
+    ) {
+        swiglu::reference::backward(dgate_up.slice(), dout.slice(), gate_up.slice(), ffn);
+    }
+
+    fn cross_entropy(
+        &self,
+        mut losses: ViewMut<'_, Self>,
+        mut logits: ViewMut<'_, Self>,
+        targets: &Vec<u32>,
+        first_target: usize,
+        vocab: usize,
+        gradient: Option<f64>,
+    ) {
+        let losses = losses.slice();
+        let targets = &targets[first_target..first_target + losses.len()];
+        cross_entropy::reference::forward(losses, logits.slice(), targets, vocab, gradient);
+    }
+
+    fn sum_of_squares(&self, x: View<'_, Self>) -> f64 {
+        x.slice().iter().map(|v| v * v).sum()
+    }
+
+    fn adamw(
+        &self,
+        mut parameters: ViewMut<'_, Self>,
+        gradients: View<'_, Self>,
+        mut first_moment: ViewMut<'_, Self>,
+        mut second_moment: ViewMut<'_, Self>,
+        settings: &AdamW,
+    ) {
+        let (m, v) = (first_moment.slice(), second_moment.slice());
+        adamw::reference::update(parameters.slice(), gradients.slice(), m, v, settings);
+    }
+}
