@@ -1,0 +1,275 @@
+//! Every key that a recipe may hold: its table, type, default, meaning and where the default comes from.
+//!
+//! The reader, the error messages and docs/recipes.md are all made from this one list.
+
+use std::fmt;
+
+/// One key of a recipe.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The table it stands in; empty for the top of the file, `arm` for each `[[arm]]`.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What its value may be.
+    pub kind: Kind,
+    /// What holds when it is not written.
+    pub default: Preset,
+    /// One sentence for docs/recipes.md.
+    pub meaning: &'static str,
+    /// Where the default comes from.
+    pub source: &'static str,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Any text that is not empty.
+    Text,
+    /// A name that can be a folder's name too.
+    Name,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number of at least this.
+    Integer(u64),
+    /// A number inside the interval.
+    Number(Interval),
+    /// A number inside the interval, or `"auto"`.
+    NumberOrAuto(Interval),
+    /// One path.
+    Path,
+    /// A list of paths that is not empty (one path alone may stand without the brackets).
+    Paths,
+    /// A list of words, each one of these, not empty.
+    Choices(&'static [&'static str]),
+}
+
+/// What holds when a key is not written.
+#[derive(Clone, Copy, Debug)]
+pub enum Preset {
+    /// The recipe is refused.
+    Required,
+    /// This value, as it would stand in the file.
+    Value(&'static str),
+    /// Computed from other keys, as this says.
+    Derived(&'static str),
+}
+
+/// An interval of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Interval {
+    low: f64,
+    low_belongs: bool,
+    high: f64,
+    high_belongs: bool,
+}
+
+impl Interval {
+    const SHARE: Self = Self { low: 0.0, low_belongs: true, high: 1.0, high_belongs: true };
+    const SHARE_BELOW_ONE: Self = Self { low: 0.0, low_belongs: true, high: 1.0, high_belongs: false };
+    const SHARE_ABOVE_ZERO: Self = Self { low: 0.0, low_belongs: false, high: 1.0, high_belongs: true };
+    const INSIDE: Self = Self { low: 0.0, low_belongs: false, high: 1.0, high_belongs: false };
+    const COSINE: Self = Self { low: -1.0, low_belongs: true, high: 1.0, high_belongs: true };
+    const POSITIVE: Self = Self { low: 0.0, low_belongs: false, high: f64::INFINITY, high_belongs: false };
+    const NOT_NEGATIVE: Self = Self { low: 0.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
+    const AT_LEAST_ONE: Self = Self { low: 1.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
+
+    /// Whether `x` lies inside. Not a number and infinities never do.
+    pub fn contains(&self, x: f64) -> bool {
+        let above = x > self.low || (self.low_belongs && x == self.low);
+        let below = x < self.high || (self.high_belongs && x == self.high);
+        above && below && x.is_finite()
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, low_belongs, high, high_belongs } = self;
+        match (low_belongs, high_belongs, high.is_infinite()) {
+            (true, _, true) => write!(f, "a number of at least {low}"),
+            (false, _, true) => write!(f, "a number above {low}"),
+            (true, true, _) => write!(f, "a number from {low} to {high}"),
+            (false, true, _) => write!(f, "a number above {low} and at most {high}"),
+            (true, false, _) => write!(f, "a number of at least {low} and below {high}"),
+            (false, false, _) => write!(f, "a number above {low} and below {high}"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |words: &[&str]| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Text => f.write_str("a text that is not empty"),
+            Self::Name => f.write_str("a name of letters, digits, `-` and `_`"),
+            Self::Choice([one]) => write!(f, "\"{one}\""),
+            Self::Choice(choices) => write!(f, "one of {}", words(choices)),
+            Self::Flag => f.write_str("true or false"),
+            Self::Integer(low) => write!(f, "a whole number of at least {low}"),
+            Self::Number(interval) => write!(f, "{interval}"),
+            Self::NumberOrAuto(interval) => write!(f, "{interval}, or \"auto\""),
+            Self::Path => f.write_str("a path"),
+            Self::Paths => f.write_str("a list of at least one path"),
+            Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
+        }
+    }
+}
+
+/// The tables of a recipe in the order of the stages, each with one sentence for docs/recipes.md.
+pub const TABLES: &[(&str, &str)] = &[
+    ("", "The top of the file."),
+    ("corpus", "Where the documents are, and how they are split."),
+    ("tokenize", "The tokenizer: trained on the unique split, or given."),
+    ("model", "The decoder: Llama-3 blocks with normalised queries and keys, that is `Qwen3ForCausalLM`."),
+    ("train", "Pretraining, the same for every arm."),
+    ("embed", "How documents become vectors."),
+    ("pair", "Which documents count as related."),
+    ("tune", "Synthesizer-tuning, from the repetition arm's best checkpoint."),
+    ("generate", "Writing synthetic documents."),
+    ("filter", "Which synthetic documents are kept."),
+    ("evaluate", "What every arm is measured on."),
+    ("arm", "One final model. Without any `[[arm]]` there are three: `repetition`, `sbp` and `oracle`."),
+];
+
+const PAPER: &str = "paper";
+const OURS: &str = "ours";
+const FIELD: &str = "field's habit";
+
+const fn key(
+    table: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: Preset,
+    source: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { table, name, kind, default, meaning, source }
+}
+
+use Kind::{Choice, Choices, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
+use Preset::{Derived, Required, Value};
+
+/// Every key, table by table.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("", "name", Name, Required, "", "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise."),
+    key("", "seed", Integer(0), Value("0"), OURS, "Every random choice of every stage derives from it."),
+
+    key("corpus", "paths", Paths, Required, "", "Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe."),
+    key("corpus", "id_field", Text, Value("\"id\""), FIELD, "The field that names a document; where a record lacks it, the name derives from file and row."),
+    key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
+    key("corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS, "Stop at a record that cannot be read, or count it and write it to `rejected.jsonl`."),
+    key("corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS, "Share of the documents held out for validation."),
+    key("corpus", "unique_share", Number(Interval::INSIDE), Value("0.05"), "paper: the oracle has 20 times the unique data", "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone."),
+    key("corpus", "contamination_words", Integer(0), Value("13"), FIELD, "A training document that shares this many consecutive words with a validation document is dropped; 0 keeps all."),
+
+    key("tokenize", "vocab_size", Integer(258), Value("8192"), OURS, "Entries of the byte-level BPE trained on the unique split, the two special tokens included (paper: 49,152)."),
+    key("tokenize", "tokenizer", Path, Derived("none: one is trained"), "", "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written."),
+
+    key("model", "layers", Integer(1), Required, "", "Decoder blocks (paper, 3B: 26)."),
+    key("model", "width", Integer(2), Required, "", "Width of the residual stream (paper, 3B: 3072)."),
+    key("model", "heads", Integer(1), Required, "", "Query heads (paper, 3B: 24)."),
+    key("model", "kv_heads", Integer(1), Derived("`heads`"), OURS, "Key and value heads; divides `heads` (paper, 3B: 8)."),
+    key("model", "head_width", Integer(2), Derived("`width / heads`"), PAPER, "Width of one head; even, because rotary positions turn pairs."),
+    key("model", "ffn", Integer(1), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064", "Width of the feed-forward layer."),
+    key("model", "rope_base", Number(Interval::POSITIVE), Value("500000.0"), PAPER, "Base of the rotary position frequencies."),
+    key("model", "norm_eps", Number(Interval::POSITIVE), Value("1e-6"), "Qwen3", "Added to the mean square in every RMS norm."),
+    key("model", "qk_norm", Flag, Value("true"), PAPER, "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`."),
+    key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
+    key("model", "context", Integer(2), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
+
+    key("train", "budget_tokens", Integer(1), Required, "", "Training tokens of every arm, cut to whole steps."),
+    key("train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS, "Tokens per step, a multiple of `model.context` (paper: 2048 × 4096)."),
+    key("train", "peak_rate", Number(Interval::POSITIVE), Value("3e-3"), OURS, "Highest learning rate (paper: 1e-2)."),
+    key("train", "final_rate", Number(Interval::NOT_NEGATIVE), Derived("`peak_rate / 200`"), PAPER, "Learning rate at the end of the cosine; at most `peak_rate` (paper: 5e-5)."),
+    key("train", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), PAPER, "Share of the steps during which the rate rises linearly."),
+    key("train", "weight_decay", Number(Interval::NOT_NEGATIVE), Value("0.1"), FIELD, "Decoupled weight decay of AdamW; none on norms."),
+    key("train", "beta1", Number(Interval::SHARE_BELOW_ONE), Value("0.9"), FIELD, "AdamW's decay of the first moment."),
+    key("train", "beta2", Number(Interval::SHARE_BELOW_ONE), Value("0.95"), FIELD, "AdamW's decay of the second moment."),
+    key("train", "epsilon", Number(Interval::POSITIVE), Value("1e-8"), FIELD, "Added to the root of AdamW's second moment."),
+    key("train", "clip", Number(Interval::NOT_NEGATIVE), Value("1.0"), FIELD, "The gradient is scaled down to this norm where it is longer; 0 never does."),
+    key("train", "validate_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two measurements of the validation loss."),
+    key("train", "checkpoint_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two checkpoints: what a killed run loses at most."),
+    key("train", "keep_checkpoints", Integer(1), Value("2"), OURS, "Newest checkpoints that stay on disk; the best and the final one always do."),
+
+    key("embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B", "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download."),
+    key("embed", "dimensions", Integer(1), Value("256"), OURS, "Width of the vectors."),
+    key("embed", "min_documents", Integer(1), Value("2"), FIELD, "Words in fewer documents are ignored."),
+    key("embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD, "Words in a larger share of the documents are ignored."),
+    key("embed", "max_terms", Integer(1), Value("200000"), OURS, "The words kept are at most this many, the most frequent first."),
+
+    key("pair", "neighbours", Integer(1), Value("10"), OURS, "Nearest neighbours that a document is compared with (paper, recalled: at most 200)."),
+    key("pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for its embedder", "α: neighbours below it are no pair; `auto` takes the similarity that one in a thousand random pairs exceeds."),
+    key("pair", "max_similarity", Number(Interval::COSINE), Value("0.95"), OURS, "Neighbours above it are near-copies and no pair."),
+    key("pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS, "Share of the documents whose pairs are held out to measure the synthesizer."),
+
+    key("tune", "epochs", Number(Interval::POSITIVE), Value("1.0"), OURS, "How often each pair is seen."),
+    key("tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS, "Learning rate, constant (paper, recalled: 5e-6 at 3B)."),
+    key("tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS, "Share of the steps during which the rate rises linearly."),
+    key("tune", "batch_tokens", Integer(1), Derived("`train.batch_tokens`"), OURS, "Tokens per step, both documents of a pair counted; at least `tune.context`."),
+    key("tune", "context", Integer(4), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096", "Most tokens of a pair; the first document is cut to half of it, then the second to the rest."),
+    key("tune", "weight_decay", Number(Interval::NOT_NEGATIVE), Derived("`train.weight_decay`"), OURS, "Decoupled weight decay of AdamW; none on norms."),
+    key("tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two measurements of the loss on held-out pairs."),
+    key("tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two checkpoints."),
+
+    key("generate", "temperature", Number(Interval::NOT_NEGATIVE), Value("1.0"), "paper, recalled", "Divides the logits; 0 takes the likeliest token always."),
+    key("generate", "top_p", Number(Interval::SHARE_ABOVE_ZERO), Value("0.9"), "paper, recalled", "Nucleus sampling: only the likeliest tokens that make up this probability are drawn."),
+    key("generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS, "A document that is longer is unfinished."),
+    key("generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS, "A longer seed is cut."),
+    key("generate", "slots", Integer(1), Value("64"), OURS, "Documents written at the same time; no result depends on it."),
+    key("generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS, "Share that is written beyond the need at first, because filters drop some; more follows where it falls short."),
+
+    key("filter", "min_tokens", Integer(1), Value("16"), OURS, "A shorter document is dropped."),
+    key("filter", "unfinished", Choice(&["drop", "keep"]), Value("\"drop\""), OURS, "What happens to a document that reached `generate.max_new_tokens`."),
+    key("filter", "repetition", Flag, Value("true"), "Gopher (2112.11446), table A1", "Drop heavily repeated lines, paragraphs and n-grams, with the published thresholds."),
+    key("filter", "seed_jaccard", Number(Interval::SHARE_ABOVE_ZERO), Value("0.6"), OURS, "A document whose word 5-grams overlap its seed's this much (Jaccard) is a near-copy; 1 drops exact copies only."),
+    key("filter", "duplicate_jaccard", Number(Interval::SHARE_ABOVE_ZERO), Value("0.8"), FIELD, "A document that overlaps an earlier synthetic one this much (MinHash) is a near-duplicate."),
+
+    key("evaluate", "tasks", Choices(&["perplexity"]), Value("[\"perplexity\"]"), "", "What every arm is measured on; `perplexity` is over the validation split."),
+
+    key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),
+    key("arm", "kind", Choice(&["repetition", "sbp", "oracle"]), Required, "", "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; `oracle`: fresh documents."),
+    key("arm", "synthetic_share", Number(Interval::SHARE), Value("0.25"), "paper: 0.125 to 0.375", "`sbp` only: share of the budget that is synthetic."),
+    key("arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T", "`oracle` only: how often its documents may be seen at most."),
+];
+
+/// The keys of one table.
+pub fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> + use<'_> {
+    KEYS.iter().filter(move |key| key.table == table)
+}
+
+/// How a table is written in messages: `[model]`, `[[arm]]`, or "the top of the file".
+pub fn table_label(table: &str) -> String {
+    match table {
+        "" => "the top of the file".to_owned(),
+        "arm" => "[[arm]]".to_owned(),
+        table => format!("[{table}]"),
+    }
+}
+
+/// docs/recipes.md's tables: what the list above says, for people.
+pub fn reference_markdown() -> String {
+    let mut out = String::new();
+    for (table, about) in TABLES {
+        let heading = if table.is_empty() { "Top of the file".to_owned() } else { format!("`{}`", table_label(table)) };
+        out.push_str(&format!("\n## {heading}\n\n{about}\n\n"));
+        out.push_str("| key | value | default | meaning | the default's source |\n|---|---|---|---|---|\n");
+        for key in keys_of(table) {
+            let default = match key.default {
+                Preset::Required => "required".to_owned(),
+                Preset::Value(value) => format!("`{value}`"),
+                Preset::Derived(how) => how.to_owned(),
+            };
+            out.push_str(&format!(
+                "| `{}` | {} | {default} | {} | {} |\n",
+                key.name,
+                key.kind.to_string().replace('|', "\\|"),
+                key.meaning,
+                key.source
+            ));
+        }
+    }
+    out
+}

@@ -1,0 +1,334 @@
+//! Recipes: what an experiment is. TOML, strict; as written ([`written`]) and as resolved ([`Recipe`]) are two types.
+//!
+//! A recipe says what is done, never where or with how many threads: that is for flags.
+
+mod error;
+pub mod keys;
+mod resolve;
+mod written;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{Place, RecipeError};
+
+/// A recipe as resolved: every key has its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The experiment's name.
+    pub name: String,
+    /// Every random choice derives from it.
+    pub seed: u64,
+    /// Where the documents are and how they are split.
+    pub corpus: Corpus,
+    /// The tokenizer.
+    pub tokenize: Tokenize,
+    /// The decoder.
+    pub model: Model,
+    /// Pretraining.
+    pub train: Train,
+    /// How documents become vectors.
+    pub embed: Embed,
+    /// Which documents are related.
+    pub pair: Pair,
+    /// Synthesizer-tuning.
+    pub tune: Tune,
+    /// Writing synthetic documents.
+    pub generate: Generate,
+    /// Which of them are kept.
+    pub filter: Filter,
+    /// What arms are measured on.
+    pub evaluate: Evaluate,
+    /// The final models.
+    #[serde(rename = "arm")]
+    pub arms: Vec<Arm>,
+    /// The folder that the recipe's paths are relative to.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// `[corpus]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Corpus {
+    pub paths: Vec<PathBuf>,
+    pub id_field: String,
+    pub text_field: String,
+    pub on_bad_record: OnBadRecord,
+    pub validation_share: f64,
+    pub unique_share: f64,
+    pub contamination_words: usize,
+}
+
+/// What happens at a record that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBadRecord {
+    /// The stage stops.
+    Stop,
+    /// It is counted and written to `rejected.jsonl`.
+    Skip,
+}
+
+/// `[tokenize]`: exactly one of the two is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Tokenize {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+}
+
+/// `[model]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Model {
+    pub layers: usize,
+    pub width: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_width: usize,
+    pub ffn: usize,
+    pub rope_base: f64,
+    pub norm_eps: f64,
+    pub qk_norm: bool,
+    pub tied: bool,
+    pub context: usize,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Train {
+    pub budget_tokens: u64,
+    pub batch_tokens: usize,
+    pub peak_rate: f64,
+    pub final_rate: f64,
+    pub warmup_share: f64,
+    pub weight_decay: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    pub clip: f64,
+    pub validate_every_tokens: u64,
+    pub checkpoint_every_tokens: u64,
+    pub keep_checkpoints: usize,
+}
+
+impl Train {
+    /// Steps of every arm.
+    pub fn steps(&self) -> u64 {
+        self.budget_tokens / self.batch_tokens as u64
+    }
+
+    /// Training tokens of every arm: the budget cut to whole steps.
+    pub fn tokens(&self) -> u64 {
+        self.steps() * self.batch_tokens as u64
+    }
+}
+
+/// `[embed]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Embed {
+    pub method: EmbedMethod,
+    pub dimensions: usize,
+    pub min_documents: usize,
+    pub max_document_share: f64,
+    pub max_terms: usize,
+}
+
+/// The embedders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmbedMethod {
+    /// Latent semantic analysis.
+    Lsa,
+}
+
+/// `[pair]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Pair {
+    pub neighbours: usize,
+    pub min_similarity: Threshold,
+    pub max_similarity: f64,
+    pub held_out_share: f64,
+}
+
+/// A threshold that is given, or found in the data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Threshold {
+    /// This.
+    At(f64),
+    /// Found in the data, as the key's meaning says.
+    Auto(Auto),
+}
+
+/// The word `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Auto {
+    /// The word `auto`.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+/// `[tune]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Tune {
+    pub epochs: f64,
+    pub rate: f64,
+    pub warmup_share: f64,
+    pub batch_tokens: usize,
+    pub context: usize,
+    pub weight_decay: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_every_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every_tokens: Option<u64>,
+}
+
+/// `[generate]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Generate {
+    pub temperature: f64,
+    pub top_p: f64,
+    pub max_new_tokens: usize,
+    pub max_seed_tokens: usize,
+    pub slots: usize,
+    pub oversample: f64,
+}
+
+/// `[filter]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Filter {
+    pub min_tokens: usize,
+    pub unfinished: Unfinished,
+    pub repetition: bool,
+    pub seed_jaccard: f64,
+    pub duplicate_jaccard: f64,
+}
+
+/// What happens to a synthetic document that reached the length cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unfinished {
+    /// It is dropped.
+    Drop,
+    /// It is kept.
+    Keep,
+}
+
+/// `[evaluate]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Evaluate {
+    pub tasks: Vec<Task>,
+}
+
+/// What an arm can be measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Perplexity of the validation split.
+    Perplexity,
+}
+
+/// `[[arm]]`: one final model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Its folder and its row in the report.
+    pub name: String,
+    /// What it is trained on.
+    #[serde(flatten)]
+    pub kind: ArmKind,
+}
+
+/// What an arm is trained on. A closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ArmKind {
+    /// Unique documents, repeated to the budget.
+    Repetition,
+    /// Unique documents repeated, and synthetic ones once, shuffled together.
+    Sbp {
+        /// Share of the budget that is synthetic.
+        synthetic_share: f64,
+    },
+    /// Fresh documents to the budget.
+    Oracle {
+        /// How often its documents may be seen at most.
+        max_epochs: f64,
+    },
+}
+
+impl ArmKind {
+    /// The kind's name in recipes.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Repetition => "repetition",
+            Self::Sbp { .. } => "sbp",
+            Self::Oracle { .. } => "oracle",
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads and resolves the recipe at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, holds something unknown, or asks for something impossible.
+    pub fn load(path: &Path) -> Result<Self, Box<RecipeError>> {
+        let text = fs_err::read_to_string(path).map_err(|error| Box::new(RecipeError::Read(error)))?;
+        Self::parse(path, &text)
+    }
+
+    /// Resolves `text`, the content of the recipe at `path`.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Box<RecipeError>> {
+        resolve::resolve(&written::parse(path, text)?)
+    }
+
+    /// A path of the recipe, from the current folder.
+    pub fn at(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The arm that the synthesizer starts from.
+    pub fn repetition(&self) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.kind == ArmKind::Repetition)
+    }
+
+    /// Synthetic tokens that the arm with the largest share needs: how long `generate` goes on. None without such an arm.
+    pub fn synthetic_tokens(&self) -> Option<u64> {
+        let needs = self.arms.iter().filter_map(|arm| self.synthetic_tokens_of(arm));
+        needs.max().filter(|tokens| *tokens > 0)
+    }
+
+    /// Synthetic tokens that `arm` is trained on, where it is trained on any.
+    pub fn synthetic_tokens_of(&self, arm: &Arm) -> Option<u64> {
+        match arm.kind {
+            ArmKind::Sbp { synthetic_share } => Some((synthetic_share * self.train.tokens() as f64).round() as u64),
+            ArmKind::Repetition | ArmKind::Oracle { .. } => None,
+        }
+    }
+
+    /// The recipe as TOML, every key written out.
+    ///
+    /// # Errors
+    /// When a path is not Unicode.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}

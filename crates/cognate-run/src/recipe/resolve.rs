@@ -1,0 +1,335 @@
+//! From a recipe as written to a recipe as resolved: defaults that derive from other keys, and what one key says about
+//! another.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::error::RecipeError;
+use super::written::{Section, Written};
+use super::{
+    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Evaluate, Filter, Generate, Model, OnBadRecord, Pair, Recipe, Task,
+    Threshold, Tokenize, Train, Tune, Unfinished,
+};
+use crate::stage::STAGE_NAMES;
+
+type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
+
+pub(super) fn resolve(written: &Written) -> Result<Recipe> {
+    for table in ["", "corpus", "model", "train"] {
+        written.table(table).check_required()?;
+    }
+    let model = model(written.table("model"))?;
+    let train = train(written.table("train"), &model)?;
+    let tune = tune(written.table("tune"), &model, &train)?;
+    let generate = generate(written.table("generate"), &tune)?;
+    let filter = filter(written.table("filter"), &generate)?;
+    Ok(Recipe {
+        name: written.table("").text("name"),
+        seed: written.table("").integer("seed"),
+        corpus: corpus(written.table("corpus"))?,
+        tokenize: tokenize(written.table("tokenize"))?,
+        embed: embed(written.table("embed")),
+        pair: pair(written.table("pair"))?,
+        evaluate: evaluate(written.table("evaluate")),
+        arms: arms(written)?,
+        folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
+        model,
+        train,
+        tune,
+        generate,
+        filter,
+    })
+}
+
+fn corpus(section: &Section) -> Result<Corpus> {
+    let (validation, unique) = (section.number("validation_share"), section.number("unique_share"));
+    if validation + unique > 1.0 {
+        return Err(section.impossible(
+            "unique_share",
+            unique,
+            format_args!(
+                "at most {}, because validation_share = {validation} and the two sum above 1",
+                1.0 - validation
+            ),
+            "the rest of the documents, 1 - validation_share - unique_share, is the oracle's",
+        ));
+    }
+    let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
+    Ok(Corpus {
+        paths: section.list("paths").into_iter().map(PathBuf::from).collect(),
+        id_field: section.text("id_field"),
+        text_field: section.text("text_field"),
+        on_bad_record,
+        validation_share: validation,
+        unique_share: unique,
+        contamination_words: section.integer("contamination_words") as usize,
+    })
+}
+
+fn tokenize(section: &Section) -> Result<Tokenize> {
+    let tokenizer = section.text_if("tokenizer").map(PathBuf::from);
+    if tokenizer.is_some() && section.has("vocab_size") {
+        return Err(section.impossible(
+            "vocab_size",
+            "",
+            "no `vocab_size` beside `tokenizer`",
+            "a given tokenizer has its vocabulary already; remove one of the two keys",
+        ));
+    }
+    let vocab_size = tokenizer.is_none().then(|| section.integer("vocab_size") as usize);
+    Ok(Tokenize { vocab_size, tokenizer })
+}
+
+fn model(section: &Section) -> Result<Model> {
+    let width = section.integer("width");
+    let heads = section.integer("heads");
+    let kv_heads = section.integer_or("kv_heads", heads);
+    let head_width = match section.integer_if("head_width") {
+        Some(head_width) => head_width,
+        None if width.is_multiple_of(heads) => width / heads,
+        None => {
+            let expected = format!("a multiple of heads = {heads}, or `head_width` beside it");
+            let advice =
+                format!("the nearest multiples are {} and {}", width / heads * heads, (width / heads + 1) * heads);
+            return Err(section.impossible("width", width, expected, &advice));
+        }
+    };
+    if !head_width.is_multiple_of(2) {
+        let expected = "an even number, because rotary positions turn pairs of numbers";
+        let advice = format!("`head_width` is width / heads = {width} / {heads} where it is not written");
+        return Err(section.impossible("head_width", head_width, expected, &advice));
+    }
+    if !heads.is_multiple_of(kv_heads) {
+        let divisors: Vec<String> = (1..=heads).filter(|n| heads.is_multiple_of(*n)).map(|n| n.to_string()).collect();
+        let advice = format!("each key and value head serves the same number of query heads: {}", divisors.join(", "));
+        return Err(section.impossible("kv_heads", kv_heads, format_args!("a divisor of heads = {heads}"), &advice));
+    }
+    Ok(Model {
+        layers: section.integer("layers") as usize,
+        width: width as usize,
+        heads: heads as usize,
+        kv_heads: kv_heads as usize,
+        head_width: head_width as usize,
+        ffn: section.integer_or("ffn", (width * 8).div_ceil(3).next_multiple_of(64)) as usize,
+        rope_base: section.number("rope_base"),
+        norm_eps: section.number("norm_eps"),
+        qk_norm: section.flag("qk_norm"),
+        tied: section.flag("tied"),
+        context: section.integer("context") as usize,
+    })
+}
+
+fn train(section: &Section, model: &Model) -> Result<Train> {
+    let budget_tokens = section.integer("budget_tokens");
+    let context = model.context as u64;
+    let batch_tokens = section.integer_or("batch_tokens", 8 * context);
+    if !batch_tokens.is_multiple_of(context) {
+        let expected = format!("a multiple of model.context = {context}, because a batch is whole rows");
+        let low = (batch_tokens / context * context).max(context);
+        return Err(section.impossible("batch_tokens", batch_tokens, expected, &format!("for example {low}")));
+    }
+    if budget_tokens < batch_tokens {
+        let expected = format!("at least one step, that is batch_tokens = {batch_tokens}");
+        return Err(section.impossible(
+            "budget_tokens",
+            budget_tokens,
+            expected,
+            "raise the budget or lower batch_tokens",
+        ));
+    }
+    let peak_rate = section.number("peak_rate");
+    let final_rate = section.number_or("final_rate", peak_rate / 200.0);
+    if final_rate > peak_rate {
+        let expected = format!("at most peak_rate = {peak_rate}");
+        return Err(section.impossible("final_rate", final_rate, expected, "the cosine falls from one to the other"));
+    }
+    let twentieth = (budget_tokens / 20).max(batch_tokens);
+    Ok(Train {
+        budget_tokens,
+        batch_tokens: batch_tokens as usize,
+        peak_rate,
+        final_rate,
+        warmup_share: section.number("warmup_share"),
+        weight_decay: section.number("weight_decay"),
+        beta1: section.number("beta1"),
+        beta2: section.number("beta2"),
+        epsilon: section.number("epsilon"),
+        clip: section.number("clip"),
+        validate_every_tokens: section.integer_or("validate_every_tokens", twentieth),
+        checkpoint_every_tokens: section.integer_or("checkpoint_every_tokens", twentieth),
+        keep_checkpoints: section.integer("keep_checkpoints") as usize,
+    })
+}
+
+fn embed(section: &Section) -> Embed {
+    Embed {
+        method: EmbedMethod::Lsa,
+        dimensions: section.integer("dimensions") as usize,
+        min_documents: section.integer("min_documents") as usize,
+        max_document_share: section.number("max_document_share"),
+        max_terms: section.integer("max_terms") as usize,
+    }
+}
+
+fn pair(section: &Section) -> Result<Pair> {
+    let max_similarity = section.number("max_similarity");
+    let min_similarity = match section.number_if("min_similarity") {
+        None => Threshold::Auto(Auto::Auto),
+        Some(low) if low < max_similarity => Threshold::At(low),
+        Some(low) => {
+            return Err(section.impossible(
+                "min_similarity",
+                low,
+                format_args!("less than max_similarity = {max_similarity}"),
+                "neighbours between the two are pairs; above max_similarity they are near-copies",
+            ));
+        }
+    };
+    Ok(Pair {
+        neighbours: section.integer("neighbours") as usize,
+        min_similarity,
+        max_similarity,
+        held_out_share: section.number("held_out_share"),
+    })
+}
+
+fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
+    let context = section.integer_or("context", 2 * model.context as u64);
+    let batch_tokens = section.integer_or("batch_tokens", (train.batch_tokens as u64).max(context));
+    if batch_tokens < context {
+        let expected = format!("at least tune.context = {context}, so that one pair fits");
+        return Err(section.impossible("batch_tokens", batch_tokens, expected, "raise it, or lower tune.context"));
+    }
+    Ok(Tune {
+        epochs: section.number("epochs"),
+        rate: section.number_or("rate", train.peak_rate / 10.0),
+        warmup_share: section.number("warmup_share"),
+        batch_tokens: batch_tokens as usize,
+        context: context as usize,
+        weight_decay: section.number_or("weight_decay", train.weight_decay),
+        validate_every_tokens: section.integer_if("validate_every_tokens"),
+        checkpoint_every_tokens: section.integer_if("checkpoint_every_tokens"),
+    })
+}
+
+fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
+    let half = tune.context as u64 / 2;
+    let max_new_tokens = section.integer_or("max_new_tokens", half);
+    let max_seed_tokens = section.integer_or("max_seed_tokens", half.saturating_sub(2).max(1));
+    // The prompt is an end-of-document token, the seed and the related-document token.
+    if max_seed_tokens + max_new_tokens + 2 > tune.context as u64 {
+        let room = (tune.context as u64).saturating_sub(max_seed_tokens + 2);
+        return Err(section.impossible(
+            "max_new_tokens",
+            max_new_tokens,
+            format_args!(
+                "at most {room}: tune.context = {} holds max_seed_tokens = {max_seed_tokens}, two special tokens and the new ones",
+                tune.context
+            ),
+            "lower one of the two lengths or raise tune.context",
+        ));
+    }
+    Ok(Generate {
+        temperature: section.number("temperature"),
+        top_p: section.number("top_p"),
+        max_new_tokens: max_new_tokens as usize,
+        max_seed_tokens: max_seed_tokens as usize,
+        slots: section.integer("slots") as usize,
+        oversample: section.number("oversample"),
+    })
+}
+
+fn filter(section: &Section, generate: &Generate) -> Result<Filter> {
+    let min_tokens = section.integer("min_tokens") as usize;
+    if min_tokens > generate.max_new_tokens {
+        let expected = format!("at most generate.max_new_tokens = {}", generate.max_new_tokens);
+        return Err(section.impossible(
+            "min_tokens",
+            min_tokens,
+            expected,
+            "as it stands, every document would be dropped",
+        ));
+    }
+    Ok(Filter {
+        min_tokens,
+        unfinished: if section.text("unfinished") == "keep" { Unfinished::Keep } else { Unfinished::Drop },
+        repetition: section.flag("repetition"),
+        seed_jaccard: section.number("seed_jaccard"),
+        duplicate_jaccard: section.number("duplicate_jaccard"),
+    })
+}
+
+fn evaluate(section: &Section) -> Evaluate {
+    let mut tasks: Vec<Task> = section.list("tasks").iter().map(|_| Task::Perplexity).collect();
+    tasks.dedup();
+    Evaluate { tasks }
+}
+
+fn arms(written: &Written) -> Result<Vec<Arm>> {
+    if written.arms.is_empty() {
+        let arm = |kind: ArmKind| Arm { name: kind.word().to_owned(), kind };
+        return Ok(vec![
+            arm(ArmKind::Repetition),
+            arm(ArmKind::Sbp { synthetic_share: 0.25 }),
+            arm(ArmKind::Oracle { max_epochs: 1.0 }),
+        ]);
+    }
+    let mut arms: Vec<Arm> = Vec::new();
+    let mut lines = BTreeMap::new();
+    for section in &written.arms {
+        let arm = arm(section)?;
+        let refuse = |message: String, advice: &str| {
+            Err(Box::new(RecipeError::Arms { at: section.place(), message, advice: advice.to_owned() }))
+        };
+        if STAGE_NAMES.contains(&arm.name.as_str()) {
+            return refuse(
+                format!("an arm cannot be called `{}`: that is a stage's folder", arm.name),
+                "give the arm another name",
+            );
+        }
+        if let Some(line) = lines.insert(arm.name.clone(), section.place().line.unwrap_or_default()) {
+            return refuse(
+                format!("a second arm is called `{}`; the first stands in line {line}", arm.name),
+                "give each `[[arm]]` a `name` of its own",
+            );
+        }
+        if let Some(same) = arms.iter().find(|other| other.kind == arm.kind) {
+            return refuse(
+                format!("arm `{}` is the same as arm `{}`", arm.name, same.name),
+                "remove one of the two, or make them differ",
+            );
+        }
+        arms.push(arm);
+    }
+    let needs_base = arms.iter().position(|arm| matches!(arm.kind, ArmKind::Sbp { .. }));
+    let has_base = arms.iter().any(|arm| arm.kind == ArmKind::Repetition);
+    match needs_base {
+        Some(at) if !has_base => Err(Box::new(RecipeError::Arms {
+            at: written.arms[at].place(),
+            message: format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
+            advice: "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\""
+                .to_owned(),
+        })),
+        _ => Ok(arms),
+    }
+}
+
+fn arm(section: &Section) -> Result<Arm> {
+    let word = section.text("kind");
+    let only_for = |key: &str, kind: &str| {
+        if !section.has(key) || word == kind {
+            return Ok(());
+        }
+        let advice = format!("remove the key, or write kind = \"{kind}\"");
+        Err(section.impossible(key, "", format_args!("no `{key}` in an arm of kind \"{word}\""), &advice))
+    };
+    only_for("synthetic_share", "sbp")?;
+    only_for("max_epochs", "oracle")?;
+    let kind = match word.as_str() {
+        "repetition" => ArmKind::Repetition,
+        "sbp" => ArmKind::Sbp { synthetic_share: section.number("synthetic_share") },
+        "oracle" => ArmKind::Oracle { max_epochs: section.number("max_epochs") },
+        other => unreachable!("keys.rs lists the kinds of arms; `{other}` is not among them"),
+    };
+    Ok(Arm { name: section.text_if("name").unwrap_or_else(|| word.clone()), kind })
+}

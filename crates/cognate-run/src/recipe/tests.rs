@@ -1,0 +1,356 @@
+//! Every refusal of a recipe, whole: what a person reads when something is wrong.
+
+use std::path::Path;
+
+use super::keys::{self, Preset};
+use super::{ArmKind, Recipe, RecipeError, Threshold};
+
+/// The least that a recipe must say; tests put lines into it or take lines out.
+const LEAST: &str = r#"name = "least"
+
+[corpus]
+paths = ["documents.jsonl"]
+
+[model]
+layers = 2
+width = 32
+heads = 2
+
+[train]
+budget_tokens = 1_000_000
+"#;
+
+fn parse(text: &str) -> Result<Recipe, Box<RecipeError>> {
+    Recipe::parse(Path::new("recipes/r.toml"), text)
+}
+
+/// The refusal as the binary prints it: message, then hint.
+fn refusal(text: &str) -> String {
+    let error = parse(text).expect_err("the recipe is refused");
+    error.hint().map_or(error.to_string(), |hint| format!("{error}\nhint: {hint}"))
+}
+
+/// The refusal of the least recipe with `from` replaced by `to`.
+fn refused(from: &str, to: &str) -> String {
+    assert!(LEAST.contains(from), "{from}");
+    refusal(&LEAST.replace(from, to))
+}
+
+#[test]
+fn the_least_recipe_resolves_to_documented_defaults() {
+    let recipe = parse(LEAST).unwrap();
+    assert_eq!((recipe.model.kv_heads, recipe.model.head_width, recipe.model.ffn), (2, 16, 128));
+    assert_eq!((recipe.train.batch_tokens, recipe.train.steps(), recipe.train.tokens()), (8192, 122, 999_424));
+    assert_eq!(
+        (recipe.tune.context, recipe.generate.max_new_tokens, recipe.generate.max_seed_tokens),
+        (2048, 1024, 1022)
+    );
+    assert_eq!(recipe.tokenize.vocab_size, Some(8192));
+    assert_eq!(recipe.arms.iter().map(|arm| arm.name.as_str()).collect::<Vec<_>>(), ["repetition", "sbp", "oracle"]);
+    assert_eq!(recipe.synthetic_tokens(), Some(249_856));
+    assert_eq!(recipe.at(Path::new("documents.jsonl")), Path::new("recipes/documents.jsonl"));
+}
+
+#[test]
+fn the_default_arms_are_those_of_the_written_ones() {
+    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"oracle\"\n";
+    assert_eq!(parse(&format!("{LEAST}{arms}")).unwrap().arms, parse(LEAST).unwrap().arms);
+}
+
+#[test]
+fn every_default_fits_its_type_and_every_key_resolves() {
+    // Reading each key checks its default; the resolved recipe written out holds each key that has a value.
+    let recipe = parse(LEAST).unwrap();
+    let resolved: toml::Table = recipe.to_toml().unwrap().parse().unwrap();
+    for key in keys::KEYS.iter().filter(|key| key.table != "arm") {
+        let table = if key.table.is_empty() { Some(&resolved) } else { resolved[key.table].as_table() };
+        let present = table.is_some_and(|table| table.contains_key(key.name));
+        let optional = matches!(key.default, Preset::Derived(_));
+        assert!(present || optional, "{} {} is not resolved", key.table, key.name);
+    }
+    for (table, value) in resolved.iter().filter(|(name, _)| *name != "arm") {
+        for key in value.as_table().into_iter().flat_map(|table| table.keys()) {
+            assert!(keys::keys_of(table).any(|known| known.name == key), "[{table}] {key} is missing in keys.rs");
+        }
+    }
+}
+
+#[test]
+fn a_resolved_recipe_reads_back_as_itself() {
+    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"half\"\nkind = \"sbp\"\nsynthetic_share = 0.5\n";
+    let text = LEAST.replace("[train]", "[pair]\nmin_similarity = 0.25\n\n[train]");
+    for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text] {
+        let recipe = parse(&text).unwrap();
+        assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    }
+}
+
+#[test]
+fn values_are_read_as_written() {
+    let text = LEAST.replace("heads = 2", "heads = 4\nkv_heads = 2\nhead_width = 64\nqk_norm = false");
+    let text =
+        format!("{text}peak_rate = 1e-2\n[pair]\nmin_similarity = 0\n[[arm]]\nkind = \"oracle\"\nmax_epochs = 2\n");
+    let recipe = parse(&text).unwrap();
+    assert_eq!((recipe.model.kv_heads, recipe.model.head_width, recipe.model.qk_norm), (2, 64, false));
+    assert_eq!((recipe.train.peak_rate, recipe.train.final_rate), (1e-2, 5e-5));
+    assert_eq!(recipe.pair.min_similarity, Threshold::At(0.0));
+    assert_eq!(recipe.arms[0].kind, ArmKind::Oracle { max_epochs: 2.0 });
+    assert_eq!(recipe.synthetic_tokens(), None);
+}
+
+#[test]
+fn unknown_and_misplaced_keys() {
+    assert_eq!(
+        refused("width = 32", "widht = 32"),
+        "recipes/r.toml:8: unknown key `widht` in [model]; the nearest known key is `width`\n\
+         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, \
+         context"
+    );
+    assert_eq!(
+        refused("heads = 2", "heads = 2\nbatch_tokens = 64"),
+        "recipes/r.toml:10: unknown key `batch_tokens` in [model]; `batch_tokens` belongs to [train]\n\
+         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, \
+         context"
+    );
+    assert_eq!(
+        refused("name = \"least\"", "name = \"least\"\nsede = 1"),
+        "recipes/r.toml:2: unknown key `sede` in the top of the file; the nearest known key is `seed`\n\
+         hint: the keys of the top of the file are name, seed"
+    );
+    assert_eq!(
+        refused("[train]", "[trian]"),
+        "recipes/r.toml:11: unknown table `[trian]`; the nearest known table is `[train]`\n\
+         hint: docs/recipes.md lists every table and key"
+    );
+}
+
+#[test]
+fn what_is_not_toml() {
+    assert_eq!(
+        refused("heads = 2", "heads = "),
+        "recipes/r.toml:9: not valid TOML: string values must be quoted, expected literal string"
+    );
+    assert_eq!(refused("heads = 2", "heads = 2\nheads = 3"), "recipes/r.toml:10: not valid TOML: duplicate key");
+}
+
+#[test]
+fn what_must_be_written() {
+    assert_eq!(
+        refused("layers = 2\n", ""),
+        "recipes/r.toml: [model] has no `layers`: expected a whole number of at least 1\n\
+         hint: Decoder blocks (paper, 3B: 26)"
+    );
+    assert_eq!(
+        refusal("name = \"a\""),
+        "recipes/r.toml: [corpus] has no `paths`: expected a list of at least one path\n\
+         hint: Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe"
+    );
+}
+
+#[test]
+fn wrong_types() {
+    for (from, to, expected) in [
+        ("heads = 2", "heads = \"two\"", "9: [model] heads = \"two\": expected a whole number of at least 1"),
+        ("heads = 2", "heads = 2.5", "9: [model] heads = 2.5: expected a whole number of at least 1"),
+        ("heads = 2", "heads = 2\nqk_norm = 1", "10: [model] qk_norm = 1: expected true or false"),
+        (
+            "1_000_000",
+            "1e6",
+            "12: [train] budget_tokens = 1e6: expected a whole number of at least 1\nhint: write it as 1000000",
+        ),
+        ("[\"documents.jsonl\"]", "[]", "4: [corpus] paths = []: expected a list of at least one path"),
+        ("[\"documents.jsonl\"]", "[1]", "4: [corpus] paths = [1]: expected a list of at least one path"),
+        ("\"least\"", "\"a/b\"", "1: name = \"a/b\": expected a name of letters, digits, `-` and `_`"),
+        ("\"least\"", "7", "1: name = 7: expected a name of letters, digits, `-` and `_`"),
+        (
+            "[model]",
+            "on_bad_record = \"skp\"\n[model]",
+            "6: [corpus] on_bad_record = \"skp\": expected one of \"stop\", \"skip\"\nhint: the nearest of them is \"skip\"",
+        ),
+    ] {
+        assert_eq!(refused(from, to), format!("recipes/r.toml:{expected}"));
+    }
+}
+
+#[test]
+fn impossible_numbers() {
+    for (table, line, expected) in [
+        ("corpus", "unique_share = 1.5", "expected a number above 0 and below 1"),
+        ("corpus", "validation_share = 0", "expected a number above 0 and below 1"),
+        ("generate", "temperature = -1", "expected a number of at least 0"),
+        ("generate", "temperature = nan", "expected a number of at least 0"),
+        ("generate", "temperature = inf", "expected a number of at least 0"),
+        ("generate", "top_p = 0", "expected a number above 0 and at most 1"),
+        ("generate", "top_p = 1.01", "expected a number above 0 and at most 1"),
+        ("pair", "min_similarity = -1.5", "expected a number from -1 to 1, or \"auto\""),
+        ("pair", "min_similarity = \"low\"", "expected a number from -1 to 1, or \"auto\""),
+        ("pair", "neighbours = 0", "expected a whole number of at least 1"),
+        ("tune", "epochs = 0", "expected a number above 0"),
+        ("filter", "seed_jaccard = 0", "expected a number above 0 and at most 1"),
+        ("tokenize", "vocab_size = 256", "expected a whole number of at least 258"),
+    ] {
+        let text = match table {
+            "corpus" => LEAST.replace("[model]", &format!("{line}\n[model]")),
+            table => format!("{LEAST}[{table}]\n{line}\n"),
+        };
+        let at = 1 + text.lines().position(|written| written == line).unwrap();
+        assert_eq!(refusal(&text), format!("recipes/r.toml:{at}: [{table}] {line}: {expected}"));
+    }
+}
+
+#[test]
+fn impossible_shapes() {
+    assert_eq!(
+        refused("heads = 2", "heads = 0"),
+        "recipes/r.toml:9: [model] heads = 0: expected a whole number of at least 1"
+    );
+    assert_eq!(
+        refused("heads = 2", "heads = 5"),
+        "recipes/r.toml:8: [model] width = 32: expected a multiple of heads = 5, or `head_width` beside it\n\
+         hint: the nearest multiples are 30 and 35"
+    );
+    assert_eq!(
+        refused("heads = 2", "heads = 4\nkv_heads = 3"),
+        "recipes/r.toml:10: [model] kv_heads = 3: expected a divisor of heads = 4\n\
+         hint: each key and value head serves the same number of query heads: 1, 2, 4"
+    );
+    assert_eq!(
+        refused("width = 32", "width = 6"),
+        "recipes/r.toml: [model] head_width = 3: expected an even number, because rotary positions turn pairs of numbers\n\
+         hint: `head_width` is width / heads = 6 / 2 where it is not written"
+    );
+}
+
+#[test]
+fn impossible_combinations() {
+    for (from, to, expected) in [
+        (
+            "[model]",
+            "validation_share = 0.5\nunique_share = 0.75\n[model]",
+            "7: [corpus] unique_share = 0.75: expected at most 0.5, because validation_share = 0.5 and the two sum above 1\n\
+             hint: the rest of the documents, 1 - validation_share - unique_share, is the oracle's",
+        ),
+        (
+            "1_000_000",
+            "1000",
+            "12: [train] budget_tokens = 1000: expected at least one step, that is batch_tokens = 8192\n\
+             hint: raise the budget or lower batch_tokens",
+        ),
+        (
+            "1_000_000",
+            "1_000_000\nbatch_tokens = 1500",
+            "13: [train] batch_tokens = 1500: expected a multiple of model.context = 1024, because a batch is whole rows\n\
+             hint: for example 1024",
+        ),
+        (
+            "1_000_000",
+            "1_000_000\nfinal_rate = 0.1",
+            "13: [train] final_rate = 0.1: expected at most peak_rate = 0.003\n\
+             hint: the cosine falls from one to the other",
+        ),
+        (
+            "[train]",
+            "[pair]\nmin_similarity = 0.9\nmax_similarity = 0.8\n[train]",
+            "12: [pair] min_similarity = 0.9: expected less than max_similarity = 0.8\n\
+             hint: neighbours between the two are pairs; above max_similarity they are near-copies",
+        ),
+        (
+            "[train]",
+            "[tune]\nbatch_tokens = 100\n[train]",
+            "12: [tune] batch_tokens = 100: expected at least tune.context = 2048, so that one pair fits\n\
+             hint: raise it, or lower tune.context",
+        ),
+        (
+            "[train]",
+            "[generate]\nmax_new_tokens = 2000\n[train]",
+            "12: [generate] max_new_tokens = 2000: expected at most 1024: tune.context = 2048 holds max_seed_tokens = 1022, \
+             two special tokens and the new ones\n\
+             hint: lower one of the two lengths or raise tune.context",
+        ),
+        (
+            "[train]",
+            "[filter]\nmin_tokens = 5000\n[train]",
+            "12: [filter] min_tokens = 5000: expected at most generate.max_new_tokens = 1024\n\
+             hint: as it stands, every document would be dropped",
+        ),
+        (
+            "[train]",
+            "[tokenize]\nvocab_size = 512\ntokenizer = \"t.json\"\n[train]",
+            "12: [tokenize] vocab_size = 512: expected no `vocab_size` beside `tokenizer`\n\
+             hint: a given tokenizer has its vocabulary already; remove one of the two keys",
+        ),
+    ] {
+        assert_eq!(refused(from, to), format!("recipes/r.toml:{expected}"));
+    }
+}
+
+#[test]
+fn arms_that_cannot_be() {
+    let refused = |arms: &str| refusal(&format!("{LEAST}{arms}"));
+    let base = "[[arm]]\nkind = \"repetition\"\n";
+    assert_eq!(
+        refused(&format!("{base}[[arm]]\nkind = \"spb\"\n")),
+        "recipes/r.toml:16: [[arm]] kind = \"spb\": expected one of \"repetition\", \"sbp\", \"oracle\"\n\
+         hint: the nearest of them is \"sbp\""
+    );
+    assert_eq!(
+        refused("[[arm]]\nname = \"a\"\n"),
+        "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\"\n\
+         hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; `oracle`: \
+         fresh documents"
+    );
+    assert_eq!(
+        refused("[arm]\nkind = \"sbp\"\n"),
+        "recipes/r.toml:13: `arm` is not a list of tables\nhint: begin each arm with a line `[[arm]]`, with two brackets"
+    );
+    assert_eq!(
+        refused(&format!("{base}[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.5\n")),
+        "recipes/r.toml:17: a second arm is called `sbp`; the first stands in line 15\n\
+         hint: give each `[[arm]]` a `name` of its own"
+    );
+    assert_eq!(
+        refused(&format!("{base}[[arm]]\nname = \"again\"\nkind = \"repetition\"\n")),
+        "recipes/r.toml:15: arm `again` is the same as arm `repetition`\nhint: remove one of the two, or make them differ"
+    );
+    assert_eq!(
+        refused("[[arm]]\nname = \"tune\"\nkind = \"repetition\"\n"),
+        "recipes/r.toml:13: an arm cannot be called `tune`: that is a stage's folder\nhint: give the arm another name"
+    );
+    assert_eq!(
+        refused("[[arm]]\nkind = \"sbp\"\n"),
+        "recipes/r.toml:13: arm `sbp` has no arm of kind `repetition` beside it\n\
+         hint: the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\""
+    );
+    assert_eq!(
+        refused(&format!("{base}synthetic_share = 0.5\n")),
+        "recipes/r.toml:15: [[arm]] synthetic_share = 0.5: expected no `synthetic_share` in an arm of kind \"repetition\"\n\
+         hint: remove the key, or write kind = \"sbp\""
+    );
+    assert_eq!(
+        refused(&format!("{base}[[arm]]\nkind = \"sbp\"\nsynthetic_share = 1.2\n")),
+        "recipes/r.toml:17: [[arm]] synthetic_share = 1.2: expected a number from 0 to 1"
+    );
+}
+
+#[test]
+fn a_missing_recipe_names_its_path() {
+    let error = Recipe::load(Path::new("no/such.toml")).expect_err("there is none");
+    let source = std::error::Error::source(&error).expect("the cause").to_string();
+    assert_eq!(error.to_string(), "the recipe cannot be read");
+    assert!(source.contains("no/such.toml"), "{source}");
+}
+
+/// docs/recipes.md behind its introduction is [`keys::reference_markdown`]; `COGNATE_UPDATE=1` writes it anew.
+#[test]
+fn the_reference_in_docs_says_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recipes.md");
+    let page = fs_err::read_to_string(&path).unwrap();
+    let marker = "<!-- From here on written by the code. -->\n";
+    let (introduction, written) = page.split_once(marker).expect("the page has the marker");
+    let expected = keys::reference_markdown();
+    if std::env::var_os("COGNATE_UPDATE").is_some() {
+        cognate_base::files::write_atomic(&path, format!("{introduction}{marker}{expected}")).unwrap();
+    } else {
+        assert!(written == expected, "run this test with COGNATE_UPDATE=1 and look at the difference");
+    }
+}
