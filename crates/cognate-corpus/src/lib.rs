@@ -1,1 +1,35 @@
-//! (skeleton)
+//! Text in, tokens out: documents read and written, a corpus split for an honest experiment, the tokenizer, and token files.
+//!
+//! The ground floor of the data side: nothing here knows a model, a recipe or a run. In the order of the data flow:
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`document`] | one document, and where it came from |
+//! | [`reader`] | JSON Lines and Parquet, told apart by content, as a stream of documents |
+//! | [`writer`] | the same formats, written atomically |
+//! | [`ingest`] | the stage: identifiers, exact duplicates, the split, contamination |
+//! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
+//! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
+//! | [`tokenize`] | the stage: a document file to a token file |
+
+mod contamination;
+pub mod document;
+mod error;
+pub mod ingest;
+mod jsonl;
+mod parquet_rows;
+pub mod reader;
+mod split;
+pub mod token_file;
+pub mod tokenize;
+pub mod tokenizer;
+pub mod writer;
+
+pub use document::{BadRecord, Document, Origin, Rejected};
+pub use error::{Error, Result, TokenFileProblem};
+pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
+pub use reader::{OnBadRecord, ReadOptions, Reader};
+pub use token_file::{TokenFile, TokenStats, TokenWriter};
+pub use tokenize::{TokenizeStats, tokenize};
+pub use tokenizer::{END_OF_DOCUMENT, RELATED, Tokenizer};
+pub use writer::DocumentWriter;

@@ -1,0 +1,379 @@
+//! The ingest stage: any documents become a corpus that an honest experiment can be run on.
+//!
+//! The inputs are read twice. The first reading keeps hashes of every document and the passages of the validation documents; the
+//! second writes. So memory grows by about 150 bytes per document and 10 per validation word, whatever the length of the texts.
+//!
+//! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on the order of
+//! files or records. The order *inside* an output file is that of the inputs: sorting would need all texts in memory, and training
+//! draws documents in a seeded order of its own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cognate_base::files::AtomicFile;
+use cognate_base::{Monitor, Unit};
+use serde::{Deserialize, Serialize};
+
+use crate::contamination::Passages;
+use crate::document::{Document, Origin, Rejected};
+use crate::error::{Error, Result};
+use crate::reader::{ReadOptions, Reader, expand};
+use crate::split::{Cuts, Entry, exact_duplicates};
+use crate::writer::DocumentWriter;
+
+/// Documents between two looks at the clock of the monitor.
+const STRIDE: u64 = 256;
+
+/// The part of the corpus that a document belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Measured on, never trained on.
+    Validation,
+    /// The unique text that the experiment pretends is all there is.
+    Unique,
+    /// The text that only the oracle sees.
+    Oracle,
+}
+
+impl Split {
+    /// All splits, in the order of their places.
+    pub const ALL: [Self; 3] = [Self::Validation, Self::Unique, Self::Oracle];
+
+    /// The split's name, which is its file's name too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Unique => "unique",
+            Self::Oracle => "oracle",
+        }
+    }
+
+    /// The file of this split in an ingested corpus.
+    pub fn file(self, corpus: &Path) -> PathBuf {
+        corpus.join(format!("{}.jsonl.zst", self.name()))
+    }
+}
+
+/// How a corpus is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IngestConfig {
+    /// Seed of the split.
+    pub seed: u64,
+    /// Share of all documents that are measured on, in (0, 1).
+    pub validation_share: f64,
+    /// Share of all documents in the unique split, in (0, 1]; the rest is the oracle's.
+    pub unique_share: f64,
+    /// A training document that shares this many consecutive words with a validation document is dropped; 13 is the length of
+    /// Brown et al. 2020, 0 switches the check off.
+    pub contamination_words: usize,
+    /// How records become documents.
+    pub read: ReadOptions,
+}
+
+/// One split's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitStats {
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of text in UTF-8.
+    pub bytes: u64,
+}
+
+/// What became of the documents: `read` is the sum of all that follow it, `rejected` apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestStats {
+    /// Documents read.
+    pub read: u64,
+    /// Bad records passed over.
+    pub rejected: u64,
+    /// Documents dropped because another one has the same text.
+    pub exact_duplicates: u64,
+    /// Training documents dropped because they share a passage with a validation document.
+    pub contaminated: u64,
+    /// The validation split.
+    pub validation: SplitStats,
+    /// The unique split.
+    pub unique: SplitStats,
+    /// The oracle split.
+    pub oracle: SplitStats,
+}
+
+impl IngestStats {
+    fn split_mut(&mut self, split: Split) -> &mut SplitStats {
+        match split {
+            Split::Validation => &mut self.validation,
+            Split::Unique => &mut self.unique,
+            Split::Oracle => &mut self.oracle,
+        }
+    }
+}
+
+/// A line of `dropped.jsonl`.
+#[derive(Serialize)]
+struct Dropped<'a> {
+    id: &'a str,
+    origin: String,
+    reason: &'static str,
+    detail: String,
+}
+
+/// Reads documents, checks their identifiers, drops exact duplicates and contaminated training documents, and writes
+/// `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped, each with its reason) and
+/// `rejected.jsonl` (bad records, each with its reason) into `out`.
+///
+/// # Errors
+/// When a setting is out of range, an input cannot be read, two documents have one identifier, the corpus or one of the splits
+/// `validation` and `unique` is empty, a file cannot be written, or the user interrupts. The outputs are then as they were before.
+pub fn ingest(inputs: &[PathBuf], out: &Path, config: &IngestConfig, monitor: &dyn Monitor) -> Result<IngestStats> {
+    check(config)?;
+    let files = expand(inputs)?;
+    check_outputs(&files, out)?;
+    let survey = Survey::take(&files, config, monitor)?;
+    let stats = write(&files, out, config, &survey, monitor)?;
+    tracing::info!(?stats, "ingested");
+    Ok(stats)
+}
+
+fn check(config: &IngestConfig) -> Result<()> {
+    let bad = |name, value, expected| Err(Error::Setting { name, value, expected });
+    let (validation, unique) = (config.validation_share, config.unique_share);
+    // Negated comparisons, so that NaN is out of range too.
+    if !(validation > 0.0 && validation < 1.0) {
+        return bad("validation_share", validation, "a share above 0 and below 1");
+    }
+    if !(unique > 0.0 && unique <= 1.0) {
+        return bad("unique_share", unique, "a share above 0 and at most 1");
+    }
+    if validation + unique > 1.0 + 1e-9 {
+        return bad(
+            "validation_share + unique_share",
+            validation + unique,
+            "at most 1: both are shares of all documents",
+        );
+    }
+    Ok(())
+}
+
+fn check_outputs(files: &[Arc<Path>], out: &Path) -> Result<()> {
+    // An output folder that does not exist yet cannot hold an input.
+    let Ok(out) = fs_err::canonicalize(out) else { return Ok(()) };
+    for file in files {
+        let written = Split::ALL.map(|split| split.file(&out));
+        if written.contains(&fs_err::canonicalize(file)?) {
+            return Err(Error::OutputIsInput { path: file.to_path_buf() });
+        }
+    }
+    Ok(())
+}
+
+/// What the first reading learns.
+struct Survey {
+    entries: Vec<Entry>,
+    duplicates: HashMap<usize, usize>,
+    passages: Passages,
+    cuts: Cuts,
+}
+
+/// Opens the inputs once more, already expanded.
+fn open(files: &[Arc<Path>], config: &IngestConfig) -> Result<Reader> {
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.to_path_buf()).collect();
+    Reader::open(&paths, &config.read)
+}
+
+/// Follows the position among `files` of the file that records come from.
+#[derive(Default)]
+struct FileNumber(usize);
+
+impl FileNumber {
+    fn of(&mut self, origin: &Origin, files: &[Arc<Path>]) -> u32 {
+        while self.0 + 1 < files.len() && files[self.0] != origin.file {
+            self.0 += 1;
+        }
+        self.0 as u32
+    }
+}
+
+fn report(monitor: &dyn Monitor, reader: &Reader, read: u64) -> Result<()> {
+    if read.is_multiple_of(STRIDE) {
+        if monitor.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        monitor.advance(reader.read_bytes(), "");
+    }
+    Ok(())
+}
+
+impl Survey {
+    fn take(files: &[Arc<Path>], config: &IngestConfig, monitor: &dyn Monitor) -> Result<Self> {
+        let mut reader = open(files, config)?;
+        let cuts = Cuts::new(config.validation_share, config.unique_share);
+        let mut passages = Passages::new(config.contamination_words);
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bearers: HashMap<u128, usize> = HashMap::new();
+        let mut number = FileNumber::default();
+        let mut rejected = 0;
+        monitor.begin("reading documents", Some(reader.total_bytes()), Unit::Bytes);
+        while let Some(record) = reader.next() {
+            let (origin, document) = record?;
+            rejected += reader.rejected().len() as u64;
+            let file = number.of(&origin, files);
+            let entry = Entry::new(config.seed, &document.id, &document.text, file, origin.row);
+            if let Some(first) = bearers.insert(entry.id, entries.len()) {
+                let first = origin_of(&entries[first], files);
+                return Err(Error::DuplicateId { id: document.id, first, second: origin });
+            }
+            // Copies of a validation text are looked at as well: the one that stays is a validation document then.
+            if cuts.split(entry.place) == Split::Validation {
+                passages.add(&document.text);
+            }
+            entries.push(entry);
+            report(monitor, &reader, entries.len() as u64)?;
+        }
+        monitor.end();
+        rejected += reader.rejected().len() as u64;
+        if entries.is_empty() {
+            let inputs: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            return Err(Error::EmptyCorpus { inputs: inputs.join(", "), rejected });
+        }
+        let duplicates = exact_duplicates(&entries);
+        Ok(Self { entries, duplicates, passages, cuts })
+    }
+}
+
+fn origin_of(entry: &Entry, files: &[Arc<Path>]) -> Origin {
+    Origin { file: Arc::clone(&files[entry.file as usize]), row: entry.row }
+}
+
+/// The files that ingest writes, open together and put in place together.
+struct Outputs {
+    splits: [DocumentWriter; 3],
+    dropped: AtomicFile,
+    rejected: AtomicFile,
+}
+
+impl Outputs {
+    fn create(out: &Path) -> Result<Self> {
+        let split = |split: Split| DocumentWriter::create(split.file(out));
+        Ok(Self {
+            splits: [split(Split::Validation)?, split(Split::Unique)?, split(Split::Oracle)?],
+            dropped: AtomicFile::create(out.join("dropped.jsonl"))?,
+            rejected: AtomicFile::create(out.join("rejected.jsonl"))?,
+        })
+    }
+
+    fn reject(&mut self, records: &[Rejected]) -> Result<()> {
+        records.iter().try_for_each(|record| json_line(&mut self.rejected, record))
+    }
+
+    fn commit(self) -> Result<()> {
+        for split in self.splits {
+            split.finish()?;
+        }
+        self.dropped.commit()?;
+        self.rejected.commit()?;
+        Ok(())
+    }
+}
+
+fn json_line(file: &mut AtomicFile, value: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *file, value).map_err(std::io::Error::from)?;
+    file.write_all(b"\n")?;
+    Ok(())
+}
+
+/// The second reading: every document to its split or to `dropped.jsonl`.
+fn write(
+    files: &[Arc<Path>],
+    out: &Path,
+    config: &IngestConfig,
+    survey: &Survey,
+    monitor: &dyn Monitor,
+) -> Result<IngestStats> {
+    let mut reader = open(files, config)?;
+    let mut outputs = Outputs::create(out)?;
+    let mut stats = IngestStats::default();
+    let mut number = FileNumber::default();
+    monitor.begin("splitting documents", Some(reader.total_bytes()), Unit::Bytes);
+    while let Some(record) = reader.next() {
+        let (origin, document) = record?;
+        let rejected = reader.rejected();
+        stats.rejected += rejected.len() as u64;
+        outputs.reject(&rejected)?;
+        let i = stats.read as usize;
+        let entry = Entry::new(config.seed, &document.id, &document.text, number.of(&origin, files), origin.row);
+        if survey.entries.get(i) != Some(&entry) {
+            return Err(Error::InputChanged { origin });
+        }
+        stats.read += 1;
+        match verdict(i, &document, survey, files) {
+            Verdict::Keep(split) => {
+                outputs.splits[split as usize].write(&document)?;
+                let kept = stats.split_mut(split);
+                kept.documents += 1;
+                kept.bytes += document.text.len() as u64;
+            }
+            Verdict::Duplicate { detail } => {
+                stats.exact_duplicates += 1;
+                let line = Dropped { id: &document.id, origin: origin.to_string(), reason: "exact_duplicate", detail };
+                json_line(&mut outputs.dropped, &line)?;
+            }
+            Verdict::Contaminated { detail } => {
+                stats.contaminated += 1;
+                let line = Dropped { id: &document.id, origin: origin.to_string(), reason: "contaminated", detail };
+                json_line(&mut outputs.dropped, &line)?;
+            }
+        }
+        report(monitor, &reader, stats.read)?;
+    }
+    let rejected = reader.rejected();
+    stats.rejected += rejected.len() as u64;
+    outputs.reject(&rejected)?;
+    if let Some(missing) = survey.entries.get(stats.read as usize) {
+        return Err(Error::InputChanged { origin: origin_of(missing, files) });
+    }
+    monitor.end();
+    check_splits(&stats, config)?;
+    outputs.commit()?;
+    Ok(stats)
+}
+
+enum Verdict {
+    Keep(Split),
+    Duplicate { detail: String },
+    Contaminated { detail: String },
+}
+
+fn verdict(i: usize, document: &Document, survey: &Survey, files: &[Arc<Path>]) -> Verdict {
+    if let Some(&keeper) = survey.duplicates.get(&i) {
+        let keeper = origin_of(&survey.entries[keeper], files);
+        return Verdict::Duplicate { detail: format!("the text of {keeper}") };
+    }
+    let split = survey.cuts.split(survey.entries[i].place);
+    if split != Split::Validation
+        && let Some(passage) = survey.passages.shared(&document.text)
+    {
+        return Verdict::Contaminated { detail: format!("shares with a validation document: {passage}") };
+    }
+    Verdict::Keep(split)
+}
+
+fn check_splits(stats: &IngestStats, config: &IngestConfig) -> Result<()> {
+    let documents = stats.read - stats.exact_duplicates;
+    for (split, share, kept, advice) in [
+        ("validation", config.validation_share, stats.validation, "take more documents, or raise validation_share"),
+        (
+            "unique",
+            config.unique_share,
+            stats.unique,
+            "take more documents, raise unique_share, or raise contamination_words if it took them out",
+        ),
+    ] {
+        if kept.documents == 0 {
+            return Err(Error::EmptySplit { split, share, documents, advice });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Which split a document belongs to, and which of several copies stays: functions of its identifier and the seed alone, so that
+//! neither depends on the order of files or records.
+
+use std::collections::HashMap;
+
+use cognate_base::{Hash, random};
+
+use crate::ingest::Split;
+
+/// What ingest remembers of a document between its two readings: hashes, never text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The identifier's hash.
+    pub(crate) id: u128,
+    /// The text's hash.
+    pub(crate) text: u128,
+    /// The identifier's place in the seeded order of all identifiers.
+    pub(crate) place: u64,
+    /// The input file, by position, and the row in it.
+    pub(crate) file: u32,
+    pub(crate) row: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(seed: u64, id: &str, text: &str, file: u32, row: u64) -> Self {
+        Self { id: Hash::of(id).short(), text: Hash::of(text).short(), place: place(seed, id), file, row }
+    }
+}
+
+/// A document's place in the seeded order of all identifiers: uniform over the 64-bit numbers.
+pub(crate) fn place(seed: u64, id: &str) -> u64 {
+    let mut key = Vec::with_capacity(13 + id.len());
+    key.extend_from_slice(b"split");
+    key.extend_from_slice(&seed.to_le_bytes());
+    key.extend_from_slice(id.as_bytes());
+    Hash::of(key).prefix()
+}
+
+/// The places from 0 to 1 cut into validation, unique and oracle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cuts {
+    validation_end: f64,
+    unique_end: f64,
+}
+
+impl Cuts {
+    pub(crate) fn new(validation_share: f64, unique_share: f64) -> Self {
+        let sum = validation_share + unique_share;
+        // 0.1 + 0.7 + 0.2 is 0.9999999999999999 in binary: shares written to sum to one leave no oracle sliver.
+        let unique_end = if sum > 1.0 - 1e-9 { 1.0 } else { sum };
+        Self { validation_end: validation_share, unique_end }
+    }
+
+    pub(crate) fn split(self, place: u64) -> Split {
+        match random::unit(place) {
+            unit if unit < self.validation_end => Split::Validation,
+            unit if unit < self.unique_end => Split::Unique,
+            _ => Split::Oracle,
+        }
+    }
+}
+
+/// The documents that repeat another one's text, each with the one that stays: that with the lowest place (then identifier).
+///
+/// Because validation has the lowest places, a text that has a copy in validation stays there, and only there.
+pub(crate) fn exact_duplicates(entries: &[Entry]) -> HashMap<usize, usize> {
+    let mut kept: HashMap<u128, usize> = HashMap::with_capacity(entries.len());
+    let mut duplicates = HashMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        let stays = kept.entry(entry.text).or_insert(i);
+        if *stays == i {
+            continue;
+        }
+        let other = &entries[*stays];
+        if (entry.place, entry.id) < (other.place, other.id) {
+            duplicates.insert(*stays, i);
+            *stays = i;
+        } else {
+            duplicates.insert(i, *stays);
+        }
+    }
+    // A copy that stayed for a while may have been named by others: point everyone at the one that stays for good.
+    for keeper in duplicates.values_mut() {
+        *keeper = kept[&entries[*keeper].text];
+    }
+    duplicates
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_cuts_are_where_the_shares_say() {
+        let at = |unit: f64| (unit * u64::MAX as f64) as u64;
+        let cuts = Cuts::new(0.1, 0.3);
+        for (unit, split) in [
+            (0.0, Split::Validation),
+            (0.0999, Split::Validation),
+            (0.1001, Split::Unique),
+            (0.3999, Split::Unique),
+            (0.4001, Split::Oracle),
+            (1.0, Split::Oracle),
+        ] {
+            assert_eq!(cuts.split(at(unit)), split, "{unit}");
+        }
+        assert_eq!(Cuts::new(0.1, 0.9).split(u64::MAX), Split::Unique);
+        assert_eq!(Cuts::new(0.3, 0.7).split(u64::MAX), Split::Unique);
+    }
+
+    #[test]
+    fn shares_are_met_on_many_documents() {
+        let cuts = Cuts::new(0.05, 0.25);
+        let n = 100_000;
+        let mut counts = [0u32; 3];
+        for i in 0..n {
+            counts[cuts.split(place(7, &format!("doc-{i}"))) as usize] += 1;
+        }
+        // Five binomial standard deviations: sqrt(n p (1 - p)) is 69, 137 and 145 documents.
+        for (count, expected, bound) in [(counts[0], 5_000, 345), (counts[1], 25_000, 685), (counts[2], 70_000, 725)] {
+            assert!(count.abs_diff(expected) < bound, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn seeds_give_unrelated_splits() {
+        let cuts = Cuts::new(0.5, 0.5);
+        let same = (0..10_000).filter(|i| {
+            let id = format!("doc-{i}");
+            cuts.split(place(1, &id)) == cuts.split(place(2, &id))
+        });
+        assert!(same.count().abs_diff(5_000) < 250);
+    }
+
+    proptest! {
+        #[test]
+        fn the_copy_that_stays_does_not_depend_on_the_order(texts in prop::collection::vec(0u8..6, 1..40), rotation in 0usize..40) {
+            let entries: Vec<Entry> = texts
+                .iter()
+                .enumerate()
+                .map(|(i, text)| Entry::new(3, &format!("id-{i}"), &format!("text {text}"), 0, i as u64))
+                .collect();
+            let mut moved = entries.clone();
+            moved.rotate_left(rotation % entries.len());
+            moved.reverse();
+            let stays = |entries: &[Entry]| {
+                let duplicates = exact_duplicates(entries);
+                for (copy, keeper) in &duplicates {
+                    assert_eq!(entries[*copy].text, entries[*keeper].text);
+                    assert!(!duplicates.contains_key(keeper));
+                    assert!(entries[*keeper].place < entries[*copy].place);
+                }
+                let mut ids: Vec<u128> =
+                    (0..entries.len()).filter(|i| !duplicates.contains_key(i)).map(|i| entries[i].id).collect();
+                ids.sort_unstable();
+                ids
+            };
+            let first = stays(&entries);
+            prop_assert_eq!(&first, &stays(&moved));
+            let distinct: std::collections::HashSet<u8> = texts.iter().copied().collect();
+            prop_assert_eq!(first.len(), distinct.len());
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The tokenizer: byte-level BPE trained here, or any `tokenizer.json`, behind one type that cannot be fooled by its input.
+
+use std::path::Path;
+
+use cognate_base::files::write_atomic;
+use rayon::prelude::*;
+use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
+use tokenizers::models::ModelWrapper;
+use tokenizers::models::TrainerWrapper;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{AddedToken, Tokenizer as Inner};
+
+use crate::error::{Error, Result};
+
+/// Ends every document, and begins the context in which one is scored.
+pub const END_OF_DOCUMENT: &str = "<|endoftext|>";
+/// Stands between a document and the related one that the synthesizer writes.
+pub const RELATED: &str = "<|related|>";
+
+/// The names under which other people's tokenizers keep their end-of-document token; the first one present is taken.
+const END_OF_DOCUMENT_NAMES: [&str; 5] = [END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>", "<｜end▁of▁sentence｜>"];
+
+/// 256 bytes and the two reserved tokens.
+const SMALLEST_VOCABULARY: usize = 258;
+
+/// A pair of tokens that occurs once teaches nothing about the language.
+const MIN_PAIR_COUNT: u64 = 2;
+
+/// The trainer counts pairs in 32 bits with a sign; a text of this many bytes cannot overflow them.
+const MOST_TRAINING_BYTES: usize = i32::MAX as usize;
+
+/// Turns text into token numbers and back.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: Inner,
+    end_of_document: u32,
+    related: u32,
+    vocab_size: usize,
+}
+
+impl Tokenizer {
+    /// Trains byte-level BPE with GPT-2's word pattern. Token 0 is [`END_OF_DOCUMENT`], token 1 is [`RELATED`], then the 256
+    /// bytes, then the merges from the most frequent down; `vocab_size` counts them all.
+    ///
+    /// The result depends on the words and their counts alone, not on the order of texts or the number of threads. Texts beyond
+    /// the first 2 GiB are not used. A corpus too small to fill the vocabulary gives a smaller one: see
+    /// [`Tokenizer::vocab_size`].
+    ///
+    /// # Errors
+    /// When `vocab_size` has no room for the bytes and the reserved tokens.
+    pub fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self> {
+        if vocab_size < SMALLEST_VOCABULARY {
+            return Err(Error::VocabularyTooSmall { asked: vocab_size, least: SMALLEST_VOCABULARY });
+        }
+        let mut trainer = TrainerWrapper::from(
+            BpeTrainer::builder()
+                .vocab_size(vocab_size)
+                .min_frequency(MIN_PAIR_COUNT)
+                .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+                .special_tokens(vec![AddedToken::from(END_OF_DOCUMENT, true), AddedToken::from(RELATED, true)])
+                .show_progress(false)
+                .build(),
+        );
+        let mut inner = Inner::new(BPE::default());
+        inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+        inner.with_decoder(Some(ByteLevelDecoder::new(false, true, true)));
+        let mut bytes = 0usize;
+        let mut cut = false;
+        let texts = texts.take_while(|text| {
+            bytes = bytes.saturating_add(text.len());
+            cut = bytes > MOST_TRAINING_BYTES;
+            !cut
+        });
+        inner.train(&mut trainer, texts).map_err(|source| Error::Tokenizer { source })?;
+        let tokenizer = Self::checked(inner).map_err(|problem| Error::Tokenizer { source: problem.into() })?;
+        if tokenizer.vocab_size < vocab_size {
+            tracing::warn!(asked = vocab_size, got = tokenizer.vocab_size, "the corpus cannot fill the vocabulary");
+        }
+        Ok(tokenizer)
+    }
+
+    /// Loads a `tokenizer.json`.
+    ///
+    /// The end-of-document token is the first of `<|endoftext|>`, `<|end_of_text|>`, `</s>`, `<eos>` and
+    /// `<｜end▁of▁sentence｜>` that the file knows; otherwise `<|endoftext|>` is added, as [`RELATED`] is where it is missing.
+    /// Truncation and padding that the file asks for are switched off: a document is encoded whole.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no tokenizer, drops merges at random (then no two runs would agree), or leaves no free
+    /// number for a reserved token. The message names the file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
+        let json = fs_err::read(path)?;
+        let inner = Inner::from_bytes(&json).map_err(|error| bad(format!("it is no tokenizer.json ({error})")))?;
+        Self::checked(inner).map_err(bad)
+    }
+
+    /// The one way to a `Tokenizer`: reserved tokens present and unambiguous, encoding of the whole text and of text alone.
+    fn checked(mut inner: Inner) -> Result<Self, String> {
+        if let ModelWrapper::BPE(model) = inner.get_model()
+            && model.dropout.is_some_and(|dropout| dropout > 0.0)
+        {
+            return Err("its model drops merges at random; set model.dropout to null".to_owned());
+        }
+        inner.with_truncation(None).map_err(|error| error.to_string())?;
+        inner.with_padding(None);
+        let end = END_OF_DOCUMENT_NAMES.iter().find(|name| inner.token_to_id(name).is_some());
+        let end = *end.unwrap_or(&END_OF_DOCUMENT);
+        // For a token that is there already this only declares it special; its number stays.
+        let reserved = [AddedToken::from(end, true), AddedToken::from(RELATED, true)];
+        inner.add_special_tokens(reserved).map_err(|error| error.to_string())?;
+        inner.set_encode_special_tokens(true);
+        let vocabulary = inner.get_vocab(true);
+        let number = |name: &str| {
+            let id = *vocabulary.get(name).ok_or_else(|| format!("it does not take the reserved token {name}"))?;
+            match vocabulary.iter().find(|(token, other)| **other == id && *token != name) {
+                Some((token, _)) => {
+                    Err(format!("its token {token:?} has the number {id} of the reserved token {name}"))
+                }
+                None => Ok(id),
+            }
+        };
+        let (end_of_document, related) = (number(end)?, number(RELATED)?);
+        let largest = vocabulary.values().max().copied().unwrap_or_default();
+        Ok(Self { inner, end_of_document, related, vocab_size: largest as usize + 1 })
+    }
+
+    /// Writes a `tokenizer.json` that `tokenizers` and `transformers` load.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        Ok(write_atomic(path, self.to_json())?)
+    }
+
+    /// The content of [`Tokenizer::save`]; equal tokenizers give equal bytes.
+    pub fn to_json(&self) -> String {
+        self.inner.to_string(true).expect("a tokenizer that was built or loaded can be written")
+    }
+
+    /// The tokens of a text, and of nothing else: no begin or end token is added, and the name of a reserved or special token
+    /// inside the text stays text.
+    ///
+    /// # Errors
+    /// When a loaded tokenizer cannot encode the text (a word that is not in its closed vocabulary), or its model makes a
+    /// reserved token of it all the same.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, false).map_err(|source| Error::Tokenizer { source })?;
+        let ids = encoding.get_ids().to_vec();
+        match ids.iter().find(|id| [self.end_of_document, self.related].contains(id)) {
+            None => Ok(ids),
+            Some(&id) => Err(Error::ReservedInText { token: self.inner.id_to_token(id).unwrap_or_default(), id }),
+        }
+    }
+
+    /// [`Tokenizer::encode`] for many texts, on rayon's threads; the result is in the order of `texts`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], for the first text in order that fails.
+    pub fn encode_batch(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+        let encoded: Vec<Result<Vec<u32>>> = texts.par_iter().map(|text| self.encode(text)).collect();
+        encoded.into_iter().collect()
+    }
+
+    /// The text of some tokens; special tokens are left out, numbers without a token are ignored, and bytes that are no UTF-8 (a
+    /// model may write half a character) become U+FFFD.
+    ///
+    /// # Panics
+    /// When a loaded tokenizer's decoder fails, which none in the `tokenizers` library does.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.inner.decode(ids, true).expect("the decoders of the tokenizers library do not fail")
+    }
+
+    /// The token that ends every document.
+    pub fn end_of_document(&self) -> u32 {
+        self.end_of_document
+    }
+
+    /// The token after which a related document follows.
+    pub fn related(&self) -> u32 {
+        self.related
+    }
+
+    /// The largest token number plus one: the rows that an embedding table needs.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+}
