@@ -2,25 +2,82 @@
 //!
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 
+mod answer;
+mod charts;
 mod data;
+mod html;
+mod markup;
+mod numbers;
+#[cfg(test)]
+mod sample;
+mod sections;
+mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub use data::{
     Arm, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE, Pairs, Point,
     REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION,
     Validation, gap_closed, validation_gap,
 };
+pub use html::page;
+pub use terminal::closing_table;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::write_atomic;
 
-/// Writes `report.json` into `folder`, whole or not at all, and returns its path.
+/// File name of the report for programs.
+pub const JSON_FILE: &str = "report.json";
+/// File name of the report for people.
+pub const HTML_FILE: &str = "report.html";
+
+/// Writes [`JSON_FILE`] and [`HTML_FILE`] into `folder`, each whole or not at all, and returns the path of the page.
 ///
 /// # Errors
-/// When a file cannot be written (the message names it).
+/// When a file cannot be written (the message names it), or when a number is not finite (the message says what it is):
+/// JSON would turn it into `null`, and no reader could tell it from one that was not measured.
 pub fn write(report: &Report, folder: &Path) -> io::Result<PathBuf> {
-    let json = folder.join("report.json");
-    write_atomic(&json, serde_json::to_string_pretty(report).map_err(io::Error::other)?)?;
-    Ok(json)
+    let json = to_json(report)?;
+    write_atomic(folder.join(JSON_FILE), json)?;
+    let page_path = folder.join(HTML_FILE);
+    write_atomic(&page_path, page(report))?;
+    Ok(page_path)
+}
+
+/// Reads a `report.json` that [`write`] wrote.
+///
+/// # Errors
+/// When the file cannot be read, or is not such a report; the message names the file, and the line where it is wrong.
+pub fn read(path: &Path) -> io::Result<Report> {
+    let json = fs_err::read_to_string(path)?;
+    serde_json::from_str(&json).map_err(|error| {
+        let message = format!("{} is not a report that this version can read: {error}", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+/// The report as JSON, indented, with a final line break.
+fn to_json(report: &Report) -> io::Result<String> {
+    let mut json = serde_json::to_string_pretty(report).map_err(io::Error::other)?;
+    json.push('\n');
+    let refuse = |what: &str| {
+        let message = format!("the report of {} holds a number that is not finite: {what}", report.name);
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    };
+    // serde_json writes what is not finite as null without a word. Where a number must stand, reading it back fails ...
+    if let Err(error) = serde_json::from_str::<Report>(&json) {
+        return refuse(json.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().trim());
+    }
+    // ... and where null is allowed, it must mean that nothing was measured.
+    let gaps = report.gap_closed.values().flat_map(|gap| [gap.mean, gap.low, gap.high]);
+    let errors = report.arms.iter().flat_map(|arm| arm.tasks.values()).map(|score| score.stderr);
+    let similarities = report.examples.iter().map(|example| example.synthetic_similarity);
+    let others = errors.map(|value| ("stderr", value)).chain(similarities.map(|value| ("synthetic_similarity", value)));
+    let mut optional = gaps.map(|value| ("gap_closed", value)).chain(others);
+    match optional.find(|(_, value)| value.is_some_and(|value| !value.is_finite())) {
+        Some((name, _)) => refuse(name),
+        None => Ok(json),
+    }
 }

@@ -1,0 +1,136 @@
+//! The answer in words: sentences made from the numbers, which never claim more than the numbers show.
+
+use super::data::{ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
+use super::numbers::{counted, nats, percent, significant};
+
+/// What the first screen says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// One sentence: what came out.
+    pub(super) headline: String,
+    /// The numbers behind it; may be empty.
+    pub(super) detail: String,
+    /// How far to trust it.
+    pub(super) caution: String,
+}
+
+/// Validation nats of the three arms, averaged over the seeds that the compared arms share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Losses {
+    pub(super) repetition: Option<f64>,
+    pub(super) sbp: Option<f64>,
+    pub(super) oracle: Option<f64>,
+    pub(super) seeds: u64,
+}
+
+impl Losses {
+    /// Averages over the seeds that every arm present among the three has. An arm without any such seed counts as absent.
+    pub(super) fn of(report: &Report) -> Self {
+        let arm = |name: &str, seed: u64| report.arms.iter().find(|arm| arm.name == name && arm.seed == seed);
+        let present: Vec<&str> = [REPETITION, SBP, ORACLE]
+            .into_iter()
+            .filter(|name| report.arms.iter().any(|arm| arm.name == *name))
+            .collect();
+        let mut seeds: Vec<u64> = report.arms.iter().map(|arm| arm.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.retain(|&seed| present.iter().all(|name| arm(name, seed).is_some()));
+        let mean = |name: &str| {
+            let losses = seeds.iter().filter_map(|&seed| arm(name, seed)).map(|arm| arm.validation.nats_per_token);
+            let (sum, n) = losses.fold((0.0, 0_u32), |(sum, n), loss| (sum + loss, n + 1));
+            (n > 0).then(|| sum / f64::from(n))
+        };
+        Self { repetition: mean(REPETITION), sbp: mean(SBP), oracle: mean(ORACLE), seeds: seeds.len() as u64 }
+    }
+}
+
+/// The answer of a report.
+pub(super) fn answer(report: &Report) -> Answer {
+    let losses = Losses::of(report);
+    let (headline, detail) = match (losses.repetition, losses.sbp, losses.oracle) {
+        (Some(repetition), Some(sbp), Some(oracle)) => {
+            let computed = gap_closed(repetition, sbp, oracle);
+            let share = report.gap_closed.get(VALIDATION).map_or(computed, |gap| gap.mean);
+            (with_oracle(report, repetition, sbp, oracle, share), losses_in_words(repetition, sbp, Some(oracle)))
+        }
+        (Some(repetition), Some(sbp), None) => (
+            format!("{} There is no oracle arm, so no gap to measure.", against_repetition(sbp, repetition)),
+            losses_in_words(repetition, sbp, None),
+        ),
+        _ => (missing(report), String::new()),
+    };
+    Answer { headline, detail, caution: caution(losses) }
+}
+
+fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: Option<f64>) -> String {
+    let compared = against_repetition(sbp, repetition);
+    match share {
+        None if oracle < repetition => format!("{compared} The share of the gap was not computed."),
+        None => format!("There was no gap to close: the oracle arm was not better than repetition. {compared}"),
+        Some(share) if share <= 0.0 || nats(repetition - sbp) == "0.000" => compared,
+        Some(share) if share > 1.0 => format!(
+            "Synthetic documents closed the whole gap to {}, and more: {} of it.",
+            oracle_in_words(report),
+            percent(share)
+        ),
+        Some(share) => {
+            format!("Synthetic documents closed {} of the gap to {}.", percent(share), oracle_in_words(report))
+        }
+    }
+}
+
+/// `having 20 times as much unique text`, as far as the arms tell.
+fn oracle_in_words(report: &Report) -> String {
+    let unique = |name: &str| report.arms.iter().find(|arm| arm.name == name).map_or(0, |arm| arm.unique_tokens);
+    let (few, many) = (unique(REPETITION), unique(ORACLE));
+    if few == 0 || many <= few {
+        return "having more unique text".to_owned();
+    }
+    let ratio = many as f64 / few as f64;
+    format!("having {} times as much unique text", significant(ratio, 2))
+}
+
+fn against_repetition(sbp: f64, repetition: f64) -> String {
+    let difference = nats((sbp - repetition).abs());
+    if difference == "0.000" {
+        "Synthetic documents made no difference: sbp and repetition ended within 0.001 nats per token of each other."
+            .to_owned()
+    } else if sbp < repetition {
+        format!("Synthetic documents helped: sbp ended {difference} nats per token better than repetition.")
+    } else {
+        format!("Synthetic documents did not help: sbp ended {difference} nats per token worse than repetition.")
+    }
+}
+
+fn losses_in_words(repetition: f64, sbp: f64, oracle: Option<f64>) -> String {
+    let oracle = oracle.map_or_else(String::new, |oracle| format!(", oracle {}", nats(oracle)));
+    format!(
+        "Loss on validation documents, in nats per token (lower is better): repetition {}, sbp {}{oracle}.",
+        nats(repetition),
+        nats(sbp)
+    )
+}
+
+/// Says which of the two arms that a comparison needs is not there.
+fn missing(report: &Report) -> String {
+    let has = |name: &str| report.arms.iter().any(|arm| arm.name == name);
+    match (has(REPETITION), has(SBP)) {
+        _ if report.arms.is_empty() => "No arm has been trained yet, so there is no answer.".to_owned(),
+        (true, true) => "The arms were trained with different seeds, so they cannot be compared.".to_owned(),
+        (false, true) => "There is no repetition arm to compare sbp with, so there is no answer.".to_owned(),
+        (true, false) => "There is no sbp arm to compare with repetition, so there is no answer.".to_owned(),
+        (false, false) => "There is neither a repetition nor an sbp arm, so there is no answer.".to_owned(),
+    }
+}
+
+fn caution(losses: Losses) -> String {
+    match losses {
+        Losses { repetition: Some(_), sbp: Some(_), seeds: 1, .. } => {
+            "One seed: nothing here tells such a difference from chance.".to_owned()
+        }
+        Losses { repetition: Some(_), sbp: Some(_), seeds, .. } => {
+            format!("Means over {}, without an interval.", counted(seeds, "seed", "seeds"))
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,197 @@
+//! Lines over training tokens: loss curves.
+
+use super::super::markup::Markup;
+use super::{Axis, CHARACTER, Canvas, LINE_HEIGHT, Size, Unit, clip, spread};
+
+/// Longest label beside a line, in characters.
+const LABEL_CHARACTERS: usize = 18;
+/// About so many markers sit on a line; more would hide it.
+const MARKERS: usize = 7;
+
+/// One line of a chart.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Line {
+    /// Stands at the line's end; `None` for a line that another one's label speaks for.
+    pub(in super::super) label: Option<String>,
+    /// Which dash pattern, marker and colour.
+    pub(in super::super) style: usize,
+    /// Drawn thin and without markers.
+    pub(in super::super) faint: bool,
+    /// (tokens, value), in ascending order of tokens.
+    pub(in super::super) points: Vec<(f64, f64)>,
+}
+
+/// A chart of lines over training tokens.
+#[derive(Clone, Debug)]
+pub(in super::super) struct LineChart<'a> {
+    pub(in super::super) title: &'a str,
+    pub(in super::super) description: &'a str,
+    /// Name of the vertical axis, with its unit.
+    pub(in super::super) y_name: &'a str,
+    pub(in super::super) lines: Vec<Line>,
+    /// Values to show at least, apart from the lines' own: charts side by side get one scale this way.
+    pub(in super::super) y_also: Vec<f64>,
+    /// Where the plot ends: lines are cut off above it.
+    pub(in super::super) y_top: f64,
+}
+
+impl LineChart<'_> {
+    /// Draws the chart.
+    pub(in super::super) fn draw(&self, markup: &mut Markup, class: &str, size: Size) {
+        let lines: Vec<Line> = self.lines.iter().map(|line| self.visible(line)).collect();
+        let points = || lines.iter().flat_map(|line| line.points.iter());
+        let longest = lines.iter().filter_map(|line| line.label.as_ref()).map(|label| label.chars().count()).max();
+        let label_room = longest.map_or(10.0, |n| n.min(LABEL_CHARACTERS) as f64 * CHARACTER + 22.0);
+        let horizontal = (46.0, size.width - label_room);
+        let vertical = (size.height - 42.0, 26.0);
+        let x_ticks = if size.width > 500.0 { 7.0 } else { 3.0 };
+        let x = Axis::over(points().map(|point| point.0).chain([0.0]), horizontal, x_ticks, Unit::Tokens);
+        let values = points().map(|point| point.1).chain(self.y_also.iter().copied().filter(|y| *y <= self.y_top));
+        let y = Axis::over(values, vertical, 5.0, Unit::Number).rounded();
+        Canvas::draw(markup, class, size, (self.title, self.description), |canvas| {
+            canvas.frame(&x, &y, "training tokens", self.y_name);
+            if points().next().is_none() {
+                let middle = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
+                canvas.text("tick", "middle", middle, "nothing was recorded");
+            }
+            for line in &lines {
+                draw_line(canvas, line, &x, &y);
+            }
+            draw_labels(canvas, &lines, &x, &y);
+        });
+    }
+
+    /// The finite points of a line at or below the top, cut where it crosses.
+    fn visible(&self, line: &Line) -> Line {
+        let finite = line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite());
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        let mut above: Option<(f64, f64)> = None;
+        for (x, y) in finite {
+            if y > self.y_top {
+                // Only the steep start is cut off; a line that climbs out later ends at the top.
+                if let Some(&(x0, y0)) = points.last().filter(|_| above.is_none()) {
+                    points.push((x0 + (x - x0) * (self.y_top - y0) / (y - y0), self.y_top));
+                }
+                above = Some((x, y));
+                continue;
+            }
+            if let Some((x0, y0)) = above.take() {
+                points.push((x0 + (x - x0) * (y0 - self.y_top) / (y0 - y), self.y_top));
+            }
+            points.push((x, y));
+        }
+        Line { points, ..line.clone() }
+    }
+}
+
+/// The value above which a chart may cut the lines' steep starts off, so that their ends can be told apart: the highest
+/// value after the first tenth of the tokens. Infinite, that is, nothing is cut, where this would gain little.
+pub(in super::super) fn focus(lines: &[Line]) -> f64 {
+    let points = || lines.iter().flat_map(|line| line.points.iter()).filter(|(x, y)| x.is_finite() && y.is_finite());
+    let most = points().map(|point| point.0).fold(0.0, f64::max);
+    let late = points().filter(|point| point.0 >= most / 10.0).map(|point| point.1);
+    let (low, high) = late.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
+    let highest = points().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
+    if high > low && highest - low > 1.5 * (high - low) { high } else { f64::INFINITY }
+}
+
+/// At most about `most` points: means of equally many neighbours.
+pub(in super::super) fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    let each = points.len().div_ceil(most.max(1)).max(1);
+    let mean = |part: &[(f64, f64)]| {
+        let (x, y) = part.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (x / part.len() as f64, y / part.len() as f64)
+    };
+    points.chunks(each).map(mean).collect()
+}
+
+fn draw_line(canvas: &mut Canvas<'_>, line: &Line, x: &Axis, y: &Axis) {
+    let points: Vec<(f64, f64)> = line.points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
+    let class = format!("{} s{}", if line.faint { "line faint" } else { "line" }, line.style);
+    if points.len() > 1 {
+        canvas.path(&class, &points, false);
+    }
+    if line.faint && points.len() > 1 {
+        return;
+    }
+    // From the end backwards, so that the last point, which matters most, has one; styles are staggered.
+    let every = points.len().div_ceil(MARKERS).max(1);
+    for (index, point) in points.iter().rev().enumerate() {
+        if index == 0 || index % every == line.style % every {
+            canvas.marker(line.style, *point);
+        }
+    }
+}
+
+/// Labels to the right of the plot, each tied to its line's last point.
+fn draw_labels(canvas: &mut Canvas<'_>, lines: &[Line], x: &Axis, y: &Axis) {
+    let labelled: Vec<(&Line, &String, (f64, f64))> = lines
+        .iter()
+        .filter_map(|line| {
+            let &(last_x, last_y) = line.points.last()?;
+            Some((line, line.label.as_ref()?, (x.at(last_x), y.at(last_y))))
+        })
+        .collect();
+    let wanted: Vec<f64> = labelled.iter().map(|(_, _, end)| end.1).collect();
+    let placed = spread(&wanted, &vec![LINE_HEIGHT; wanted.len()], y.to - 10.0, y.from + 4.0);
+    for ((line, label, end), at) in labelled.into_iter().zip(placed) {
+        canvas.line("leader", (end.0 + 5.0, end.1), (x.to + 14.0, at));
+        canvas.text(&format!("label s{}", line.style), "start", (x.to + 17.0, at), &clip(label, LABEL_CHARACTERS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(points: &[(f64, f64)]) -> Line {
+        Line { label: Some("sbp".to_owned()), style: 1, faint: false, points: points.to_vec() }
+    }
+
+    fn chart(lines: Vec<Line>, y_top: f64) -> String {
+        let mut markup = Markup::default();
+        let chart = LineChart { title: "t", description: "d", y_name: "nats", lines, y_also: vec![], y_top };
+        chart.draw(&mut markup, "wide", Size::WIDE);
+        markup.finish()
+    }
+
+    #[test]
+    fn odd_lines_draw_without_odd_numbers() {
+        let cases: [&[(f64, f64)]; 6] = [
+            &[],
+            &[(5.0, 4.0)],
+            &[(0.0, 0.0), (0.0, 0.0)],
+            &[(f64::NAN, 1.0), (1.0, f64::INFINITY)],
+            &[(0.0, 1e-300), (1e18, 1e300)],
+            &[(1.0, 4.0), (2.0, f64::NAN), (3.0, 4.0)],
+        ];
+        for points in cases {
+            let svg = chart(vec![line(points), line(&[])], f64::INFINITY);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{points:?}: {svg}");
+            let finite = points.iter().filter(|(x, y)| x.is_finite() && y.is_finite()).count();
+            assert_eq!(svg.contains("nothing was recorded"), finite == 0, "{points:?}");
+            assert_eq!(svg.contains("<circle"), finite > 0, "{points:?}: a single point shows too");
+        }
+        assert!(chart(vec![], 1.0).contains("nothing was recorded"));
+    }
+
+    #[test]
+    fn a_steep_start_is_cut_at_the_top() {
+        let steep = line(&[(0.0, 9.0), (10.0, 5.0), (100.0, 4.0)]);
+        assert_eq!(focus(std::slice::from_ref(&steep)), 5.0);
+        let top = LineChart { title: "", description: "", y_name: "", lines: vec![], y_also: vec![], y_top: 6.0 };
+        assert_eq!(top.visible(&steep).points, [(7.5, 6.0), (10.0, 5.0), (100.0, 4.0)]);
+        let climbing = line(&[(0.0, 5.0), (10.0, 9.0), (20.0, 5.0)]);
+        assert_eq!(top.visible(&climbing).points, [(0.0, 5.0), (2.5, 6.0), (17.5, 6.0), (20.0, 5.0)]);
+        assert_eq!(focus(&[line(&[(0.0, 4.2), (100.0, 4.0)])]), f64::INFINITY, "nothing to gain");
+        assert_eq!(focus(&[]), f64::INFINITY);
+    }
+
+    #[test]
+    fn thinning_takes_means() {
+        let points: Vec<(f64, f64)> = (0..10).map(|i| (f64::from(i), f64::from(i * 2))).collect();
+        assert_eq!(thin(&points, 5), [(0.5, 1.0), (2.5, 5.0), (4.5, 9.0), (6.5, 13.0), (8.5, 17.0)]);
+        assert_eq!(thin(&points, 100), points);
+        assert_eq!(thin(&[], 5), []);
+    }
+}

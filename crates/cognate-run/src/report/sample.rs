@@ -1,0 +1,207 @@
+//! A made-up report of realistic size, for the tests and for looking at the page. No number in it was measured.
+
+use std::collections::BTreeMap;
+
+use super::data::*;
+
+const BUDGET: u64 = 12_000_000;
+
+/// Three arms of a quick run.
+pub(super) fn sample() -> Report {
+    let arms = vec![
+        arm(REPETITION, 5.1273, 600_000, 0),
+        arm(SBP, 5.0689, 600_000, 3_000_000),
+        arm(ORACLE, 4.8714, 12_000_000, 0),
+    ];
+    Report {
+        name: "quick".to_owned(),
+        gap_closed: BTreeMap::from([(VALIDATION.to_owned(), validation_gap(&arms))]),
+        curves: vec![
+            curve(REPETITION, 2.6, |seen| 5.08 + 0.5 * (seen - 0.6).max(0.0).powi(2)),
+            curve(SBP, 3.3, |seen| 5.06 + 0.05 * (1.0 - seen)),
+            curve(ORACLE, 4.7, |seen| 4.87 + 0.16 * (1.0 - seen)),
+        ],
+        arms,
+        synthetic_quality: quality(),
+        ledger: ledger(),
+        pairs: Some(pairs()),
+        relation: Some(Relation {
+            pairs: 412,
+            before: RelationLoss { true_seed: 5.402, random_seed: 5.447, no_seed: 5.231 },
+            after: RelationLoss { true_seed: 4.913, random_seed: 5.164, no_seed: 5.198 },
+        }),
+        examples: examples(),
+        recipe: RECIPE.to_owned(),
+        environment: Environment {
+            version: "0.1.0".to_owned(),
+            device: "cpu".to_owned(),
+            threads: 2,
+            cpu: "Intel(R) Xeon(R) Processor @ 2.60GHz".to_owned(),
+            peak_rss_bytes: Some(1_187_000_000),
+            commands: vec!["cognate run recipes/quick.toml --threads 2".to_owned()],
+        },
+        notes: vec![
+            "A 3.2 M-parameter model on 600 k unique tokens: too small for what is said here to hold at any other size."
+                .to_owned(),
+            "The oracle sees every document of the corpus once and 38 % of them twice.".to_owned(),
+        ],
+    }
+}
+
+fn arm(name: &str, nats_per_token: f64, unique_tokens: u64, synthetic_tokens: u64) -> Arm {
+    Arm {
+        name: name.to_owned(),
+        seed: 1,
+        train_tokens: BUDGET,
+        unique_tokens,
+        synthetic_tokens,
+        epochs: (BUDGET - synthetic_tokens) as f64 / unique_tokens as f64,
+        flops: 2.61e14,
+        validation: Validation {
+            nats_per_token,
+            perplexity: nats_per_token.exp(),
+            bits_per_byte: nats_per_token / std::f64::consts::LN_2 / 3.91,
+        },
+        tasks: BTreeMap::new(),
+    }
+}
+
+/// Falls from ln(4096) towards `late`; training loss goes on towards `train_end`, with some noise.
+fn curve(arm: &str, train_end: f64, late: impl Fn(f64) -> f64) -> Curve {
+    let early = |seen: f64| 3.2 * (-seen * 22.0).exp();
+    let validation = (0..=30).map(|step| {
+        let seen = f64::from(step) / 30.0;
+        Point {
+            tokens: (seen * BUDGET as f64) as u64,
+            nats_per_token: late(seen) + early(seen) + 0.25 * (1.0 - seen).powi(4),
+        }
+    });
+    let train = (1..=1_200_u32).map(|step| {
+        let seen = f64::from(step) / 1200.0;
+        let noise = f64::from(step.wrapping_mul(2_654_435_761) >> 16) / 65536.0 - 0.5;
+        let level = 5.1 + (train_end - 5.1) * seen;
+        Point { tokens: (seen * BUDGET as f64) as u64, nats_per_token: level + early(seen) + 0.3 * noise }
+    });
+    Curve { arm: arm.to_owned(), seed: 1, train: train.collect(), validation: validation.collect() }
+}
+
+fn plain(name: &str, value: f64, unit: &str, n: Option<u64>) -> Measure {
+    Measure { name: name.to_owned(), value, unit: unit.to_owned(), n }
+}
+
+fn quality() -> SyntheticQuality {
+    let dropped = [
+        ("empty", 3),
+        ("too short", 41),
+        ("unfinished at the length cap", 612),
+        ("heavy repetition", 287),
+        ("near-copy of its seed", 18),
+        ("near-duplicate of an earlier one", 96),
+    ];
+    let dropped = dropped.map(|(reason, documents)| Dropped { reason: reason.to_owned(), documents });
+    SyntheticQuality {
+        generated_documents: 16_057,
+        kept_documents: 15_000,
+        kept_tokens: 3_004_112,
+        dropped: dropped.to_vec(),
+        measures: vec![
+            plain("length, median", 187.0, "tokens", Some(15_000)),
+            plain("length of real documents, median", 214.0, "tokens", Some(2_804)),
+            plain("words in a repeated 5-gram", 0.043, "share", Some(15_000)),
+            plain("13-grams that the seed has too", 0.0061, "share", Some(15_000)),
+            plain("13-grams that the corpus has too", 0.0214, "share", Some(15_000)),
+        ],
+    }
+}
+
+fn pairs() -> Pairs {
+    let edges: Vec<f64> = (0..=56).map(|edge| -0.1 + f64::from(edge) * 0.02).collect();
+    let bell = |mean: f64, spread: f64, total: f64| {
+        let height = |left: &f64| (total * (-((left + 0.01 - mean) / spread).powi(2) / 2.0).exp()).round() as u64;
+        edges[..56].iter().map(height).collect::<Vec<u64>>()
+    };
+    let histogram =
+        SimilarityHistogram { neighbours: bell(0.55, 0.13, 2_900.0), random: bell(0.07, 0.07, 5_400.0), edges };
+    Pairs {
+        embedder: "latent semantic analysis, 256 dimensions".to_owned(),
+        min_similarity: 0.5,
+        max_similarity: 0.95,
+        counts: vec![
+            plain("documents", 2_804.0, "documents", None),
+            plain("documents in a pair", 2_377.0, "documents", None),
+            plain("pairs for tuning, both directions", 18_930.0, "pairs", None),
+            plain("held-out pairs", 412.0, "pairs", None),
+            plain("near-copies, not paired", 7.0, "pairs", None),
+        ],
+        histogram,
+    }
+}
+
+fn ledger() -> Vec<LedgerEntry> {
+    let entry = |stage: &str, arm: Option<&str>, wall_s, flops, tokens, documents| LedgerEntry {
+        stage: stage.to_owned(),
+        arm: arm.map(str::to_owned),
+        wall_s,
+        flops,
+        tokens,
+        documents,
+    };
+    vec![
+        entry("ingest", None, 1.9, 0.0, 0, 8_412),
+        entry("tokenize", None, 2.74, 0.0, 2_313_552, 8_412),
+        entry("train", Some(REPETITION), 74.2, 2.61e14, BUDGET, 0),
+        entry("embed", None, 3.1, 4.1e10, 0, 2_804),
+        entry("pair", None, 0.21, 4.0e9, 0, 2_804),
+        entry("tune", None, 21.6, 8.12e13, 3_904_000, 18_930),
+        entry("generate", None, 48.3, 2.9e13, 3_310_204, 16_057),
+        entry("filter", None, 0.83, 0.0, 3_310_204, 16_057),
+        entry("train", Some(SBP), 75.0, 2.61e14, BUDGET, 0),
+        entry("train", Some(ORACLE), 74.6, 2.61e14, BUDGET, 0),
+        entry("evaluate", None, 4.4, 1.2e13, 414_200, 1_402),
+        entry("report", None, 0.05, 0.0, 0, 0),
+    ]
+}
+
+fn examples() -> Vec<Example> {
+    let text = |id: &str, text: &str| ExampleText { id: id.to_owned(), text: text.to_owned() };
+    let example = |n: u32, seed: &str, synthetic: &str, neighbour: &str, similarity, synthetic_similarity| Example {
+        seed: text(&format!("made-up:{n}01"), seed),
+        synthetic: text(&format!("made-up:{n}01#0"), synthetic),
+        neighbour: text(&format!("made-up:{n}02"), neighbour),
+        similarity,
+        synthetic_similarity,
+    };
+    vec![
+        example(1, TIDES, TIDES_SYNTHETIC, TIDES_NEIGHBOUR, 0.7134, Some(0.6021)),
+        example(2, QUEUES, QUEUES_SYNTHETIC, QUEUES_NEIGHBOUR, 0.6612, Some(0.5407)),
+        example(3, &TIDES.repeat(4), HOSTILE, QUEUES_NEIGHBOUR, 0.512, None),
+    ]
+}
+
+/// What no page may take for markup.
+pub(super) const HOSTILE: &str = "</blockquote></script><script>alert(1)</script><img src=x onerror=\"alert('2')\"> http://example.org & <!-- \u{0}\u{202e}";
+
+const TIDES: &str = "Tidal records from forty harbours are compared with a shallow-water model of the shelf. We show that \
+    most of the disagreement is explained by the depth of the harbour mouth, which older charts give too large. With \
+    corrected depths the phase error of the principal lunar tide falls from eleven to three minutes. ";
+const TIDES_SYNTHETIC: &str = "We study the response of the shelf to the tide with a model of shallow water. The model is \
+    compared with the harbour records of the tide, and the phase of the model is in the range of the records. It is \
+    shown that the depth of the shelf is a good measure of the phase error, and the error is reduced by the corrected \
+    depth of the harbour.";
+const TIDES_NEIGHBOUR: &str = "A reduced model of harbour resonance is fitted to records of the semidiurnal tide. Depth \
+    soundings at the mouth, rather than the length of the basin, control the fitted period. The fit predicts the phase \
+    of the tide in basins that were left out to within four minutes.";
+const QUEUES: &str = "Servers that share one queue waste less capacity than servers with a queue each. We bound the \
+    difference when service times have infinite variance.\n\nThe bound is attained by a family of distributions that \
+    also makes every estimate of the mean waiting time fail.";
+const QUEUES_SYNTHETIC: &str = "We consider the queue of servers with a heavy-tailed service time. A bound of the waiting \
+    time is given, and the bound is attained for the case that the variance is infinite. The result is extended to the \
+    servers with the estimate of the mean.";
+const QUEUES_NEIGHBOUR: &str = "Waiting times under heavy-tailed service are known to have heavy tails themselves. For a \
+    pool of parallel servers we find how many must fail together before the tail of the waiting time changes, and give \
+    matching lower bounds.";
+const RECIPE: &str = "name = \"quick\"\nseed = 1\n\n[corpus]\ninputs = [\"data/abstracts.jsonl.zst\"]\nvalidation_share = \
+    0.05\nunique_share = 0.05\non_bad_record = \"stop\"\n\n[model]\nlayers = 4\nwidth = 192\nheads = 3\nkv_heads = 3\nffn = \
+    512\ncontext = 256\n\n[pair]\nneighbours = 8\nmin_similarity = 0.5\nmax_similarity = 0.95\n\n[generate]\ntemperature = \
+    1.0\ntop_p = 0.9\nmax_new_tokens = 320\n\n[[arm]]\nname = \"repetition\"\n\n[[arm]]\nname = \"sbp\"\nsynthetic_share = \
+    0.25\n\n[[arm]]\nname = \"oracle\"\n";

@@ -1,0 +1,372 @@
+//! The report as a whole: its JSON contract, its page, its sentences, its closing table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, answer};
+use super::sample::{HOSTILE, sample};
+use super::*;
+
+/// A report of nothing but arms with the given names and losses, all of one seed.
+fn of_arms(losses: &[(&str, f64)]) -> Report {
+    let sample = sample();
+    let arm = |(name, nats): &(&str, f64)| Arm {
+        name: (*name).to_owned(),
+        unique_tokens: if *name == ORACLE { 20_000_000 } else { 1_000_000 },
+        validation: Validation { nats_per_token: *nats, perplexity: nats.exp(), bits_per_byte: nats / 3.0 },
+        ..sample.arms[0].clone()
+    };
+    let arms: Vec<Arm> = losses.iter().map(arm).collect();
+    Report { gap_closed: BTreeMap::from([(VALIDATION.to_owned(), validation_gap(&arms))]), arms, ..sample }
+}
+
+fn headline(losses: &[(&str, f64)]) -> String {
+    answer(&of_arms(losses)).headline.replace('\u{a0}', " ")
+}
+
+#[test]
+fn report_json_has_the_names_that_readers_rely_on() {
+    let mut report = sample();
+    report.arms.truncate(1);
+    report.arms[0].validation = Validation { nats_per_token: 5.0, perplexity: 148.5, bits_per_byte: 1.75 };
+    let score = TaskScore { metric: "accuracy".to_owned(), value: 0.5, stderr: Some(0.25), n: 4 };
+    report.arms[0].tasks.insert("sciq".to_owned(), score);
+    report.ledger.truncate(3);
+    let json: Value = serde_json::from_str(&to_json(&report).unwrap()).unwrap();
+    assert_eq!(json["name"], "quick");
+    assert_eq!(
+        json["arms"],
+        json!([{
+            "name": "repetition", "seed": 1, "train_tokens": 12_000_000, "unique_tokens": 600_000,
+            "synthetic_tokens": 0, "epochs": 20.0, "flops": 2.61e14,
+            "validation": {"nats_per_token": 5.0, "perplexity": 148.5, "bits_per_byte": 1.75},
+            "tasks": {"sciq": {"metric": "accuracy", "value": 0.5, "stderr": 0.25, "n": 4}}
+        }])
+    );
+    let share = (5.1273 - 5.0689) / (5.1273 - 4.8714);
+    assert_eq!(json["gap_closed"]["validation"].as_object().unwrap().len(), 4);
+    assert!((json["gap_closed"]["validation"]["mean"].as_f64().unwrap() - share).abs() < 1e-12);
+    assert_eq!(json["gap_closed"]["validation"]["low"], Value::Null);
+    assert_eq!(json["gap_closed"]["validation"]["high"], Value::Null);
+    assert_eq!(json["gap_closed"]["validation"]["seeds"], 1);
+    assert_eq!(json["synthetic_quality"]["dropped"][0], json!({"reason": "empty", "documents": 3}));
+    assert_eq!(
+        json["ledger"],
+        json!([
+            {"stage": "ingest", "arm": null, "wall_s": 1.9, "flops": 0.0, "tokens": 0, "documents": 8_412},
+            {"stage": "tokenize", "arm": null, "wall_s": 2.74, "flops": 0.0, "tokens": 2_313_552, "documents": 8_412},
+            {"stage": "train", "arm": "repetition", "wall_s": 74.2, "flops": 2.61e14, "tokens": 12_000_000, "documents": 0}
+        ])
+    );
+    let names: Vec<&String> = json.as_object().unwrap().keys().collect();
+    let mut expected =
+        ["name", "arms", "gap_closed", "synthetic_quality", "ledger", "curves", "pairs", "relation"].to_vec();
+    expected.extend(["examples", "recipe", "environment", "notes"]);
+    expected.sort_unstable();
+    assert_eq!(names, expected, "serde_json's map is sorted");
+}
+
+#[test]
+fn a_report_is_written_and_read_back() {
+    let folder = std::env::temp_dir().join(format!("cognate-report-{}", std::process::id()));
+    let report = sample();
+    let page_path = write(&report, &folder).unwrap();
+    assert_eq!(page_path, folder.join(HTML_FILE));
+    assert_eq!(fs_err::read_to_string(&page_path).unwrap(), page(&report));
+    let back = read(&folder.join(JSON_FILE)).unwrap();
+    // Reading may move a number's last bit (serde_json without `float_roundtrip`), but nothing that is shown.
+    assert_eq!(page(&back), page(&report));
+    assert_eq!(closing_table(&back), closing_table(&report));
+    let json = fs_err::read_to_string(folder.join(JSON_FILE)).unwrap();
+    cognate_base::files::write_atomic(folder.join(JSON_FILE), json.replacen("\"seed\"", "\"sead\"", 1)).unwrap();
+    let error = read(&folder.join(JSON_FILE)).unwrap_err().to_string();
+    assert!(error.contains("report.json") && error.contains("sead") && error.contains("line 6"), "{error}");
+    fs_err::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_refused_by_name() {
+    let refused = |spoil: fn(&mut Report)| {
+        let mut report = sample();
+        spoil(&mut report);
+        let nowhere = PathBuf::from("/nonexistent/cognate-report");
+        write(&report, &nowhere).unwrap_err().to_string()
+    };
+    let error = refused(|report| report.arms[1].validation.perplexity = f64::INFINITY);
+    assert!(error.contains("not finite") && error.contains("perplexity"), "{error}");
+    let error = refused(|report| report.curves[0].train[7].nats_per_token = f64::NAN);
+    assert!(error.contains("not finite") && error.contains("nats_per_token"), "{error}");
+    let error = refused(|report| report.examples[0].synthetic_similarity = Some(f64::NAN));
+    assert!(error.contains("not finite") && error.contains("synthetic_similarity"), "{error}");
+    let error = refused(|report| {
+        report.gap_closed.values_mut().for_each(|gap| gap.mean = Some(f64::NAN));
+    });
+    assert!(error.contains("not finite") && error.contains("gap_closed"), "{error}");
+}
+
+#[test]
+fn the_gap_is_a_share_or_nothing() {
+    assert_eq!(gap_closed(5.0, 4.75, 4.0), Some(0.25));
+    assert_eq!(gap_closed(5.0, 5.5, 4.0), Some(-0.5));
+    assert_eq!(gap_closed(5.0, 3.0, 4.0), Some(2.0));
+    assert_eq!(gap_closed(5.0, 4.5, 5.0), None, "no gap");
+    assert_eq!(gap_closed(5.0, 4.5, 5.5), None, "the oracle is worse");
+    assert_eq!(gap_closed(f64::NAN, 4.5, 4.0), None);
+    assert_eq!(gap_closed(5.0, f64::INFINITY, 4.0), None);
+    assert_eq!(gap_closed(5.0, 4.5, f64::NAN), None);
+}
+
+#[test]
+fn the_gap_of_several_seeds_is_a_ratio_of_means() {
+    let mut report = of_arms(&[(REPETITION, 5.0), (SBP, 4.5), (ORACLE, 4.0)]);
+    let second = of_arms(&[(REPETITION, 5.25), (SBP, 5.25), (ORACLE, 4.25), ("random-pairs", 1.0)]).arms;
+    report.arms.extend(second.into_iter().map(|arm| Arm { seed: 2, ..arm }));
+    let lonely = Arm { seed: 3, ..report.arms[1].clone() };
+    report.arms.push(lonely);
+    let gap = validation_gap(&report.arms);
+    assert_eq!(gap, GapClosed { mean: Some(0.25), low: None, high: None, seeds: 2 });
+    assert_eq!(validation_gap(&report.arms[..2]), GapClosed { mean: None, low: None, high: None, seeds: 0 });
+    report.gap_closed.insert(VALIDATION.to_owned(), gap);
+    let Answer { headline, detail, caution } = answer(&report);
+    assert!(headline.contains("closed 25\u{a0}%"), "{headline}");
+    assert!(detail.contains("repetition 5.125, sbp 4.875, oracle 4.125"), "{detail}");
+    assert_eq!(caution.replace('\u{a0}', " "), "Means over 2 seeds, without an interval.");
+}
+
+#[test]
+fn the_answer_is_said_in_words_whatever_came_out() {
+    let cases: [(&[(&str, f64)], &str); 15] = [
+        (
+            &[(REPETITION, 5.0), (SBP, 4.77), (ORACLE, 4.0)],
+            "Synthetic documents closed 23 % of the gap to having 20 times as much unique text.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 3.75), (ORACLE, 4.0)],
+            "Synthetic documents closed the whole gap to having 20 times as much unique text, and more: 125 % of it.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 5.03), (ORACLE, 4.0)],
+            "Synthetic documents did not help: sbp ended 0.030 nats per token worse than repetition.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 5.0), (ORACLE, 4.0)],
+            "Synthetic documents made no difference: sbp and repetition ended within 0.001 nats per token of each other.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 4.9997), (ORACLE, 4.0)],
+            "Synthetic documents made no difference: sbp and repetition ended within 0.001 nats per token of each other.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 4.9), (ORACLE, 5.2)],
+            "There was no gap to close: the oracle arm was not better than repetition. \
+             Synthetic documents helped: sbp ended 0.100 nats per token better than repetition.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 4.9)],
+            "Synthetic documents helped: sbp ended 0.100 nats per token better than repetition. \
+             There is no oracle arm, so no gap to measure.",
+        ),
+        (
+            &[(REPETITION, 5.0), (SBP, 5.25)],
+            "Synthetic documents did not help: sbp ended 0.250 nats per token worse than repetition. \
+             There is no oracle arm, so no gap to measure.",
+        ),
+        (&[(SBP, 5.0)], "There is no repetition arm to compare sbp with, so there is no answer."),
+        (&[(SBP, 5.0), (ORACLE, 4.0)], "There is no repetition arm to compare sbp with, so there is no answer."),
+        (&[(REPETITION, 5.0)], "There is no sbp arm to compare with repetition, so there is no answer."),
+        (&[(REPETITION, 5.0), (ORACLE, 4.0)], "There is no sbp arm to compare with repetition, so there is no answer."),
+        (&[(ORACLE, 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
+        (&[("random-pairs", 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
+        (&[], "No arm has been trained yet, so there is no answer."),
+    ];
+    for (losses, expected) in cases {
+        assert_eq!(headline(losses), expected, "{losses:?}");
+    }
+}
+
+#[test]
+fn one_seed_is_never_called_significant() {
+    let answer = answer(&sample());
+    assert_eq!(answer.caution, "One seed: nothing here tells such a difference from chance.");
+    assert!(!page(&sample()).to_lowercase().contains("significan"));
+    let mut others = sample();
+    others.arms[0].seed = 7;
+    let answer = super::answer::answer(&others);
+    assert_eq!(answer.headline, "The arms were trained with different seeds, so they cannot be compared.");
+    assert_eq!(answer.caution, "");
+}
+
+#[test]
+fn a_gap_that_was_not_computed_is_not_made_up() {
+    let mut report = sample();
+    report.gap_closed.insert(VALIDATION.to_owned(), GapClosed { mean: None, low: None, high: None, seeds: 1 });
+    let said = answer(&report).headline;
+    assert!(said.ends_with("The share of the gap was not computed."), "{said}");
+    assert!(page(&report).contains("It could not be computed for this run."));
+    report.gap_closed.clear();
+    assert!(answer(&report).headline.contains("closed 23"), "without an entry it is computed from the arms");
+}
+
+#[test]
+fn the_closing_table_fits_a_terminal() {
+    let table = closing_table(&sample());
+    let expected = "\
+arm         seed  nats/token  perplexity  bits/byte  tokens  synthetic
+repetition     1       5.127       168.6      1.892  12.0 M          –
+sbp            1       5.069       159.0      1.870  12.0 M     3.00 M
+oracle         1       4.871       130.5      1.797  12.0 M          –
+
+Synthetic documents closed 23 % of the gap to having 20 times as much unique
+text.
+Loss on validation documents, in nats per token (lower is better): repetition
+5.127, sbp 5.069, oracle 4.871.
+One seed: nothing here tells such a difference from chance.
+";
+    assert_eq!(table, expected);
+    let mut wide = sample();
+    wide.arms[0].name = "an arm with a name that is far too long".to_owned();
+    wide.arms[0].validation = Validation { nats_per_token: 1e12, perplexity: f64::MAX, bits_per_byte: 1e-9 };
+    wide.arms[0].train_tokens = 999_000_000_000_000;
+    for line in closing_table(&wide).lines().chain(table.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert_eq!(closing_table(&of_arms(&[])), "No arm has been trained yet, so there is no answer.\n");
+}
+
+/// Checks that every tag closes in order, that attributes are quoted, and returns the names of all elements.
+fn elements(html: &str) -> Vec<String> {
+    let mut open: Vec<String> = Vec::new();
+    let mut all = Vec::new();
+    let mut rest = html.strip_prefix("<!DOCTYPE html>").expect("a doctype");
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>'), "a loose > in {:?}", &rest[..start]);
+        let end = start + rest[start..].find('>').expect("a tag ends");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "</{name}> closes nothing");
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().unwrap_or_default().to_owned();
+        assert!(!name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric()), "<{tag}>");
+        assert_eq!(tag.matches('"').count() % 2, 0, "<{tag}>");
+        let unquoted: String = tag.split('"').step_by(2).collect();
+        assert!(!unquoted.contains(" on"), "<{tag}> has a handler");
+        all.push(name.clone());
+        if name == "style" {
+            rest = &rest[rest.find("</style>").expect("a style ends")..];
+        }
+        if !tag.ends_with('/') && !["meta", "link", "br"].contains(&name.as_str()) {
+            open.push(name);
+        }
+    }
+    assert_eq!(open, [] as [String; 0]);
+    all
+}
+
+#[test]
+fn the_page_is_whole_and_fetches_nothing() {
+    let html = page(&sample());
+    let names = elements(&html);
+    for name in ["script", "img", "iframe", "object", "form", "a"] {
+        assert!(!names.iter().any(|found| found == name), "{name}");
+    }
+    assert_eq!(names.iter().filter(|name| *name == "h1").count(), 1);
+    // Ten figures: three of them in two sizes.
+    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 10);
+    let attributes = html.split("<pre").next().unwrap_or_default();
+    for reference in ["src=", "url(", "@import", "href=\"http", "NaN", ">inf", "None", "Some("] {
+        assert!(!attributes.replace("src=x", "").contains(reference), "{reference}");
+    }
+    for id in ["gap", "curves", "relation", "pairs", "synthetic", "examples", "ledger", "notes", "recipe", "repeat"] {
+        assert_eq!(html.matches(&format!("<section id=\"{id}\">")).count(), 1, "{id}");
+    }
+    assert!(html.len() < 200_000, "{} bytes", html.len());
+}
+
+#[test]
+fn no_text_becomes_markup() {
+    let clean = elements(&page(&sample()));
+    let mut report = sample();
+    report.name = HOSTILE.to_owned();
+    report.recipe = HOSTILE.to_owned();
+    report.notes[0] = HOSTILE.to_owned();
+    report.ledger[0].stage = HOSTILE.to_owned();
+    report.ledger[2].arm = Some(HOSTILE.to_owned());
+    report.examples[0].seed = ExampleText { id: HOSTILE.to_owned(), text: HOSTILE.to_owned() };
+    report.synthetic_quality.dropped[0].reason = HOSTILE.to_owned();
+    report.synthetic_quality.measures[0].name = HOSTILE.to_owned();
+    report.synthetic_quality.measures[0].unit = HOSTILE.to_owned();
+    report.environment.cpu = HOSTILE.to_owned();
+    report.environment.commands[0] = HOSTILE.to_owned();
+    if let Some(pairs) = &mut report.pairs {
+        pairs.embedder = HOSTILE.to_owned();
+    }
+    report.arms[2].name = HOSTILE.to_owned();
+    report.curves[2].arm = HOSTILE.to_owned();
+    let html = page(&report);
+    // The oracle arm is gone, and with it the two sizes of the gap's figure.
+    let mut expected = clean.len();
+    expected -= clean.iter().filter(|name| *name == "figure").count() - html.matches("<figure").count();
+    assert!(elements(&html).len() <= expected, "elements appeared");
+    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{202e}') && !html.contains('\0'));
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+}
+
+#[test]
+fn an_empty_report_is_a_page_too() {
+    let mut report = of_arms(&[]);
+    report.gap_closed.clear();
+    report.synthetic_quality = SyntheticQuality::default();
+    report.ledger.clear();
+    report.curves.clear();
+    report.pairs = None;
+    report.relation = None;
+    report.examples.clear();
+    report.notes.clear();
+    report.environment.commands.clear();
+    let html = page(&report);
+    elements(&html);
+    assert!(html.contains("No arm has been trained yet") && html.contains("nothing was recorded"));
+    for absent in ["id=\"relation\"", "id=\"pairs\"", "id=\"examples\"", "id=\"ledger\"", "NaN"] {
+        assert!(!html.contains(absent), "{absent}");
+    }
+}
+
+#[test]
+fn several_seeds_and_controls_are_told_apart() {
+    let mut report = sample();
+    let second: Vec<Arm> = report.arms.iter().map(|arm| Arm { seed: 2, ..arm.clone() }).collect();
+    report.arms.extend(second);
+    let second: Vec<Curve> = report.curves.iter().map(|curve| Curve { seed: 2, ..curve.clone() }).collect();
+    report.curves.extend(second);
+    report.arms.push(Arm { name: "random-pairs".to_owned(), ..report.arms[0].clone() });
+    report.curves.push(Curve { arm: "random-pairs".to_owned(), ..report.curves[0].clone() });
+    let score = TaskScore { metric: "accuracy".to_owned(), value: 0.425, stderr: Some(0.012), n: 1_000 };
+    report.arms[1].tasks.insert("sciq".to_owned(), score);
+    let html = page(&report).replace('\u{a0}', " ");
+    elements(&html);
+    assert_eq!(html.matches(">sbp, 2 seeds<").count(), 2, "one label per size of the figure");
+    assert!(html.contains("<h3>sbp, seed 2</h3>") && html.contains("<h3>random-pairs</h3>"));
+    assert!(html.contains("line s3"), "a control has a pattern of its own");
+    assert!(html.contains("sciq, sbp, seed 1") && html.contains("42 %") && html.contains("± 1.2 %"), "{html}");
+}
+
+#[test]
+fn long_examples_are_cut_and_say_so() {
+    let report = sample();
+    let html = page(&report);
+    let characters = report.examples[2].seed.text.trim().chars().count();
+    assert!(html.contains(&format!("the beginning of 1,{:03} characters", characters - 1_000)));
+    assert_eq!(html.matches("the beginning of").count(), 1);
+}
+
+/// Writes the sample's page, to be looked at: `cargo test -p cognate-run -- --ignored --nocapture look_at`.
+#[test]
+#[ignore = "for a person, who opens what it writes"]
+fn look_at_the_sample() {
+    let folder = std::env::temp_dir().join("cognate-report-sample");
+    println!("{}\n{}", closing_table(&sample()), write(&sample(), &folder).unwrap().display());
+}
