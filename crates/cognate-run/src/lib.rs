@@ -4,4 +4,5 @@
 
 pub mod recipe;
 pub mod report;
+pub mod rundir;
 pub mod stage;

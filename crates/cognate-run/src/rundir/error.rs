@@ -1,0 +1,97 @@
+//! What can be wrong with a run directory.
+
+use std::path::PathBuf;
+
+/// Why a run directory could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    /// The file system said no.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Another run writes there.
+    #[error("{folder} is in use: {holder}", folder = folder.display())]
+    Locked {
+        /// The run directory.
+        folder: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A folder with something else in it.
+    #[error("{folder} is not empty and no run directory", folder = folder.display())]
+    NotARun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There is no run directory.
+    #[error("{folder} is no run directory: it has no `recipe.toml`", folder = folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// An artifact of the same name that depends on something else.
+    #[error("{folder} was {verb} from something else: {difference}", folder = folder.display())]
+    Differs {
+        /// The artifact's folder.
+        folder: PathBuf,
+        /// `made` or, where it is partial, `begun`.
+        verb: &'static str,
+        /// What is not the same.
+        difference: String,
+    },
+    /// A manifest that cannot be understood.
+    #[error("{path} is damaged: {message}", path = path.display())]
+    Corrupt {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+        /// The artifact's folder.
+        folder: PathBuf,
+    },
+    /// A file of a finished artifact that is missing or has another size.
+    #[error("{path} is damaged: its manifest says {expected} bytes, {found}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Its size when the artifact was finished.
+        expected: u64,
+        /// What is there now.
+        found: String,
+        /// The artifact's folder.
+        folder: PathBuf,
+    },
+    /// A file that a later stage needs and the manifest does not have.
+    #[error("{manifest} lists no file `{path}`", manifest = manifest.display())]
+    Unlisted {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The file.
+        path: String,
+    },
+}
+
+impl RunDirError {
+    /// What to do about it, in one line.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io(_) => None,
+            Self::Locked { .. } => {
+                Some("wait for the other run, or give this one another directory with --out".to_owned())
+            }
+            Self::NotARun { .. } => Some("give a new or empty directory with --out".to_owned()),
+            Self::NoRun { .. } => Some("`cognate run RECIPE --out DIR` makes one".to_owned()),
+            Self::Differs { folder, .. } => Some(format!(
+                "give this recipe another directory with --out, or delete {} and what was made from it to make them again",
+                folder.display()
+            )),
+            Self::Corrupt { folder, .. } | Self::Damaged { folder, .. } => {
+                Some(format!("delete {} and run again to make it anew", folder.display()))
+            }
+            Self::Unlisted { .. } => Some("another version of the program wrote it; delete its folder".to_owned()),
+        }
+    }
+}
+
+pub(super) fn found_bytes(found: Option<u64>) -> String {
+    found.map_or("and it is not there".to_owned(), |bytes| format!("and there are {bytes}"))
+}

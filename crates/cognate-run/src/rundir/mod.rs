@@ -1,0 +1,284 @@
+//! A run directory: one folder per stage or arm, each finished by its manifest; one writer.
+//!
+//! The rules of DESIGN.md section 5: what matches is skipped, what is partial is resumed, what differs is refused.
+
+mod error;
+mod lock;
+mod manifest;
+mod progress;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cognate_base::Hash;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use error::RunDirError;
+pub use lock::Lock;
+pub use manifest::{FORMAT, FileEntry, Identity, MANIFEST, Manifest, Work};
+pub use progress::{Progress, Watched};
+
+type Result<T, E = RunDirError> = std::result::Result<T, E>;
+
+/// File name of the resolved recipe in a run directory.
+pub const RECIPE: &str = "recipe.toml";
+/// File name of the mark that a stage has begun and is not finished.
+const STARTED: &str = "started.json";
+
+/// A run directory that this process may write into.
+#[derive(Debug)]
+pub struct RunDir {
+    root: PathBuf,
+    _lock: Lock,
+}
+
+/// `started.json`: a stage has begun in this folder.
+#[derive(Debug, Serialize, Deserialize)]
+struct Started {
+    format: u32,
+    fingerprint: Hash,
+    #[serde(flatten)]
+    identity: Identity,
+}
+
+/// How an artifact's folder stands towards what is asked for.
+#[derive(Debug)]
+pub enum State {
+    /// Finished, and exactly this.
+    Done(Box<Manifest>),
+    /// To be made, or to be gone on with.
+    Open(Attempt),
+}
+
+/// A stage at work in its folder.
+#[derive(Debug)]
+pub struct Attempt {
+    folder: PathBuf,
+    identity: Identity,
+    seed: u64,
+    spent_before_s: f64,
+    since: Instant,
+}
+
+impl RunDir {
+    /// Opens or makes the run directory at `root`, and locks it.
+    ///
+    /// # Errors
+    /// When another run has it, or when it holds something that is no run.
+    pub fn open(root: &Path) -> Result<Self> {
+        fs_err::create_dir_all(root)?;
+        let known = [RECIPE, lock::LOCK].iter().any(|name| root.join(name).exists());
+        if !known && fs_err::read_dir(root)?.next().is_some() {
+            return Err(RunDirError::NotARun { folder: root.to_path_buf() });
+        }
+        let lock = Lock::take(root)?;
+        Ok(Self { root: root.to_path_buf(), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// An artifact's folder.
+    pub fn folder(&self, name: &Path) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Refuses at once what a later stage would refuse: a finished or begun artifact with another configuration or of another
+    /// code version. Inputs are not known yet.
+    ///
+    /// # Errors
+    /// As [`RunDir::enter`].
+    pub fn check_config(&self, name: &Path, stage: &str, code: u32, config: &Value, resumes: bool) -> Result<()> {
+        let folder = self.folder(name);
+        let (identity, verb) = match (Manifest::read(&folder)?, manifest::read_json::<Started>(&folder.join(STARTED))?)
+        {
+            (Some(manifest), _) => (manifest.identity, "made"),
+            (None, Some(started)) if resumes => (started.identity, "begun"),
+            _ => return Ok(()),
+        };
+        let wanted =
+            Identity { stage: stage.to_owned(), code, config: config.clone(), inputs: identity.inputs.clone() };
+        differs(&folder, verb, &identity, &wanted)
+    }
+
+    /// Looks at `name`'s folder: done, or ready to work in. A partial folder of a stage that does not resume is emptied.
+    ///
+    /// # Errors
+    /// When it holds something else, or something damaged.
+    pub fn enter(&self, name: &Path, identity: Identity, seed: u64, resumes: bool) -> Result<State> {
+        let folder = self.folder(name);
+        if let Some(manifest) = Manifest::read(&folder)? {
+            differs(&folder, "made", &manifest.identity, &identity)?;
+            manifest.check_files(&folder)?;
+            clear_marks(&folder)?;
+            return Ok(State::Done(Box::new(manifest)));
+        }
+        let started: Option<Started> = manifest::read_json(&folder.join(STARTED))?;
+        let mut spent_before_s = 0.0;
+        match started {
+            Some(started) if resumes => {
+                differs(&folder, "begun", &started.identity, &identity)?;
+                spent_before_s = Progress::read(&folder)?.map_or(0.0, |progress| progress.spent_s);
+                remove_hidden_partials(&folder)?;
+            }
+            // What begins anew still has cost what it has cost.
+            Some(started) if started.fingerprint == identity.fingerprint() => {
+                spent_before_s = Progress::read(&folder)?.map_or(0.0, |progress| progress.spent_s);
+                empty(&folder)?;
+            }
+            _ => empty(&folder)?,
+        }
+        fs_err::create_dir_all(&folder)?;
+        let started = Started { format: FORMAT, fingerprint: identity.fingerprint(), identity };
+        manifest::write_json(&folder.join(STARTED), &started)?;
+        Ok(State::Open(Attempt { folder, identity: started.identity, seed, spent_before_s, since: Instant::now() }))
+    }
+}
+
+impl Attempt {
+    /// Where the stage writes.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The artifact's fingerprint.
+    pub fn fingerprint(&self) -> Hash {
+        self.identity.fingerprint()
+    }
+
+    /// Seconds spent so far, earlier attempts included.
+    pub fn spent_s(&self) -> f64 {
+        self.spent_before_s + self.since.elapsed().as_secs_f64()
+    }
+
+    /// Finishes the artifact: hashes its `files` (files or folders inside its folder) and writes the manifest.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the manifest cannot be written; the artifact then stays partial.
+    pub fn finish(self, files: &[PathBuf], rows: &BTreeMap<String, u64>, work: Work) -> Result<Manifest> {
+        let manifest = Manifest {
+            format: FORMAT,
+            fingerprint: self.fingerprint(),
+            files: manifest::list_files(&self.folder, files, rows)?,
+            seed: self.seed,
+            work,
+            wall_s: self.spent_s(),
+            identity: self.identity,
+        };
+        manifest.write(&self.folder)?;
+        clear_marks(&self.folder)?;
+        Ok(manifest)
+    }
+}
+
+/// The content of one finished artifact, for stages that read it.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Artifact {
+    /// The path of one of its files.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The content hash of one of its files.
+    ///
+    /// # Errors
+    /// When its manifest does not list it.
+    pub fn hash(&self, name: &str) -> Result<Hash> {
+        self.manifest.hash_of(&self.folder, name)
+    }
+}
+
+fn clear_marks(folder: &Path) -> Result<()> {
+    for name in [STARTED, progress::PROGRESS] {
+        match fs_err::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    match fs_err::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what a killed process left of files that it was still writing (`.name.PID.partial`).
+fn remove_hidden_partials(folder: &Path) -> Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            remove_hidden_partials(&entry.path())?;
+        } else if name.starts_with('.') && name.ends_with(".partial") {
+            fs_err::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses when the two identities are not the same, naming the first few differences.
+fn differs(folder: &Path, verb: &'static str, was: &Identity, is: &Identity) -> Result<()> {
+    let mut differences = Vec::new();
+    if was.code != is.code {
+        differences.push(format!("by version {} of the {} stage, and this is version {}", was.code, is.stage, is.code));
+    }
+    compare(&mut Vec::new(), &was.config, &is.config, &mut differences);
+    for (name, hash) in &is.inputs {
+        match was.inputs.get(name) {
+            Some(old) if old == hash => {}
+            Some(_) => differences.push(format!("{name} had another content")),
+            None => differences.push(format!("{name} did not belong to it")),
+        }
+    }
+    differences.extend(
+        was.inputs.keys().filter(|name| !is.inputs.contains_key(*name)).map(|name| format!("{name} belonged to it")),
+    );
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let more = differences.len().saturating_sub(4);
+    differences.truncate(4);
+    let mut difference = differences.join("; ");
+    if more > 0 {
+        difference.push_str(&format!("; and {more} more"));
+    }
+    Err(RunDirError::Differs { folder: folder.to_path_buf(), verb, difference })
+}
+
+/// Collects `[table] key was A and is B now`, going into nested tables.
+fn compare(path: &mut Vec<String>, was: &Value, is: &Value, out: &mut Vec<String>) {
+    if was == is {
+        return;
+    }
+    if let (Value::Object(was), Value::Object(is)) = (was, is) {
+        let keys: std::collections::BTreeSet<_> = was.keys().chain(is.keys()).collect();
+        for key in keys {
+            path.push(key.clone());
+            compare(path, was.get(key).unwrap_or(&Value::Null), is.get(key).unwrap_or(&Value::Null), out);
+            path.pop();
+        }
+        return;
+    }
+    let shown = |value: &Value| if value.is_null() { "unset".to_owned() } else { value.to_string() };
+    let key = match path.as_slice() {
+        [table, rest @ ..] if !rest.is_empty() => format!("[{table}] {}", rest.join(".")),
+        rest => rest.join("."),
+    };
+    out.push(format!("{key} was {} and is {} now", shown(was), shown(is)));
+}
