@@ -103,9 +103,9 @@ fn against_repetition(sbp: f64, repetition: f64) -> String {
 }
 
 fn losses_in_words(repetition: f64, sbp: f64, oracle: Option<f64>) -> String {
-    let oracle = oracle.map_or_else(String::new, |oracle| format!(", oracle {}", nats(oracle)));
+    let oracle = oracle.map_or_else(String::new, |oracle| format!(", oracle\u{a0}{}", nats(oracle)));
     format!(
-        "Loss on validation documents, in nats per token (lower is better): repetition {}, sbp {}{oracle}.",
+        "Loss on validation documents, in nats per token (lower is better): repetition\u{a0}{}, sbp\u{a0}{}{oracle}.",
         nats(repetition),
         nats(sbp)
     )

@@ -16,6 +16,9 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 /// Points of a line that the page draws; `report.json` has them all.
 const POINTS: usize = 240;
 
+/// A phone has room for so many columns.
+const PHONE_COLUMNS: usize = 4;
+
 /// The whole page.
 #[must_use]
 pub fn page(report: &Report) -> String {
@@ -68,10 +71,11 @@ pub(super) fn figure(page: &mut Markup, class: &str, caption: &str, content: imp
     });
 }
 
-/// A table whose first cell in each row names the row. On a phone each row becomes a small card, in which the column names
-/// stand over the values.
+/// A table whose first cell in each row names the row. On a phone each row of a wide table becomes a small card, in which
+/// the column names stand over the values.
 pub(super) fn table(page: &mut Markup, caption: &str, columns: &[&str], rows: &[Vec<Cell>]) {
-    page.element("table", &[], |page| {
+    let class = if columns.len() > PHONE_COLUMNS { "cards" } else { "plain" };
+    page.element("table", &[("class", &class)], |page| {
         page.leaf("caption", &[], caption);
         page.element("thead", &[], |page| {
             page.element("tr", &[], |page| {
@@ -215,11 +219,7 @@ fn validation_figure(page: &mut Markup, report: &Report) {
         });
     }
     let y_top = charts::focus(&lines);
-    let cut = if y_top.is_finite() {
-        format!(" The steep start above {} is cut off; the loss curves below show all of it.", nats(y_top))
-    } else {
-        String::new()
-    };
+    let cut = if y_top.is_finite() { " The steep start is cut off; the loss curves below show it." } else { "" };
     let names: Vec<&str> = lines.iter().filter_map(|line| line.label.as_deref()).collect();
     let description = format!("One line per arm: {}.", names.join("; "));
     let chart = LineChart {

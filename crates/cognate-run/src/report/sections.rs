@@ -134,7 +134,7 @@ fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
         figure(page, "full", caption, |page| {
             both_sizes(page, |page, class, size| charts::similarity_histogram(page, class, size, pairs));
         });
-        measures(page, "Pairs, counted", &pairs.counts);
+        page.element("div", &[("class", &"slim")], |page| measures(page, "Pairs, counted", &pairs.counts));
     });
 }
 

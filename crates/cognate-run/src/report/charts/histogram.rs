@@ -16,7 +16,7 @@ pub(in super::super) fn similarity_histogram(markup: &mut Markup, class: &str, s
     let top = 26.0 + 2.0 * LINE_HEIGHT;
     let x_ticks = if size.width > 500.0 { 8.0 } else { 4.0 };
     let edges = histogram.edges.iter().copied();
-    let x = Axis::over(edges, (46.0, size.width - 12.0), x_ticks, Unit::Number);
+    let x = Axis::over(edges, (size.margin(), size.width - 12.0), x_ticks, Unit::Number);
     let heights = series.iter().flat_map(|(_, _, shares)| shares.iter().copied());
     let y = Axis::over(heights.chain([0.0]), (size.height - 42.0, top), 4.0, Unit::Share).rounded();
     let description = format!(
@@ -104,7 +104,7 @@ fn draw_window(canvas: &mut Canvas<'_>, pairs: &Pairs, x: &Axis, y: &Axis) {
 /// Names the histograms in one row above the plot, each tied to its peak.
 fn draw_names(canvas: &mut Canvas<'_>, peaks: &[(&str, usize, (f64, f64))], x: &Axis, row: f64) {
     let wanted: Vec<f64> = peaks.iter().map(|(_, _, peak)| peak.0).collect();
-    let widths: Vec<f64> = peaks.iter().map(|(name, _, _)| text_width(name) + 12.0).collect();
+    let widths: Vec<f64> = peaks.iter().map(|(name, _, _)| text_width(name) + 14.0).collect();
     for ((name, style, peak), at) in peaks.iter().zip(spread(&wanted, &widths, x.from, x.to + 12.0)) {
         canvas.line("leader", (at, row + 9.0), (peak.0, peak.1 - 2.0));
         canvas.text(&format!("label s{style}"), "middle", (at, row), name);

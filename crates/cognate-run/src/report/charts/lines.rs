@@ -31,26 +31,27 @@ pub(in super::super) struct LineChart<'a> {
     pub(in super::super) lines: Vec<Line>,
     /// Values to show at least, apart from the lines' own: charts side by side get one scale this way.
     pub(in super::super) y_also: Vec<f64>,
-    /// Where the plot ends: lines are cut off above it.
+    /// Values above it do not stretch the plot: lines are cut off at the next tick. Infinite to show everything.
     pub(in super::super) y_top: f64,
 }
 
 impl LineChart<'_> {
     /// Draws the chart.
     pub(in super::super) fn draw(&self, markup: &mut Markup, class: &str, size: Size) {
-        let lines: Vec<Line> = self.lines.iter().map(|line| self.visible(line)).collect();
-        let points = || lines.iter().flat_map(|line| line.points.iter());
-        let longest = lines.iter().filter_map(|line| line.label.as_ref()).map(|label| label.chars().count()).max();
+        let longest = self.lines.iter().filter_map(|line| line.label.as_ref()).map(|label| label.chars().count()).max();
         let label_room = longest.map_or(10.0, |n| n.min(LABEL_CHARACTERS) as f64 * CHARACTER + 22.0);
-        let horizontal = (46.0, size.width - label_room);
+        let horizontal = (size.margin(), size.width - label_room - (size.margin() - 42.0));
         let vertical = (size.height - 42.0, 26.0);
         let x_ticks = if size.width > 500.0 { 7.0 } else { 3.0 };
+        let points = || self.lines.iter().flat_map(|line| line.points.iter());
         let x = Axis::over(points().map(|point| point.0).chain([0.0]), horizontal, x_ticks, Unit::Tokens);
-        let values = points().map(|point| point.1).chain(self.y_also.iter().copied().filter(|y| *y <= self.y_top));
-        let y = Axis::over(values, vertical, 5.0, Unit::Number).rounded();
+        let values = points().map(|point| point.1).chain(self.y_also.iter().copied());
+        let y = Axis::over(values.filter(|y| *y <= self.y_top), vertical, 5.0, Unit::Number).rounded();
+        // Lines leave the plot through its upper edge, which lies on a tick.
+        let lines: Vec<Line> = self.lines.iter().map(|line| visible(line, y.high)).collect();
         Canvas::draw(markup, class, size, (self.title, self.description), |canvas| {
             canvas.frame(&x, &y, "training tokens", self.y_name);
-            if points().next().is_none() {
+            if lines.iter().all(|line| line.points.is_empty()) {
                 let middle = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
                 canvas.text("tick", "middle", middle, "nothing was recorded");
             }
@@ -60,28 +61,26 @@ impl LineChart<'_> {
             draw_labels(canvas, &lines, &x, &y);
         });
     }
+}
 
-    /// The finite points of a line at or below the top, cut where it crosses.
-    fn visible(&self, line: &Line) -> Line {
-        let finite = line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite());
-        let mut points: Vec<(f64, f64)> = Vec::new();
-        let mut above: Option<(f64, f64)> = None;
-        for (x, y) in finite {
-            if y > self.y_top {
-                // Only the steep start is cut off; a line that climbs out later ends at the top.
-                if let Some(&(x0, y0)) = points.last().filter(|_| above.is_none()) {
-                    points.push((x0 + (x - x0) * (self.y_top - y0) / (y - y0), self.y_top));
-                }
-                above = Some((x, y));
-                continue;
+/// The finite points of a line at or below `top`, cut where it crosses.
+fn visible(line: &Line, top: f64) -> Line {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut above: Option<(f64, f64)> = None;
+    for (x, y) in line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()) {
+        if y > top {
+            if let Some(&(x0, y0)) = points.last().filter(|_| above.is_none()) {
+                points.push((x0 + (x - x0) * (top - y0) / (y - y0), top));
             }
-            if let Some((x0, y0)) = above.take() {
-                points.push((x0 + (x - x0) * (y0 - self.y_top) / (y0 - y), self.y_top));
-            }
-            points.push((x, y));
+            above = Some((x, y));
+            continue;
         }
-        Line { points, ..line.clone() }
+        if let Some((x0, y0)) = above.take() {
+            points.push((x0 + (x - x0) * (y0 - top) / (y0 - y), top));
+        }
+        points.push((x, y));
     }
+    Line { points, ..line.clone() }
 }
 
 /// The value above which a chart may cut the lines' steep starts off, so that their ends can be told apart: the highest
@@ -114,10 +113,10 @@ fn draw_line(canvas: &mut Canvas<'_>, line: &Line, x: &Axis, y: &Axis) {
     if line.faint && points.len() > 1 {
         return;
     }
-    // From the end backwards, so that the last point, which matters most, has one; styles are staggered.
+    // From the end backwards, so that the last point, which matters most, has one; styles are staggered before it.
     let every = points.len().div_ceil(MARKERS).max(1);
     for (index, point) in points.iter().rev().enumerate() {
-        if index == 0 || index % every == line.style % every {
+        if index == 0 || (index > every / 2 && index % every == line.style % every) {
             canvas.marker(line.style, *point);
         }
     }
@@ -179,10 +178,9 @@ mod tests {
     fn a_steep_start_is_cut_at_the_top() {
         let steep = line(&[(0.0, 9.0), (10.0, 5.0), (100.0, 4.0)]);
         assert_eq!(focus(std::slice::from_ref(&steep)), 5.0);
-        let top = LineChart { title: "", description: "", y_name: "", lines: vec![], y_also: vec![], y_top: 6.0 };
-        assert_eq!(top.visible(&steep).points, [(7.5, 6.0), (10.0, 5.0), (100.0, 4.0)]);
+        assert_eq!(visible(&steep, 6.0).points, [(7.5, 6.0), (10.0, 5.0), (100.0, 4.0)]);
         let climbing = line(&[(0.0, 5.0), (10.0, 9.0), (20.0, 5.0)]);
-        assert_eq!(top.visible(&climbing).points, [(0.0, 5.0), (2.5, 6.0), (17.5, 6.0), (20.0, 5.0)]);
+        assert_eq!(visible(&climbing, 6.0).points, [(0.0, 5.0), (2.5, 6.0), (17.5, 6.0), (20.0, 5.0)]);
         assert_eq!(focus(&[line(&[(0.0, 4.2), (100.0, 4.0)])]), f64::INFINITY, "nothing to gain");
         assert_eq!(focus(&[]), f64::INFINITY);
     }

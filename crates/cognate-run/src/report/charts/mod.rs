@@ -15,7 +15,7 @@ use super::markup::Markup;
 use super::numbers::{decimals, percent, tokens};
 
 /// Width of a character of the figures' 13-unit labels, on the generous side: there is no font to measure.
-const CHARACTER: f64 = 7.2;
+const CHARACTER: f64 = 7.8;
 /// Room that one line of label needs.
 const LINE_HEIGHT: f64 = 16.0;
 
@@ -32,7 +32,13 @@ impl Size {
     /// For phones.
     pub(super) const NARROW: Self = Self { width: 360.0, height: 300.0 };
     /// For a figure that stands beside others, or alone on a phone.
-    pub(super) const PANEL: Self = Self { width: 360.0, height: 240.0 };
+    pub(super) const PANEL: Self = Self { width: 316.0, height: 232.0 };
+
+    /// Room for the tick labels of the vertical axis. On paper and small screens a wide figure shrinks and the style
+    /// sheet enlarges its letters.
+    fn margin(self) -> f64 {
+        if self.width > 500.0 { 58.0 } else { 42.0 }
+    }
 }
 
 /// How the ticks of an axis are written.
