@@ -101,7 +101,7 @@ pub(super) fn table(page: &mut Markup, caption: &str, columns: &[&str], rows: &[
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     text: String,
-    /// A share in 0..=1, drawn as a faint bar behind the number.
+    /// A share in 0..=1, drawn as a small bar before the number.
     bar: Option<f64>,
     /// In the first cell: the row is a sum of the others.
     strong: bool,

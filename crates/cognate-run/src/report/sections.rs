@@ -196,7 +196,7 @@ fn examples(page: &mut Markup, examples: &[Example]) {
         page.leaf(
             "p",
             &[],
-            "The synthesizer saw only the seed. The true neighbour is what really stands beside it in the corpus.",
+            "The synthesizer was given only the seed. The true neighbour is what really stands beside it in the corpus.",
         );
         for example in examples {
             page.element("div", &[("class", &"example")], |page| {
@@ -221,12 +221,21 @@ fn example_text(page: &mut Markup, role: &str, similarity: &str, example: &Examp
         });
         let text = example.text.trim();
         let characters = text.chars().count();
-        page.leaf("blockquote", &[("dir", &"auto")], charts::clip(text, EXAMPLE_CHARACTERS));
+        page.leaf("blockquote", &[("dir", &"auto")], beginning(text));
         if characters > EXAMPLE_CHARACTERS {
             let all = count(characters as u64);
             page.leaf("p", &[("class", &"id")], format!("the beginning of {all} characters"));
         }
     });
+}
+
+/// At most [`EXAMPLE_CHARACTERS`] of a text, cut between words where there are any.
+fn beginning(text: &str) -> String {
+    let cut = charts::clip(text, EXAMPLE_CHARACTERS);
+    match cut.rfind(char::is_whitespace) {
+        Some(space) if cut.len() < text.len() => format!("{} …", cut[..space].trim_end()),
+        _ => cut,
+    }
 }
 
 fn ledger(page: &mut Markup, report: &Report) {
@@ -271,12 +280,19 @@ fn synthesis_cost(report: &Report) -> String {
     let synthesis = report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str()));
     let (wall_s, cost) = synthesis.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
     let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
-    let equal = "All arms have the same token budget.";
+    let budgets = || report.arms.iter().map(|arm| arm.train_tokens);
+    let (least, most) = (budgets().min().unwrap_or(0), budgets().max().unwrap_or(0));
+    // Whole steps: budgets may differ by a part of one.
+    let equal = if most - least <= most / 100 {
+        "All arms were trained on the same number of tokens."
+    } else {
+        "The arms were not trained on the same number of tokens."
+    };
     if cost == 0.0 || training <= 0.0 {
         return equal.to_owned();
     }
     format!(
-        "{equal} It leaves out what only synthetic documents need, from embedding to filtering: {} and {}, {} of the \
+        "{equal} That leaves out what only synthetic documents need, from embedding to filtering: {} and {}, {} of the \
          compute that training the sbp arm took.",
         duration(wall_s),
         flops(cost),

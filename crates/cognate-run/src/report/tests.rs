@@ -361,6 +361,21 @@ fn long_examples_are_cut_and_say_so() {
     let characters = report.examples[2].seed.text.trim().chars().count();
     assert!(html.contains(&format!("the beginning of 1,{:03} characters", characters - 1_000)));
     assert_eq!(html.matches("the beginning of").count(), 1);
+    assert!(html.contains("the principal …</blockquote>"), "cut between words");
+}
+
+#[test]
+fn the_ledger_adds_up_and_says_what_equal_budgets_leave_out() {
+    let mut report = sample();
+    let shown = |report: &Report| page(report).replace('\u{a0}', " ");
+    let html = shown(&report);
+    assert!(html.contains("were trained on the same number of tokens. That leaves out"), "{html}");
+    // embed + pair + tune + generate + filter: 74.04 s; 0.041 + 0.004 + 81.2 + 29 TFLOP against 261.
+    assert!(html.contains("1 min 14 s and 110 TFLOP, 42 % of the compute that training the sbp arm took."), "{html}");
+    assert!(html.contains("<tr class=\"total\"><th scope=\"row\">all stages</th>"));
+    assert!(html.contains("5 min 07 s") && html.contains("905 TFLOP"), "the sums");
+    report.arms[2].train_tokens *= 2;
+    assert!(shown(&report).contains("The arms were not trained on the same number of tokens."));
 }
 
 /// Writes the sample's page, to be looked at: `cargo test -p cognate-run -- --ignored --nocapture look_at`.
