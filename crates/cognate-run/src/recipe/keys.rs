@@ -74,6 +74,9 @@ impl Interval {
     const COSINE: Self = Self { low: -1.0, low_belongs: true, high: 1.0, high_belongs: true };
     const POSITIVE: Self = Self { low: 0.0, low_belongs: false, high: f64::INFINITY, high_belongs: false };
     const NOT_NEGATIVE: Self = Self { low: 0.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
+    const TEMPERATURE: Self = Self { low: 0.0, low_belongs: true, high: 10.0, high_belongs: true };
+    const NEAR_DUPLICATE: Self = Self { low: 0.6, low_belongs: true, high: 1.0, high_belongs: true };
+    const CEILING: Self = Self { low: -1.0, low_belongs: false, high: 2.0, high_belongs: true };
     const AT_LEAST_ONE: Self = Self { low: 1.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
 
     /// Whether `x` lies inside. Not a number and infinities never do.
@@ -202,7 +205,7 @@ pub const KEYS: &[Key] = &[
 
     key("pair", "neighbours", Integer(1), Value("10"), OURS, "Nearest neighbours that a document is compared with (paper, recalled: at most 200)."),
     key("pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for its embedder", "α: neighbours below it are no pair; `auto` takes the similarity that one in a thousand random pairs exceeds."),
-    key("pair", "max_similarity", Number(Interval::COSINE), Value("0.95"), OURS, "Neighbours above it are near-copies and no pair."),
+    key("pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS, "Neighbours at least this similar are near-copies and no pair; above 1, nothing is."),
     key("pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS, "Share of the documents whose pairs are held out to measure the synthesizer."),
 
     key("tune", "epochs", Number(Interval::POSITIVE), Value("1.0"), OURS, "How often each pair is seen."),
@@ -214,18 +217,18 @@ pub const KEYS: &[Key] = &[
     key("tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two measurements of the loss on held-out pairs."),
     key("tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two checkpoints."),
 
-    key("generate", "temperature", Number(Interval::NOT_NEGATIVE), Value("1.0"), "paper, recalled", "Divides the logits; 0 takes the likeliest token always."),
+    key("generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled", "Divides the logits; 0 takes the likeliest token always."),
     key("generate", "top_p", Number(Interval::SHARE_ABOVE_ZERO), Value("0.9"), "paper, recalled", "Nucleus sampling: only the likeliest tokens that make up this probability are drawn."),
     key("generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS, "A document that is longer is unfinished."),
     key("generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS, "A longer seed is cut."),
     key("generate", "slots", Integer(1), Value("64"), OURS, "Documents written at the same time; no result depends on it."),
     key("generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS, "Share that is written beyond the need at first, because filters drop some; more follows where it falls short."),
 
-    key("filter", "min_tokens", Integer(1), Value("16"), OURS, "A shorter document is dropped."),
-    key("filter", "unfinished", Choice(&["drop", "keep"]), Value("\"drop\""), OURS, "What happens to a document that reached `generate.max_new_tokens`."),
-    key("filter", "repetition", Flag, Value("true"), "Gopher (2112.11446), table A1", "Drop heavily repeated lines, paragraphs and n-grams, with the published thresholds."),
-    key("filter", "seed_jaccard", Number(Interval::SHARE_ABOVE_ZERO), Value("0.6"), OURS, "A document whose word 5-grams overlap its seed's this much (Jaccard) is a near-copy; 1 drops exact copies only."),
-    key("filter", "duplicate_jaccard", Number(Interval::SHARE_ABOVE_ZERO), Value("0.8"), FIELD, "A document that overlaps an earlier synthetic one this much (MinHash) is a near-duplicate."),
+    key("filter", "min_words", Integer(1), Value("10"), OURS, "A document of fewer words is dropped."),
+    key("filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS, "A document is a near-copy when this share of its distinct word 5-grams stands in its seed."),
+    key("filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about 0.8", "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier synthetic document."),
+    key("filter", "samples", Integer(0), Value("20"), OURS, "Dropped documents that are kept for reading, per reason."),
+    key("filter", "quality_documents", Integer(1), Value("10000"), OURS, "Documents that the quality figures look at, the first so many."),
 
     key("evaluate", "tasks", Choices(&["perplexity"]), Value("[\"perplexity\"]"), "", "What every arm is measured on; `perplexity` is over the validation split."),
 

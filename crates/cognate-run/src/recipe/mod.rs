@@ -211,21 +211,11 @@ pub struct Generate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Filter {
-    pub min_tokens: usize,
-    pub unfinished: Unfinished,
-    pub repetition: bool,
-    pub seed_jaccard: f64,
-    pub duplicate_jaccard: f64,
-}
-
-/// What happens to a synthetic document that reached the length cap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unfinished {
-    /// It is dropped.
-    Drop,
-    /// It is kept.
-    Keep,
+    pub min_words: usize,
+    pub near_copy: f64,
+    pub near_duplicate: f64,
+    pub samples: usize,
+    pub quality_documents: usize,
 }
 
 /// `[evaluate]`.

@@ -8,7 +8,7 @@ use super::error::RecipeError;
 use super::written::{Section, Written};
 use super::{
     Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Evaluate, Filter, Generate, Model, OnBadRecord, Pair, Recipe, Task,
-    Threshold, Tokenize, Train, Tune, Unfinished,
+    Threshold, Tokenize, Train, Tune,
 };
 use crate::stage::STAGE_NAMES;
 
@@ -22,7 +22,6 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     let train = train(written.table("train"), &model)?;
     let tune = tune(written.table("tune"), &model, &train)?;
     let generate = generate(written.table("generate"), &tune)?;
-    let filter = filter(written.table("filter"), &generate)?;
     Ok(Recipe {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
@@ -30,6 +29,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         tokenize: tokenize(written.table("tokenize"))?,
         embed: embed(written.table("embed")),
         pair: pair(written.table("pair"))?,
+        filter: filter(written.table("filter")),
         evaluate: evaluate(written.table("evaluate")),
         arms: arms(written)?,
         folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
@@ -37,7 +37,6 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         train,
         tune,
         generate,
-        filter,
     })
 }
 
@@ -239,24 +238,14 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
     })
 }
 
-fn filter(section: &Section, generate: &Generate) -> Result<Filter> {
-    let min_tokens = section.integer("min_tokens") as usize;
-    if min_tokens > generate.max_new_tokens {
-        let expected = format!("at most generate.max_new_tokens = {}", generate.max_new_tokens);
-        return Err(section.impossible(
-            "min_tokens",
-            min_tokens,
-            expected,
-            "as it stands, every document would be dropped",
-        ));
+fn filter(section: &Section) -> Filter {
+    Filter {
+        min_words: section.integer("min_words") as usize,
+        near_copy: section.number("near_copy"),
+        near_duplicate: section.number("near_duplicate"),
+        samples: section.integer("samples") as usize,
+        quality_documents: section.integer("quality_documents") as usize,
     }
-    Ok(Filter {
-        min_tokens,
-        unfinished: if section.text("unfinished") == "keep" { Unfinished::Keep } else { Unfinished::Drop },
-        repetition: section.flag("repetition"),
-        seed_jaccard: section.number("seed_jaccard"),
-        duplicate_jaccard: section.number("duplicate_jaccard"),
-    })
 }
 
 fn evaluate(section: &Section) -> Evaluate {
