@@ -238,12 +238,15 @@ fn tasks(page: &mut Markup, report: &Report) {
     let mut rows = Vec::new();
     for arm in &report.arms {
         for (name, score) in &arm.tasks {
-            let unit = if score.metric == "accuracy" { "share" } else { "" };
-            let error = score.stderr.map_or_else(String::new, |error| format!("± {}", measure(error, unit)));
+            let value = |value: f64| match score.metric.as_str() {
+                "accuracy" => format!("{}\u{a0}%", decimals(value * 100.0, 1)),
+                _ => measure(value, ""),
+            };
+            let error = score.stderr.map_or_else(String::new, |error| format!("± {}", value(error)));
             rows.push(vec![
                 Cell::new(format!("{name}, {}", arm_label(report, &arm.name, arm.seed))),
                 Cell::new(&score.metric),
-                Cell::new(measure(score.value, unit)),
+                Cell::new(value(score.value)),
                 Cell::new(error),
                 Cell::new(count(score.n)),
             ]);

@@ -351,7 +351,7 @@ fn several_seeds_and_controls_are_told_apart() {
     assert_eq!(html.matches(">sbp, 2 seeds<").count(), 2, "one label per size of the figure");
     assert!(html.contains("<h3>sbp, seed 2</h3>") && html.contains("<h3>random-pairs</h3>"));
     assert!(html.contains("line s3"), "a control has a pattern of its own");
-    assert!(html.contains("sciq, sbp, seed 1") && html.contains("42 %") && html.contains("± 1.2 %"), "{html}");
+    assert!(html.contains("sciq, sbp, seed 1") && html.contains("42.5 %") && html.contains("± 1.2 %"), "{html}");
 }
 
 #[test]

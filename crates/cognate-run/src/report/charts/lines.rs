@@ -84,11 +84,12 @@ fn visible(line: &Line, top: f64) -> Line {
 }
 
 /// The value above which a chart may cut the lines' steep starts off, so that their ends can be told apart: the highest
-/// value after the first tenth of the tokens. Infinite, that is, nothing is cut, where this would gain little.
+/// value after the first tenth of the tokens, or at the end of a line. Infinite, that is, nothing is cut, where this would gain little.
 pub(in super::super) fn focus(lines: &[Line]) -> f64 {
     let points = || lines.iter().flat_map(|line| line.points.iter()).filter(|(x, y)| x.is_finite() && y.is_finite());
     let most = points().map(|point| point.0).fold(0.0, f64::max);
-    let late = points().filter(|point| point.0 >= most / 10.0).map(|point| point.1);
+    let ends = lines.iter().filter_map(|line| line.points.iter().rfind(|(x, y)| x.is_finite() && y.is_finite()));
+    let late = points().filter(|point| point.0 >= most / 10.0).chain(ends).map(|point| point.1);
     let (low, high) = late.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
     let highest = points().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
     if high > low && highest - low > 1.5 * (high - low) { high } else { f64::INFINITY }
@@ -183,6 +184,7 @@ mod tests {
         assert_eq!(visible(&climbing, 6.0).points, [(0.0, 5.0), (2.5, 6.0), (17.5, 6.0), (20.0, 5.0)]);
         assert_eq!(focus(&[line(&[(0.0, 4.2), (100.0, 4.0)])]), f64::INFINITY, "nothing to gain");
         assert_eq!(focus(&[]), f64::INFINITY);
+        assert_eq!(focus(&[steep, line(&[(0.0, 9.0)])]), f64::INFINITY, "no line disappears");
     }
 
     #[test]
