@@ -79,6 +79,79 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Resu
     file.commit()
 }
 
+/// A folder under construction: files go to a hidden sibling, and [`AtomicFolder::commit`] renames it into place. Dropped
+/// without a commit, it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFolder {
+    target: PathBuf,
+    hidden: PathBuf,
+}
+
+impl AtomicFolder {
+    /// Starts a folder that will stand at `target`. What an earlier, killed process left at the hidden place is removed.
+    ///
+    /// # Errors
+    /// When the hidden sibling cannot be created; the message names the path.
+    pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
+        let target = target.as_ref().to_path_buf();
+        let Some(name) = target.file_name() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no folder", target.display())));
+        };
+        let mut hidden_name = std::ffi::OsString::from(".");
+        hidden_name.push(name);
+        hidden_name.push(".partial");
+        let hidden = target.with_file_name(hidden_name);
+        if hidden.exists() {
+            fs_err::remove_dir_all(&hidden)?;
+        }
+        fs_err::create_dir_all(&hidden)?;
+        Ok(Self { target, hidden })
+    }
+
+    /// Where to put the files.
+    pub fn path(&self) -> &Path {
+        &self.hidden
+    }
+
+    /// Makes the folder appear at its target, with all files on disk; a folder that stands there is replaced.
+    ///
+    /// # Errors
+    /// When syncing or renaming fails.
+    pub fn commit(self) -> io::Result<()> {
+        for entry in fs_err::read_dir(&self.hidden)? {
+            let path = entry?.path();
+            if path.is_file() {
+                File::open(path)?.sync_all()?;
+            }
+        }
+        if self.target.exists() {
+            fs_err::remove_dir_all(&self.target)?;
+        }
+        fs_err::rename(&self.hidden, &self.target)?;
+        sync_folder(&self.target)
+    }
+}
+
+impl Drop for AtomicFolder {
+    fn drop(&mut self) {
+        // After a commit the hidden name is gone already; on an error path there is nobody left to tell.
+        let _ = fs_err::remove_dir_all(&self.hidden);
+    }
+}
+
+/// A file's bytes, mapped into memory to read.
+///
+/// # Errors
+/// When the file cannot be opened or mapped; the message names it.
+pub fn map(path: impl AsRef<Path>) -> io::Result<memmap2::Mmap> {
+    let file = File::open(path.as_ref())?;
+    // SAFETY: a mapping is sound as long as nobody truncates the file under it. Our own writers replace files by renaming
+    // and never truncate; that nobody else does while a stage reads is the contract of a run directory.
+    #[expect(unsafe_code, reason = "the one place where a file is mapped")]
+    let map = unsafe { memmap2::Mmap::map(file.file()) };
+    map.map_err(|error| io::Error::new(error.kind(), format!("{}: cannot map: {error}", path.as_ref().display())))
+}
+
 /// Makes a finished rename or creation in `path`'s folder survive a power cut.
 ///
 /// # Errors
@@ -110,6 +183,23 @@ mod tests {
         drop(file);
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 1);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = scratch("folder");
+        let target = folder.join("checkpoint");
+        let dropped = AtomicFolder::create(&target).unwrap();
+        write_atomic(dropped.path().join("a"), "1").unwrap();
+        drop(dropped);
+        assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 0);
+        for content in ["first", "second"] {
+            let made = AtomicFolder::create(&target).unwrap();
+            write_atomic(made.path().join("a"), content).unwrap();
+            made.commit().unwrap();
+            assert_eq!(&map(target.join("a")).unwrap()[..], content.as_bytes());
+        }
         fs_err::remove_dir_all(folder).unwrap();
     }
 

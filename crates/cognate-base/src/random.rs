@@ -23,6 +23,12 @@ pub fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// A normally distributed number, mean 0 and standard deviation 1 (Box and Muller 1958, one of the pair).
+pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - unit(rng.next_u64())).ln()).sqrt();
+    radius * (std::f64::consts::TAU * unit(rng.next_u64())).cos()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +41,18 @@ mod tests {
         for other in [first(2, "shuffle", 0), first(1, "sample", 0), first(1, "shuffle", 1)] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn normal_numbers_have_mean_zero_and_variance_one() {
+        let mut rng = stream(7, "normal", 0);
+        let n = 100_000;
+        let x: Vec<f64> = (0..n).map(|_| normal(&mut rng)).collect();
+        let mean = x.iter().sum::<f64>() / n as f64;
+        let variance = x.iter().map(|v| v * v).sum::<f64>() / n as f64;
+        // Four standard errors: 1/sqrt(n) of the mean, sqrt(2/n) of the variance.
+        assert!(mean.abs() < 4.0 / (n as f64).sqrt(), "{mean}");
+        assert!((variance - 1.0).abs() < 4.0 * (2.0 / n as f64).sqrt(), "{variance}");
     }
 
     #[test]

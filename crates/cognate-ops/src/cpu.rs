@@ -135,6 +135,18 @@ impl Device for Cpu {
         });
     }
 
+    fn copy(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>) {
+        let (out, x) = (out.slice(), x.slice());
+        assert_eq!(out.len(), x.len());
+        let shared = Shared::new(out);
+        const PART: usize = 1 << 16;
+        self.each(x.len().div_ceil(PART), |i| {
+            let at = part(i, PART, x.len());
+            // SAFETY: parts of different tasks do not overlap.
+            unsafe { shared.range(at.clone()) }.copy_from_slice(&x[at]);
+        });
+    }
+
     fn gather(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
         embedding::cpu::gather(self, out.slice(), x.slice(), rows, width);
     }
@@ -304,6 +316,10 @@ impl Device for Cpu {
         let losses = losses.slice();
         let targets = &targets[first_target..first_target + losses.len()];
         cross_entropy::cpu::forward(self, losses, logits.slice(), targets, vocab, gradient.map(|scale| scale as f32));
+    }
+
+    fn sum(&self, x: View<'_, Self>) -> f64 {
+        x.slice().iter().map(|&v| f64::from(v)).sum()
     }
 
     fn sum_of_squares(&self, x: View<'_, Self>) -> f64 {

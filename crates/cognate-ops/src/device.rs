@@ -26,6 +26,20 @@ pub struct ViewMut<'a, D: Device> {
     pub range: Range<usize>,
 }
 
+impl<'a, D: Device> View<'a, D> {
+    /// The elements `range` of `buffer`.
+    pub fn new(buffer: &'a D::Buffer, range: Range<usize>) -> Self {
+        Self { buffer, range }
+    }
+}
+
+impl<'a, D: Device> ViewMut<'a, D> {
+    /// The elements `range` of `buffer`.
+    pub fn new(buffer: &'a mut D::Buffer, range: Range<usize>) -> Self {
+        Self { buffer, range }
+    }
+}
+
 impl<D: Device> ViewMut<'_, D> {
     /// The same part, for a shorter while.
     pub fn again(&mut self) -> ViewMut<'_, D> {
@@ -92,6 +106,8 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// Sets a range to zero.
     fn clear(&self, x: ViewMut<'_, Self>);
+    /// Copies `x` to `out`, of the same length.
+    fn copy(&self, out: ViewMut<'_, Self>, x: View<'_, Self>);
     /// Copies the rows `rows` of `x` (any, width) to `out` (rows, width). [`crate::embedding`]
     fn gather(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Self::Indices, width: usize);
     /// Writes the rows of `x` to the rows `rows` of `out`, which are distinct; other rows of `out` become zero.
@@ -230,6 +246,8 @@ pub trait Device: Clone + Send + Sync + 'static {
         gradient: Option<f64>,
     );
 
+    /// Σ x, in f64 and in order.
+    fn sum(&self, x: View<'_, Self>) -> f64;
     /// Σ x². The sum is taken in f64 over fixed chunks.
     fn sum_of_squares(&self, x: View<'_, Self>) -> f64;
     /// One AdamW update of `parameters`, with gradients multiplied by `gradient_scale` first. [`crate::adamw`]

@@ -55,6 +55,10 @@ impl Device for Reference {
         x.slice().fill(0.0);
     }
 
+    fn copy(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>) {
+        out.slice().copy_from_slice(x.slice());
+    }
+
     fn gather(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
         embedding::reference::gather(out.slice(), x.slice(), rows, width);
     }
@@ -224,6 +228,10 @@ impl Device for Reference {
         let losses = losses.slice();
         let targets = &targets[first_target..first_target + losses.len()];
         cross_entropy::reference::forward(losses, logits.slice(), targets, vocab, gradient);
+    }
+
+    fn sum(&self, x: View<'_, Self>) -> f64 {
+        x.slice().iter().sum()
     }
 
     fn sum_of_squares(&self, x: View<'_, Self>) -> f64 {

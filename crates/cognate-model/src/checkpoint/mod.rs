@@ -1,0 +1,98 @@
+//! Checkpoints: Hugging Face directories of `Qwen3ForCausalLM` and `LlamaForCausalLM`, read and written.
+
+mod config_json;
+mod weights;
+
+use std::path::Path;
+
+use cognate_base::files::{AtomicFolder, write_atomic};
+use cognate_ops::Device;
+use serde_json::json;
+
+use crate::{Config, Decoder, Result};
+
+pub use weights::{Tensors, read_tensors, write_tensors};
+
+/// Token ids that a checkpoint's `config.json` names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpecialIds {
+    /// The token before a document, where there is one.
+    pub begin: Option<u32>,
+    /// The token after a document (the first, where there are several).
+    pub end: Option<u32>,
+}
+
+/// The tokenizer that goes with a checkpoint.
+#[derive(Clone, Debug)]
+pub struct TokenizerFiles {
+    /// Content of `tokenizer.json`.
+    pub tokenizer_json: String,
+    /// Id and text of the token after a document, which also begins one.
+    pub end_of_document: (u32, String),
+}
+
+/// Reads a checkpoint's configuration.
+///
+/// # Errors
+/// When `config.json` is missing, does not parse, or asks for what this decoder does not do (named).
+pub fn read_config(folder: &Path) -> Result<(Config, SpecialIds)> {
+    config_json::read(&folder.join("config.json"))
+}
+
+impl<D: Device> Decoder<D> {
+    /// Opens a checkpoint directory: `config.json` and `model.safetensors`, whole or in shards; f32, bf16 or f16.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, a tensor is missing, superfluous, of another shape or not finite, or the
+    /// configuration asks for what this decoder does not do. Every message names the file.
+    pub fn load(device: D, folder: &Path) -> Result<(Self, SpecialIds)> {
+        let (config, special) = read_config(folder)?;
+        let values = weights::read_parameters(folder, &config)?;
+        Ok((Self::with_parameters(device, config, &values)?, special))
+    }
+
+    /// Writes a checkpoint directory that transformers opens: configuration, f32 weights, and the tokenizer where given.
+    /// The directory appears whole or not at all; one that stands there is replaced. `more` adds files to it.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn save(
+        &self,
+        folder: &Path,
+        tokenizer: Option<&TokenizerFiles>,
+        more: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let made = AtomicFolder::create(folder)?;
+        let path = made.path();
+        let end = tokenizer.map(|t| t.end_of_document.0);
+        config_json::write(&path.join("config.json"), &self.config, end)?;
+        let values = self.parameters();
+        let tensors = self.layout.tensors();
+        let views = tensors.iter().map(|t| (t.name.as_str(), &t.shape[..], &values[t.range.clone()]));
+        write_tensors(&path.join("model.safetensors"), views, &[("format", "pt")])?;
+        let generation = json!({ "bos_token_id": end, "eos_token_id": end, "do_sample": true });
+        write_atomic(path.join("generation_config.json"), pretty(&generation))?;
+        if let Some(tokenizer) = tokenizer {
+            write_atomic(path.join("tokenizer.json"), &tokenizer.tokenizer_json)?;
+            let end = &tokenizer.end_of_document.1;
+            // The class is named because AutoTokenizer would otherwise choose one by model_type and replace the
+            // pre-tokenizer by that one's.
+            let config = json!({
+                "tokenizer_class": "PreTrainedTokenizerFast",
+                "bos_token": end,
+                "eos_token": end,
+                "clean_up_tokenization_spaces": false,
+                "model_max_length": self.config.max_positions,
+            });
+            write_atomic(path.join("tokenizer_config.json"), pretty(&config))?;
+        }
+        more(path)?;
+        made.commit()?;
+        Ok(())
+    }
+}
+
+/// Indented JSON with a new line at the end.
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,403 @@
+//! The decoder and its forward pass.
+
+use cognate_ops::{AdamW, Device, RopeTable, View, ViewMut};
+
+use crate::layout::Block;
+use crate::state::{BlockState, Placed, Shared, State, head_chunk};
+use crate::{Batch, Config, Error, IGNORE, Layout, Result, initialise};
+
+/// A decoder on a device: configuration, parameters in one flat buffer, and room for activations.
+pub struct Decoder<D: Device> {
+    pub(crate) device: D,
+    pub(crate) config: Config,
+    pub(crate) layout: Layout,
+    pub(crate) parameters: D::Buffer,
+    pub(crate) rope: RopeTable,
+    pub(crate) state: State<D>,
+}
+
+/// Gradients by all parameters, laid out as the parameters are.
+pub struct Gradients<D: Device> {
+    pub(crate) buffer: D::Buffer,
+    len: usize,
+}
+
+/// Which earlier tokens a token attends to.
+pub(crate) enum Context<'a, D: Device> {
+    /// Those of its segment.
+    Segments,
+    /// Those of its slot in a cache, one buffer a block.
+    Cache { buffers: &'a mut [D::Buffer], slots: &'a D::Indices, capacity: usize },
+}
+
+impl<D: Device> Decoder<D> {
+    /// A decoder with initial parameters drawn from `seed`.
+    ///
+    /// # Errors
+    /// When the configuration is impossible.
+    pub fn new(device: D, config: Config, seed: u64) -> Result<Self> {
+        config.check()?;
+        let layout = Layout::new(&config);
+        let values = initialise::parameters(&config, &layout, seed);
+        Self::with_parameters(device, config, &values)
+    }
+
+    /// A decoder with given parameters, in the order of [`Layout`].
+    ///
+    /// # Errors
+    /// When the configuration is impossible.
+    ///
+    /// # Panics
+    /// When the number of values is not [`Config::parameters`].
+    pub fn with_parameters(device: D, config: Config, values: &[f32]) -> Result<Self> {
+        config.check()?;
+        let layout = Layout::new(&config);
+        assert_eq!(values.len(), layout.len(), "one value a parameter");
+        let mut parameters = device.zeros(layout.len());
+        device.upload(&mut parameters, 0, values);
+        let rope = config.rope_table(0);
+        Ok(Self { device, config, layout, parameters, rope, state: State::new() })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where each parameter stands.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The device.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// All parameters, in the order of [`Layout`].
+    pub fn parameters(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.layout.len()];
+        self.device.download(&self.parameters, 0, &mut values);
+        values
+    }
+
+    /// The parameters on the device, for what changes them outside the optimizer (finite differences).
+    pub fn parameters_mut(&mut self) -> &mut D::Buffer {
+        &mut self.parameters
+    }
+
+    /// Zero gradients for this decoder.
+    pub fn gradients(&self) -> Gradients<D> {
+        Gradients { buffer: self.device.zeros(self.layout.len()), len: self.layout.len() }
+    }
+
+    /// −log p, in nats, of every scored target of the batch, in order.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary.
+    pub fn losses(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        self.check_tokens(batch)?;
+        let placed = Placed::new(&self.device, batch);
+        if placed.scored_len == 0 {
+            return Ok(Vec::new());
+        }
+        self.reserve(placed.len, placed.longest, false);
+        let device = self.device.clone();
+        let mut losses = vec![0.0; placed.scored_len];
+        device.scope(|| {
+            self.forward(&placed, &mut Context::Segments, false);
+            self.head_losses(&placed);
+        });
+        if let Some(shared) = &self.state.shared {
+            device.download(&shared.losses, 0, &mut losses);
+        }
+        Ok(losses)
+    }
+
+    /// Logits (N, V) after every token of the batch; meant for tests and small inputs.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary.
+    pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
+        self.check_tokens(batch)?;
+        let mut everywhere = batch.clone();
+        everywhere.targets.fill(0);
+        let placed = Placed::new(&self.device, &everywhere);
+        self.reserve(placed.len, placed.longest, false);
+        let vocab = self.config.vocab;
+        let mut logits = vec![0.0; placed.len * vocab];
+        self.forward(&placed, &mut Context::Segments, false);
+        self.gather_scored(&placed);
+        let chunk = head_chunk(&self.config);
+        for start in (0..placed.len).step_by(chunk) {
+            let rows = start..(start + chunk).min(placed.len);
+            self.head_logits(rows.clone());
+            if let Some(shared) = &self.state.shared {
+                self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
+            }
+        }
+        Ok(logits)
+    }
+
+    pub(crate) fn check_tokens(&self, batch: &Batch) -> Result<()> {
+        let vocab = self.config.vocab;
+        let inside = |token: &u32| (*token as usize) < vocab;
+        let bad = batch.tokens.iter().position(|token| !inside(token)).map(|at| (batch.tokens[at], at)).or_else(|| {
+            let bad = |target: &u32| *target != IGNORE && !inside(target);
+            batch.targets.iter().position(bad).map(|at| (batch.targets[at], at))
+        });
+        match bad {
+            Some((token, position)) => Err(Error::Token { token, position, vocab }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes room for a batch of `tokens` tokens with positions below `positions`.
+    pub(crate) fn reserve(&mut self, tokens: usize, positions: usize, backward: bool) {
+        self.rope.extend(positions);
+        self.state.reserve(&self.device, &self.config, tokens, backward);
+    }
+
+    /// Embedding and all blocks. Block states are kept for backward where `keep`, else the first one serves all.
+    pub(crate) fn forward(&mut self, placed: &Placed<D>, context: &mut Context<'_, D>, keep: bool) {
+        let Self { device, config, layout, parameters, rope, state } = self;
+        let (n, d) = (placed.len, config.width);
+        let State { blocks, shared: Some(shared), .. } = state else { unreachable!("reserved by the caller") };
+        let table = View::new(parameters, layout.embedding.clone());
+        device.gather(ViewMut::new(&mut blocks[0].input, 0..n * d), table, &placed.tokens, d);
+        let pass = Pass { device, config, parameters, rope, placed };
+        for (layer, block) in layout.blocks.iter().enumerate() {
+            let at = if keep { layer } else { 0 };
+            pass.attention(block, layer, &mut blocks[at], shared, context);
+            pass.feed_forward(block, &mut blocks[at], shared);
+            // The block's result is the next block's input, or the output.
+            let (before, after) = blocks.split_at_mut(at + 1);
+            let last = layer + 1 == config.layers;
+            if last {
+                device.copy(ViewMut::new(&mut shared.output, 0..n * d), View::new(&before[at].middle, 0..n * d));
+            } else if keep {
+                device.copy(ViewMut::new(&mut after[0].input, 0..n * d), View::new(&before[at].middle, 0..n * d));
+            } else {
+                let BlockState { input, middle, .. } = &mut before[0];
+                device.copy(ViewMut::new(input, 0..n * d), View::new(middle, 0..n * d));
+            }
+            let target = match (last, keep) {
+                (true, _) => &mut shared.output,
+                (false, true) => &mut after[0].input,
+                (false, false) => &mut before[0].input,
+            };
+            pass.add_down(block, &shared.activated, target);
+        }
+    }
+
+    /// Picks the scored rows of the output and normalises them.
+    pub(crate) fn gather_scored(&mut self, placed: &Placed<D>) {
+        let Some(shared) = &mut self.state.shared else { unreachable!("reserved by the caller") };
+        let (n, m, d) = (placed.len, placed.scored_len, self.config.width);
+        let output = View::new(&shared.output, 0..n * d);
+        self.device.gather(ViewMut::new(&mut shared.scored, 0..m * d), output, &placed.scored, d);
+        self.device.rms_norm(
+            ViewMut::new(&mut shared.scored_normed, 0..m * d),
+            ViewMut::new(&mut shared.scored_inv, 0..m),
+            View::new(&shared.scored, 0..m * d),
+            View::new(&self.parameters, self.layout.final_norm.clone()),
+            self.config.norm_eps,
+        );
+    }
+
+    /// Logits of some of the scored rows, in the logits buffer.
+    pub(crate) fn head_logits(&mut self, rows: std::ops::Range<usize>) {
+        let Some(Shared { logits, scored_normed, .. }) = &mut self.state.shared else {
+            unreachable!("reserved by the caller")
+        };
+        let (d, v) = (self.config.width, self.config.vocab);
+        let x = View::new(scored_normed, rows.start * d..rows.end * d);
+        let head = View::new(&self.parameters, self.layout.head.clone());
+        self.device.matmul(ViewMut::new(logits, 0..rows.len() * v), x, head, d, v, false);
+    }
+
+    /// Losses of all scored rows, in the losses buffer.
+    fn head_losses(&mut self, placed: &Placed<D>) {
+        self.gather_scored(placed);
+        let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
+        for start in (0..placed.scored_len).step_by(chunk) {
+            let rows = start..(start + chunk).min(placed.scored_len);
+            self.head_logits(rows.clone());
+            let Some(shared) = &mut self.state.shared else { unreachable!("reserved by the caller") };
+            let logits = ViewMut::new(&mut shared.logits, 0..rows.len() * vocab);
+            let losses = ViewMut::new(&mut shared.losses, rows.clone());
+            self.device.cross_entropy(losses, logits, &placed.targets, start, vocab, None);
+        }
+    }
+}
+
+/// What every block of one forward pass has in common.
+struct Pass<'a, D: Device> {
+    device: &'a D,
+    config: &'a Config,
+    parameters: &'a D::Buffer,
+    rope: &'a RopeTable,
+    placed: &'a Placed<D>,
+}
+
+impl<D: Device> Pass<'_, D> {
+    fn weight(&self, range: &std::ops::Range<usize>) -> View<'_, D> {
+        View::new(self.parameters, range.clone())
+    }
+
+    /// middle = input + attention(norm(input)).
+    fn attention(
+        &self,
+        block: &Block,
+        layer: usize,
+        s: &mut BlockState<D>,
+        shared: &mut Shared<D>,
+        context: &mut Context<'_, D>,
+    ) {
+        let (device, heads, n, d) = (self.device, self.config.head_shape(), self.placed.len, self.config.width);
+        let (qkv_len, qk_len, out_len) = (n * heads.qkv_width(), n * heads.qk_width(), n * heads.query_width());
+        let eps = self.config.norm_eps;
+        device.rms_norm(
+            ViewMut::new(&mut shared.normed, 0..n * d),
+            ViewMut::new(&mut s.input_inv, 0..n),
+            View::new(&s.input, 0..n * d),
+            self.weight(&block.attention_norm),
+            eps,
+        );
+        let normed = View::new(&shared.normed, 0..n * d);
+        let qkv = ViewMut::new(&mut s.qkv, 0..qkv_len);
+        device.matmul(qkv, normed, self.weight(&block.qkv), d, heads.qkv_width(), false);
+        device.rope(
+            ViewMut::new(&mut s.qk, 0..qk_len),
+            ViewMut::new(&mut s.head_inv, 0..n * (heads.query + heads.kv)),
+            View::new(&s.qkv, 0..qkv_len),
+            head_norms(self.parameters, block),
+            &self.placed.positions,
+            self.rope,
+            heads,
+            eps,
+        );
+        let attended = ViewMut::new(&mut s.attended, 0..out_len);
+        let (qk, qkv) = (View::new(&s.qk, 0..qk_len), View::new(&s.qkv, 0..qkv_len));
+        match context {
+            Context::Segments => {
+                let lse = ViewMut::new(&mut s.lse, 0..n * heads.query);
+                device.attention(attended, lse, qk, qkv, &self.placed.starts, heads);
+            }
+            Context::Cache { buffers, slots, capacity } => {
+                let positions = &self.placed.positions;
+                device.attention_cached(attended, &mut buffers[layer], qk, qkv, slots, positions, *capacity, heads);
+            }
+        }
+        device.copy(ViewMut::new(&mut s.middle, 0..n * d), View::new(&s.input, 0..n * d));
+        let attended = View::new(&s.attended, 0..out_len);
+        let middle = ViewMut::new(&mut s.middle, 0..n * d);
+        device.matmul(middle, attended, self.weight(&block.out), heads.query_width(), d, true);
+    }
+
+    /// activated = swiglu(norm(middle)).
+    fn feed_forward(&self, block: &Block, s: &mut BlockState<D>, shared: &mut Shared<D>) {
+        let (device, n, d, f) = (self.device, self.placed.len, self.config.width, self.config.ffn);
+        device.rms_norm(
+            ViewMut::new(&mut shared.normed, 0..n * d),
+            ViewMut::new(&mut s.middle_inv, 0..n),
+            View::new(&s.middle, 0..n * d),
+            self.weight(&block.ffn_norm),
+            self.config.norm_eps,
+        );
+        let normed = View::new(&shared.normed, 0..n * d);
+        let gate_up = ViewMut::new(&mut s.gate_up, 0..n * 2 * f);
+        device.matmul(gate_up, normed, self.weight(&block.gate_up), d, 2 * f, false);
+        device.swiglu(ViewMut::new(&mut shared.activated, 0..n * f), View::new(&s.gate_up, 0..n * 2 * f), f);
+    }
+
+    /// target += activated · downᵀ.
+    fn add_down(&self, block: &Block, activated: &D::Buffer, target: &mut D::Buffer) {
+        let (n, d, f) = (self.placed.len, self.config.width, self.config.ffn);
+        let activated = View::new(activated, 0..n * f);
+        self.device.matmul(ViewMut::new(target, 0..n * d), activated, self.weight(&block.down), f, d, true);
+    }
+}
+
+/// The norm weights of queries and keys.
+pub(crate) fn head_norms<'a, D: Device>(
+    parameters: &'a D::Buffer,
+    block: &Block,
+) -> Option<(View<'a, D>, View<'a, D>)> {
+    let range = &block.head_norms;
+    let middle = range.start + range.len() / 2;
+    (!range.is_empty()).then(|| (View::new(parameters, range.start..middle), View::new(parameters, middle..range.end)))
+}
+
+impl<D: Device> Gradients<D> {
+    /// Sets all gradients to zero.
+    pub fn clear(&mut self, device: &D) {
+        device.clear(ViewMut::new(&mut self.buffer, 0..self.len));
+    }
+
+    /// √Σ g² over all parameters.
+    pub fn norm(&self, device: &D) -> f64 {
+        device.sum_of_squares(View::new(&self.buffer, 0..self.len)).sqrt()
+    }
+
+    /// The gradients on the device.
+    pub fn buffer(&self) -> &D::Buffer {
+        &self.buffer
+    }
+
+    /// All gradients, in the order of [`Layout`].
+    pub fn download(&self, device: &D) -> Vec<f32> {
+        let mut values = vec![0.0; self.len];
+        device.download(&self.buffer, 0, &mut values);
+        values
+    }
+}
+
+/// AdamW's moments, laid out as the parameters are.
+pub struct Moments<D: Device> {
+    first: D::Buffer,
+    second: D::Buffer,
+    len: usize,
+}
+
+impl<D: Device> Moments<D> {
+    /// Zero moments for a decoder.
+    pub fn new(model: &Decoder<D>) -> Self {
+        let len = model.layout.len();
+        Self { first: model.device.zeros(len), second: model.device.zeros(len), len }
+    }
+
+    /// Moments saved by [`Moments::download`].
+    ///
+    /// # Panics
+    /// When the numbers of values are not the decoder's number of parameters.
+    pub fn upload(&mut self, device: &D, first: &[f32], second: &[f32]) {
+        assert_eq!((first.len(), second.len()), (self.len, self.len), "one moment a parameter");
+        device.upload(&mut self.first, 0, first);
+        device.upload(&mut self.second, 0, second);
+    }
+
+    /// First and second moments, in the order of [`Layout`].
+    pub fn download(&self, device: &D) -> (Vec<f32>, Vec<f32>) {
+        let (mut first, mut second) = (vec![0.0; self.len], vec![0.0; self.len]);
+        device.download(&self.first, 0, &mut first);
+        device.download(&self.second, 0, &mut second);
+        (first, second)
+    }
+}
+
+impl<D: Device> Decoder<D> {
+    /// One AdamW update; weight decay leaves the norms alone.
+    pub fn update(&mut self, gradients: &Gradients<D>, moments: &mut Moments<D>, settings: &AdamW) {
+        let plain = AdamW { weight_decay: 0.0, ..*settings };
+        for (range, settings) in [(self.layout.decayed(), settings), (self.layout.undecayed(), &plain)] {
+            self.device.adamw(
+                ViewMut::new(&mut self.parameters, range.clone()),
+                View::new(&gradients.buffer, range.clone()),
+                ViewMut::new(&mut moments.first, range.clone()),
+                ViewMut::new(&mut moments.second, range),
+                settings,
+            );
+        }
+    }
+}

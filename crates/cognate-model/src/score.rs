@@ -1,0 +1,58 @@
+//! Log-likelihoods of continuations: what evaluation and diagnosis are made of.
+
+use cognate_base::{Monitor, Unit};
+use cognate_ops::Device;
+
+use crate::{Batch, Decoder, Error, Result};
+
+/// One question: how likely is `continuation` after `prompt`?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoreItem {
+    /// What stands before; at least one token (a document starts after the end-of-document token).
+    pub prompt: Vec<u32>,
+    /// What is scored, all of it.
+    pub continuation: Vec<u32>,
+}
+
+/// −log p(continuation | prompt), in nats, of each item. Items are packed into batches of about `batch_tokens` tokens, the
+/// longest first so that memory is claimed once; each is scored alone, whatever stands beside it.
+///
+/// # Errors
+/// When a token is outside the vocabulary, or the monitor asks to stop.
+pub fn score<D: Device>(
+    model: &mut Decoder<D>,
+    items: &[ScoreItem],
+    batch_tokens: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f64>> {
+    let length = |item: &ScoreItem| item.prompt.len() + item.continuation.len();
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(length(&items[i])));
+    let mut totals = vec![0.0; items.len()];
+    let mut batch = Batch::new();
+    let mut members = Vec::new();
+    let mut done = 0;
+    monitor.begin("score", Some(items.iter().map(|item| length(item) as u64).sum()), Unit::Tokens);
+    for (at, &i) in order.iter().enumerate() {
+        batch.push_conditional(&items[i].prompt, &items[i].continuation);
+        members.push(i);
+        let next = order.get(at + 1).map_or(0, |&next| length(&items[next]));
+        if at + 1 < order.len() && batch.len() + next <= batch_tokens {
+            continue;
+        }
+        if monitor.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let losses = model.losses(&batch)?;
+        let mut losses = losses.iter();
+        for &i in &members {
+            totals[i] = losses.by_ref().take(items[i].continuation.len()).map(|&loss| f64::from(loss)).sum();
+            done += length(&items[i]) as u64;
+        }
+        monitor.advance(done, "");
+        batch.clear();
+        members.clear();
+    }
+    monitor.end();
+    Ok(totals)
+}

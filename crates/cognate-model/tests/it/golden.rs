@@ -1,0 +1,187 @@
+//! Logits, losses, gradients and ten training steps against values that PyTorch wrote (tools/reference/README.md says how,
+//! and how far f32 rounding alone moves them: the tolerances are four to eight times that).
+
+use std::path::{Path, PathBuf};
+
+use cognate_model::{Batch, Decoder, IGNORE, Moments};
+use cognate_ops::{AdamW, Cpu, Device, Reference};
+use safetensors::{Dtype, SafeTensors};
+
+const CASES: [&str; 5] = ["qwen3-tied", "qwen3-odd", "llama-tied", "llama3-rope", "qwen3-long"];
+
+/// Tolerances of one device.
+struct Bounds {
+    logits: f64,
+    losses: f64,
+    gradients: f64,
+    final_parameters: f64,
+}
+
+/// f32 rounding moved transformers' own logits by 3.9e-6, losses by 2.2e-6, a gradient tensor by 1.5e-6 of its norm, and a
+/// tensor after ten steps by 4.6e-6 of its change.
+const F32: Bounds = Bounds { logits: 2e-5, losses: 1e-5, gradients: 1e-5, final_parameters: 3e-5 };
+/// The f64 values are exact to about 1e-14; `losses` and parameters pass through f32 once on their way out of a device, which
+/// rounds numbers of order 5 to 2.4e-7.
+const F64: Bounds = Bounds { logits: 5e-7, losses: 5e-7, gradients: 1e-7, final_parameters: 2e-6 };
+
+fn folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden").join(case)
+}
+
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn open(case: &str) -> Self {
+        Self(fs_err::read(folder(case).join("golden.safetensors")).unwrap())
+    }
+
+    fn numbers(&self, name: &str) -> Vec<f64> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let view = file.tensor(name).unwrap();
+        match view.dtype() {
+            Dtype::F32 => view.data().as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+            Dtype::F64 => view.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+            Dtype::I32 => view.data().as_chunks().0.iter().map(|b| f64::from(i32::from_le_bytes(*b))).collect(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    fn ids(&self, name: &str) -> Vec<u32> {
+        self.numbers(name).into_iter().map(|v| if v < 0.0 { IGNORE } else { v as u32 }).collect()
+    }
+
+    fn batch(&self, prefix: &str) -> Batch {
+        let (tokens, targets) = (self.ids(&format!("{prefix}.tokens")), self.ids(&format!("{prefix}.targets")));
+        let mut starts = self.ids(&format!("{prefix}.starts"));
+        starts.push(tokens.len() as u32);
+        let mut batch = Batch::new();
+        for ends in starts.windows(2) {
+            let at = ends[0] as usize..ends[1] as usize;
+            batch.push(&tokens[at.clone()], &targets[at]);
+        }
+        batch
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        file.names().iter().filter_map(|name| name.strip_prefix("ids.t")?.parse().ok()).collect()
+    }
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], expected: &[f64], bound: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let worst = found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+    assert!(worst <= bound, "{what}: off by {worst:e}, allowed {bound:e}");
+}
+
+/// ‖found − expected‖ / ‖reference‖.
+fn relative(found: &[f32], expected: &[f64], reference: impl Iterator<Item = f64>) -> f64 {
+    let difference: f64 = found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum();
+    (difference / reference.map(|v| v * v).sum::<f64>()).sqrt()
+}
+
+fn agrees_with_pytorch<D: Device>(device: &D, bounds: &Bounds) {
+    for case in CASES {
+        let golden = Golden::open(case);
+        let (mut model, special) = Decoder::load(device.clone(), &folder(case)).unwrap();
+        assert_eq!((special.begin, special.end), (Some(0), Some(0)));
+        assert!(!golden.lengths().is_empty());
+        for len in golden.lengths() {
+            let ids = golden.ids(&format!("ids.t{len}"));
+            let mut batch = Batch::new();
+            batch.push(&ids, &vec![IGNORE; len]);
+            let expected = golden.numbers(&format!("logits_f64.t{len}"));
+            assert_close(
+                &format!("{case}: logits, T = {len}"),
+                &model.logits(&batch).unwrap(),
+                &expected,
+                bounds.logits,
+            );
+        }
+        let batch = golden.batch("packed");
+        let losses = model.losses(&batch).unwrap();
+        assert_close(case, &losses, &golden.numbers("packed.losses_f64"), bounds.losses);
+        let mut gradients = model.gradients();
+        let scored = batch.scored() as f64;
+        let total = model.loss_and_gradients(&batch, &mut gradients, 1.0 / scored).unwrap();
+        assert!((total / scored - golden.numbers("packed.loss_f64")[0]).abs() <= bounds.losses, "{case}");
+        let found = gradients.download(device);
+        for tensor in model.layout().tensors() {
+            let expected = golden.numbers(&format!("grad_f64.{}", tensor.name));
+            let error = relative(&found[tensor.range.clone()], &expected, expected.iter().copied());
+            assert!(error <= bounds.gradients, "{case}: {}: relative error {error:e}", tensor.name);
+        }
+    }
+}
+
+#[test]
+fn logits_losses_and_gradients_agree_with_pytorch_in_f32() {
+    agrees_with_pytorch(&Cpu::new(2).unwrap(), &F32);
+}
+
+#[test]
+fn logits_losses_and_gradients_agree_with_pytorch_in_f64() {
+    agrees_with_pytorch(&Reference, &F64);
+}
+
+#[test]
+fn both_spellings_of_rope_scaling_load_alike() {
+    let copy = tempfile::tempdir().unwrap();
+    let from = folder("llama3-rope");
+    fs_err::copy(from.join("config-v4.json"), copy.path().join("config.json")).unwrap();
+    let (new, _) = cognate_model::checkpoint::read_config(&from).unwrap();
+    let (old, _) = cognate_model::checkpoint::read_config(copy.path()).unwrap();
+    assert!(new.rope_scaling.is_some());
+    assert_eq!(new, old);
+}
+
+fn trains_as_pytorch<D: Device>(device: &D, bounds: &Bounds) {
+    let golden = Golden::open("training");
+    let (mut model, _) = Decoder::load(device.clone(), &folder("training")).unwrap();
+    let start = model.parameters();
+    let (mut gradients, mut moments) = (model.gradients(), Moments::new(&model));
+    let (rates, losses, norms) =
+        (golden.numbers("rates"), golden.numbers("losses_f64"), golden.numbers("gradient_norms_f64"));
+    for step in 0..10 {
+        let batch = golden.batch(&format!("step{step}"));
+        gradients.clear(device);
+        let scored = batch.scored() as f64;
+        let loss = model.loss_and_gradients(&batch, &mut gradients, 1.0 / scored).unwrap() / scored;
+        assert!(
+            (loss - losses[step]).abs() <= bounds.losses / 5.0,
+            "step {step}: loss {loss} against {}",
+            losses[step]
+        );
+        let norm = gradients.norm(device);
+        assert!((norm / norms[step] - 1.0).abs() <= 2e-6, "step {step}: norm {norm} against {}", norms[step]);
+        let settings = AdamW {
+            rate: rates[step],
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            step: step as u64 + 1,
+            gradient_scale: (1.0 / norm).min(1.0),
+        };
+        model.update(&gradients, &mut moments, &settings);
+    }
+    let end = model.parameters();
+    for tensor in model.layout().tensors() {
+        let expected = golden.numbers(&format!("final_f64.{}", tensor.name));
+        let before = &start[tensor.range.clone()];
+        let change = expected.iter().zip(before).map(|(after, before)| after - f64::from(*before));
+        let error = relative(&end[tensor.range.clone()], &expected, change);
+        assert!(error <= bounds.final_parameters, "{}: off by {error:e} of its change", tensor.name);
+    }
+}
+
+#[test]
+fn ten_training_steps_agree_with_pytorch_in_f32() {
+    trains_as_pytorch(&Cpu::new(2).unwrap(), &F32);
+}
+
+#[test]
+fn ten_training_steps_agree_with_pytorch_in_f64() {
+    trains_as_pytorch(&Reference, &F64);
+}
