@@ -24,7 +24,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Averages over the seeds that every arm present among the three has. An arm without any such seed counts as absent.
+    /// Averages over the seeds that every arm present among the three has. Without such a seed all count as absent.
     pub(super) fn of(report: &Report) -> Self {
         let arm = |name: &str, seed: u64| report.arms.iter().find(|arm| arm.name == name && arm.seed == seed);
         let present: Vec<&str> = [REPETITION, SBP, ORACLE]

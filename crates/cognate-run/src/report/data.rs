@@ -313,8 +313,9 @@ pub fn gap_closed(repetition: f64, sbp: f64, oracle: f64) -> Option<f64> {
     (repetition > oracle && share.is_finite()).then_some(share)
 }
 
-/// The `validation` entry of [`Report::gap_closed`]: [`gap_closed`] of the arms' mean nats per token over the seeds that
-/// all three have. A ratio of means, not a mean of ratios, which one seed with a tiny gap would dominate. No interval.
+/// The `validation` entry of [`Report::gap_closed`]: [`gap_closed`] of the arms' mean nats per token over the seeds
+/// that all three have. A ratio of means, not a mean of ratios, which one seed with a tiny gap would dominate. Gives
+/// no interval.
 #[must_use]
 pub fn validation_gap(arms: &[Arm]) -> GapClosed {
     let nats = |name: &str, seed: u64| {

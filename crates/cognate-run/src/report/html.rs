@@ -71,8 +71,8 @@ pub(super) fn figure(page: &mut Markup, class: &str, caption: &str, content: imp
     });
 }
 
-/// A table whose first cell in each row names the row. On a phone each row of a wide table becomes a small card, in which
-/// the column names stand over the values.
+/// A table whose first cell in each row names the row. On a phone each row of a wide table becomes a small card, in
+/// which the column names stand over the values.
 pub(super) fn table(page: &mut Markup, caption: &str, columns: &[&str], rows: &[Vec<Cell>]) {
     let class = if columns.len() > PHONE_COLUMNS { "cards" } else { "plain" };
     page.element("table", &[("class", &class)], |page| {

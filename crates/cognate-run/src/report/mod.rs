@@ -1,4 +1,5 @@
-//! The report of one experiment: `report.json` for programs, `report.html` for people, a closing table for the terminal.
+//! The report of one experiment: `report.json` for programs, `report.html` for people, a closing table for the
+//! terminal.
 //!
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 

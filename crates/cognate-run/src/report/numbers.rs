@@ -1,4 +1,5 @@
-//! Numbers as a person reads them: sensible digits, thousands separators, a unit held to its number by a no-break space.
+//! Numbers as a person reads them: sensible digits, thousands separators, a unit held to its number by a no-break
+//! space.
 //!
 //! A value that is not finite, which no report should hold, shows as [`NONE`].
 

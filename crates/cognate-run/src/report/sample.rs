@@ -179,29 +179,67 @@ fn examples() -> Vec<Example> {
 }
 
 /// What no page may take for markup.
-pub(super) const HOSTILE: &str = "</blockquote></script><script>alert(1)</script><img src=x onerror=\"alert('2')\"> http://example.org & <!-- \u{0}\u{202e}";
+pub(super) const HOSTILE: &str = "\
+    </blockquote></script><script>alert(1)</script>\
+    <img src=x onerror=\"alert('2')\"> http://example.org & <!-- \u{0}\u{202e}";
 
-const TIDES: &str = "Tidal records from forty harbours are compared with a shallow-water model of the shelf. We show that \
-    most of the disagreement is explained by the depth of the harbour mouth, which older charts give too large. With \
+const TIDES: &str = "\
+    Tidal records from forty harbours are compared with a shallow-water model of the shelf. We show that most of \
+    the disagreement is explained by the depth of the harbour mouth, which older charts give too large. With \
     corrected depths the phase error of the principal lunar tide falls from eleven to three minutes. ";
-const TIDES_SYNTHETIC: &str = "We study the response of the shelf to the tide with a model of shallow water. The model is \
-    compared with the harbour records of the tide, and the phase of the model is in the range of the records. It is \
-    shown that the depth of the shelf is a good measure of the phase error, and the error is reduced by the corrected \
-    depth of the harbour.";
-const TIDES_NEIGHBOUR: &str = "A reduced model of harbour resonance is fitted to records of the semidiurnal tide. Depth \
-    soundings at the mouth, rather than the length of the basin, control the fitted period. The fit predicts the phase \
-    of the tide in basins that were left out to within four minutes.";
-const QUEUES: &str = "Servers that share one queue waste less capacity than servers with a queue each. We bound the \
-    difference when service times have infinite variance.\n\nThe bound is attained by a family of distributions that \
-    also makes every estimate of the mean waiting time fail.";
-const QUEUES_SYNTHETIC: &str = "We consider the queue of servers with a heavy-tailed service time. A bound of the waiting \
-    time is given, and the bound is attained for the case that the variance is infinite. The result is extended to the \
-    servers with the estimate of the mean.";
-const QUEUES_NEIGHBOUR: &str = "Waiting times under heavy-tailed service are known to have heavy tails themselves. For a \
-    pool of parallel servers we find how many must fail together before the tail of the waiting time changes, and give \
-    matching lower bounds.";
-const RECIPE: &str = "name = \"quick\"\nseed = 1\n\n[corpus]\ninputs = [\"data/abstracts.jsonl.zst\"]\nvalidation_share = \
-    0.05\nunique_share = 0.05\non_bad_record = \"stop\"\n\n[model]\nlayers = 4\nwidth = 192\nheads = 3\nkv_heads = 3\nffn = \
-    512\ncontext = 256\n\n[pair]\nneighbours = 8\nmin_similarity = 0.5\nmax_similarity = 0.95\n\n[generate]\ntemperature = \
-    1.0\ntop_p = 0.9\nmax_new_tokens = 320\n\n[[arm]]\nname = \"repetition\"\n\n[[arm]]\nname = \"sbp\"\nsynthetic_share = \
-    0.25\n\n[[arm]]\nname = \"oracle\"\n";
+const TIDES_SYNTHETIC: &str = "\
+    We study the response of the shelf to the tide with a model of shallow water. The model is compared with the \
+    harbour records of the tide, and the phase of the model is in the range of the records. It is shown that \
+    the depth of the shelf is a good measure of the phase error, and the error is reduced by the corrected depth \
+    of the harbour.";
+const TIDES_NEIGHBOUR: &str = "\
+    A reduced model of harbour resonance is fitted to records of the semidiurnal tide. Depth soundings at the \
+    mouth, rather than the length of the basin, control the fitted period. The fit predicts the phase of the \
+    tide in basins that were left out to within four minutes.";
+const QUEUES: &str = "\
+    Servers that share one queue waste less capacity than servers with a queue each. We bound the difference \
+    when service times have infinite variance.\n\nThe bound is attained by a family of distributions that also \
+    makes every estimate of the mean waiting time fail.";
+const QUEUES_SYNTHETIC: &str = "\
+    We consider the queue of servers with a heavy-tailed service time. A bound of the waiting time is given, and \
+    the bound is attained for the case that the variance is infinite. The result is extended to the servers \
+    with the estimate of the mean.";
+const QUEUES_NEIGHBOUR: &str = "\
+    Waiting times under heavy-tailed service are known to have heavy tails themselves. For a pool of parallel \
+    servers we find how many must fail together before the tail of the waiting time changes, and give matching \
+    lower bounds.";
+const RECIPE: &str = r#"name = "quick"
+seed = 1
+
+[corpus]
+inputs = ["data/abstracts.jsonl.zst"]
+validation_share = 0.05
+unique_share = 0.05
+on_bad_record = "stop"
+
+[model]
+layers = 4
+width = 192
+heads = 3
+kv_heads = 3
+ffn = 512
+
+[pair]
+neighbours = 8
+min_similarity = 0.5
+max_similarity = 0.95
+
+[generate]
+temperature = 1.0
+top_p = 0.9
+
+[[arm]]
+name = "repetition"
+
+[[arm]]
+name = "sbp"
+synthetic_share = 0.25
+
+[[arm]]
+name = "oracle"
+"#;

@@ -196,7 +196,7 @@ fn examples(page: &mut Markup, examples: &[Example]) {
         page.leaf(
             "p",
             &[],
-            "The synthesizer was given only the seed. The true neighbour is what really stands beside it in the corpus.",
+            "The synthesizer was given only the seed. The true neighbour is what stands beside it in the corpus.",
         );
         for example in examples {
             page.element("div", &[("class", &"example")], |page| {

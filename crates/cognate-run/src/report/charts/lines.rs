@@ -84,7 +84,8 @@ fn visible(line: &Line, top: f64) -> Line {
 }
 
 /// The value above which a chart may cut the lines' steep starts off, so that their ends can be told apart: the highest
-/// value after the first tenth of the tokens, or at the end of a line. Infinite, that is, nothing is cut, where this would gain little.
+/// value after the first tenth of the tokens, or at the end of a line. Infinite, that is, nothing is cut, where this
+/// would gain little.
 pub(in super::super) fn focus(lines: &[Line]) -> f64 {
     let points = || lines.iter().flat_map(|line| line.points.iter()).filter(|(x, y)| x.is_finite() && y.is_finite());
     let most = points().map(|point| point.0).fold(0.0, f64::max);

@@ -64,8 +64,8 @@ struct Axis {
 }
 
 impl Axis {
-    /// An axis over the finite ones of `values`, from coordinate `from` to coordinate `to`, with about `ticks` ticks. Its
-    /// ends are the values' ends; without two different values it makes itself room.
+    /// An axis over the finite ones of `values`, from coordinate `from` to coordinate `to`, with about `ticks` ticks.
+    /// Its ends are the values' ends; without two different values it makes itself room.
     fn over(values: impl Iterator<Item = f64>, (from, to): (f64, f64), ticks: f64, unit: Unit) -> Self {
         let (mut low, mut high) = values
             .filter(|value| value.is_finite())
