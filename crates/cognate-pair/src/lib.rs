@@ -1,1 +1,29 @@
-//! (skeleton)
+//! How the documents of a corpus are related: vectors, neighbours, and the pairs a synthesizer learns from.
+//!
+//! - [`lsa`] embeds documents by latent semantic analysis, without any outside model.
+//! - [`exact_neighbours`] finds the most similar documents of each document.
+//! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder tells
+//!   related documents from unrelated ones.
+//! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another tool's.
+//!
+//! Work runs on the calling thread's rayon pool. No result depends on the number of threads: work is cut by sizes alone,
+//! partial sums are added in a fixed order, and neighbours are a total order over scores that are computed once each.
+
+mod error;
+mod lsa;
+mod neighbours;
+mod pairs;
+mod progress;
+mod table;
+mod vectors;
+
+pub use error::{Error, Result};
+pub use lsa::{LsaConfig, LsaStats, lsa};
+pub use neighbours::{Neighbours, exact_neighbours};
+pub use pairs::file::{read_pairs, write_pairs};
+pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};
+pub use pairs::stats::{Degrees, PairStats};
+pub use pairs::{Pair, PairConfig, Pairs, select_pairs};
+pub use vectors::npy::{read_npy, write_npy};
+pub use vectors::parquet::{read_vectors, write_vectors};
+pub use vectors::{UNIT_TOLERANCE, Vectors};

@@ -1,0 +1,101 @@
+//! How well latent semantic analysis finds true pairs, and how long it takes.
+//!
+//! Reads JSON Lines from stdin; the second argument is a `/`-separated part of the id that true pairs have in common:
+//! `suffix` for `<version>/<book>/<chapter>` (the Bible), `prefix` for `<story>/<level>` (OneStopEnglish), `none` for a
+//! corpus without known pairs.
+//!
+//! ```text
+//! zstd -dc ASV.jsonl.zst KJVPCE.jsonl.zst | cargo run --release -p cognate-pair --example recall -- 256 suffix
+//! ```
+#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
+use std::error::Error;
+use std::io::{BufRead, stdin};
+use std::time::Instant;
+
+use cognate_base::Silent;
+use cognate_pair::{
+    LsaConfig, PairConfig, exact_neighbours, lsa, measure_similarities, select_pairs, suggest_window,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let dimensions = arguments.next().ok_or("give the dimensions")?.parse()?;
+    let part = arguments.next().ok_or("give suffix, prefix or none")?;
+    let limit = arguments.next().map_or(Ok(usize::MAX), |limit| limit.parse())?;
+    let mut texts = Vec::new();
+    for line in stdin().lock().lines().take(limit) {
+        let record: serde_json::Value = serde_json::from_str(&line?)?;
+        let field = |name: &str| record[name].as_str().map(str::to_string).ok_or("a record lacks id or text");
+        texts.push((field("id")?, field("text")?));
+    }
+    let start = Instant::now();
+    let config =
+        LsaConfig { dimensions, seed: 1, min_documents: 2, max_document_share: 0.5, max_terms: 200_000 };
+    let (vectors, stats) = lsa(&texts, &config, &Silent)?;
+    let lsa_s = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let neighbours = exact_neighbours(&vectors, 10, &Silent)?;
+    let neighbours_s = start.elapsed().as_secs_f64();
+    println!(
+        "{} documents, {} terms, {} weights, {} dimensions, explained {:.3}, singular values {:.2} to {:.2}",
+        stats.documents,
+        stats.terms,
+        stats.weights,
+        stats.dimensions,
+        stats.explained,
+        stats.singular_values[0],
+        stats.singular_values[stats.dimensions - 1],
+    );
+    println!("lsa {lsa_s:.2} s, neighbours {neighbours_s:.2} s, {} without vector", stats.documents_without_vector);
+    let similarities = measure_similarities(&vectors, &neighbours, 1)?;
+    println!("neighbours: {}", similarities.neighbour_quantiles);
+    println!("nearest:    {}", similarities.nearest_quantiles);
+    println!("random:     {}", similarities.random_quantiles);
+    let key = |id: &str| match part.as_str() {
+        "suffix" => id.split_once('/').map(|(_, rest)| rest.to_string()),
+        "prefix" => id.rsplit_once('/').map(|(rest, _)| rest.to_string()),
+        _ => None,
+    };
+    let keys: Vec<_> = vectors.ids.iter().map(|id| key(id)).collect();
+    let mut counts = std::collections::HashMap::new();
+    keys.iter().flatten().for_each(|key| *counts.entry(key).or_insert(0) += 1);
+    let with_pair: Vec<usize> =
+        (0..keys.len()).filter(|&i| keys[i].as_ref().is_some_and(|key| counts[key] > 1)).collect();
+    for k in [1, 10] {
+        let hit = |&&i: &&usize| neighbours.of(i).take(k).any(|(j, _)| keys[j as usize] == keys[i]);
+        let hits = with_pair.iter().filter(hit).count();
+        println!("recall@{k}: {hits} of {} = {:.4}", with_pair.len(), hits as f64 / with_pair.len().max(1) as f64);
+    }
+    let window = suggest_window(&similarities);
+    for share in [0.02, 0.05, 0.1] {
+        let config = PairConfig {
+            neighbours: 10,
+            min_similarity: window.min_similarity,
+            max_similarity: window.max_similarity,
+            held_out_share: share,
+            seed: 1,
+        };
+        let (_, stats) = select_pairs(&vectors, &neighbours, &config)?;
+        println!(
+            "window {:.3} to {:.3}, held out {share}: {} of {} documents have pairs, {} training pairs, {} held out ({} \
+             documents), {} straddling, {} near-copies, {} below; targets per seed: mean {:.1}, median {}, largest {}",
+            window.min_similarity,
+            window.max_similarity,
+            stats.documents_with_pairs,
+            stats.documents,
+            stats.train_pairs,
+            stats.held_out_pairs,
+            stats.held_out_documents,
+            stats.straddling,
+            stats.near_copies,
+            stats.below_window,
+            stats.targets_per_seed.mean,
+            stats.targets_per_seed.median,
+            stats.targets_per_seed.max,
+        );
+    }
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or(""));
+    Ok(())
+}

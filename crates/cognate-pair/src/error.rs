@@ -1,0 +1,269 @@
+//! Everything that can go wrong with vectors and pairs. A message names the place, what was expected and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::pairs::similarities::{Quantiles, Window};
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a function of this crate stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused; the message names the path.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A setting is outside what it can mean.
+    #[error("{field} is {found}, expected {expected}")]
+    Config {
+        /// The setting.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// The values it can have.
+        expected: &'static str,
+    },
+
+    /// There is nothing to embed.
+    #[error("there are no documents to embed")]
+    NoDocuments,
+    /// More documents than a 32-bit index can name.
+    #[error("{documents} documents are more than the {} that one set of vectors can hold", u32::MAX - 1)]
+    TooManyDocuments {
+        /// Documents given.
+        documents: usize,
+    },
+    /// No word is left to compare documents by.
+    #[error(
+        "none of the {distinct} distinct words of {documents} documents is left to compare them by: {rare} are in fewer than \
+         {min_documents} documents, {common} in more than {max_document_share} of them; lower min_documents, raise \
+         max_document_share, or give more documents"
+    )]
+    NoTerms {
+        /// Documents given.
+        documents: usize,
+        /// Distinct words in them.
+        distinct: usize,
+        /// Words left out as too rare.
+        rare: usize,
+        /// Words left out as too common.
+        common: usize,
+        /// The setting that made them rare.
+        min_documents: usize,
+        /// The setting that made them common.
+        max_document_share: f64,
+    },
+
+    /// Identifiers, width and numbers do not fit together.
+    #[error("{ids} ids and {values} numbers do not make rows of {width} numbers")]
+    Shape {
+        /// Identifiers.
+        ids: usize,
+        /// Numbers per row.
+        width: usize,
+        /// Numbers in all.
+        values: usize,
+    },
+    /// A vector holds a number that is none.
+    #[error("the vector of row {row} (id {id:?}) holds {value} at place {column}: vectors must be finite; embed it again")]
+    NotFinite {
+        /// Row, counted from 0.
+        row: usize,
+        /// The row's identifier.
+        id: String,
+        /// Place in the row, counted from 0.
+        column: usize,
+        /// The number.
+        value: f32,
+    },
+    /// A vector's length is not one.
+    #[error("the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise the vectors first")]
+    NotUnit {
+        /// Row, counted from 0.
+        row: usize,
+        /// The row's identifier.
+        id: String,
+        /// The vector's Euclidean length.
+        length: f64,
+    },
+    /// Two rows have one identifier.
+    #[error("rows {first} and {second} both have the id {id:?}: ids must be unique")]
+    DuplicateId {
+        /// The identifier.
+        id: String,
+        /// The earlier row, counted from 0.
+        first: usize,
+        /// The later row.
+        second: usize,
+    },
+    /// More neighbours are asked for than there are other documents.
+    #[error("{k} neighbours of each of {rows} documents do not exist: ask for at most {}", rows.saturating_sub(1))]
+    TooFewRows {
+        /// Documents.
+        rows: usize,
+        /// Neighbours asked for.
+        k: usize,
+    },
+    /// Neighbours are not those of these vectors.
+    #[error("neighbours of {neighbours} documents do not belong to {vectors} vectors")]
+    OtherNeighbours {
+        /// Documents that have neighbours.
+        neighbours: usize,
+        /// Documents that have vectors.
+        vectors: usize,
+    },
+
+    /// No two documents are related.
+    #[error(
+        "no pair of neighbours has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; of \
+         random documents: {random}. Try min_similarity = {:.2}, max_similarity = {:.2}, or \"auto\"",
+        window.min_similarity, window.max_similarity, suggested.min_similarity, suggested.max_similarity
+    )]
+    NoPairs {
+        /// The window that was asked for.
+        window: Window,
+        /// Similarities of documents and their neighbours.
+        neighbours: Box<Quantiles>,
+        /// Similarities of random documents.
+        random: Box<Quantiles>,
+        /// A window that would leave pairs.
+        suggested: Window,
+    },
+    /// The pairs cannot be split into two sets without a common document.
+    #[error(
+        "{related} related documents cannot be split so that a share of {share} is held out and pairs are left on both sides \
+         ({train} training, {held_out} held-out pairs): widen the similarity window, change held_out_share, or give more \
+         documents"
+    )]
+    TooFewPairs {
+        /// Documents with at least one pair.
+        related: usize,
+        /// The share asked for.
+        share: f64,
+        /// Training pairs there would be.
+        train: usize,
+        /// Held-out pairs there would be.
+        held_out: usize,
+    },
+
+    /// A NumPy file is damaged or holds something else.
+    #[error("{path} is not a NumPy array of vectors that can be read: {problem}")]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A Parquet file is damaged or holds something else.
+    #[error("{path} cannot be read as Parquet ({source}): it may be truncated; write it again")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A table cannot be written.
+    #[error("writing {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the writer says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A table lacks a column.
+    #[error("{path} has no column {column:?}; its columns are {found:?}")]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column looked for.
+        column: &'static str,
+        /// The columns there are.
+        found: Vec<String>,
+    },
+    /// A column holds another type.
+    #[error("column {column:?} of {path} holds {found}, expected {expected}")]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// The type it must have.
+        expected: &'static str,
+        /// The type it has.
+        found: String,
+    },
+    /// A value is missing.
+    #[error("column {column:?} of {path} holds a null in row {row}: every row needs a value")]
+    Null {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// Row, counted from 0.
+        row: usize,
+    },
+    /// The vectors of one table differ in length.
+    #[error("the vector in row {row} of {path} has {found} numbers, but the first has {expected}: all must be of one length")]
+    Ragged {
+        /// The file.
+        path: PathBuf,
+        /// Row, counted from 0.
+        row: usize,
+        /// Numbers in the first row.
+        expected: usize,
+        /// Numbers in this row.
+        found: usize,
+    },
+    /// A file holds no vectors.
+    #[error("{path} holds no vectors")]
+    NoVectors {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file's content is wrong in a way that in-memory vectors can be wrong too.
+    #[error("{path}: {source}")]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// A pair names a document that does not exist.
+    #[error("{path} names the document {id:?} in column {column:?}, row {row}, but there is no such document")]
+    UnknownId {
+        /// The file.
+        path: PathBuf,
+        /// `id1` or `id2`.
+        column: &'static str,
+        /// Row, counted from 0.
+        row: usize,
+        /// The identifier.
+        id: String,
+    },
+    /// A pair cannot be used.
+    #[error("row {row} of {path} pairs {first:?} with {second:?}: {problem}")]
+    BadPair {
+        /// The file.
+        path: PathBuf,
+        /// Row, counted from 0.
+        row: usize,
+        /// The seed document.
+        first: String,
+        /// The target document.
+        second: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+impl Error {
+    /// Says in which file the fault is.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        Self::InFile { path: path.to_path_buf(), source: Box::new(self) }
+    }
+}

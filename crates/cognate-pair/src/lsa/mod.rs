@@ -1,0 +1,132 @@
+//! Latent semantic analysis: the embedder that needs no outside model.
+//!
+//! Deerwester et al. 1990, with the weights of scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a document is the vector
+//! of its words' weights (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1), scaled to length 1; the matrix A of all documents is
+//! cut to its largest singular values, A ≈ U·S·Vᵀ; a document's embedding is its row of U·S, scaled to length 1.
+//!
+//! `words.rs` cuts text into words, `terms.rs` weighs them, `sparse.rs` multiplies, `svd.rs` cuts.
+
+mod sparse;
+mod svd;
+mod terms;
+mod words;
+
+use cognate_base::Monitor;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, Vectors};
+
+/// A document whose row of U·S is shorter than this (its row of A has length 1) shares nothing with the directions kept, and
+/// what is left of it is rounding: it gets a zero vector.
+const SHORTEST_ROW: f64 = 1e-5;
+
+/// The choices of [`lsa`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LsaConfig {
+    /// Singular values kept, the width of the vectors; 256 is usual. A small corpus may have fewer.
+    pub dimensions: usize,
+    /// Seed of the random directions that the SVD starts from.
+    pub seed: u64,
+    /// A word in fewer documents than this is left out; 2 is usual (a word of one document relates it to no other).
+    pub min_documents: usize,
+    /// A word in more than this share of the documents is left out; 0.5 is usual.
+    pub max_document_share: f64,
+    /// At most so many words are kept, those in the most documents first, ties in the order of the words; 200,000 is usual.
+    pub max_terms: usize,
+}
+
+impl LsaConfig {
+    fn check(&self) -> Result<()> {
+        let positive =
+            [("dimensions", self.dimensions), ("min_documents", self.min_documents), ("max_terms", self.max_terms)];
+        if let Some((field, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
+            return Err(Error::Config { field, found: "0".to_string(), expected: "at least 1" });
+        }
+        if !(self.max_document_share > 0.0 && self.max_document_share <= 1.0) {
+            let found = self.max_document_share.to_string();
+            return Err(Error::Config { field: "max_document_share", found, expected: "above 0 and at most 1" });
+        }
+        Ok(())
+    }
+}
+
+/// What [`lsa`] found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LsaStats {
+    /// Documents embedded.
+    pub documents: usize,
+    /// Distinct words.
+    pub distinct_words: usize,
+    /// Words left out because they are in too few documents.
+    pub rare_words: usize,
+    /// Words left out because they are in too many documents.
+    pub common_words: usize,
+    /// Words left out because of `max_terms`.
+    pub capped_words: usize,
+    /// Words kept: the columns of the matrix.
+    pub terms: usize,
+    /// Weights in the matrix that are not zero.
+    pub weights: usize,
+    /// Dimensions asked for.
+    pub requested_dimensions: usize,
+    /// Dimensions there are: fewer where the corpus has fewer documents, terms or independent directions than asked for.
+    pub dimensions: usize,
+    /// Share of the matrix' squared weights that the dimensions keep, in [0, 1].
+    pub explained: f64,
+    /// The singular values, largest first.
+    pub singular_values: Vec<f64>,
+    /// Documents with a zero vector: none of their words is a term, or their terms are in no dimension that was kept.
+    pub documents_without_vector: usize,
+}
+
+/// Embeds (id, text) documents; the vectors are in the order of the documents.
+///
+/// Bound: 12 products of the sparse matrix with a dense one of `dimensions` + 32 columns, each 2 · weights · columns
+/// operations, and about as many dense products of 2 · (documents + terms) · columns² operations.
+///
+/// # Errors
+/// When a setting is impossible, there are no documents, no word passes the limits, or the user asked to stop.
+pub fn lsa(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<(Vectors, LsaStats)> {
+    config.check()?;
+    if texts.is_empty() {
+        return Err(Error::NoDocuments);
+    }
+    if texts.len() >= u32::MAX as usize {
+        return Err(Error::TooManyDocuments { documents: texts.len() });
+    }
+    let (weights, words) = terms::weigh(texts, config, monitor)?;
+    let squares: f64 = weights.values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let mut cut = svd::truncated(&weights, config.dimensions, config.seed, monitor)?;
+    let kept: f64 = cut.singular_values.iter().map(|s| s * s).sum();
+    let zeros = unit_rows(&mut cut.rows, cut.rank);
+    let stats = LsaStats {
+        documents: texts.len(),
+        distinct_words: words.distinct,
+        rare_words: words.rare,
+        common_words: words.common,
+        capped_words: words.capped,
+        terms: weights.width,
+        weights: weights.values.len(),
+        requested_dimensions: config.dimensions,
+        dimensions: cut.rank,
+        explained: (kept / squares).clamp(0.0, 1.0),
+        singular_values: cut.singular_values,
+        documents_without_vector: zeros,
+    };
+    let ids = texts.iter().map(|(id, _)| id.clone()).collect();
+    Ok((Vectors { ids, width: cut.rank, data: cut.rows }, stats))
+}
+
+/// Scales rows to length 1, makes rows that are only rounding zero, and counts the latter.
+fn unit_rows(rows: &mut [f32], width: usize) -> usize {
+    let scale = |row: &mut [f32]| {
+        let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        let is_zero = length < SHORTEST_ROW;
+        let factor = if is_zero { 0.0 } else { 1.0 / length };
+        row.iter_mut().for_each(|x| *x = if is_zero { 0.0 } else { (f64::from(*x) * factor) as f32 });
+        usize::from(is_zero)
+    };
+    rows.par_chunks_exact_mut(width).map(scale).sum()
+}
