@@ -1,1 +1,36 @@
-//! (skeleton)
+//! The one training loop, for pretraining and for synthesizer-tuning: schedule, batches, optimizer state, checkpoints, resume.
+//!
+//! Tuning is other data ([`PairStream`] instead of [`PlainStream`]) and other initial weights, nothing else. A stream hands out
+//! the batch of any step, so the position in the data is the step's number, and a resumed run needs nothing more.
+
+mod bench;
+mod checkpoint;
+mod error;
+mod metrics;
+mod pair_stream;
+mod plain_stream;
+mod schedule;
+mod train;
+
+use cognate_model::Batch;
+
+pub use bench::{StepBench, StepTimes};
+pub use checkpoint::{Point, Progress};
+pub use error::Error;
+pub use pair_stream::{PairStream, PairTokens};
+pub use plain_stream::{PlainStream, Source};
+pub use schedule::{Schedule, Shape};
+pub use train::{Job, Outcome, TrainConfig, train};
+
+/// Result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The batches of a training run, by step.
+pub trait Stream: Sync {
+    /// Number of steps.
+    fn steps(&self) -> u64;
+    /// Tokens of all batches together.
+    fn tokens(&self) -> u64;
+    /// Replaces `batch` with the batch of step `step` (from 0).
+    fn fill(&self, step: u64, batch: &mut Batch);
+}

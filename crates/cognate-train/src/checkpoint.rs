@@ -1,0 +1,177 @@
+//! Checkpoints of a training run: a model directory that any tool opens, with the optimizer's state and the position beside
+//! it.
+//!
+//! `checkpoints/step-<8 digits>/` holds the model's files, `optimizer.safetensors` (both moments, flat, in the order of the
+//! parameters) and `training.json` ([`Progress`]). A folder appears whole or not at all, so the newest one is always good.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::files::write_atomic;
+use cognate_model::checkpoint::{TokenizerFiles, read_tensors, write_tensors};
+use cognate_model::{Decoder, Moments};
+use cognate_ops::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+const FORMAT: u32 = 1;
+
+/// A point of the loss curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Steps done.
+    pub step: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Mean training loss since the last point, nats a scored token; null before the first step.
+    pub train_nats: Option<f64>,
+    /// Validation loss, nats a token; null where there is nothing to validate on.
+    pub validation_nats: Option<f64>,
+}
+
+/// How far a training run is: all that resuming needs besides the tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Version of this file's format.
+    pub format: u32,
+    /// What is being trained on what: the caller's identity of the run.
+    pub fingerprint: String,
+    /// Steps done.
+    pub step: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Of these, tokens that were scored.
+    pub scored_tokens: u64,
+    /// Floating-point operations done.
+    pub flops: f64,
+    /// Seconds spent, over all sittings.
+    pub wall_s: f64,
+    /// Loss curve so far.
+    pub curve: Vec<Point>,
+    /// Sum and number of the training losses since the last point.
+    pub since_point: (f64, u64),
+    /// Step of the checkpoint with the lowest validation loss so far, and that loss.
+    pub best: Option<(u64, f64)>,
+}
+
+impl Progress {
+    /// The start of a run.
+    pub(crate) fn new(fingerprint: &str) -> Self {
+        Self {
+            format: FORMAT,
+            fingerprint: fingerprint.into(),
+            step: 0,
+            tokens: 0,
+            scored_tokens: 0,
+            flops: 0.0,
+            wall_s: 0.0,
+            curve: Vec::new(),
+            since_point: (0.0, 0),
+            best: None,
+        }
+    }
+}
+
+/// The checkpoints of one training run.
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(run: &Path) -> Self {
+        Self { folder: run.join("checkpoints") }
+    }
+
+    pub(crate) fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}"))
+    }
+
+    /// Steps of all checkpoints, in order.
+    pub(crate) fn steps(&self) -> Result<Vec<u64>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut steps = Vec::new();
+        for entry in fs_err::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            if let Some(step) = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok()) {
+                steps.push(step);
+            }
+        }
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    pub(crate) fn save<D: Device>(
+        &self,
+        model: &Decoder<D>,
+        moments: &Moments<D>,
+        progress: &Progress,
+        tokenizer: Option<&TokenizerFiles>,
+    ) -> Result<()> {
+        let json = serde_json::to_string_pretty(progress)
+            .map_err(|e| Error::State { path: self.path(progress.step), reason: e.to_string() })?;
+        model.save(&self.path(progress.step), tokenizer, |folder| {
+            let (first, second) = moments.download(model.device());
+            let shape = [first.len()];
+            let tensors = [("first_moment", &shape[..], &first[..]), ("second_moment", &shape[..], &second[..])];
+            write_tensors(&folder.join("optimizer.safetensors"), tensors.into_iter(), &[])?;
+            Ok(write_atomic(folder.join("training.json"), json)?)
+        })?;
+        Ok(())
+    }
+
+    /// Removes all checkpoints but the newest `keep` and the best.
+    pub(crate) fn prune(&self, keep: usize, best: Option<u64>) -> Result<()> {
+        let steps = self.steps()?;
+        for &step in &steps[..steps.len().saturating_sub(keep.max(1))] {
+            if Some(step) != best {
+                fs_err::remove_dir_all(self.path(step))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the newest checkpoint into model and moments, where there is one.
+    pub(crate) fn resume<D: Device>(
+        &self,
+        model: &mut Decoder<D>,
+        moments: &mut Moments<D>,
+        fingerprint: &str,
+    ) -> Result<Option<Progress>> {
+        let Some(&step) = self.steps()?.last() else { return Ok(None) };
+        let folder = self.path(step);
+        let path = folder.join("training.json");
+        let text = fs_err::read_to_string(&path)?;
+        let progress: Progress =
+            serde_json::from_str(&text).map_err(|e| Error::State { path: path.clone(), reason: e.to_string() })?;
+        if progress.format != FORMAT {
+            let reason = format!("format {}; this version reads format {FORMAT}", progress.format);
+            return Err(Error::State { path, reason });
+        }
+        if progress.fingerprint != fingerprint {
+            let (found, expected) = (progress.fingerprint, fingerprint.to_owned());
+            return Err(Error::OtherRun { path, found, expected });
+        }
+        let path = folder.join("optimizer.safetensors");
+        let (mut tensors, _) = read_tensors(&path)?;
+        let mut take = |name: &str| match tensors.remove(name) {
+            Some(values) if values.len() == model.layout().len() => Ok(values),
+            Some(values) => {
+                let reason = format!("{name} has {} values for {} parameters", values.len(), model.layout().len());
+                Err(Error::State { path: path.clone(), reason })
+            }
+            None => Err(Error::State { path: path.clone(), reason: format!("{name} is missing") }),
+        };
+        let (first, second) = (take("first_moment")?, take("second_moment")?);
+        let (saved, _) = Decoder::load(model.device().clone(), &folder)?;
+        if saved.config() != model.config() {
+            let reason = "is a checkpoint of another architecture".into();
+            return Err(Error::State { path: folder.join("config.json"), reason });
+        }
+        *model = saved;
+        moments.upload(model.device(), &first, &second);
+        Ok(Some(progress))
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong while training.
+
+use std::path::PathBuf;
+
+/// An error of the training crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The model or one of its checkpoints.
+    #[error(transparent)]
+    Model(cognate_model::Error),
+    /// A training setting is impossible.
+    #[error("{field} = {value}: {reason}")]
+    Setting {
+        /// The setting, by its name in recipes.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// Fewer tokens than a source that is read once must give.
+    #[error("source {name} holds {found} tokens, and {needed} are needed without repeating any")]
+    TooFewTokens {
+        /// Which source.
+        name: String,
+        /// Tokens that it holds.
+        found: u64,
+        /// Tokens asked for.
+        needed: u64,
+    },
+    /// The loss or the gradient is not a number.
+    #[error("step {step}: the {what} is {value}; training stopped before this update. Last good checkpoint: {}", last.as_ref().map_or("none yet".into(), |path| path.display().to_string()))]
+    NotFinite {
+        /// Step, from 1.
+        step: u64,
+        /// `loss` or `gradient norm`.
+        what: &'static str,
+        /// The value.
+        value: f64,
+        /// The newest checkpoint.
+        last: Option<PathBuf>,
+    },
+    /// Saved state that does not parse.
+    #[error("{}: {reason}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Saved state of another training run.
+    #[error("{}: belongs to another training run (fingerprint {found}, this run has {expected})", path.display())]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What this run is.
+        expected: String,
+    },
+    /// The user asked to stop; the state is saved.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<cognate_model::Error> for Error {
+    fn from(error: cognate_model::Error) -> Self {
+        match error {
+            cognate_model::Error::Interrupted => Self::Interrupted,
+            other => Self::Model(other),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Batches of related pairs: given one document, predict the other.
+
+use cognate_base::random::{self, SliceRandom};
+use cognate_corpus::TokenFile;
+use cognate_model::{Batch, ScoreItem};
+
+use crate::{Error, Result, Stream};
+
+/// The tokens that frame a pair, and how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairTokens {
+    /// The end-of-document token; it also begins a document.
+    pub end_of_document: u32,
+    /// The token that says "a related document follows".
+    pub related: u32,
+    /// Longest pair in tokens, framing included.
+    pub context: usize,
+}
+
+impl PairTokens {
+    /// The prompt (end of document, d1, related) and the continuation (d2 with its end) of a pair. d1 keeps its first half of
+    /// the context at most, or more where d2 leaves room, and d2 the rest; what does not fit is cut from the end.
+    pub fn item(&self, file: &TokenFile, first: u32, second: u32) -> ScoreItem {
+        let (mut d1, mut d2) = (file.document(first as usize), file.document(second as usize));
+        d1.pop(); // its end of document: the related token stands there instead
+        let (keep, scored) = self.cut(d1.len(), d2.len());
+        d1.truncate(keep);
+        d2.truncate(scored);
+        let mut prompt = vec![self.end_of_document];
+        prompt.append(&mut d1);
+        prompt.push(self.related);
+        ScoreItem { prompt, continuation: d2 }
+    }
+
+    /// How many tokens of d1 (without its end) and of d2 (with it) the context holds, the frame taking two.
+    fn cut(&self, d1: usize, d2: usize) -> (usize, usize) {
+        let room = self.context.saturating_sub(2);
+        let keep = d1.min((room / 2).max(room.saturating_sub(d2)));
+        (keep, d2.min(room - keep))
+    }
+
+    /// Tokens that a pair takes up in a batch.
+    fn len(&self, file: &TokenFile, first: u32, second: u32) -> usize {
+        let (d1, d2) = self.cut(file.len(first as usize).saturating_sub(1), file.len(second as usize));
+        1 + d1 + d2
+    }
+}
+
+/// Pairs (d1, d2) of documents of one token file, in a new seeded order every epoch. A batch takes whole pairs, as many as
+/// stay within `batch_tokens`, and at least one. The loss is on d2's tokens and its end alone.
+pub struct PairStream {
+    file: TokenFile,
+    frame: PairTokens,
+    order: Vec<(u32, u32)>,
+    /// First pair of each batch, then the number of pairs.
+    batches: Vec<usize>,
+    tokens: u64,
+}
+
+impl PairStream {
+    /// A stream of `epochs` passes over `pairs`.
+    ///
+    /// # Errors
+    /// When there are no pairs or no epochs, or the context has no room for a pair.
+    pub fn new(
+        file: TokenFile,
+        pairs: &[(u32, u32)],
+        epochs: u32,
+        batch_tokens: usize,
+        frame: PairTokens,
+        seed: u64,
+    ) -> Result<Self> {
+        let refused = |field, value: usize, reason: &str| {
+            Err(Error::Setting { field, value: value.to_string(), reason: reason.into() })
+        };
+        if pairs.is_empty() {
+            return refused("pairs", 0, "expected at least one pair of related documents");
+        }
+        if epochs == 0 {
+            return refused("epochs", 0, "expected at least 1");
+        }
+        if frame.context < 8 {
+            return refused("context", frame.context, "expected at least 8 tokens, to hold parts of two documents");
+        }
+        let mut order = Vec::with_capacity(pairs.len() * epochs as usize);
+        for epoch in 0..epochs {
+            let start = order.len();
+            order.extend_from_slice(pairs);
+            order[start..].shuffle(&mut random::stream(seed, "shuffle pairs", u64::from(epoch)));
+        }
+        let (mut batches, mut tokens, mut total) = (vec![0], 0, 0);
+        for (i, &(first, second)) in order.iter().enumerate() {
+            let len = frame.len(&file, first, second);
+            total += len as u64;
+            if tokens > 0 && tokens + len > batch_tokens {
+                batches.push(i);
+                tokens = 0;
+            }
+            tokens += len;
+        }
+        batches.push(order.len());
+        Ok(Self { file, frame, order, batches, tokens: total })
+    }
+}
+
+impl Stream for PairStream {
+    fn steps(&self) -> u64 {
+        self.batches.len() as u64 - 1
+    }
+
+    fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    fn fill(&self, step: u64, batch: &mut Batch) {
+        batch.clear();
+        let step = step as usize;
+        for &(first, second) in &self.order[self.batches[step]..self.batches[step + 1]] {
+            let item = self.frame.item(&self.file, first, second);
+            batch.push_conditional(&item.prompt, &item.continuation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tests::token_file;
+    use cognate_model::IGNORE;
+
+    const FRAME: PairTokens = PairTokens { end_of_document: 0, related: 1, context: 20 };
+
+    #[test]
+    fn a_pair_is_framed_and_only_d2_is_scored() {
+        let (_folder, file) = token_file(&[vec![10, 11, 12, 0], vec![20, 21, 0]]);
+        let stream = PairStream::new(file, &[(0, 1)], 1, 100, FRAME, 1).unwrap();
+        let mut batch = Batch::new();
+        stream.fill(0, &mut batch);
+        assert_eq!(batch.tokens, [0, 10, 11, 12, 1, 20, 21]);
+        assert_eq!(batch.targets, [IGNORE, IGNORE, IGNORE, IGNORE, 20, 21, 0]);
+    }
+
+    #[test]
+    fn long_documents_are_cut_to_the_context() {
+        let long = |start: u32| -> Vec<u32> { (start..start + 40).chain([0]).collect() };
+        let (_folder, file) = token_file(&[long(100), long(200), vec![7, 8, 0]]);
+        let both = FRAME.item(&file, 0, 1);
+        assert_eq!((both.prompt.len(), both.continuation.len()), (11, 9));
+        assert_eq!((both.prompt[1], both.prompt[10], both.continuation[0]), (100, 1, 200));
+        let short_target = FRAME.item(&file, 0, 2);
+        assert_eq!((short_target.prompt.len(), short_target.continuation), (17, vec![7, 8, 0]));
+        let short_seed = FRAME.item(&file, 2, 0);
+        assert_eq!((short_seed.prompt, short_seed.continuation.len()), (vec![0, 7, 8, 1], 16));
+    }
+
+    #[test]
+    fn every_epoch_holds_every_pair_in_an_order_of_its_own() {
+        let documents: Vec<Vec<u32>> = (0..30).map(|i| vec![100 + i, 0]).collect();
+        let (_folder, file) = token_file(&documents);
+        let pairs: Vec<(u32, u32)> = (0..30).map(|i| (i, (i + 1) % 30)).collect();
+        let stream = PairStream::new(file, &pairs, 2, 23, FRAME, 1).unwrap();
+        let mut batch = Batch::new();
+        let mut seen = Vec::new();
+        for step in 0..stream.steps() {
+            stream.fill(step, &mut batch);
+            assert!(batch.len() <= 23, "{}", batch.len());
+            seen.extend(batch.tokens.chunks(4).map(|pair| (pair[1] - 100, pair[3] - 100)));
+        }
+        let (first, second) = seen.split_at(30);
+        assert_ne!(first, second);
+        for epoch in [first, second] {
+            let mut sorted = epoch.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, pairs);
+        }
+    }
+
+    #[test]
+    fn impossible_streams_are_refused() {
+        let (_folder, file) = token_file(&[vec![5, 0]]);
+        let refused = |pairs: &[(u32, u32)], epochs, context| {
+            let frame = PairTokens { context, ..FRAME };
+            PairStream::new(file.clone(), pairs, epochs, 10, frame, 1).err().unwrap().to_string()
+        };
+        assert_eq!(refused(&[], 1, 20), "pairs = 0: expected at least one pair of related documents");
+        assert_eq!(refused(&[(0, 0)], 0, 20), "epochs = 0: expected at least 1");
+        assert!(refused(&[(0, 0)], 1, 7).starts_with("context = 7: expected at least 8 tokens"));
+    }
+}

@@ -1,0 +1,68 @@
+//! The learning rate at each step.
+
+/// How the rate goes on after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Half a cosine from the peak to the final rate (Loshchilov and Hutter 2017).
+    Cosine,
+    /// The peak, to the end.
+    Constant,
+}
+
+/// Learning rate over a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// Highest rate.
+    pub peak_rate: f64,
+    /// Rate towards the end of a cosine.
+    pub final_rate: f64,
+    /// Share of the steps that the rate climbs to the peak in, from 0 to 1.
+    pub warmup_share: f64,
+    /// After the warm-up.
+    pub shape: Shape,
+}
+
+impl Schedule {
+    /// Rate at `step` (from 0) of `steps`: peak·(s+1)/W in the W steps of the warm-up, then
+    /// final + (peak − final)/2 · (1 + cos(π·(s−W)/(S−W))).
+    pub fn rate(&self, step: u64, steps: u64) -> f64 {
+        let warmup = (self.warmup_share * steps as f64).round() as u64;
+        if step < warmup {
+            return self.peak_rate * (step + 1) as f64 / warmup as f64;
+        }
+        match self.shape {
+            Shape::Constant => self.peak_rate,
+            Shape::Cosine => {
+                let part = (step - warmup) as f64 / (steps - warmup).max(1) as f64;
+                let half = (self.peak_rate - self.final_rate) / 2.0;
+                self.final_rate + half * (1.0 + (std::f64::consts::PI * part).cos())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_the_golden_training_run() {
+        // Ten steps, three of warm-up, as tools/reference/training.py prints them.
+        let schedule = Schedule { peak_rate: 1e-2, final_rate: 1e-3, warmup_share: 0.3, shape: Shape::Cosine };
+        let rates: Vec<f64> = (0..10).map(|step| schedule.rate(step, 10)).collect();
+        assert!((rates[0] - 0.01 / 3.0).abs() < 1e-15);
+        assert_eq!(&rates[2..4], [0.01, 0.01]);
+        let last = 1e-3 + 4.5e-3 * (1.0 + (std::f64::consts::PI * 6.0 / 7.0).cos());
+        assert!((rates[9] - last).abs() < 1e-15);
+    }
+
+    #[test]
+    fn no_warm_up_and_all_warm_up() {
+        let none = Schedule { peak_rate: 1.0, final_rate: 0.0, warmup_share: 0.0, shape: Shape::Cosine };
+        assert_eq!(none.rate(0, 4), 1.0);
+        let all = Schedule { warmup_share: 1.0, ..none };
+        assert_eq!((0..4).map(|s| all.rate(s, 4)).collect::<Vec<_>>(), [0.25, 0.5, 0.75, 1.0]);
+        let constant = Schedule { shape: Shape::Constant, ..none };
+        assert_eq!(constant.rate(3, 4), 1.0);
+    }
+}

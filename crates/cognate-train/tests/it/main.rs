@@ -1,0 +1,264 @@
+//! Training runs from start to end: resume, checkpoints, refusals.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cognate_base::{Monitor, Silent, Unit};
+use cognate_corpus::{TokenFile, TokenWriter};
+use cognate_model::{Batch, Config, Decoder, ScoreItem};
+use cognate_ops::Cpu;
+use cognate_train::{
+    Error, Job, Outcome, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, train,
+};
+
+fn config() -> Config {
+    Config {
+        vocab: 60,
+        width: 16,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_width: 8,
+        ffn: 24,
+        max_positions: 64,
+        rope_base: 1e4,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: true,
+        tied: true,
+    }
+}
+
+fn settings() -> TrainConfig {
+    TrainConfig {
+        schedule: Schedule { peak_rate: 1e-2, final_rate: 1e-3, warmup_share: 0.1, shape: Shape::Cosine },
+        beta1: 0.9,
+        beta2: 0.95,
+        epsilon: 1e-8,
+        weight_decay: 0.1,
+        clip: 1.0,
+        validate_every: 5,
+        checkpoint_every: 4,
+        keep_checkpoints: 2,
+    }
+}
+
+/// Forty documents that count upwards from different starts: something to learn.
+fn corpus(folder: &Path) -> TokenFile {
+    let prefix = folder.join("tokens");
+    let mut writer = TokenWriter::create(&prefix, 60).unwrap();
+    for i in 0..40u32 {
+        let document: Vec<u32> = (0..8 + i % 9).map(|j| 2 + (i * 3 + j) % 58).chain([0]).collect();
+        writer.push(&document).unwrap();
+    }
+    writer.finish().unwrap();
+    TokenFile::open(&prefix).unwrap()
+}
+
+fn stream(file: &TokenFile, steps: u64) -> PlainStream {
+    let source = Source { name: "unique".into(), file: file.clone(), tokens: steps * 64, repeat: true };
+    PlainStream::new(vec![source], steps, 64, 32, 0, 1).unwrap()
+}
+
+fn validation(file: &TokenFile) -> Vec<ScoreItem> {
+    (0..5).map(|i| ScoreItem { prompt: vec![0], continuation: file.document(i) }).collect()
+}
+
+fn run(folder: &Path, stream: &dyn Stream, threads: usize, monitor: &dyn Monitor) -> cognate_train::Result<Outcome> {
+    let file = TokenFile::open(&folder.join("tokens")).unwrap();
+    let mut model = Decoder::new(Cpu::new(threads).unwrap(), config(), 1).unwrap();
+    let job = Job {
+        stream,
+        validation: &validation(&file),
+        config: &settings(),
+        folder: &folder.join("run"),
+        tokenizer: None,
+        fingerprint: "this run",
+    };
+    train(&mut model, &job, monitor)
+}
+
+fn weights(checkpoint: &Path) -> Vec<f32> {
+    Decoder::load(Cpu::new(1).unwrap(), checkpoint).unwrap().0.parameters()
+}
+
+/// All lines of metrics.jsonl without the speed, which is all that may differ between two runs.
+fn metrics(folder: &Path) -> Vec<serde_json::Value> {
+    let text = fs_err::read_to_string(folder.join("run/metrics.jsonl")).unwrap();
+    let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines.iter_mut().for_each(|line| {
+        line.as_object_mut().unwrap().remove("tokens_per_s");
+    });
+    lines
+}
+
+/// Asks to stop after a number of steps.
+struct StopAfter(AtomicU64);
+
+impl Monitor for StopAfter {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+}
+
+#[test]
+fn training_learns_and_its_records_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 60);
+    let outcome = run(folder.path(), &stream, 2, &Silent).unwrap();
+    let progress = &outcome.progress;
+    assert_eq!((progress.step, progress.tokens, progress.scored_tokens), (60, 60 * 64, 60 * 64));
+    let curve: Vec<(u64, f64)> = progress.curve.iter().map(|p| (p.step, p.validation_nats.unwrap())).collect();
+    assert_eq!(curve.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (0..=60).step_by(5).collect::<Vec<_>>());
+    // At the start all 60 tokens are about equally likely; counting upwards is then learned.
+    assert!((curve[0].1 - 60f64.ln()).abs() < 0.1, "{curve:?}");
+    assert!(curve.last().unwrap().1 < 1.5, "{curve:?}");
+    let best = curve[1..].iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    assert_eq!(progress.best, Some(*best));
+    assert_eq!(outcome.best, folder.path().join(format!("run/checkpoints/step-{:08}", best.0)));
+    assert!(outcome.best.join("model.safetensors").exists() && outcome.last.join("config.json").exists());
+    let lines = metrics(folder.path());
+    assert_eq!(lines.len(), 60 + curve.len());
+    let kept = fs_err::read_dir(folder.path().join("run/checkpoints")).unwrap().count();
+    assert!((2..=3).contains(&kept), "the two newest and the best, not {kept}");
+}
+
+#[test]
+fn a_run_stopped_anywhere_ends_with_the_bits_of_one_that_was_not() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    let whole = run(undisturbed.path(), &stream(&corpus(undisturbed.path()), 23), 2, &Silent).unwrap();
+    let disturbed = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(disturbed.path()), 23);
+    for stop_after in [3, 1, 6, 4] {
+        let error = run(disturbed.path(), &stream, 1, &StopAfter(stop_after.into())).unwrap_err();
+        assert!(matches!(error, Error::Interrupted));
+    }
+    // A kill between checkpoints leaves metrics of steps that are done again, and perhaps half a line.
+    let path = disturbed.path().join("run/metrics.jsonl");
+    let mut text = fs_err::read_to_string(&path).unwrap();
+    text.push_str("{\"step\":15,\"tokens\":960,\"loss\":9.0}\n{\"step\":16,\"tok");
+    cognate_base::files::write_atomic(&path, text).unwrap();
+    let resumed = run(disturbed.path(), &stream, 2, &Silent).unwrap();
+    assert_eq!(weights(&resumed.last), weights(&whole.last));
+    assert_eq!(metrics(disturbed.path()), metrics(undisturbed.path()));
+    let mut progress = resumed.progress.clone();
+    progress.wall_s = whole.progress.wall_s;
+    assert_eq!(progress, whole.progress);
+    // And once more: everything is there already.
+    let again = run(disturbed.path(), &stream, 2, &StopAfter(1.into())).unwrap();
+    assert_eq!(again.progress, resumed.progress);
+}
+
+#[test]
+fn saved_state_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 4);
+    let outcome = run(folder.path(), &stream, 1, &Silent).unwrap();
+    let refused = || {
+        let error = run(folder.path(), &stream, 1, &Silent).unwrap_err().to_string();
+        error.replace(outcome.last.to_str().unwrap(), "…")
+    };
+    let state = outcome.last.join("training.json");
+    let good = fs_err::read_to_string(&state).unwrap();
+    let write = |text: &str| cognate_base::files::write_atomic(&state, text).unwrap();
+    write(&good.replace("this run", "another"));
+    assert_eq!(
+        refused(),
+        "…/training.json: belongs to another training run (fingerprint another, this run has this run)"
+    );
+    write(&good.replace("\"format\": 1", "\"format\": 9"));
+    assert_eq!(refused(), "…/training.json: format 9; this version reads format 1");
+    write(&good[..50]);
+    assert!(refused().starts_with("…/training.json: EOF while parsing"), "{}", refused());
+    write(&good);
+    let optimizer = outcome.last.join("optimizer.safetensors");
+    let bytes = fs_err::read(&optimizer).unwrap();
+    cognate_base::files::write_atomic(&optimizer, &bytes[..100]).unwrap();
+    assert!(refused().starts_with("…/optimizer.safetensors: damaged or not a safetensors file"), "{}", refused());
+}
+
+/// Batches whose loss is not a number from a step on, because the model's weights are made so.
+struct Poisoned<'a>(&'a PlainStream);
+
+impl Stream for Poisoned<'_> {
+    fn steps(&self) -> u64 {
+        self.0.steps()
+    }
+    fn tokens(&self) -> u64 {
+        self.0.tokens()
+    }
+    fn fill(&self, step: u64, batch: &mut Batch) {
+        self.0.fill(step, batch);
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let stream = stream(&file, 40);
+    let poisoned = Poisoned(&stream);
+    // A learning rate past anything sane drives the weights to infinity within a few steps.
+    let mut config = settings();
+    config.schedule = Schedule { peak_rate: 1e38, final_rate: 1e38, warmup_share: 0.3, shape: Shape::Constant };
+    config.checkpoint_every = 1;
+    config.validate_every = 100;
+    config.schedule.warmup_share = 0.0;
+    let mut model = Decoder::new(Cpu::new(1).unwrap(), self::config(), 1).unwrap();
+    let job = Job {
+        stream: &poisoned,
+        validation: &[],
+        config: &config,
+        folder: &folder.path().join("run"),
+        tokenizer: None,
+        fingerprint: "x",
+    };
+    let error = train(&mut model, &job, &Silent).unwrap_err();
+    let Error::NotFinite { step, last, .. } = &error else { panic!("{error}") };
+    let last = last.clone().unwrap();
+    assert_eq!(last.file_name().unwrap().to_str().unwrap(), format!("step-{:08}", step - 1));
+    assert!(last.join("model.safetensors").exists());
+    assert!(error.to_string().contains(&format!("step {step}: the ")), "{error}");
+}
+
+#[test]
+fn tuning_runs_on_the_same_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let pairs: Vec<(u32, u32)> = (0..39).map(|i| (i, i + 1)).collect();
+    let frame = PairTokens { end_of_document: 0, related: 1, context: 40 };
+    let stream = PairStream::new(file, &pairs, 6, 120, frame, 1).unwrap();
+    let outcome = run(folder.path(), &stream, 2, &Silent).unwrap();
+    let progress = &outcome.progress;
+    assert_eq!((progress.step, progress.tokens), (stream.steps(), stream.tokens()));
+    assert!(progress.scored_tokens < progress.tokens * 6 / 10, "d1's tokens are not scored");
+    let first = progress.curve[1].train_nats.unwrap();
+    assert!(progress.curve.last().unwrap().train_nats.unwrap() < first / 2.0, "{:?}", progress.curve);
+}
+
+#[test]
+fn impossible_settings_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 4);
+    let refused = |change: fn(&mut TrainConfig)| {
+        let mut config = settings();
+        change(&mut config);
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), self::config(), 1).unwrap();
+        let job = Job {
+            stream: &stream,
+            validation: &[],
+            config: &config,
+            folder: &folder.path().join("run"),
+            tokenizer: None,
+            fingerprint: "x",
+        };
+        train(&mut model, &job, &Silent).unwrap_err().to_string()
+    };
+    assert_eq!(refused(|c| c.validate_every = 0), "validate_every = 0: expected at least 1 step");
+    assert_eq!(refused(|c| c.clip = -1.0), "clip = -1: expected a positive number");
+    assert_eq!(refused(|c| c.schedule.peak_rate = f64::NAN), "peak_rate = NaN: expected a positive number");
+    assert!(!folder.path().join("run").exists());
+}
