@@ -1,1 +1,26 @@
-//! (skeleton)
+//! Synthetic documents: written by the tuned synthesizer, filtered, measured. The stages `generate` and `filter`.
+//!
+//! In the order of the data flow:
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`sampling`] | logits to one token |
+//! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
+//! | [`metadata`] | what a synthetic document says about itself |
+//! | [`filter`] | which documents are kept, why not, and how good they are |
+//!
+//! Nothing here trains a model, and nothing here decides what is done with the documents.
+
+mod error;
+pub mod filter;
+pub mod generate;
+pub mod metadata;
+pub mod sampling;
+
+pub use error::{Error, Result};
+pub use filter::quality::{Collection, Lengths, Quality, Share, quality};
+pub use filter::stage::{FilterInputs, FilterStats};
+pub use filter::{FilterConfig, Reason};
+pub use generate::seeds::Seeds;
+pub use generate::{GenerateConfig, GenerateStats, generate};
+pub use sampling::Sampling;

@@ -1,0 +1,64 @@
+//! A ratio of two totals, with its standard error.
+
+use serde::{Deserialize, Serialize};
+
+/// An estimate of nats per token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Total nats over total tokens.
+    pub value: f64,
+    /// Standard error over documents or pairs as the units drawn; none for fewer than two.
+    pub stderr: Option<f64>,
+}
+
+/// Σy / Σx over units (x, y), such as (tokens, nats) of documents. The standard error is that of the ratio estimator under
+/// simple random sampling of units (Cochran 1977, section 2.11): with R = Σy/Σx,
+/// SE² = n/(n−1) · Σ(yᵢ − R·xᵢ)² / (Σx)².
+pub(crate) fn ratio(units: impl Iterator<Item = (f64, f64)> + Clone) -> Estimate {
+    let (n, x, y) = units.clone().fold((0.0, 0.0, 0.0), |(n, sx, sy), (x, y)| (n + 1.0, sx + x, sy + y));
+    let value = y / x;
+    let squares: f64 = units.map(|(x, y)| (y - value * x).powi(2)).sum();
+    let stderr = (n >= 2.0).then(|| (n / (n - 1.0) * squares).sqrt() / x);
+    Estimate { value, stderr }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_base::random::{self, Rng};
+
+    use super::*;
+
+    #[test]
+    fn equal_units_give_the_mean_and_its_standard_error() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0];
+        let estimate = ratio(values.iter().map(|&y| (1.0, y)));
+        assert_eq!(estimate.value, 3.0);
+        // Standard deviation √2.5 over √5.
+        assert!((estimate.stderr.unwrap() - 0.5f64.sqrt()).abs() < 1e-12);
+        assert_eq!(ratio([(2.0, 3.0)].into_iter()), Estimate { value: 1.5, stderr: None });
+        assert_eq!(ratio([(2.0, 3.0), (4.0, 6.0)].into_iter()).stderr, Some(0.0));
+    }
+
+    #[test]
+    fn the_standard_error_is_the_spread_over_samples() {
+        // 400 samples of 50 units with lengths 1..=100 and y = 3x + noise that grows with √x: the spread of R over the samples
+        // must be what each sample claims (a few percent off by chance: the standard deviation of 400 is known to 3.5 %).
+        let mut noise = random::stream(3, "ratio", 0);
+        let mut draw = || random::unit(noise.next_u64());
+        let samples: Vec<Estimate> = (0..400)
+            .map(|_| {
+                let units: Vec<(f64, f64)> = (0..50)
+                    .map(|_| {
+                        let x = 1.0 + (100.0 * draw()).floor();
+                        (x, 3.0 * x + 4.0 * x.sqrt() * (draw() - 0.5))
+                    })
+                    .collect();
+                ratio(units.iter().copied())
+            })
+            .collect();
+        let mean = samples.iter().map(|s| s.value).sum::<f64>() / 400.0;
+        let spread = (samples.iter().map(|s| (s.value - mean).powi(2)).sum::<f64>() / 399.0).sqrt();
+        let claimed = samples.iter().map(|s| s.stderr.unwrap()).sum::<f64>() / 400.0;
+        assert!((claimed / spread - 1.0).abs() < 0.12, "claimed {claimed}, is {spread}");
+    }
+}

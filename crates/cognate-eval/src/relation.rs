@@ -1,0 +1,253 @@
+//! What a synthesizer has learned about relations: −log p(d2 | ·) with the true d1, with a random d1, and with none.
+//!
+//! The three contexts are `[end] d1 [related]`, `[end] d1' [related]` with d1' another pair's first document, and `[end]` alone.
+//! Scored are the tokens of d2 and its closing end-of-document token, the same ones in all three, so the differences are paired.
+//! The standard errors take pairs as independent. Pairs that share a document are not quite: read them as lower bounds.
+
+use cognate_base::Monitor;
+use cognate_base::random::{self, SliceRandom};
+use cognate_model::{Decoder, ScoreItem, score};
+use cognate_ops::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::progress::Part;
+use crate::ratio::{Estimate, ratio};
+
+/// How pairs are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelationOptions {
+    /// Stands before and after a document.
+    pub end_of_document: u32,
+    /// Stands between d1 and d2.
+    pub related: u32,
+    /// A longer d1 keeps this many of its first tokens, as in generation.
+    pub max_seed_tokens: usize,
+    /// Decides which d1 is whose random one.
+    pub seed: u64,
+    /// Tokens per batch. Changes the speed, never the result.
+    pub batch_tokens: usize,
+}
+
+/// Nats per token of d2, under three contexts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Pairs scored.
+    pub pairs: u64,
+    /// Scored tokens of d2, closing end-of-document tokens included; the same under each context.
+    pub tokens: u64,
+    /// After the true d1.
+    pub true_seed: Estimate,
+    /// After another pair's d1.
+    pub random_seed: Estimate,
+    /// After nothing.
+    pub no_seed: Estimate,
+    /// `random_seed` − `true_seed`: what the relation is worth. Paired standard error.
+    pub gain_over_random: Estimate,
+    /// `no_seed` − `true_seed`. Paired standard error.
+    pub gain_over_none: Estimate,
+    /// Pairs whose true d1 was cut.
+    pub seeds_cut: u64,
+    /// Pairs whose d2 was cut to fit the context; their end is not scored.
+    pub targets_cut: u64,
+}
+
+/// Scores pairs (d1, d2) of token sequences; a closing end-of-document token on either may be there or not.
+///
+/// # Errors
+/// When no pair has another seed to compare with, the context is too short, a loss is not a number, or the monitor interrupts.
+pub fn relation<D: Device>(
+    model: &mut Decoder<D>,
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    options: RelationOptions,
+    monitor: &dyn Monitor,
+) -> Result<Relation> {
+    let max_positions = model.config().max_positions;
+    let part = Part::begin(monitor, "compare true, random and no related document");
+    let mut scorer = |items: &[ScoreItem]| {
+        let nats = score(model, items, options.batch_tokens, &part)?;
+        part.finish_one();
+        Ok(nats)
+    };
+    measure(&mut scorer, pairs, options, max_positions)
+}
+
+/// A pair under its three contexts.
+struct Question {
+    true_prompt: Vec<u32>,
+    random_prompt: Vec<u32>,
+    target: Vec<u32>,
+}
+
+fn measure(
+    scorer: &mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>,
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    options: RelationOptions,
+    max_positions: usize,
+) -> Result<Relation> {
+    let pairs: Vec<(&[u32], &[u32])> = pairs.iter().map(|(d1, d2)| (open(d1, options), open(d2, options))).collect();
+    let others = other_seeds(&pairs, options.seed)?;
+    let mut questions = Vec::with_capacity(pairs.len());
+    let (mut seeds_cut, mut targets_cut) = (0, 0);
+    for (&(d1, d2), &other) in pairs.iter().zip(&others) {
+        let (true_prompt, random_prompt) = (prompt(d1, options), prompt(pairs[other].0, options));
+        let longest = true_prompt.len().max(random_prompt.len());
+        if longest > max_positions {
+            return Err(Error::Context { max_positions, seed_tokens: longest - 2 });
+        }
+        let mut target = [d2, &[options.end_of_document]].concat();
+        let room = max_positions + 1 - longest;
+        seeds_cut += u64::from(d1.len() > options.max_seed_tokens);
+        targets_cut += u64::from(target.len() > room);
+        target.truncate(room);
+        questions.push(Question { true_prompt, random_prompt, target });
+    }
+    let mut ask = |context: &dyn Fn(&Question) -> Vec<u32>| -> Result<Vec<f64>> {
+        let item = |q: &Question| ScoreItem { prompt: context(q), continuation: q.target.clone() };
+        let nats = scorer(&questions.iter().map(item).collect::<Vec<_>>())?;
+        match nats.iter().position(|nats| !nats.is_finite()) {
+            Some(pair) => Err(Error::NotFinite { item: format!("pair {pair}"), nats: nats[pair] }),
+            None => Ok(nats),
+        }
+    };
+    let true_nats = ask(&|q| q.true_prompt.clone())?;
+    let random_nats = ask(&|q| q.random_prompt.clone())?;
+    let no_nats = ask(&|_| vec![options.end_of_document])?;
+    let lengths: Vec<f64> = questions.iter().map(|q| q.target.len() as f64).collect();
+    let estimate = |nats: &dyn Fn(usize) -> f64| ratio((0..lengths.len()).map(|i| (lengths[i], nats(i))));
+    Ok(Relation {
+        pairs: questions.len() as u64,
+        tokens: questions.iter().map(|q| q.target.len() as u64).sum(),
+        true_seed: estimate(&|i| true_nats[i]),
+        random_seed: estimate(&|i| random_nats[i]),
+        no_seed: estimate(&|i| no_nats[i]),
+        gain_over_random: estimate(&|i| random_nats[i] - true_nats[i]),
+        gain_over_none: estimate(&|i| no_nats[i] - true_nats[i]),
+        seeds_cut,
+        targets_cut,
+    })
+}
+
+/// A document without its closing token.
+fn open(document: &[u32], options: RelationOptions) -> &[u32] {
+    document.strip_suffix(&[options.end_of_document]).unwrap_or(document)
+}
+
+fn prompt(d1: &[u32], options: RelationOptions) -> Vec<u32> {
+    [&[options.end_of_document], &d1[..d1.len().min(options.max_seed_tokens)], &[options.related]].concat()
+}
+
+/// For each pair, the pair whose d1 serves as its random one: the next in a shuffled circle whose d1 is neither the pair's own d1
+/// nor its d2 (pairs stand there in both directions, and one d1 has several d2).
+fn other_seeds(pairs: &[(&[u32], &[u32])], seed: u64) -> Result<Vec<usize>> {
+    let n = pairs.len();
+    if n == 0 {
+        return Err(Error::NoOtherSeed { pair: 0, pairs: 0 });
+    }
+    let mut circle: Vec<usize> = (0..n).collect();
+    circle.shuffle(&mut random::stream(seed, "random-seed", 0));
+    let mut others = vec![0; n];
+    for (place, &pair) in circle.iter().enumerate() {
+        let (d1, d2) = pairs[pair];
+        let differs = |&other: &usize| pairs[other].0 != d1 && pairs[other].0 != d2;
+        let found = (1..n).map(|step| circle[(place + step) % n]).find(differs);
+        others[pair] = found.ok_or(Error::NoOtherSeed { pair, pairs: n })?;
+    }
+    Ok(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const OPTIONS: RelationOptions =
+        RelationOptions { end_of_document: 0, related: 1, max_seed_tokens: 6, seed: 5, batch_tokens: 64 };
+
+    /// Pair i: d1 = 10·i + 10 and following, d2 the same tokens in reverse.
+    fn pairs(n: u32, length: u32) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let d1 = |i: u32| (0..length).map(|k| 10 * i + 10 + k).collect::<Vec<_>>();
+        (0..n).map(|i| (d1(i), d1(i).into_iter().rev().collect())).collect()
+    }
+
+    /// One nat for a token that stands in the context, three for another, and half a nat extra after a related-token.
+    fn by_context(items: &[ScoreItem]) -> Result<Vec<f64>> {
+        let cost = |item: &ScoreItem| {
+            let token = |t| if item.prompt.contains(&t) { 1.0 } else { 3.0 };
+            let extra = if item.prompt.contains(&1) { 0.5 } else { 0.0 };
+            item.continuation.iter().map(|&t| token(t) + extra).sum()
+        };
+        Ok(items.iter().map(cost).collect())
+    }
+
+    #[test]
+    fn contexts_are_told_apart() {
+        let found = measure(&mut by_context, &pairs(8, 4), OPTIONS, 100).unwrap();
+        // Five tokens each, the closing one stands in every context: true 1.5; random (4·3.5 + 1.5)/5; none (4·3 + 1)/5.
+        assert_eq!((found.pairs, found.tokens), (8, 40));
+        assert_eq!((found.true_seed.value, found.random_seed.value, found.no_seed.value), (1.5, 3.1, 2.6));
+        assert!((found.gain_over_random.value - 1.6).abs() < 1e-12 && found.gain_over_random.stderr.unwrap() < 1e-12);
+        assert!((found.gain_over_none.value - 1.1).abs() < 1e-12);
+        assert_eq!((found.seeds_cut, found.targets_cut), (0, 0));
+    }
+
+    #[test]
+    fn a_closing_token_may_be_there_already() {
+        let closed: Vec<_> =
+            pairs(8, 4).into_iter().map(|(d1, d2)| ([d1, vec![0]].concat(), [d2, vec![0]].concat())).collect();
+        let found = measure(&mut by_context, &closed, OPTIONS, 100).unwrap();
+        assert_eq!(found, measure(&mut by_context, &pairs(8, 4), OPTIONS, 100).unwrap());
+    }
+
+    #[test]
+    fn long_documents_are_cut_alike_under_all_contexts() {
+        let mut lengths = Vec::new();
+        let mut scorer = |items: &[ScoreItem]| {
+            assert!(items.iter().all(|item| item.prompt.len() + item.continuation.len() - 1 <= 12));
+            lengths.push(items.iter().map(|item| item.continuation.clone()).collect::<Vec<_>>());
+            by_context(items)
+        };
+        let found = measure(&mut scorer, &pairs(5, 9), OPTIONS, 12).unwrap();
+        // Prompts of 1 + 6 + 1; 12 + 1 − 8 = 5 tokens of d2 fit.
+        assert_eq!((found.seeds_cut, found.targets_cut, found.tokens), (5, 5, 25));
+        assert!(lengths[0] == lengths[1] && lengths[1] == lengths[2]);
+        let error = measure(&mut by_context, &pairs(5, 9), OPTIONS, 7).unwrap_err();
+        assert!(matches!(error, Error::Context { max_positions: 7, seed_tokens: 6 }), "{error}");
+    }
+
+    #[test]
+    fn a_random_seed_is_neither_the_true_one_nor_the_answer() {
+        // Both directions of five pairs, each d1 with two d2.
+        let documents: Vec<Vec<u32>> = (0..10).map(|i| vec![10 + i, 20 + i]).collect();
+        let mut all = Vec::new();
+        for i in 0..10usize {
+            all.push((documents[i].as_slice(), documents[(i + 1) % 10].as_slice()));
+            all.push((documents[(i + 1) % 10].as_slice(), documents[i].as_slice()));
+        }
+        let others = other_seeds(&all, 5).unwrap();
+        for (pair, &other) in all.iter().zip(&others) {
+            assert!(all[other].0 != pair.0 && all[other].0 != pair.1);
+        }
+        assert!(others.iter().collect::<HashSet<_>>().len() > 10, "a few seeds serve for all: {others:?}");
+        assert_eq!(others, other_seeds(&all, 5).unwrap());
+        assert_ne!(others, other_seeds(&all, 6).unwrap());
+    }
+
+    #[test]
+    fn without_another_seed_there_is_no_comparison() {
+        let (a, b) = (vec![10], vec![11]);
+        for pairs in [vec![], vec![(a.clone(), b.clone())], vec![(a.clone(), b.clone()), (b, a)]] {
+            let error = measure(&mut by_context, &pairs, OPTIONS, 100).unwrap_err();
+            assert!(matches!(error, Error::NoOtherSeed { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_names_the_pair() {
+        let mut scorer =
+            |items: &[ScoreItem]| Ok((0..items.len()).map(|i| if i == 3 { f64::INFINITY } else { 1.0 }).collect());
+        let error = measure(&mut scorer, &pairs(5, 2), OPTIONS, 100).unwrap_err();
+        assert!(error.to_string().starts_with("pair 3: the model's loss is inf"), "{error}");
+    }
+}

@@ -1,0 +1,227 @@
+//! The stage `filter`: which synthetic documents are kept, why the others are not, and how good they are.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | this one | the reasons, and the judgement of one document by itself |
+//! | [`repetition`] | Gopher's repetition rules |
+//! | `duplicates` | near-duplicates of earlier documents |
+//! | `words` | words, n-grams, overlap of two texts |
+//! | [`quality`] | figures for a whole collection, beside those of real text |
+//! | [`stage`] | files in, files out, counts |
+//!
+//! Rules, thresholds and their sources are listed in docs/filters.md.
+
+mod duplicates;
+pub mod quality;
+pub mod repetition;
+pub mod stage;
+pub(crate) mod words;
+
+use cognate_corpus::Document;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::metadata;
+use words::{Shingles, bare_words};
+
+/// Words per n-gram where two texts are compared, as in Lee et al. 2022 (arXiv 2107.06499) and FineWeb.
+pub(crate) const SHINGLE_WORDS: usize = 5;
+
+/// When to drop a document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterConfig {
+    /// Fewest words of a document.
+    pub min_words: usize,
+    /// A document is a near-copy of its seed when this share of its distinct word 5-grams stands in the seed.
+    pub near_copy: f64,
+    /// A document is a near-duplicate of an earlier one at this Jaccard similarity of their word 5-grams. Below 0.6 some would be
+    /// missed, see docs/filters.md.
+    pub near_duplicate: f64,
+    /// Dropped documents kept for reading, per reason.
+    pub samples: usize,
+    /// Documents that the quality figures look at: the first so many.
+    pub quality_documents: usize,
+}
+
+impl FilterConfig {
+    /// The documented defaults.
+    pub fn standard() -> Self {
+        Self { min_words: 10, near_copy: 0.5, near_duplicate: 0.7, samples: 20, quality_documents: 10_000 }
+    }
+
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming the field.
+    pub fn check(&self) -> Result<()> {
+        for (field, share, lowest) in [("near_copy", self.near_copy, 0.0), ("near_duplicate", self.near_duplicate, 0.6)]
+        {
+            if !(share > 0.0 && share >= lowest && share <= 1.0) {
+                let expected = if lowest == 0.0 { "a share above 0 and at most 1" } else { "a share from 0.6 to 1" };
+                return Err(Error::setting(field, share, expected));
+            }
+        }
+        if self.quality_documents == 0 {
+            return Err(Error::setting("quality_documents", 0, "at least 1"));
+        }
+        Ok(())
+    }
+}
+
+/// Why a document is dropped. The filters are tried in this order, and the first that drops decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It has no words.
+    Empty,
+    /// It has fewer words than wanted.
+    TooShort,
+    /// It was cut at the cap on new tokens.
+    Unfinished,
+    /// It fails one of Gopher's repetition rules.
+    Repetition,
+    /// It copies its seed.
+    NearCopy,
+    /// It says what an earlier kept document says.
+    NearDuplicate,
+}
+
+impl Reason {
+    /// All reasons, in the order in which they are tried.
+    pub const ALL: [Self; 6] =
+        [Self::Empty, Self::TooShort, Self::Unfinished, Self::Repetition, Self::NearCopy, Self::NearDuplicate];
+
+    /// The reason's name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooShort => "too_short",
+            Self::Unfinished => "unfinished",
+            Self::Repetition => "repetition",
+            Self::NearCopy => "near_copy",
+            Self::NearDuplicate => "near_duplicate",
+        }
+    }
+}
+
+/// What is to happen to a document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop {
+        /// Why.
+        reason: Reason,
+        /// The repetition rule, where that is why.
+        rule: Option<repetition::Rule>,
+        /// The measured value and its limit, in words.
+        detail: String,
+    },
+}
+
+impl Verdict {
+    fn drop(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Drop { reason, rule: None, detail: detail.into() }
+    }
+}
+
+/// Judges one document by itself and, where it is known, by its seed's text. Near-duplicates are found later, among documents.
+///
+/// # Errors
+/// When the document's metadata has a field of the wrong type.
+pub fn judge(document: &Document, seed: Option<&str>, config: &FilterConfig) -> Result<Verdict> {
+    let words = bare_words(&document.text).len();
+    if words == 0 {
+        return Ok(Verdict::drop(Reason::Empty, "no words"));
+    }
+    if words < config.min_words {
+        return Ok(Verdict::drop(Reason::TooShort, format!("{words} words, at least {}", config.min_words)));
+    }
+    if metadata::unfinished(document)? {
+        return Ok(Verdict::drop(Reason::Unfinished, "cut at the cap on new tokens"));
+    }
+    if let Some(repetition::Failure { rule, share, threshold }) = repetition::repetition(&document.text) {
+        let detail = format!("{} {share:.3}, at most {threshold}", rule.name());
+        return Ok(Verdict::Drop { reason: Reason::Repetition, rule: Some(rule), detail });
+    }
+    let copied = seed.map_or(0.0, |seed| containment(&document.text, seed));
+    if copied >= config.near_copy {
+        let detail = format!("{copied:.3} of its word 5-grams stand in its seed, below {}", config.near_copy);
+        return Ok(Verdict::drop(Reason::NearCopy, detail));
+    }
+    Ok(Verdict::Keep)
+}
+
+/// The share of `text`'s distinct word 5-grams that `seed` has too.
+pub(crate) fn containment(text: &str, seed: &str) -> f64 {
+    Shingles::of(text, SHINGLE_WORDS).contained_in(&Shingles::of(seed, SHINGLE_WORDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        Document { id: "d".into(), text: text.into(), metadata: Map::new() }
+    }
+
+    fn words(range: std::ops::Range<usize>) -> String {
+        range.map(|i| format!("w{i} ")).collect()
+    }
+
+    fn reason(document: &Document, seed: Option<&str>) -> Option<Reason> {
+        match judge(document, seed, &FilterConfig::standard()).unwrap() {
+            Verdict::Keep => None,
+            Verdict::Drop { reason, detail, .. } => {
+                assert!(!detail.is_empty());
+                Some(reason)
+            }
+        }
+    }
+
+    #[test]
+    fn each_reason_at_its_limit() {
+        assert_eq!(reason(&document(""), None), Some(Reason::Empty));
+        assert_eq!(reason(&document(" -- …\n"), None), Some(Reason::Empty));
+        assert_eq!(reason(&document(&words(0..9)), None), Some(Reason::TooShort));
+        assert_eq!(reason(&document(&words(0..10)), None), None);
+        let mut capped = document(&words(0..50));
+        capped.metadata.insert("finish_reason".into(), json!("cap"));
+        assert_eq!(reason(&capped, None), Some(Reason::Unfinished));
+        assert_eq!(reason(&document(&words(0..20).repeat(2)), None), Some(Reason::Repetition));
+        // 44 words have 40 5-grams; 24 words shared are 20 of them.
+        assert_eq!(reason(&document(&words(0..44)), Some(&words(20..100))), Some(Reason::NearCopy));
+        assert_eq!(reason(&document(&words(0..44)), Some(&words(21..100))), None);
+        // Case and punctuation do not hide a copy.
+        let shouted = words(0..44).to_uppercase().replace(' ', ", ");
+        assert_eq!(reason(&document(&shouted), Some(&words(0..44))), Some(Reason::NearCopy));
+    }
+
+    #[test]
+    fn impossible_limits_are_refused_by_name() {
+        let standard = FilterConfig::standard;
+        standard().check().unwrap();
+        for (field, config) in [
+            ("near_copy", FilterConfig { near_copy: 0.0, ..standard() }),
+            ("near_copy", FilterConfig { near_copy: 1.1, ..standard() }),
+            ("near_copy", FilterConfig { near_copy: f64::NAN, ..standard() }),
+            ("near_duplicate", FilterConfig { near_duplicate: 0.5, ..standard() }),
+            ("near_duplicate", FilterConfig { near_duplicate: f64::NAN, ..standard() }),
+            ("quality_documents", FilterConfig { quality_documents: 0, ..standard() }),
+        ] {
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.starts_with(field), "{message}");
+        }
+    }
+
+    #[test]
+    fn names_are_the_serialized_ones() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which seed document each synthetic document starts from, and the prompt made of it.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::Hash;
+use cognate_base::random::{self, Rng};
+use cognate_corpus::{ReadOptions, Reader, TokenFile};
+
+use super::schedule::Prompts;
+use crate::error::{Error, Result};
+
+/// The special tokens around a seed: `[end of document] d1 [related]`.
+pub(crate) const SPECIAL_TOKENS: usize = 2;
+
+/// The documents that serve as seeds: their ids and their tokens, in the same order.
+#[derive(Clone, Debug)]
+pub struct Seeds {
+    ids: Vec<String>,
+    tokens: TokenFile,
+}
+
+impl Seeds {
+    /// Reads the ids of a document file whose tokens are `tokens`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds no document, or another number of documents than the token file.
+    pub fn open(documents: &Path, tokens: TokenFile) -> Result<Self> {
+        let path = PathBuf::from(documents);
+        let mut ids = Vec::with_capacity(tokens.documents());
+        for record in Reader::open(std::slice::from_ref(&path), &ReadOptions::default())? {
+            ids.push(record?.1.id);
+        }
+        if ids.is_empty() {
+            return Err(Error::NoSeeds { path });
+        }
+        if ids.len() != tokens.documents() {
+            return Err(Error::SeedCount { path, documents: ids.len(), tokenized: tokens.documents() });
+        }
+        Ok(Self { ids, tokens })
+    }
+
+    /// How many there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Tells these seeds from others: a hash of their ids and lengths in order.
+    pub(crate) fn fingerprint(&self) -> Hash {
+        let mut bytes = Vec::new();
+        for (index, id) in self.ids.iter().enumerate() {
+            bytes.extend_from_slice(&(id.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(id.as_bytes());
+            bytes.extend_from_slice(&(self.tokens.len(index) as u64).to_le_bytes());
+        }
+        Hash::of(bytes)
+    }
+}
+
+/// The seed of document `number`: d1 ~ Uniform(D), drawn with replacement and independently for every number.
+pub(crate) fn seed_of(seed: u64, number: u64, seeds: usize) -> usize {
+    let bits = random::stream(seed, "seed-order", number).next_u64();
+    // The high half of a 128-bit product maps 64 bits to 0..seeds; shares differ by less than seeds / 2^64.
+    ((u128::from(bits) * seeds as u128) >> 64) as usize
+}
+
+/// Makes prompts of seeds.
+pub(crate) struct SeedPrompts<'a> {
+    pub(crate) seeds: &'a Seeds,
+    pub(crate) seed: u64,
+    pub(crate) max_seed_tokens: usize,
+    pub(crate) end_of_document: u32,
+    pub(crate) related: u32,
+}
+
+impl SeedPrompts<'_> {
+    /// Tokens of document `number`'s seed, before any cut, without its closing end-of-document token.
+    pub(crate) fn seed_tokens(&self, number: u64) -> usize {
+        let index = seed_of(self.seed, number, self.seeds.len());
+        self.seeds.tokens.len(index).saturating_sub(1)
+    }
+}
+
+impl Prompts for SeedPrompts<'_> {
+    fn prompt(&self, number: u64) -> Vec<u32> {
+        let index = seed_of(self.seed, number, self.seeds.len());
+        let kept = self.seed_tokens(number).min(self.max_seed_tokens);
+        let mut prompt = Vec::with_capacity(kept + SPECIAL_TOKENS);
+        prompt.push(self.end_of_document);
+        self.seeds.tokens.read(index, 0..kept, &mut prompt);
+        prompt.push(self.related);
+        prompt
+    }
+
+    fn seed_id(&self, number: u64) -> &str {
+        &self.seeds.ids[seed_of(self.seed, number, self.seeds.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_uniform_and_each_draw_stands_alone() {
+        let mut counts = [0u32; 8];
+        for number in 0..16_000 {
+            counts[seed_of(7, number, 8)] += 1;
+        }
+        // Binomial(16000, 1/8): mean 2000, standard deviation 42.
+        assert!(counts.iter().all(|&count| (1800..2200).contains(&count)), "{counts:?}");
+        assert_ne!(
+            (0..20).map(|j| seed_of(7, j, 1000)).collect::<Vec<_>>(),
+            (0..20).map(|j| seed_of(8, j, 1000)).collect::<Vec<_>>()
+        );
+        assert_eq!(seed_of(7, 5, 1), 0);
+    }
+}

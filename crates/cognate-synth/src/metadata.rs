@@ -1,0 +1,96 @@
+//! What a synthetic document says about itself, in the `metadata` of its record.
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `seed_id` | string | the document it was generated from |
+//! | `synthesizer` | string | fingerprint of the model that wrote it |
+//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens` |
+//! | `mean_log_probability` | number | nats per drawn token under the untempered model |
+//! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
+//! | `tokens` | integer | drawn tokens, the closing end-of-document token included |
+//!
+//! Token ids are not kept. Encoding the text again may give other tokens than were drawn (a model may spell a word in pieces that
+//! the tokenizer would join, and bytes that are no UTF-8 become U+FFFD in the text); training uses the text, as other tools will.
+//!
+//! Documents from elsewhere may lack any of these; a field of the wrong type is an error.
+
+use cognate_corpus::Document;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+pub(crate) const SEED_ID: &str = "seed_id";
+pub(crate) const SYNTHESIZER: &str = "synthesizer";
+pub(crate) const SAMPLING: &str = "sampling";
+pub(crate) const MEAN_LOG_PROBABILITY: &str = "mean_log_probability";
+pub(crate) const FINISH_REASON: &str = "finish_reason";
+pub(crate) const TOKENS: &str = "tokens";
+
+fn read<'a, T>(
+    document: &'a Document,
+    field: &'static str,
+    expected: &'static str,
+    convert: impl FnOnce(&'a Value) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(value) = document.metadata.get(field) else { return Ok(None) };
+    match convert(value) {
+        Some(converted) => Ok(Some(converted)),
+        None => Err(Error::Metadata { id: document.id.clone(), field, found: value.to_string(), expected }),
+    }
+}
+
+/// The seed's id, where it is known.
+pub fn seed_id(document: &Document) -> Result<Option<&str>> {
+    read(document, SEED_ID, "a string", Value::as_str)
+}
+
+/// Drawn tokens, where they are known.
+pub fn tokens(document: &Document) -> Result<Option<u64>> {
+    read(document, TOKENS, "a whole number", Value::as_u64)
+}
+
+/// Mean log-probability in nats per token, where it is known.
+pub fn mean_log_probability(document: &Document) -> Result<Option<f64>> {
+    read(document, MEAN_LOG_PROBABILITY, "a number", Value::as_f64)
+}
+
+/// Whether the document was cut at the cap on new tokens; one that says nothing was not.
+pub fn unfinished(document: &Document) -> Result<bool> {
+    let convert = |value: &Value| match value.as_str() {
+        // `stop` and `length` are what completion servers say.
+        Some("eod" | "stop") => Some(false),
+        Some("cap" | "length") => Some(true),
+        _ => None,
+    };
+    Ok(read(document, FINISH_REASON, "\"eod\" or \"cap\"", convert)?.unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(field: &str, value: Value) -> Document {
+        Document { id: "d".into(), text: String::new(), metadata: [(field.to_owned(), value)].into_iter().collect() }
+    }
+
+    #[test]
+    fn absent_fields_are_unknown_and_wrong_ones_are_errors() {
+        let other = document("other", json!(1));
+        assert_eq!(seed_id(&other).unwrap(), None);
+        assert_eq!(tokens(&other).unwrap(), None);
+        assert_eq!(mean_log_probability(&other).unwrap(), None);
+        assert!(!unfinished(&other).unwrap());
+        assert!(unfinished(&document(FINISH_REASON, json!("cap"))).unwrap());
+        let errors = [
+            seed_id(&document(SEED_ID, json!(3))).unwrap_err(),
+            tokens(&document(TOKENS, json!(1.5))).unwrap_err(),
+            mean_log_probability(&document(MEAN_LOG_PROBABILITY, json!("x"))).unwrap_err(),
+            unfinished(&document(FINISH_REASON, json!("eos"))).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().starts_with("document d: metadata field"), "{error}");
+        }
+    }
+}
