@@ -114,7 +114,7 @@ pub enum BadRecord {
 
 fn list_fields(fields: &[String]) -> String {
     if fields.is_empty() {
-        return "the record has no fields".to_owned();
+        return "the record has no other fields".to_owned();
     }
     let list: Vec<String> = fields.iter().map(|field| format!("{field:?}")).collect();
     format!("the record has {}", list.join(", "))

@@ -25,6 +25,9 @@ pub(crate) enum Container {
 }
 
 impl Container {
+    /// Bytes that tell all of them apart.
+    pub(crate) const MARK: usize = 4;
+
     pub(crate) fn of(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -283,7 +286,10 @@ mod tests {
             ("{\"text\": \"a\"} x", "not JSON (trailing characters, column 15); expected one JSON object per line"),
             ("plain prose", "not JSON (expected value, column 1); expected one JSON object per line"),
             ("[1]", "expected a JSON object, found an array"),
-            ("{}", "no field \"text\"; the record has no fields: name the field that holds the text (text_field)"),
+            (
+                "{}",
+                "no field \"text\"; the record has no other fields: name the field that holds the text (text_field)",
+            ),
             (
                 r#"{"id": 1, "content": "a", "url": "b"}"#,
                 "no field \"text\"; the record has \"content\", \"url\": name the field that holds the text (text_field)",

@@ -104,22 +104,19 @@ impl Reader {
         let bytes = file.metadata()?.len();
         let counted = Counted { inner: file, bytes: Arc::clone(&self.read_bytes) };
         let mut start = BufReader::with_capacity(1 << 17, counted);
-        let container = match start.fill_buf()? {
-            // The name is believed only where there is no content to believe.
-            [] => match Container::promised(&path) {
-                Container::Plain => Container::Plain,
-                promised => {
-                    let nothing = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file has no bytes");
-                    return Err(Error::Damaged {
-                        path: path.to_path_buf(),
-                        container: promised.name(),
-                        records: 0,
-                        source: nothing.into(),
-                    });
-                }
-            },
-            bytes => Container::of(bytes),
-        };
+        let found = start.fill_buf()?;
+        let promised = Container::promised(&path);
+        // The name is believed only where there is too little content to believe.
+        if found.len() < Container::MARK && promised != Container::Plain {
+            let nothing = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("{} bytes", found.len()));
+            return Err(Error::Damaged {
+                path: path.to_path_buf(),
+                container: promised.name(),
+                records: 0,
+                source: nothing.into(),
+            });
+        }
+        let container = Container::of(found);
         if container == Container::Parquet {
             // Parquet is read from its end, through a file of its own.
             let rows = Rows::open(Arc::clone(&path), fs_err::File::open(&*path)?, &self.options)?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cognate_base::files::AtomicFile;
+use cognate_base::files::{AtomicFile, map};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
@@ -238,15 +238,6 @@ impl TokenFile {
         }
         Ok(())
     }
-}
-
-#[allow(unsafe_code)]
-fn map(path: &Path) -> Result<Mmap> {
-    let file = fs_err::File::open(path)?;
-    // SAFETY: the mapping is read-only, and its bytes must not change while it lives. Cognate writes token files under a hidden
-    // name and renames them, so a file at its final name is only ever replaced, never changed or shortened; a replaced file's
-    // bytes stay until its last mapping is gone.
-    Ok(unsafe { Mmap::map(file.file()) }?)
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

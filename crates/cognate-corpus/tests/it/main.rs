@@ -1,0 +1,11 @@
+//! The crate from outside: files in, files out, and what a person is told when something is wrong.
+
+#![allow(clippy::unwrap_used)] // helpers of tests too; clippy.toml allows it only inside #[test]
+
+mod ingesting;
+mod reading;
+mod support;
+mod token_files;
+mod tokenizers;
+mod tokenizing;
+mod writing;

@@ -1,0 +1,295 @@
+//! Every format gives the same documents, and every damage a message that says where and what.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
+use cognate_corpus::{BadRecord, Document, DocumentWriter, Error, OnBadRecord, ReadOptions, Reader};
+use proptest::prelude::*;
+
+use crate::support::{Folder, document, gzip, line, read, read_file, zstandard};
+
+fn three() -> Vec<Document> {
+    let mut documents =
+        vec![document("a", "first\r\n text"), document("b", ""), document("7", "d\u{e9}j\u{e0} \u{1F600}")];
+    documents[1].metadata.insert("n".to_owned(), serde_json::json!([1, {"m": null}]));
+    documents
+}
+
+fn three_as_json() -> String {
+    let metadata = r#"{"id": "b", "metadata": {"n": [1, {"m": null}]}, "text": "", "other": [1, 2]}"#;
+    format!("{}{metadata}\n{}", line("a", "first\r\n text"), r#"{"id": 7, "text": "d\u00e9j\u00e0 \ud83d\ude00"}"#)
+}
+
+fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
+    let batch = batch.unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+fn three_as_parquet() -> Vec<u8> {
+    parquet(vec![
+        ("noise", Arc::new(Int32Array::from(vec![1, 2, 3]))),
+        ("metadata", Arc::new(StringArray::from(vec![None, Some(r#"{"n": [1, {"m": null}]}"#), Some("{}")]))),
+        ("text", Arc::new(LargeStringArray::from(vec!["first\r\n text", "", "d\u{e9}j\u{e0} \u{1F600}"]))),
+        ("id", Arc::new(StringArray::from(vec!["a", "b", "7"]))),
+    ])
+}
+
+fn stop(folder: &Folder, name: &str, bytes: impl AsRef<[u8]>) -> String {
+    let path = folder.write(name, bytes);
+    folder.message(&read_file(&path).unwrap_err())
+}
+
+#[test]
+fn every_format_gives_the_same_documents_whatever_its_name() {
+    let folder = Folder::new();
+    let json = three_as_json();
+    let (head, tail) = json.split_at(20);
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    for (name, bytes) in [
+        ("plain.jsonl", json.clone().into_bytes()),
+        ("gzip.jsonl.gz", gzip(json.as_bytes())),
+        ("members.gz", [gzip(head.as_bytes()), gzip(b""), gzip(tail.as_bytes())].concat()),
+        ("zstd.jsonl.zst", zstandard(json.as_bytes())),
+        ("frames.zst", [skippable, zstandard(head.as_bytes()), zstandard(tail.as_bytes())].concat()),
+        ("rows.parquet", three_as_parquet()),
+        ("plain-called.gz", json.clone().into_bytes()),
+        ("gzip-called.parquet", gzip(json.as_bytes())),
+        ("zstd-called.jsonl", zstandard(json.as_bytes())),
+        ("rows-called.txt", three_as_parquet()),
+    ] {
+        let path = folder.write(name, bytes);
+        assert_eq!(read_file(&path).unwrap(), three(), "{name}");
+        let mut reader = Reader::open(&[path], &ReadOptions::default()).unwrap();
+        assert_eq!(reader.by_ref().count(), 3);
+        assert_eq!(reader.read_bytes(), reader.total_bytes(), "{name}: progress reaches its end");
+    }
+}
+
+#[test]
+fn marks_blank_lines_and_line_ends_are_passed_over_and_counted() {
+    let folder = Folder::new();
+    let bytes = format!("\u{feff}{}\r\n \t\r\n\n{}", line("a", "x").trim(), line("b", "\u{feff}y").trim());
+    let path = folder.write("a.jsonl", bytes);
+    let found = read(std::slice::from_ref(&path), &ReadOptions::default()).unwrap();
+    let rows: Vec<(u64, &str)> = found.iter().map(|(origin, document)| (origin.row, document.text.as_str())).collect();
+    assert_eq!(rows, [(1, "x"), (4, "\u{feff}y")]);
+    assert_eq!(found[1].0.to_string(), format!("{}:4", path.display()));
+}
+
+#[test]
+fn a_folder_stands_for_its_files_by_name() {
+    let folder = Folder::new();
+    folder.write("in/b.jsonl", line("b", ""));
+    folder.write("in/a.jsonl.gz", gzip(line("a", "").as_bytes()));
+    folder.write("in/.hidden", "not JSON");
+    let first = folder.write("z.jsonl", line("z", ""));
+    let ids = |paths: &[PathBuf]| -> Vec<String> {
+        read(paths, &ReadOptions::default()).unwrap().into_iter().map(|(_, document)| document.id).collect()
+    };
+    assert_eq!(ids(&[first, folder.path("in")]), ["z", "a", "b"]);
+}
+
+#[test]
+fn paths_that_lead_nowhere() {
+    let folder = Folder::new();
+    fs_err::create_dir_all(folder.path("empty")).unwrap();
+    folder.write("nested/a.jsonl", "");
+    fs_err::create_dir_all(folder.path("nested/inner")).unwrap();
+    let complaint = |path: PathBuf| folder.message(&Reader::open(&[path], &ReadOptions::default()).unwrap_err());
+    assert_eq!(complaint(folder.path("none.jsonl")), "DIR/none.jsonl does not exist");
+    assert_eq!(
+        complaint(folder.path("empty")),
+        "the folder DIR/empty holds no files (names that begin with a dot do not count)"
+    );
+    assert_eq!(
+        complaint(folder.path("nested")),
+        "DIR/nested/inner is a folder inside a folder of documents: name the folders whose files are meant one by one"
+    );
+    assert_eq!(
+        complaint(PathBuf::from("/dev/null")),
+        "/dev/null is neither a regular file nor a folder of files; documents are read twice, so a pipe will not do"
+    );
+}
+
+#[test]
+fn a_bad_record_stops_with_its_place_and_stops_for_good() {
+    let folder = Folder::new();
+    let text = format!("{}\n{{\"id\": \"b\"}}\n{}", line("a", "x"), line("c", "x"));
+    let path = folder.write("a.jsonl", text);
+    let mut reader = Reader::open(&[path], &ReadOptions::default()).unwrap();
+    assert!(reader.next().unwrap().is_ok());
+    assert_eq!(
+        folder.message(&reader.next().unwrap().unwrap_err()),
+        "DIR/a.jsonl:3: no field \"text\"; the record has no other fields: name the field that holds the text (text_field) \
+         (on_bad_record = \"skip\" passes over such records and lists them)"
+    );
+    assert!(reader.next().is_none());
+}
+
+#[test]
+fn bad_records_can_be_passed_over_and_are_kept_with_their_reasons() {
+    let folder = Folder::new();
+    let lines = [
+        line("a", "x").into_bytes(),
+        b"{\"id\": \"cut\", \"te\n".to_vec(),
+        b"{\"text\": \"\xff\"}\n".to_vec(),
+        b"{\"text\": 5}\n".to_vec(),
+        line("b", "y").into_bytes(),
+        b"[]".to_vec(),
+    ];
+    let path = folder.write("a.jsonl", lines.concat());
+    let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    let mut reader = Reader::open(&[path], &options).unwrap();
+    let ids: Vec<String> = reader.by_ref().map(|record| record.unwrap().1.id).collect();
+    assert_eq!(ids, ["a", "b"]);
+    let rejected = reader.rejected();
+    let rows: Vec<u64> = rejected.iter().map(|rejected| rejected.origin.row).collect();
+    assert_eq!(rows, [2, 3, 4, 6]);
+    assert!(matches!(rejected[0].reason, BadRecord::NotJson { .. }));
+    assert_eq!(rejected[1].reason, BadRecord::NotUtf8 { byte: 11 });
+    assert!(matches!(&rejected[2].reason, BadRecord::WrongType { field, .. } if field == "text"));
+    assert_eq!(rejected[3].reason, BadRecord::NotAnObject { found: "an array" });
+    assert!(reader.rejected().is_empty(), "handed out once");
+}
+
+#[test]
+fn other_field_names() {
+    let folder = Folder::new();
+    let json = folder.write("a.jsonl", r#"{"key": 5, "content": "x", "id": [], "text": {}}"#);
+    let rows = folder.write(
+        "a.parquet",
+        parquet(vec![
+            ("key", Arc::new(Int64Array::from(vec![6]))),
+            ("content", Arc::new(StringViewArray::from(vec!["y"]))),
+        ]),
+    );
+    let options =
+        ReadOptions { id_field: "key".to_owned(), text_field: "content".to_owned(), on_bad_record: OnBadRecord::Stop };
+    let documents: Vec<Document> = read(&[json, rows], &options).unwrap().into_iter().map(|(_, d)| d).collect();
+    assert_eq!(documents, [document("5", "x"), document("6", "y")]);
+}
+
+#[test]
+fn parquet_rows_without_an_id_and_with_integers() {
+    let folder = Folder::new();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
+    let ids = |columns| -> Vec<String> {
+        let path = folder.write("news.parquet", parquet(columns));
+        read_file(&path).unwrap().into_iter().map(|document| document.id).collect()
+    };
+    assert_eq!(ids(vec![("text", texts.clone())]), ["news:1", "news:2"]);
+    let integers: ArrayRef = Arc::new(Int64Array::from(vec![Some(-3), None]));
+    assert_eq!(ids(vec![("text", texts), ("id", integers)]), ["-3", "news:2"]);
+}
+
+#[test]
+fn parquet_columns_that_cannot_serve() {
+    let folder = Folder::new();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let numbers: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let floats: ArrayRef = Arc::new(arrow_array::Float64Array::from(vec![1.0]));
+    assert_eq!(
+        stop(&folder, "a.parquet", parquet(vec![("content", texts.clone()), ("n", numbers.clone())])),
+        "DIR/a.parquet has no column \"text\"; its columns are [\"content\", \"n\"]: name the one that holds the text \
+         (text_field)"
+    );
+    assert_eq!(
+        stop(&folder, "b.parquet", parquet(vec![("text", numbers)])),
+        "DIR/b.parquet: column \"text\": expected strings, found Int32"
+    );
+    assert_eq!(
+        stop(&folder, "c.parquet", parquet(vec![("text", texts.clone()), ("id", floats.clone())])),
+        "DIR/c.parquet: column \"id\": expected strings or integers, found Float64"
+    );
+    let path = folder.write("d.parquet", parquet(vec![("text", texts), ("metadata", floats)]));
+    assert_eq!(read_file(&path).unwrap(), [document("d:1", "x")], "other metadata stays unread");
+}
+
+#[test]
+fn bad_parquet_rows_are_told_by_row() {
+    let folder = Folder::new();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None]));
+    assert!(
+        stop(&folder, "a.parquet", parquet(vec![("text", texts)]))
+            .starts_with("DIR/a.parquet:2: field \"text\": expected a string, found null")
+    );
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let metadata: ArrayRef = Arc::new(StringArray::from(vec!["[1]"]));
+    assert!(
+        stop(&folder, "b.parquet", parquet(vec![("text", texts), ("metadata", metadata)]))
+            .starts_with("DIR/b.parquet:1: field \"metadata\": expected a JSON object written as a string")
+    );
+}
+
+#[test]
+fn a_packed_file_cut_anywhere_is_an_error_even_when_bad_records_are_passed_over() {
+    let folder = Folder::new();
+    let text: String = (0..40).map(|i| line(&format!("doc-{i}"), &crate::support::prose(i, 8))).collect();
+    let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    for (name, bytes) in [
+        ("a.jsonl.gz", gzip(text.as_bytes())),
+        ("a.jsonl.zst", zstandard(text.as_bytes())),
+        ("a.parquet", three_as_parquet()),
+    ] {
+        for length in 0..bytes.len() {
+            let path = folder.write(name, &bytes[..length]);
+            let error = read(&[path], &options).unwrap_err();
+            assert!(matches!(error, Error::Damaged { .. }), "{name} cut to {length} bytes: {error}");
+        }
+    }
+    let message = stop(&folder, "a.jsonl.gz", &gzip(text.as_bytes())[..200]);
+    assert!(
+        message.starts_with("DIR/a.jsonl.gz cannot be read as gzip past record ")
+            && message.ends_with(": the file is truncated or damaged; fetch or write it again"),
+        "{message}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn no_change_to_a_packed_file_goes_unseen(at in any::<prop::sample::Index>(), flip in 1u8..) {
+        let folder = Folder::new();
+        let text: String = (0..5).map(|i| line(&format!("doc-{i}"), &crate::support::prose(i, 8))).collect();
+        for (name, mut bytes) in [("a.gz", gzip(text.as_bytes())), ("a.zst", zstandard(text.as_bytes()))] {
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            let path = folder.write(name, &bytes);
+            // Bytes without meaning (gzip's time and system) may change; documents may not.
+            if let Ok(documents) = read_file(&path) {
+                prop_assert_eq!(documents.len(), 5, "byte {} of {}", at, name);
+                for (i, document) in documents.iter().enumerate() {
+                    prop_assert_eq!(&document.text, &crate::support::prose(i as u64, 8));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_documents_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), mark in 0usize..5) {
+        let folder = Folder::new();
+        let start: &[u8] = [&b""[..], b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"{\"text\": \""][mark];
+        let path = folder.write("a", [start, &bytes].concat());
+        let _ = read_file(&path);
+    }
+}
+
+#[test]
+fn our_own_parquet_survives_a_reader_of_small_batches() {
+    // More rows than one batch of the reader, and more bytes than one batch of the writer.
+    let folder = Folder::new();
+    let path = folder.path("a.parquet");
+    let mut writer = DocumentWriter::create(&path).unwrap();
+    let documents: Vec<Document> =
+        (0..1000u64).map(|i| document(&i.to_string(), &crate::support::prose(i, 2000))).collect();
+    documents.iter().for_each(|document| writer.write(document).unwrap());
+    assert_eq!(writer.finish().unwrap(), 1000);
+    assert_eq!(read_file(&path).unwrap(), documents);
+}
