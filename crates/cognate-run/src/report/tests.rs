@@ -381,11 +381,3 @@ fn the_ledger_adds_up_and_says_what_equal_budgets_leave_out() {
     report.arms[2].train_tokens *= 2;
     assert!(shown(&report).contains("The arms were not trained on the same number of tokens."));
 }
-
-/// Writes the sample's page, to be looked at: `cargo test -p cognate-run -- --ignored --nocapture look_at`.
-#[test]
-#[ignore = "for a person, who opens what it writes"]
-fn look_at_the_sample() {
-    let folder = std::env::temp_dir().join("cognate-report-sample");
-    println!("{}\n{}", closing_table(&sample()), write(&sample(), &folder).unwrap().display());
-}
