@@ -14,9 +14,7 @@ use std::io::{BufRead, stdin};
 use std::time::Instant;
 
 use cognate_base::Silent;
-use cognate_pair::{
-    LsaConfig, PairConfig, exact_neighbours, lsa, measure_similarities, select_pairs, suggest_window,
-};
+use cognate_pair::{LsaConfig, PairConfig, exact_neighbours, lsa, measure_similarities, select_pairs, suggest_window};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -30,8 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         texts.push((field("id")?, field("text")?));
     }
     let start = Instant::now();
-    let config =
-        LsaConfig { dimensions, seed: 1, min_documents: 2, max_document_share: 0.5, max_terms: 200_000 };
+    let config = LsaConfig { dimensions, seed: 1, min_documents: 2, max_document_share: 0.5, max_terms: 200_000 };
     let (vectors, stats) = lsa(&texts, &config, &Silent)?;
     let lsa_s = start.elapsed().as_secs_f64();
     let start = Instant::now();

@@ -70,7 +70,9 @@ pub enum Error {
         values: usize,
     },
     /// A vector holds a number that is none.
-    #[error("the vector of row {row} (id {id:?}) holds {value} at place {column}: vectors must be finite; embed it again")]
+    #[error(
+        "the vector of row {row} (id {id:?}) holds {value} at place {column}: vectors must be finite; embed it again"
+    )]
     NotFinite {
         /// Row, counted from 0.
         row: usize,
@@ -82,7 +84,9 @@ pub enum Error {
         value: f32,
     },
     /// A vector's length is not one.
-    #[error("the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise the vectors first")]
+    #[error(
+        "the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise the vectors first"
+    )]
     NotUnit {
         /// Row, counted from 0.
         row: usize,
@@ -208,7 +212,9 @@ pub enum Error {
         row: usize,
     },
     /// The vectors of one table differ in length.
-    #[error("the vector in row {row} of {path} has {found} numbers, but the first has {expected}: all must be of one length")]
+    #[error(
+        "the vector in row {row} of {path} has {found} numbers, but the first has {expected}: all must be of one length"
+    )]
     Ragged {
         /// The file.
         path: PathBuf,

@@ -219,7 +219,8 @@ fn passing(scores: &[f32], key_floors: &[f32], floor: f32, mut found: impl FnMut
     let (blocks, rest) = scores.as_chunks::<LANES>();
     let (floor_blocks, floor_rest) = key_floors.as_chunks::<LANES>();
     for (at, (scores, floors)) in blocks.iter().zip(floor_blocks).enumerate() {
-        let passes = scores.iter().zip(floors).fold(false, |any, (&score, &key)| any | (score >= floor) | (score >= key));
+        let passes =
+            scores.iter().zip(floors).fold(false, |any, (&score, &key)| any | (score >= floor) | (score >= key));
         if passes {
             for (lane, (&score, &key)) in scores.iter().zip(floors).enumerate() {
                 if score >= floor || score >= key {

@@ -87,11 +87,7 @@ impl TableReader {
     }
 
     /// A column of text.
-    pub(crate) fn strings<'a>(
-        &self,
-        batch: (usize, &'a RecordBatch),
-        column: &'static str,
-    ) -> Result<&'a StringArray> {
+    pub(crate) fn strings<'a>(&self, batch: (usize, &'a RecordBatch), column: &'static str) -> Result<&'a StringArray> {
         Ok(self.column(batch, column, "text", |kind| *kind == DataType::Utf8)?.as_string())
     }
 }
@@ -107,7 +103,8 @@ pub(crate) fn write_table(
     properties: WriterProperties,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<()> {
-    let failed = |source: parquet::errors::ParquetError| Error::Write { path: path.to_path_buf(), source: Box::new(source) };
+    let failed =
+        |source: parquet::errors::ParquetError| Error::Write { path: path.to_path_buf(), source: Box::new(source) };
     let mut file = AtomicFile::create(path)?;
     let mut writer = ArrowWriter::try_new(&mut file, Arc::new(schema), Some(properties)).map_err(failed)?;
     for batch in batches {

@@ -179,7 +179,8 @@ fn eigen(symmetric: Vec<f64>, n: usize, noise: f64) -> (Vec<f64>, Vec<f32>) {
     let floor = noise * solved.eigenvalues[order[0]];
     order.retain(|&i| solved.eigenvalues[i] > floor);
     let values = order.iter().map(|&i| solved.eigenvalues[i]).collect();
-    let vectors = order.iter().flat_map(|&i| solved.eigenvectors.column(i).iter().map(|&x| x as f32).collect::<Vec<_>>());
+    let vectors =
+        order.iter().flat_map(|&i| solved.eigenvectors.column(i).iter().map(|&x| x as f32).collect::<Vec<_>>());
     (values, vectors.collect())
 }
 
@@ -195,5 +196,113 @@ fn fix_signs(rows: &mut [f32], rank: usize) {
     }
     for row in rows.chunks_exact_mut(rank) {
         row.iter_mut().zip(&largest).filter(|(_, largest)| **largest < 0.0).for_each(|(x, _)| *x = -*x);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_base::Silent;
+    use cognate_base::random::RngExt;
+
+    use super::*;
+
+    /// A sparse matrix with the singular values that its few strong columns give it, and noise below them.
+    fn matrix(rows: usize, width: usize, strong: usize) -> Sparse {
+        let mut random = stream(7, "test", 0);
+        let mut matrix = Sparse::empty(width);
+        for _ in 0..rows {
+            let topic = random.random_range(0..strong);
+            let mut row: Vec<(u32, f32)> = Vec::new();
+            for column in 0..width {
+                let of_topic = column % strong == topic && random.random_range(0..3) > 0;
+                if of_topic {
+                    row.push((column as u32, random.random_range(1.0..2.0) / (1.0 + topic as f32)));
+                } else if random.random_range(0..20) == 0 {
+                    row.push((column as u32, random.random_range(0.0..0.02)));
+                }
+            }
+            matrix.push_row(row.into_iter());
+        }
+        matrix
+    }
+
+    fn dense(a: &Sparse) -> DMatrix<f64> {
+        let mut dense = DMatrix::zeros(a.rows(), a.width);
+        for row in 0..a.rows() {
+            a.row(row).for_each(|(column, value)| dense[(row, column)] = f64::from(value));
+        }
+        dense
+    }
+
+    /// Compares with a dense f64 SVD: singular values, and U·S by its products between rows, which no choice of signs or of
+    /// a basis inside equal singular values can change.
+    fn check(a: &Sparse, rank: usize, tolerance: f64) {
+        let cut = truncated(a, rank, 3, &Silent).unwrap();
+        assert_eq!(cut.rank, rank);
+        let mut reference = dense(a).svd(true, false);
+        reference.sort_by_singular_values();
+        let largest = reference.singular_values[0];
+        for (found, expected) in cut.singular_values.iter().zip(reference.singular_values.iter()) {
+            assert!((found - expected).abs() < tolerance * largest, "{found} {expected}");
+        }
+        let u = reference.u.unwrap();
+        let us = u.columns(0, rank) * DMatrix::from_diagonal(&reference.singular_values.rows(0, rank).into_owned());
+        let expected = &us * us.transpose();
+        let found = DMatrix::from_row_iterator(a.rows(), rank, cut.rows.iter().map(|&x| f64::from(x)));
+        let difference = (&found * found.transpose() - expected).amax();
+        assert!(difference < tolerance * largest * largest, "{difference}");
+    }
+
+    #[test]
+    fn randomised_agrees_with_a_dense_svd() {
+        let a = matrix(150, 90, 6);
+        assert!(a.width > 6 + OVERSAMPLING, "the random way is taken");
+        // f32 products: a few hundred terms, each right to 6e-8 of the largest.
+        check(&a, 6, 1e-5);
+        check(&a.transposed(), 6, 1e-5);
+    }
+
+    #[test]
+    fn a_matrix_with_a_short_side_is_solved_whole() {
+        let a = matrix(120, 20, 4);
+        // f64 throughout but for the rows, which are f32.
+        check(&a, 20, 1e-6);
+        check(&a.transposed(), 20, 1e-6);
+        check(&a, 3, 1e-6);
+    }
+
+    #[test]
+    fn directions_that_do_not_exist_are_left_out() {
+        // 120 rows of 3 kinds: three dimensions, whatever is asked for; both ways.
+        for width in [40, 200] {
+            let mut a = Sparse::empty(width);
+            for row in 0..120 {
+                let kind = row % 3;
+                a.push_row((0..width as u32).filter(|c| c % 3 == kind).map(|c| (c, 1.0 + kind as f32)));
+            }
+            let cut = truncated(&a, 10, 0, &Silent).unwrap();
+            assert_eq!((cut.rank, cut.singular_values.len(), cut.rows.len()), (3, 3, 360));
+        }
+    }
+
+    #[test]
+    fn the_bases_are_orthonormal() {
+        let y: Vec<f32> = dense(&matrix(700, 48, 8)).transpose().iter().map(|&x| x as f32).collect();
+        let (once, n) = orthonormal(y, 48);
+        let (twice, n) = orthonormal(once, n);
+        let gram = gram(&twice, n);
+        for i in 0..n {
+            for j in 0..n {
+                // f32 entries: sums of 700 products right to 6e-8 each.
+                assert!((gram[i * n + j] - f64::from(u8::from(i == j))).abs() < 1e-5, "{i} {j} {}", gram[i * n + j]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_entry_of_a_dimension_is_positive() {
+        let mut rows = vec![1.0, -2.0, -3.0, 1.0];
+        fix_signs(&mut rows, 2);
+        assert_eq!(rows, [-1.0, 2.0, 3.0, -1.0]);
     }
 }

@@ -16,6 +16,9 @@ const CHUNK: usize = 512;
 /// In place of a term's number: the word is no term.
 const NONE: u32 = u32::MAX;
 
+/// Each term's number and inverse document frequency.
+type Terms<'a> = HashMap<&'a str, (u32, f64)>;
+
 /// How many words there were, and how many were left out.
 pub(crate) struct Words {
     pub(crate) distinct: usize,
@@ -36,11 +39,7 @@ struct Counts {
 }
 
 /// The documents' weights: one row per document, of length 1 or empty, columns in the order of the terms.
-pub(crate) fn weigh(
-    texts: &[(String, String)],
-    config: &LsaConfig,
-    monitor: &dyn Monitor,
-) -> Result<(Sparse, Words)> {
+pub(crate) fn weigh(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<(Sparse, Words)> {
     let progress = Progress::begin(monitor, "counting words", texts.len());
     let chunks: Result<Vec<Counts>> = texts
         .par_chunks(CHUNK)
@@ -84,12 +83,8 @@ fn count(texts: &[(String, String)]) -> Counts {
     counts
 }
 
-/// The terms with their inverse document frequency, numbered in the order of the words.
-fn choose<'a>(
-    chunks: &'a [Counts],
-    documents: usize,
-    config: &LsaConfig,
-) -> Result<(HashMap<&'a str, (u32, f64)>, Words)> {
+/// The words that are terms, numbered in their order.
+fn choose<'a>(chunks: &'a [Counts], documents: usize, config: &LsaConfig) -> Result<(Terms<'a>, Words)> {
     let mut all: HashMap<&str, usize> = HashMap::new();
     for (word, count) in chunks.iter().flat_map(|chunk| &chunk.words) {
         *all.entry(word).or_default() += *count as usize;
@@ -125,7 +120,7 @@ fn choose<'a>(
     Ok((terms.collect(), words))
 }
 
-fn weights(chunks: &[Counts], terms: &HashMap<&str, (u32, f64)>, documents: usize) -> Sparse {
+fn weights(chunks: &[Counts], terms: &Terms<'_>, documents: usize) -> Sparse {
     let parts: Vec<Sparse> = chunks
         .par_iter()
         .map(|chunk| {
@@ -176,11 +171,12 @@ mod tests {
     #[test]
     fn weights_are_those_worked_out_by_hand() {
         // Terms a b c in 2, 2 and 1 of 3 documents: idf = ln(4/3)+1 = 1.2876821, the same, ln(4/2)+1 = 1.6931472.
-        // Row 0: a twice, b once: (1 + ln 2)·1.2876821 = 2.1802323 and 1.2876821, length 2.5320927.
-        // Row 1: b once, c three times: 1.2876821 and (1 + ln 3)·1.6931472 = 3.5532595, length 3.7793923.
+        // Row 0: a twice, b once: (1 + ln 2)·1.2876821 = 2.1802353 and 1.2876821, length 2.5321041.
+        // Row 1: b once, c three times: 1.2876821 and (1 + ln 3)·1.6931472 = 3.5532595, length 3.7793886.
         let (matrix, words) = weigh(&texts(&["a B A", "c c b c", "a"]), &config(), &Silent).unwrap();
         assert_eq!((words.distinct, matrix.width), (3, 3));
-        let expected = [vec![(0, 0.861_039_7), (1, 0.508_544_5)], vec![(1, 0.340_711_6), (2, 0.940_166_8)], vec![(0, 1.0)]];
+        let expected =
+            [vec![(0, 0.861_037), (1, 0.508_542_3)], vec![(1, 0.340_711_7), (2, 0.940_167_8)], vec![(0, 1.0)]];
         for (i, expected) in expected.iter().enumerate() {
             for (found, expected) in row(&matrix, i).iter().zip(expected) {
                 assert_eq!(found.0, expected.0);

@@ -32,7 +32,8 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
         Field::new("similarity", DataType::Float32, false),
     ]);
     let batches = pairs.chunks(CHUNK).map(|pairs| {
-        let text = |of: fn(&Pair) -> u32| pairs.iter().map(|pair| Some(&ids[of(pair) as usize])).collect::<StringArray>();
+        let text =
+            |of: fn(&Pair) -> u32| pairs.iter().map(|pair| Some(&ids[of(pair) as usize])).collect::<StringArray>();
         let similarity: Float32Array = pairs.iter().map(|pair| Some(pair.similarity)).collect();
         let columns: Vec<ArrayRef> =
             vec![Arc::new(text(|pair| pair.first)), Arc::new(text(|pair| pair.second)), Arc::new(similarity)];

@@ -88,7 +88,8 @@ pub fn select_pairs(vectors: &Vectors, neighbours: &Neighbours, config: &PairCon
     config.check(neighbours.k)?;
     let similarities = measure_similarities(vectors, neighbours, config.seed)?;
     let links = links(neighbours, config.neighbours);
-    let near_copies: Vec<Pair> = links.iter().filter(|link| link.similarity >= config.max_similarity).copied().collect();
+    let near_copies: Vec<Pair> =
+        links.iter().filter(|link| link.similarity >= config.max_similarity).copied().collect();
     let related: Vec<Pair> = links.iter().filter(|link| config.window().contains(link.similarity)).copied().collect();
     if related.is_empty() {
         return Err(Error::NoPairs {

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 ///
 /// Vectors stored as half-precision numbers keep their length to about 5e-4.
 pub const UNIT_TOLERANCE: f64 = 1e-3;
+/// How far the length of a vector may be from 1 because its numbers were rounded to f32, or summed in f32 when it was scaled.
+const ROUNDING: f64 = 1e-6;
 
 /// One vector per document: `ids.len()` rows of `width` numbers.
 ///
@@ -75,8 +77,8 @@ impl Vectors {
         Ok(())
     }
 
-    /// Scales every row to length 1 and returns how many rows it changed. Zero rows, and rows that are within
-    /// [`UNIT_TOLERANCE`] of length 1, keep their bits.
+    /// Scales every row to length 1 and returns how many rows it changed. Zero rows, and rows whose length is 1 up to rounding
+    /// (1e-6), keep their bits.
     ///
     /// # Errors
     /// When the sizes do not fit or a number is not finite.
@@ -85,7 +87,7 @@ impl Vectors {
         let mut changed = 0;
         for row in 0..self.len() {
             let length = self.length(row)?;
-            if length == 0.0 || (length - 1.0).abs() <= UNIT_TOLERANCE {
+            if length == 0.0 || (length - 1.0).abs() <= ROUNDING {
                 continue;
             }
             for value in &mut self.data[row * self.width..(row + 1) * self.width] {

@@ -62,7 +62,8 @@ pub fn read_npy(path: &Path) -> Result<Vectors> {
     let found = size - start;
     if expected.map(|n| n as u64) != Some(found) {
         let (rows, width) = (header.rows, header.width);
-        let expected = expected.map_or("more bytes than can be addressed".to_string(), |n| format!("{n} bytes of numbers"));
+        let expected =
+            expected.map_or("more bytes than can be addressed".to_string(), |n| format!("{n} bytes of numbers"));
         return Err(bad(format!("its shape ({rows}, {width}) means {expected}, but it holds {found}; write it again")));
     }
     let data = read_numbers(&mut reader, header.number, header.rows * header.width)?;
@@ -125,9 +126,9 @@ fn read_header(reader: &mut impl Read, size: u64) -> std::result::Result<(String
 /// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order.
 fn parse_header(text: &str) -> std::result::Result<Header, String> {
     let value = |key: &str| {
-        let found = [format!("'{key}'"), format!("\"{key}\"")].iter().find_map(|quoted| {
-            text.find(quoted.as_str()).map(|at| text[at + quoted.len()..].trim_start())
-        });
+        let found = [format!("'{key}'"), format!("\"{key}\"")]
+            .iter()
+            .find_map(|quoted| text.find(quoted.as_str()).map(|at| text[at + quoted.len()..].trim_start()));
         let value = found.and_then(|rest| rest.strip_prefix(':')).map(str::trim_start);
         value.ok_or_else(|| format!("its header has no {key:?}: {}", text.trim_end()))
     };

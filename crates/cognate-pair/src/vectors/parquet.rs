@@ -30,7 +30,8 @@ pub fn read_vectors(path: &Path) -> Result<Vectors> {
     let mut vectors = Vectors { ids: Vec::new(), width: 0, data: Vec::new() };
     while let Some((start, batch)) = table.next()? {
         let ids = table.strings((start, &batch), "id")?;
-        let is_vector = |kind: &DataType| matches!(kind, DataType::List(item) if *item.data_type() == DataType::Float32);
+        let is_vector =
+            |kind: &DataType| matches!(kind, DataType::List(item) if *item.data_type() == DataType::Float32);
         let lists = table.column((start, &batch), "embedding", "a list of 32-bit floats", is_vector)?.as_list::<i32>();
         for row in 0..batch.num_rows() {
             let values = lists.value(row);

@@ -1,0 +1,301 @@
+//! Vectors and pairs on disk: what comes back, and what is refused.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{
+    ArrayRef, Float32Array, Float64Array, Int64Array, LargeStringArray, ListArray, RecordBatch, StringArray,
+};
+use cognate_pair::{Error, Pair, read_npy, read_pairs, read_vectors, write_npy, write_pairs, write_vectors};
+use parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
+use tempfile::{TempDir, tempdir};
+
+use crate::vectors;
+
+fn table(folder: &TempDir, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
+    let path = folder.path().join("table.parquet");
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = fs_err::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    path
+}
+
+fn ids(ids: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(ids.to_vec()))
+}
+
+fn lists(rows: &[Option<&[Option<f32>]>]) -> ArrayRef {
+    let rows = rows.iter().map(|row| row.map(|row| row.to_vec()));
+    Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows))
+}
+
+fn refused(folder: &TempDir, columns: Vec<(&str, ArrayRef)>) -> Error {
+    read_vectors(&table(folder, columns)).unwrap_err()
+}
+
+#[test]
+fn vectors_come_back_bit_for_bit_from_parquet() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("new/vectors.parquet");
+    let mut vectors = vectors(9000, 7, 30, 0.5, 1);
+    vectors.data[..7].fill(0.0);
+    vectors.ids[1] = "ünï/コ\n\"x\"".to_string();
+    write_vectors(&path, &vectors).unwrap();
+    assert_eq!(read_vectors(&path).unwrap(), vectors);
+    assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no hidden file is left");
+}
+
+#[test]
+fn vectors_of_other_writers_are_read_and_scaled() {
+    let folder = tempdir().unwrap();
+    let path = table(
+        &folder,
+        vec![
+            ("extra", Arc::new(Int64Array::from(vec![1, 2]))),
+            ("embedding", lists(&[Some(&[Some(3.0), Some(4.0)]), Some(&[Some(0.0), Some(-2.0)])])),
+            ("id", Arc::new(LargeStringArray::from(vec!["a", "b"]))),
+        ],
+    );
+    let vectors = read_vectors(&path).unwrap();
+    assert_eq!(
+        (vectors.ids, vectors.width, vectors.data),
+        (vec!["a".into(), "b".into()], 2, vec![0.6, 0.8, 0.0, -1.0])
+    );
+}
+
+#[test]
+fn vectors_that_are_wrong_are_refused_with_the_place() {
+    let folder = tempdir().unwrap();
+    let good = || lists(&[Some(&[Some(1.0), Some(0.0)]), Some(&[Some(0.0), Some(1.0)])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("vector", good())]);
+    assert!(
+        matches!(&error, Error::NoColumn { column: "embedding", found, .. } if found == &["id", "vector"]),
+        "{error}"
+    );
+    let error = refused(&folder, vec![("id", Arc::new(Int64Array::from(vec![1, 2]))), ("embedding", good())]);
+    assert!(matches!(&error, Error::ColumnType { column: "id", found, .. } if found == "Int64"), "{error}");
+    let doubles = ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.0)]), Some([Some(1.0)])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", Arc::new(doubles))]);
+    assert!(matches!(error, Error::ColumnType { column: "embedding", .. }), "{error}");
+    let nullable: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let error = refused(&folder, vec![("id", nullable), ("embedding", good())]);
+    assert!(matches!(error, Error::Null { column: "id", row: 1, .. }), "{error}");
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", lists(&[Some(&[Some(1.0)]), None]))]);
+    assert!(matches!(error, Error::Null { column: "embedding", row: 1, .. }), "{error}");
+    let holes = lists(&[Some(&[Some(1.0), Some(0.0)]), Some(&[Some(1.0), None])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", holes)]);
+    assert!(matches!(error, Error::Null { column: "embedding", row: 1, .. }), "{error}");
+    let ragged = lists(&[Some(&[Some(1.0), Some(0.0)]), Some(&[Some(1.0)])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", ragged)]);
+    assert!(matches!(error, Error::Ragged { row: 1, expected: 2, found: 1, .. }), "{error}");
+    let error = refused(&folder, vec![("id", ids(&["a", "a"])), ("embedding", good())]);
+    assert!(error.to_string().contains("table.parquet: rows 0 and 1 both have the id \"a\""), "{error}");
+    let infinite = lists(&[Some(&[Some(1.0)]), Some(&[Some(f32::INFINITY)])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", infinite)]);
+    assert!(error.to_string().contains("row 1 (id \"b\") holds inf"), "{error}");
+    let error = refused(&folder, vec![("id", ids(&[])), ("embedding", lists(&[]))]);
+    assert!(matches!(error, Error::NoVectors { .. }), "{error}");
+    let error = refused(&folder, vec![("id", ids(&["a"])), ("embedding", lists(&[Some(&[])]))]);
+    assert!(matches!(error, Error::NoVectors { .. }), "{error}");
+}
+
+#[test]
+fn truncated_and_missing_parquet_files_are_errors_with_the_path() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("vectors.parquet");
+    write_vectors(&path, &vectors(100, 16, 3, 0.5, 1)).unwrap();
+    let whole = fs_err::read(&path).unwrap();
+    for length in [0, 3, 100, whole.len() / 2, whole.len() - 1] {
+        fs_err::write(&path, &whole[..length]).unwrap();
+        let error = read_vectors(&path).unwrap_err();
+        assert!(matches!(error, Error::Parquet { .. }), "{length}: {error}");
+        assert!(error.to_string().contains("vectors.parquet"), "{error}");
+    }
+    let error = read_vectors(&folder.path().join("none.parquet")).unwrap_err();
+    assert!(matches!(error, Error::Io(_)) && error.to_string().contains("none.parquet"), "{error}");
+}
+
+#[test]
+fn vectors_that_break_their_promises_are_not_written() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("vectors.parquet");
+    let mut bad = vectors(3, 4, 3, 0.5, 1);
+    bad.data[5] = f32::NAN;
+    assert!(matches!(write_vectors(&path, &bad).unwrap_err(), Error::NotFinite { row: 1, .. }));
+    bad.data.pop();
+    assert!(matches!(write_npy(&path, &bad).unwrap_err(), Error::Shape { .. }));
+    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_folder_in_the_way_is_an_error_and_nothing_is_left() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("taken");
+    fs_err::create_dir_all(path.join("x")).unwrap();
+    assert!(matches!(write_vectors(&path, &vectors(3, 4, 3, 0.5, 1)).unwrap_err(), Error::Io(_)));
+    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A `.npy` file of a version, header and body.
+fn npy(folder: &TempDir, version: u8, header: &str, body: &[u8]) -> PathBuf {
+    let path = folder.path().join("x.npy");
+    let mut bytes = b"\x93NUMPY".to_vec();
+    bytes.extend([version, 0]);
+    match version {
+        1 => bytes.extend((header.len() as u16).to_le_bytes()),
+        _ => bytes.extend((header.len() as u32).to_le_bytes()),
+    }
+    bytes.extend(header.as_bytes());
+    bytes.extend(body);
+    fs_err::write(&path, bytes).unwrap();
+    path
+}
+
+fn header(descr: &str, order: &str, shape: &str) -> String {
+    format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n")
+}
+
+#[test]
+fn npy_files_come_back_bit_for_bit_and_are_aligned() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let mut vectors = vectors(321, 17, 30, 0.5, 1);
+    write_npy(&path, &vectors).unwrap();
+    vectors.ids = (0..321).map(|i| i.to_string()).collect();
+    assert_eq!(read_npy(&path).unwrap(), vectors);
+    let bytes = fs_err::read(&path).unwrap();
+    assert_eq!((bytes.len() - 321 * 17 * 4) % 64, 0);
+    assert!(
+        bytes.starts_with(b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (321, 17), }")
+    );
+}
+
+#[test]
+fn npy_files_of_every_version_and_width_are_read_and_scaled() {
+    let folder = tempdir().unwrap();
+    let singles: Vec<u8> = [3.0_f32, 4.0, 0.0, -2.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    let doubles: Vec<u8> = [3.0_f64, 4.0, 0.0, -2.0].into_iter().flat_map(f64::to_le_bytes).collect();
+    let halves = [0x4200_u16, 0x4400, 0, 0xC000].into_iter().flat_map(u16::to_le_bytes).collect();
+    for version in [1, 2, 3] {
+        for (descr, body) in [("'<f4'", &singles), ("'<f8'", &doubles), ("'<f2'", &halves), ("\"<f4\"", &singles)] {
+            let vectors = read_npy(&npy(&folder, version, &header(descr, "False", "(2, 2)"), body)).unwrap();
+            assert_eq!((vectors.ids, vectors.data), (vec!["0".into(), "1".into()], vec![0.6, 0.8, 0.0, -1.0]));
+        }
+    }
+}
+
+#[test]
+fn npy_files_that_are_something_else_are_refused() {
+    let folder = tempdir().unwrap();
+    let body = [0; 16];
+    let cases = [
+        (1, header("'<f4'", "True", "(2, 2)"), "Fortran order"),
+        (1, header("'<f4'", "Maybe", "(2, 2)"), "neither True nor False"),
+        (1, header("'>f4'", "False", "(2, 2)"), ">f4"),
+        (1, header("'<i8'", "False", "(2, 1)"), "<i8"),
+        (1, header("[('a', '<f4')]", "False", "(4,)"), "expected '<f4'"),
+        (1, header("'<f4'", "False", "(4,)"), "expected (rows, width)"),
+        (1, header("'<f4'", "False", "(1, 2, 2)"), "expected (rows, width)"),
+        (1, header("'<f4'", "False", "(-2, 2)"), "expected (rows, width)"),
+        (1, header("'<f4'", "False", "2, 2"), "not a tuple"),
+        (1, header("'<f4'", "False", "(2, 3)"), "24 bytes of numbers, but it holds 16"),
+        (1, header("'<f4'", "False", "(2, 1)"), "8 bytes of numbers, but it holds 16"),
+        (1, header("'<f4'", "False", "(9223372036854775807, 9223372036854775807)"), "more bytes than"),
+        (1, header("'<f4'", "False", "(0, 2)"), "no vectors"),
+        (1, header("'<f4'", "False", "(2, 0)"), "no vectors"),
+        (1, "{'descr': '<f4', 'shape': (2, 2), }".to_string(), "fortran_order"),
+        (1, "{'descr': ".to_string(), "expected '<f4'"),
+        (1, String::new(), "no \"descr\""),
+        (4, header("'<f4'", "False", "(2, 2)"), "version is 4"),
+    ];
+    for (version, header, expected) in cases {
+        let error = read_npy(&npy(&folder, version, &header, &body)).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("x.npy"), "{header}: {error}");
+    }
+    let nan: Vec<u8> = [1.0, f32::NAN].into_iter().flat_map(f32::to_le_bytes).collect();
+    let error = read_npy(&npy(&folder, 1, &header("'<f4'", "False", "(2, 1)"), &nan)).unwrap_err().to_string();
+    assert!(error.contains("row 1") && error.contains("NaN"), "{error}");
+    assert!(matches!(read_npy(Path::new("/nowhere/x.npy")).unwrap_err(), Error::Io(_)));
+}
+
+#[test]
+fn npy_headers_with_hostile_lengths_are_errors() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let starts: [&[u8]; 6] = [
+        b"",
+        b"\x93NUM",
+        b"PK\x03\x04aaaaaaaa",
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+        b"\x93NUMPY\x01\x00\xff\xff{",
+        b"\x93NUMPY\x01\x00\x02",
+    ];
+    for start in starts {
+        fs_err::write(&path, start).unwrap();
+        let error = read_npy(&path).unwrap_err();
+        assert!(matches!(error, Error::Npy { .. }), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    // Whatever one byte of the header becomes, the answer is vectors or an error.
+    #[test]
+    fn a_damaged_npy_header_never_panics(at in 0_usize..128, byte in 0_u8..=255) {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        write_npy(&path, &vectors(3, 4, 3, 0.5, 1)).unwrap();
+        let mut bytes = fs_err::read(&path).unwrap();
+        bytes[at] = byte;
+        fs_err::write(&path, bytes).unwrap();
+        let _ = read_npy(&path);
+    }
+}
+
+#[test]
+fn pairs_come_back_in_their_order() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("pairs.parquet");
+    let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+    let pair = |first, second, similarity| Pair { first, second, similarity };
+    let pairs = vec![pair(2, 0, 0.25), pair(0, 2, 0.25), pair(1, 2, -0.5)];
+    write_pairs(&path, &names, &pairs).unwrap();
+    assert_eq!(read_pairs(&path, &names).unwrap(), pairs);
+    write_pairs(&path, &names, &[]).unwrap();
+    assert!(read_pairs(&path, &names).unwrap().is_empty());
+}
+
+#[test]
+fn pairs_that_are_wrong_are_refused_with_the_place() {
+    let folder = tempdir().unwrap();
+    let names: Vec<String> = ["a", "b"].map(String::from).to_vec();
+    let pairs = |id1: &[&str], id2: &[&str], similarity: ArrayRef| {
+        let path = table(&folder, vec![("id1", ids(id1)), ("id2", ids(id2)), ("similarity", similarity)]);
+        read_pairs(&path, &names).unwrap_err()
+    };
+    let floats = |values: &[f32]| -> ArrayRef { Arc::new(Float32Array::from(values.to_vec())) };
+    let error = pairs(&["a", "b"], &["b", "x"], floats(&[0.5, 0.5]));
+    assert!(matches!(&error, Error::UnknownId { column: "id2", row: 1, id, .. } if id == "x"), "{error}");
+    for (id1, id2, similarity, expected) in [
+        (["a", "b"], ["b", "b"], [0.5, 0.5], "with itself"),
+        (["a", "a"], ["b", "b"], [0.5, 0.4], "already"),
+        (["a", "b"], ["b", "a"], [0.5, f32::NAN], "finite"),
+    ] {
+        let error = pairs(&id1, &id2, floats(&similarity));
+        assert!(matches!(&error, Error::BadPair { row: 1, .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let error = pairs(&["a"], &["b"], Arc::new(Float64Array::from(vec![0.5])));
+    assert!(matches!(&error, Error::ColumnType { column: "similarity", found, .. } if found == "Float64"), "{error}");
+    let error = pairs(&["a"], &["b"], Arc::new(Float32Array::from(vec![None])));
+    assert!(matches!(&error, Error::Null { column: "similarity", row: 0, .. }), "{error}");
+    let path = table(&folder, vec![("id1", ids(&["a"])), ("id2", ids(&["b"]))]);
+    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::NoColumn { column: "similarity", .. }));
+    fs_err::write(&path, b"PAR1").unwrap();
+    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::Parquet { .. }));
+}

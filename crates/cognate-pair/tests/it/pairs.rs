@@ -1,0 +1,199 @@
+//! Pair selection: the window, both directions, and documents that are held out.
+
+use std::collections::HashSet;
+
+use cognate_base::Silent;
+use cognate_pair::{
+    Error, Neighbours, PairConfig, PairStats, Pairs, Vectors, exact_neighbours, measure_similarities, select_pairs,
+    suggest_window,
+};
+use proptest::prelude::*;
+
+use crate::vectors;
+
+fn config(min: f32, max: f32, held_out_share: f64) -> PairConfig {
+    PairConfig { neighbours: 8, min_similarity: min, max_similarity: max, held_out_share, seed: 3 }
+}
+
+fn documents(pairs: &[cognate_pair::Pair]) -> HashSet<u32> {
+    pairs.iter().flat_map(|pair| [pair.first, pair.second]).collect()
+}
+
+/// All that must hold of any selection.
+fn check(vectors: &Vectors, neighbours: &Neighbours, config: &PairConfig, pairs: &Pairs, stats: &PairStats) {
+    let related = |s: f32| config.min_similarity <= s && s < config.max_similarity;
+    let mut links = HashSet::new();
+    let mut near_copies = HashSet::new();
+    let mut all = HashSet::new();
+    for first in 0..vectors.len() as u32 {
+        for (second, similarity) in neighbours.of(first as usize).take(config.neighbours) {
+            for link in [(first, second), (second, first)] {
+                all.insert(link);
+                if related(similarity) {
+                    links.insert(link);
+                } else if similarity >= config.max_similarity {
+                    near_copies.insert(link);
+                }
+            }
+        }
+    }
+    for pairs in [&pairs.train, &pairs.held_out] {
+        assert!(pairs.is_sorted_by(|a, b| (a.first, a.second) < (b.first, b.second)), "sorted, none twice");
+        let keys: HashSet<(u32, u32)> = pairs.iter().map(|pair| (pair.first, pair.second)).collect();
+        assert!(keys.iter().all(|&(a, b)| keys.contains(&(b, a))), "both directions");
+        assert!(keys.is_subset(&links));
+        assert!(pairs.iter().all(|pair| related(pair.similarity)));
+    }
+    let (train, held) = (documents(&pairs.train), documents(&pairs.held_out));
+    assert!(train.is_disjoint(&held), "a document is on both sides");
+    let divided = near_copies.iter().find(|(a, b)| train.contains(a) && held.contains(b));
+    assert_eq!(divided, None, "near-copies are on both sides");
+    assert_eq!(stats.train_pairs, pairs.train.len());
+    assert_eq!(stats.held_out_pairs, pairs.held_out.len());
+    assert_eq!((stats.train_documents, stats.held_out_documents), (train.len(), held.len()));
+    assert_eq!(stats.near_copies, near_copies.len());
+    assert_eq!(stats.train_pairs + stats.held_out_pairs + stats.straddling, links.len());
+    assert_eq!(stats.below_window, all.len() - links.len() - near_copies.len());
+    let with_pairs = links.iter().map(|link| link.0).collect::<HashSet<_>>().len();
+    assert_eq!((stats.documents, stats.documents_with_pairs), (vectors.len(), with_pairs));
+    assert_eq!(stats.targets_per_seed.doubling_bins.iter().sum::<u64>(), train.len() as u64);
+    // A share of the related documents, rounded, or two.
+    let target = ((with_pairs as f64 * config.held_out_share).round() as usize).max(2);
+    assert!(held.len() <= target, "{} held out of {with_pairs}", held.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    // Clusters from tight (near-copies abound) to none at all.
+    #[test]
+    fn no_document_of_a_held_out_pair_is_in_a_training_pair(
+        n in 20_usize..400, centres in 1_usize..40, spread in 0.05_f32..3.0, min in -0.2_f32..0.9, room in 0.02_f32..0.6,
+        share in 0.0_f64..0.5, seed in 0_u64..1000,
+    ) {
+        let vectors = vectors(n, 12, centres, spread, seed);
+        let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+        let config = PairConfig { seed, ..config(min, min + room, share) };
+        match select_pairs(&vectors, &neighbours, &config) {
+            Ok((pairs, stats)) => check(&vectors, &neighbours, &config, &pairs, &stats),
+            Err(error) => prop_assert!(matches!(error, Error::NoPairs { .. } | Error::TooFewPairs { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn regions_lose_few_pairs() {
+    // 100 clusters of 20: independent documents at a share of 0.1 would keep 1 % of the pairs held out and lose 18 %.
+    let vectors = vectors(2000, 32, 100, 0.5, 2);
+    let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+    let config = config(0.6, 1.01, 0.1);
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config).unwrap();
+    check(&vectors, &neighbours, &config, &pairs, &stats);
+    let all = (stats.train_pairs + stats.held_out_pairs + stats.straddling) as f64;
+    assert!(stats.held_out_pairs as f64 / all > 0.07, "{} of {all} held out", stats.held_out_pairs);
+    assert!((stats.straddling as f64) / all < 0.05, "{} of {all} lost", stats.straddling);
+    // Not one region, which would be one topic: the held-out documents come from many clusters.
+    let clusters: HashSet<u32> = pairs.held_out.iter().map(|pair| pair.first % 100).collect();
+    assert!(clusters.len() >= 8, "{clusters:?}");
+    let again = select_pairs(&vectors, &neighbours, &config).unwrap();
+    assert_eq!((pairs.clone(), stats), again);
+    let other = select_pairs(&vectors, &neighbours, &PairConfig { seed: 4, ..config }).unwrap();
+    assert_ne!(pairs.held_out, other.0.held_out);
+}
+
+#[test]
+fn without_a_share_nothing_is_held_out_or_lost() {
+    let vectors = vectors(100, 8, 10, 0.5, 2);
+    let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config(0.3, 1.01, 0.0)).unwrap();
+    assert!(pairs.held_out.is_empty());
+    assert_eq!((stats.straddling, stats.held_out_documents, stats.near_copies), (0, 0, 0));
+}
+
+#[test]
+fn an_empty_window_is_an_error_that_suggests_one_that_is_not() {
+    let vectors = vectors(600, 32, 100, 0.6, 2);
+    let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+    let error = select_pairs(&vectors, &neighbours, &config(0.999, 0.9999, 0.1)).unwrap_err();
+    let Error::NoPairs { suggested, .. } = &error else { panic!("{error}") };
+    assert!(error.to_string().contains("median") && error.to_string().contains("Try min_similarity"), "{error}");
+    let config = config(suggested.min_similarity, suggested.max_similarity, 0.1);
+    select_pairs(&vectors, &neighbours, &config).unwrap();
+}
+
+#[test]
+fn a_suggested_window_divides_related_from_unrelated() {
+    // In the second case three of 299 random pairs are related, and the 99.9th percentile is one of theirs.
+    for (n, centres) in [(3000, 300), (300, 75)] {
+        let vectors = vectors(n, 64, centres, 0.5, 4);
+        let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+        let similarities = measure_similarities(&vectors, &neighbours, 1).unwrap();
+        let window = suggest_window(&similarities);
+        assert_eq!(window.max_similarity, 0.95);
+        let (mut true_pairs, mut found, mut wrong) = (0, 0, 0);
+        for row in 0..n as u32 {
+            for (other, similarity) in neighbours.of(row as usize) {
+                let same = row as usize % centres == other as usize % centres;
+                true_pairs += usize::from(same);
+                found += usize::from(same && window.contains(similarity));
+                wrong += usize::from(!same && window.contains(similarity));
+            }
+        }
+        assert!(found * 100 >= true_pairs * 95, "{found} of {true_pairs}");
+        assert!(wrong * 100 <= found * 25, "{wrong} wrong, {found} right");
+    }
+}
+
+#[test]
+fn histograms_count_everything_once() {
+    let vectors = vectors(300, 16, 30, 0.5, 4);
+    let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+    let similarities = measure_similarities(&vectors, &neighbours, 1).unwrap();
+    assert_eq!(similarities.neighbour_histogram.counts.iter().sum::<u64>(), 2400);
+    assert_eq!(similarities.neighbours, 2400);
+    assert_eq!(similarities.random_histogram.counts.iter().sum::<u64>(), similarities.random_pairs);
+    assert_eq!(similarities.random_histogram.counts.len(), 40);
+    let json = serde_json::to_string(&similarities).unwrap();
+    assert_eq!(serde_json::from_str::<cognate_pair::Similarities>(&json).unwrap(), similarities);
+}
+
+#[test]
+fn impossible_settings_are_errors() {
+    let vectors = vectors(50, 8, 5, 0.5, 2);
+    let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
+    let cases = [
+        (PairConfig { neighbours: 9, ..config(0.5, 0.9, 0.1) }, "neighbours"),
+        (PairConfig { neighbours: 0, ..config(0.5, 0.9, 0.1) }, "neighbours"),
+        (config(f32::NAN, 0.9, 0.1), "min_similarity"),
+        (config(-1.5, 0.9, 0.1), "min_similarity"),
+        (config(0.5, 0.5, 0.1), "max_similarity"),
+        (config(0.5, f32::INFINITY, 0.1), "max_similarity"),
+        (config(0.5, 0.9, 1.0), "held_out_share"),
+        (config(0.5, 0.9, -0.1), "held_out_share"),
+        (config(0.5, 0.9, f64::NAN), "held_out_share"),
+    ];
+    for (case, name) in cases {
+        let error = select_pairs(&vectors, &neighbours, &case).unwrap_err();
+        assert!(matches!(error, Error::Config { field, .. } if field == name), "{error}");
+    }
+}
+
+#[test]
+fn neighbours_of_other_vectors_and_too_few_documents_are_errors() {
+    let some = vectors(50, 8, 5, 0.5, 2);
+    let neighbours = exact_neighbours(&some, 8, &Silent).unwrap();
+    let other = vectors(51, 8, 5, 0.5, 2);
+    let error = select_pairs(&other, &neighbours, &config(0.5, 0.9, 0.1)).unwrap_err();
+    assert!(matches!(error, Error::OtherNeighbours { neighbours: 50, vectors: 51 }), "{error}");
+    // Three documents, all related: none can be held out with a pair and leave a pair to learn from.
+    let few = vectors(3, 8, 1, 0.3, 2);
+    let neighbours = exact_neighbours(&few, 2, &Silent).unwrap();
+    let config = PairConfig { neighbours: 2, ..config(-1.0, 1.01, 0.5) };
+    let error = select_pairs(&few, &neighbours, &config).unwrap_err();
+    assert!(matches!(error, Error::TooFewPairs { related: 3, .. }), "{error}");
+    // Without vectors there is nothing to compare.
+    let none = Vectors { data: vec![0.0; 24], ..few };
+    let neighbours = exact_neighbours(&none, 2, &Silent).unwrap();
+    let error = select_pairs(&none, &neighbours, &config).unwrap_err();
+    assert!(matches!(error, Error::TooFewRows { rows: 0, k: 1 }), "{error}");
+}
