@@ -3,6 +3,7 @@
 //! The text column must hold strings. The id column may hold strings or integers, or be absent. A `metadata` column of strings is
 //! read as one JSON object per row; all other columns, and a `metadata` column of any other type, stay unread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,11 +45,10 @@ impl Rows {
     pub(crate) fn open(path: Arc<Path>, file: fs_err::File, options: &ReadOptions) -> Result<Self> {
         // Parquet reads by position, which only the standard file does.
         let file = file.into_file();
-        let damaged = |error: parquet::errors::ParquetError| damaged(&path, 0, error.into());
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+        let builder = decoding(&path, 0, || ParquetRecordBatchReaderBuilder::try_new(file))?;
         let wanted = check_columns(&path, builder.schema(), options)?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-        let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
+        let batches = decoding(&path, 0, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
         Ok(Self { path, batches, batch: None, at: 0, row: 0 })
     }
 
@@ -62,17 +62,28 @@ impl Rows {
                 self.at += 1;
                 return Some(Ok((origin, document)));
             }
-            match self.batches.next()? {
-                Ok(batch) => self.batch = Some(Columns::of(&batch, options)),
-                Err(error) => return Some(Err(damaged(&self.path, self.row, error.into()))),
+            match decoding(&self.path, self.row, || self.batches.next().transpose()) {
+                Ok(batch) => self.batch = Some(Columns::of(&batch?, options)),
+                Err(error) => return Some(Err(error)),
             }
             self.at = 0;
         }
     }
 }
 
-fn damaged(path: &Path, records: u64, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Damaged { path: path.to_path_buf(), container: Container::Parquet.name(), records, source }
+/// Runs a piece of the Parquet decoder, which answers some damaged files with a panic (a negative offset in the footer, for one):
+/// to the caller a damaged file is an error, however the decoder puts it.
+fn decoding<T, E>(path: &Path, records: u64, decode: impl FnOnce() -> Result<T, E>) -> Result<T>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // After a panic the reader is done with the file, so nothing sees its state any more.
+    let source = match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.into(),
+        Err(_) => "the decoder gave up on it".into(),
+    };
+    Err(Error::Damaged { path: path.to_path_buf(), container: Container::Parquet.name(), records, source })
 }
 
 /// The positions of the columns to read, once their types are known to serve.
