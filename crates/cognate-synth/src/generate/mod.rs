@@ -36,6 +36,9 @@ const FORMAT: u64 = 1;
 pub struct GenerateConfig {
     /// With the document's number, decides its seed and every draw.
     pub seed: u64,
+    /// The number of the first document. Two folders, the second of which begins where the first ended, hold the documents that
+    /// one with both targets would.
+    pub first_document: u64,
     /// Stops with the first document at which the drawn tokens of all documents so far reach this.
     pub target_tokens: u64,
     /// How tokens are drawn.
@@ -82,6 +85,7 @@ impl GenerateConfig {
         let settings = [
             ("format", FORMAT.into()),
             ("sampling", self.sampling_record()),
+            ("first_document", self.first_document.into()),
             ("target_tokens", self.target_tokens.into()),
             ("shard_documents", self.shard_documents.into()),
             ("synthesizer", self.synthesizer.as_str().into()),
@@ -182,7 +186,7 @@ fn generate_with(
         decode: &|tokens| tokenizer.decode(tokens),
     };
     let settings = config.settings(seeds, tokenizer);
-    let (mut store, mut progress) = Store::open(out, &settings, records, config.shard_documents, config.target_tokens)?;
+    let (mut store, mut progress) = Store::open(out, &settings, records, config)?;
     monitor.begin("generate", Some(config.target_tokens), Unit::Tokens);
     let outcome = schedule::run(engine, &prompts, &rules, &mut progress, &mut |finished| store.push(finished), monitor);
     monitor.end();
@@ -191,14 +195,14 @@ fn generate_with(
     }
     outcome?;
     let mut stats = store.finish()?;
-    add_seed_figures(&mut stats, &prompts);
+    add_seed_figures(&mut stats, &prompts, config.first_document);
     Ok(stats)
 }
 
 /// Fills in what follows from the documents' numbers alone.
-fn add_seed_figures(stats: &mut GenerateStats, prompts: &SeedPrompts<'_>) {
+fn add_seed_figures(stats: &mut GenerateStats, prompts: &SeedPrompts<'_>, first: u64) {
     let mut distinct = HashSet::new();
-    for number in 0..stats.documents {
+    for number in first..first + stats.documents {
         let tokens = prompts.seed_tokens(number);
         distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
         stats.seeds_cut += u64::from(tokens > prompts.max_seed_tokens);

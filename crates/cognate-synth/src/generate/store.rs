@@ -12,8 +12,8 @@ use cognate_base::files::write_atomic;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value, json};
 
-use super::GenerateStats;
 use super::schedule::{Finished, Progress};
+use super::{GenerateConfig, GenerateStats};
 use crate::error::{Error, Result};
 use crate::metadata;
 
@@ -75,6 +75,7 @@ impl Records<'_> {
 pub(crate) struct Store<'a> {
     folder: &'a Path,
     records: Records<'a>,
+    first: u64,
     per_shard: usize,
     shards: u64,
     waiting: Vec<Finished>,
@@ -88,22 +89,27 @@ impl<'a> Store<'a> {
         folder: &'a Path,
         settings: &Map<String, Value>,
         records: Records<'a>,
-        per_shard: usize,
-        target_tokens: u64,
+        config: &GenerateConfig,
     ) -> Result<(Self, Progress)> {
         fs_err::create_dir_all(folder)?;
         check_settings(folder, settings)?;
+        let (first, per_shard, target_tokens) = (config.first_document, config.shard_documents, config.target_tokens);
         let stats = GenerateStats::default();
-        let mut store =
-            Self { folder, records, per_shard, shards: 0, waiting: Vec::new(), stats, log_probability: 0.0 };
+        let waiting = Vec::new();
+        let mut store = Self { folder, records, first, per_shard, shards: 0, waiting, stats, log_probability: 0.0 };
         for path in shards(folder)? {
             store.take_up(&path, target_tokens)?;
         }
-        let mut progress = Progress { next: store.stats.documents, tokens: store.stats.tokens, held: BTreeMap::new() };
+        let mut progress = Progress { next: store.next(), tokens: store.stats.tokens, held: BTreeMap::new() };
         if progress.tokens < target_tokens {
             progress.held = read_partial(&folder.join(PARTIAL), progress.next)?;
         }
         Ok((store, progress))
+    }
+
+    /// The number of the first document that is in no file yet.
+    fn next(&self) -> u64 {
+        self.first + self.stats.documents
     }
 
     /// Counts a file that is finished already.
@@ -119,7 +125,7 @@ impl<'a> Store<'a> {
         let mut documents = 0;
         for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
             let (origin, document) = record?;
-            let id = format!("synthetic-{}", self.stats.documents);
+            let id = format!("synthetic-{}", self.next());
             if document.id != id {
                 return Err(damaged(format!("line {} holds {:?}, expected {id:?}", origin.row, document.id)));
             }

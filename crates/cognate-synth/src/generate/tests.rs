@@ -137,6 +137,7 @@ impl World {
 fn config(slots: usize) -> GenerateConfig {
     GenerateConfig {
         seed: 11,
+        first_document: 0,
         target_tokens: 1500,
         sampling: Sampling { temperature: 0.8, top_p: 0.9 },
         max_new_tokens: 30,
@@ -192,6 +193,16 @@ fn the_shortest_run_of_documents_that_reaches_the_target() {
     let larger = GenerateConfig { target_tokens: 2500, ..config(4) };
     world.run(&world.out("b"), &larger, &Silent).unwrap();
     assert_eq!(documents(&world.out("b"))[..found.len()], found);
+    // A second folder that begins where the first ended goes on with it, whatever happens in between.
+    let rest = GenerateConfig { first_document: stats.documents, target_tokens: 600, ..config(5) };
+    let second = world.out("rest");
+    assert!(matches!(world.run(&second, &rest, &Stopper::after(20)), Err(Error::Interrupted)));
+    world.run(&second, &rest, &Silent).unwrap();
+    let both: Vec<Document> = found.iter().cloned().chain(documents(&second)).collect();
+    let longer = documents(&world.out("b"));
+    let shared = both.len().min(longer.len());
+    assert!(shared > found.len() + 5);
+    assert_eq!(both[..shared], longer[..shared]);
     // A target of one token is one document.
     let tiny = GenerateConfig { target_tokens: 1, ..config(16) };
     assert_eq!(world.run(&world.out("c"), &tiny, &Silent).unwrap().documents, 1);
@@ -344,6 +355,7 @@ fn other_settings_are_refused_and_named() {
     let before = contents(&out);
     let cases = [
         ("target_tokens", GenerateConfig { target_tokens: 1501, ..config(4) }),
+        ("first_document", GenerateConfig { first_document: 1, ..config(4) }),
         ("sampling", GenerateConfig { seed: 12, ..config(4) }),
         ("sampling", GenerateConfig { max_new_tokens: 31, ..config(4) }),
         ("synthesizer", GenerateConfig { synthesizer: "other".into(), ..config(4) }),
