@@ -1,11 +1,12 @@
-//! What every stage shares and no stage owns: seeded randomness, crash-safe files, content hashes, and the handle through
-//! which a long computation reports progress and learns that it should stop.
+//! What every stage shares and no stage owns: seeded randomness, crash-safe files, content hashes, the handle through
+//! which a long computation reports progress and learns that it should stop, and what the system says of the process.
 //!
 //! Nothing here knows what a document, a model or a recipe is.
 
 pub mod files;
 pub mod hash;
 pub mod monitor;
+pub mod process;
 pub mod random;
 
 pub use hash::Hash;
