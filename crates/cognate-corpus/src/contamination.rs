@@ -1,9 +1,9 @@
 //! Passages that training and validation share.
 //!
-//! Brown et al. 2020 ("Language Models are Few-Shot Learners", appendix C) call a training document contaminated when it shares 13
-//! consecutive words with a test document, words being lower-case and without punctuation. So here: a word is a run of letters and
-//! digits, in lower case; a character of the Chinese and Japanese scripts, which do not mark words, is a word of its own. Thai, Lao,
-//! Khmer and Burmese do not mark words either, and count as long words here.
+//! Brown et al. 2020 ("Language Models are Few-Shot Learners", appendix C) call a training document contaminated when
+//! it shares 13 consecutive words with a test document, words being lower-case and without punctuation. So here: a word
+//! is a run of letters and digits, in lower case; a character of the Chinese and Japanese scripts, which do not mark
+//! words, is a word of its own. Thai, Lao, Khmer and Burmese do not mark words either, and count as long words here.
 
 use std::collections::HashSet;
 
@@ -45,10 +45,11 @@ impl Passages {
     }
 }
 
-/// Calls `visit` with the hash of every passage of `words` words and the piece of text it covers, until it returns false.
+/// Calls `visit` with the hash of every passage of `words` words and the piece of text it covers, until it returns
+/// false.
 ///
-/// The hash of words w₁…wₙ is Σ h(wᵢ)·Bⁿ⁻ⁱ modulo 2⁶⁴ over scrambled word hashes h, so it rolls: one product per word in and out,
-/// whatever n is. Two different passages agree by chance once in 2⁶⁴.
+/// The hash of words w₁…wₙ is Σ h(wᵢ)·Bⁿ⁻ⁱ modulo 2⁶⁴ over scrambled word hashes h, so it rolls: one product per word
+/// in and out, whatever n is. Two different passages agree by chance once in 2⁶⁴.
 fn each_passage<'a>(text: &'a str, words: usize, mut visit: impl FnMut(u64, &'a str) -> bool) {
     const B: u64 = 0x9e37_79b9_7f4a_7c15;
     if words == 0 {

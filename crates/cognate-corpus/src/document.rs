@@ -36,8 +36,8 @@ impl fmt::Display for Origin {
 impl Origin {
     /// The identifier of a document that brings none: `<file stem>:<row>`.
     ///
-    /// The stem is the file's name without `.gz` or `.zst`, then without `.jsonl`, `.ndjson`, `.json` or `.parquet`: packing a
-    /// file does not rename its documents.
+    /// The stem is the file's name without `.gz` or `.zst`, then without `.jsonl`, `.ndjson`, `.json` or `.parquet`:
+    /// packing a file does not rename its documents.
     pub fn derived_id(&self) -> String {
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
         let name = [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);

@@ -1,4 +1,5 @@
-//! Everything that can go wrong with a corpus. A message names the file, the place in it, what was expected and what to do.
+//! Everything that can go wrong with a corpus. A message names the file, the place in it, what was expected and what to
+//! do.
 
 use std::io;
 use std::path::PathBuf;

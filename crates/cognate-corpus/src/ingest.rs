@@ -1,11 +1,12 @@
 //! The ingest stage: any documents become a corpus that an honest experiment can be run on.
 //!
-//! The inputs are read twice. The first reading keeps hashes of every document and the passages of the validation documents; the
-//! second writes. So memory grows by about 150 bytes per document and 10 per validation word, whatever the length of the texts.
+//! The inputs are read twice. The first reading keeps hashes of every document and the passages of the validation
+//! documents; the second writes. So memory grows by about 150 bytes per document and 10 per validation word, whatever
+//! the length of the texts.
 //!
-//! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on the order of
-//! files or records. The order *inside* an output file is that of the inputs: sorting would need all texts in memory, and training
-//! draws documents in a seeded order of its own.
+//! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on
+//! the order of files or records. The order *inside* an output file is that of the inputs: sorting would need all texts
+//! in memory, and training draws documents in a seeded order of its own.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -66,8 +67,8 @@ pub struct IngestConfig {
     pub validation_share: f64,
     /// Share of all documents in the unique split, in (0, 1]; the rest is the oracle's.
     pub unique_share: f64,
-    /// A training document that shares this many consecutive words with a validation document is dropped; 13 is the length of
-    /// Brown et al. 2020, 0 switches the check off.
+    /// A training document that shares this many consecutive words with a validation document is dropped; 13 is the
+    /// length of Brown et al. 2020, 0 switches the check off.
     pub contamination_words: usize,
     /// How records become documents.
     pub read: ReadOptions,
@@ -121,12 +122,13 @@ struct Dropped<'a> {
 }
 
 /// Reads documents, checks their identifiers, drops exact duplicates and contaminated training documents, and writes
-/// `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped, each with its reason) and
-/// `rejected.jsonl` (bad records, each with its reason) into `out`.
+/// `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped, each with its
+/// reason) and `rejected.jsonl` (bad records, each with its reason) into `out`.
 ///
 /// # Errors
-/// When a setting is out of range, an input cannot be read, two documents have one identifier, the corpus or one of the splits
-/// `validation` and `unique` is empty, a file cannot be written, or the user interrupts. The outputs are then as they were before.
+/// When a setting is out of range, an input cannot be read, two documents have one identifier, the corpus or one of the
+/// splits `validation` and `unique` is empty, a file cannot be written, or the user interrupts. The outputs are then as
+/// they were before.
 pub fn ingest(inputs: &[PathBuf], out: &Path, config: &IngestConfig, monitor: &dyn Monitor) -> Result<IngestStats> {
     check(config)?;
     let files = expand(inputs)?;

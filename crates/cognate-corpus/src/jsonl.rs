@@ -1,5 +1,5 @@
-//! One JSON Lines file as records: unpacking, lines, and one line to a document. Which files, and what to do with bad records,
-//! is the reader's business.
+//! One JSON Lines file as records: unpacking, lines, and one line to a document. Which files, and what to do with bad
+//! records, is the reader's business.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -94,7 +94,8 @@ impl Lines {
             Container::Gzip => Box::new(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(packed))),
             Container::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(packed)?;
-                // Large published dumps are packed with `zstd --long=31`; the window is only as large as the frame asks for.
+                // Large published dumps are packed with `zstd --long=31`; the window is only as large as the frame asks
+                // for.
                 decoder.window_log_max(31)?;
                 Box::new(BufReader::with_capacity(BUFFER, decoder))
             }

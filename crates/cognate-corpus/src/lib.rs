@@ -1,4 +1,5 @@
-//! Text in, tokens out: documents read and written, a corpus split for an honest experiment, the tokenizer, and token files.
+//! Text in, tokens out: documents read and written, a corpus split for an honest experiment, the tokenizer, and token
+//! files.
 //!
 //! The ground floor of the data side: nothing here knows a model, a recipe or a run. In the order of the data flow:
 //!

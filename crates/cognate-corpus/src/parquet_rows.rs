@@ -1,7 +1,8 @@
 //! One Parquet file as records.
 //!
-//! The text column must hold strings. The id column may hold strings or integers, or be absent. A `metadata` column of strings is
-//! read as one JSON object per row; all other columns, and a `metadata` column of any other type, stay unread.
+//! The text column must hold strings. The id column may hold strings or integers, or be absent. A `metadata` column of
+//! strings is read as one JSON object per row; all other columns, and a `metadata` column of any other type, stay
+//! unread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -71,8 +72,8 @@ impl Rows {
     }
 }
 
-/// Runs a piece of the Parquet decoder, which answers some damaged files with a panic (a negative offset in the footer, for one):
-/// to the caller a damaged file is an error, however the decoder puts it.
+/// Runs a piece of the Parquet decoder, which answers some damaged files with a panic (a negative offset in the footer,
+/// for one): to the caller a damaged file is an error, however the decoder puts it.
 fn decoding<T, E>(path: &Path, records: u64, decode: impl FnOnce() -> Result<T, E>) -> Result<T>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,

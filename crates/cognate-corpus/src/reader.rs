@@ -40,8 +40,8 @@ impl Default for ReadOptions {
     }
 }
 
-/// A stream of documents from JSON Lines (plain, gzip or zstd, of one or many members) and Parquet, told apart by their first
-/// bytes. A byte order mark at a file's start and blank lines are passed over; texts are never changed.
+/// A stream of documents from JSON Lines (plain, gzip or zstd, of one or many members) and Parquet, told apart by their
+/// first bytes. A byte order mark at a file's start and blank lines are passed over; texts are never changed.
 ///
 /// After an error there are no more documents.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ enum Source {
 }
 
 impl Reader {
-    /// Reads the files in `paths` in the order given; a folder stands for its files, sorted by name (names that begin with a dot
-    /// do not count).
+    /// Reads the files in `paths` in the order given; a folder stands for its files, sorted by name (names that begin
+    /// with a dot do not count).
     ///
     /// # Errors
     /// When a path does not exist, is neither file nor folder, or is a folder without files or with folders in it.

@@ -1,5 +1,5 @@
-//! Which split a document belongs to, and which of several copies stays: functions of its identifier and the seed alone, so that
-//! neither depends on the order of files or records.
+//! Which split a document belongs to, and which of several copies stays: functions of its identifier and the seed
+//! alone, so that neither depends on the order of files or records.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,8 @@ impl Cuts {
     }
 }
 
-/// The documents that repeat another one's text, each with the one that stays: that with the lowest place (then identifier).
+/// The documents that repeat another one's text, each with the one that stays: that with the lowest place (then
+/// identifier).
 ///
 /// Because validation has the lowest places, a text that has a copy in validation stays there, and only there.
 pub(crate) fn exact_duplicates(entries: &[Entry]) -> HashMap<usize, usize> {

@@ -1,5 +1,6 @@
-//! Token files in the format of Megatron-LM's indexed datasets, which Megatron, NeMo and torchtitan read: `<prefix>.bin` holds the
-//! tokens of all documents, `<prefix>.idx` says where each begins. The bytes are written down in docs/formats.md.
+//! Token files in the format of Megatron-LM's indexed datasets, which Megatron, NeMo and torchtitan read:
+//! `<prefix>.bin` holds the tokens of all documents, `<prefix>.idx` says where each begins. The bytes are written down
+//! in docs/formats.md.
 
 use std::io::Write;
 use std::ops::Range;
@@ -91,7 +92,8 @@ impl TokenWriter {
     /// Adds a document, which the caller has closed with its end-of-document token.
     ///
     /// # Errors
-    /// When a token is outside the vocabulary, the document has more than 2³¹ − 1 tokens, or the file cannot be written.
+    /// When a token is outside the vocabulary, the document has more than 2³¹ − 1 tokens, or the file cannot be
+    /// written.
     pub fn push(&mut self, tokens: &[u32]) -> Result<()> {
         let document = self.lengths.len();
         let too_long = |_| Error::DocumentTooLong { document, tokens: tokens.len() };
@@ -160,12 +162,14 @@ struct Mapped {
 }
 
 impl TokenFile {
-    /// Maps `<prefix>.bin` and `<prefix>.idx` and checks every number of the index against all others and the files' lengths.
+    /// Maps `<prefix>.bin` and `<prefix>.idx` and checks every number of the index against all others and the files'
+    /// lengths.
     ///
     /// Reads what Megatron-LM writes too: a document may consist of several sequences.
     ///
     /// # Errors
-    /// When a file cannot be opened, or anything in them does not fit; the message names the file and the contradiction.
+    /// When a file cannot be opened, or anything in them does not fit; the message names the file and the
+    /// contradiction.
     pub fn open(prefix: &Path) -> Result<Self> {
         let (index_path, data_path) = (with_ending(prefix, ".idx"), with_ending(prefix, ".bin"));
         let (index, data) = (map(&index_path)?, map(&data_path)?);

@@ -24,12 +24,12 @@ pub struct TokenizeStats {
     pub bytes: u64,
 }
 
-/// Writes `<prefix>.bin` and `<prefix>.idx` with the documents of a file, in its order: the tokens of each text, closed by the
-/// end-of-document token.
+/// Writes `<prefix>.bin` and `<prefix>.idx` with the documents of a file, in its order: the tokens of each text, closed
+/// by the end-of-document token.
 ///
 /// # Errors
-/// When a record is bad, a text cannot be encoded, a file cannot be read or written, or the user interrupts; nothing then stands
-/// at the prefix.
+/// When a record is bad, a text cannot be encoded, a file cannot be read or written, or the user interrupts; nothing
+/// then stands at the prefix.
 pub fn tokenize(
     documents: &Path,
     tokenizer: &Tokenizer,

@@ -1,4 +1,5 @@
-//! The tokenizer: byte-level BPE trained here, or any `tokenizer.json`, behind one type that cannot be fooled by its input.
+//! The tokenizer: byte-level BPE trained here, or any `tokenizer.json`, behind one type that cannot be fooled by its
+//! input.
 
 use std::path::Path;
 
@@ -40,11 +41,11 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Trains byte-level BPE with GPT-2's word pattern. Token 0 is [`END_OF_DOCUMENT`], token 1 is [`RELATED`], then the 256
-    /// bytes, then the merges from the most frequent down; `vocab_size` counts them all.
+    /// Trains byte-level BPE with GPT-2's word pattern. Token 0 is [`END_OF_DOCUMENT`], token 1 is [`RELATED`], then
+    /// the 256 bytes, then the merges from the most frequent down; `vocab_size` counts them all.
     ///
-    /// The result depends on the words and their counts alone, not on the order of texts or the number of threads. Texts beyond
-    /// the first 2 GiB are not used. A corpus too small to fill the vocabulary gives a smaller one: see
+    /// The result depends on the words and their counts alone, not on the order of texts or the number of threads.
+    /// Texts beyond the first 2 GiB are not used. A corpus too small to fill the vocabulary gives a smaller one: see
     /// [`Tokenizer::vocab_size`].
     ///
     /// # Errors
@@ -83,12 +84,12 @@ impl Tokenizer {
     /// Loads a `tokenizer.json`.
     ///
     /// The end-of-document token is the first of `<|endoftext|>`, `<|end_of_text|>`, `</s>`, `<eos>` and
-    /// `<｜end▁of▁sentence｜>` that the file knows; otherwise `<|endoftext|>` is added, as [`RELATED`] is where it is missing.
-    /// Truncation and padding that the file asks for are switched off: a document is encoded whole.
+    /// `<｜end▁of▁sentence｜>` that the file knows; otherwise `<|endoftext|>` is added, as [`RELATED`] is where it is
+    /// missing. Truncation and padding that the file asks for are switched off: a document is encoded whole.
     ///
     /// # Errors
-    /// When the file cannot be read, is no tokenizer, drops merges at random (then no two runs would agree), or leaves no free
-    /// number for a reserved token. The message names the file.
+    /// When the file cannot be read, is no tokenizer, drops merges at random (then no two runs would agree), or leaves
+    /// no free number for a reserved token. The message names the file.
     pub fn load(path: &Path) -> Result<Self> {
         let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
         let json = fs_err::read(path)?;
@@ -96,7 +97,8 @@ impl Tokenizer {
         Self::checked(inner).map_err(bad)
     }
 
-    /// The one way to a `Tokenizer`: reserved tokens present and unambiguous, encoding of the whole text and of text alone.
+    /// The one way to a `Tokenizer`: reserved tokens present and unambiguous, encoding of the whole text and of text
+    /// alone.
     fn checked(mut inner: Inner) -> Result<Self, String> {
         if let ModelWrapper::BPE(model) = inner.get_model()
             && model.dropout.is_some_and(|dropout| dropout > 0.0)
@@ -139,12 +141,12 @@ impl Tokenizer {
         self.inner.to_string(true).expect("a tokenizer that was built or loaded can be written")
     }
 
-    /// The tokens of a text, and of nothing else: no begin or end token is added, and the name of a reserved or special token
-    /// inside the text stays text.
+    /// The tokens of a text, and of nothing else: no begin or end token is added, and the name of a reserved or special
+    /// token inside the text stays text.
     ///
     /// # Errors
-    /// When a loaded tokenizer cannot encode the text (a word that is not in its closed vocabulary), or its model makes a
-    /// reserved token of it all the same.
+    /// When a loaded tokenizer cannot encode the text (a word that is not in its closed vocabulary), or its model makes
+    /// a reserved token of it all the same.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.inner.encode_fast(text, false).map_err(|source| Error::Tokenizer { source })?;
         let ids = encoding.get_ids().to_vec();
@@ -163,8 +165,8 @@ impl Tokenizer {
         encoded.into_iter().collect()
     }
 
-    /// The text of some tokens; special tokens are left out, numbers without a token are ignored, and bytes that are no UTF-8 (a
-    /// model may write half a character) become U+FFFD.
+    /// The text of some tokens; special tokens are left out, numbers without a token are ignored, and bytes that are no
+    /// UTF-8 (a model may write half a character) become U+FFFD.
     ///
     /// # Panics
     /// When a loaded tokenizer's decoder fails, which none in the `tokenizers` library does.

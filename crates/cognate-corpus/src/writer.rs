@@ -24,8 +24,8 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Writes documents to one file, in the format its name tells: `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`.
 ///
-/// The fields are `id`, `text` and, where there is any, `metadata`. The file appears when [`DocumentWriter::finish`] succeeds;
-/// before that, or without it, nothing stands at its path. The bytes depend on nothing but the documents.
+/// The fields are `id`, `text` and, where there is any, `metadata`. The file appears when [`DocumentWriter::finish`]
+/// succeeds; before that, or without it, nothing stands at its path. The bytes depend on nothing but the documents.
 pub struct DocumentWriter {
     path: PathBuf,
     sink: Sink,
