@@ -2,7 +2,22 @@
 //!
 //! The only crate that knows all stages. It prints nothing: the binary does.
 
+pub mod arms;
+mod context;
+mod error;
+mod plan;
 pub mod recipe;
 pub mod report;
 pub mod rundir;
+mod runner;
 pub mod stage;
+mod stages;
+mod status;
+
+pub use context::{DeviceKind, Settings};
+pub use error::{Error, Result};
+pub use plan::{Plan, StagePlan, plan};
+pub use runner::{Outcome, run, seconds};
+pub use stages::documents::train_tokenizer;
+pub use stages::relations::read_texts;
+pub use status::{StageState, StageStatus, Status, status};

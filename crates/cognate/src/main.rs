@@ -1,3 +1,49 @@
-//! The `cognate` program.
+//! The `cognate` program: flags to settings to commands. The only place that prints; data goes to stdout, logs and bars to
+//! stderr.
 
-fn main() {}
+#![allow(clippy::print_stderr, reason = "only the binary prints")]
+
+mod args;
+mod commands;
+mod failure;
+mod interrupt;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return Failure::from(error).report(None),
+    };
+    let terminal = Terminal::new(&cli.global, interrupt.clone());
+    terminal.log();
+    let outcome = start_threads(cli.global.threads).and_then(|threads| commands::run(cli.command, threads, &terminal));
+    terminal.close();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(interrupt.signal()),
+    }
+}
+
+/// The one pool that all stages work on.
+fn start_threads(asked: Option<usize>) -> Result<usize, Failure> {
+    let threads = match asked {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("cognate-{i}"))
+        .build_global()
+        .map_err(std::io::Error::other)?;
+    Ok(threads)
+}

@@ -184,7 +184,7 @@ pub const KEYS: &[Key] = &[
     key("model", "context", Integer(2), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
 
     key("train", "budget_tokens", Integer(1), Required, "", "Training tokens of every arm, cut to whole steps."),
-    key("train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS, "Tokens per step, a multiple of `model.context` (paper: 2048 × 4096)."),
+    key("train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS, "Tokens per step (paper: 2048 × 4096)."),
     key("train", "peak_rate", Number(Interval::POSITIVE), Value("3e-3"), OURS, "Highest learning rate (paper: 1e-2)."),
     key("train", "final_rate", Number(Interval::NOT_NEGATIVE), Derived("`peak_rate / 200`"), PAPER, "Learning rate at the end of the cosine; at most `peak_rate` (paper: 5e-5)."),
     key("train", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), PAPER, "Share of the steps during which the rate rises linearly."),
@@ -192,8 +192,9 @@ pub const KEYS: &[Key] = &[
     key("train", "beta1", Number(Interval::SHARE_BELOW_ONE), Value("0.9"), FIELD, "AdamW's decay of the first moment."),
     key("train", "beta2", Number(Interval::SHARE_BELOW_ONE), Value("0.95"), FIELD, "AdamW's decay of the second moment."),
     key("train", "epsilon", Number(Interval::POSITIVE), Value("1e-8"), FIELD, "Added to the root of AdamW's second moment."),
-    key("train", "clip", Number(Interval::NOT_NEGATIVE), Value("1.0"), FIELD, "The gradient is scaled down to this norm where it is longer; 0 never does."),
+    key("train", "clip", Number(Interval::POSITIVE), Value("1.0"), FIELD, "A gradient longer than this is scaled down to it."),
     key("train", "validate_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two measurements of the validation loss."),
+    key("train", "validate_documents", Integer(1), Value("100"), OURS, "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all."),
     key("train", "checkpoint_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two checkpoints: what a killed run loses at most."),
     key("train", "keep_checkpoints", Integer(1), Value("2"), OURS, "Newest checkpoints that stay on disk; the best and the final one always do."),
 
@@ -208,13 +209,15 @@ pub const KEYS: &[Key] = &[
     key("pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS, "Neighbours at least this similar are near-copies and no pair; above 1, nothing is."),
     key("pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS, "Share of the documents whose pairs are held out to measure the synthesizer."),
 
-    key("tune", "epochs", Number(Interval::POSITIVE), Value("1.0"), OURS, "How often each pair is seen."),
+    key("tune", "epochs", Integer(1), Value("1"), OURS, "How often each pair is seen."),
     key("tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS, "Learning rate, constant (paper, recalled: 5e-6 at 3B)."),
     key("tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS, "Share of the steps during which the rate rises linearly."),
     key("tune", "batch_tokens", Integer(1), Derived("`train.batch_tokens`"), OURS, "Tokens per step, both documents of a pair counted; at least `tune.context`."),
     key("tune", "context", Integer(4), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096", "Most tokens of a pair; the first document is cut to half of it, then the second to the rest."),
     key("tune", "weight_decay", Number(Interval::NOT_NEGATIVE), Derived("`train.weight_decay`"), OURS, "Decoupled weight decay of AdamW; none on norms."),
     key("tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two measurements of the loss on held-out pairs."),
+    key("tune", "validate_pairs", Integer(1), Value("200"), OURS, "Held-out pairs, drawn once, on which the loss is measured while tuning; the checkpoint where it is lowest is the synthesizer."),
+    key("tune", "relation_pairs", Integer(1), Value("500"), OURS, "Held-out pairs on which the true, a random and no seed are compared, before and after tuning."),
     key("tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two checkpoints."),
 
     key("generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled", "Divides the logits; 0 takes the likeliest token always."),

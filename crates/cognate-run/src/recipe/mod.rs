@@ -116,6 +116,7 @@ pub struct Train {
     pub epsilon: f64,
     pub clip: f64,
     pub validate_every_tokens: u64,
+    pub validate_documents: usize,
     pub checkpoint_every_tokens: u64,
     pub keep_checkpoints: usize,
 }
@@ -183,7 +184,7 @@ pub enum Auto {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Tune {
-    pub epochs: f64,
+    pub epochs: u32,
     pub rate: f64,
     pub warmup_share: f64,
     pub batch_tokens: usize,
@@ -193,6 +194,8 @@ pub struct Tune {
     pub validate_every_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every_tokens: Option<u64>,
+    pub validate_pairs: usize,
+    pub relation_pairs: usize,
 }
 
 /// `[generate]`.

@@ -120,13 +120,7 @@ fn model(section: &Section) -> Result<Model> {
 
 fn train(section: &Section, model: &Model) -> Result<Train> {
     let budget_tokens = section.integer("budget_tokens");
-    let context = model.context as u64;
-    let batch_tokens = section.integer_or("batch_tokens", 8 * context);
-    if !batch_tokens.is_multiple_of(context) {
-        let expected = format!("a multiple of model.context = {context}, because a batch is whole rows");
-        let low = (batch_tokens / context * context).max(context);
-        return Err(section.impossible("batch_tokens", batch_tokens, expected, &format!("for example {low}")));
-    }
+    let batch_tokens = section.integer_or("batch_tokens", 8 * model.context as u64);
     if budget_tokens < batch_tokens {
         let expected = format!("at least one step, that is batch_tokens = {batch_tokens}");
         return Err(section.impossible(
@@ -155,6 +149,7 @@ fn train(section: &Section, model: &Model) -> Result<Train> {
         epsilon: section.number("epsilon"),
         clip: section.number("clip"),
         validate_every_tokens: section.integer_or("validate_every_tokens", twentieth),
+        validate_documents: section.integer("validate_documents") as usize,
         checkpoint_every_tokens: section.integer_or("checkpoint_every_tokens", twentieth),
         keep_checkpoints: section.integer("keep_checkpoints") as usize,
     })
@@ -200,7 +195,7 @@ fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
         return Err(section.impossible("batch_tokens", batch_tokens, expected, "raise it, or lower tune.context"));
     }
     Ok(Tune {
-        epochs: section.number("epochs"),
+        epochs: u32::try_from(section.integer("epochs")).unwrap_or(u32::MAX),
         rate: section.number_or("rate", train.peak_rate / 10.0),
         warmup_share: section.number("warmup_share"),
         batch_tokens: batch_tokens as usize,
@@ -208,6 +203,8 @@ fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
         weight_decay: section.number_or("weight_decay", train.weight_decay),
         validate_every_tokens: section.integer_if("validate_every_tokens"),
         checkpoint_every_tokens: section.integer_if("checkpoint_every_tokens"),
+        validate_pairs: section.integer("validate_pairs") as usize,
+        relation_pairs: section.integer("relation_pairs") as usize,
     })
 }
 

@@ -282,3 +282,8 @@ fn compare(path: &mut Vec<String>, was: &Value, is: &Value, out: &mut Vec<String
     };
     out.push(format!("{key} was {} and is {} now", shown(was), shown(is)));
 }
+
+/// Whether a stage has begun in `folder` and is not finished.
+pub fn was_begun(folder: &Path) -> bool {
+    folder.join(STARTED).exists()
+}

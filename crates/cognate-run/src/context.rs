@@ -1,0 +1,305 @@
+//! What every stage of a run is given: the recipe, the run directory, the artifacts made so far.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cognate_base::{Hash, Monitor};
+use cognate_ops::Cpu;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::recipe::{ArmKind, Recipe};
+use crate::rundir::{Artifact, Identity, RunDir, Work};
+use crate::stage::Step;
+use crate::stages::synthesis::shard_hashes;
+
+/// Where and how to run: nothing here changes a result.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The run directory.
+    pub out: PathBuf,
+    /// Threads for everything.
+    pub threads: usize,
+    /// Where models run.
+    pub device: DeviceKind,
+    /// The command that was typed, for the report.
+    pub command: String,
+}
+
+/// The kinds of devices. A closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The processor.
+    Cpu,
+}
+
+impl DeviceKind {
+    /// The device's name in flags and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+/// A run in progress.
+pub(crate) struct Context<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) settings: &'a Settings,
+    pub(crate) run: RunDir,
+    pub(crate) monitor: &'a dyn Monitor,
+    done: BTreeMap<PathBuf, Artifact>,
+}
+
+/// What a stage made: the files that count, the rows of those that have rows, and what it did.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) rows: BTreeMap<String, u64>,
+    pub(crate) work: Work,
+}
+
+impl Made {
+    /// Adds a file or a folder.
+    pub(crate) fn file(&mut self, path: impl Into<PathBuf>) {
+        self.files.push(path.into());
+    }
+
+    /// Adds a file of records.
+    pub(crate) fn rows(&mut self, path: &str, rows: u64) {
+        self.files.push(PathBuf::from(path));
+        self.rows.insert(path.to_owned(), rows);
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(recipe: &'a Recipe, settings: &'a Settings, run: RunDir, monitor: &'a dyn Monitor) -> Self {
+        Self { recipe, settings, run, monitor, done: BTreeMap::new() }
+    }
+
+    /// A new device for models.
+    pub(crate) fn device(&self) -> Result<Cpu> {
+        match self.settings.device {
+            DeviceKind::Cpu => Ok(Cpu::new(self.settings.threads)?),
+        }
+    }
+
+    /// Remembers a finished artifact.
+    pub(crate) fn finished(&mut self, name: &Path, artifact: Artifact) {
+        self.done.insert(name.to_path_buf(), artifact);
+    }
+
+    /// A finished artifact by its folder's name.
+    ///
+    /// # Panics
+    /// When it has not been made: stages run in order.
+    pub(crate) fn artifact(&self, name: impl AsRef<Path>) -> &Artifact {
+        let name = name.as_ref();
+        self.done.get(name).unwrap_or_else(|| panic!("{} is not made yet", name.display()))
+    }
+
+    /// A finished artifact, where there is one.
+    pub(crate) fn artifact_if(&self, name: impl AsRef<Path>) -> Option<&Artifact> {
+        self.done.get(name.as_ref())
+    }
+
+    /// The statistics that a stage left in its manifest.
+    pub(crate) fn statistics<T: serde::de::DeserializeOwned>(&self, name: impl AsRef<Path>) -> Result<T> {
+        let artifact = self.artifact(name);
+        serde_json::from_value(artifact.manifest.work.statistics.clone()).map_err(|error| Error::Damaged {
+            path: artifact.path(crate::rundir::MANIFEST),
+            message: format!("its statistics are not those of this version: {error}"),
+        })
+    }
+
+    /// Everything that the artifact of `step` depends on.
+    pub(crate) fn identity(&self, step: Step) -> Result<Identity> {
+        Ok(Identity {
+            stage: step.stage().to_owned(),
+            code: step.version(),
+            config: config(self.recipe, step)?,
+            inputs: self.inputs(step)?,
+        })
+    }
+
+    fn inputs(&self, step: Step) -> Result<BTreeMap<String, Hash>> {
+        let mut inputs = BTreeMap::new();
+        let mut add = |name: &str, artifact: &Artifact, file: &str| -> Result<()> {
+            inputs.insert(name.to_owned(), artifact.hash(file)?);
+            Ok(())
+        };
+        match step {
+            Step::Ingest => return self.document_hashes(),
+            Step::Tokenize => {
+                for split in ["validation", "unique", "oracle"] {
+                    add(&format!("the {split} documents"), self.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
+                }
+                if let Some(path) = &self.recipe.tokenize.tokenizer {
+                    inputs.insert("the given tokenizer".to_owned(), Hash::of_file(self.recipe.at(path))?);
+                }
+            }
+            Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
+            Step::Pair => add("the vectors", self.artifact("embed"), "vectors.parquet")?,
+            Step::Train(at) => {
+                let tokenize = self.artifact("tokenize");
+                add("the tokenizer", tokenize, "tokenizer.json")?;
+                for split in ["validation", "unique"] {
+                    self.add_tokens(&mut add, &format!("the {split} tokens"), "tokenize", split)?;
+                }
+                match self.recipe.arms[at].kind {
+                    ArmKind::Repetition => {}
+                    ArmKind::Oracle { .. } => self.add_tokens(&mut add, "the oracle tokens", "tokenize", "oracle")?,
+                    ArmKind::Sbp { .. } if self.artifact_if("filter").is_none() => {}
+                    ArmKind::Sbp { .. } => self.add_tokens(&mut add, "the synthetic tokens", "filter", "synthetic")?,
+                }
+            }
+            Step::Tune => {
+                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
+                add("the base model", self.base(), "best/model.safetensors")?;
+                add("the training pairs", self.artifact("pair"), "train.parquet")?;
+                add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
+            }
+            Step::Generate => {
+                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
+                add("the synthesizer", self.artifact("tune"), "best/model.safetensors")?;
+            }
+            Step::Filter => {
+                add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
+                add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+                inputs.extend(shard_hashes(self.artifact("generate")));
+            }
+            Step::Evaluate(at) => {
+                add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
+                let arm = self.artifact(Step::Train(at).folder(self.recipe));
+                add("the model", arm, "final/model.safetensors")?;
+                add("the tokenizer", arm, "final/tokenizer.json")?;
+            }
+            Step::Report => {}
+        }
+        Ok(inputs)
+    }
+
+    /// The repetition arm's artifact: what tuning starts from.
+    pub(crate) fn base(&self) -> &Artifact {
+        let base = self.recipe.repetition();
+        let base = base.unwrap_or_else(|| panic!("a recipe with synthesis has an arm of kind repetition"));
+        self.artifact(&base.name)
+    }
+
+    fn add_tokens(
+        &self,
+        add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>,
+        name: &str,
+        artifact: &str,
+        prefix: &str,
+    ) -> Result<()> {
+        let artifact = self.artifact(artifact);
+        add(name, artifact, &format!("{prefix}.bin"))?;
+        add(&format!("{name}' index"), artifact, &format!("{prefix}.idx"))
+    }
+
+    fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {
+        let files = self.document_files()?;
+        let hash = |(i, path): (usize, PathBuf)| Ok((format!("document file {:03}", i + 1), Hash::of_file(path)?));
+        files.into_iter().enumerate().map(hash).collect()
+    }
+
+    /// The recipe's paths, from the current folder.
+    pub(crate) fn document_paths(&self) -> Vec<PathBuf> {
+        self.recipe.corpus.paths.iter().map(|path| self.recipe.at(path)).collect()
+    }
+
+    /// The files behind the recipe's paths, in the order in which they are read.
+    fn document_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in self.document_paths() {
+            match fs_err::metadata(&path) {
+                Ok(found) if found.is_dir() => {
+                    let mut inside = Vec::new();
+                    for entry in fs_err::read_dir(&path)? {
+                        let entry = entry?.path();
+                        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+                        if !hidden && entry.is_file() {
+                            inside.push(entry);
+                        }
+                    }
+                    inside.sort();
+                    files.extend(inside);
+                }
+                Ok(_) => files.push(path),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(cognate_corpus::Error::Missing { path }.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The resolved keys that `step` depends on, in the recipe's own tables, so that a difference can be named by its key.
+/// Keys that change how and not what (checkpoint intervals, slots) and paths are not among them.
+pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
+    let without = |table: Value, keys: &[&str]| {
+        let mut table = table;
+        if let Value::Object(map) = &mut table {
+            keys.iter().for_each(|key| {
+                map.remove(*key);
+            });
+        }
+        table
+    };
+    let json = |value: serde_json::Result<Value>| value.map_err(|error| Error::Io(error.into()));
+    let mut config = Map::new();
+    let mut put = |name: &str, value: Value| config.insert(name.to_owned(), value);
+    if !matches!(step, Step::Tokenize | Step::Filter | Step::Evaluate(_) | Step::Report) {
+        put("seed", json!(recipe.seed));
+    }
+    match step {
+        Step::Ingest => {
+            put("corpus", without(json(serde_json::to_value(&recipe.corpus))?, &["paths"]));
+        }
+        Step::Tokenize => {
+            let given = recipe.tokenize.tokenizer.as_ref().map(|_| "given");
+            put("tokenize", json!({"vocab_size": recipe.tokenize.vocab_size, "tokenizer": given}));
+        }
+        Step::Embed => {
+            put("embed", json(serde_json::to_value(&recipe.embed))?);
+        }
+        Step::Pair => {
+            put("pair", json(serde_json::to_value(&recipe.pair))?);
+        }
+        Step::Train(at) => {
+            let arm = &recipe.arms[at];
+            put("model", json(serde_json::to_value(&recipe.model))?);
+            let train = json(serde_json::to_value(&recipe.train))?;
+            put("train", without(train, &["checkpoint_every_tokens", "keep_checkpoints"]));
+            put("arm", without(json(serde_json::to_value(arm))?, &["name"]));
+            put("positions", json!(max_positions(recipe)));
+        }
+        Step::Tune => {
+            let tune = json(serde_json::to_value(&recipe.tune))?;
+            put("tune", without(tune, &["checkpoint_every_tokens"]));
+        }
+        Step::Generate => {
+            let generate = json(serde_json::to_value(&recipe.generate))?;
+            put("generate", without(generate, &["slots"]));
+            put("synthetic_tokens", json!(recipe.synthetic_tokens()));
+        }
+        Step::Filter => {
+            put("filter", json(serde_json::to_value(&recipe.filter))?);
+            put("synthetic_tokens", json!(recipe.synthetic_tokens()));
+        }
+        Step::Evaluate(_) => {
+            put("evaluate", json(serde_json::to_value(&recipe.evaluate))?);
+        }
+        Step::Report => {}
+    }
+    Ok(Value::Object(config))
+}
+
+/// The longest context that any stage shows the model: the same for every arm, with synthesis or without.
+pub(crate) fn max_positions(recipe: &Recipe) -> usize {
+    recipe.model.context.max(recipe.tune.context)
+}

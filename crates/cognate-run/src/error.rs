@@ -1,0 +1,167 @@
+//! Everything that can go wrong with an experiment, with what to do about it.
+
+use crate::recipe::RecipeError;
+use crate::rundir::RunDirError;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an experiment stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The recipe was refused.
+    #[error(transparent)]
+    Recipe(#[from] Box<RecipeError>),
+    /// The run directory could not be used.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// A stage failed.
+    #[error("{label}: {source}")]
+    Stage {
+        /// The stage and its arm.
+        label: String,
+        /// What happened.
+        source: Box<Error>,
+    },
+    /// The documents do not hold the tokens that an arm needs.
+    #[error(
+        "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the {split} hold \
+         {available} tokens in {documents} documents"
+    )]
+    TooFewTokens {
+        /// The arm.
+        arm: String,
+        /// Training tokens of every arm.
+        needed: u64,
+        /// What kind of tokens it wants, in words.
+        wanted: String,
+        /// Where they come from, in words.
+        split: &'static str,
+        /// Tokens there.
+        available: u64,
+        /// Documents there.
+        documents: u64,
+        /// The largest budget that would do.
+        most: u64,
+    },
+    /// The filters leave too little, however much is generated.
+    #[error(
+        "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept {kept}, and \
+         the arms need {needed}; dropped: {reasons}"
+    )]
+    TooFewSynthetic {
+        /// Tokens written.
+        written: u64,
+        /// Rounds of generation.
+        rounds: usize,
+        /// Tokens kept.
+        kept: u64,
+        /// Tokens needed.
+        needed: u64,
+        /// Documents dropped, by reason.
+        reasons: String,
+    },
+    /// A setting of a stage's command that cannot be.
+    #[error("{name} = {found}: expected {expected}")]
+    Setting {
+        /// The flag or key.
+        name: String,
+        /// What was given.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// A record of our own that does not read back.
+    #[error("{path} is damaged: {message}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted,
+    /// The file system said no.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Documents, tokenizer or token files.
+    #[error(transparent)]
+    Corpus(cognate_corpus::Error),
+    /// Vectors or pairs.
+    #[error(transparent)]
+    Pair(cognate_pair::Error),
+    /// The decoder or a checkpoint.
+    #[error(transparent)]
+    Model(cognate_model::Error),
+    /// Training.
+    #[error(transparent)]
+    Train(cognate_train::Error),
+    /// Generation or filters.
+    #[error(transparent)]
+    Synth(cognate_synth::Error),
+    /// Evaluation.
+    #[error(transparent)]
+    Eval(cognate_eval::Error),
+}
+
+/// A stage's error, with its interruption as ours.
+macro_rules! from_stage {
+    ($($name:ident: $krate:ident),*) => {$(
+        impl From<$krate::Error> for Error {
+            fn from(error: $krate::Error) -> Self {
+                if matches!(error, $krate::Error::Interrupted) { Self::Interrupted } else { Self::$name(error) }
+            }
+        }
+    )*};
+}
+from_stage!(
+    Corpus: cognate_corpus,
+    Pair: cognate_pair,
+    Model: cognate_model,
+    Train: cognate_train,
+    Synth: cognate_synth,
+    Eval: cognate_eval
+);
+
+impl Error {
+    /// Whether the user asked to stop.
+    pub fn interrupted(&self) -> bool {
+        match self {
+            Self::Interrupted => true,
+            Self::Stage { source, .. } => source.interrupted(),
+            _ => false,
+        }
+    }
+
+    /// Whether the recipe, and not the run, is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Recipe(_) | Self::Setting { .. })
+    }
+
+    /// What to do about it, in one line, where the message does not say so already.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Recipe(error) => error.hint(),
+            Self::RunDir(error) => error.hint(),
+            Self::Stage { source, .. } => source.hint(),
+            Self::TooFewTokens { most, .. } => Some(format!(
+                "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's max_epochs"
+            )),
+            Self::TooFewSynthetic { .. } => Some(
+                "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the run directory"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Names the stage that failed; an interruption stays what it is.
+    pub(crate) fn in_stage(self, label: &str) -> Self {
+        match self {
+            Self::Interrupted | Self::RunDir(_) => self,
+            other => Self::Stage { label: label.to_owned(), source: Box::new(other) },
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Runs a recipe: every stage in its order, each skipped, resumed or done. The set of stages is closed.
+
+use cognate_base::Monitor;
+use cognate_base::files::write_atomic;
+
+use crate::arms;
+use crate::context::{Context, Made, Settings, config};
+use crate::error::{Error, Result};
+use crate::recipe::Recipe;
+use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, State, Watched};
+use crate::stage::Step;
+use crate::stages::{documents, evaluate, relations, synthesis, train};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Stages that were done now.
+    pub done: usize,
+    /// Stages that had been done before.
+    pub skipped: usize,
+    /// The closing table.
+    pub closing: String,
+}
+
+/// Runs `recipe` into `settings.out`. Running again skips what is finished and resumes what is not.
+///
+/// # Errors
+/// [`Error::Interrupted`] when the monitor says so, with everything saved that a later call needs; otherwise when the
+/// directory is in use, damaged or of another recipe, or when a stage fails.
+pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Result<Outcome> {
+    let run = RunDir::open(&settings.out)?;
+    let steps = Step::all(recipe);
+    for step in steps.iter().filter(|step| **step != Step::Report) {
+        let name = step.folder(recipe);
+        run.check_config(&name, step.stage(), step.version(), &config(recipe, *step)?, step.resumes())?;
+    }
+    write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
+    let mut context = Context::new(recipe, settings, run, monitor);
+    let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
+    for step in steps {
+        if perform(&mut context, step)? {
+            outcome.done += 1;
+        } else {
+            outcome.skipped += 1;
+        }
+        if step == Step::Tokenize {
+            arms::check_budgets(&context)?;
+        }
+    }
+    Ok(outcome)
+}
+
+/// The resolved recipe with a line that says what its paths are relative to.
+pub(crate) fn resolved(recipe: &Recipe) -> Result<String> {
+    let toml = recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?;
+    Ok(format!("# The recipe as resolved. Paths are relative to the folder of the recipe that was run.\n{toml}"))
+}
+
+/// Does one stage unless it is done; says whether there was anything to do.
+fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
+    let label = step.label(context.recipe);
+    if step == Step::Report {
+        return Ok(true);
+    }
+    let name = step.folder(context.recipe);
+    let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
+    let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {
+        State::Done(manifest) => {
+            tracing::info!("{label}: done before");
+            let folder = context.run.folder(&name);
+            context.finished(&name, Artifact { folder, manifest: *manifest });
+            return Ok(false);
+        }
+        State::Open(attempt) => attempt,
+    };
+    let watched = Watched::new(context.monitor, &label, &attempt);
+    let made = match work(context, step, &attempt, &watched) {
+        Ok(made) => made,
+        Err(error) => {
+            watched.stop();
+            return Err(error.in_stage(&label));
+        }
+    };
+    let manifest = attempt.finish(&made.files, &made.rows, made.work)?;
+    tracing::info!("{label}: done in {}", seconds(manifest.wall_s));
+    let folder = context.run.folder(&name);
+    context.finished(&name, Artifact { folder, manifest });
+    Ok(true)
+}
+
+/// The stages themselves.
+fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Monitor) -> Result<Made> {
+    if monitor.interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let (folder, fingerprint) = (attempt.folder(), attempt.fingerprint());
+    match step {
+        Step::Ingest => documents::ingest_stage(context, folder, monitor),
+        Step::Tokenize => documents::tokenize_stage(context, folder, monitor),
+        Step::Embed => relations::embed_stage(context, folder, monitor),
+        Step::Pair => relations::pair_stage(context, folder, monitor),
+        Step::Train(at) => train::train_stage(context, &context.recipe.arms[at], folder, fingerprint, monitor),
+        Step::Tune => train::tune_stage(context, folder, fingerprint, monitor),
+        Step::Generate => synthesis::generate_round(context, 1, 0, folder, monitor),
+        Step::Filter => synthesis::filter_stage(context, folder, monitor),
+        Step::Evaluate(at) => evaluate::evaluate_stage(context, at, folder, monitor),
+        Step::Report => Ok(Made::default()),
+    }
+}
+
+/// A duration for people.
+pub fn seconds(s: f64) -> String {
+    if s < 60.0 {
+        format!("{s:.1} s")
+    } else if s < 3600.0 {
+        format!("{} min {:.0} s", (s / 60.0).floor(), (s % 60.0).floor())
+    } else {
+        format!("{} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor())
+    }
+}

@@ -1,0 +1,8 @@
+//! From a recipe's tables to the stage crates' functions, one file per part of the data flow. What a stage computes lives in
+//! its own crate.
+
+pub(crate) mod documents;
+pub(crate) mod evaluate;
+pub(crate) mod relations;
+pub(crate) mod synthesis;
+pub(crate) mod train;

@@ -1,0 +1,77 @@
+//! `embed` and `pair`: documents to vectors to pairs.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::Monitor;
+use cognate_corpus::{ReadOptions, Reader};
+use cognate_pair::{
+    LsaConfig, PairConfig, Vectors, exact_neighbours, lsa, measure_similarities, read_vectors, select_pairs,
+    suggest_window, write_pairs, write_vectors,
+};
+use serde_json::json;
+
+use crate::context::{Context, Made};
+use crate::error::Result;
+use crate::recipe::{EmbedMethod, Threshold};
+use crate::rundir::Work;
+
+/// The stage `embed`.
+pub(crate) fn embed_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let embed = &context.recipe.embed;
+    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))?;
+    let (vectors, stats) = match embed.method {
+        EmbedMethod::Lsa => {
+            let config = LsaConfig {
+                dimensions: embed.dimensions,
+                seed: context.recipe.seed,
+                min_documents: embed.min_documents,
+                max_document_share: embed.max_document_share,
+                max_terms: embed.max_terms,
+            };
+            lsa(&texts, &config, monitor)?
+        }
+    };
+    write_vectors(&folder.join("vectors.parquet"), &vectors)?;
+    let documents = texts.len() as u64;
+    let mut made = Made::default();
+    made.rows("vectors.parquet", documents);
+    made.work = Work { statistics: json!(stats), documents, ..Work::default() };
+    Ok(made)
+}
+
+/// Identifiers and texts of a document file.
+///
+/// # Errors
+/// When a document cannot be read.
+pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>> {
+    let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
+    reader.map(|record| record.map(|(_, document)| (document.id, document.text)).map_err(Into::into)).collect()
+}
+
+/// The stage `pair`.
+pub(crate) fn pair_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let pair = &context.recipe.pair;
+    let vectors: Vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
+    let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
+    let min_similarity = match pair.min_similarity {
+        Threshold::At(similarity) => similarity as f32,
+        Threshold::Auto(_) => {
+            suggest_window(&measure_similarities(&vectors, &neighbours, context.recipe.seed)?).min_similarity
+        }
+    };
+    let config = PairConfig {
+        neighbours: pair.neighbours,
+        min_similarity,
+        max_similarity: pair.max_similarity as f32,
+        held_out_share: pair.held_out_share,
+        seed: context.recipe.seed,
+    };
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config)?;
+    write_pairs(&folder.join("train.parquet"), &vectors.ids, &pairs.train)?;
+    write_pairs(&folder.join("held_out.parquet"), &vectors.ids, &pairs.held_out)?;
+    let mut made = Made::default();
+    made.rows("train.parquet", pairs.train.len() as u64);
+    made.rows("held_out.parquet", pairs.held_out.len() as u64);
+    made.work = Work { statistics: json!(stats), documents: vectors.len() as u64, ..Work::default() };
+    Ok(made)
+}

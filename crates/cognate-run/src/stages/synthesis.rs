@@ -1,0 +1,194 @@
+//! `generate` and `filter`: the synthesizer's documents, and those that are kept.
+//!
+//! What the filters will leave is not known before. So `generate` writes somewhat more than is needed, and where `filter` finds
+//! too little, further rounds of a fixed size follow, each an artifact of its own (`generate-2`, …): a looser filter later finds
+//! the same rounds again.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::{Hash, Monitor};
+use cognate_corpus::{TokenizeStats, tokenize};
+use cognate_model::{Config, Decoder};
+use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
+use cognate_synth::generate::store::shards;
+use cognate_synth::{
+    FilterConfig, FilterInputs, FilterStats, GenerateConfig, GenerateStats, Sampling, Seeds, generate,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::context::{Context, Made};
+use crate::error::{Error, Result};
+use crate::recipe::Recipe;
+use crate::rundir::{Artifact, State, Watched, Work};
+use crate::stage::Step;
+
+/// Documents in one file of synthetic documents.
+const SHARD_DOCUMENTS: usize = 1000;
+/// Rounds of generation beyond which the synthesizer is given up.
+const MOST_ROUNDS: usize = 20;
+/// Least size of a further round, as a share of the need.
+const LEAST_ROUND: f64 = 0.25;
+
+/// Statistics of `filter`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Filtered {
+    /// Rounds of generation that it took.
+    pub(crate) rounds: usize,
+    pub(crate) filter: FilterStats,
+    /// The kept documents, tokenized as every document is.
+    pub(crate) synthetic: TokenizeStats,
+}
+
+/// The folder of a round of generation, counted from 1.
+pub(crate) fn round_folder(round: usize) -> PathBuf {
+    PathBuf::from(if round == 1 { "generate".to_owned() } else { format!("generate-{round}") })
+}
+
+/// Tokens that a round writes.
+fn round_tokens(recipe: &Recipe, round: usize) -> u64 {
+    let need = recipe.synthetic_tokens().unwrap_or(0) as f64;
+    let oversample = recipe.generate.oversample;
+    let share = if round == 1 { 1.0 + oversample } else { oversample.max(LEAST_ROUND) };
+    ((need * share).ceil() as u64).max(1)
+}
+
+/// One round of the stage `generate`, whose documents are numbered from `first` on.
+pub(crate) fn generate_round(
+    context: &Context<'_>,
+    round: usize,
+    first: u64,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let recipe = context.recipe;
+    let tokenizer = context.tokenizer()?;
+    let documents = context.artifact("ingest").path("unique.jsonl.zst");
+    let seeds = Seeds::open(&documents, context.tokens("tokenize", "unique")?)?;
+    let synthesizer = context.artifact("tune");
+    let (mut model, _) = Decoder::load(context.device()?, &synthesizer.path("best"))?;
+    let config = GenerateConfig {
+        seed: recipe.seed,
+        first_document: first,
+        target_tokens: round_tokens(recipe, round),
+        sampling: Sampling { temperature: recipe.generate.temperature, top_p: recipe.generate.top_p },
+        max_new_tokens: recipe.generate.max_new_tokens,
+        max_seed_tokens: recipe.generate.max_seed_tokens,
+        slots: recipe.generate.slots,
+        shard_documents: SHARD_DOCUMENTS,
+        synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
+    };
+    let stats = generate(&mut model, &tokenizer, &seeds, folder, &config, monitor)?;
+    let mut made = Made::default();
+    for shard in shards(folder)? {
+        made.file(shard.strip_prefix(folder).unwrap_or(&shard));
+    }
+    made.work = Work {
+        statistics: json!(stats),
+        flops: generation_flops(model.config(), &stats),
+        tokens: stats.tokens,
+        documents: stats.documents,
+    };
+    Ok(made)
+}
+
+/// Prompts and drawn tokens, each attending to half a document of average length after half a prompt or a whole one.
+fn generation_flops(config: &Config, stats: &GenerateStats) -> f64 {
+    let documents = stats.documents.max(1) as f64;
+    let (prompt, drawn) = (stats.prompt_tokens as f64, stats.tokens as f64);
+    config.forward_flops(prompt, documents, prompt / documents / 2.0)
+        + config.forward_flops(drawn, drawn, prompt / documents + drawn / documents / 2.0)
+}
+
+/// A further round, made or found.
+fn further_round(context: &Context<'_>, round: usize, first: u64) -> Result<Artifact> {
+    let name = round_folder(round);
+    let mut identity = context.identity(Step::Generate)?;
+    if let serde_json::Value::Object(config) = &mut identity.config {
+        config.insert("round".to_owned(), json!({"number": round, "first_document": first}));
+    }
+    let folder = context.run.folder(&name);
+    let attempt = match context.run.enter(&name, identity, context.recipe.seed, Step::Generate.resumes())? {
+        State::Done(manifest) => return Ok(Artifact { folder, manifest: *manifest }),
+        State::Open(attempt) => attempt,
+    };
+    let watched = Watched::new(context.monitor, &format!("generate, round {round}"), &attempt);
+    match generate_round(context, round, first, attempt.folder(), &watched) {
+        Ok(made) => Ok(Artifact { folder, manifest: attempt.finish(&made.files, &made.rows, made.work)? }),
+        Err(error) => {
+            watched.stop();
+            Err(error)
+        }
+    }
+}
+
+/// The stage `filter`: filters what was written, and has more written until the arms' need is met.
+pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let recipe = context.recipe;
+    let needed = recipe.synthetic_tokens().unwrap_or(0);
+    let tokenizer = context.tokenizer()?;
+    let config = FilterConfig {
+        min_words: recipe.filter.min_words,
+        near_copy: recipe.filter.near_copy,
+        near_duplicate: recipe.filter.near_duplicate,
+        samples: recipe.filter.samples,
+        quality_documents: recipe.filter.quality_documents,
+    };
+    let ingest = context.artifact("ingest");
+    let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
+    let mut rounds = vec![context.artifact("generate").clone()];
+    loop {
+        let mut synthetic = Vec::new();
+        for round in &rounds {
+            synthetic.extend(shards(&round.folder)?);
+        }
+        let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
+        let stats = filter(inputs, folder, &config, monitor)?;
+        let tokens = tokenize(&folder.join(KEPT), &tokenizer, &folder.join("synthetic"), monitor)?;
+        if tokens.tokens >= needed {
+            return Ok(kept(Filtered { rounds: rounds.len(), filter: stats, synthetic: tokens }));
+        }
+        let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
+        let missing = (needed - tokens.tokens) as f64;
+        let more = missing * written as f64 / tokens.tokens.max(1) as f64 / round_tokens(recipe, 2) as f64;
+        if rounds.len() as f64 + more > MOST_ROUNDS as f64 {
+            return Err(Error::TooFewSynthetic {
+                written,
+                rounds: rounds.len(),
+                kept: tokens.tokens,
+                needed,
+                reasons: reasons(&stats),
+            });
+        }
+        let first = rounds.iter().map(|round| round.manifest.work.documents).sum();
+        tracing::info!("filter: {} of {needed} tokens are kept; generating more", tokens.tokens);
+        rounds.push(further_round(context, rounds.len() + 1, first)?);
+    }
+}
+
+fn kept(filtered: Filtered) -> Made {
+    let mut made = Made::default();
+    made.rows(KEPT, filtered.filter.kept.documents);
+    made.file(DROPPED);
+    made.rows("synthetic.bin", filtered.synthetic.tokens);
+    made.rows("synthetic.idx", filtered.synthetic.documents);
+    made.work = Work {
+        statistics: json!(filtered),
+        flops: 0.0,
+        tokens: filtered.synthetic.tokens,
+        documents: filtered.filter.read.documents,
+    };
+    made
+}
+
+fn reasons(stats: &FilterStats) -> String {
+    let dropped = stats.dropped.iter().filter(|(_, documents)| **documents > 0);
+    let told: Vec<String> = dropped.map(|(reason, documents)| format!("{} {documents}", reason.name())).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}
+
+/// What the shards of all rounds are called in the identity of `filter`; only the first round is named there, since the others
+/// follow from it.
+pub(crate) fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
+    artifact.manifest.files.iter().map(|file| (format!("the synthetic documents {}", file.path), file.hash))
+}

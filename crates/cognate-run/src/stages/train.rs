@@ -1,0 +1,347 @@
+//! `train` for every arm, and `tune`: one training loop, other data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use cognate_base::random::{self, SliceRandom};
+use cognate_base::{Hash, Monitor};
+use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_eval::{Relation, RelationOptions, relation};
+use cognate_model::checkpoint::TokenizerFiles;
+use cognate_model::{Decoder, ScoreItem};
+use cognate_ops::Cpu;
+use cognate_pair::{Pair, read_pairs, read_vectors};
+use cognate_train::{
+    Job, Outcome, PairStream, PairTokens, PlainStream, Point, Schedule, Shape, Source, Stream, TrainConfig, train,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::arms::Diet;
+use crate::context::{Context, Made};
+use crate::error::{Error, Result};
+use crate::plan::model_config;
+use crate::recipe::{Arm, ArmKind};
+use crate::rundir::Work;
+
+/// Tokens scored together; changes the speed, never a result.
+pub(crate) const BATCH_TOKENS: usize = 4096;
+/// Held-out seeds below which a comparison of true and random seeds says nothing.
+const LEAST_SEEDS: usize = 4;
+
+/// Statistics of one training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trained {
+    pub(crate) parameters: usize,
+    pub(crate) steps: u64,
+    pub(crate) tokens: u64,
+    pub(crate) scored_tokens: u64,
+    pub(crate) best_step: u64,
+    pub(crate) best_nats: Option<f64>,
+    pub(crate) curve: Vec<Point>,
+    /// What an arm was trained on; none for the synthesizer.
+    pub(crate) diet: Option<Diet>,
+    /// What tuning taught; none for an arm.
+    pub(crate) relation: Option<Relations>,
+}
+
+/// What a synthesizer knows about held-out pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Relations {
+    pub(crate) before: Relation,
+    pub(crate) after: Relation,
+}
+
+/// The stage `train` for one arm.
+pub(crate) fn train_stage(
+    context: &Context<'_>,
+    arm: &Arm,
+    folder: &Path,
+    fingerprint: Hash,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let recipe = context.recipe;
+    let tokenizer = context.tokenizer()?;
+    let tokenized = context.tokenized()?;
+    let settings = &recipe.train;
+    let mut diet = Diet::of(recipe, arm, tokenized.unique.tokens, tokenized.oracle.tokens);
+    let stream = PlainStream::new(
+        sources(context, arm, &diet)?,
+        settings.steps(),
+        settings.batch_tokens,
+        recipe.model.context,
+        tokenizer.end_of_document(),
+        recipe.seed,
+    )?;
+    if let (ArmKind::Sbp { .. }, Some(synthetic)) = (arm.kind, stream.tokens_by_source().get(1)) {
+        diet.take_synthetic(*synthetic);
+    }
+    let validation = validation_items(
+        &context.tokens("tokenize", "validation")?,
+        settings.validate_documents,
+        recipe.model.context,
+        tokenizer.end_of_document(),
+        recipe.seed,
+    );
+    let every = |tokens: u64| (tokens / settings.batch_tokens as u64).max(1);
+    let config = TrainConfig {
+        schedule: Schedule {
+            peak_rate: settings.peak_rate,
+            final_rate: settings.final_rate,
+            warmup_share: settings.warmup_share,
+            shape: Shape::Cosine,
+        },
+        beta1: settings.beta1,
+        beta2: settings.beta2,
+        epsilon: settings.epsilon,
+        weight_decay: settings.weight_decay,
+        clip: settings.clip,
+        validate_every: every(settings.validate_every_tokens),
+        checkpoint_every: every(settings.checkpoint_every_tokens),
+        keep_checkpoints: settings.keep_checkpoints,
+    };
+    let job = Job {
+        stream: &stream,
+        validation: &validation,
+        config: &config,
+        folder,
+        tokenizer: Some(&tokenizer_files(&tokenizer)?),
+        fingerprint: &fingerprint.to_string(),
+    };
+    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), recipe.seed)?;
+    let outcome = train(&mut model, &job, monitor)?;
+    let mut trained = trained(&model, &outcome);
+    trained.diet = Some(diet);
+    finish(folder, &outcome, &trained, 0)
+}
+
+/// Where an arm's tokens come from.
+fn sources(context: &Context<'_>, arm: &Arm, diet: &Diet) -> Result<Vec<Source>> {
+    let source = |name: &str, artifact: &str, tokens: u64, repeat: bool| -> Result<Source> {
+        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, name)?, tokens, repeat })
+    };
+    let total = diet.train_tokens;
+    match arm.kind {
+        ArmKind::Repetition => Ok(vec![source("unique", "tokenize", total, true)?]),
+        ArmKind::Sbp { .. } if diet.synthetic_tokens == 0 => Ok(vec![source("unique", "tokenize", total, true)?]),
+        ArmKind::Sbp { .. } => Ok(vec![
+            source("unique", "tokenize", total - diet.synthetic_tokens, true)?,
+            source("synthetic", "filter", diet.synthetic_tokens, false)?,
+        ]),
+        ArmKind::Oracle { max_epochs } => {
+            let unique = context.tokens("tokenize", "unique")?.tokens();
+            // Each split gives in proportion to what it holds.
+            let share = (u128::from(total) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
+            let repeat = max_epochs > 1.0;
+            Ok(vec![source("unique", "tokenize", share, repeat)?, source("oracle", "tokenize", total - share, repeat)?])
+        }
+    }
+}
+
+/// Documents to measure the loss on, drawn once, in pieces of the training context as training sees them.
+fn validation_items(file: &TokenFile, documents: usize, context: usize, begin: u32, seed: u64) -> Vec<ScoreItem> {
+    let mut order: Vec<usize> = (0..file.documents()).collect();
+    order.shuffle(&mut random::stream(seed, "validation documents", 0));
+    order.truncate(documents);
+    order.sort_unstable();
+    let mut items = Vec::new();
+    for document in order {
+        let tokens = file.document(document);
+        for (i, piece) in tokens.chunks(context).enumerate() {
+            let before = if i == 0 { begin } else { tokens[i * context - 1] };
+            items.push(ScoreItem { prompt: vec![before], continuation: piece.to_vec() });
+        }
+    }
+    items
+}
+
+/// The stage `tune`.
+pub(crate) fn tune_stage(
+    context: &Context<'_>,
+    folder: &Path,
+    fingerprint: Hash,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let (recipe, settings) = (context.recipe, &context.recipe.tune);
+    let tokenizer = context.tokenizer()?;
+    let file = context.tokens("tokenize", "unique")?;
+    let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
+    let pairs = |name: &str| -> Result<Vec<(u32, u32)>> {
+        let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
+        Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
+    };
+    let (training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+    let frame = PairTokens {
+        end_of_document: tokenizer.end_of_document(),
+        related: tokenizer.related(),
+        context: settings.context,
+    };
+    let stream = PairStream::new(file.clone(), &training, settings.epochs, settings.batch_tokens, frame, recipe.seed)?;
+    let drawn = draw(&held_out, settings.validate_pairs, recipe.seed, "validation pairs");
+    let validation: Vec<ScoreItem> = drawn.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+    let every = |tokens: Option<u64>| {
+        let tokens = tokens.unwrap_or(stream.tokens() / 20);
+        (tokens * stream.steps() / stream.tokens().max(1)).max(1)
+    };
+    let config = TrainConfig {
+        schedule: Schedule {
+            peak_rate: settings.rate,
+            final_rate: settings.rate,
+            warmup_share: settings.warmup_share,
+            shape: Shape::Constant,
+        },
+        beta1: recipe.train.beta1,
+        beta2: recipe.train.beta2,
+        epsilon: recipe.train.epsilon,
+        weight_decay: settings.weight_decay,
+        clip: recipe.train.clip,
+        validate_every: every(settings.validate_every_tokens),
+        checkpoint_every: every(settings.checkpoint_every_tokens),
+        keep_checkpoints: recipe.train.keep_checkpoints,
+    };
+    let job = Job {
+        stream: &stream,
+        validation: &validation,
+        config: &config,
+        folder,
+        tokenizer: Some(&tokenizer_files(&tokenizer)?),
+        fingerprint: &fingerprint.to_string(),
+    };
+    let (mut model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
+    let outcome = train(&mut model, &job, monitor)?;
+    let mut trained = trained(&model, &outcome);
+    let drawn = draw(&held_out, settings.relation_pairs, recipe.seed, "relation pairs");
+    // A pair can be compared with a random seed only where no seed has half of the pairs to itself.
+    let seeds: BTreeSet<u32> = drawn.iter().map(|(first, _)| *first).collect();
+    if seeds.len() < LEAST_SEEDS {
+        tracing::warn!("{} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share", seeds.len());
+    } else {
+        let measured = Measured { context, tokenizer: &tokenizer, file: &file, pairs: &drawn };
+        let before = measured.relation(&context.base().path("best"), monitor)?;
+        trained.relation = Some(Relations { before, after: measured.relation(&outcome.best, monitor)? });
+    }
+    finish(folder, &outcome, &trained, training.len() as u64)
+}
+
+/// `most` items, drawn once, in their order.
+fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.shuffle(&mut random::stream(seed, purpose, 0));
+    order.truncate(most);
+    order.sort_unstable();
+    order.into_iter().map(|i| items[i]).collect()
+}
+
+/// What the relation of held-out pairs is measured with.
+struct Measured<'a> {
+    context: &'a Context<'a>,
+    tokenizer: &'a Tokenizer,
+    file: &'a TokenFile,
+    pairs: &'a [(u32, u32)],
+}
+
+impl Measured<'_> {
+    fn relation(&self, checkpoint: &Path, monitor: &dyn Monitor) -> Result<Relation> {
+        let recipe = self.context.recipe;
+        let tokens = |document: u32| self.file.document(document as usize);
+        let pairs: Vec<_> = self.pairs.iter().map(|(first, second)| (tokens(*first), tokens(*second))).collect();
+        let options = RelationOptions {
+            end_of_document: self.tokenizer.end_of_document(),
+            related: self.tokenizer.related(),
+            max_seed_tokens: recipe.generate.max_seed_tokens,
+            seed: recipe.seed,
+            batch_tokens: BATCH_TOKENS,
+        };
+        let (mut model, _) = Decoder::load(self.context.device()?, checkpoint)?;
+        Ok(relation(&mut model, &pairs, options, monitor)?)
+    }
+}
+
+fn trained(model: &Decoder<Cpu>, outcome: &Outcome) -> Trained {
+    let progress = &outcome.progress;
+    Trained {
+        parameters: model.config().parameters(),
+        steps: progress.step,
+        tokens: progress.tokens,
+        scored_tokens: progress.scored_tokens,
+        best_step: progress.best.map_or(progress.step, |(step, _)| step),
+        best_nats: progress.best.map(|(_, nats)| nats),
+        curve: progress.curve.clone(),
+        diet: None,
+        relation: None,
+    }
+}
+
+/// Puts the best and the last checkpoint under their names, without the optimizer's state.
+fn finish(folder: &Path, outcome: &Outcome, trained: &Trained, documents: u64) -> Result<Made> {
+    publish(&outcome.best, &folder.join("best"))?;
+    publish(&outcome.last, &folder.join("final"))?;
+    let work =
+        Work { statistics: json!(trained), flops: outcome.progress.flops, tokens: outcome.progress.tokens, documents };
+    let files = ["best", "final", "metrics.jsonl"].map(PathBuf::from).to_vec();
+    Ok(Made { files, rows: BTreeMap::new(), work })
+}
+
+/// Gives a checkpoint's model files a second name: hard links where the file system has them, copies elsewhere.
+fn publish(checkpoint: &Path, folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs_err::remove_dir_all(folder)?;
+    }
+    fs_err::create_dir_all(folder)?;
+    for entry in fs_err::read_dir(checkpoint)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name() else { continue };
+        if name == "optimizer.safetensors" || name == "training.json" {
+            continue;
+        }
+        let link = folder.join(name);
+        if fs_err::hard_link(&path, &link).is_err() {
+            fs_err::copy(&path, &link)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a checkpoint holds of its tokenizer.
+pub(crate) fn tokenizer_files(tokenizer: &Tokenizer) -> Result<TokenizerFiles> {
+    let tokenizer_json = tokenizer.to_json();
+    let id = tokenizer.end_of_document();
+    let parsed: Value = serde_json::from_str(&tokenizer_json).map_err(|error| Error::Io(error.into()))?;
+    let added = parsed.get("added_tokens").and_then(Value::as_array);
+    let named =
+        added.into_iter().flatten().find(|token| token.get("id").and_then(Value::as_u64) == Some(u64::from(id)));
+    let text = named.and_then(|token| token.get("content")).and_then(Value::as_str);
+    let text = text.unwrap_or(cognate_corpus::END_OF_DOCUMENT).to_owned();
+    Ok(TokenizerFiles { tokenizer_json, end_of_document: (id, text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_corpus::TokenWriter;
+
+    use super::*;
+
+    #[test]
+    fn validation_pieces_hold_every_token_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("t");
+        let mut writer = TokenWriter::create(&prefix, 100).unwrap();
+        writer.push(&[5, 6, 7, 8, 9, 0]).unwrap();
+        writer.push(&[4, 0]).unwrap();
+        writer.finish().unwrap();
+        let items = validation_items(&TokenFile::open(&prefix).unwrap(), 2, 4, 0, 1);
+        let item =
+            |prompt: u32, continuation: &[u32]| ScoreItem { prompt: vec![prompt], continuation: continuation.to_vec() };
+        assert_eq!(items, [item(0, &[5, 6, 7, 8]), item(8, &[9, 0]), item(0, &[4, 0])]);
+    }
+
+    #[test]
+    fn a_draw_keeps_the_order_and_is_the_same_again() {
+        let items: Vec<u32> = (0..100).collect();
+        let drawn = draw(&items, 10, 3, "test");
+        assert_eq!(drawn.len(), 10);
+        assert!(drawn.is_sorted());
+        assert_eq!(drawn, draw(&items, 10, 3, "test"));
+        assert_eq!(draw(&items, 1000, 3, "test"), items);
+    }
+}

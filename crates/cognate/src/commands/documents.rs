@@ -1,0 +1,51 @@
+//! `ingest` and `tokenize` on plain files.
+
+use std::path::PathBuf;
+
+use cognate_corpus::{IngestConfig, OnBadRecord, ReadOptions, Tokenizer};
+use serde_json::json;
+
+use super::{Result, print_json};
+use crate::args::{self, IngestArgs, ReadArgs, TokenizeArgs};
+use crate::terminal::Terminal;
+
+fn read_options(args: &ReadArgs) -> ReadOptions {
+    ReadOptions {
+        id_field: args.id_field.clone(),
+        text_field: args.text_field.clone(),
+        on_bad_record: match args.on_bad_record {
+            args::OnBadRecord::Stop => OnBadRecord::Stop,
+            args::OnBadRecord::Skip => OnBadRecord::Skip,
+        },
+    }
+}
+
+pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
+    let config = IngestConfig {
+        seed: args.seed,
+        validation_share: args.validation_share,
+        unique_share: args.unique_share,
+        contamination_words: args.contamination_words,
+        read: read_options(&args.read),
+    };
+    print_json(&cognate_corpus::ingest(&args.documents, &args.out, &config, terminal)?)
+}
+
+pub(crate) fn tokenize(args: &TokenizeArgs, terminal: &Terminal) -> Result {
+    let tokenizer = match args.train {
+        Some(vocab_size) => {
+            let documents: [PathBuf; 1] = [args.documents.clone()];
+            let tokenizer = cognate_run::train_tokenizer(&documents, &ReadOptions::default(), vocab_size)?;
+            tokenizer.save(&args.tokenizer)?;
+            tokenizer
+        }
+        None => Tokenizer::load(&args.tokenizer)?,
+    };
+    let stats = cognate_corpus::tokenize(&args.documents, &tokenizer, &args.out, terminal)?;
+    print_json(&json!({
+        "documents": stats.documents,
+        "tokens": stats.tokens,
+        "bytes": stats.bytes,
+        "vocabulary": tokenizer.vocab_size(),
+    }))
+}

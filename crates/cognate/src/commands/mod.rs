@@ -1,0 +1,46 @@
+//! From what was typed to what is done, one file per group of commands.
+
+mod bench;
+mod documents;
+mod experiment;
+mod relations;
+
+use std::io::Write;
+
+pub(crate) use bench::BenchArgs;
+
+use crate::args::Command;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// Runs a command on `threads` threads.
+pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Result {
+    match command {
+        Command::Run(args) => experiment::run(&args, threads, terminal),
+        Command::Plan(args) => experiment::plan(&args, threads, terminal),
+        Command::Status(args) => experiment::status(&args),
+        Command::Ingest(args) => documents::ingest(&args, terminal),
+        Command::Tokenize(args) => documents::tokenize(&args, terminal),
+        Command::Embed(args) => relations::embed(&args, terminal),
+        Command::Pair(args) => relations::pair(&args, terminal),
+        Command::Bench(args) => bench::bench(&args, threads),
+    }
+}
+
+/// Writes data to stdout. A reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> Result {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON value on one line to stdout.
+fn print_json(value: &impl serde::Serialize) -> Result {
+    let mut line = serde_json::to_string(value).map_err(std::io::Error::from)?;
+    line.push('\n');
+    print(&line)
+}

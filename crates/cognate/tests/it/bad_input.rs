@@ -1,0 +1,112 @@
+//! Bad input: a clear message, the right exit code, nothing half-written.
+
+use crate::support::{Scratch, corpus, recipe};
+
+/// The last lines of stderr: what went wrong, without what was done before.
+fn error(stderr: &str) -> String {
+    let at = stderr.find("error: ").unwrap_or_else(|| panic!("no error in\n{stderr}"));
+    stderr[at..].trim_end().to_owned()
+}
+
+#[test]
+fn a_missing_recipe() {
+    let (code, stderr) = Scratch::new().fails(&["run", "none.toml"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.starts_with("error: the recipe cannot be read\n  because: failed to open file `none.toml`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_misspelt_key() {
+    let scratch = Scratch::new();
+    scratch.write("r.toml", recipe("clpi = 1\n"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 2);
+    let expected =
+        "error: r.toml:17: unknown key `clpi` in [train]; the nearest known key is `clip`\nhint: the keys of [train]";
+    assert!(stderr.starts_with(expected), "{stderr}");
+    assert_eq!(scratch.names("."), ["r.toml"], "nothing is written");
+}
+
+#[test]
+fn a_missing_document_file() {
+    let scratch = Scratch::new();
+    scratch.write("r.toml", recipe(""));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    assert_eq!(error(&stderr), "error: ingest: documents.jsonl does not exist");
+}
+
+#[test]
+fn bad_records_stop_the_run_and_leave_no_artifact() {
+    let good = corpus(50);
+    for (bad, expected) in [
+        ("{\"id\": \"x\"", "documents.jsonl:51: not JSON ("),
+        ("{\"id\": \"x\"}", "documents.jsonl:51: "),
+        ("{\"id\": \"x\", \"text\": 7}", "documents.jsonl:51: "),
+    ] {
+        let scratch = Scratch::new();
+        scratch.write("r.toml", recipe(""));
+        scratch.write("documents.jsonl", format!("{good}{bad}\n"));
+        let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+        assert_eq!(code, 1);
+        assert!(error(&stderr).starts_with(&format!("error: ingest: {expected}")), "{stderr}");
+        let left = scratch.names("runs/tiny/ingest");
+        assert!(left.iter().all(|name| name == "started.json" || name == "progress.json"), "{left:?}");
+    }
+}
+
+#[test]
+fn a_corpus_too_small_for_the_budget() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(40));
+    scratch.write("r.toml", recipe(""));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let error = error(&stderr);
+    let start =
+        "error: the corpus is too small for the arm `oracle`: its budget of 8192 tokens asks for fresh documents only";
+    assert!(error.starts_with(start) && error.contains("splits together hold "), "{error}");
+    assert!(error.contains("hint: lower [train] budget_tokens to at most "), "{error}");
+}
+
+#[test]
+fn a_run_directory_of_another_recipe() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(40));
+    scratch.write("r.toml", recipe(""));
+    scratch.fails(&["run", "r.toml"]); // too few tokens, but ingest and tokenize are done
+    scratch.write("r.toml", recipe("").replace("unique_share = 0.3", "unique_share = 0.4"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        error(&stderr),
+        "error: runs/tiny/ingest was made from something else: [corpus] unique_share was 0.3 and is 0.4 now\n\
+         hint: give this recipe another directory with --out, or delete runs/tiny/ingest and what was made from it to make \
+         them again"
+    );
+}
+
+#[test]
+fn a_directory_that_is_no_run() {
+    let scratch = Scratch::new();
+    scratch.write("home/letter.txt", "Dear");
+    let (code, stderr) = scratch.fails(&["status", "home"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: home is no run directory: it has no `recipe.toml`\nhint: "), "{stderr}");
+    scratch.write("documents.jsonl", corpus(40));
+    scratch.write("r.toml", recipe(""));
+    let (code, stderr) = scratch.fails(&["run", "r.toml", "--out", "home"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: home is not empty and no run directory\nhint: "), "{stderr}");
+    assert_eq!(scratch.names("home"), ["letter.txt"]);
+}
+
+#[test]
+fn vectors_of_an_unknown_kind() {
+    let (code, stderr) = Scratch::new().fails(&["pair", "--embeddings", "v.bin", "--out", "p.parquet"]);
+    assert_eq!(code, 2);
+    assert_eq!(stderr, "error: --embeddings = v.bin: expected a name that ends in .parquet or .npy\n");
+}

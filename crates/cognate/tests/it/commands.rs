@@ -1,0 +1,133 @@
+//! Help, and the stage commands on plain files.
+
+use serde_json::Value;
+
+use crate::support::{Scratch, corpus, lines, recipe};
+
+#[test]
+fn help_lists_every_command() {
+    let help = Scratch::new().succeeds(&["--help"]);
+    for command in ["run", "plan", "status", "ingest", "tokenize", "embed", "pair"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in\n{help}");
+    }
+    assert!(help.contains("--threads <N>"), "{help}");
+}
+
+#[test]
+fn bad_usage_exits_with_2() {
+    let scratch = Scratch::new();
+    for arguments in [&[][..], &["rnu"], &["run"], &["pair", "--method", "guess"], &["status", ".", "--threads", "0"]] {
+        let output = scratch.cognate(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn ingest_and_tokenize_on_plain_files() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(100));
+    let stats: Value = serde_json::from_str(&scratch.succeeds(&[
+        "ingest",
+        "documents.jsonl",
+        "--out",
+        "corpus",
+        "--unique-share",
+        "0.5",
+        "--validation-share",
+        "0.2",
+        "--contamination-words",
+        "0",
+    ]))
+    .unwrap();
+    assert_eq!(stats["read"], 100);
+    assert_eq!(
+        scratch.names("corpus"),
+        ["dropped.jsonl", "oracle.jsonl.zst", "rejected.jsonl", "unique.jsonl.zst", "validation.jsonl.zst"]
+    );
+    let stats: Value = serde_json::from_str(&scratch.succeeds(&[
+        "tokenize",
+        "corpus/unique.jsonl.zst",
+        "--tokenizer",
+        "tokenizer.json",
+        "--train",
+        "300",
+        "--out",
+        "unique",
+    ]))
+    .unwrap();
+    assert!(scratch.path("unique.bin").exists() && scratch.path("unique.idx").exists());
+    let again: Value = serde_json::from_str(&scratch.succeeds(&[
+        "tokenize",
+        "corpus/unique.jsonl.zst",
+        "--tokenizer",
+        "tokenizer.json",
+        "--out",
+        "again",
+    ]))
+    .unwrap();
+    assert_eq!(stats, again);
+    assert_eq!(fs_err::read(scratch.path("unique.bin")).unwrap(), fs_err::read(scratch.path("again.bin")).unwrap());
+}
+
+#[test]
+fn embed_and_pair_on_plain_files() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(80));
+    let embed = |out: &str| scratch.succeeds(&["embed", "documents.jsonl", "--out", out, "--dimensions", "8"]);
+    let stats: Value = serde_json::from_str(&embed("v.parquet")).unwrap();
+    assert_eq!(stats["documents"], 80);
+    embed("v.npy");
+    for (vectors, method) in [("v.parquet", "exact"), ("v.npy", "auto")] {
+        let line = scratch.succeeds(&[
+            "pair",
+            "--embeddings",
+            vectors,
+            "--neighbours",
+            "5",
+            "--method",
+            method,
+            "--out",
+            "p.parquet",
+        ]);
+        let found: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&found["n"], &found["d"], &found["k"]), (&80.into(), &8.into(), &5.into()));
+        assert_eq!((&found["method"], &found["pairs"]), (&"exact".into(), &400.into()));
+        assert!(found["total_s"].as_f64().unwrap() > 0.0);
+        assert!(scratch.path("p.parquet").exists());
+    }
+}
+
+#[test]
+fn plan_runs_nothing_and_names_every_stage() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(200));
+    scratch.write("tiny.toml", recipe(""));
+    let table = scratch.succeeds(&["plan", "tiny.toml"]);
+    for label in ["ingest", "tokenize", "embed", "pair", "train repetition", "tune", "generate", "filter", "train sbp"]
+    {
+        assert!(table.contains(&format!("  {label} ")), "{label} is missing in\n{table}");
+    }
+    let plan: Value =
+        serde_json::from_str(&scratch.succeeds(&["plan", "tiny.toml", "--json", "--threads", "1"])).unwrap();
+    let stages = plan["stages"].as_array().unwrap();
+    let train = stages.iter().find(|stage| stage["stage"] == "train").unwrap();
+    assert_eq!(train["tokens"], 8192);
+    for number in ["flops", "bytes", "wall_s"] {
+        assert!(train[number].as_f64().unwrap() > 0.0, "{number}: {train}");
+    }
+    assert_eq!(scratch.names("."), ["documents.jsonl", "tiny.toml"]);
+}
+
+#[test]
+fn progress_goes_to_stderr_and_quiet_means_quiet() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(60));
+    let arguments = ["ingest", "documents.jsonl", "--out", "c", "--unique-share", "0.5", "--quiet"];
+    let output = scratch.cognate(&arguments).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stderr, b"", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+    assert_eq!(lines(&scratch.path("c/rejected.jsonl")).len(), 0);
+}

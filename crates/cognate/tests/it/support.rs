@@ -1,0 +1,104 @@
+//! Scratch folders, small corpora, and the program.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A folder with files that is removed with it.
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file and returns its path.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        cognate_base::files::write_atomic(&path, content).unwrap();
+        path
+    }
+
+    /// The program, in this folder.
+    pub(crate) fn cognate(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cognate"));
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+
+    /// What a command prints to stdout; it succeeds.
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.cognate(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}\n{stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The exit code of a command that fails, and what it prints to stderr with this folder's path taken out. Nothing goes to
+    /// stdout.
+    pub(crate) fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.cognate(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        assert!(output.stdout.is_empty(), "stdout: {}", String::from_utf8_lossy(&output.stdout));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let folder = format!("{}/", self.0.path().display());
+        (output.status.code().unwrap(), stderr.replace(&folder, ""))
+    }
+
+    /// Names in a folder, sorted; empty where it is not there.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs_err::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A small corpus with topics: documents of one topic share most of their words, so that pairs exist.
+pub(crate) fn corpus(documents: usize) -> String {
+    let topics = [
+        "river water bridge boat fish bank stream flood valley rain",
+        "engine piston fuel wheel motor gear oil brake metal speed",
+        "bread flour oven yeast salt dough baker crust butter loaf",
+        "planet orbit star moon gravity comet telescope light sky dust",
+    ];
+    let mut out = String::new();
+    // A fixed linear congruential generator: the same corpus everywhere.
+    let mut state = 12345u64;
+    let mut next = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    for i in 0..documents {
+        let words: Vec<&str> = topics[i % topics.len()].split(' ').collect();
+        let mut text = format!("Report {i} on {}.", words[next(words.len())]);
+        for _ in 0..4 + next(3) {
+            let mut pick = || words[next(words.len())];
+            let (a, b, c, d) = (pick(), pick(), pick(), pick());
+            text.push_str(&format!(" The {a} of the {b} is near the {c}, and every {d} knows it."));
+        }
+        out.push_str(&format!("{{\"id\": \"d{i}\", \"text\": \"{text}\"}}\n"));
+    }
+    out
+}
+
+/// A recipe of seconds over `documents.jsonl`, with `more` lines at its end.
+pub(crate) fn recipe(more: &str) -> String {
+    format!(
+        "name = \"tiny\"\n[corpus]\npaths = [\"documents.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.3\n\
+         contamination_words = 0\n[tokenize]\nvocab_size = 300\n[model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 64\n\
+         [train]\nbudget_tokens = 8192\nbatch_tokens = 512\n{more}"
+    )
+}
+
+/// The lines of a file.
+pub(crate) fn lines(path: &Path) -> Vec<String> {
+    fs_err::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
