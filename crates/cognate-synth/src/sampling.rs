@@ -69,7 +69,7 @@ pub struct BadLogit {
 }
 
 /// Draws tokens; keeps its buffers between draws.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sampler {
     sampling: Sampling,
     weights: Vec<f32>,
@@ -101,7 +101,7 @@ impl Sampler {
             most_probable(logits, never)
         } else {
             let total = self.restrict(logits, never, highest, plain_total);
-            if self.sampling.top_p < 1.0 { self.from_nucleus(total, uniform) } else { self.from_all(uniform) }
+            if self.sampling.top_p < 1.0 { self.pick_from_nucleus(total, uniform) } else { self.pick_from_all(uniform) }
         };
         let log_probability = f64::from(logits[token as usize]) - f64::from(highest) - plain_total.ln();
         Ok(Drawn { token, log_probability })
@@ -130,7 +130,7 @@ impl Sampler {
     }
 
     /// Inverts the cumulated weights over the whole vocabulary, in the order of ids.
-    fn from_all(&self, uniform: f64) -> u32 {
+    fn pick_from_all(&self, uniform: f64) -> u32 {
         let sums: Vec<f64> = self.weights.chunks(BLOCK).map(sum).collect();
         let block = invert(sums.iter().copied(), uniform * sums.iter().sum::<f64>());
         let weights = &self.weights[block.index * BLOCK..(block.index * BLOCK + BLOCK).min(self.weights.len())];
@@ -139,7 +139,7 @@ impl Sampler {
     }
 
     /// Inverts the cumulated weights over the nucleus, heaviest first.
-    fn from_nucleus(&mut self, total: f64, uniform: f64) -> u32 {
+    fn pick_from_nucleus(&mut self, total: f64, uniform: f64) -> u32 {
         let wanted = self.sampling.top_p * total;
         let lightest = (1.0 - self.sampling.top_p) * total / self.weights.len() as f64;
         self.candidates.clear();

@@ -235,4 +235,8 @@ impl<D: Device> Engine for ModelEngine<'_, D> {
     fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()> {
         Ok(self.model.advance(&mut self.cache, work, logits)?)
     }
+
+    fn scope(&self, work: &mut (dyn FnMut() + Send)) {
+        self.model.device().scope(work);
+    }
 }

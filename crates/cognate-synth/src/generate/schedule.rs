@@ -29,6 +29,10 @@ pub(crate) trait Engine {
     fn reset(&mut self, slot: usize);
     /// Appends tokens to slots; `logits` becomes work × vocabulary, for the position after each item's last token.
     fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()>;
+    /// Runs `work` among the threads that the engine may use.
+    fn scope(&self, work: &mut (dyn FnMut() + Send)) {
+        work();
+    }
 }
 
 /// The prompt of every document.
@@ -124,10 +128,7 @@ pub(crate) fn run(
 ) -> Result<()> {
     let mut slots: Vec<Option<Active>> = (0..engine.slots()).map(|_| None).collect();
     let mut logits = Vec::new();
-    let mut samplers = Vec::new();
-    for _ in 0..rayon::current_num_threads() {
-        samplers.push(Sampler::new(rules.sampling)?);
-    }
+    let mut samplers = vec![Sampler::new(rules.sampling)?];
     let mut unstarted = progress.next;
     loop {
         hand_on(progress, rules, sink)?;
@@ -218,7 +219,7 @@ fn step(
     slots: &mut [Option<Active>],
     prompts: &dyn Prompts,
     rules: &Rules,
-    samplers: &mut [Sampler],
+    samplers: &mut Vec<Sampler>,
     logits: &mut Vec<f32>,
 ) -> Result<()> {
     let work: Vec<(usize, &[u32])> =
@@ -226,14 +227,21 @@ fn step(
     engine.advance(&work, logits)?;
     let mut active: Vec<(&mut Active, &[f32])> =
         slots.iter_mut().flatten().zip(logits.chunks_exact(engine.vocab())).collect();
-    let share = active.len().div_ceil(samplers.len()).max(1);
-    let draws: Vec<Option<BadLogit>> = active
-        .par_chunks_mut(share)
-        .zip(samplers.par_iter_mut())
-        .flat_map_iter(|(chunk, sampler)| {
-            chunk.iter_mut().map(|(active, logits)| draw(active, &logits[..rules.vocab], rules, sampler).err())
-        })
-        .collect();
+    let mut draws: Vec<Option<BadLogit>> = Vec::new();
+    engine.scope(&mut || {
+        let threads = rayon::current_num_threads();
+        while samplers.len() < threads {
+            samplers.push(samplers[0].clone());
+        }
+        let share = active.len().div_ceil(threads).max(1);
+        draws = active
+            .par_chunks_mut(share)
+            .zip(samplers.par_iter_mut())
+            .flat_map_iter(|(chunk, sampler)| {
+                chunk.iter_mut().map(|(active, logits)| draw(active, &logits[..rules.vocab], rules, sampler).err())
+            })
+            .collect();
+    });
     let broken = active.iter().zip(draws).filter_map(|((active, _), bad)| Some((active, bad?)));
     match broken.min_by_key(|(active, _)| active.number) {
         None => Ok(()),

@@ -1,0 +1,154 @@
+//! Evaluation of a small model of random weights, against sums over its logits.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use cognate_base::{Monitor, Silent, Unit};
+use cognate_corpus::{Document, Tokenizer};
+use cognate_eval::{Error, PerplexityOptions, RelationOptions, perplexity, relation};
+use cognate_model::{Batch, Config, Decoder, IGNORE};
+use cognate_ops::Cpu;
+use serde_json::Map;
+
+const TEXTS: [&str; 4] = ["stars and planets", "a planet", "cats and other animals that live in houses", "né"];
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::train(TEXTS.iter().map(|text| (*text).to_owned()), 265).unwrap()
+}
+
+fn model(vocab: usize, max_positions: usize, threads: usize) -> Decoder<Cpu> {
+    let config = Config {
+        vocab,
+        width: 32,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_width: 16,
+        ffn: 64,
+        max_positions,
+        rope_base: 10_000.0,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: true,
+        tied: true,
+    };
+    Decoder::new(Cpu::new(threads).unwrap(), config, 8).unwrap()
+}
+
+fn documents() -> impl Iterator<Item = cognate_corpus::Result<Document>> {
+    TEXTS
+        .iter()
+        .enumerate()
+        .map(|(i, text)| Ok(Document { id: i.to_string(), text: (*text).to_owned(), metadata: Map::new() }))
+}
+
+/// −log p(continuation | prompt), from the logits of a whole forward pass, in f64.
+fn nats(model: &mut Decoder<Cpu>, prompt: &[u32], continuation: &[u32]) -> f64 {
+    let tokens = [prompt, continuation].concat();
+    let mut batch = Batch::new();
+    batch.push(&tokens, &vec![IGNORE; tokens.len()]);
+    let vocab = model.config().vocab;
+    let logits = model.logits(&batch).unwrap();
+    let row = |at: usize| &logits[at * vocab..(at + 1) * vocab];
+    (prompt.len()..tokens.len())
+        .map(|at| {
+            let before = row(at - 1);
+            let total: f64 = before.iter().map(|&logit| f64::from(logit).exp()).sum();
+            total.ln() - f64::from(before[tokens[at] as usize])
+        })
+        .sum()
+}
+
+#[test]
+fn perplexity_is_the_sum_over_the_logits() {
+    let tokenizer = tokenizer();
+    let end = tokenizer.end_of_document();
+    let mut model = model(tokenizer.vocab_size(), 128, 2);
+    let (mut total, mut tokens, mut bytes) = (0.0, 0, 0);
+    for text in TEXTS {
+        let ids = [tokenizer.encode(text).unwrap(), vec![end]].concat();
+        total += nats(&mut model, &[end], &ids);
+        tokens += ids.len() as u64;
+        bytes += text.len() as u64;
+    }
+    let options = PerplexityOptions::of(&tokenizer, 4096);
+    let found = perplexity(&mut model, &tokenizer, documents(), options, &Silent).unwrap();
+    assert_eq!((found.tokens, found.bytes, found.documents, found.windowed), (tokens, bytes, 4, 0));
+    // f32 logits of about 5 nats: 1e-6 relative is 8 units in the last place.
+    assert!((found.nats_per_token / (total / tokens as f64) - 1.0).abs() < 1e-6, "{found:?} {total}");
+    assert!((found.bits_per_byte / (total / 2f64.ln() / bytes as f64) - 1.0).abs() < 1e-6);
+    // Another begin token is another context.
+    let other = PerplexityOptions { begin: tokenizer.related(), ..options };
+    assert_ne!(
+        perplexity(&mut model, &tokenizer, documents(), other, &Silent).unwrap().nats_per_token,
+        found.nats_per_token
+    );
+}
+
+#[test]
+fn batches_and_threads_do_not_change_a_bit() {
+    let tokenizer = tokenizer();
+    // The third text is longer than 16 positions: windows take part.
+    let run = |batch_tokens: usize, threads: usize| {
+        let mut model = model(tokenizer.vocab_size(), 16, threads);
+        let options = PerplexityOptions::of(&tokenizer, batch_tokens);
+        perplexity(&mut model, &tokenizer, documents(), options, &Silent).unwrap()
+    };
+    let single = run(1, 1);
+    assert!(single.windowed > 0);
+    for (batch_tokens, threads) in [(20, 1), (4096, 1), (4096, 2)] {
+        assert_eq!(run(batch_tokens, threads), single, "{batch_tokens} tokens, {threads} threads");
+    }
+}
+
+#[test]
+fn relation_is_the_sum_over_the_logits() {
+    let tokenizer = tokenizer();
+    let (end, related) = (tokenizer.end_of_document(), tokenizer.related());
+    let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| tokenizer.encode(text).unwrap()).collect();
+    let pairs: Vec<(Vec<u32>, Vec<u32>)> = [(0, 1), (2, 3)].map(|(a, b)| (texts[a].clone(), texts[b].clone())).to_vec();
+    let mut model = model(tokenizer.vocab_size(), 128, 2);
+    let options = RelationOptions { end_of_document: end, related, max_seed_tokens: 100, seed: 1, batch_tokens: 256 };
+    let found = relation(&mut model, &pairs, options, &Silent).unwrap();
+    let mut sums = [0.0; 3];
+    for (index, (d1, d2)) in pairs.iter().enumerate() {
+        let target = [d2.as_slice(), &[end]].concat();
+        let other = &pairs[1 - index].0; // of two pairs, the other
+        for (sum, prompt) in sums.iter_mut().zip([
+            [&[end], d1.as_slice(), &[related]].concat(),
+            [&[end], other.as_slice(), &[related]].concat(),
+            vec![end],
+        ]) {
+            *sum += nats(&mut model, &prompt, &target);
+        }
+    }
+    let tokens = found.tokens as f64;
+    assert_eq!(found.tokens, (texts[1].len() + texts[3].len() + 2) as u64);
+    for (estimate, sum) in [(found.true_seed, sums[0]), (found.random_seed, sums[1]), (found.no_seed, sums[2])] {
+        assert!((estimate.value / (sum / tokens) - 1.0).abs() < 1e-6, "{found:?} {sums:?}");
+    }
+    let gain = found.random_seed.value - found.true_seed.value;
+    assert!((found.gain_over_random.value - gain).abs() < 1e-12);
+}
+
+struct Stopped;
+
+impl Monitor for Stopped {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn refusals_and_interruptions() {
+    let tokenizer = tokenizer();
+    let options = PerplexityOptions::of(&tokenizer, 256);
+    let mut small = model(tokenizer.vocab_size() - 1, 64, 1);
+    let error = perplexity(&mut small, &tokenizer, documents(), options, &Silent).unwrap_err();
+    assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
+    let mut model = model(tokenizer.vocab_size(), 64, 1);
+    let error = perplexity(&mut model, &tokenizer, documents(), options, &Stopped).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+}

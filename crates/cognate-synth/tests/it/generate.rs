@@ -1,0 +1,135 @@
+//! Generation with a small model of random weights.
+
+use std::path::Path;
+
+use cognate_base::Silent;
+use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_model::{Batch, Config, Decoder, IGNORE};
+use cognate_ops::Cpu;
+use cognate_synth::generate::store::shards;
+use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, generate};
+use tempfile::TempDir;
+
+use crate::{document, read, write};
+
+const TEXTS: [&str; 4] = ["stars and planets", "a planet", "cats and other animals that live in houses", "x"];
+
+struct World {
+    folder: TempDir,
+    tokenizer: Tokenizer,
+    seeds: Seeds,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let documents: Vec<_> =
+            TEXTS.iter().enumerate().map(|(i, text)| document(&format!("u{i}"), text, &[])).collect();
+        let path = write(&folder.path().join("unique.jsonl"), &documents);
+        let tokenizer = Tokenizer::train(TEXTS.iter().map(|text| (*text).to_owned()), 265).unwrap();
+        let prefix = folder.path().join("unique");
+        cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
+        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
+        Self { folder, tokenizer, seeds }
+    }
+
+    fn model(&self, threads: usize) -> Decoder<Cpu> {
+        Decoder::new(Cpu::new(threads).unwrap(), shape(self.tokenizer.vocab_size() + 3), 4).unwrap()
+    }
+
+    fn run(&self, threads: usize, out: &Path, config: &GenerateConfig) -> cognate_synth::GenerateStats {
+        generate(&mut self.model(threads), &self.tokenizer, &self.seeds, out, config, &Silent).unwrap()
+    }
+}
+
+fn shape(vocab: usize) -> Config {
+    Config {
+        vocab,
+        width: 32,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_width: 16,
+        ffn: 64,
+        max_positions: 64,
+        rope_base: 10_000.0,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: true,
+        tied: false,
+    }
+}
+
+fn config(slots: usize, temperature: f64) -> GenerateConfig {
+    GenerateConfig {
+        seed: 9,
+        first_document: 0,
+        target_tokens: 700,
+        sampling: Sampling { temperature, top_p: 0.95 },
+        max_new_tokens: 24,
+        max_seed_tokens: 14,
+        slots,
+        shard_documents: 10,
+        synthesizer: "random".into(),
+    }
+}
+
+#[test]
+fn slots_and_threads_do_not_change_a_bit() {
+    let world = World::new();
+    let reference = world.folder.path().join("reference");
+    let stats = world.run(1, &reference, &config(1, 1.0));
+    let expected: Vec<Vec<u8>> = shards(&reference).unwrap().iter().map(|path| fs_err::read(path).unwrap()).collect();
+    assert!(expected.len() >= 3);
+    for (slots, threads) in [(3, 1), (16, 1), (16, 2)] {
+        let out = world.folder.path().join(format!("{slots}-{threads}"));
+        assert_eq!(world.run(threads, &out, &config(slots, 1.0)), stats);
+        let found: Vec<Vec<u8>> = shards(&out).unwrap().iter().map(|path| fs_err::read(path).unwrap()).collect();
+        assert!(found == expected, "{slots} slots, {threads} threads");
+    }
+}
+
+#[test]
+fn greedy_documents_are_those_of_full_forward_passes() {
+    let world = World::new();
+    let out = world.folder.path().join("greedy");
+    world.run(2, &out, &config(5, 0.0));
+    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let mut model = world.model(2);
+    for found in read(&shards(&out).unwrap()).iter().take(8) {
+        let seed: usize = found.metadata["seed_id"].as_str().unwrap()[1..].parse().unwrap();
+        let mut context = vec![end];
+        context.extend(world.tokenizer.encode(TEXTS[seed]).unwrap().into_iter().take(14));
+        context.push(related);
+        let mut tokens = Vec::new();
+        while tokens.len() < 24 && tokens.last() != Some(&end) {
+            let mut batch = Batch::new();
+            batch.push(&context, &vec![IGNORE; context.len()]);
+            let logits = model.logits(&batch).unwrap();
+            let last = &logits[logits.len() - model.config().vocab..];
+            let allowed = (0..world.tokenizer.vocab_size()).filter(|&token| token != related as usize);
+            let best = allowed.max_by(|&a, &b| last[a].total_cmp(&last[b])).unwrap() as u32;
+            tokens.push(best);
+            context.push(best);
+        }
+        assert_eq!(found.text, world.tokenizer.decode(&tokens), "{}", found.id);
+    }
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_before_anything_is_written() {
+    let world = World::new();
+    let out = world.folder.path().join("refused");
+    let run = |vocab: usize, config: &GenerateConfig| {
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), shape(vocab), 4).unwrap();
+        generate(&mut model, &world.tokenizer, &world.seeds, &out, config, &Silent).unwrap_err()
+    };
+    let vocab = world.tokenizer.vocab_size();
+    let error = run(vocab - 1, &config(2, 1.0));
+    assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
+    let error = run(vocab, &GenerateConfig { max_seed_tokens: 39, ..config(2, 1.0) });
+    assert!(matches!(error, Error::Context { max_positions: 64, excess: 1, .. }), "{error}");
+    let error = run(vocab, &GenerateConfig { slots: 0, ..config(2, 1.0) });
+    assert!(matches!(error, Error::Setting { field: "slots", .. }), "{error}");
+    assert!(!out.exists());
+}
