@@ -38,7 +38,7 @@ struct Counts {
     entries: Vec<(u32, u32)>,
 }
 
-/// The documents' weights: one row per document, of length 1 or empty, columns in the order of the terms.
+/// The documents' weights: one row per document, of length 1 or empty, one column per term.
 pub(crate) fn weigh(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<(Sparse, Words)> {
     let progress = Progress::begin(monitor, "counting words", texts.len());
     let chunks: Result<Vec<Counts>> = texts
@@ -83,7 +83,7 @@ fn count(texts: &[(String, String)]) -> Counts {
     counts
 }
 
-/// The words that are terms, numbered in their order.
+/// The words that are terms, numbered from the most frequent on: what products touch most then lies together in memory.
 fn choose<'a>(chunks: &'a [Counts], documents: usize, config: &LsaConfig) -> Result<(Terms<'a>, Words)> {
     let mut all: HashMap<&str, usize> = HashMap::new();
     for (word, count) in chunks.iter().flat_map(|chunk| &chunk.words) {
@@ -114,7 +114,6 @@ fn choose<'a>(chunks: &'a [Counts], documents: usize, config: &LsaConfig) -> Res
     kept.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     words.capped = kept.len().saturating_sub(config.max_terms);
     kept.truncate(config.max_terms);
-    kept.sort_unstable();
     let inverse = |count: usize| ((1.0 + documents as f64) / (1.0 + count as f64)).ln() + 1.0;
     let terms = kept.into_iter().enumerate().map(|(term, (word, count))| (word, (term as u32, inverse(count))));
     Ok((terms.collect(), words))

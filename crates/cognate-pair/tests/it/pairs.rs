@@ -92,6 +92,7 @@ fn regions_lose_few_pairs() {
     let all = (stats.train_pairs + stats.held_out_pairs + stats.straddling) as f64;
     assert!(stats.held_out_pairs as f64 / all > 0.07, "{} of {all} held out", stats.held_out_pairs);
     assert!((stats.straddling as f64) / all < 0.05, "{} of {all} lost", stats.straddling);
+    assert!(stats.held_out_documents >= 180, "{} of 200 documents held out", stats.held_out_documents);
     // Not one region, which would be one topic: the held-out documents come from many clusters.
     let clusters: HashSet<u32> = pairs.held_out.iter().map(|pair| pair.first % 100).collect();
     assert!(clusters.len() >= 8, "{clusters:?}");
