@@ -3,6 +3,7 @@
 //! The only crate that knows all stages. It prints nothing: the binary does.
 
 pub mod arms;
+mod assemble;
 mod context;
 mod error;
 mod plan;
@@ -17,7 +18,8 @@ mod status;
 pub use context::{DeviceKind, Settings};
 pub use error::{Error, Result};
 pub use plan::{Plan, StagePlan, plan};
-pub use runner::{Outcome, run, seconds};
+pub use runner::{Outcome, report_again, run, seconds};
 pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
+pub use stages::train::{tokenizer_files, validation_items};
 pub use status::{StageState, StageStatus, Status, status};

@@ -4,10 +4,12 @@ use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 
 use crate::arms;
+use crate::assemble::{self, Assembly};
 use crate::context::{Context, Made, Settings, config};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, State, Watched};
+use crate::report;
+use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
 use crate::stages::{documents, evaluate, relations, synthesis, train};
 
@@ -37,7 +39,7 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
-    for step in steps {
+    for step in steps.into_iter().filter(|step| *step != Step::Report) {
         if perform(&mut context, step)? {
             outcome.done += 1;
         } else {
@@ -47,7 +49,33 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
             arms::check_budgets(&context)?;
         }
     }
+    outcome.closing = tell(recipe, settings, outcome.done > 0)?;
     Ok(outcome)
+}
+
+/// Writes the report; returns the closing table. Where nothing was done now, what ran the experiment is what it was.
+fn tell(recipe: &Recipe, settings: &Settings, anything_done: bool) -> Result<String> {
+    let path = settings.out.join(report::JSON_FILE);
+    let environment = match path.exists() && !anything_done {
+        true => report::read(&path)?.environment,
+        false => assemble::environment(settings),
+    };
+    let report = Assembly { root: &settings.out, recipe }.report(environment)?;
+    let page = report::write(&report, &settings.out)?;
+    Ok(format!("{}\nreport: {}\n", report::closing_table(&report), page.display()))
+}
+
+/// Writes the report of a run directory again, from what it holds now; returns the closing table.
+///
+/// # Errors
+/// When it is no run directory, a run works in it, or something in it is damaged.
+pub fn report_again(settings: &Settings) -> Result<String> {
+    let path = settings.out.join(RECIPE);
+    if !path.exists() {
+        return Err(RunDirError::NoRun { folder: settings.out.clone() }.into());
+    }
+    let _run = RunDir::open(&settings.out)?;
+    tell(&Recipe::load(&path)?, settings, false)
 }
 
 /// The resolved recipe with a line that says what its paths are relative to.
@@ -59,9 +87,6 @@ pub(crate) fn resolved(recipe: &Recipe) -> Result<String> {
 /// Does one stage unless it is done; says whether there was anything to do.
 fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
     let label = step.label(context.recipe);
-    if step == Step::Report {
-        return Ok(true);
-    }
     let name = step.folder(context.recipe);
     let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
     let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {

@@ -273,6 +273,13 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
                 "give the arm another name",
             );
         }
+        let kinds = ["repetition", "sbp", "oracle"];
+        if arm.name != arm.kind.word() && kinds.contains(&arm.name.as_str()) {
+            return refuse(
+                format!("an arm of kind `{}` cannot be called `{}`: that is another kind", arm.kind.word(), arm.name),
+                "give the arm another name",
+            );
+        }
         if let Some(line) = lines.insert(arm.name.clone(), section.place().line.unwrap_or_default()) {
             return refuse(
                 format!("a second arm is called `{}`; the first stands in line {line}", arm.name),

@@ -305,6 +305,11 @@ fn arms_that_cannot_be() {
         "recipes/r.toml:13: an arm cannot be called `tune`: that is a stage's folder\nhint: give the arm another name"
     );
     assert_eq!(
+        refused("[[arm]]\nname = \"sbp\"\nkind = \"oracle\"\n"),
+        "recipes/r.toml:13: an arm of kind `oracle` cannot be called `sbp`: that is another kind\n\
+         hint: give the arm another name"
+    );
+    assert_eq!(
         refused("[[arm]]\nkind = \"sbp\"\n"),
         "recipes/r.toml:13: arm `sbp` has no arm of kind `repetition` beside it\n\
          hint: the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\""

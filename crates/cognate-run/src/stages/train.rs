@@ -27,7 +27,7 @@ use crate::rundir::Work;
 /// Tokens scored together; changes the speed, never a result.
 pub(crate) const BATCH_TOKENS: usize = 4096;
 /// Held-out seeds below which a comparison of true and random seeds says nothing.
-const LEAST_SEEDS: usize = 4;
+const LEAST_SEEDS: usize = 3;
 
 /// Statistics of one training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,8 +138,8 @@ fn sources(context: &Context<'_>, arm: &Arm, diet: &Diet) -> Result<Vec<Source>>
     }
 }
 
-/// Documents to measure the loss on, drawn once, in pieces of the training context as training sees them.
-fn validation_items(file: &TokenFile, documents: usize, context: usize, begin: u32, seed: u64) -> Vec<ScoreItem> {
+/// Documents to measure the loss on, drawn once, in pieces of `context` tokens as training sees them.
+pub fn validation_items(file: &TokenFile, documents: usize, context: usize, begin: u32, seed: u64) -> Vec<ScoreItem> {
     let mut order: Vec<usize> = (0..file.documents()).collect();
     order.shuffle(&mut random::stream(seed, "validation documents", 0));
     order.truncate(documents);
@@ -211,10 +211,13 @@ pub(crate) fn tune_stage(
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
     let drawn = draw(&held_out, settings.relation_pairs, recipe.seed, "relation pairs");
-    // A pair can be compared with a random seed only where no seed has half of the pairs to itself.
+    // With three seeds, each pair has one to be compared with that is neither of its documents.
     let seeds: BTreeSet<u32> = drawn.iter().map(|(first, _)| *first).collect();
     if seeds.len() < LEAST_SEEDS {
-        tracing::warn!("{} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share", seeds.len());
+        tracing::warn!(
+            "{} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share",
+            seeds.len()
+        );
     } else {
         let measured = Measured { context, tokenizer: &tokenizer, file: &file, pairs: &drawn };
         let before = measured.relation(&context.base().path("best"), monitor)?;
@@ -303,7 +306,10 @@ fn publish(checkpoint: &Path, folder: &Path) -> Result<()> {
 }
 
 /// What a checkpoint holds of its tokenizer.
-pub(crate) fn tokenizer_files(tokenizer: &Tokenizer) -> Result<TokenizerFiles> {
+///
+/// # Errors
+/// When the tokenizer does not come out as JSON.
+pub fn tokenizer_files(tokenizer: &Tokenizer) -> Result<TokenizerFiles> {
     let tokenizer_json = tokenizer.to_json();
     let id = tokenizer.end_of_document();
     let parsed: Value = serde_json::from_str(&tokenizer_json).map_err(|error| Error::Io(error.into()))?;

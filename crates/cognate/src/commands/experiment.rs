@@ -6,7 +6,7 @@ use cognate_run::recipe::Recipe;
 use cognate_run::{DeviceKind, Settings};
 
 use super::{Result, print, print_json};
-use crate::args::{Device, PlanArgs, RunArgs, StatusArgs};
+use crate::args::{Device, PlanArgs, ReportArgs, RunArgs, StatusArgs};
 use crate::terminal::Terminal;
 
 fn device(device: Device) -> DeviceKind {
@@ -18,7 +18,9 @@ fn device(device: Device) -> DeviceKind {
 pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result {
     let recipe = Recipe::load(&args.recipe)?;
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-    let command = format!("cognate run {}", args.recipe.display());
+    // A report is published: it names the recipe as typed from the project's folder, or by its file name alone.
+    let named = if args.recipe.is_absolute() { args.recipe.file_name().map(PathBuf::from) } else { None };
+    let command = format!("cognate run {}", named.as_ref().unwrap_or(&args.recipe).display());
     let settings = Settings { out, threads, device: device(args.device.device), command };
     let outcome = cognate_run::run(&recipe, &settings, terminal)?;
     print(&outcome.closing)
@@ -33,4 +35,10 @@ pub(crate) fn plan(args: &PlanArgs, threads: usize, terminal: &Terminal) -> Resu
 pub(crate) fn status(args: &StatusArgs) -> Result {
     let status = cognate_run::status(&args.dir)?;
     if args.json { print_json(&status) } else { print(&status.to_string()) }
+}
+
+pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
+    let command = "cognate run recipe.toml".to_owned();
+    let settings = Settings { out: args.dir.clone(), threads, device: DeviceKind::Cpu, command };
+    print(&cognate_run::report_again(&settings)?)
 }

@@ -2,14 +2,19 @@
 
 mod bench;
 mod documents;
+mod evaluate;
 mod experiment;
+mod models;
 mod relations;
+mod synthesis;
 
 use std::io::Write;
 
 pub(crate) use bench::BenchArgs;
 
-use crate::args::Command;
+use cognate_ops::Cpu;
+
+use crate::args::{Command, Device, DeviceArg};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -21,10 +26,16 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Run(args) => experiment::run(&args, threads, terminal),
         Command::Plan(args) => experiment::plan(&args, threads, terminal),
         Command::Status(args) => experiment::status(&args),
+        Command::Report(args) => experiment::report(&args, threads),
         Command::Ingest(args) => documents::ingest(&args, terminal),
         Command::Tokenize(args) => documents::tokenize(&args, terminal),
         Command::Embed(args) => relations::embed(&args, terminal),
         Command::Pair(args) => relations::pair(&args, terminal),
+        Command::Train(args) => models::train(&args, threads, terminal),
+        Command::Tune(args) => models::tune(&args, threads, terminal),
+        Command::Generate(args) => synthesis::generate(&args, threads, terminal),
+        Command::Filter(args) => synthesis::filter(&args, terminal),
+        Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
         Command::Bench(args) => bench::bench(&args, threads),
     }
 }
@@ -43,4 +54,11 @@ fn print_json(value: &impl serde::Serialize) -> Result {
     let mut line = serde_json::to_string(value).map_err(std::io::Error::from)?;
     line.push('\n');
     print(&line)
+}
+
+/// The device that models run on.
+fn device(args: DeviceArg, threads: usize) -> Result<Cpu> {
+    match args.device {
+        Device::Cpu => Ok(Cpu::new(threads)?),
+    }
 }

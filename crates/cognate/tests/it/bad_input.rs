@@ -25,7 +25,7 @@ fn a_misspelt_key() {
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 2);
     let expected =
-        "error: r.toml:17: unknown key `clpi` in [train]; the nearest known key is `clip`\nhint: the keys of [train]";
+        "error: r.toml:23: unknown key `clpi` in [train]; the nearest known key is `clip`\nhint: the keys of [train]";
     assert!(stderr.starts_with(expected), "{stderr}");
     assert_eq!(scratch.names("."), ["r.toml"], "nothing is written");
 }
@@ -67,7 +67,7 @@ fn a_corpus_too_small_for_the_budget() {
     assert_eq!(code, 1);
     let error = error(&stderr);
     let start =
-        "error: the corpus is too small for the arm `oracle`: its budget of 8192 tokens asks for fresh documents only";
+        "error: the corpus is too small for the arm `oracle`: its budget of 32768 tokens asks for fresh documents only";
     assert!(error.starts_with(start) && error.contains("splits together hold "), "{error}");
     assert!(error.contains("hint: lower [train] budget_tokens to at most "), "{error}");
 }

@@ -7,7 +7,10 @@ use crate::support::{Scratch, corpus, lines, recipe};
 #[test]
 fn help_lists_every_command() {
     let help = Scratch::new().succeeds(&["--help"]);
-    for command in ["run", "plan", "status", "ingest", "tokenize", "embed", "pair"] {
+    for command in [
+        "run", "plan", "status", "report", "ingest", "tokenize", "embed", "pair", "train", "tune", "generate",
+        "filter", "evaluate", "bench",
+    ] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in\n{help}");
     }
     assert!(help.contains("--threads <N>"), "{help}");
@@ -105,15 +108,25 @@ fn plan_runs_nothing_and_names_every_stage() {
     scratch.write("documents.jsonl", corpus(200));
     scratch.write("tiny.toml", recipe(""));
     let table = scratch.succeeds(&["plan", "tiny.toml"]);
-    for label in ["ingest", "tokenize", "embed", "pair", "train repetition", "tune", "generate", "filter", "train sbp"]
-    {
+    for label in [
+        "ingest",
+        "tokenize",
+        "embed",
+        "pair",
+        "train repetition",
+        "tune",
+        "generate",
+        "filter",
+        "train sbp",
+        "evaluate oracle",
+    ] {
         assert!(table.contains(&format!("  {label} ")), "{label} is missing in\n{table}");
     }
     let plan: Value =
         serde_json::from_str(&scratch.succeeds(&["plan", "tiny.toml", "--json", "--threads", "1"])).unwrap();
     let stages = plan["stages"].as_array().unwrap();
     let train = stages.iter().find(|stage| stage["stage"] == "train").unwrap();
-    assert_eq!(train["tokens"], 8192);
+    assert_eq!(train["tokens"], 32768);
     for number in ["flops", "bytes", "wall_s"] {
         assert!(train[number].as_f64().unwrap() > 0.0, "{number}: {train}");
     }

@@ -61,40 +61,39 @@ impl Scratch {
     }
 }
 
-/// A small corpus with topics: documents of one topic share most of their words, so that pairs exist.
+/// A small corpus of made-up words: every document has one of 30 topics, whose ten words make up half of it, so that related
+/// documents exist.
 pub(crate) fn corpus(documents: usize) -> String {
-    let topics = [
-        "river water bridge boat fish bank stream flood valley rain",
-        "engine piston fuel wheel motor gear oil brake metal speed",
-        "bread flour oven yeast salt dough baker crust butter loaf",
-        "planet orbit star moon gravity comet telescope light sky dust",
-    ];
-    let mut out = String::new();
+    let syllables = ["ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu"];
+    let word = |i: usize| format!("{}{}", syllables[i % 15], syllables[i / 15 % 15]);
     // A fixed linear congruential generator: the same corpus everywhere.
     let mut state = 12345u64;
     let mut next = |n: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
+    let mut out = String::new();
     for i in 0..documents {
-        let words: Vec<&str> = topics[i % topics.len()].split(' ').collect();
-        let mut text = format!("Report {i} on {}.", words[next(words.len())]);
-        for _ in 0..4 + next(3) {
-            let mut pick = || words[next(words.len())];
-            let (a, b, c, d) = (pick(), pick(), pick(), pick());
-            text.push_str(&format!(" The {a} of the {b} is near the {c}, and every {d} knows it."));
+        let topic = next(30);
+        let mut text = String::new();
+        for at in 0..24 + next(16) {
+            let index = if next(2) == 0 { topic * 7 + next(10) } else { next(225) };
+            let end = if at % 8 == 7 { ". " } else { " " };
+            text.push_str(&word(index));
+            text.push_str(end);
         }
-        out.push_str(&format!("{{\"id\": \"d{i}\", \"text\": \"{text}\"}}\n"));
+        out.push_str(&format!("{{\"id\": \"d{i}\", \"text\": \"{}\"}}\n", text.trim_end()));
     }
     out
 }
 
-/// A recipe of seconds over `documents.jsonl`, with `more` lines at its end.
+/// A recipe of seconds over `documents.jsonl`, with `more` lines at its end; 600 documents are enough for it.
 pub(crate) fn recipe(more: &str) -> String {
     format!(
         "name = \"tiny\"\n[corpus]\npaths = [\"documents.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.3\n\
-         contamination_words = 0\n[tokenize]\nvocab_size = 300\n[model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 64\n\
-         [train]\nbudget_tokens = 8192\nbatch_tokens = 512\n{more}"
+         contamination_words = 0\n[tokenize]\nvocab_size = 420\n[pair]\nheld_out_share = 0.2\n[tune]\nbatch_tokens = 1024\n\
+         [filter]\nmin_words = 5\n[model]\nlayers = 1\nwidth = 32\nheads = 2\ncontext = 128\n\
+         [train]\nbudget_tokens = 32768\nbatch_tokens = 1024\npeak_rate = 1e-2\n{more}"
     )
 }
 

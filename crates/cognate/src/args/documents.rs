@@ -1,101 +1,10 @@
-//! The command line as typed. What it means is worked out in `commands`.
+//! Flags of the commands about documents and their relations.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-use crate::commands::BenchArgs;
-
-/// Synthetic bootstrapped pretraining: learns how the documents of a fixed corpus are related, writes new ones from that,
-/// pretrains on both, and measures what it was worth.
-#[derive(Debug, Parser)]
-#[command(name = "cognate", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// Flags of every command.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Global {
-    /// Threads to use; all cores where it is not given. No result depends on it.
-    #[arg(long, global = true, value_name = "N", value_parser = positive)]
-    pub(crate) threads: Option<usize>,
-    /// Only warnings and errors on stderr, no progress.
-    #[arg(long, short, global = true)]
-    pub(crate) quiet: bool,
-    /// More of what happens on stderr.
-    #[arg(long, short, global = true, conflicts_with = "quiet")]
-    pub(crate) verbose: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Run a recipe: every stage, every arm, the report. Running again continues.
-    Run(RunArgs),
-    /// Say what a recipe would cost, and run nothing.
-    Plan(PlanArgs),
-    /// Say how far a run is.
-    Status(StatusArgs),
-    /// Read documents, drop duplicates, split them.
-    Ingest(IngestArgs),
-    /// Encode documents, with a trained or a given tokenizer.
-    Tokenize(TokenizeArgs),
-    /// Turn documents into vectors.
-    Embed(EmbedArgs),
-    /// Find related documents.
-    Pair(PairArgs),
-    /// Time the engine on this machine.
-    #[command(subcommand)]
-    Bench(BenchArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The recipe, a TOML file.
-    pub(crate) recipe: PathBuf,
-    /// The run directory [default: runs/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) device: DeviceArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    /// The recipe, a TOML file.
-    pub(crate) recipe: PathBuf,
-    /// One JSON object instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) device: DeviceArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
-    /// The run directory.
-    pub(crate) dir: PathBuf,
-    /// One JSON object instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Where models run.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct DeviceArg {
-    /// Where models run.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor.
-    Cpu,
-}
+use super::positive;
 
 /// How documents are read.
 #[derive(Debug, Args)]
@@ -213,11 +122,4 @@ pub(crate) enum PairMethod {
     Exact,
     /// What fits the number of documents.
     Auto,
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => Err("expected a whole number of at least 1".to_owned()),
-    }
 }

@@ -1,0 +1,359 @@
+//! From the manifests of a run directory to its report. Reads what is there: a run that is not finished gets a report of what
+//! exists, with a note of what is missing.
+
+mod examples;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use cognate_corpus::IngestStats;
+use cognate_eval::Perplexity;
+use cognate_pair::{Histogram, LsaStats, PairStats};
+use cognate_synth::{Quality, Reason, Share};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::Settings;
+use crate::error::{Error, Result};
+use crate::recipe::{Arm, ArmKind, Recipe};
+use crate::report::{
+    self, Curve, Dropped, Environment, GapClosed, LedgerEntry, Measure, Point, Relation, RelationLoss, Report,
+    SimilarityHistogram, SyntheticQuality, VALIDATION, Validation,
+};
+use crate::rundir::{Artifact, MANIFEST, Manifest};
+use crate::stage::Step;
+use crate::stages::synthesis::{Filtered, round_folder};
+use crate::stages::train::Trained;
+
+/// Points of a training curve in a report; more are averaged.
+const CURVE_POINTS: usize = 600;
+
+/// A run directory to report on.
+pub(crate) struct Assembly<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) recipe: &'a Recipe,
+}
+
+impl Assembly<'_> {
+    /// The report of what the directory holds.
+    pub(crate) fn report(&self, environment: Environment) -> Result<Report> {
+        let arms = self.arms()?;
+        Ok(Report {
+            name: self.recipe.name.clone(),
+            gap_closed: self.gaps(&arms),
+            arms,
+            synthetic_quality: self.synthetic_quality()?,
+            ledger: self.ledger()?,
+            curves: self.curves()?,
+            pairs: self.pairs()?,
+            relation: self.relation()?,
+            examples: self.examples()?,
+            recipe: self.recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?,
+            environment,
+            notes: self.notes()?,
+        })
+    }
+
+    /// A finished artifact by its folder's name, where there is one.
+    fn artifact(&self, name: impl AsRef<Path>) -> Result<Option<Artifact>> {
+        let folder = self.root.join(name);
+        Ok(Manifest::read(&folder)?.map(|manifest| Artifact { folder, manifest }))
+    }
+
+    fn statistics<T: DeserializeOwned>(&self, name: impl AsRef<Path>) -> Result<Option<T>> {
+        self.artifact(name)?.map(|artifact| statistics(&artifact)).transpose()
+    }
+
+    /// What an arm is called in the report: the first of its kind by its kind, which is what readers look for.
+    fn report_name<'a>(&self, arm: &'a Arm) -> &'a str {
+        let first = self.recipe.arms.iter().find(|other| other.kind.word() == arm.kind.word());
+        if first.is_some_and(|first| first.name == arm.name) { arm.kind.word() } else { &arm.name }
+    }
+
+    fn arms(&self) -> Result<Vec<report::Arm>> {
+        let mut arms = Vec::new();
+        for (at, arm) in self.recipe.arms.iter().enumerate() {
+            let scores: Option<Perplexity> = self.statistics(Step::Evaluate(at).folder(self.recipe))?;
+            let training = self.artifact(Step::Train(at).folder(self.recipe))?;
+            let (Some(scores), Some(training)) = (scores, training) else { continue };
+            let trained: Trained = statistics(&training)?;
+            let Some(diet) = trained.diet else { continue };
+            arms.push(report::Arm {
+                name: self.report_name(arm).to_owned(),
+                seed: self.recipe.seed,
+                train_tokens: trained.tokens,
+                unique_tokens: diet.unique_tokens,
+                synthetic_tokens: diet.synthetic_tokens,
+                epochs: diet.epochs,
+                flops: training.manifest.work.flops,
+                validation: Validation {
+                    nats_per_token: scores.nats_per_token,
+                    perplexity: scores.perplexity,
+                    bits_per_byte: scores.bits_per_byte,
+                },
+                tasks: BTreeMap::new(),
+            });
+        }
+        Ok(arms)
+    }
+
+    /// Share of the gap closed by the first `sbp` arm, and by each further one under its name.
+    fn gaps(&self, arms: &[report::Arm]) -> BTreeMap<String, GapClosed> {
+        let mut gaps = BTreeMap::new();
+        for arm in self.recipe.arms.iter().filter(|arm| matches!(arm.kind, ArmKind::Sbp { .. })) {
+            let name = self.report_name(arm);
+            let mut compared: Vec<report::Arm> =
+                arms.iter().filter(|other| other.name != report::SBP).cloned().collect();
+            let Some(own) = arms.iter().find(|other| other.name == name) else { continue };
+            compared.push(report::Arm { name: report::SBP.to_owned(), ..own.clone() });
+            let key = if name == report::SBP { VALIDATION.to_owned() } else { format!("{VALIDATION} of {name}") };
+            gaps.insert(key, report::validation_gap(&compared));
+        }
+        gaps
+    }
+
+    fn curves(&self) -> Result<Vec<Curve>> {
+        let mut curves = Vec::new();
+        for (at, arm) in self.recipe.arms.iter().enumerate() {
+            let Some(artifact) = self.artifact(Step::Train(at).folder(self.recipe))? else { continue };
+            let trained: Trained = statistics(&artifact)?;
+            let measured = trained.curve.iter().filter_map(|point| {
+                let nats_per_token = point.validation_nats?;
+                Some(Point { tokens: point.tokens, nats_per_token })
+            });
+            curves.push(Curve {
+                arm: self.report_name(arm).to_owned(),
+                seed: self.recipe.seed,
+                train: training_curve(&artifact.path("metrics.jsonl"))?,
+                validation: measured.collect(),
+            });
+        }
+        Ok(curves)
+    }
+
+    fn synthetic_quality(&self) -> Result<SyntheticQuality> {
+        let Some(filtered) = self.statistics::<Filtered>("filter")? else { return Ok(SyntheticQuality::default()) };
+        let stats = &filtered.filter;
+        let dropped = Reason::ALL.into_iter().map(|reason| Dropped {
+            reason: reason.name().replace('_', " "),
+            documents: stats.dropped.get(&reason).copied().unwrap_or(0),
+        });
+        Ok(SyntheticQuality {
+            generated_documents: stats.read.documents,
+            kept_documents: stats.kept.documents,
+            kept_tokens: filtered.synthetic.tokens,
+            dropped: dropped.collect(),
+            measures: stats.quality.iter().flat_map(quality_measures).collect(),
+        })
+    }
+
+    fn ledger(&self) -> Result<Vec<LedgerEntry>> {
+        let mut entries = Vec::new();
+        for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
+            let Some(artifact) = self.artifact(step.folder(self.recipe))? else { continue };
+            let mut parts = vec![artifact];
+            if step == Step::Generate {
+                let rounds = self.statistics::<Filtered>("filter")?.map_or(1, |filtered| filtered.rounds);
+                for round in 2..=rounds {
+                    parts.extend(self.artifact(round_folder(round))?);
+                }
+            }
+            let arm = match step {
+                Step::Train(at) | Step::Evaluate(at) => Some(self.report_name(&self.recipe.arms[at]).to_owned()),
+                _ => None,
+            };
+            entries.push(LedgerEntry {
+                stage: step.stage().to_owned(),
+                arm,
+                wall_s: parts.iter().map(|part| part.manifest.wall_s).sum(),
+                flops: parts.iter().map(|part| part.manifest.work.flops).sum(),
+                tokens: parts.iter().map(|part| part.manifest.work.tokens).sum(),
+                documents: parts.iter().map(|part| part.manifest.work.documents).sum(),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn pairs(&self) -> Result<Option<report::Pairs>> {
+        let Some(stats) = self.statistics::<PairStats>("pair")? else { return Ok(None) };
+        let dimensions = self.statistics::<LsaStats>("embed")?.map_or(0, |stats| stats.dimensions);
+        let similarities = &stats.similarities;
+        let count = |name: &str, value: usize, unit: &str| measure(name, value as f64, unit, None);
+        Ok(Some(report::Pairs {
+            embedder: format!("latent semantic analysis, {dimensions} dimensions"),
+            min_similarity: f64::from(stats.window.min_similarity),
+            max_similarity: f64::from(stats.window.max_similarity),
+            counts: vec![
+                count("documents", stats.documents, "documents"),
+                count("documents with a related one", stats.documents_with_pairs, "documents"),
+                count("pairs for training", stats.train_pairs, "pairs"),
+                count("pairs held out", stats.held_out_pairs, "pairs"),
+                count("documents held out", stats.held_out_documents, "documents"),
+                count("dropped as near-copies", stats.near_copies, "pairs"),
+                count("dropped as not similar enough", stats.below_window, "pairs"),
+                count("dropped because one document is held out", stats.straddling, "pairs"),
+                measure("targets of a seed, mean", stats.targets_per_seed.mean, "documents", None),
+                count("targets of a seed, most", stats.targets_per_seed.max as usize, "documents"),
+            ],
+            histogram: SimilarityHistogram {
+                edges: edges(&similarities.neighbour_histogram),
+                neighbours: similarities.neighbour_histogram.counts.clone(),
+                random: similarities.random_histogram.counts.clone(),
+            },
+        }))
+    }
+
+    fn relation(&self) -> Result<Option<Relation>> {
+        let Some(trained) = self.statistics::<Trained>("tune")? else { return Ok(None) };
+        let losses = |relation: &cognate_eval::Relation| RelationLoss {
+            true_seed: relation.true_seed.value,
+            random_seed: relation.random_seed.value,
+            no_seed: relation.no_seed.value,
+        };
+        Ok(trained.relation.map(|relations| Relation {
+            pairs: relations.after.pairs,
+            before: losses(&relations.before),
+            after: losses(&relations.after),
+        }))
+    }
+
+    /// What a reader should know before trusting the numbers.
+    fn notes(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
+            if self.artifact(step.folder(self.recipe))?.is_none() {
+                notes.push(format!("Not finished yet: {}.", step.label(self.recipe)));
+            }
+        }
+        for arm in &self.recipe.arms {
+            let name = self.report_name(arm);
+            if name != arm.name {
+                notes.push(format!("The arm {name} is called {} in the recipe.", arm.name));
+            }
+            let Some(trained) = self.statistics::<Trained>(&arm.name)? else { continue };
+            if name == report::REPETITION || (trained.diet.is_some() && self.recipe.repetition().is_none()) {
+                notes.push(format!(
+                    "The model has {} parameters; what is said here need not hold at any other size.",
+                    trained.parameters
+                ));
+            }
+            if let (ArmKind::Oracle { .. }, Some(diet)) = (arm.kind, trained.diet)
+                && diet.epochs > 1.0
+            {
+                notes.push(format!("The oracle saw its documents {:.2} times on average, not once.", diet.epochs));
+            }
+        }
+        if let Some(stats) = self.statistics::<IngestStats>("ingest")? {
+            for (documents, what) in [
+                (stats.rejected, "records could not be read and were left out (rejected.jsonl)"),
+                (stats.exact_duplicates, "documents were dropped as exact copies of others"),
+                (
+                    stats.contaminated,
+                    "training documents were dropped because they share a passage with a validation one",
+                ),
+            ] {
+                if documents > 0 {
+                    notes.push(format!("{documents} {what}."));
+                }
+            }
+        }
+        if let Some(filtered) = self.statistics::<Filtered>("filter")?
+            && filtered.rounds > 1
+        {
+            notes.push(format!("Generation took {} rounds, because the filters left too little.", filtered.rounds));
+        }
+        if self.statistics::<Trained>("tune")?.is_some_and(|trained| trained.relation.is_none()) {
+            notes.push("Too few pairs were held out to say what tuning taught about relations.".to_owned());
+        }
+        Ok(notes)
+    }
+}
+
+fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {
+    serde_json::from_value(artifact.manifest.work.statistics.clone()).map_err(|error| Error::Damaged {
+        path: artifact.path(MANIFEST),
+        message: format!("its statistics are not those of this version: {error}"),
+    })
+}
+
+fn measure(name: &str, value: f64, unit: &str, n: Option<u64>) -> Measure {
+    Measure { name: name.to_owned(), value, unit: unit.to_owned(), n }
+}
+
+/// The figures of one collection, named so that the same figure of several collections stands together.
+fn quality_measures(quality: &Quality) -> Vec<Measure> {
+    let of = match quality.name.as_str() {
+        "real" => "real validation text",
+        "raw" => "generated",
+        _ => "kept",
+    };
+    let share = |name: &str, share: Share| {
+        share.value().map(|value| measure(&format!("{name}, {of}"), value, "share", Some(share.n)))
+    };
+    let mut measures = vec![measure(
+        &format!("words of a document, mean, {of}"),
+        quality.words.mean,
+        "words",
+        Some(quality.documents),
+    )];
+    measures.extend(share("heavily repeated", quality.repetition));
+    measures.extend(share("near-duplicates", quality.near_duplicates));
+    if quality.name != "real" {
+        measures.extend(share("near-copies of the seed", quality.pair_copying));
+    }
+    measures.extend(
+        [1, 2, 3, 4]
+            .into_iter()
+            .zip(quality.distinct)
+            .filter_map(|(n, value)| share(&format!("distinct {n}-grams"), value)),
+    );
+    measures.extend(
+        [5, 8, 13]
+            .into_iter()
+            .zip(quality.novel)
+            .filter_map(|(n, value)| share(&format!("{n}-grams that no training document has"), value)),
+    );
+    measures
+}
+
+/// One more border than there are bins.
+fn edges(histogram: &Histogram) -> Vec<f64> {
+    let (low, bin) = (f64::from(histogram.low), f64::from(histogram.bin));
+    // Rounded so that the last border is 1 and not 0.99999997.
+    (0..=histogram.counts.len()).map(|i| ((low + bin * i as f64) * 1e6).round() / 1e6).collect()
+}
+
+/// The training loss of every step, averaged where there are more than a page can show.
+fn training_curve(path: &Path) -> Result<Vec<Point>> {
+    let mut points = Vec::new();
+    for line in BufReader::new(fs_err::File::open(path)?).lines() {
+        let line = line?;
+        let record: Value = serde_json::from_str(&line)
+            .map_err(|error| Error::Damaged { path: path.to_path_buf(), message: error.to_string() })?;
+        let number = |name: &str| record.get(name).and_then(Value::as_f64);
+        if let (Some(tokens), Some(loss)) = (record.get("tokens").and_then(Value::as_u64), number("loss")) {
+            points.push(Point { tokens, nats_per_token: loss });
+        }
+    }
+    let run = points.len().div_ceil(CURVE_POINTS).max(1);
+    let mean = |points: &[Point]| Point {
+        tokens: points.last().map_or(0, |last| last.tokens),
+        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
+    };
+    Ok(points.chunks(run).map(mean).collect())
+}
+
+/// What runs the experiment.
+pub(crate) fn environment(settings: &Settings) -> Environment {
+    let info = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
+    Environment {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        device: settings.device.word().to_owned(),
+        threads: settings.threads as u64,
+        cpu: model.map_or_else(String::new, |(_, name)| name.trim().to_owned()),
+        peak_rss_bytes: cognate_base::process::peak_rss_bytes(),
+        commands: vec![settings.command.clone()],
+    }
+}

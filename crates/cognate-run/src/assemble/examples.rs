@@ -1,0 +1,71 @@
+//! Seeds beside what was written from them and what really stands beside them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use cognate_corpus::{ReadOptions, Reader};
+use cognate_pair::{Pair, read_pairs, read_vectors};
+use cognate_synth::filter::stage::KEPT;
+use cognate_synth::metadata;
+
+use super::Assembly;
+use crate::error::Result;
+use crate::report::{Example, ExampleText};
+use crate::stages::relations::read_texts;
+
+/// Examples in a report.
+const EXAMPLES: usize = 3;
+
+impl Assembly<'_> {
+    /// Kept documents from evenly spread places of the synthetic corpus, whose seeds have a true neighbour.
+    pub(super) fn examples(&self) -> Result<Vec<Example>> {
+        let artifacts =
+            (self.artifact("ingest")?, self.artifact("embed")?, self.artifact("pair")?, self.artifact("filter")?);
+        let (Some(ingest), Some(embed), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };
+        let ids = read_vectors(&embed.path("vectors.parquet"))?.ids;
+        let nearest = nearest(&read_pairs(&pair.path("train.parquet"), &ids)?);
+        let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
+        let kept = filter.manifest.files.iter().find(|file| file.path == KEPT).and_then(|file| file.rows).unwrap_or(0);
+        let mut chosen = Vec::new();
+        let path: PathBuf = filter.path(KEPT);
+        for (at, record) in Reader::open(&[path], &ReadOptions::default())?.enumerate() {
+            let (_, document) = record?;
+            // The next one is looked for from the k-th of equal parts on.
+            if (at as u64) < chosen.len() as u64 * kept / EXAMPLES as u64 {
+                continue;
+            }
+            let seed = metadata::seed_id(&document)?.and_then(|seed| numbers.get(seed)).copied();
+            if let Some((seed, neighbour)) = seed.and_then(|seed| Some((seed, nearest.get(&seed)?))) {
+                chosen.push((document, seed, *neighbour));
+                if chosen.len() == EXAMPLES {
+                    break;
+                }
+            }
+        }
+        let texts: HashMap<String, String> = read_texts(&ingest.path("unique.jsonl.zst"))?.into_iter().collect();
+        let text = |number: u32| {
+            let id = ids[number as usize].clone();
+            ExampleText { text: texts.get(&id).cloned().unwrap_or_default(), id }
+        };
+        let example = |(document, seed, neighbour): (cognate_corpus::Document, u32, Pair)| Example {
+            seed: text(seed),
+            synthetic: ExampleText { id: document.id, text: document.text },
+            neighbour: text(neighbour.second),
+            similarity: f64::from(neighbour.similarity),
+            synthetic_similarity: None,
+        };
+        Ok(chosen.into_iter().map(example).collect())
+    }
+}
+
+/// Each seed's most similar target; the lower number where two are equally similar.
+fn nearest(pairs: &[Pair]) -> HashMap<u32, Pair> {
+    let mut nearest: HashMap<u32, Pair> = HashMap::new();
+    for pair in pairs {
+        let best = nearest.entry(pair.first).or_insert(*pair);
+        if pair.similarity > best.similarity {
+            *best = *pair;
+        }
+    }
+    nearest
+}

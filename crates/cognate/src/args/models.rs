@@ -1,0 +1,248 @@
+//! Flags of the commands about models.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{DeviceArg, positive};
+
+/// The decoder's dials.
+#[derive(Debug, Args)]
+pub(crate) struct ShapeArgs {
+    /// Decoder blocks.
+    #[arg(long, default_value_t = 6, value_parser = positive)]
+    pub(crate) layers: usize,
+    /// Width of the residual stream.
+    #[arg(long, default_value_t = 384, value_parser = positive)]
+    pub(crate) width: usize,
+    /// Query heads.
+    #[arg(long, default_value_t = 6, value_parser = positive)]
+    pub(crate) heads: usize,
+    /// Key and value heads [default: as many as query heads]
+    #[arg(long, value_parser = positive)]
+    pub(crate) kv_heads: Option<usize>,
+    /// Width of one head [default: width / heads]
+    #[arg(long, value_parser = positive)]
+    pub(crate) head_width: Option<usize>,
+    /// Width of the feed-forward layer [default: 8/3 width, rounded up to a multiple of 64]
+    #[arg(long, value_parser = positive)]
+    pub(crate) ffn: Option<usize>,
+    /// Base of the rotary position frequencies.
+    #[arg(long, default_value_t = 500_000.0)]
+    pub(crate) rope_base: f64,
+    /// A head of its own instead of the embedding's weights.
+    #[arg(long)]
+    pub(crate) untied: bool,
+    /// No norm on queries and keys: the checkpoint is a Llama.
+    #[arg(long)]
+    pub(crate) no_qk_norm: bool,
+}
+
+/// The optimizer's dials, and when to look and to save.
+#[derive(Debug, Args)]
+pub(crate) struct OptimizerArgs {
+    /// Share of the steps during which the rate rises.
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    pub(crate) warmup_share: f64,
+    /// Weight decay of matrices and tables.
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) weight_decay: f64,
+    /// Longest gradient.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) clip: f64,
+    /// Steps between two measurements of the validation loss.
+    #[arg(long, default_value_t = 100, value_parser = positive)]
+    pub(crate) validate_every: usize,
+    /// Steps between two checkpoints.
+    #[arg(long, default_value_t = 100, value_parser = positive)]
+    pub(crate) checkpoint_every: usize,
+    /// Newest checkpoints that stay on disk; the best one always does.
+    #[arg(long, default_value_t = 2, value_parser = positive)]
+    pub(crate) keep_checkpoints: usize,
+    /// Seed of initialisation and order.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Token files, PREFIX for PREFIX.bin and PREFIX.idx, repeated as the budget asks, shuffled together.
+    #[arg(long, required = true, num_args = 1.., value_name = "PREFIX")]
+    pub(crate) tokens: Vec<PathBuf>,
+    /// A token file to measure the loss on.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) validation: Option<PathBuf>,
+    /// Validation documents that the loss is measured on.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) validate_documents: usize,
+    /// The tokenizer.json that made the token files; every checkpoint gets a copy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: PathBuf,
+    /// The folder for metrics.jsonl and checkpoints/; running again continues there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Training tokens, cut to whole steps.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) budget_tokens: u64,
+    /// Tokens per step.
+    #[arg(long, default_value_t = 8192, value_parser = positive)]
+    pub(crate) batch_tokens: usize,
+    /// Tokens that a document is cut into.
+    #[arg(long, default_value_t = 1024, value_parser = positive)]
+    pub(crate) context: usize,
+    /// Start from a checkpoint instead of new weights; the shape is the checkpoint's.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) init: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// Highest learning rate.
+    #[arg(long, default_value_t = 3e-3, value_name = "RATE")]
+    pub(crate) peak_rate: f64,
+    /// Learning rate at the end of the cosine [default: peak rate / 200]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) final_rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) optimizer: OptimizerArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The checkpoint to start from, with its tokenizer.json.
+    pub(crate) checkpoint: PathBuf,
+    /// The documents that the pairs name, for their identifiers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) documents: PathBuf,
+    /// Their token file: PREFIX.bin and PREFIX.idx.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) tokens: PathBuf,
+    /// Pairs to learn, Parquet {id1, id2, similarity}: the first is the seed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: PathBuf,
+    /// Pairs to measure the loss on, of other documents.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) held_out: Option<PathBuf>,
+    /// The folder for metrics.jsonl and checkpoints/; running again continues there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// How often each pair is seen.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) epochs: u32,
+    /// Learning rate, constant after the warm-up.
+    #[arg(long, default_value_t = 3e-4)]
+    pub(crate) rate: f64,
+    /// Tokens per step.
+    #[arg(long, default_value_t = 8192, value_parser = positive)]
+    pub(crate) batch_tokens: usize,
+    /// Most tokens of a pair [default: all positions that the checkpoint knows]
+    #[arg(long, value_parser = positive)]
+    pub(crate) context: Option<usize>,
+    #[command(flatten)]
+    pub(crate) optimizer: OptimizerArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// The tuned checkpoint, with its tokenizer.json.
+    pub(crate) checkpoint: PathBuf,
+    /// The seed documents.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) documents: PathBuf,
+    /// Their token file: PREFIX.bin and PREFIX.idx.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) tokens: PathBuf,
+    /// The folder for the synthetic documents; running again continues there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Tokens to write.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) target_tokens: u64,
+    /// Number of the first document: to go on where another folder ended.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) first_document: u64,
+    /// Divides the logits; 0 takes the likeliest token always.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) temperature: f64,
+    /// Only the likeliest tokens that make up this probability are drawn.
+    #[arg(long, default_value_t = 0.9)]
+    pub(crate) top_p: f64,
+    /// Longest document in tokens [default: half of the positions that the checkpoint knows]
+    #[arg(long, value_parser = positive)]
+    pub(crate) max_new_tokens: Option<usize>,
+    /// Longest seed in tokens [default: half of the positions, less two]
+    #[arg(long, value_parser = positive)]
+    pub(crate) max_seed_tokens: Option<usize>,
+    /// Documents written at the same time.
+    #[arg(long, default_value_t = 64, value_parser = positive)]
+    pub(crate) slots: usize,
+    /// Documents per file.
+    #[arg(long, default_value_t = 1000, value_parser = positive)]
+    pub(crate) shard_documents: usize,
+    /// Seed of seeds and draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Files of synthetic documents, in the order of their numbers.
+    #[arg(required = true, value_name = "SYNTHETIC")]
+    pub(crate) synthetic: Vec<PathBuf>,
+    /// The documents that they were written from.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) training: PathBuf,
+    /// Real documents that nothing was trained on, to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) real: Option<PathBuf>,
+    /// The folder for what is kept and a sample of what is not.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Fewest words of a document.
+    #[arg(long, default_value_t = 10, value_name = "WORDS")]
+    pub(crate) min_words: usize,
+    /// Share of a document's word 5-grams that makes it a near-copy of its seed.
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    pub(crate) near_copy: f64,
+    /// Jaccard similarity that makes it a near-duplicate of an earlier one.
+    #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY")]
+    pub(crate) near_duplicate: f64,
+    /// Dropped documents kept for reading, per reason.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) samples: usize,
+    /// Documents that the quality figures look at.
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = positive)]
+    pub(crate) quality_documents: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// The checkpoint, with its tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: PathBuf,
+    /// The documents to score.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) documents: PathBuf,
+    /// What to measure, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Task::Perplexity])]
+    pub(crate) tasks: Vec<Task>,
+    /// One JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tokens scored together; the result does not depend on it.
+    #[arg(long, default_value_t = 4096, value_parser = positive)]
+    pub(crate) batch_tokens: usize,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+/// What a checkpoint can be measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Task {
+    /// Perplexity, with nats per token and bits per byte.
+    Perplexity,
+}

@@ -1,0 +1,219 @@
+//! `train` and `tune` on plain files.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::Hash;
+use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_model::{Config, Decoder, ScoreItem};
+use cognate_ops::Cpu;
+use cognate_pair::read_pairs;
+use cognate_run::{read_texts, tokenizer_files, validation_items};
+use cognate_train::{Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig};
+use serde_json::{Value, json};
+
+use super::{Result, device, print_json};
+use crate::args::{OptimizerArgs, ShapeArgs, TrainArgs, TuneArgs};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
+    let tokenizer = Tokenizer::load(&args.tokenizer)?;
+    let steps = args.budget_tokens / args.batch_tokens as u64;
+    if steps == 0 {
+        let expected = format!("at least one step, that is --batch-tokens {}", args.batch_tokens);
+        return Err(Failure::setting("--budget-tokens", args.budget_tokens, &expected));
+    }
+    let mut sources = Vec::new();
+    for (i, prefix) in args.tokens.iter().enumerate() {
+        let file = TokenFile::open(prefix)?;
+        file.check_ids(tokenizer.vocab_size())?;
+        sources.push(Source { name: format!("source {i}"), file, tokens: 0, repeat: true });
+    }
+    share(&mut sources, steps * args.batch_tokens as u64);
+    let begin = tokenizer.end_of_document();
+    let seed = args.optimizer.seed;
+    let stream = PlainStream::new(sources, steps, args.batch_tokens, args.context, begin, seed)?;
+    let validation = match &args.validation {
+        Some(prefix) => {
+            let file = TokenFile::open(prefix)?;
+            file.check_ids(tokenizer.vocab_size())?;
+            validation_items(&file, args.validate_documents, args.context, begin, seed)
+        }
+        None => Vec::new(),
+    };
+    let cpu = device(args.device, threads)?;
+    let mut model = match &args.init {
+        Some(checkpoint) => load(cpu, checkpoint, &tokenizer)?,
+        None => Decoder::new(cpu, config(&args.shape, tokenizer.vocab_size(), args.context)?, seed)?,
+    };
+    let schedule = Schedule {
+        peak_rate: args.peak_rate,
+        final_rate: args.final_rate.unwrap_or(args.peak_rate / 200.0),
+        warmup_share: args.optimizer.warmup_share,
+        shape: Shape::Cosine,
+    };
+    let mut inputs: Vec<PathBuf> = args.tokens.iter().map(|prefix| with_ending(prefix, ".bin")).collect();
+    inputs.extend(args.validation.iter().map(|prefix| with_ending(prefix, ".bin")));
+    inputs.extend(args.init.iter().map(|checkpoint| checkpoint.join("model.safetensors")));
+    inputs.push(args.tokenizer.clone());
+    let settings = json!({
+        "steps": steps, "batch_tokens": args.batch_tokens, "context": args.context,
+        "validate_documents": args.validate_documents, "model": format!("{:?}", model.config()),
+    });
+    let run = Run { tokenizer: &tokenizer, stream: &stream, validation: &validation, out: &args.out };
+    run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+}
+
+pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Result {
+    let tokenizer = Tokenizer::load(&args.checkpoint.join("tokenizer.json"))?;
+    let file = TokenFile::open(&args.tokens)?;
+    file.check_ids(tokenizer.vocab_size())?;
+    let ids: Vec<String> = read_texts(&args.documents)?.into_iter().map(|(id, _)| id).collect();
+    if ids.len() != file.documents() {
+        let expected = format!("the documents of --tokens, which holds {}", file.documents());
+        return Err(Failure::setting("--documents", format!("{} documents", ids.len()), &expected));
+    }
+    let pairs = |path: &Path| -> Result<Vec<(u32, u32)>> {
+        Ok(read_pairs(path, &ids)?.iter().map(|pair| (pair.first, pair.second)).collect())
+    };
+    let training = pairs(&args.pairs)?;
+    let mut model = load(device(args.device, threads)?, &args.checkpoint, &tokenizer)?;
+    let frame = PairTokens {
+        end_of_document: tokenizer.end_of_document(),
+        related: tokenizer.related(),
+        context: args.context.unwrap_or(model.config().max_positions),
+    };
+    let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
+    let validation: Vec<ScoreItem> =
+        held_out.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+    let stream = PairStream::new(file, &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
+    let schedule = Schedule {
+        peak_rate: args.rate,
+        final_rate: args.rate,
+        warmup_share: args.optimizer.warmup_share,
+        shape: Shape::Constant,
+    };
+    let mut inputs = vec![with_ending(&args.tokens, ".bin"), args.pairs.clone()];
+    inputs.extend(args.held_out.clone());
+    inputs.push(args.checkpoint.join("model.safetensors"));
+    let settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
+    let run = Run { tokenizer: &tokenizer, stream: &stream, validation: &validation, out: &args.out };
+    run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+}
+
+/// A training run on plain files.
+struct Run<'a> {
+    tokenizer: &'a Tokenizer,
+    stream: &'a dyn Stream,
+    validation: &'a [ScoreItem],
+    out: &'a Path,
+}
+
+impl Run<'_> {
+    fn train(
+        &self,
+        model: &mut Decoder<Cpu>,
+        schedule: Schedule,
+        optimizer: &OptimizerArgs,
+        settings: Value,
+        inputs: &[PathBuf],
+        terminal: &Terminal,
+    ) -> Result {
+        let config = TrainConfig {
+            schedule,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: optimizer.weight_decay,
+            clip: optimizer.clip,
+            validate_every: optimizer.validate_every as u64,
+            checkpoint_every: optimizer.checkpoint_every as u64,
+            keep_checkpoints: optimizer.keep_checkpoints,
+        };
+        // What the weights depend on: another run in the same folder is refused.
+        let mut identity = format!("{settings} {schedule:?} {:?} {}", optimizer.weight_decay, optimizer.clip);
+        identity.push_str(&format!(" {} {}", optimizer.seed, optimizer.validate_every));
+        for path in inputs {
+            identity.push_str(&format!(" {}", Hash::of_file(path)?));
+        }
+        let job = Job {
+            stream: self.stream,
+            validation: self.validation,
+            config: &config,
+            folder: self.out,
+            tokenizer: Some(&tokenizer_files(self.tokenizer)?),
+            fingerprint: &Hash::of(identity).to_string(),
+        };
+        let outcome = cognate_train::train(model, &job, terminal)?;
+        let progress = &outcome.progress;
+        print_json(&json!({
+            "parameters": model.config().parameters(),
+            "steps": progress.step,
+            "tokens": progress.tokens,
+            "scored_tokens": progress.scored_tokens,
+            "flops": progress.flops,
+            "wall_s": progress.wall_s,
+            "best_validation_nats": progress.best.map(|(_, nats)| nats),
+            "best": outcome.best,
+            "last": outcome.last,
+        }))
+    }
+}
+
+/// A checkpoint that fits a tokenizer.
+pub(super) fn load(cpu: Cpu, checkpoint: &Path, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
+    let (model, _) = Decoder::load(cpu, checkpoint)?;
+    let (found, needed) = (model.config().vocab, tokenizer.vocab_size());
+    if found < needed {
+        let expected = format!("a vocabulary of at least {needed} tokens, as its tokenizer has");
+        return Err(Failure::setting("checkpoint", format!("{} with {found} tokens", checkpoint.display()), &expected));
+    }
+    Ok(model)
+}
+
+/// Shares the budget out among sources in proportion to what they hold.
+fn share(sources: &mut [Source], budget: u64) {
+    let all: u128 = sources.iter().map(|source| u128::from(source.file.tokens())).sum();
+    let mut left = budget;
+    for source in &mut *sources {
+        source.tokens = (u128::from(budget) * u128::from(source.file.tokens()) / all.max(1)) as u64;
+        left -= source.tokens;
+    }
+    if let Some(largest) = sources.iter_mut().max_by_key(|source| source.file.tokens()) {
+        largest.tokens += left;
+    }
+}
+
+fn config(args: &ShapeArgs, vocab: usize, context: usize) -> Result<Config> {
+    let head_width = match args.head_width {
+        Some(head_width) => head_width,
+        None if args.width.is_multiple_of(args.heads) => args.width / args.heads,
+        None => {
+            let expected = format!("a multiple of --heads {}, or --head-width beside it", args.heads);
+            return Err(Failure::setting("--width", args.width, &expected));
+        }
+    };
+    let config = Config {
+        vocab,
+        width: args.width,
+        layers: args.layers,
+        heads: args.heads,
+        kv_heads: args.kv_heads.unwrap_or(args.heads),
+        head_width,
+        ffn: args.ffn.unwrap_or((args.width * 8).div_ceil(3).next_multiple_of(64)),
+        max_positions: context,
+        rope_base: args.rope_base,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: !args.no_qk_norm,
+        tied: !args.untied,
+    };
+    config.check()?;
+    Ok(config)
+}
+
+fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
+    let mut path = prefix.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}

@@ -1,0 +1,41 @@
+//! `generate` and `filter` on plain files.
+
+use cognate_base::Hash;
+use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_synth::{FilterConfig, FilterInputs, GenerateConfig, Sampling, Seeds};
+
+use super::models::load;
+use super::{Result, device, print_json};
+use crate::args::{FilterArgs, GenerateArgs};
+use crate::terminal::Terminal;
+
+pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
+    let tokenizer = Tokenizer::load(&args.checkpoint.join("tokenizer.json"))?;
+    let mut model = load(device(args.device, threads)?, &args.checkpoint, &tokenizer)?;
+    let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
+    let half = model.config().max_positions / 2;
+    let config = GenerateConfig {
+        seed: args.seed,
+        first_document: args.first_document,
+        target_tokens: args.target_tokens,
+        sampling: Sampling { temperature: args.temperature, top_p: args.top_p },
+        max_new_tokens: args.max_new_tokens.unwrap_or(half),
+        max_seed_tokens: args.max_seed_tokens.unwrap_or(half.saturating_sub(2).max(1)),
+        slots: args.slots,
+        shard_documents: args.shard_documents,
+        synthesizer: Hash::of_file(args.checkpoint.join("model.safetensors"))?.to_string(),
+    };
+    print_json(&cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?)
+}
+
+pub(crate) fn filter(args: &FilterArgs, terminal: &Terminal) -> Result {
+    let config = FilterConfig {
+        min_words: args.min_words,
+        near_copy: args.near_copy,
+        near_duplicate: args.near_duplicate,
+        samples: args.samples,
+        quality_documents: args.quality_documents,
+    };
+    let inputs = FilterInputs { synthetic: &args.synthetic, training: &args.training, real: args.real.as_deref() };
+    print_json(&cognate_synth::filter::stage::filter(inputs, &args.out, &config, terminal)?)
+}
