@@ -40,8 +40,8 @@ pub enum Error {
     },
     /// No word is left to compare documents by.
     #[error(
-        "none of the {distinct} distinct words of {documents} documents is left to compare them by: {rare} are in fewer than \
-         {min_documents} documents, {common} in more than {max_document_share} of them; lower min_documents, raise \
+        "none of the {distinct} distinct words of {documents} documents is left to compare them by: {rare} are in fewer \
+         than {min_documents} documents, {common} in more than {max_document_share} of them; lower min_documents, raise \
          max_document_share, or give more documents"
     )]
     NoTerms {
@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// A vector's length is not one.
     #[error(
-        "the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise the vectors first"
+        "the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise them first"
     )]
     NotUnit {
         /// Row, counted from 0.
@@ -124,8 +124,8 @@ pub enum Error {
 
     /// No two documents are related.
     #[error(
-        "no pair of neighbours has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; of \
-         random documents: {random}. Try min_similarity = {:.2}, max_similarity = {:.2}, or \"auto\"",
+        "no pair of neighbours has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; \
+         of random documents: {random}. Try min_similarity = {:.2}, max_similarity = {:.2}, or \"auto\"",
         window.min_similarity, window.max_similarity, suggested.min_similarity, suggested.max_similarity
     )]
     NoPairs {
@@ -140,9 +140,9 @@ pub enum Error {
     },
     /// The pairs cannot be split into two sets without a common document.
     #[error(
-        "{related} related documents cannot be split so that a share of {share} is held out and pairs are left on both sides \
-         ({train} training, {held_out} held-out pairs): widen the similarity window, change held_out_share, or give more \
-         documents"
+        "{related} related documents cannot be split so that a share of {share} is held out and pairs are left on both \
+         sides ({train} training, {held_out} held-out pairs): widen the similarity window, change held_out_share, or \
+         give more documents"
     )]
     TooFewPairs {
         /// Documents with at least one pair.

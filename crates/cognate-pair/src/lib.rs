@@ -2,12 +2,14 @@
 //!
 //! - [`lsa`] embeds documents by latent semantic analysis, without any outside model.
 //! - [`exact_neighbours`] finds the most similar documents of each document.
-//! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder tells
-//!   related documents from unrelated ones.
-//! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another tool's.
+//! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder
+//!   tells related documents from unrelated ones.
+//! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another
+//!   tool's.
 //!
-//! Work runs on the calling thread's rayon pool. No result depends on the number of threads: work is cut by sizes alone,
-//! partial sums are added in a fixed order, and neighbours are a total order over scores that are computed once each.
+//! Work runs on the calling thread's rayon pool. No result depends on the number of threads: work is cut by sizes
+//! alone, partial sums are added in a fixed order, and neighbours are a total order over scores that are computed once
+//! each.
 
 mod error;
 mod lsa;

@@ -1,10 +1,10 @@
 //! The most similar documents of each document, found exactly.
 //!
-//! similarity(i, j) = Σ_c x_ic · x_jc over unit rows x (n, d). Every pair of rows is scored once: a task holds a block of
-//! query rows, multiplies it with the blocks of rows from its own on, and offers each score to both of its rows. So the work
-//! is n²·d operations, half of the plain 2·n²·d; looking at the scores costs n²/2 · 2 comparisons, sixteen at a time, and only
-//! scores that pass the worst neighbour of one of the two rows are looked at singly. Memory: one tile of scores per thread
-//! (1 MiB, inside a level-2 cache), and n·k neighbours.
+//! similarity(i, j) = Σ_c x_ic · x_jc over unit rows x (n, d). Every pair of rows is scored once: a task holds a block
+//! of query rows, multiplies it with the blocks of rows from its own on, and offers each score to both of its rows. So
+//! the work is n²·d operations, half of the plain 2·n²·d; looking at the scores costs n²/2 · 2 comparisons, sixteen at
+//! a time, and only scores that pass the worst neighbour of one of the two rows are looked at singly. Memory: one tile
+//! of scores per thread (1 MiB, inside a level-2 cache), and n·k neighbours.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
@@ -23,14 +23,14 @@ const KEYS: usize = 4 * ROWS;
 /// Scores compared at a time.
 const LANES: usize = 16;
 
-/// The nearest neighbours of n documents: n rows of k, best first; equally similar ones in the order of their numbers. A
-/// document is not its own neighbour.
+/// The nearest neighbours of n documents: n rows of k, best first; equally similar ones in the order of their numbers.
+/// A document is not its own neighbour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
     /// Neighbours per document.
     pub k: usize,
-    /// The neighbours' numbers. A row may end in [`Neighbours::NONE`]: a document with a zero vector has no neighbours and is
-    /// no one's neighbour.
+    /// The neighbours' numbers. A row may end in [`Neighbours::NONE`]: a document with a zero vector has no neighbours
+    /// and is no one's neighbour.
     pub ids: Vec<u32>,
     /// The similarities, in [-1, 1]; negative infinity where there is no neighbour.
     pub similarity: Vec<f32>,
@@ -108,7 +108,8 @@ impl Best {
         Self { k, lists: vec![nothing; rows * k], floors: vec![nothing.0; rows] }
     }
 
-    /// Puts a neighbour in its place, if it has one. Neighbours are in a total order, so the order of offers does not matter.
+    /// Puts a neighbour in its place, if it has one. Neighbours are in a total order, so the order of offers does not
+    /// matter.
     fn offer(&mut self, row: usize, similarity: f32, id: u32) {
         let list = &mut self.lists[row * self.k..(row + 1) * self.k];
         let place = list.partition_point(|&(s, i)| s > similarity || (s == similarity && i < id));
@@ -176,9 +177,9 @@ impl Search<'_> {
         self.best[block].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Scores block `block` against the blocks of a tile from `keys` on (for `keys == block`, against itself), and offers
-    /// what passes. Locks are held for copying floors and for offers, not while scoring; a floor that has risen since only
-    /// means a candidate too many.
+    /// Scores block `block` against the blocks of a tile from `keys` on (for `keys == block`, against itself), and
+    /// offers what passes. Locks are held for copying floors and for offers, not while scoring; a floor that has risen
+    /// since only means a candidate too many.
     fn tile(&self, tile: &mut Tile, block: usize, keys: usize) {
         let itself = block == keys;
         let key_blocks = if itself { keys..keys + 1 } else { keys..(keys + KEYS / ROWS).min(self.best.len()) };

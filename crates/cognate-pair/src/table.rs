@@ -1,4 +1,5 @@
-//! Parquet tables: columns by name and type, errors that name file, column and row. Which tables there are stands elsewhere.
+//! Parquet tables: columns by name and type, errors that name file, column and row. Which tables there are stands
+//! elsewhere.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ pub(crate) struct TableReader {
 impl TableReader {
     /// Opens `path` for its `columns`; other columns are not read.
     ///
-    /// The Arrow schema that some writers leave beside the Parquet one is not looked at: text is then always `Utf8` and a
-    /// vector always `List`, whichever of their kinds the writer had in memory.
+    /// The Arrow schema that some writers leave beside the Parquet one is not looked at: text is then always `Utf8` and
+    /// a vector always `List`, whichever of their kinds the writer had in memory.
     pub(crate) fn open(path: &Path, columns: &[&'static str]) -> Result<Self> {
         let file = fs_err::File::open(path)?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);

@@ -1,8 +1,9 @@
 //! Latent semantic analysis: the embedder that needs no outside model.
 //!
-//! Deerwester et al. 1990, with the weights of scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a document is the vector
-//! of its words' weights (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1), scaled to length 1; the matrix A of all documents is
-//! cut to its largest singular values, A ≈ U·S·Vᵀ; a document's embedding is its row of U·S, scaled to length 1.
+//! Deerwester et al. 1990, with the weights of scikit-learn's `TfidfVectorizer(sublinear_tf=True)`: a document is the
+//! vector of its words' weights (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1), scaled to length 1; the matrix A of all
+//! documents is cut to its largest singular values, A ≈ U·S·Vᵀ; a document's embedding is its row of U·S, scaled to
+//! length 1.
 //!
 //! `words.rs` cuts text into words, `terms.rs` weighs them, `sparse.rs` multiplies, `svd.rs` cuts.
 
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, Vectors};
 
-/// A document whose row of U·S is shorter than this (its row of A has length 1) shares nothing with the directions kept, and
-/// what is left of it is rounding: it gets a zero vector.
+/// A document whose row of U·S is shorter than this (its row of A has length 1) shares nothing with the directions
+/// kept, and what is left of it is rounding: it gets a zero vector.
 const SHORTEST_ROW: f64 = 1e-5;
 
 /// The choices of [`lsa`].
@@ -33,7 +34,8 @@ pub struct LsaConfig {
     pub min_documents: usize,
     /// A word in more than this share of the documents is left out; 0.5 is usual.
     pub max_document_share: f64,
-    /// At most so many words are kept, those in the most documents first, ties in the order of the words; 200,000 is usual.
+    /// At most so many words are kept, those in the most documents first, ties in the order of the words; 200,000 is
+    /// usual.
     pub max_terms: usize,
 }
 
@@ -71,7 +73,8 @@ pub struct LsaStats {
     pub weights: usize,
     /// Dimensions asked for.
     pub requested_dimensions: usize,
-    /// Dimensions there are: fewer where the corpus has fewer documents, terms or independent directions than asked for.
+    /// Dimensions there are: fewer where the corpus has fewer documents, terms or independent directions than asked
+    /// for.
     pub dimensions: usize,
     /// Share of the matrix' squared weights that the dimensions keep, in [0, 1].
     pub explained: f64,

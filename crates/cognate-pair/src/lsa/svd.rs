@@ -1,11 +1,12 @@
 //! The largest singular values of a sparse matrix, and its rows in their directions.
 //!
-//! Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.1): start from the images of random
-//! directions, more of them than are wanted; multiply by Aᵀ and A in turn, making the columns orthonormal each time; solve
-//! the small problem that is left. With Z orthonormal and Y = A·Z, the eigenvectors W of YᵀY give U·S = Y·W.
+//! Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.1): start from the images of
+//! random directions, more of them than are wanted; multiply by Aᵀ and A in turn, making the columns orthonormal each
+//! time; solve the small problem that is left. With Z orthonormal and Y = A·Z, the eigenvectors W of YᵀY give U·S =
+//! Y·W.
 //!
-//! Dense parts are f32 with sums over blocks of rows in f64, the small eigenvalue problems f64. A matrix with a side hardly
-//! longer than the number of directions is solved whole, in f64.
+//! Dense parts are f32 with sums over blocks of rows in f64, the small eigenvalue problems f64. A matrix with a side
+//! hardly longer than the number of directions is solved whole, in f64.
 
 use cognate_base::Monitor;
 use cognate_base::random::{Rng, stream};
@@ -26,8 +27,8 @@ const ITERATIONS: usize = 5;
 const BLOCK: usize = 512;
 /// At most so many partial sums of blocks; a fixed number, so that the sum does not depend on threads.
 const SPANS: usize = 32;
-/// Directions with eigenvalues of YᵀY below this share of the largest are rounding, not signal: the f32 sums are right to
-/// about 1e-7 of the largest.
+/// Directions with eigenvalues of YᵀY below this share of the largest are rounding, not signal: the f32 sums are right
+/// to about 1e-7 of the largest.
 const NOISE: f64 = 1e-6;
 /// The same for sums in f64.
 const NOISE_F64: f64 = 1e-13;
@@ -39,7 +40,8 @@ pub(crate) struct Truncated {
     pub(crate) rows: Vec<f32>,
 }
 
-/// Cuts `a` to at most `rank` dimensions. The sign of a dimension is such that its entry of largest magnitude is positive.
+/// Cuts `a` to at most `rank` dimensions. The sign of a dimension is such that its entry of largest magnitude is
+/// positive.
 pub(crate) fn truncated(a: &Sparse, rank: usize, seed: u64, monitor: &dyn Monitor) -> Result<Truncated> {
     let directions = rank.saturating_add(OVERSAMPLING);
     let progress = Progress::begin(monitor, "singular values", a.rows());
@@ -234,8 +236,8 @@ mod tests {
         dense
     }
 
-    /// Compares with a dense f64 SVD: singular values, and U·S by its products between rows, which no choice of signs or of
-    /// a basis inside equal singular values can change.
+    /// Compares with a dense f64 SVD: singular values, and U·S by its products between rows, which no choice of signs
+    /// or of a basis inside equal singular values can change.
     fn check(a: &Sparse, rank: usize, tolerance: f64) {
         let cut = truncated(a, rank, 3, &Silent).unwrap();
         assert_eq!(cut.rank, rank);

@@ -1,9 +1,10 @@
 //! Text into words.
 //!
-//! A word is a longest run of alphanumeric characters (Unicode's Alphabetic and Numeric properties), in lower case. Nothing
-//! is stemmed or normalised, and there is no stop list: words that are in too many documents are left out by their count.
-//! Chinese, Japanese, Thai, Lao, Khmer and Burmese are written without spaces, where a run would be a whole sentence: a run of
-//! such characters gives its overlapping pairs of characters instead, as is usual in information retrieval.
+//! A word is a longest run of alphanumeric characters (Unicode's Alphabetic and Numeric properties), in lower case.
+//! Nothing is stemmed or normalised, and there is no stop list: words that are in too many documents are left out by
+//! their count. Chinese, Japanese, Thai, Lao, Khmer and Burmese are written without spaces, where a run would be a
+//! whole sentence: a run of such characters gives its overlapping pairs of characters instead, as is usual in
+//! information retrieval.
 
 /// Calls `found` for each word of `text`, in order. `buffer` is scratch.
 pub(crate) fn each_word(text: &str, buffer: &mut String, mut found: impl FnMut(&str)) {

@@ -43,8 +43,8 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
     write_table(path, schema.clone(), properties, batches)
 }
 
-/// Reads the columns `id1`, `id2` and `similarity` of `path` as pairs of the documents `ids`, in their order; other columns
-/// may be there. A file without rows is an empty list.
+/// Reads the columns `id1`, `id2` and `similarity` of `path` as pairs of the documents `ids`, in their order; other
+/// columns may be there. A file without rows is an empty list.
 ///
 /// # Errors
 /// When the file cannot be read, a column is missing or of another type, a value is null, an identifier is unknown, a

@@ -1,12 +1,13 @@
 //! Which documents are held out.
 //!
-//! Held out by document: a pair with one document on each side is lost. Independent documents at a share p would keep only
-//! p² of the pairs for measuring and lose 2·p·(1 − p); so whole neighbourhoods are taken instead. From random start
-//! documents, about [`REGIONS`] regions grow, each time by the document that has the largest share of its own pairs inside,
-//! until the share of the documents is reached. Several regions rather than one, because one would be a single topic.
+//! Held out by document: a pair with one document on each side is lost. Independent documents at a share p would keep
+//! only p² of the pairs for measuring and lose 2·p·(1 − p); so whole neighbourhoods are taken instead. From random
+//! start documents, about [`REGIONS`] regions grow, each time by the document that has the largest share of its own
+//! pairs inside, until the share of the documents is reached. Several regions rather than one, because one would be a
+//! single topic.
 //!
-//! Documents that are near-copies of each other, directly or through others, are never divided: a synthesizer must not be
-//! measured on a text whose copy it was trained on.
+//! Documents that are near-copies of each other, directly or through others, are never divided: a synthesizer must not
+//! be measured on a text whose copy it was trained on.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

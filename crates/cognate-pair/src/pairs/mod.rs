@@ -1,7 +1,7 @@
 //! Which documents are pairs, and which pairs are held out.
 //!
-//! `hold_out.rs` divides the documents, `similarities.rs` measures and suggests a window, `stats.rs` counts, `file.rs` is the
-//! format on disk.
+//! `hold_out.rs` divides the documents, `similarities.rs` measures and suggests a window, `stats.rs` counts, `file.rs`
+//! is the format on disk.
 
 pub(crate) mod file;
 pub(crate) mod hold_out;
@@ -27,7 +27,7 @@ pub struct PairConfig {
     pub min_similarity: f32,
     /// Neighbours at least this similar are near-copies, which teach copying; above 1, nothing is.
     pub max_similarity: f32,
-    /// Share of the related documents that is held out, in [0, 1). Another 0.05 are usual.
+    /// Share of the related documents that is held out, in [0, 1). 0.05 is usual.
     pub held_out_share: f64,
     /// Seed of the choice of held-out documents, and of the random pairs that are measured.
     pub seed: u64,
@@ -82,8 +82,8 @@ pub struct Pairs {
 /// min_similarity ≤ similarity < max_similarity.
 ///
 /// # Errors
-/// When a setting is impossible, the neighbours are not those of the vectors, nothing is in the window (the error suggests
-/// another one), or there are too few pairs to hold some out.
+/// When a setting is impossible, the neighbours are not those of the vectors, nothing is in the window (the error
+/// suggests another one), or there are too few pairs to hold some out.
 pub fn select_pairs(vectors: &Vectors, neighbours: &Neighbours, config: &PairConfig) -> Result<(Pairs, PairStats)> {
     config.check(neighbours.k)?;
     let similarities = measure_similarities(vectors, neighbours, config.seed)?;

@@ -1,4 +1,5 @@
-//! Does the embedder tell related documents from unrelated ones? Similarities of neighbours against those of random pairs.
+//! Does the embedder tell related documents from unrelated ones? Similarities of neighbours against those of random
+//! pairs.
 
 use std::fmt;
 
@@ -106,7 +107,8 @@ impl fmt::Display for Quantiles {
         let Self { p01, p50, p90, p99, p999, max, .. } = self;
         write!(
             f,
-            "1 % below {p01:.3}, median {p50:.3}, 90 % below {p90:.3}, 99 % below {p99:.3}, 99.9 % below {p999:.3}, largest {max:.3}"
+            "1 % below {p01:.3}, median {p50:.3}, 90 % below {p90:.3}, 99 % below {p99:.3}, 99.9 % below {p999:.3}, \
+             largest {max:.3}"
         )
     }
 }
@@ -130,8 +132,8 @@ pub struct Similarities {
     pub random_quantiles: Quantiles,
 }
 
-/// Measures all neighbours, and 200,000 random pairs of different documents (those with a zero vector left out), drawn with
-/// replacement from `seed`.
+/// Measures all neighbours, and 200,000 random pairs of different documents (those with a zero vector left out), drawn
+/// with replacement from `seed`.
 ///
 /// # Errors
 /// When the neighbours are not those of the vectors, or fewer than two documents have a vector.
@@ -170,13 +172,14 @@ pub fn measure_similarities(vectors: &Vectors, neighbours: &Neighbours, seed: u6
     })
 }
 
-/// The window to use where none is known for the embedder: from the 99.9th percentile of unrelated documents (related means
-/// closer than 999 of 1000 unrelated pairs, whatever the embedder's scale) to 0.95. An embedder whose random similarities
-/// reach that high gets a ceiling half-way between the floor and 1.
+/// The window to use where none is known for the embedder: from the 99.9th percentile of unrelated documents (related
+/// means closer than 999 of 1000 unrelated pairs, whatever the embedder's scale) to 0.95. An embedder whose random
+/// similarities reach that high gets a ceiling half-way between the floor and 1.
 ///
-/// Random pairs are unrelated but for chance. In a small corpus chance makes more than one of 1000 related, and the observed
-/// percentile would be that of related documents; so the upper tail is also extrapolated from the median and the 90th
-/// percentile, as an exponential one (for 8,000 abstracts under LSA: 0.487, observed 0.485), and the lower value is taken.
+/// Random pairs are unrelated but for chance. In a small corpus chance makes more than one of 1000 related, and the
+/// observed percentile would be that of related documents; so the upper tail is also extrapolated from the median and
+/// the 90th percentile, as an exponential one (for 8,000 abstracts under LSA: 0.487, observed 0.485), and the lower
+/// value is taken.
 pub fn suggest_window(similarities: &Similarities) -> Window {
     let Quantiles { p50, p90, p999, .. } = similarities.random_quantiles;
     // S(s) = 1/2 · exp(-(s - p50) / b): b from S(p90) = 1/10, then the floor from S(floor) = 1/1000.

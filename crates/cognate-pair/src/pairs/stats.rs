@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Pair;
 use super::similarities::{Similarities, Window};
 
-/// What [`select_pairs`](crate::select_pairs) did. Pairs are counted with direction, as they stand in the files: two for
-/// each two documents.
+/// What [`select_pairs`](crate::select_pairs) did. Pairs are counted with direction, as they stand in the files: two
+/// for each two documents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairStats {
     /// Documents there are.

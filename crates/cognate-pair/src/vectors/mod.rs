@@ -11,13 +11,14 @@ use crate::{Error, Result};
 ///
 /// Vectors stored as half-precision numbers keep their length to about 5e-4.
 pub const UNIT_TOLERANCE: f64 = 1e-3;
-/// How far the length of a vector may be from 1 because its numbers were rounded to f32, or summed in f32 when it was scaled.
+/// How far the length of a vector may be from 1 because its numbers were rounded to f32, or summed in f32 when it was
+/// scaled.
 const ROUNDING: f64 = 1e-6;
 
 /// One vector per document: `ids.len()` rows of `width` numbers.
 ///
-/// A row is a unit vector, or all zeros for a document that the embedder could say nothing about; such a document has no
-/// neighbours.
+/// A row is a unit vector, or all zeros for a document that the embedder could say nothing about; such a document has
+/// no neighbours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vectors {
     /// The documents, one per row; no identifier comes twice.
@@ -64,7 +65,8 @@ impl Vectors {
     /// Checks everything that the type promises.
     ///
     /// # Errors
-    /// When the sizes do not fit, an identifier comes twice, a number is not finite, or a row is neither a unit vector nor zero.
+    /// When the sizes do not fit, an identifier comes twice, a number is not finite, or a row is neither a unit
+    /// vector nor zero.
     pub fn check(&self) -> Result<()> {
         self.check_shape()?;
         self.check_ids()?;
@@ -77,8 +79,8 @@ impl Vectors {
         Ok(())
     }
 
-    /// Scales every row to length 1 and returns how many rows it changed. Zero rows, and rows whose length is 1 up to rounding
-    /// (1e-6), keep their bits.
+    /// Scales every row to length 1 and returns how many rows it changed. Zero rows, and rows whose length is 1 up to
+    /// rounding (1e-6), keep their bits.
     ///
     /// # Errors
     /// When the sizes do not fit or a number is not finite.

@@ -1,7 +1,7 @@
 //! Vectors as a NumPy array file: two axes, C order, numbers of 2, 4 or 8 bytes. Identifiers are the row numbers.
 //!
-//! The format (numpy.lib.format): 6 magic bytes, version (major, minor), the length of the header (16 bits in version 1, 32
-//! bits in versions 2 and 3), the header as a Python dictionary literal, the numbers.
+//! The format (numpy.lib.format): 6 magic bytes, version (major, minor), the length of the header (16 bits in version
+//! 1, 32 bits in versions 2 and 3), the header as a Python dictionary literal, the numbers.
 
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -46,8 +46,8 @@ struct Header {
 /// ([`Vectors::normalise`]): similarity is the cosine, whatever the lengths that another tool wrote.
 ///
 /// # Errors
-/// When the file is not a whole `.npy` file of little-endian floating-point numbers in C order with two axes, is empty, or
-/// holds a number that is not finite.
+/// When the file is not a whole `.npy` file of little-endian floating-point numbers in C order with two axes, is empty,
+/// or holds a number that is not finite.
 pub fn read_npy(path: &Path) -> Result<Vectors> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();

@@ -18,13 +18,13 @@ use crate::{Error, Result};
 /// Rows handed to the writer at a time.
 const CHUNK_ROWS: usize = 8192;
 
-/// Reads the columns `id` and `embedding` of `path`; other columns may be there. The embedding is a list (or fixed-size list)
-/// of 32-bit floats, of one length in all rows. Rows that are not unit vectors are scaled to length 1
+/// Reads the columns `id` and `embedding` of `path`; other columns may be there. The embedding is a list (or fixed-size
+/// list) of 32-bit floats, of one length in all rows. Rows that are not unit vectors are scaled to length 1
 /// ([`Vectors::normalise`]); what this crate wrote comes back bit for bit.
 ///
 /// # Errors
-/// When the file cannot be read, is empty, a column is missing or of another type, a value is null or not finite, lengths
-/// differ, or an identifier comes twice.
+/// When the file cannot be read, is empty, a column is missing or of another type, a value is null or not finite,
+/// lengths differ, or an identifier comes twice.
 pub fn read_vectors(path: &Path) -> Result<Vectors> {
     let mut table = TableReader::open(path, &["id", "embedding"])?;
     let mut vectors = Vectors { ids: Vec::new(), width: 0, data: Vec::new() };

@@ -68,8 +68,8 @@ proptest! {
     // Clusters from tight (near-copies abound) to none at all.
     #[test]
     fn no_document_of_a_held_out_pair_is_in_a_training_pair(
-        n in 20_usize..400, centres in 1_usize..40, spread in 0.05_f32..3.0, min in -0.2_f32..0.9, room in 0.02_f32..0.6,
-        share in 0.0_f64..0.5, seed in 0_u64..1000,
+        n in 20_usize..400, centres in 1_usize..40, spread in 0.05_f32..3.0, min in -0.2_f32..0.9,
+        room in 0.02_f32..0.6, share in 0.0_f64..0.5, seed in 0_u64..1000,
     ) {
         let vectors = vectors(n, 12, centres, spread, seed);
         let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
