@@ -76,7 +76,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (_, stats) = select_pairs(&vectors, &neighbours, &config)?;
         println!(
             "window {:.3} to {:.3}, held out {share}: {} of {} documents have pairs, {} training pairs, {} held out \
-             ({} documents), {} straddling, {} near-copies, {} below; targets per seed: mean {:.1}, median {}, largest {}",
+             ({} documents), {} straddling, {} near-copies, {} below; targets per seed: mean {:.1}, median {}, \
+             largest {}",
             window.min_similarity,
             window.max_similarity,
             stats.documents_with_pairs,

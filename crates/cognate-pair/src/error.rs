@@ -40,9 +40,9 @@ pub enum Error {
     },
     /// No word is left to compare documents by.
     #[error(
-        "none of the {distinct} distinct words of {documents} documents is left to compare them by: {rare} are in fewer \
-         than {min_documents} documents, {common} in more than {max_document_share} of them; lower min_documents, raise \
-         max_document_share, or give more documents"
+        "none of the {distinct} distinct words of {documents} documents is left to compare them by: {rare} are in \
+         fewer than {min_documents} documents, {common} in more than {max_document_share} of them; lower \
+         min_documents, raise max_document_share, or give more documents"
     )]
     NoTerms {
         /// Documents given.
