@@ -25,7 +25,7 @@ fn a_misspelt_key() {
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 2);
     let expected =
-        "error: r.toml:23: unknown key `clpi` in [train]; the nearest known key is `clip`\nhint: the keys of [train]";
+        "error: r.toml:26: unknown key `clpi` in [train]; the nearest known key is `clip`\nhint: the keys of [train]";
     assert!(stderr.starts_with(expected), "{stderr}");
     assert_eq!(scratch.names("."), ["r.toml"], "nothing is written");
 }
@@ -67,7 +67,7 @@ fn a_corpus_too_small_for_the_budget() {
     assert_eq!(code, 1);
     let error = error(&stderr);
     let start =
-        "error: the corpus is too small for the arm `oracle`: its budget of 32768 tokens asks for fresh documents only";
+        "error: the corpus is too small for the arm `oracle`: its budget of 40960 tokens asks for fresh documents only";
     assert!(error.starts_with(start) && error.contains("splits together hold "), "{error}");
     assert!(error.contains("hint: lower [train] budget_tokens to at most "), "{error}");
 }
@@ -78,12 +78,12 @@ fn a_run_directory_of_another_recipe() {
     scratch.write("documents.jsonl", corpus(40));
     scratch.write("r.toml", recipe(""));
     scratch.fails(&["run", "r.toml"]); // too few tokens, but ingest and tokenize are done
-    scratch.write("r.toml", recipe("").replace("unique_share = 0.3", "unique_share = 0.4"));
+    scratch.write("r.toml", recipe("").replace("unique_share = 0.2", "unique_share = 0.4"));
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 1);
     assert_eq!(
         error(&stderr),
-        "error: runs/tiny/ingest was made from something else: [corpus] unique_share was 0.3 and is 0.4 now\n\
+        "error: runs/tiny/ingest was made from something else: [corpus] unique_share was 0.2 and is 0.4 now\n\
          hint: give this recipe another directory with --out, or delete runs/tiny/ingest and what was made from it to make \
          them again"
     );

@@ -126,7 +126,7 @@ fn plan_runs_nothing_and_names_every_stage() {
         serde_json::from_str(&scratch.succeeds(&["plan", "tiny.toml", "--json", "--threads", "1"])).unwrap();
     let stages = plan["stages"].as_array().unwrap();
     let train = stages.iter().find(|stage| stage["stage"] == "train").unwrap();
-    assert_eq!(train["tokens"], 32768);
+    assert_eq!(train["tokens"], 40960);
     for number in ["flops", "bytes", "wall_s"] {
         assert!(train[number].as_f64().unwrap() > 0.0, "{number}: {train}");
     }

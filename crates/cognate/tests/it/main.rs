@@ -4,4 +4,6 @@
 
 mod bad_input;
 mod commands;
+mod runs;
+mod stages;
 mod support;

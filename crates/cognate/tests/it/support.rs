@@ -87,13 +87,13 @@ pub(crate) fn corpus(documents: usize) -> String {
     out
 }
 
-/// A recipe of seconds over `documents.jsonl`, with `more` lines at its end; 600 documents are enough for it.
+/// A recipe of seconds over `documents.jsonl`, with `more` lines at its end; 1200 documents are enough for it.
 pub(crate) fn recipe(more: &str) -> String {
     format!(
-        "name = \"tiny\"\n[corpus]\npaths = [\"documents.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.3\n\
-         contamination_words = 0\n[tokenize]\nvocab_size = 420\n[pair]\nheld_out_share = 0.2\n[tune]\nbatch_tokens = 1024\n\
+        "name = \"tiny\"\n[corpus]\npaths = [\"documents.jsonl\"]\nvalidation_share = 0.05\nunique_share = 0.2\n\
+         contamination_words = 0\n[tokenize]\nvocab_size = 420\n[embed]\ndimensions = 32\n[pair]\nheld_out_share = 0.2\n[tune]\nbatch_tokens = 1024\n\
          [filter]\nmin_words = 5\n[model]\nlayers = 1\nwidth = 32\nheads = 2\ncontext = 128\n\
-         [train]\nbudget_tokens = 32768\nbatch_tokens = 1024\npeak_rate = 1e-2\n{more}"
+         [train]\nbudget_tokens = 40960\nbatch_tokens = 1024\npeak_rate = 1e-2\n{more}"
     )
 }
 

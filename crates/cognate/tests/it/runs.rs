@@ -1,0 +1,257 @@
+//! Whole experiments: once, again, interrupted, killed, two at a time, on a full disk.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cognate_base::Hash;
+use serde_json::Value;
+
+use crate::support::{Scratch, corpus, recipe};
+
+/// A scratch folder with the tiny recipe and its documents.
+fn ready() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe(""));
+    scratch
+}
+
+/// What must not depend on how a run came to its end: the report without times, memory and machine, and the bits of every model
+/// and of the synthetic corpus.
+fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
+    let text = fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap();
+    let mut report: Value = serde_json::from_str(&text).unwrap();
+    for entry in report["ledger"].as_array_mut().unwrap() {
+        entry["wall_s"] = Value::Null;
+    }
+    report["environment"] = Value::Null;
+    let files = ["repetition/final", "repetition/best", "tune/best", "sbp/final", "oracle/final"]
+        .map(|folder| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/model.safetensors"))).unwrap());
+    let mut hashes = files.to_vec();
+    hashes.push(Hash::of_file(scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap());
+    (report, hashes)
+}
+
+/// Starts the run in the background.
+fn start(scratch: &Scratch) -> Child {
+    let mut command = scratch.cognate(&["run", "r.toml", "--threads", "1"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until `path` exists; false when the process has ended before.
+fn wait_for(child: &mut Child, scratch: &Scratch, path: &str) -> bool {
+    let since = Instant::now();
+    while !scratch.path(path).exists() {
+        assert!(since.elapsed() < Duration::from_secs(120), "{path} never came");
+        if child.try_wait().unwrap().is_some() {
+            return scratch.path(path).exists();
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    true
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_run_ends_with_a_report_and_running_again_skips_everything() {
+    let scratch = ready();
+    let closing = scratch.succeeds(&["run", "r.toml"]);
+    for expected in ["repetition", "sbp", "oracle", "nats/token", "report: runs/tiny/report.html"] {
+        assert!(closing.contains(expected), "{expected} is missing in\n{closing}");
+    }
+    let (report, _) = outcome(&scratch);
+    assert_eq!(report["name"], "tiny");
+    let arms = report["arms"].as_array().unwrap();
+    assert_eq!(arms.len(), 3);
+    for arm in arms {
+        assert_eq!(arm["train_tokens"], 40960, "every arm sees the same number of tokens: {arm}");
+        assert!(arm["validation"]["bits_per_byte"].as_f64().unwrap() > 0.0);
+    }
+    assert!(arms[1]["synthetic_tokens"].as_u64().unwrap().abs_diff(10240) < 200, "{}", arms[1]);
+    assert_eq!(report["gap_closed"]["validation"]["seeds"], 1);
+    assert_eq!(report["examples"].as_array().unwrap().len(), 3);
+    assert_eq!(report["ledger"].as_array().unwrap().len(), 13);
+    assert!(report["relation"]["after"]["true_seed"].is_f64(), "{}", report["relation"]);
+    let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("<html"));
+    let bytes = fs_err::read(scratch.path("runs/tiny/report.json")).unwrap();
+
+    let output = scratch.cognate(&["run", "r.toml"]).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), closing);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.lines().count(), 13, "{stderr}");
+    assert!(stderr.lines().all(|line| line.ends_with(": done before")), "{stderr}");
+    assert_eq!(fs_err::read(scratch.path("runs/tiny/report.json")).unwrap(), bytes);
+
+    let status: Value = serde_json::from_str(&scratch.succeeds(&["status", "runs/tiny", "--json"])).unwrap();
+    assert!(status["stages"].as_array().unwrap().iter().all(|stage| stage["state"] == "done"), "{status}");
+    assert_eq!(scratch.succeeds(&["report", "runs/tiny"]), closing);
+    assert_eq!(fs_err::read(scratch.path("runs/tiny/report.json")).unwrap(), bytes);
+}
+
+#[test]
+fn threads_and_batches_of_generation_do_not_change_a_bit() {
+    let (one, two) = (ready(), ready());
+    one.succeeds(&["run", "r.toml", "--threads", "1"]);
+    two.write("r.toml", recipe("checkpoint_every_tokens = 7168\n[generate]\nslots = 3\n"));
+    two.succeeds(&["run", "r.toml", "--threads", "3"]);
+    let ((mut first, hashes), (mut second, again)) = (outcome(&one), outcome(&two));
+    first["recipe"] = Value::Null;
+    second["recipe"] = Value::Null;
+    assert_eq!(first, second);
+    assert_eq!(hashes, again);
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
+    let undisturbed = ready();
+    undisturbed.succeeds(&["run", "r.toml", "--threads", "1"]);
+    let killed = ready();
+    // Each as soon as it is there: at the beginning and in the middle of short and of long stages.
+    let points = [
+        "ingest/started.json",
+        "tokenize/tokenizer.json",
+        "pair/started.json",
+        "repetition/started.json",
+        "repetition/checkpoints/step-00000002",
+        "repetition/checkpoints/step-00000009",
+        "tune/checkpoints/step-00000003",
+        "generate/started.json",
+        "generate/generate.json",
+        "filter/synthetic.jsonl.zst",
+        "sbp/checkpoints/step-00000004",
+        "sbp/checkpoints/step-00000039",
+        "sbp/best",
+        "oracle/checkpoints/step-00000020",
+        "evaluate/sbp/started.json",
+        "report.json",
+    ];
+    let mut kills = 0;
+    for point in points {
+        let mut child = start(&killed);
+        if wait_for(&mut child, &killed, &format!("runs/tiny/{point}")) && child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    assert!(kills > 8, "only {kills} kills came in time");
+    killed.succeeds(&["run", "r.toml", "--threads", "1"]);
+    assert_eq!(outcome(&undisturbed), outcome(&killed));
+    let left = Command::new("find").arg(killed.path("runs")).args(["-name", ".*.partial"]).output().unwrap();
+    assert_eq!(String::from_utf8(left.stdout).unwrap(), "", "nothing half-written is left");
+}
+
+#[test]
+fn an_interrupted_run_exits_with_130_or_143_and_continues() {
+    let undisturbed = ready();
+    undisturbed.succeeds(&["run", "r.toml", "--threads", "1"]);
+    let scratch = ready();
+    for (point, name, code) in [
+        ("repetition/metrics.jsonl", "-INT", 130),
+        ("sbp/started.json", "-TERM", 143),
+        ("oracle/metrics.jsonl", "-INT", 130),
+    ] {
+        let mut child = start(&scratch);
+        assert!(wait_for(&mut child, &scratch, &format!("runs/tiny/{point}")));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.ends_with("interrupted: the same command continues where it stopped\n"), "{stderr}");
+        let status: Value = serde_json::from_str(&scratch.succeeds(&["status", "runs/tiny", "--json"])).unwrap();
+        assert!(status["running"].is_null());
+        assert_eq!(status["stages"].as_array().unwrap().iter().filter(|stage| stage["state"] == "stopped").count(), 1);
+    }
+    scratch.succeeds(&["run", "r.toml", "--threads", "1"]);
+    assert_eq!(outcome(&undisturbed), outcome(&scratch));
+}
+
+#[test]
+fn a_second_run_on_the_same_directory_fails_at_once() {
+    let scratch = ready();
+    let mut child = start(&scratch);
+    assert!(wait_for(&mut child, &scratch, "runs/tiny/repetition/started.json"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let start = format!("error: runs/tiny is in use: process {} on ", child.id());
+    assert!(stderr.starts_with(&start), "{stderr}");
+    assert!(
+        stderr.ends_with("hint: wait for the other run, or give this one another directory with --out\n"),
+        "{stderr}"
+    );
+    let status = scratch.succeeds(&["status", "runs/tiny"]);
+    assert!(status.starts_with(&format!("tiny: running (process {} on ", child.id())), "{status}");
+    assert!(status.contains("train repetition        running"), "{status}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The disk is full: simulated by a limit on the size of files, whose signal is ignored so that writing fails.
+#[test]
+fn a_full_disk_is_an_error_and_leaves_no_half_written_artifact() {
+    let scratch = ready();
+    let mut limits = Vec::new();
+    for blocks in [8, 60, 120] {
+        let program = env!("CARGO_BIN_EXE_cognate");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec '{program}' run r.toml --threads 1");
+        let output = Command::new("bash").args(["-c", &script]).current_dir(scratch.path(".")).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+        assert!(error.contains("File too large"), "{stderr}");
+        limits.push(error.to_owned());
+    }
+    assert!(limits.iter().any(|error| error.starts_with("error: train repetition: ")), "{limits:?}");
+    scratch.succeeds(&["run", "r.toml", "--threads", "1"]);
+    let undisturbed = ready();
+    undisturbed.succeeds(&["run", "r.toml", "--threads", "1"]);
+    assert_eq!(outcome(&undisturbed), outcome(&scratch));
+}
+
+#[test]
+fn a_later_key_that_changed_is_refused_before_anything_runs() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    fs_err::remove_dir_all(scratch.path("runs/tiny/repetition")).unwrap();
+    scratch.write("r.toml", recipe("[generate]\ntemperature = 0.5\n"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        stderr.lines().next().unwrap(),
+        "error: runs/tiny/generate was made from something else: [generate] temperature was 1.0 and is 0.5 now"
+    );
+}
+
+#[test]
+fn filters_that_leave_too_little_are_told() {
+    let scratch = ready();
+    scratch.write("r.toml", recipe("").replace("min_words = 5", "min_words = 500"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let at = stderr.find("error: ").unwrap();
+    let error = "error: filter: the synthesizer's documents do not last: of ";
+    assert!(
+        stderr[at..].starts_with(error) && stderr.contains("dropped: ") && stderr.contains("too_short"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn too_few_kept_documents_make_another_round() {
+    let scratch = ready();
+    scratch.write("r.toml", recipe("").replace("min_words = 5", "min_words = 25"));
+    scratch.succeeds(&["run", "r.toml"]);
+    let report: Value = serde_json::from_slice(&fs_err::read(scratch.path("runs/tiny/report.json")).unwrap()).unwrap();
+    assert!(scratch.path("runs/tiny/generate-2/manifest.json").exists());
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("Generation took "), "{notes}");
+    let ids = cognate_run::read_texts(&scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap();
+    let distinct: std::collections::BTreeSet<_> = ids.iter().map(|(id, _)| id).collect();
+    assert_eq!(distinct.len(), ids.len(), "no document comes twice");
+}

@@ -1,0 +1,93 @@
+//! The stage commands about models, on the plain files of a run: a user swaps any stage for another tool.
+
+use serde_json::Value;
+
+use crate::support::{Scratch, corpus, recipe};
+
+/// One after the other, since each reads what the one before wrote.
+#[test]
+fn train_tune_generate_filter_evaluate_on_plain_files() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(400));
+    let run = |line: &str| -> Value {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let out = scratch.succeeds(&arguments);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{line}: {error}\n{out}"))
+    };
+    run("ingest documents.jsonl --out c --validation-share 0.2 --unique-share 0.8 --contamination-words 0");
+    run("tokenize c/unique.jsonl.zst --tokenizer tokenizer.json --train 420 --out unique");
+    run("tokenize c/validation.jsonl.zst --tokenizer tokenizer.json --out validation");
+    run("embed c/unique.jsonl.zst --dimensions 16 --out vectors.parquet");
+    run("pair --embeddings vectors.parquet --neighbours 3 --out pairs.parquet");
+    let train = "train --tokens unique --validation validation --tokenizer tokenizer.json --out base --budget-tokens 20000 \
+                 --batch-tokens 1000 --context 128 --layers 1 --width 32 --heads 2 --peak-rate 1e-2 --checkpoint-every 5";
+    let trained = run(train);
+    assert_eq!((&trained["steps"], &trained["tokens"]), (&20.into(), &20_000.into()));
+    assert_eq!(run(train)["last"], trained["last"], "running again continues, and there is nothing left to do");
+    let base = trained["last"].as_str().unwrap();
+    let scores =
+        run(&format!("evaluate --checkpoint {base} --documents c/validation.jsonl.zst --tasks perplexity --json"));
+    let nats = scores["nats_per_token"].as_f64().unwrap();
+    assert!((scores["perplexity"].as_f64().unwrap() - nats.exp()).abs() < 1e-9);
+    assert_eq!(scores["tasks"]["perplexity"]["metric"], "perplexity");
+    let tuned = run(&format!(
+        "tune {base} --documents c/unique.jsonl.zst --tokens unique --pairs pairs.parquet --out tuned --batch-tokens 1000"
+    ));
+    let synthesizer = tuned["last"].as_str().unwrap();
+    let written = run(&format!(
+        "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 --slots 8"
+    ));
+    assert!(written["tokens"].as_u64().unwrap() >= 2000);
+    let kept = run(
+        "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out kept \
+         --min-words 3",
+    );
+    assert_eq!(kept["read"]["documents"], written["documents"]);
+    assert!(scratch.path("kept/synthetic.jsonl.zst").exists());
+}
+
+#[test]
+fn a_damaged_checkpoint_and_a_damaged_token_file_are_named() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe(""));
+    scratch.succeeds(&["run", "r.toml", "--quiet"]);
+    let weights = scratch.path("runs/tiny/sbp/final/model.safetensors");
+    let whole = fs_err::read(&weights).unwrap();
+    // The run's own check: the size.
+    scratch.write("runs/tiny/sbp/final/model.safetensors", &whole[..whole.len() / 2]);
+    let (code, stderr) = scratch.fails(&["run", "r.toml", "--quiet"]);
+    assert_eq!(code, 1);
+    let expected = format!(
+        "error: runs/tiny/sbp/final/model.safetensors is damaged: its manifest says {} bytes, and there are {}\n\
+         hint: delete runs/tiny/sbp and run again to make it anew\n",
+        whole.len(),
+        whole.len() / 2
+    );
+    assert_eq!(stderr, expected);
+    let evaluate = ["evaluate", "--checkpoint", "runs/tiny/sbp/final", "--documents", "documents.jsonl", "--quiet"];
+    let (code, stderr) = scratch.fails(&evaluate);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: runs/tiny/sbp/final/model.safetensors: "), "{stderr}");
+
+    let tokens = scratch.path("runs/tiny/tokenize/unique.idx");
+    let index = fs_err::read(&tokens).unwrap();
+    scratch.write("runs/tiny/tokenize/unique.idx", &index[..index.len() - 3]);
+    let generate = [
+        "generate",
+        "runs/tiny/tune/best",
+        "--documents",
+        "runs/tiny/ingest/unique.jsonl.zst",
+        "--tokens",
+        "runs/tiny/tokenize/unique",
+        "--out",
+        "more",
+        "--target-tokens",
+        "100",
+        "--quiet",
+    ];
+    let (code, stderr) = scratch.fails(&generate);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: runs/tiny/tokenize/unique.idx"), "{stderr}");
+    assert!(!scratch.path("more").exists(), "nothing is written");
+}
