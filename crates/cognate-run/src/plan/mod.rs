@@ -193,7 +193,8 @@ impl Estimate<'_> {
         let context = (self.survey.tokens_per_document / 2.0).min(self.recipe.model.context as f64 / 2.0);
         let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
         let every = self.recipe.train.validate_every_tokens.max(1);
-        let validation = self.survey.documents * self.recipe.corpus.validation_share * self.survey.tokens_per_document;
+        let held = self.survey.documents * self.recipe.corpus.validation_share;
+        let validation = held.min(self.recipe.train.validate_documents as f64) * self.survey.tokens_per_document;
         let measured = (tokens / every) as f64 * validation;
         let all = flops + self.config.forward_flops(measured, measured, context);
         StagePlan {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, read_json, write_json};
 use super::{Attempt, Result};
+use crate::stage::STAGE_NAMES;
 
 /// File name of a stage's progress.
 pub(super) const PROGRESS: &str = "progress.json";
@@ -110,7 +111,9 @@ impl Monitor for Watched<'_> {
             progress.unit = unit_name.to_owned();
             progress.detail.clear();
         });
-        self.inner.begin(&format!("{}: {what}", self.label), total, unit);
+        // A stage that calls its work by its own name needs to be named once.
+        let label = if STAGE_NAMES.contains(&what) { self.label.clone() } else { format!("{}: {what}", self.label) };
+        self.inner.begin(&label, total, unit);
     }
 
     fn advance(&self, done: u64, detail: &str) {

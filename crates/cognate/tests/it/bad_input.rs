@@ -110,3 +110,28 @@ fn vectors_of_an_unknown_kind() {
     assert_eq!(code, 2);
     assert_eq!(stderr, "error: --embeddings = v.bin: expected a name that ends in .parquet or .npy\n");
 }
+
+#[test]
+fn an_empty_corpus() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", "\n\n");
+    scratch.write("r.toml", recipe(""));
+    for command in ["run", "plan"] {
+        let (code, stderr) = scratch.fails(&[command, "r.toml"]);
+        assert_eq!(code, 1);
+        assert!(error(&stderr).contains("documents.jsonl"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_training_and_names_the_step() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe("").replace("peak_rate = 1e-2", "peak_rate = 1e30"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let error = error(&stderr);
+    assert!(error.starts_with("error: train repetition: step "), "{error}");
+    assert!(error.contains("training stopped before this update. Last good checkpoint: "), "{error}");
+    assert!(!scratch.path("runs/tiny/repetition/manifest.json").exists());
+}
