@@ -1,5 +1,7 @@
 //! The decoder against PyTorch, against finite differences, and against itself.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod checkpoints;
 mod golden;
 mod gradients;
