@@ -111,8 +111,8 @@ mod tests {
         let error = check("", 700).expect_err("too few");
         assert_eq!(
             error.to_string(),
-            "the corpus is too small for the arm `oracle`: its budget of 960 tokens asks for fresh documents only, and the \
-             unique and oracle splits together hold 800 tokens in 45 documents"
+            "the corpus is too small for the arm `oracle`: its budget of 960 tokens asks for fresh documents only, \
+             and the unique and oracle splits together hold 800 tokens in 45 documents"
         );
         assert_eq!(
             error.hint().unwrap(),

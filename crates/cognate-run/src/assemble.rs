@@ -1,5 +1,5 @@
-//! From the manifests of a run directory to its report. Reads what is there: a run that is not finished gets a report of what
-//! exists, with a note of what is missing.
+//! From the manifests of a run directory to its report. Reads what is there: a run that is not finished gets a report
+//! of what exists, with a note of what is missing.
 
 mod examples;
 
@@ -144,7 +144,7 @@ impl Assembly<'_> {
             kept_documents: stats.kept.documents,
             kept_tokens: filtered.synthetic.tokens,
             dropped: dropped.collect(),
-            measures: stats.quality.iter().flat_map(quality_measures).collect(),
+            measures: quality_measures(&stats.quality),
         })
     }
 
@@ -281,40 +281,53 @@ fn measure(name: &str, value: f64, unit: &str, n: Option<u64>) -> Measure {
     Measure { name: name.to_owned(), value, unit: unit.to_owned(), n }
 }
 
-/// The figures of one collection, named so that the same figure of several collections stands together.
-fn quality_measures(quality: &Quality) -> Vec<Measure> {
-    let of = match quality.name.as_str() {
-        "real" => "real validation text",
-        "raw" => "generated",
-        _ => "kept",
-    };
-    let share = |name: &str, share: Share| {
-        share.value().map(|value| measure(&format!("{name}, {of}"), value, "share", Some(share.n)))
-    };
-    let mut measures = vec![measure(
-        &format!("words of a document, mean, {of}"),
-        quality.words.mean,
-        "words",
-        Some(quality.documents),
-    )];
-    measures.extend(share("heavily repeated", quality.repetition));
-    measures.extend(share("near-duplicates", quality.near_duplicates));
-    if quality.name != "real" {
-        measures.extend(share("near-copies of the seed", quality.pair_copying));
+/// What the documents are like, figure by figure, with the same figure of real text before it.
+fn quality_measures(collections: &[Quality]) -> Vec<Measure> {
+    // What filters act on is told of everything that was generated, the rest of what was kept.
+    type Figure = (String, &'static str, &'static [&'static str], fn(&Quality, usize) -> (Option<f64>, u64), usize);
+    let mut figures: Vec<Figure> = vec![
+        (
+            "words of a document, mean".to_owned(),
+            "words",
+            &["real", "kept"],
+            |q, _| (Some(q.words.mean), q.documents),
+            0,
+        ),
+        ("heavily repeated".to_owned(), "share", &["real", "raw"], |q, _| told(q.repetition), 0),
+        ("near-duplicates".to_owned(), "share", &["real", "raw"], |q, _| told(q.near_duplicates), 0),
+        ("near-copies of the seed".to_owned(), "share", &["raw"], |q, _| told(q.pair_copying), 0),
+    ];
+    for at in [1, 3] {
+        figures.push((
+            format!("distinct {}-grams", at + 1),
+            "share",
+            &["real", "kept"],
+            |q, at| told(q.distinct[at]),
+            at,
+        ));
     }
-    measures.extend(
-        [1, 2, 3, 4]
-            .into_iter()
-            .zip(quality.distinct)
-            .filter_map(|(n, value)| share(&format!("distinct {n}-grams"), value)),
-    );
-    measures.extend(
-        [5, 8, 13]
-            .into_iter()
-            .zip(quality.novel)
-            .filter_map(|(n, value)| share(&format!("{n}-grams that no training document has"), value)),
-    );
+    for (at, words) in [5, 8, 13].into_iter().enumerate() {
+        let name = format!("{words}-grams that no training document has");
+        figures.push((name, "share", &["real", "kept"], |q, at| told(q.novel[at]), at));
+    }
+    let mut measures = Vec::new();
+    for (name, unit, wanted, figure, at) in figures {
+        for quality in collections.iter().filter(|quality| wanted.contains(&quality.name.as_str())) {
+            let whose = match quality.name.as_str() {
+                "real" => "validation text",
+                "raw" => "generated",
+                _ => "kept",
+            };
+            if let (Some(value), n) = figure(quality, at) {
+                measures.push(measure(&format!("{name}, {whose}"), value, unit, Some(n)));
+            }
+        }
+    }
     measures
+}
+
+fn told(share: Share) -> (Option<f64>, u64) {
+    (share.value(), share.n)
 }
 
 /// One more border than there are bins.

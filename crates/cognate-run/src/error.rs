@@ -26,8 +26,8 @@ pub enum Error {
     },
     /// The documents do not hold the tokens that an arm needs.
     #[error(
-        "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the {split} hold \
-         {available} tokens in {documents} documents"
+        "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the \
+         {split} hold {available} tokens in {documents} documents"
     )]
     TooFewTokens {
         /// The arm.
@@ -47,8 +47,8 @@ pub enum Error {
     },
     /// The filters leave too little, however much is generated.
     #[error(
-        "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept {kept}, and \
-         the arms need {needed}; dropped: {reasons}"
+        "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept \
+         {kept}, and the arms need {needed}; dropped: {reasons}"
     )]
     TooFewSynthetic {
         /// Tokens written.
@@ -147,10 +147,12 @@ impl Error {
             Self::RunDir(error) => error.hint(),
             Self::Stage { source, .. } => source.hint(),
             Self::TooFewTokens { most, .. } => Some(format!(
-                "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's max_epochs"
+                "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's \
+                 max_epochs"
             )),
             Self::TooFewSynthetic { .. } => Some(
-                "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the run directory"
+                "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the \
+                 run directory"
                     .to_owned(),
             ),
             _ => None,

@@ -97,8 +97,8 @@ impl Step {
         }
     }
 
-    /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is then
-    /// refused instead of taken for the newer.
+    /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is
+    /// then refused instead of taken for the newer.
     pub fn version(self) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,

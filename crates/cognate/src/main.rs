@@ -1,5 +1,5 @@
-//! The `cognate` program: flags to settings to commands. The only place that prints; data goes to stdout, logs and bars to
-//! stderr.
+//! The `cognate` program: flags to settings to commands. The only place that prints; data goes to stdout, logs and bars
+//! to stderr.
 
 #![allow(clippy::print_stderr, reason = "only the binary prints")]
 

@@ -66,8 +66,8 @@ impl Terminal {
         Self { interrupt, level, mode, work: Arc::default() }
     }
 
-    /// Takes the logs of all crates from now on: the runner's at the asked level, the stages' where more is asked for, and
-    /// everybody's warnings.
+    /// Takes the logs of all crates from now on: the runner's at the asked level, the stages' where more is asked for,
+    /// and everybody's warnings.
     pub(crate) fn log(&self) {
         let stages = if self.level == LevelFilter::INFO { LevelFilter::WARN } else { self.level };
         let targets = Targets::new().with_default(LevelFilter::WARN);

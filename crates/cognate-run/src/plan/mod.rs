@@ -1,5 +1,5 @@
-//! `cognate plan`: what every stage of a recipe would read, write, compute and take, from a look at the corpus and a short
-//! calibration. Runs no stage and writes nothing.
+//! `cognate plan`: what every stage of a recipe would read, write, compute and take, from a look at the corpus and a
+//! short calibration. Runs no stage and writes nothing.
 
 mod calibrate;
 mod corpus;

@@ -157,88 +157,269 @@ use Preset::{Derived, Required, Value};
 /// Every key, table by table.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("", "name", Name, Required, "", "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise."),
+    key(
+        "", "name", Name, Required, "",
+        "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise.",
+    ),
     key("", "seed", Integer(0), Value("0"), OURS, "Every random choice of every stage derives from it."),
 
-    key("corpus", "paths", Paths, Required, "", "Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe."),
-    key("corpus", "id_field", Text, Value("\"id\""), FIELD, "The field that names a document; where a record lacks it, the name derives from file and row."),
+    key(
+        "corpus", "paths", Paths, Required, "",
+        "Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe.",
+    ),
+    key(
+        "corpus", "id_field", Text, Value("\"id\""), FIELD,
+        "The field that names a document; where a record lacks it, the name derives from file and row.",
+    ),
     key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
-    key("corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS, "Stop at a record that cannot be read, or count it and write it to `rejected.jsonl`."),
-    key("corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS, "Share of the documents held out for validation."),
-    key("corpus", "unique_share", Number(Interval::INSIDE), Value("0.05"), "paper: the oracle has 20 times the unique data", "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone."),
-    key("corpus", "contamination_words", Integer(0), Value("13"), FIELD, "A training document that shares this many consecutive words with a validation document is dropped; 0 keeps all."),
+    key(
+        "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
+        "Stop at a record that cannot be read, or count it and write it to `rejected.jsonl`.",
+    ),
+    key(
+        "corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS,
+        "Share of the documents held out for validation.",
+    ),
+    key(
+        "corpus", "unique_share", Number(Interval::INSIDE), Value("0.05"), "paper: the oracle has 20 times the unique \
+         data",
+        "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone.",
+    ),
+    key(
+        "corpus", "contamination_words", Integer(0), Value("13"), FIELD,
+        "A training document that shares this many consecutive words with a validation document is dropped; 0 \
+         keeps all.",
+    ),
 
-    key("tokenize", "vocab_size", Integer(258), Value("8192"), OURS, "Entries of the byte-level BPE trained on the unique split, the two special tokens included (paper: 49,152)."),
-    key("tokenize", "tokenizer", Path, Derived("none: one is trained"), "", "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written."),
+    key(
+        "tokenize", "vocab_size", Integer(258), Value("8192"), OURS,
+        "Entries of the byte-level BPE trained on the unique split, the two special tokens included (paper: \
+         49,152).",
+    ),
+    key(
+        "tokenize", "tokenizer", Path, Derived("none: one is trained"), "",
+        "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written.",
+    ),
 
     key("model", "layers", Integer(1), Required, "", "Decoder blocks (paper, 3B: 26)."),
     key("model", "width", Integer(2), Required, "", "Width of the residual stream (paper, 3B: 3072)."),
     key("model", "heads", Integer(1), Required, "", "Query heads (paper, 3B: 24)."),
-    key("model", "kv_heads", Integer(1), Derived("`heads`"), OURS, "Key and value heads; divides `heads` (paper, 3B: 8)."),
-    key("model", "head_width", Integer(2), Derived("`width / heads`"), PAPER, "Width of one head; even, because rotary positions turn pairs."),
-    key("model", "ffn", Integer(1), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064", "Width of the feed-forward layer."),
-    key("model", "rope_base", Number(Interval::POSITIVE), Value("500000.0"), PAPER, "Base of the rotary position frequencies."),
-    key("model", "norm_eps", Number(Interval::POSITIVE), Value("1e-6"), "Qwen3", "Added to the mean square in every RMS norm."),
-    key("model", "qk_norm", Flag, Value("true"), PAPER, "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`."),
+    key(
+        "model", "kv_heads", Integer(1), Derived("`heads`"), OURS,
+        "Key and value heads; divides `heads` (paper, 3B: 8).",
+    ),
+    key(
+        "model", "head_width", Integer(2), Derived("`width / heads`"), PAPER,
+        "Width of one head; even, because rotary positions turn pairs.",
+    ),
+    key(
+        "model", "ffn", Integer(1), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064",
+        "Width of the feed-forward layer.",
+    ),
+    key(
+        "model", "rope_base", Number(Interval::POSITIVE), Value("500000.0"), PAPER,
+        "Base of the rotary position frequencies.",
+    ),
+    key(
+        "model", "norm_eps", Number(Interval::POSITIVE), Value("1e-6"), "Qwen3",
+        "Added to the mean square in every RMS norm.",
+    ),
+    key(
+        "model", "qk_norm", Flag, Value("true"), PAPER,
+        "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`.",
+    ),
     key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
     key("model", "context", Integer(2), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
 
     key("train", "budget_tokens", Integer(1), Required, "", "Training tokens of every arm, cut to whole steps."),
-    key("train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS, "Tokens per step (paper: 2048 × 4096)."),
-    key("train", "peak_rate", Number(Interval::POSITIVE), Value("3e-3"), OURS, "Highest learning rate (paper: 1e-2)."),
-    key("train", "final_rate", Number(Interval::NOT_NEGATIVE), Derived("`peak_rate / 200`"), PAPER, "Learning rate at the end of the cosine; at most `peak_rate` (paper: 5e-5)."),
-    key("train", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), PAPER, "Share of the steps during which the rate rises linearly."),
-    key("train", "weight_decay", Number(Interval::NOT_NEGATIVE), Value("0.1"), FIELD, "Decoupled weight decay of AdamW; none on norms."),
-    key("train", "beta1", Number(Interval::SHARE_BELOW_ONE), Value("0.9"), FIELD, "AdamW's decay of the first moment."),
-    key("train", "beta2", Number(Interval::SHARE_BELOW_ONE), Value("0.95"), FIELD, "AdamW's decay of the second moment."),
-    key("train", "epsilon", Number(Interval::POSITIVE), Value("1e-8"), FIELD, "Added to the root of AdamW's second moment."),
-    key("train", "clip", Number(Interval::POSITIVE), Value("1.0"), FIELD, "A gradient longer than this is scaled down to it."),
-    key("train", "validate_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two measurements of the validation loss."),
-    key("train", "validate_documents", Integer(1), Value("100"), OURS, "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all."),
-    key("train", "checkpoint_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS, "Tokens between two checkpoints: what a killed run loses at most."),
-    key("train", "keep_checkpoints", Integer(1), Value("2"), OURS, "Newest checkpoints that stay on disk; the best and the final one always do."),
+    key(
+        "train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS,
+        "Tokens per step (paper: 2048 × 4096).",
+    ),
+    key(
+        "train", "peak_rate", Number(Interval::POSITIVE), Value("3e-3"), OURS,
+        "Highest learning rate (paper: 1e-2).",
+    ),
+    key(
+        "train", "final_rate", Number(Interval::NOT_NEGATIVE), Derived("`peak_rate / 200`"), PAPER,
+        "Learning rate at the end of the cosine; at most `peak_rate` (paper: 5e-5).",
+    ),
+    key(
+        "train", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), PAPER,
+        "Share of the steps during which the rate rises linearly.",
+    ),
+    key(
+        "train", "weight_decay", Number(Interval::NOT_NEGATIVE), Value("0.1"), FIELD,
+        "Decoupled weight decay of AdamW; none on norms.",
+    ),
+    key(
+        "train", "beta1", Number(Interval::SHARE_BELOW_ONE), Value("0.9"), FIELD,
+        "AdamW's decay of the first moment.",
+    ),
+    key(
+        "train", "beta2", Number(Interval::SHARE_BELOW_ONE), Value("0.95"), FIELD,
+        "AdamW's decay of the second moment.",
+    ),
+    key(
+        "train", "epsilon", Number(Interval::POSITIVE), Value("1e-8"), FIELD,
+        "Added to the root of AdamW's second moment.",
+    ),
+    key(
+        "train", "clip", Number(Interval::POSITIVE), Value("1.0"), FIELD,
+        "A gradient longer than this is scaled down to it.",
+    ),
+    key(
+        "train", "validate_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS,
+        "Tokens between two measurements of the validation loss.",
+    ),
+    key(
+        "train", "validate_documents", Integer(1), Value("100"), OURS,
+        "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all.",
+    ),
+    key(
+        "train", "checkpoint_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS,
+        "Tokens between two checkpoints: what a killed run loses at most.",
+    ),
+    key(
+        "train", "keep_checkpoints", Integer(1), Value("2"), OURS,
+        "Newest checkpoints that stay on disk; the best and the final one always do.",
+    ),
 
-    key("embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B", "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download."),
+    key(
+        "embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B",
+        "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download.",
+    ),
     key("embed", "dimensions", Integer(1), Value("256"), OURS, "Width of the vectors."),
     key("embed", "min_documents", Integer(1), Value("2"), FIELD, "Words in fewer documents are ignored."),
-    key("embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD, "Words in a larger share of the documents are ignored."),
-    key("embed", "max_terms", Integer(1), Value("200000"), OURS, "The words kept are at most this many, the most frequent first."),
+    key(
+        "embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD,
+        "Words in a larger share of the documents are ignored.",
+    ),
+    key(
+        "embed", "max_terms", Integer(1), Value("200000"), OURS,
+        "The words kept are at most this many, the most frequent first.",
+    ),
 
-    key("pair", "neighbours", Integer(1), Value("10"), OURS, "Nearest neighbours that a document is compared with (paper, recalled: at most 200)."),
-    key("pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for its embedder", "α: neighbours below it are no pair; `auto` takes the similarity that one in a thousand random pairs exceeds."),
-    key("pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS, "Neighbours at least this similar are near-copies and no pair; above 1, nothing is."),
-    key("pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS, "Share of the documents whose pairs are held out to measure the synthesizer."),
+    key(
+        "pair", "neighbours", Integer(1), Value("10"), OURS,
+        "Nearest neighbours that a document is compared with (paper, recalled: at most 200).",
+    ),
+    key(
+        "pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for \
+         its embedder",
+        "α: neighbours below it are no pair; `auto` takes the similarity that one in a thousand random pairs \
+         exceeds.",
+    ),
+    key(
+        "pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS,
+        "Neighbours at least this similar are near-copies and no pair; above 1, nothing is.",
+    ),
+    key(
+        "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
+        "Share of the documents whose pairs are held out to measure the synthesizer.",
+    ),
 
     key("tune", "epochs", Integer(1), Value("1"), OURS, "How often each pair is seen."),
-    key("tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS, "Learning rate, constant (paper, recalled: 5e-6 at 3B)."),
-    key("tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS, "Share of the steps during which the rate rises linearly."),
-    key("tune", "batch_tokens", Integer(1), Derived("`train.batch_tokens`"), OURS, "Tokens per step, both documents of a pair counted; at least `tune.context`."),
-    key("tune", "context", Integer(4), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096", "Most tokens of a pair; the first document is cut to half of it, then the second to the rest."),
-    key("tune", "weight_decay", Number(Interval::NOT_NEGATIVE), Derived("`train.weight_decay`"), OURS, "Decoupled weight decay of AdamW; none on norms."),
-    key("tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two measurements of the loss on held-out pairs."),
-    key("tune", "validate_pairs", Integer(1), Value("200"), OURS, "Held-out pairs, drawn once, on which the loss is measured while tuning; the checkpoint where it is lowest is the synthesizer."),
-    key("tune", "relation_pairs", Integer(1), Value("500"), OURS, "Held-out pairs on which the true, a random and no seed are compared, before and after tuning."),
-    key("tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS, "Tokens between two checkpoints."),
+    key(
+        "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
+        "Learning rate, constant (paper, recalled: 5e-6 at 3B).",
+    ),
+    key(
+        "tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS,
+        "Share of the steps during which the rate rises linearly.",
+    ),
+    key(
+        "tune", "batch_tokens", Integer(1), Derived("`train.batch_tokens`"), OURS,
+        "Tokens per step, both documents of a pair counted; at least `tune.context`.",
+    ),
+    key(
+        "tune", "context", Integer(4), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096",
+        "Most tokens of a pair; the first document is cut to half of it, then the second to the rest.",
+    ),
+    key(
+        "tune", "weight_decay", Number(Interval::NOT_NEGATIVE), Derived("`train.weight_decay`"), OURS,
+        "Decoupled weight decay of AdamW; none on norms.",
+    ),
+    key(
+        "tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS,
+        "Tokens between two measurements of the loss on held-out pairs.",
+    ),
+    key(
+        "tune", "validate_pairs", Integer(1), Value("200"), OURS,
+        "Held-out pairs, drawn once, on which the loss is measured while tuning; the checkpoint where it is \
+         lowest is the synthesizer.",
+    ),
+    key(
+        "tune", "relation_pairs", Integer(1), Value("500"), OURS,
+        "Held-out pairs on which the true, a random and no seed are compared, before and after tuning.",
+    ),
+    key(
+        "tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS,
+        "Tokens between two checkpoints.",
+    ),
 
-    key("generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled", "Divides the logits; 0 takes the likeliest token always."),
-    key("generate", "top_p", Number(Interval::SHARE_ABOVE_ZERO), Value("0.9"), "paper, recalled", "Nucleus sampling: only the likeliest tokens that make up this probability are drawn."),
-    key("generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS, "A document that is longer is unfinished."),
+    key(
+        "generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled",
+        "Divides the logits; 0 takes the likeliest token always.",
+    ),
+    key(
+        "generate", "top_p", Number(Interval::SHARE_ABOVE_ZERO), Value("0.9"), "paper, recalled",
+        "Nucleus sampling: only the likeliest tokens that make up this probability are drawn.",
+    ),
+    key(
+        "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
+        "A document that is longer is unfinished.",
+    ),
     key("generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS, "A longer seed is cut."),
-    key("generate", "slots", Integer(1), Value("64"), OURS, "Documents written at the same time; no result depends on it."),
-    key("generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS, "Share that is written beyond the need at first, because filters drop some; more follows where it falls short."),
+    key(
+        "generate", "slots", Integer(1), Value("64"), OURS,
+        "Documents written at the same time; no result depends on it.",
+    ),
+    key(
+        "generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS,
+        "Share that is written beyond the need at first, because filters drop some; more follows where it falls \
+         short.",
+    ),
 
     key("filter", "min_words", Integer(1), Value("10"), OURS, "A document of fewer words is dropped."),
-    key("filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS, "A document is a near-copy when this share of its distinct word 5-grams stands in its seed."),
-    key("filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about 0.8", "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier synthetic document."),
-    key("filter", "samples", Integer(0), Value("20"), OURS, "Dropped documents that are kept for reading, per reason."),
-    key("filter", "quality_documents", Integer(1), Value("10000"), OURS, "Documents that the quality figures look at, the first so many."),
+    key(
+        "filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
+        "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
+    ),
+    key(
+        "filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \
+         0.8",
+        "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier \
+         synthetic document.",
+    ),
+    key(
+        "filter", "samples", Integer(0), Value("20"), OURS,
+        "Dropped documents that are kept for reading, per reason.",
+    ),
+    key(
+        "filter", "quality_documents", Integer(1), Value("10000"), OURS,
+        "Documents that the quality figures look at, the first so many.",
+    ),
 
-    key("evaluate", "tasks", Choices(&["perplexity"]), Value("[\"perplexity\"]"), "", "What every arm is measured on; `perplexity` is over the validation split."),
+    key(
+        "evaluate", "tasks", Choices(&["perplexity"]), Value("[\"perplexity\"]"), "",
+        "What every arm is measured on; `perplexity` is over the validation split.",
+    ),
 
     key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),
-    key("arm", "kind", Choice(&["repetition", "sbp", "oracle"]), Required, "", "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; `oracle`: fresh documents."),
-    key("arm", "synthetic_share", Number(Interval::SHARE), Value("0.25"), "paper: 0.125 to 0.375", "`sbp` only: share of the budget that is synthetic."),
-    key("arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T", "`oracle` only: how often its documents may be seen at most."),
+    key(
+        "arm", "kind", Choice(&["repetition", "sbp", "oracle"]), Required, "",
+        "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
+         `oracle`: fresh documents.",
+    ),
+    key(
+        "arm", "synthetic_share", Number(Interval::SHARE), Value("0.25"), "paper: 0.125 to 0.375",
+        "`sbp` only: share of the budget that is synthetic.",
+    ),
+    key(
+        "arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",
+        "`oracle` only: how often its documents may be seen at most.",
+    ),
 ];
 
 /// The keys of one table.

@@ -303,7 +303,8 @@ impl Recipe {
         self.arms.iter().find(|arm| arm.kind == ArmKind::Repetition)
     }
 
-    /// Synthetic tokens that the arm with the largest share needs: how long `generate` goes on. None without such an arm.
+    /// Synthetic tokens that the arm with the largest share needs: how long `generate` goes on. None without such an
+    /// arm.
     pub fn synthetic_tokens(&self) -> Option<u64> {
         let needs = self.arms.iter().filter_map(|arm| self.synthetic_tokens_of(arm));
         needs.max().filter(|tokens| *tokens > 0)

@@ -219,7 +219,8 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
             "max_new_tokens",
             max_new_tokens,
             format_args!(
-                "at most {room}: tune.context = {} holds max_seed_tokens = {max_seed_tokens}, two special tokens and the new ones",
+                "at most {room}: tune.context = {} holds max_seed_tokens = {max_seed_tokens}, two special tokens and \
+                 the new ones",
                 tune.context
             ),
             "lower one of the two lengths or raise tune.context",
@@ -300,7 +301,8 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
         Some(at) if !has_base => Err(Box::new(RecipeError::Arms {
             at: written.arms[at].place(),
             message: format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
-            advice: "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\""
+            advice: "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \
+                \"repetition\""
                 .to_owned(),
         })),
         _ => Ok(arms),

@@ -103,14 +103,14 @@ fn unknown_and_misplaced_keys() {
     assert_eq!(
         refused("width = 32", "widht = 32"),
         "recipes/r.toml:8: unknown key `widht` in [model]; the nearest known key is `width`\n\
-         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, \
-         context"
+         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, \
+         tied, context"
     );
     assert_eq!(
         refused("heads = 2", "heads = 2\nbatch_tokens = 64"),
         "recipes/r.toml:10: unknown key `batch_tokens` in [model]; `batch_tokens` belongs to [train]\n\
-         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, \
-         context"
+         hint: the keys of [model] are layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, \
+         tied, context"
     );
     assert_eq!(
         refused("name = \"least\"", "name = \"least\"\nsede = 1"),
@@ -165,7 +165,8 @@ fn wrong_types() {
         (
             "[model]",
             "on_bad_record = \"skp\"\n[model]",
-            "6: [corpus] on_bad_record = \"skp\": expected one of \"stop\", \"skip\"\nhint: the nearest of them is \"skip\"",
+            "6: [corpus] on_bad_record = \"skp\": expected one of \"stop\", \"skip\"\nhint: the nearest of them is \
+             \"skip\"",
         ),
     ] {
         assert_eq!(refused(from, to), format!("recipes/r.toml:{expected}"));
@@ -216,7 +217,8 @@ fn impossible_shapes() {
     );
     assert_eq!(
         refused("width = 32", "width = 6"),
-        "recipes/r.toml: [model] head_width = 3: expected an even number, because rotary positions turn pairs of numbers\n\
+        "recipes/r.toml: [model] head_width = 3: expected an even number, because rotary positions turn pairs of \
+         numbers\n\
          hint: `head_width` is width / heads = 6 / 2 where it is not written"
     );
 }
@@ -227,7 +229,8 @@ fn impossible_combinations() {
         (
             "[model]",
             "validation_share = 0.5\nunique_share = 0.75\n[model]",
-            "7: [corpus] unique_share = 0.75: expected at most 0.5, because validation_share = 0.5 and the two sum above 1\n\
+            "7: [corpus] unique_share = 0.75: expected at most 0.5, because validation_share = 0.5 and the two sum \
+             above 1\n\
              hint: the rest of the documents, 1 - validation_share - unique_share, is the oracle's",
         ),
         (
@@ -257,8 +260,8 @@ fn impossible_combinations() {
         (
             "[train]",
             "[generate]\nmax_new_tokens = 2000\n[train]",
-            "12: [generate] max_new_tokens = 2000: expected at most 1024: tune.context = 2048 holds max_seed_tokens = 1022, \
-             two special tokens and the new ones\n\
+            "12: [generate] max_new_tokens = 2000: expected at most 1024: tune.context = 2048 holds max_seed_tokens = \
+             1022, two special tokens and the new ones\n\
              hint: lower one of the two lengths or raise tune.context",
         ),
         (
@@ -284,12 +287,13 @@ fn arms_that_cannot_be() {
     assert_eq!(
         refused("[[arm]]\nname = \"a\"\n"),
         "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\"\n\
-         hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; `oracle`: \
-         fresh documents"
+         hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
+         `oracle`: fresh documents"
     );
     assert_eq!(
         refused("[arm]\nkind = \"sbp\"\n"),
-        "recipes/r.toml:13: `arm` is not a list of tables\nhint: begin each arm with a line `[[arm]]`, with two brackets"
+        "recipes/r.toml:13: `arm` is not a list of tables\nhint: begin each arm with a line `[[arm]]`, with two \
+         brackets"
     );
     assert_eq!(
         refused(&format!("{base}[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.5\n")),
@@ -298,7 +302,8 @@ fn arms_that_cannot_be() {
     );
     assert_eq!(
         refused(&format!("{base}[[arm]]\nname = \"again\"\nkind = \"repetition\"\n")),
-        "recipes/r.toml:15: arm `again` is the same as arm `repetition`\nhint: remove one of the two, or make them differ"
+        "recipes/r.toml:15: arm `again` is the same as arm `repetition`\nhint: remove one of the two, or make them \
+         differ"
     );
     assert_eq!(
         refused("[[arm]]\nname = \"tune\"\nkind = \"repetition\"\n"),
@@ -312,11 +317,13 @@ fn arms_that_cannot_be() {
     assert_eq!(
         refused("[[arm]]\nkind = \"sbp\"\n"),
         "recipes/r.toml:13: arm `sbp` has no arm of kind `repetition` beside it\n\
-         hint: the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\""
+         hint: the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \
+         \"repetition\""
     );
     assert_eq!(
         refused(&format!("{base}synthetic_share = 0.5\n")),
-        "recipes/r.toml:15: [[arm]] synthetic_share = 0.5: expected no `synthetic_share` in an arm of kind \"repetition\"\n\
+        "recipes/r.toml:15: [[arm]] synthetic_share = 0.5: expected no `synthetic_share` in an arm of kind \
+         \"repetition\"\n\
          hint: remove the key, or write kind = \"sbp\""
     );
     assert_eq!(

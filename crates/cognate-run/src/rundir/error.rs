@@ -81,7 +81,8 @@ impl RunDirError {
             Self::NotARun { .. } => Some("give a new or empty directory with --out".to_owned()),
             Self::NoRun { .. } => Some("`cognate run RECIPE --out DIR` makes one".to_owned()),
             Self::Differs { folder, .. } => Some(format!(
-                "give this recipe another directory with --out, or delete {} and what was made from it to make them again",
+                "give this recipe another directory with --out, or delete {} and what was made from it to make them \
+                 again",
                 folder.display()
             )),
             Self::Corrupt { folder, .. } | Self::Damaged { folder, .. } => {

@@ -12,7 +12,8 @@ use super::error::RunDirError;
 /// File name of the lock.
 pub(super) const LOCK: &str = "lock";
 
-/// Held while a run writes into its directory. The operating system lets go of it when the process ends, however it ends.
+/// Held while a run writes into its directory. The operating system lets go of it when the process ends, however it
+/// ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,

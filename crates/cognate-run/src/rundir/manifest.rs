@@ -48,7 +48,8 @@ impl Identity {
     }
 }
 
-/// JSON with sorted keys and no spaces. Numbers are written as serde_json does: the shortest text that reads back the same.
+/// JSON with sorted keys and no spaces. Numbers are written as serde_json does: the shortest text that reads back the
+/// same.
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {

@@ -76,6 +76,7 @@ impl RunDir {
             return Err(RunDirError::NotARun { folder: root.to_path_buf() });
         }
         let lock = Lock::take(root)?;
+        remove_hidden_partials(root, false)?;
         Ok(Self { root: root.to_path_buf(), _lock: lock })
     }
 
@@ -89,8 +90,8 @@ impl RunDir {
         self.root.join(name)
     }
 
-    /// Refuses at once what a later stage would refuse: a finished or begun artifact with another configuration or of another
-    /// code version. Inputs are not known yet.
+    /// Refuses at once what a later stage would refuse: a finished or begun artifact with another configuration or of
+    /// another code version. Inputs are not known yet.
     ///
     /// # Errors
     /// As [`RunDir::enter`].
@@ -107,7 +108,8 @@ impl RunDir {
         differs(&folder, verb, &identity, &wanted)
     }
 
-    /// Looks at `name`'s folder: done, or ready to work in. A partial folder of a stage that does not resume is emptied.
+    /// Looks at `name`'s folder: done, or ready to work in. A partial folder of a stage that does not resume is
+    /// emptied.
     ///
     /// # Errors
     /// When it holds something else, or something damaged.
@@ -125,7 +127,7 @@ impl RunDir {
             Some(started) if resumes => {
                 differs(&folder, "begun", &started.identity, &identity)?;
                 spent_before_s = Progress::read(&folder)?.map_or(0.0, |progress| progress.spent_s);
-                remove_hidden_partials(&folder)?;
+                remove_hidden_partials(&folder, true)?;
             }
             // What begins anew still has cost what it has cost.
             Some(started) if started.fingerprint == identity.fingerprint() => {
@@ -218,15 +220,18 @@ fn empty(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes what a killed process left of files that it was still writing (`.name.PID.partial`).
-fn remove_hidden_partials(folder: &Path) -> Result<()> {
+/// Removes what a killed process left of files and folders that it was still writing (`.name.PID.partial`), in `folder`
+/// and, where `deep`, in the folders inside it.
+fn remove_hidden_partials(folder: &Path, deep: bool) -> Result<()> {
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type()?.is_dir() {
-            remove_hidden_partials(&entry.path())?;
-        } else if name.starts_with('.') && name.ends_with(".partial") {
-            fs_err::remove_file(entry.path())?;
+        let partial = name.starts_with('.') && name.ends_with(".partial");
+        match (partial, entry.file_type()?.is_dir()) {
+            (true, true) => fs_err::remove_dir_all(entry.path())?,
+            (true, false) => fs_err::remove_file(entry.path())?,
+            (false, true) if deep => remove_hidden_partials(&entry.path(), deep)?,
+            (false, _) => {}
         }
     }
     Ok(())

@@ -127,10 +127,12 @@ fn a_partial_artifact_resumes_or_begins_anew() {
         let kept = attempt.folder().join("kept.txt");
         cognate_base::files::write_atomic(&kept, "half").unwrap();
         cognate_base::files::write_atomic(attempt.folder().join(".x.123.partial"), "torn").unwrap();
+        fs_err::create_dir_all(attempt.folder().join("inner/.y.123.partial/z")).unwrap();
         drop(attempt);
         let attempt = open(run.enter(Path::new(name), identity(1.0), 7, resumes).unwrap());
         assert_eq!(kept.exists(), resumes);
         assert!(!attempt.folder().join(".x.123.partial").exists());
+        assert!(!attempt.folder().join("inner/.y.123.partial").exists());
     }
     let (message, _) = refusal(run.enter(Path::new("long"), identity(2.0), 7, true));
     assert!(

@@ -1,5 +1,5 @@
-//! From a recipe's tables to the stage crates' functions, one file per part of the data flow. What a stage computes lives in
-//! its own crate.
+//! From a recipe's tables to the stage crates' functions, one file per part of the data flow. What a stage computes
+//! lives in its own crate.
 
 pub(crate) mod documents;
 pub(crate) mod evaluate;

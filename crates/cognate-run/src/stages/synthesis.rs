@@ -1,8 +1,9 @@
 //! `generate` and `filter`: the synthesizer's documents, and those that are kept.
 //!
-//! What the filters will leave is not known before. So `generate` writes somewhat more than is needed, and where `filter` finds
-//! too little, further rounds of a fixed size follow, each an artifact of its own (`generate-2`, …): a looser filter later finds
-//! the same rounds again.
+//! What the filters will leave is not known before. So `generate` writes somewhat more than is needed, and where
+//! `filter` finds too little, further rounds follow, each an artifact of its own (`generate-2`, …). Their sizes are
+//! fixed, each twice the one before, and do not depend on what the filters leave: a looser filter later finds the same
+//! rounds again.
 
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,8 @@ use crate::stage::Step;
 /// Documents in one file of synthetic documents.
 const SHARD_DOCUMENTS: usize = 1000;
 /// Rounds of generation beyond which the synthesizer is given up.
-const MOST_ROUNDS: usize = 20;
-/// Least size of a further round, as a share of the need.
+const MOST_ROUNDS: usize = 8;
+/// Least size of the second round, as a share of the need.
 const LEAST_ROUND: f64 = 0.25;
 
 /// Statistics of `filter`.
@@ -49,7 +50,10 @@ pub(crate) fn round_folder(round: usize) -> PathBuf {
 fn round_tokens(recipe: &Recipe, round: usize) -> u64 {
     let need = recipe.synthetic_tokens().unwrap_or(0) as f64;
     let oversample = recipe.generate.oversample;
-    let share = if round == 1 { 1.0 + oversample } else { oversample.max(LEAST_ROUND) };
+    let share = match round {
+        1 => 1.0 + oversample,
+        _ => oversample.max(LEAST_ROUND) * 2f64.powi(round as i32 - 2),
+    };
     ((need * share).ceil() as u64).max(1)
 }
 
@@ -149,9 +153,9 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
             return Ok(kept(Filtered { rounds: rounds.len(), filter: stats, synthetic: tokens }));
         }
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
-        let missing = (needed - tokens.tokens) as f64;
-        let more = missing * written as f64 / tokens.tokens.max(1) as f64 / round_tokens(recipe, 2) as f64;
-        if rounds.len() as f64 + more > MOST_ROUNDS as f64 {
+        let possible: u64 = (rounds.len() + 1..=MOST_ROUNDS).map(|round| round_tokens(recipe, round)).sum();
+        let missing = (needed - tokens.tokens) as f64 * written as f64 / tokens.tokens.max(1) as f64;
+        if missing > possible as f64 {
             return Err(Error::TooFewSynthetic {
                 written,
                 rounds: rounds.len(),
@@ -187,8 +191,8 @@ fn reasons(stats: &FilterStats) -> String {
     if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
 
-/// What the shards of all rounds are called in the identity of `filter`; only the first round is named there, since the others
-/// follow from it.
+/// What the shards of all rounds are called in the identity of `filter`; only the first round is named there, since the
+/// others follow from it.
 pub(crate) fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
     artifact.manifest.files.iter().map(|file| (format!("the synthetic documents {}", file.path), file.hash))
 }

@@ -14,8 +14,8 @@ pub(crate) use models::{EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, S
 
 use crate::commands::BenchArgs;
 
-/// Synthetic bootstrapped pretraining: learns how the documents of a fixed corpus are related, writes new ones from that,
-/// pretrains on both, and measures what it was worth.
+/// Synthetic bootstrapped pretraining: learns how the documents of a fixed corpus are related, writes new ones from
+/// that, pretrains on both, and measures what it was worth.
 #[derive(Debug, Parser)]
 #[command(name = "cognate", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {

@@ -47,7 +47,8 @@ fn object(value: Value) -> Map<String, Value> {
 fn lines(scores: &Perplexity) -> String {
     let stderr = scores.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));
     format!(
-        "documents       {}\ntokens          {}\nnats per token  {:.4}{stderr}\nperplexity      {:.3}\nbits per byte   {:.4}\n",
+        "documents       {}\ntokens          {}\nnats per token  {:.4}{stderr}\nperplexity      {:.3}\nbits per byte  \
+          {:.4}\n",
         scores.documents, scores.tokens, scores.nats_per_token, scores.perplexity, scores.bits_per_byte
     )
 }

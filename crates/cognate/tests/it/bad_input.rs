@@ -84,8 +84,8 @@ fn a_run_directory_of_another_recipe() {
     assert_eq!(
         error(&stderr),
         "error: runs/tiny/ingest was made from something else: [corpus] unique_share was 0.2 and is 0.4 now\n\
-         hint: give this recipe another directory with --out, or delete runs/tiny/ingest and what was made from it to make \
-         them again"
+         hint: give this recipe another directory with --out, or delete runs/tiny/ingest and what was made from it to \
+         make them again"
     );
 }
 

@@ -16,8 +16,8 @@ fn ready() -> Scratch {
     scratch
 }
 
-/// What must not depend on how a run came to its end: the report without times, memory and machine, and the bits of every model
-/// and of the synthetic corpus.
+/// What must not depend on how a run came to its end: the report without times, memory and machine, and the bits of
+/// every model and of the synthetic corpus.
 fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
     let text = fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap();
     let mut report: Value = serde_json::from_str(&text).unwrap();

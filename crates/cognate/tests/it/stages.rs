@@ -19,8 +19,9 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     run("tokenize c/validation.jsonl.zst --tokenizer tokenizer.json --out validation");
     run("embed c/unique.jsonl.zst --dimensions 16 --out vectors.parquet");
     run("pair --embeddings vectors.parquet --neighbours 3 --out pairs.parquet");
-    let train = "train --tokens unique --validation validation --tokenizer tokenizer.json --out base --budget-tokens 20000 \
-                 --batch-tokens 1000 --context 128 --layers 1 --width 32 --heads 2 --peak-rate 1e-2 --checkpoint-every 5";
+    let train = "train --tokens unique --validation validation --tokenizer tokenizer.json --out base --budget-tokens \
+        20000 --batch-tokens 1000 --context 128 --layers 1 --width 32 --heads 2 --peak-rate 1e-2 \
+                 --checkpoint-every 5";
     let trained = run(train);
     assert_eq!((&trained["steps"], &trained["tokens"]), (&20.into(), &20_000.into()));
     assert_eq!(run(train)["last"], trained["last"], "running again continues, and there is nothing left to do");
@@ -31,16 +32,18 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     assert!((scores["perplexity"].as_f64().unwrap() - nats.exp()).abs() < 1e-9);
     assert_eq!(scores["tasks"]["perplexity"]["metric"], "perplexity");
     let tuned = run(&format!(
-        "tune {base} --documents c/unique.jsonl.zst --tokens unique --pairs pairs.parquet --out tuned --batch-tokens 1000"
+        "tune {base} --documents c/unique.jsonl.zst --tokens unique --pairs pairs.parquet --out tuned --batch-tokens \
+         1000"
     ));
     let synthesizer = tuned["last"].as_str().unwrap();
     let written = run(&format!(
-        "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 --slots 8"
+        "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 \
+         --slots 8"
     ));
     assert!(written["tokens"].as_u64().unwrap() >= 2000);
     let kept = run(
-        "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out kept \
-         --min-words 3",
+        "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out \
+         kept --min-words 3",
     );
     assert_eq!(kept["read"]["documents"], written["documents"]);
     assert!(scratch.path("kept/synthetic.jsonl.zst").exists());

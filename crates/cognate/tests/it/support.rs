@@ -40,8 +40,8 @@ impl Scratch {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The exit code of a command that fails, and what it prints to stderr with this folder's path taken out. Nothing goes to
-    /// stdout.
+    /// The exit code of a command that fails, and what it prints to stderr with this folder's path taken out. Nothing
+    /// goes to stdout.
     pub(crate) fn fails(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.cognate(arguments).output().unwrap();
         assert!(!output.status.success(), "{arguments:?} succeeded");
@@ -61,8 +61,8 @@ impl Scratch {
     }
 }
 
-/// A small corpus of made-up words: every document has one of 30 topics, whose ten words make up half of it, so that related
-/// documents exist.
+/// A small corpus of made-up words: every document has one of 30 topics, whose ten words make up half of it, so that
+/// related documents exist.
 pub(crate) fn corpus(documents: usize) -> String {
     let syllables = ["ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu"];
     let word = |i: usize| format!("{}{}", syllables[i % 15], syllables[i / 15 % 15]);
@@ -91,7 +91,8 @@ pub(crate) fn corpus(documents: usize) -> String {
 pub(crate) fn recipe(more: &str) -> String {
     format!(
         "name = \"tiny\"\n[corpus]\npaths = [\"documents.jsonl\"]\nvalidation_share = 0.05\nunique_share = 0.2\n\
-         contamination_words = 0\n[tokenize]\nvocab_size = 420\n[embed]\ndimensions = 32\n[pair]\nheld_out_share = 0.2\n[tune]\nbatch_tokens = 1024\n\
+         contamination_words = 0\n[tokenize]\nvocab_size = 420\n[embed]\ndimensions = 32\n[pair]\nheld_out_share = \
+         0.2\n[tune]\nbatch_tokens = 1024\n\
          [filter]\nmin_words = 5\n[model]\nlayers = 1\nwidth = 32\nheads = 2\ncontext = 128\n\
          [train]\nbudget_tokens = 40960\nbatch_tokens = 1024\npeak_rate = 1e-2\n{more}"
     )
