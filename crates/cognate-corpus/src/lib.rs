@@ -8,10 +8,10 @@
 //! | [`document`] | one document, and where it came from |
 //! | [`reader`] | JSON Lines and Parquet, told apart by content, as a stream of documents |
 //! | [`writer`] | the same formats, written atomically |
-//! | [`ingest`] | the stage: identifiers, exact duplicates, the split, contamination |
+//! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
-//! | [`tokenize`] | the stage: a document file to a token file |
+//! | [`tokenize()`] | the stage: a document file to a token file |
 
 mod contamination;
 pub mod document;

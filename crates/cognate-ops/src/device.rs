@@ -108,14 +108,14 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn clear(&self, x: ViewMut<'_, Self>);
     /// Copies `x` to `out`, of the same length.
     fn copy(&self, out: ViewMut<'_, Self>, x: View<'_, Self>);
-    /// Copies the rows `rows` of `x` (any, width) to `out` (rows, width). [`crate::embedding`]
+    /// Copies the rows `rows` of `x` (any, width) to `out` (rows, width). (Folder `embedding`.)
     fn gather(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Self::Indices, width: usize);
     /// Writes the rows of `x` to the rows `rows` of `out`, which are distinct; other rows of `out` become zero.
     fn scatter(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Self::Indices, width: usize);
     /// Adds row i of `dx` to row `rows[i]` of `dtable`; rows may repeat.
     fn gather_backward(&self, dtable: ViewMut<'_, Self>, dx: View<'_, Self>, rows: &Self::Indices, width: usize);
 
-    /// out (N, D) = x / rms(x) · weight, inv_rms (N) = 1 / rms(x). [`crate::norm`]
+    /// out (N, D) = x / rms(x) · weight, inv_rms (N) = 1 / rms(x). (Folder `norm`.)
     fn rms_norm(
         &self,
         out: ViewMut<'_, Self>,
@@ -135,7 +135,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         weight: View<'_, Self>,
     );
 
-    /// out (N, O) = x (N, I) · weightᵀ, weight (O, I); adds to `out` where `add`. [`crate::matmul`]
+    /// out (N, O) = x (N, I) · weightᵀ, weight (O, I); adds to `out` where `add`. (Folder `matmul`.)
     fn matmul(
         &self,
         out: ViewMut<'_, Self>,
@@ -165,7 +165,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     );
 
     /// qk (N, (H+K)·E) = RoPE(RMSNorm(q, k)) of the first H+K heads of `qkv`; inv_rms (N, H+K). Without `norm` (weights of
-    /// q and of k, E each) only the rotation. [`crate::rope`]
+    /// q and of k, E each) only the rotation. (Folder `rope`.)
     fn rope(
         &self,
         qk: ViewMut<'_, Self>,
@@ -192,7 +192,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     );
 
     /// Causal attention inside each segment: out (N, H·E), lse (N, H) = log Σ exp of a row's scaled scores. `starts` holds
-    /// the first row of each segment, then N. Values are the last K heads of `qkv`. [`crate::attention`]
+    /// the first row of each segment, then N. Values are the last K heads of `qkv`. (Folder `attention`.)
     fn attention(
         &self,
         out: ViewMut<'_, Self>,
@@ -214,8 +214,8 @@ pub trait Device: Clone + Send + Sync + 'static {
         starts: &Self::Indices,
         heads: Heads,
     );
-    /// Stores the key and value of each row r in a cache at position positions[r] of slot slots[r], then attends: row r sees
-    /// positions 0..=positions[r] of its slot. The cache has slots · K · 2 · capacity · E elements in an order of the
+    /// Stores the key and value of each row r in a cache at position `positions[r]` of slot `slots[r]`, then attends: row r sees
+    /// positions `0..=positions[r]` of its slot. The cache has slots · K · 2 · capacity · E elements in an order of the
     /// device's own; `capacity` is a multiple of 16. A row of `out` (N, H·E) depends on its own slot alone, to the bit.
     fn attention_cached(
         &self,
@@ -229,13 +229,13 @@ pub trait Device: Clone + Send + Sync + 'static {
         heads: Heads,
     );
 
-    /// out (N, F) = silu(gate) · up of gate_up (N, 2F): F gates, then F ups a row. [`crate::swiglu`]
+    /// out (N, F) = silu(gate) · up of gate_up (N, 2F): F gates, then F ups a row. (Folder `swiglu`.)
     fn swiglu(&self, out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize);
     /// Writes dgate_up (N, 2F).
     fn swiglu_backward(&self, dgate_up: ViewMut<'_, Self>, dout: View<'_, Self>, gate_up: View<'_, Self>, ffn: usize);
 
-    /// losses (M) = −log softmax(logits)[target] of logits (M, V); replaces the logits with d(scale · Σ losses)/dlogits
-    /// where `gradient` is given. [`crate::cross_entropy`]
+    /// losses (M) = −log `softmax(logits)[target]` of logits (M, V); replaces the logits with d(scale · Σ losses)/dlogits
+    /// where `gradient` is given. (Folder `cross_entropy`.)
     fn cross_entropy(
         &self,
         losses: ViewMut<'_, Self>,
@@ -250,7 +250,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn sum(&self, x: View<'_, Self>) -> f64;
     /// Σ x². The sum is taken in f64 over fixed chunks.
     fn sum_of_squares(&self, x: View<'_, Self>) -> f64;
-    /// One AdamW update of `parameters`, with gradients multiplied by `gradient_scale` first. [`crate::adamw`]
+    /// One AdamW update of `parameters`, with gradients multiplied by `gradient_scale` first. (Folder `adamw`.)
     fn adamw(
         &self,
         parameters: ViewMut<'_, Self>,

@@ -1,4 +1,4 @@
-//! Recipes: what an experiment is. TOML, strict; as written ([`written`]) and as resolved ([`Recipe`]) are two types.
+//! Recipes: what an experiment is. TOML, strict; as written (`written`) and as resolved ([`Recipe`]) are two types.
 //!
 //! A recipe says what is done, never where or with how many threads: that is for flags.
 

@@ -47,7 +47,7 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<PathBuf> {
     Ok(page_path)
 }
 
-/// Reads a `report.json` that [`write`] wrote.
+/// Reads a `report.json` that [`write()`] wrote.
 ///
 /// # Errors
 /// When the file cannot be read, or is not such a report; the message names the file, and the line where it is wrong.
