@@ -94,13 +94,7 @@ impl AtomicFolder {
     /// When the hidden sibling cannot be created; the message names the path.
     pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
         let target = target.as_ref().to_path_buf();
-        let Some(name) = target.file_name() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no folder", target.display())));
-        };
-        let mut hidden_name = std::ffi::OsString::from(".");
-        hidden_name.push(name);
-        hidden_name.push(".partial");
-        let hidden = target.with_file_name(hidden_name);
+        let hidden = hidden_sibling(&target, ".partial")?;
         if hidden.exists() {
             fs_err::remove_dir_all(&hidden)?;
         }
@@ -113,10 +107,11 @@ impl AtomicFolder {
         &self.hidden
     }
 
-    /// Makes the folder appear at its target, with all files on disk; a folder that stands there is replaced.
+    /// Makes the folder appear at its target, with all files on disk. A folder that stands there is replaced: it is moved aside
+    /// (to `.NAME.replaced`) first and removed last, so a kill in between loses neither.
     ///
     /// # Errors
-    /// When syncing or renaming fails.
+    /// When syncing, renaming or removing fails.
     pub fn commit(self) -> io::Result<()> {
         for entry in fs_err::read_dir(&self.hidden)? {
             let path = entry?.path();
@@ -124,12 +119,28 @@ impl AtomicFolder {
                 File::open(path)?.sync_all()?;
             }
         }
+        let replaced = hidden_sibling(&self.target, ".replaced")?;
         if self.target.exists() {
-            fs_err::remove_dir_all(&self.target)?;
+            if replaced.exists() {
+                fs_err::remove_dir_all(&replaced)?;
+            }
+            fs_err::rename(&self.target, &replaced)?;
         }
         fs_err::rename(&self.hidden, &self.target)?;
-        sync_folder(&self.target)
+        sync_folder(&self.target)?;
+        if replaced.exists() { fs_err::remove_dir_all(&replaced) } else { Ok(()) }
     }
+}
+
+/// `.NAME` and an ending, beside a folder.
+fn hidden_sibling(folder: &Path, ending: &str) -> io::Result<PathBuf> {
+    let Some(name) = folder.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no folder", folder.display())));
+    };
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(ending);
+    Ok(folder.with_file_name(hidden))
 }
 
 impl Drop for AtomicFolder {

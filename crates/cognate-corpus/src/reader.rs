@@ -177,8 +177,12 @@ impl Iterator for Reader {
     }
 }
 
-/// The files that `paths` stand for.
-pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<Arc<Path>>> {
+/// The files that `paths` stand for, in the order in which they are read: files as given, folders as the files in them by
+/// name, without hidden ones.
+///
+/// # Errors
+/// When a path does not exist or is neither file nor folder, or when a folder holds folders.
+pub fn expand(paths: &[PathBuf]) -> Result<Vec<Arc<Path>>> {
     let mut files = Vec::new();
     for path in paths {
         match fs_err::metadata(path) {

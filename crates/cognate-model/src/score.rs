@@ -25,6 +25,20 @@ pub fn score<D: Device>(
     batch_tokens: usize,
     monitor: &dyn Monitor,
 ) -> Result<Vec<f64>> {
+    let total = items.iter().map(|item| (item.prompt.len() + item.continuation.len()) as u64).sum();
+    monitor.begin("score", Some(total), Unit::Tokens);
+    let scored = score_batches(model, items, batch_tokens, monitor);
+    monitor.end();
+    scored
+}
+
+/// The work of [`score`], between begin and end of its progress.
+fn score_batches<D: Device>(
+    model: &mut Decoder<D>,
+    items: &[ScoreItem],
+    batch_tokens: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<f64>> {
     let length = |item: &ScoreItem| item.prompt.len() + item.continuation.len();
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(length(&items[i])));
@@ -32,7 +46,6 @@ pub fn score<D: Device>(
     let mut batch = Batch::new();
     let mut members = Vec::new();
     let mut done = 0;
-    monitor.begin("score", Some(items.iter().map(|item| length(item) as u64).sum()), Unit::Tokens);
     for (at, &i) in order.iter().enumerate() {
         batch.push_conditional(&items[i].prompt, &items[i].continuation);
         members.push(i);
@@ -53,6 +66,5 @@ pub fn score<D: Device>(
         batch.clear();
         members.clear();
     }
-    monitor.end();
     Ok(totals)
 }

@@ -200,41 +200,17 @@ impl<'a> Context<'a> {
     }
 
     fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {
-        let files = self.document_files()?;
-        let hash = |(i, path): (usize, PathBuf)| Ok((format!("document file {:03}", i + 1), Hash::of_file(path)?));
-        files.into_iter().enumerate().map(hash).collect()
+        let files = cognate_corpus::reader::expand(&self.document_paths())?;
+        files
+            .iter()
+            .enumerate()
+            .map(|(i, path)| Ok((format!("document file {:03}", i + 1), Hash::of_file(path)?)))
+            .collect()
     }
 
     /// The recipe's paths, from the current folder.
     pub(crate) fn document_paths(&self) -> Vec<PathBuf> {
         self.recipe.corpus.paths.iter().map(|path| self.recipe.at(path)).collect()
-    }
-
-    /// The files behind the recipe's paths, in the order in which they are read.
-    fn document_files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        for path in self.document_paths() {
-            match fs_err::metadata(&path) {
-                Ok(found) if found.is_dir() => {
-                    let mut inside = Vec::new();
-                    for entry in fs_err::read_dir(&path)? {
-                        let entry = entry?.path();
-                        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-                        if !hidden && entry.is_file() {
-                            inside.push(entry);
-                        }
-                    }
-                    inside.sort();
-                    files.extend(inside);
-                }
-                Ok(_) => files.push(path),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(cognate_corpus::Error::Missing { path }.into());
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(files)
     }
 }
 

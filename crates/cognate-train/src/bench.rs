@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use cognate_base::random::{self, Rng};
 use cognate_model::{Batch, Config, Decoder, Moments};
-use cognate_ops::{AdamW, Device};
+use cognate_ops::{AdamW, Device, View, ViewMut};
 
 use crate::Result;
-use crate::train::accumulate;
+use crate::train::{PIECE_TOKENS, accumulate};
 
 /// What to time: `batch` rows of `context` made-up tokens, each row one document, every token scored.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub struct StepTimes {
     pub tokens: usize,
     /// Operations a step, counted as 6 a weight and token, and attention at half of 12·layers·width·context a token.
     pub flops: f64,
+    /// Operations a second of nothing but matrix products: the three of the feed-forward's first weight, at the step's own
+    /// number of tokens. What the step's `flops` over its seconds is a fraction of.
+    pub product_rate: f64,
     /// Loss of the last step: a number, or the bench measured nonsense.
     pub loss: f64,
 }
@@ -53,7 +56,7 @@ impl StepBench {
     /// # Errors
     /// When the configuration is impossible.
     pub fn run<D: Device>(&self, device: D) -> Result<StepTimes> {
-        let mut model = Decoder::new(device, self.config.clone(), 0)?;
+        let mut model = Decoder::new(device.clone(), self.config.clone(), 0)?;
         let (mut gradients, mut moments) = (model.gradients(), Moments::new(&model));
         let mut rng = random::stream(0, "bench", 0);
         let mut batch = Batch::new();
@@ -87,6 +90,39 @@ impl StepBench {
         let (tokens, c) = (batch.len(), &self.config);
         let attention = 6 * c.layers * c.heads * c.head_width * self.context;
         let flops = (6 * c.parameters() + attention) as f64 * tokens as f64;
-        Ok(StepTimes { step_s: times, tokens, flops, loss })
+        let rows = tokens.min(PIECE_TOKENS);
+        Ok(StepTimes { step_s: times, tokens, flops, product_rate: self.product_rate(&device, rows), loss })
+    }
+
+    /// Operations a second of the products of a (2·ffn, width) weight over `rows` rows: median over rounds of all three.
+    fn product_rate<D: Device>(&self, device: &D, rows: usize) -> f64 {
+        const ROUNDS: usize = 7;
+        let (i, o) = (self.config.width, 2 * self.config.ffn);
+        let filled = |len: usize| {
+            // Numbers of ordinary size: a processor may be faster on zeros.
+            let values: Vec<f32> = (0..len).map(|i| (i % 61) as f32 * 1e-3).collect();
+            let mut buffer = device.zeros(len);
+            device.upload(&mut buffer, 0, &values);
+            buffer
+        };
+        let (x, weight) = (filled(rows * i), filled(o * i));
+        let (mut out, mut dx, mut dweight) = (filled(rows * o), filled(rows * i), filled(o * i));
+        let flops = 6.0 * (rows * i * o) as f64;
+        let repeats = (2e10 / flops).ceil() as usize;
+        let mut round = || {
+            let (x, weight) = (View::<D>::new(&x, 0..rows * i), View::new(&weight, 0..o * i));
+            device.matmul(ViewMut::new(&mut out, 0..rows * o), x.clone(), weight.clone(), i, o, false);
+            let dout = View::new(&out, 0..rows * o);
+            device.matmul_input_gradient(ViewMut::new(&mut dx, 0..rows * i), dout.clone(), weight, i, o);
+            device.matmul_weight_gradient(ViewMut::new(&mut dweight, 0..o * i), dout, x, i, o);
+        };
+        let mut rates = Vec::new();
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            device.scope(|| (0..repeats).for_each(|_| round()));
+            rates.push(repeats as f64 * flops / start.elapsed().as_secs_f64());
+        }
+        rates.sort_by(f64::total_cmp);
+        rates[ROUNDS / 2]
     }
 }

@@ -14,7 +14,7 @@ use crate::{Error, Result, Schedule, Stream};
 
 /// Tokens that one forward and backward pass holds at a time; the gradients of a batch's pieces are added up. A constant, so
 /// that results do not depend on the machine; at this size the activations of a small model stay near the last-level cache.
-const PIECE_TOKENS: usize = 2048;
+pub(crate) const PIECE_TOKENS: usize = 2048;
 
 /// Settings of a training run that are not about its data.
 #[derive(Clone, Debug, PartialEq)]

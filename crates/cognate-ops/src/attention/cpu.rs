@@ -1,11 +1,11 @@
-//! Attention over whole segments in f32: small library products on blocks of query rows.
+//! Attention over whole segments in f32: small products on blocks of query rows.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::Heads;
 use crate::cpu::{Cpu, Shared};
-use crate::matmul::cpu::{Operand, Target, product};
+use crate::matmul::{Operand, Target, product};
 use crate::simd::{LANES, dot, exp, kernel, max, sum_lanes};
 
 /// Query rows of one block: the scores of 64 rows against 1024 keys fill an eighth of a 2 MiB L2 cache.
@@ -126,14 +126,14 @@ impl Task<'_> {
         self.heads.query + self.heads.kv + self.kv
     }
 
-    /// Rows of a matrix as they stand in memory, `stride` apart: element (row, e).
-    fn rows_of(x: &[f32], start: usize, stride: usize) -> Operand {
-        Operand { start: x[start..].as_ptr(), row: stride as isize, column: 1 }
+    /// Lanes are rows `stride` apart; k runs along a row.
+    fn along(x: &[f32], start: usize, stride: usize) -> Operand {
+        Operand::rows(&x[start..], stride)
     }
 
-    /// The same, transposed: element (e, row).
-    fn columns_of(x: &[f32], start: usize, stride: usize) -> Operand {
-        Operand { start: x[start..].as_ptr(), row: 1, column: stride as isize }
+    /// Lanes are the numbers of a row; k runs over rows `stride` apart.
+    fn across(x: &[f32], start: usize, stride: usize) -> Operand {
+        Operand::columns(&x[start..], stride)
     }
 
     /// scores (block rows, keys up to the block's end) = ⟨q, k⟩, unscaled and unmasked.
@@ -143,10 +143,10 @@ impl Task<'_> {
         // SAFETY: segment rows lie inside qk (checked on entry of forward and backward); scores holds rows × keys numbers.
         unsafe {
             product(
-                (keys, block.len(), self.heads.width),
-                Target { start: scores.as_mut_ptr(), column: keys as isize, add: false },
-                Self::rows_of(self.qk, self.in_qk(0, self.key_head()), stride),
-                Self::columns_of(self.qk, self.in_qk(block.start, head), stride),
+                (block.len(), keys, self.heads.width),
+                Target { start: scores.as_mut_ptr(), stride: keys, add: false },
+                Self::along(self.qk, self.in_qk(block.start, head), stride),
+                Self::along(self.qk, self.in_qk(0, self.key_head()), stride),
             );
         }
     }
@@ -171,14 +171,14 @@ impl Task<'_> {
                     // SAFETY: as in `scores`; this task owns the block's rows of out at its query heads.
                     unsafe {
                         product(
-                            (self.heads.width, block.len(), keys),
+                            (block.len(), self.heads.width, keys),
                             Target {
                                 start: out.pointer(self.in_out(block.start, head)),
-                                column: self.heads.query_width() as isize,
+                                stride: self.heads.query_width(),
                                 add: false,
                             },
-                            Self::columns_of(self.qkv, self.in_qkv(0, self.value_head()), stride),
-                            Self::columns_of(scores, 0, keys),
+                            Self::along(scores, 0, keys),
+                            Self::across(self.qkv, self.in_qkv(0, self.value_head()), stride),
                         );
                     }
                 });
@@ -221,10 +221,10 @@ impl Task<'_> {
         // SAFETY: as in `scores`.
         unsafe {
             product(
-                (keys, block.len(), width),
-                Target { start: ds.as_mut_ptr(), column: keys as isize, add: false },
-                Self::rows_of(self.qkv, self.in_qkv(0, self.value_head()), self.heads.qkv_width()),
-                Self::columns_of(dout, self.in_out(block.start, head), self.heads.query_width()),
+                (block.len(), keys, width),
+                Target { start: ds.as_mut_ptr(), stride: keys, add: false },
+                Self::along(dout, self.in_out(block.start, head), self.heads.query_width()),
+                Self::along(self.qkv, self.in_qkv(0, self.value_head()), self.heads.qkv_width()),
             );
         }
         for ((row, p), ds) in block.clone().zip(p.chunks_exact_mut(keys)).zip(ds.chunks_exact_mut(keys)) {
@@ -250,27 +250,27 @@ impl Task<'_> {
         dout: &[f32],
     ) {
         let (keys, width, rows) = (block.end, self.heads.width, block.len());
-        let (qk_stride, stride) = (self.heads.qk_width(), self.heads.qkv_width() as isize);
-        let target = |row, head, add| Target { start: dqkv.pointer(self.in_qkv(row, head)), column: stride, add };
+        let (qk_stride, stride) = (self.heads.qk_width(), self.heads.qkv_width());
+        let target = |row, head, add| Target { start: dqkv.pointer(self.in_qkv(row, head)), stride, add };
         // SAFETY: as in `scores`; this task owns the segment's rows of dqkv at its query, key and value heads.
         unsafe {
             product(
-                (width, rows, keys),
+                (rows, width, keys),
                 target(block.start, head, false),
-                Self::columns_of(self.qk, self.in_qk(0, self.key_head()), qk_stride),
-                Self::columns_of(ds, 0, keys),
+                Self::along(ds, 0, keys),
+                Self::across(self.qk, self.in_qk(0, self.key_head()), qk_stride),
             );
             product(
-                (width, keys, rows),
+                (keys, width, rows),
                 target(0, self.key_head(), true),
-                Self::columns_of(self.qk, self.in_qk(block.start, head), qk_stride),
-                Self::rows_of(ds, 0, keys),
+                Self::across(ds, 0, keys),
+                Self::across(self.qk, self.in_qk(block.start, head), qk_stride),
             );
             product(
-                (width, keys, rows),
+                (keys, width, rows),
                 target(0, self.value_head(), true),
-                Self::columns_of(dout, self.in_out(block.start, head), self.heads.query_width()),
-                Self::rows_of(p, 0, keys),
+                Self::across(p, 0, keys),
+                Self::across(dout, self.in_out(block.start, head), self.heads.query_width()),
             );
         }
     }

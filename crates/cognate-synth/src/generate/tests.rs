@@ -298,6 +298,28 @@ fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
     all
 }
 
+/// Turns red when a document's random numbers depend on its seed document alone: then every sample of a seed is the same.
+#[test]
+fn two_documents_of_one_seed_differ() {
+    let world = World::new();
+    let mut toy = Toy::new(4, &world.tokenizer);
+    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document, related };
+    let mut by_prompt: BTreeMap<Vec<u32>, Vec<Vec<u32>>> = BTreeMap::new();
+    for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.0, top_p: 1.0 }) {
+        // Shorter ones may coincide by chance: the toy has hardly 300 likely tokens.
+        if finished.tokens.len() >= 4 {
+            by_prompt.entry(prompts.prompt(finished.number)).or_default().push(finished.tokens);
+        }
+    }
+    let samples: usize = by_prompt.values().map(Vec::len).sum();
+    assert!(samples >= 2 * by_prompt.len() && samples > by_prompt.len() + 3, "too few samples a seed to tell");
+    for tokens in by_prompt.values() {
+        let distinct: std::collections::BTreeSet<_> = tokens.iter().collect();
+        assert_eq!(distinct.len(), tokens.len(), "two samples of one seed are the same");
+    }
+}
+
 #[test]
 fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
     let world = World::new();

@@ -127,6 +127,8 @@ fn train(args: &TrainArgs, threads: usize) -> Result {
         "params": params,
         "tokens_per_s": times.tokens as f64 / median,
         "gflops": times.flops / median / 1e9,
+        "matmul_gflops": times.product_rate / 1e9,
+        "fraction_of_matmul": times.flops / median / times.product_rate,
         "step_s": times.step_s,
         "peak_rss_bytes": peak_rss_bytes(),
         "threads": threads,
