@@ -1,5 +1,6 @@
-//! What every stage shares and no stage owns: seeded randomness, crash-safe files, content hashes, the handle through
-//! which a long computation reports progress and learns that it should stop, and what the system says of the process.
+//! What every stage shares and no stage owns: seeded randomness, crash-safe files, Parquet tables, content hashes, the
+//! handle through which a long computation reports progress and learns that it should stop, and what the system says of
+//! the process.
 //!
 //! Nothing here knows what a document, a model or a recipe is.
 
@@ -8,6 +9,7 @@ pub mod hash;
 pub mod monitor;
 pub mod process;
 pub mod random;
+pub mod table;
 
 pub use hash::Hash;
 pub use monitor::{Monitor, Silent, Unit};

@@ -77,7 +77,7 @@ pub enum Error {
         column: String,
         /// What it should hold.
         expected: &'static str,
-        /// The Arrow type it holds.
+        /// The type it holds.
         found: String,
     },
     /// A record is not a document, and the caller asked to stop there.

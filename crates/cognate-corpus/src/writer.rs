@@ -2,14 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_array::builder::StringBuilder;
-use arrow_schema::{DataType, Field, Schema};
 use cognate_base::files::AtomicFile;
+use cognate_base::table::TableWriter;
 use flate2::write::GzEncoder;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -124,63 +120,68 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// Columns `id`, `text` and `metadata` (a JSON object as a string, or null), in row groups of about 64 MiB of text.
+/// Columns `id`, `text` and `metadata` (a JSON object as a string, or null), in row groups of about 64 MiB before
+/// packing.
 struct ParquetSink {
-    writer: ArrowWriter<AtomicFile>,
-    schema: Arc<Schema>,
-    id: StringBuilder,
-    text: StringBuilder,
-    metadata: StringBuilder,
+    table: TableWriter,
+    /// The row group to come.
+    rows: Vec<Row>,
     bytes: usize,
 }
 
+/// A document as the bytes of its three columns.
+struct Row {
+    id: Vec<u8>,
+    text: Vec<u8>,
+    metadata: Option<Vec<u8>>,
+}
+
 impl ParquetSink {
-    const BATCH_BYTES: usize = 4 << 20;
+    const SCHEMA: &str = "message documents {
+        required binary id (STRING);
+        required binary text (STRING);
+        optional binary metadata (STRING);
+    }";
     const GROUP_BYTES: usize = 64 << 20;
 
     fn create(path: &Path) -> Result<Self, ParquetError> {
-        let field = |name, nullable| Field::new(name, DataType::Utf8, nullable);
-        let schema = Arc::new(Schema::new(vec![field("id", false), field("text", false), field(METADATA, true)]));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
             .set_created_by("cognate".to_owned())
             .build();
-        let writer = ArrowWriter::try_new(AtomicFile::create(path)?, Arc::clone(&schema), Some(properties))?;
-        let (id, text, metadata) = (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
-        Ok(Self { writer, schema, id, text, metadata, bytes: 0 })
+        let table = TableWriter::new(AtomicFile::create(path)?, Self::SCHEMA, properties)?;
+        Ok(Self { table, rows: Vec::new(), bytes: 0 })
     }
 
     fn push(&mut self, document: &Document) -> Result<(), ParquetError> {
-        self.id.append_value(&document.id);
-        self.text.append_value(&document.text);
-        if document.metadata.is_empty() {
-            self.metadata.append_null();
-        } else {
-            let json =
-                serde_json::to_string(&document.metadata).map_err(|error| ParquetError::External(error.into()))?;
-            self.metadata.append_value(json);
-        }
-        self.bytes += document.id.len() + document.text.len();
-        if self.bytes >= Self::BATCH_BYTES {
-            self.flush_batch()?;
+        let metadata = (!document.metadata.is_empty()).then(|| serde_json::to_vec(&document.metadata)).transpose();
+        let metadata = metadata.map_err(|error| ParquetError::External(error.into()))?;
+        let row = Row { id: document.id.clone().into_bytes(), text: document.text.clone().into_bytes(), metadata };
+        // A row without text is not free either.
+        self.bytes += size_of::<Row>() + row.id.len() + row.text.len() + row.metadata.as_ref().map_or(0, Vec::len);
+        self.rows.push(row);
+        if self.bytes >= Self::GROUP_BYTES {
+            self.flush_group()?;
         }
         Ok(())
     }
 
-    fn flush_batch(&mut self) -> Result<(), ParquetError> {
-        let columns: Vec<arrow_array::ArrayRef> =
-            vec![Arc::new(self.id.finish()), Arc::new(self.text.finish()), Arc::new(self.metadata.finish())];
-        self.writer.write(&RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
+    fn flush_group(&mut self) -> Result<(), ParquetError> {
+        let mut group = self.table.row_group()?;
+        group.texts(self.rows.iter_mut().map(|row| std::mem::take(&mut row.id)))?;
+        group.texts(self.rows.iter_mut().map(|row| std::mem::take(&mut row.text)))?;
+        group.optional_texts(self.rows.iter_mut().map(|row| row.metadata.take()))?;
+        group.finish()?;
+        self.rows.clear();
         self.bytes = 0;
-        if self.writer.in_progress_size() >= Self::GROUP_BYTES {
-            self.writer.flush()?;
-        }
         Ok(())
     }
 
     fn finish(mut self) -> Result<AtomicFile, ParquetError> {
-        self.flush_batch()?;
-        self.writer.into_inner()
+        if !self.rows.is_empty() {
+            self.flush_group()?;
+        }
+        self.table.finish()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::pairs::similarities::{Quantiles, Window};
 
 /// A result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a function of this crate stopped.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    ArrayRef, Date32Array, DictionaryArray, Int8Array, Int16Array, Int32Array, Int64Array, LargeStringArray,
+    RecordBatch, StringArray, StringViewArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+};
 use cognate_corpus::{BadRecord, Document, DocumentWriter, Error, OnBadRecord, ReadOptions, Reader};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
 
 use crate::support::{Folder, document, gzip, line, read, read_file, zstandard};
@@ -22,10 +28,14 @@ fn three_as_json() -> String {
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    parquet_with(columns, WriterProperties::default())
+}
+
+fn parquet_with(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
     let batch = batch.unwrap();
     let mut bytes = Vec::new();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     bytes
@@ -189,6 +199,74 @@ fn parquet_rows_without_an_id_and_with_integers() {
 }
 
 #[test]
+fn parquet_integers_of_every_width_and_sign() {
+    let folder = Folder::new();
+    let columns: [(ArrayRef, [&str; 2]); 8] = [
+        (Arc::new(Int8Array::from(vec![i8::MIN, i8::MAX])), ["-128", "127"]),
+        (Arc::new(Int16Array::from(vec![i16::MIN, i16::MAX])), ["-32768", "32767"]),
+        (Arc::new(Int32Array::from(vec![i32::MIN, i32::MAX])), ["-2147483648", "2147483647"]),
+        (Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX])), ["-9223372036854775808", "9223372036854775807"]),
+        (Arc::new(UInt8Array::from(vec![0, u8::MAX])), ["0", "255"]),
+        (Arc::new(UInt16Array::from(vec![0, u16::MAX])), ["0", "65535"]),
+        (Arc::new(UInt32Array::from(vec![0, u32::MAX])), ["0", "4294967295"]),
+        (Arc::new(UInt64Array::from(vec![0, u64::MAX])), ["0", "18446744073709551615"]),
+    ];
+    for (ids, expected) in columns {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
+        let path = folder.write("a.parquet", parquet(vec![("id", ids), ("text", texts)]));
+        let found: Vec<String> = read_file(&path).unwrap().into_iter().map(|document| document.id).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn parquet_in_every_layout_of_groups_and_pages() {
+    // More rows than one batch of the reader; groups and pages end inside batches, and nulls stand at odd places.
+    let folder = Folder::new();
+    let id = |row: i64| (row % 7 != 3).then_some(row);
+    let metadata = |row: i64| (row % 3 == 0).then(|| format!("{{\"n\":{}}}", row % 5));
+    let expected: Vec<Document> = (0..700)
+        .map(|row| {
+            let id = id(row).map_or_else(|| format!("a:{}", row + 1), |id| id.to_string());
+            let mut document = document(&id, &crate::support::prose(row as u64 % 50, 20));
+            if row % 3 == 0 {
+                document.metadata.insert("n".to_owned(), (row % 5).into());
+            }
+            document
+        })
+        .collect();
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for (group_rows, page_rows) in [(1000, 1000), (1000, 30), (300, 7), (256, 256), (1, 1)] {
+            for is_dictionary in [true, false] {
+                let properties = WriterProperties::builder()
+                    .set_writer_version(version)
+                    .set_max_row_group_row_count(Some(group_rows))
+                    .set_data_page_row_count_limit(page_rows)
+                    .set_write_batch_size(page_rows)
+                    .set_dictionary_enabled(is_dictionary)
+                    .build();
+                let texts: StringArray = expected.iter().map(|document| Some(&document.text)).collect();
+                let columns: Vec<(&str, ArrayRef)> = vec![
+                    ("text", Arc::new(texts)),
+                    ("metadata", Arc::new((0..700).map(metadata).collect::<StringArray>())),
+                    ("id", Arc::new((0..700).map(id).collect::<Int64Array>())),
+                ];
+                let path = folder.write("a.parquet", parquet_with(columns, properties));
+                assert!(read_file(&path).unwrap() == expected, "{version:?} {group_rows} {page_rows} {is_dictionary}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parquet_strings_that_arrow_had_as_categories() {
+    let folder = Folder::new();
+    let texts: DictionaryArray<Int32Type> = [Some("x"), Some("y"), Some("x")].into_iter().collect();
+    let path = folder.write("a.parquet", parquet(vec![("text", Arc::new(texts))]));
+    assert_eq!(read_file(&path).unwrap(), [document("a:1", "x"), document("a:2", "y"), document("a:3", "x")]);
+}
+
+#[test]
 fn parquet_columns_that_cannot_serve() {
     let folder = Folder::new();
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
@@ -206,6 +284,11 @@ fn parquet_columns_that_cannot_serve() {
     assert_eq!(
         stop(&folder, "c.parquet", parquet(vec![("text", texts.clone()), ("id", floats.clone())])),
         "DIR/c.parquet: column \"id\": expected strings or integers, found Float64"
+    );
+    let dates: ArrayRef = Arc::new(Date32Array::from(vec![1]));
+    assert_eq!(
+        stop(&folder, "e.parquet", parquet(vec![("text", texts.clone()), ("id", dates)])),
+        "DIR/e.parquet: column \"id\": expected strings or integers, found Date"
     );
     let path = folder.write("d.parquet", parquet(vec![("text", texts), ("metadata", floats)]));
     assert_eq!(read_file(&path).unwrap(), [document("d:1", "x")], "other metadata stays unread");
@@ -288,15 +371,18 @@ proptest! {
 
 #[test]
 fn our_own_parquet_survives_a_reader_of_small_batches() {
-    // More rows than one batch of the reader, and more bytes than one batch of the writer.
+    // More rows than one batch of the reader, and more bytes than one row group of the writer.
     let folder = Folder::new();
     let path = folder.path("a.parquet");
     let mut writer = DocumentWriter::create(&path).unwrap();
     let documents: Vec<Document> =
-        (0..1000u64).map(|i| document(&i.to_string(), &crate::support::prose(i, 2000))).collect();
+        (0..1000u64).map(|i| document(&i.to_string(), &crate::support::prose(i, 1000).repeat(15))).collect();
+    let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
     documents.iter().for_each(|document| writer.write(document).unwrap());
     assert_eq!(writer.finish().unwrap(), 1000);
-    assert_eq!(read_file(&path).unwrap(), documents);
+    let file = SerializedFileReader::new(fs_err::File::open(&path).unwrap().into_file()).unwrap();
+    assert_eq!(file.num_row_groups(), bytes.div_ceil(64 << 20));
+    assert!(bytes > 64 << 20 && read_file(&path).unwrap() == documents);
 }
 
 #[test]

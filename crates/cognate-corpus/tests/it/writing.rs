@@ -1,6 +1,8 @@
 //! What is written is what is read, and a file is whole or absent.
 
+use arrow_array::cast::AsArray;
 use cognate_corpus::{Document, DocumentWriter};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use crate::support::{Folder, document, read_file};
@@ -47,6 +49,32 @@ fn the_lines_are_what_docs_formats_says() {
         fs_err::read_to_string(path).unwrap(),
         "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\",\"text\":\"\u{e9}\\n\",\"metadata\":{\"k\":1}}\n"
     );
+}
+
+#[test]
+fn arrow_reads_what_docs_formats_says() {
+    let folder = Folder::new();
+    let path = folder.path("a.parquet");
+    let mut writer = DocumentWriter::create(&path).unwrap();
+    let mut second = document("b", "\u{e9}\n");
+    second.metadata.insert("k".to_owned(), serde_json::json!(1));
+    writer.write(&document("a", "x")).unwrap();
+    writer.write(&second).unwrap();
+    writer.finish().unwrap();
+    let table = ParquetRecordBatchReaderBuilder::try_new(fs_err::File::open(path).unwrap().into_file()).unwrap();
+    let columns: Vec<String> = table
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| format!("{} {} {}", field.name(), field.data_type(), field.is_nullable()))
+        .collect();
+    assert_eq!(columns, ["id Utf8 false", "text Utf8 false", "metadata Utf8 true"]);
+    let batch = table.build().unwrap().next().unwrap().unwrap();
+    let column =
+        |name| -> Vec<Option<&str>> { batch.column_by_name(name).unwrap().as_string::<i32>().iter().collect() };
+    assert_eq!(column("id"), [Some("a"), Some("b")]);
+    assert_eq!(column("text"), [Some("x"), Some("\u{e9}\n")]);
+    assert_eq!(column("metadata"), [None, Some("{\"k\":1}")]);
 }
 
 #[test]

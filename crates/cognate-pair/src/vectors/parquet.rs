@@ -1,22 +1,22 @@
 //! Vectors as a Parquet table `{id: string, embedding: list of float}`.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float32Type;
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema};
+use cognate_base::table::Kind;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
-use crate::table::{TableReader, unwritable, write_table};
+use crate::table::{TableReader, write_table};
 use crate::vectors::Vectors;
 use crate::{Error, Result};
 
-/// Rows handed to the writer at a time.
-const CHUNK_ROWS: usize = 8192;
+const SCHEMA: &str = "message vectors {
+    required binary id (STRING);
+    required group embedding (LIST) { repeated group list { required float element; } }
+}";
+/// Rows of a row group.
+const GROUP_ROWS: usize = 1 << 16;
 
 /// Reads the columns `id` and `embedding` of `path`; other columns may be there. The embedding is a list (or fixed-size
 /// list) of 32-bit floats, of one length in all rows. Rows that are not unit vectors are scaled to length 1
@@ -26,21 +26,18 @@ const CHUNK_ROWS: usize = 8192;
 /// When the file cannot be read, is empty, a column is missing or of another type, a value is null or not finite,
 /// lengths differ, or an identifier comes twice.
 pub fn read_vectors(path: &Path) -> Result<Vectors> {
-    let mut table = TableReader::open(path, &["id", "embedding"])?;
+    let table = TableReader::open(path)?;
+    let mut ids = table.texts("id")?;
+    let mut embeddings = table.column("embedding", Kind::FloatLists, "a list of 32-bit floats")?;
     let mut vectors = Vectors { ids: Vec::new(), width: 0, data: Vec::new() };
-    while let Some((start, batch)) = table.next()? {
-        let ids = table.strings((start, &batch), "id")?;
-        let is_vector =
-            |kind: &DataType| matches!(kind, DataType::List(item) if *item.data_type() == DataType::Float32);
-        let lists = table.column((start, &batch), "embedding", "a list of 32-bit floats", is_vector)?.as_list::<i32>();
-        for row in 0..batch.num_rows() {
-            let values = lists.value(row);
-            let values = values.as_primitive::<Float32Type>();
-            let at = start + row;
-            if values.null_count() > 0 {
-                return Err(Error::Null { path: path.to_path_buf(), column: "embedding", row: at });
-            }
-            if at == 0 {
+    loop {
+        let start = vectors.len();
+        vectors.ids.append(&mut ids.next_texts()?);
+        if vectors.len() == start {
+            break;
+        }
+        for (row, values) in (start..).zip(embeddings.next_float_lists()?) {
+            if row == 0 {
                 vectors.width = values.len();
                 let claimed = table.rows().saturating_mul(vectors.width);
                 // A hostile row count must not become a huge allocation: a gigabyte at most in advance.
@@ -48,10 +45,9 @@ pub fn read_vectors(path: &Path) -> Result<Vectors> {
             }
             if values.len() != vectors.width {
                 let (expected, found) = (vectors.width, values.len());
-                return Err(Error::Ragged { path: path.to_path_buf(), row: at, expected, found });
+                return Err(Error::Ragged { path: path.to_path_buf(), row, expected, found });
             }
-            vectors.data.extend_from_slice(values.values());
-            vectors.ids.push(ids.value(row).to_string());
+            vectors.data.extend_from_slice(&values);
         }
     }
     if vectors.is_empty() || vectors.width == 0 {
@@ -61,29 +57,21 @@ pub fn read_vectors(path: &Path) -> Result<Vectors> {
     Ok(vectors)
 }
 
-/// Writes `vectors` as `{id: string, embedding: FixedSizeList<float>[width]}`.
+/// Writes `vectors` as `{id: string, embedding: list of float}`, nothing null.
 ///
 /// # Errors
 /// When the vectors break a promise of their type, or writing fails (the old file then stays).
 pub fn write_vectors(path: &Path, vectors: &Vectors) -> Result<()> {
     vectors.check()?;
-    let too_wide = |_| Error::Shape { ids: vectors.len(), width: vectors.width, values: vectors.data.len() };
-    let width = i32::try_from(vectors.width).map_err(too_wide)?;
-    let item = Arc::new(Field::new("element", DataType::Float32, false));
-    let schema = Schema::new(vec![
-        Field::new("id", DataType::Utf8, false),
-        Field::new("embedding", DataType::FixedSizeList(item.clone(), width), false),
-    ]);
-    let batches = (0..vectors.len()).step_by(CHUNK_ROWS).map(|start| {
-        let rows = start..(start + CHUNK_ROWS).min(vectors.len());
-        let ids: StringArray = vectors.ids[rows.clone()].iter().map(|id| Some(id.as_str())).collect();
-        let values = vectors.data[rows.start * vectors.width..rows.end * vectors.width].to_vec();
-        let lists = FixedSizeListArray::try_new(item.clone(), width, Arc::new(Float32Array::from(values)), None);
-        let lists = lists.map_err(|source| unwritable(path, source))?;
-        let columns: Vec<ArrayRef> = vec![Arc::new(ids), Arc::new(lists)];
-        RecordBatch::try_new(Arc::new(schema.clone()), columns).map_err(|source| unwritable(path, source))
-    });
-    write_table(path, schema.clone(), properties(), batches)
+    write_table(path, SCHEMA, properties(), |table| {
+        for (ids, data) in vectors.ids.chunks(GROUP_ROWS).zip(vectors.data.chunks(GROUP_ROWS * vectors.width)) {
+            let mut group = table.row_group()?;
+            group.texts(ids.iter().map(String::as_str))?;
+            group.float_lists(data, vectors.width)?;
+            group.finish()?;
+        }
+        Ok(())
+    })
 }
 
 /// Identifiers packed; the floats plain, because they are as good as random and packing them only costs time.
@@ -93,6 +81,5 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_column_compression(floats.clone(), Compression::UNCOMPRESSED)
         .set_column_dictionary_enabled(floats, false)
-        .set_max_row_group_row_count(Some(1 << 16))
         .build()
 }
