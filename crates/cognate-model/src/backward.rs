@@ -21,11 +21,9 @@ impl<D: Device> Decoder<D> {
         }
         self.reserve(placed.len, placed.longest, true);
         let device = self.device.clone();
-        device.scope(|| {
-            self.forward(&placed, &mut Context::Segments, true);
-            self.head_backward(&placed, gradients, scale);
-            self.blocks_backward(&placed, gradients);
-        });
+        self.forward(&placed, &mut Context::Segments, true);
+        self.head_backward(&placed, gradients, scale);
+        self.blocks_backward(&placed, gradients);
         let Some(shared) = &self.state.shared else { unreachable!("reserved above") };
         Ok(device.sum(View::new(&shared.losses, 0..placed.scored_len)))
     }

@@ -91,21 +91,18 @@ impl<D: Device> Decoder<D> {
         let placed = Placed::new(&self.device, &batch);
         let slots = self.device.indices(&slots);
         self.reserve(placed.len, cache.capacity, false);
-        let device = self.device.clone();
         let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
         logits.resize(work.len() * vocab, 0.0);
-        device.scope(|| {
-            let mut context = Context::Cache { buffers: &mut cache.buffers, slots: &slots, capacity: cache.capacity };
-            self.forward(&placed, &mut context, false);
-            self.gather_scored(&placed);
-            for start in (0..work.len()).step_by(chunk) {
-                let rows = start..(start + chunk).min(work.len());
-                self.head_logits(rows.clone());
-                if let Some(shared) = &self.state.shared {
-                    self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
-                }
+        let mut context = Context::Cache { buffers: &mut cache.buffers, slots: &slots, capacity: cache.capacity };
+        self.forward(&placed, &mut context, false);
+        self.gather_scored(&placed);
+        for start in (0..work.len()).step_by(chunk) {
+            let rows = start..(start + chunk).min(work.len());
+            self.head_logits(rows.clone());
+            if let Some(shared) = &self.state.shared {
+                self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
             }
-        });
+        }
         for (slot, tokens) in work {
             cache.lengths[*slot] += tokens.len();
         }

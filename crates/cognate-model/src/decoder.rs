@@ -104,10 +104,8 @@ impl<D: Device> Decoder<D> {
         self.reserve(placed.len, placed.longest, false);
         let device = self.device.clone();
         let mut losses = vec![0.0; placed.scored_len];
-        device.scope(|| {
-            self.forward(&placed, &mut Context::Segments, false);
-            self.head_losses(&placed);
-        });
+        self.forward(&placed, &mut Context::Segments, false);
+        self.head_losses(&placed);
         if let Some(shared) = &self.state.shared {
             device.download(&shared.losses, 0, &mut losses);
         }

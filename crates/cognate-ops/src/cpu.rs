@@ -3,15 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::device::{Device, Heads, View, ViewMut};
+use crate::pool::Pool;
 use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
 
 /// The processor's cores as a device.
 #[derive(Clone, Debug)]
 pub struct Cpu {
-    pool: Arc<rayon::ThreadPool>,
+    pool: Arc<Pool>,
     threads: usize,
 }
 
@@ -22,12 +21,7 @@ impl Cpu {
     /// When the operating system refuses to start the threads.
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let threads = threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("cognate-cpu-{i}"))
-            .build()
-            .map_err(std::io::Error::other)?;
-        Ok(Self { pool: Arc::new(pool), threads })
+        Ok(Self { pool: Arc::new(Pool::new(threads)?), threads })
     }
 
     /// Number of threads.
@@ -38,11 +32,7 @@ impl Cpu {
     /// Runs `task` for each number below `tasks`, on all threads. Which thread runs which task is left open; tasks must
     /// not depend on it.
     pub(crate) fn each(&self, tasks: usize, task: impl Fn(usize) + Sync + Send) {
-        if tasks <= 1 || self.threads == 1 {
-            (0..tasks).for_each(task);
-        } else {
-            self.pool.install(|| (0..tasks).into_par_iter().with_max_len(1).for_each(task));
-        }
+        self.pool.each(tasks, &task);
     }
 }
 
@@ -120,8 +110,8 @@ impl Device for Cpu {
         values.to_vec()
     }
 
-    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
+    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        self.pool.each(tasks, body);
     }
 
     fn clear(&self, mut x: ViewMut<'_, Self>) {

@@ -101,8 +101,8 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn download(&self, buffer: &Self::Buffer, offset: usize, values: &mut [f32]);
     /// Copies host indices to the device.
     fn indices(&self, values: &[u32]) -> Self::Indices;
-    /// Runs `work` where the device's ops are cheapest to start (on the CPU: inside the thread pool).
-    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R;
+    /// Runs `body` on the host, for each number below `tasks`, on as many threads as the device has of it.
+    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync));
 
     /// Sets a range to zero.
     fn clear(&self, x: ViewMut<'_, Self>);

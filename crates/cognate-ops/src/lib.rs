@@ -13,7 +13,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "SIMD dispatch, disjoint writes of parallel tasks, and the product library live here alone"
+    reason = "SIMD dispatch and disjoint writes of parallel tasks live here alone"
 )]
 
 mod adamw;
@@ -24,6 +24,7 @@ mod device;
 mod embedding;
 mod matmul;
 mod norm;
+mod pool;
 mod reference;
 mod rope;
 mod simd;

@@ -47,8 +47,8 @@ impl Device for Reference {
         values.to_vec()
     }
 
-    fn scope<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        work()
+    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        (0..tasks).for_each(body);
     }
 
     fn clear(&self, mut x: ViewMut<'_, Self>) {

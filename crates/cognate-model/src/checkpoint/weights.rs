@@ -19,7 +19,10 @@ pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>
     for path in &files {
         let map = cognate_base::files::map(path)?;
         let file = SafeTensors::deserialize(&map).map_err(|e| Error::weights(path, damaged(&e)))?;
-        for (name, view) in file.tensors() {
+        let mut tensors = file.tensors();
+        // They come in no fixed order; a file with two faults should name the same one each time.
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, view) in tensors {
             let Some(index) = missing.remove(name.as_str()) else {
                 if is_redundant(&name, config) {
                     continue;

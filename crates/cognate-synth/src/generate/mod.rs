@@ -236,7 +236,7 @@ impl<D: Device> Engine for ModelEngine<'_, D> {
         Ok(self.model.advance(&mut self.cache, work, logits)?)
     }
 
-    fn scope(&self, work: &mut (dyn FnMut() + Send)) {
-        self.model.device().scope(work);
+    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        self.model.device().each(tasks, body);
     }
 }

@@ -5,10 +5,10 @@
 //! handed on in order: the outcome is the shortest run of documents from the first on that holds the wanted number of tokens.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, ChaCha8Rng, Rng};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -17,6 +17,9 @@ use crate::sampling::{BadLogit, Drawn, Sampler, Sampling};
 /// Prompt tokens fed in one step (one prompt at least): enough to keep the matrix products busy, and it bounds the memory that a
 /// step needs when all slots start at once.
 const PROMPT_TOKENS_PER_STEP: usize = 2048;
+
+/// Documents whose next tokens are drawn in one task.
+const DRAWS_TASK: usize = 8;
 
 /// What feeds tokens to a language model with a cache, and returns logits. The model is one implementation; the tests' toy is
 /// another.
@@ -29,9 +32,9 @@ pub(crate) trait Engine {
     fn reset(&mut self, slot: usize);
     /// Appends tokens to slots; `logits` becomes work × vocabulary, for the position after each item's last token.
     fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()>;
-    /// Runs `work` among the threads that the engine may use.
-    fn scope(&self, work: &mut (dyn FnMut() + Send)) {
-        work();
+    /// Runs `body` for each number below `tasks` on the threads that the engine may use.
+    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        (0..tasks).for_each(body);
     }
 }
 
@@ -227,31 +230,28 @@ fn step(
     engine.advance(&work, logits)?;
     let mut active: Vec<(&mut Active, &[f32])> =
         slots.iter_mut().flatten().zip(logits.chunks_exact(engine.vocab())).collect();
-    let mut draws: Vec<Option<BadLogit>> = Vec::new();
-    engine.scope(&mut || {
-        let threads = rayon::current_num_threads();
-        while samplers.len() < threads {
-            samplers.push(samplers[0].clone());
+    let tasks = active.len().div_ceil(DRAWS_TASK);
+    if samplers.len() < tasks {
+        samplers.resize(tasks, samplers[0].clone());
+    }
+    // Each task's lock is taken once, by that task.
+    let parts: Vec<_> = active.chunks_mut(DRAWS_TASK).zip(samplers).map(|part| Mutex::new((part, Vec::new()))).collect();
+    engine.each(tasks, &|task| {
+        let mut part = parts[task].lock().unwrap_or_else(PoisonError::into_inner);
+        let ((active, sampler), broken) = &mut *part;
+        for (active, logits) in active.iter_mut() {
+            if let Err(bad) = draw(active, &logits[..rules.vocab], rules, sampler) {
+                broken.push((active.number, active.tokens.len(), bad));
+            }
         }
-        let share = active.len().div_ceil(threads).max(1);
-        draws = active
-            .par_chunks_mut(share)
-            .zip(samplers.par_iter_mut())
-            .flat_map_iter(|(chunk, sampler)| {
-                chunk.iter_mut().map(|(active, logits)| draw(active, &logits[..rules.vocab], rules, sampler).err())
-            })
-            .collect();
     });
-    let broken = active.iter().zip(draws).filter_map(|((active, _), bad)| Some((active, bad?)));
-    match broken.min_by_key(|(active, _)| active.number) {
+    let broken = parts.into_iter().flat_map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).1);
+    match broken.min_by_key(|(document, ..)| *document) {
         None => Ok(()),
-        Some((active, BadLogit { token, value })) => Err(Error::Logits {
-            document: active.number,
-            seed_id: prompts.seed_id(active.number).to_owned(),
-            position: active.tokens.len(),
-            token,
-            value,
-        }),
+        Some((document, position, BadLogit { token, value })) => {
+            let seed_id = prompts.seed_id(document).to_owned();
+            Err(Error::Logits { document, seed_id, position, token, value })
+        }
     }
 }
 
