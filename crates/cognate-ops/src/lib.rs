@@ -11,10 +11,7 @@
 //! Invariant: no result depends on the number of threads. Work is cut into tasks by the shapes alone, a task reduces in a
 //! fixed order, and partial sums of tasks are added in task order.
 
-#![expect(
-    unsafe_code,
-    reason = "SIMD dispatch and disjoint writes of parallel tasks live here alone"
-)]
+#![expect(unsafe_code, reason = "SIMD dispatch and disjoint writes of parallel tasks live here alone")]
 
 mod adamw;
 mod attention;

@@ -115,7 +115,10 @@ fn damaged_weights_are_named() {
     });
     assert!(not_finite.contains("holds NaN at element"), "{not_finite}");
     let other_shape = refused(|path| edit_config(path, |json| json["intermediate_size"] = 41.into()));
-    assert!(other_shape.contains("mlp.down_proj.weight has the shape [24, 40]; config.json asks for [24, 41]"), "{other_shape}");
+    assert!(
+        other_shape.contains("mlp.down_proj.weight has the shape [24, 40]; config.json asks for [24, 41]"),
+        "{other_shape}"
+    );
     let fewer = refused(|path| edit_config(path, |json| json["num_hidden_layers"] = 1.into()));
     assert!(fewer.contains("model.layers.1."), "{fewer}");
     let more = refused(|path| edit_config(path, |json| json["num_hidden_layers"] = 3.into()));

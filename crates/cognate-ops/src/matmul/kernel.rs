@@ -41,7 +41,7 @@ pub(super) fn tile() -> Tile {
 
 impl Tile {
     /// out (rows, columns) (+)= left panel (k, rows) · right panel (k, columns up to a multiple of `lanes`), rows of out being
-    /// `stride` apart. Meanwhile a cache line a step is fetched from `next`, which need not be readable.
+    /// `stride` apart. Meanwhile half a cache line a step is fetched from `next`, which need not be readable.
     ///
     /// # Safety
     /// The panels hold that many numbers, `out` may be written at `columns` numbers of each of `rows` rows, and both are at
@@ -83,8 +83,32 @@ macro_rules! kernels {
         const KERNELS: &[&[Kernel]] = &[$(&[multiply::<$rows, 1>, multiply::<$rows, 2>, multiply::<$rows, 3>]),*];
         pub(super) const TILE: Tile =
             Tile { rows: KERNELS.len(), columns: 3 * $lanes, lanes: $lanes, isa: $isa, kernels: KERNELS };
+        /// Steps a turn of the loop: fewer instructions that only count, where a sibling thread takes its share of them.
+        const STEPS: usize = 4;
         /// Steps between a prefetch of the left panel and its use.
         const AHEAD: usize = 16;
+
+        /// sums += column of the left panel · row of the right panel, for one k.
+        ///
+        /// # Safety
+        /// There are `R` and `V` registers' worth of numbers to read.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        unsafe fn step<const R: usize, const V: usize>(sums: &mut [[$register; V]; R], left: *const f32, right: *const f32) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut columns = [$splat(0.0); V];
+                for j in 0..V {
+                    columns[j] = $load(right.add(j * $lanes));
+                }
+                for i in 0..R {
+                    let x = $splat(*left.add(i));
+                    for j in 0..V {
+                        sums[i][j] = $fma(x, columns[j], sums[i][j]);
+                    }
+                }
+            }
+        }
 
         /// One tile of `R` rows and `V` registers of columns.
         ///
@@ -101,22 +125,23 @@ macro_rules! kernels {
                         _mm_prefetch::<_MM_HINT_T0>(out.add(i * stride + j * $lanes).cast());
                     }
                 }
-                let zero: $register = $splat(0.0);
-                let mut sums = [[zero; V]; R];
-                for p in 0..k {
-                    let mut columns = [zero; V];
-                    for j in 0..V {
-                        columns[j] = $load(right.add((p * V + j) * $lanes));
+                let mut sums = [[$splat(0.0); V]; R];
+                let mut p = 0;
+                while p + STEPS <= k {
+                    for line in 0..(STEPS * R).div_ceil(16) {
+                        _mm_prefetch::<_MM_HINT_T0>(left.wrapping_add((p + AHEAD) * R + 16 * line).cast());
                     }
-                    let left = left.add(p * R);
-                    _mm_prefetch::<_MM_HINT_T0>(left.wrapping_add(AHEAD * R).cast());
-                    _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(p * 16).cast());
-                    for i in 0..R {
-                        let x = $splat(*left.add(i));
-                        for j in 0..V {
-                            sums[i][j] = $fma(x, columns[j], sums[i][j]);
-                        }
+                    for line in 0..STEPS / 2 {
+                        _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(p * 8 + 16 * line).cast());
                     }
+                    for u in 0..STEPS {
+                        step(&mut sums, left.add((p + u) * R), right.add((p + u) * V * $lanes));
+                    }
+                    p += STEPS;
+                }
+                while p < k {
+                    step(&mut sums, left.add(p * R), right.add(p * V * $lanes));
+                    p += 1;
                 }
                 for i in 0..R {
                     for j in 0..V {

@@ -4,7 +4,7 @@
 //! - input gradient: dx (N, I) = dout (N, O) · weight, written
 //! - weight gradient: dweight (O, I) += doutᵀ · x, added
 //!
-//! An output is one chain of multiply-adds over a block of the summed dimension (at most 256 long), and block sums are added in
+//! An output is one chain of multiply-adds over a block of the summed dimension (at most 192 long), and block sums are added in
 //! order; nothing else enters, so a row of `out` has the same bits whatever rows are computed beside it and however many
 //! threads compute them. Bound: 2·N·O·I operations each; everything else in a training step exists to keep the time near
 //! this. `kernel.rs` has the innermost loop, `pack.rs` the order in which it reads, `product.rs` the blocks around it.

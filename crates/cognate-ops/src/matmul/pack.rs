@@ -245,9 +245,15 @@ mod tests {
         sets.extend((crate::isa() == Isa::Avx512).then_some(Isa::Avx512));
         let x = numbers(1, 40 * 70);
         for isa in sets {
-            for (k, lanes, width) in
-                [(1usize, 1usize, 2usize), (5, 14, 14), (16, 31, 14), (33, 28, 14), (40, 32, 32), (39, 40, 48), (23, 6, 6)]
-            {
+            for (k, lanes, width) in [
+                (1usize, 1usize, 2usize),
+                (5, 14, 14),
+                (16, 31, 14),
+                (33, 28, 14),
+                (40, 32, 32),
+                (39, 40, 48),
+                (23, 6, 6),
+            ] {
                 for source in [Operand::rows(&x, 70), Operand::columns(&x, 40)] {
                     for grain in [1, width / 2, width] {
                         let columns = lanes.next_multiple_of(grain);

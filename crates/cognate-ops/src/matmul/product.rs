@@ -111,7 +111,7 @@ unsafe fn tiles(t: Tile, k: usize, left: &[f32], rows: usize, right: &[f32], col
     for j in (0..columns).step_by(t.columns) {
         for i in (0..rows).step_by(t.rows) {
             // The tiles of one right panel fetch the next one, each its share.
-            let next = right.as_ptr().wrapping_add((j + t.columns) * k + i / t.rows * k * 16);
+            let next = right.as_ptr().wrapping_add((j + t.columns) * k + i / t.rows * k * 8);
             let size = (t.rows.min(rows - i), t.columns.min(columns - j), target.stride);
             // SAFETY: the assertion covers the panels, the caller's promise the target.
             unsafe {

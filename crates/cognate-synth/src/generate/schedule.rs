@@ -235,7 +235,8 @@ fn step(
         samplers.resize(tasks, samplers[0].clone());
     }
     // Each task's lock is taken once, by that task.
-    let parts: Vec<_> = active.chunks_mut(DRAWS_TASK).zip(samplers).map(|part| Mutex::new((part, Vec::new()))).collect();
+    let parts: Vec<_> =
+        active.chunks_mut(DRAWS_TASK).zip(samplers).map(|part| Mutex::new((part, Vec::new()))).collect();
     engine.each(tasks, &|task| {
         let mut part = parts[task].lock().unwrap_or_else(PoisonError::into_inner);
         let ((active, sampler), broken) = &mut *part;
