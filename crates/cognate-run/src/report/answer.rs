@@ -1,6 +1,6 @@
 //! The answer in words: sentences made from the numbers, which never claim more than the numbers show.
 
-use super::data::{ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
+use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
 use super::numbers::{counted, nats, percent, significant};
 
 /// What the first screen says.
@@ -79,9 +79,10 @@ fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: O
     }
 }
 
-/// `having 20 times as much unique text`, as far as the arms tell.
+/// `having 20 times as much unique text`, as far as the arms tell: text that an arm has but does not come to is not counted.
 fn oracle_in_words(report: &Report) -> String {
-    let unique = |name: &str| report.arms.iter().find(|arm| arm.name == name).map_or(0, |arm| arm.unique_tokens);
+    let seen = |arm: &Arm| arm.unique_tokens.min(arm.train_tokens);
+    let unique = |name: &str| report.arms.iter().find(|arm| arm.name == name).map_or(0, seen);
     let (few, many) = (unique(REPETITION), unique(ORACLE));
     if few == 0 || many <= few {
         return "having more unique text".to_owned();
