@@ -117,8 +117,10 @@ impl Pool {
         }
         team.help();
         team.close();
+        // Taken before another caller's loop may begin, whose panic it could otherwise be.
+        let panic = locked(&team.panic).take();
         drop(number);
-        if let Some(panic) = locked(&team.panic).take() {
+        if let Some(panic) = panic {
             resume_unwind(panic);
         }
     }
