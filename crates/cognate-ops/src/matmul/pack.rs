@@ -61,6 +61,9 @@ pub(super) unsafe fn pack(
         Isa::Avx512 if source.k == 1 => unsafe { avx512::transpose(panels, source, k, lanes, width) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
+        Isa::Avx2 if source.lane == 1 => unsafe { avx2::copy(panels, source, k, lanes, width) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
         Isa::Avx2 if source.k == 1 => unsafe { avx2::transpose(panels, source, k, lanes, width) },
         _ => {
             for (first, panel) in (0..lanes).step_by(width).zip(panels.chunks_mut(width * k)) {
@@ -76,13 +79,72 @@ pub(super) unsafe fn pack(
     }
 }
 
+/// Defines the packing of one instruction set from its masked `load` and `store`, `mask`, and `transposed`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! packing {
+    ($feature:literal, $lanes:literal, $zero:ident) => {
+        const LANES: usize = $lanes;
+
+        /// Lanes that stand side by side are copied. A few rows of the source at a time pass through all panels, so that what a
+        /// panel leaves of a cache line is there for the next one.
+        ///
+        /// # Safety
+        /// As [`super::pack`], with the instructions.
+        #[target_feature(enable = $feature)]
+        pub(super) unsafe fn copy(panels: &mut [f32], source: Operand, k: usize, lanes: usize, width: usize) {
+            const ROWS: usize = 16;
+            let columns = panels.len() / k;
+            for start in (0..k).step_by(ROWS) {
+                let end = (start + ROWS).min(k);
+                for first in (0..columns).step_by(width) {
+                    let width = width.min(columns - first);
+                    for l in (0..width).step_by(LANES) {
+                        let (read, write) = (mask(lanes.saturating_sub(first + l)), mask(width - l));
+                        let (source, panel) = (source.from(0, first + l), panels[first * k + l..].as_mut_ptr());
+                        for p in start..end {
+                            // SAFETY: the masks keep reads inside the lanes and writes inside the panel's row.
+                            unsafe { store(panel.add(p * width), write, load(source.from(p, 0).start, read)) };
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Lanes whose own numbers stand side by side are transposed in registers.
+        ///
+        /// # Safety
+        /// As [`super::pack`], with the instructions.
+        #[target_feature(enable = $feature)]
+        pub(super) unsafe fn transpose(panels: &mut [f32], source: Operand, k: usize, lanes: usize, width: usize) {
+            for (first, panel) in (0..lanes).step_by(width).zip(panels.chunks_mut(width * k)) {
+                let width = panel.len() / k;
+                for l in (0..width).step_by(LANES) {
+                    let write = mask(width - l);
+                    for p in (0..k).step_by(LANES) {
+                        let read = mask(k - p);
+                        let mut rows = [$zero(); LANES];
+                        for (lane, row) in (first + l..lanes).zip(&mut rows) {
+                            // SAFETY: the mask keeps the read inside the lane.
+                            *row = unsafe { load(source.from(p, lane).start, read) };
+                        }
+                        for (p, column) in (p..k).zip(transposed(rows)) {
+                            // SAFETY: the mask keeps the write inside the panel's row.
+                            unsafe { store(panel.as_mut_ptr().add(p * width + l), write, column) };
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
 
     use super::Operand;
 
-    const LANES: usize = 16;
+    packing!("avx512f", 16, _mm512_setzero_ps);
 
     /// The first `n` lanes.
     fn mask(n: usize) -> __mmask16 {
@@ -90,53 +152,21 @@ mod avx512 {
     }
 
     /// # Safety
-    /// As [`super::pack`], with AVX-512 F; lanes stand side by side. A few rows of the source at a time pass through all panels,
-    /// so that what a panel leaves of a cache line is there for the next one.
+    /// The lanes of the mask may be read.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn copy(panels: &mut [f32], source: Operand, k: usize, lanes: usize, width: usize) {
-        const ROWS: usize = 16;
-        let columns = panels.len() / k;
-        for start in (0..k).step_by(ROWS) {
-            let end = (start + ROWS).min(k);
-            for first in (0..columns).step_by(width) {
-                let width = width.min(columns - first);
-                for l in (0..width).step_by(LANES) {
-                    let (read, write) = (mask(lanes.saturating_sub(first + l)), mask(width - l));
-                    let (source, panel) = (source.from(0, first + l), panels[first * k + l..].as_mut_ptr());
-                    for p in start..end {
-                        // SAFETY: the masks keep reads inside the lanes and writes inside the panel's row.
-                        unsafe {
-                            let numbers = _mm512_maskz_loadu_ps(read, source.from(p, 0).start);
-                            _mm512_mask_storeu_ps(panel.add(p * width), write, numbers);
-                        }
-                    }
-                }
-            }
-        }
+    #[inline]
+    unsafe fn load(from: *const f32, mask: __mmask16) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
     }
 
     /// # Safety
-    /// As [`super::pack`], with AVX-512 F; a lane's numbers stand side by side.
+    /// The lanes of the mask may be written.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn transpose(panels: &mut [f32], source: Operand, k: usize, lanes: usize, width: usize) {
-        for (first, panel) in (0..lanes).step_by(width).zip(panels.chunks_mut(width * k)) {
-            let width = panel.len() / k;
-            for l in (0..width).step_by(LANES) {
-                let write = mask(width - l);
-                for p in (0..k).step_by(LANES) {
-                    let read = mask(k - p);
-                    let mut rows = [_mm512_setzero_ps(); LANES];
-                    for (lane, row) in (first + l..lanes).zip(&mut rows) {
-                        // SAFETY: the mask keeps the read inside the lane.
-                        *row = unsafe { _mm512_maskz_loadu_ps(read, source.from(p, lane).start) };
-                    }
-                    for (p, column) in (p..k).zip(transposed(rows)) {
-                        // SAFETY: the mask keeps the write inside the panel's row.
-                        unsafe { _mm512_mask_storeu_ps(panel.as_mut_ptr().add(p * width + l), write, column) };
-                    }
-                }
-            }
-        }
+    #[inline]
+    unsafe fn store(to: *mut f32, mask: __mmask16, numbers: __m512) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_mask_storeu_ps(to, mask, numbers) }
     }
 
     #[target_feature(enable = "avx512f")]
@@ -175,7 +205,7 @@ mod avx2 {
 
     use super::Operand;
 
-    const LANES: usize = 8;
+    packing!("avx2,fma", 8, _mm256_setzero_ps);
 
     /// The first `n` lanes.
     #[target_feature(enable = "avx2,fma")]
@@ -186,27 +216,21 @@ mod avx2 {
     }
 
     /// # Safety
-    /// As [`super::pack`], with AVX2; a lane's numbers stand side by side.
+    /// The lanes of the mask may be read.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn transpose(panels: &mut [f32], source: Operand, k: usize, lanes: usize, width: usize) {
-        for (first, panel) in (0..lanes).step_by(width).zip(panels.chunks_mut(width * k)) {
-            let width = panel.len() / k;
-            for l in (0..width).step_by(LANES) {
-                let write = mask(width - l);
-                for p in (0..k).step_by(LANES) {
-                    let read = mask(k - p);
-                    let mut rows = [_mm256_setzero_ps(); LANES];
-                    for (lane, row) in (first + l..lanes).zip(&mut rows) {
-                        // SAFETY: the mask keeps the read inside the lane.
-                        *row = unsafe { _mm256_maskload_ps(source.from(p, lane).start, read) };
-                    }
-                    for (p, column) in (p..k).zip(transposed(rows)) {
-                        // SAFETY: the mask keeps the write inside the panel's row.
-                        unsafe { _mm256_maskstore_ps(panel.as_mut_ptr().add(p * width + l), write, column) };
-                    }
-                }
-            }
-        }
+    #[inline]
+    unsafe fn load(from: *const f32, mask: __m256i) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_maskload_ps(from, mask) }
+    }
+
+    /// # Safety
+    /// The lanes of the mask may be written.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    unsafe fn store(to: *mut f32, mask: __m256i, numbers: __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_maskstore_ps(to, mask, numbers) }
     }
 
     #[target_feature(enable = "avx2,fma")]
