@@ -177,6 +177,12 @@ pub enum Error {
         /// What it says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A tokenizer without the token that stands before a related document.
+    #[error(
+        "the tokenizer has no token <|related|>: its checkpoint was never tuned on pairs and writes no related documents; \
+         tune it first (`cognate tune`)"
+    )]
+    NoRelatedToken,
     /// The tokenizer turned ordinary text into a reserved token.
     #[error(
         "the tokenizer turns the text {token:?} inside a document into the reserved token {id}: such a document would end in \

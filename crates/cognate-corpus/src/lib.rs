@@ -32,5 +32,5 @@ pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
 pub use tokenize::{TokenizeStats, tokenize};
-pub use tokenizer::{END_OF_DOCUMENT, RELATED, Tokenizer};
+pub use tokenizer::{END_OF_DOCUMENT, FrameIds, RELATED, Tokenizer};
 pub use writer::DocumentWriter;

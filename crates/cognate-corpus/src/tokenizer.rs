@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cognate_base::files::write_atomic;
 use rayon::prelude::*;
+use serde_json::Value;
 use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::TrainerWrapper;
@@ -35,9 +36,19 @@ const MOST_TRAINING_BYTES: usize = i32::MAX as usize;
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: Inner,
+    begin_of_document: u32,
     end_of_document: u32,
-    related: u32,
+    related: Option<u32>,
     vocab_size: usize,
+}
+
+/// Token numbers that a checkpoint's `config.json` names: what counts where no `tokenizer_config.json` names the tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameIds {
+    /// Before a document.
+    pub begin: Option<u32>,
+    /// After a document.
+    pub end: Option<u32>,
 }
 
 impl Tokenizer {
@@ -74,14 +85,14 @@ impl Tokenizer {
             !cut
         });
         inner.train(&mut trainer, texts).map_err(|source| Error::Tokenizer { source })?;
-        let tokenizer = Self::checked(inner).map_err(|problem| Error::Tokenizer { source: problem.into() })?;
+        let tokenizer = Self::reserving(inner).map_err(|problem| Error::Tokenizer { source: problem.into() })?;
         if tokenizer.vocab_size < vocab_size {
             tracing::warn!(asked = vocab_size, got = tokenizer.vocab_size, "the corpus cannot fill the vocabulary");
         }
         Ok(tokenizer)
     }
 
-    /// Loads a `tokenizer.json`.
+    /// Loads a `tokenizer.json` for a corpus of ours.
     ///
     /// The end-of-document token is the first of `<|endoftext|>`, `<|end_of_text|>`, `</s>`, `<eos>` and
     /// `<｜end▁of▁sentence｜>` that the file knows; otherwise `<|endoftext|>` is added, as [`RELATED`] is where it is
@@ -92,14 +103,50 @@ impl Tokenizer {
     /// no free number for a reserved token. The message names the file.
     pub fn load(path: &Path) -> Result<Self> {
         let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
-        let json = fs_err::read(path)?;
-        let inner = Inner::from_bytes(&json).map_err(|error| bad(format!("it is no tokenizer.json ({error})")))?;
-        Self::checked(inner).map_err(bad)
+        Self::reserving(read(path)?).map_err(bad)
+    }
+
+    /// Loads the tokenizer of a checkpoint directory as it is: no token is added, since the checkpoint's embedding may have no
+    /// row for one.
+    ///
+    /// The tokens that begin and end a document are `bos_token` and `eos_token` of `tokenizer_config.json`; without that file,
+    /// those that `ids` names; without either, the end token is looked up by the names of [`Tokenizer::load`]. A tokenizer
+    /// that defines no begin token begins a document with its end token.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`], and when no end token is defined, or one that the vocabulary does not have.
+    pub fn of_checkpoint(folder: &Path, ids: FrameIds) -> Result<Self> {
+        let path = folder.join("tokenizer.json");
+        let bad = |problem: String| Error::TokenizerFile { path: path.clone(), problem };
+        let inner = read(&path)?;
+        let named = named_frame(&folder.join("tokenizer_config.json"), &inner)?;
+        let (begin, end) = match named {
+            Some(frame) => frame,
+            None => {
+                let name = |id: Option<u32>| match id {
+                    Some(id) => inner.id_to_token(id).map(Some).ok_or_else(|| {
+                        bad(format!("it has no token {id}, which config.json names as bos_token_id or eos_token_id"))
+                    }),
+                    None => Ok(None),
+                };
+                (name(ids.begin)?, name(ids.end)?)
+            }
+        };
+        let end = end.or_else(|| end_by_name(&inner).map(str::to_owned)).ok_or_else(|| {
+            bad("no end-of-document token is defined; name one as eos_token in tokenizer_config.json".to_owned())
+        })?;
+        Self::checked(inner, begin.as_deref(), &end, false).map_err(bad)
+    }
+
+    /// With both reserved tokens, added where they are missing.
+    fn reserving(inner: Inner) -> Result<Self, String> {
+        let end = end_by_name(&inner).unwrap_or(END_OF_DOCUMENT);
+        Self::checked(inner, None, end, true)
     }
 
     /// The one way to a `Tokenizer`: reserved tokens present and unambiguous, encoding of the whole text and of text
     /// alone.
-    fn checked(mut inner: Inner) -> Result<Self, String> {
+    fn checked(mut inner: Inner, begin: Option<&str>, end: &str, add_related: bool) -> Result<Self, String> {
         if let ModelWrapper::BPE(model) = inner.get_model()
             && model.dropout.is_some_and(|dropout| dropout > 0.0)
         {
@@ -107,10 +154,9 @@ impl Tokenizer {
         }
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         inner.with_padding(None);
-        let end = END_OF_DOCUMENT_NAMES.iter().find(|name| inner.token_to_id(name).is_some());
-        let end = *end.unwrap_or(&END_OF_DOCUMENT);
+        let related = (add_related || inner.token_to_id(RELATED).is_some()).then_some(RELATED);
         // For a token that is there already this only declares it special; its number stays.
-        let reserved = [AddedToken::from(end, true), AddedToken::from(RELATED, true)];
+        let reserved = [Some(end), begin, related].into_iter().flatten().map(|name| AddedToken::from(name, true));
         inner.add_special_tokens(reserved).map_err(|error| error.to_string())?;
         inner.set_encode_special_tokens(true);
         let vocabulary = inner.get_vocab(true);
@@ -123,9 +169,11 @@ impl Tokenizer {
                 None => Ok(id),
             }
         };
-        let (end_of_document, related) = (number(end)?, number(RELATED)?);
+        let end_of_document = number(end)?;
+        let begin_of_document = begin.map_or(Ok(end_of_document), number)?;
+        let related = related.map(number).transpose()?;
         let largest = vocabulary.values().max().copied().unwrap_or_default();
-        Ok(Self { inner, end_of_document, related, vocab_size: largest as usize + 1 })
+        Ok(Self { inner, begin_of_document, end_of_document, related, vocab_size: largest as usize + 1 })
     }
 
     /// Writes a `tokenizer.json` that `tokenizers` and `transformers` load.
@@ -150,7 +198,8 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.inner.encode_fast(text, false).map_err(|source| Error::Tokenizer { source })?;
         let ids = encoding.get_ids().to_vec();
-        match ids.iter().find(|id| [self.end_of_document, self.related].contains(id)) {
+        let reserved = [Some(self.begin_of_document), Some(self.end_of_document), self.related];
+        match ids.iter().find(|id| reserved.contains(&Some(**id))) {
             None => Ok(ids),
             Some(&id) => Err(Error::ReservedInText { token: self.inner.id_to_token(id).unwrap_or_default(), id }),
         }
@@ -174,18 +223,66 @@ impl Tokenizer {
         self.inner.decode(ids, true).expect("the decoders of the tokenizers library do not fail")
     }
 
+    /// The token that a document's context starts with: the end-of-document token, unless a checkpoint's tokenizer defines
+    /// one of its own.
+    pub fn begin_of_document(&self) -> u32 {
+        self.begin_of_document
+    }
+
     /// The token that ends every document.
     pub fn end_of_document(&self) -> u32 {
         self.end_of_document
     }
 
     /// The token after which a related document follows.
-    pub fn related(&self) -> u32 {
-        self.related
+    ///
+    /// # Errors
+    /// When the tokenizer came with a checkpoint that was never tuned on pairs, and has none.
+    pub fn related(&self) -> Result<u32> {
+        self.related.ok_or(Error::NoRelatedToken)
     }
 
     /// The largest token number plus one: the rows that an embedding table needs.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
+}
+
+/// The library's tokenizer in a file.
+fn read(path: &Path) -> Result<Inner> {
+    let json = fs_err::read(path)?;
+    Inner::from_bytes(&json).map_err(|error| Error::TokenizerFile {
+        path: path.to_path_buf(),
+        problem: format!("it is no tokenizer.json ({error})"),
+    })
+}
+
+/// The first of the usual names of an end-of-document token that a tokenizer knows.
+fn end_by_name(inner: &Inner) -> Option<&'static str> {
+    END_OF_DOCUMENT_NAMES.into_iter().find(|name| inner.token_to_id(name).is_some())
+}
+
+/// The texts of the begin and end tokens that a `tokenizer_config.json` defines; none where there is no such file.
+fn named_frame(path: &Path, inner: &Inner) -> Result<Option<(Option<String>, Option<String>)>> {
+    let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
+    let json = match fs_err::read(path) {
+        Ok(json) => json,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let config: Value = serde_json::from_slice(&json).map_err(|error| bad(format!("it is not JSON ({error})")))?;
+    let token = |field: &str| {
+        // A plain text, or an object that holds it with how it is stripped.
+        let text = match &config[field] {
+            Value::Null => return Ok(None),
+            Value::Object(token) => token.get("content").and_then(Value::as_str),
+            other => other.as_str(),
+        };
+        match text {
+            Some(text) if inner.token_to_id(text).is_some() => Ok(Some(text.to_owned())),
+            Some(text) => Err(bad(format!("its {field} {text:?} is not in the vocabulary of tokenizer.json"))),
+            None => Err(bad(format!("its {field} is {}; expected a token's text", config[field]))),
+        }
+    };
+    Ok(Some((token("bos_token")?, token("eos_token")?)))
 }

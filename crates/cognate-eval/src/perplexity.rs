@@ -33,10 +33,9 @@ pub struct PerplexityOptions {
 }
 
 impl PerplexityOptions {
-    /// For our own checkpoints: the end-of-document token on both sides.
+    /// The tokens that the tokenizer frames a document with.
     pub fn of(tokenizer: &Tokenizer, batch_tokens: usize) -> Self {
-        let end = tokenizer.end_of_document();
-        Self { begin: end, end, batch_tokens }
+        Self { begin: tokenizer.begin_of_document(), end: tokenizer.end_of_document(), batch_tokens }
     }
 }
 

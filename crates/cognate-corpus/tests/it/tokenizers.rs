@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use cognate_corpus::{END_OF_DOCUMENT, Error, RELATED, Tokenizer};
+use cognate_corpus::{END_OF_DOCUMENT, Error, FrameIds, RELATED, Tokenizer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn texts() -> Vec<String> {
 #[test]
 fn the_vocabulary_is_laid_out_as_promised() {
     let tokenizer = &*TRAINED;
-    assert_eq!((tokenizer.end_of_document(), tokenizer.related(), tokenizer.vocab_size()), (0, 1, 700));
+    assert_eq!((tokenizer.end_of_document(), tokenizer.related().unwrap(), tokenizer.vocab_size()), (0, 1, 700));
     let json: Value = serde_json::from_str(&tokenizer.to_json()).unwrap();
     assert_eq!(json["model"]["vocab"].as_object().unwrap().len(), 700);
     assert_eq!(json["model"]["merges"].as_array().unwrap().len(), 700 - 258);
@@ -160,20 +160,86 @@ fn load(folder: &Folder, json: &Value) -> Result<Tokenizer, Error> {
 fn a_foreign_tokenizer_gets_what_it_lacks() {
     let folder = Folder::new();
     let tokenizer = load(&folder, &foreign()).unwrap();
-    assert_eq!((tokenizer.end_of_document(), tokenizer.related(), tokenizer.vocab_size()), (1, 700, 701));
+    assert_eq!((tokenizer.end_of_document(), tokenizer.related().unwrap(), tokenizer.vocab_size()), (1, 700, 701));
     let text = "li </s> <|related|> mo";
     let ids = tokenizer.encode(text).unwrap();
     assert!(!ids.contains(&1) && !ids.contains(&700));
     assert_eq!(tokenizer.decode(&ids), text);
     let again = load(&folder, &serde_json::from_str(&tokenizer.to_json()).unwrap()).unwrap();
-    assert_eq!((again.end_of_document(), again.related(), again.vocab_size()), (1, 700, 701));
+    assert_eq!((again.end_of_document(), again.related().unwrap(), again.vocab_size()), (1, 700, 701));
 
     let mut nameless = foreign();
     let vocabulary = nameless["model"]["vocab"].as_object_mut().unwrap();
     let id = vocabulary.remove("</s>").unwrap();
     vocabulary.insert("<other>".to_owned(), id);
     let tokenizer = load(&folder, &nameless).unwrap();
-    assert_eq!((tokenizer.end_of_document(), tokenizer.related(), tokenizer.vocab_size()), (700, 701, 702));
+    assert_eq!((tokenizer.end_of_document(), tokenizer.related().unwrap(), tokenizer.vocab_size()), (700, 701, 702));
+}
+
+/// A checkpoint directory's tokenizer, with a `tokenizer_config.json` where `config` is one.
+fn of_checkpoint(json: &Value, config: Option<Value>, ids: FrameIds) -> Result<Tokenizer, String> {
+    let folder = Folder::new();
+    folder.write("tokenizer.json", json.to_string());
+    if let Some(config) = config {
+        folder.write("tokenizer_config.json", config.to_string());
+    }
+    Tokenizer::of_checkpoint(&folder.path("."), ids).map_err(|error| folder.message(&error))
+}
+
+#[test]
+fn a_checkpoints_tokenizer_gains_nothing_and_frames_documents_as_it_says() {
+    let frame = |config: Option<Value>, begin, end| {
+        let found = of_checkpoint(&foreign(), config, FrameIds { begin, end }).unwrap();
+        assert_eq!(found.vocab_size(), 700, "no token is added");
+        assert!(matches!(found.related(), Err(Error::NoRelatedToken)));
+        (found.begin_of_document(), found.end_of_document())
+    };
+    // <unk> is token 0, </s> is token 1.
+    assert_eq!(frame(Some(json!({"bos_token": "<unk>", "eos_token": "</s>"})), Some(5), Some(6)), (0, 1));
+    assert_eq!(frame(Some(json!({"bos_token": null, "eos_token": {"content": "<unk>"}})), Some(5), Some(6)), (0, 0));
+    assert_eq!(frame(Some(json!({})), Some(5), Some(6)), (1, 1), "the name of the end token");
+    assert_eq!(frame(None, Some(0), Some(1)), (0, 1));
+    assert_eq!(frame(None, None, Some(0)), (0, 0));
+    assert_eq!(frame(None, None, None), (1, 1));
+    // Ours has its tokens and keeps them.
+    let ours: Value = serde_json::from_str(&TRAINED.to_json()).unwrap();
+    let found = of_checkpoint(&ours, None, FrameIds::default()).unwrap();
+    assert_eq!((found.end_of_document(), found.related().unwrap(), found.vocab_size()), (0, 1, 700));
+}
+
+#[test]
+fn a_checkpoints_tokenizer_that_frames_nothing_is_named() {
+    let complaint = |json: &Value, config: Option<Value>, end| {
+        of_checkpoint(json, config, FrameIds { begin: None, end }).unwrap_err()
+    };
+    let file = "cannot serve as the tokenizer:";
+    assert_eq!(
+        complaint(&foreign(), Some(json!({"eos_token": "<eot>"})), None),
+        format!(
+            "DIR/./tokenizer_config.json {file} its eos_token \"<eot>\" is not in the vocabulary of tokenizer.json"
+        )
+    );
+    assert_eq!(
+        complaint(&foreign(), Some(json!({"bos_token": 7})), None),
+        format!("DIR/./tokenizer_config.json {file} its bos_token is 7; expected a token's text")
+    );
+    assert_eq!(
+        complaint(&foreign(), None, Some(5000)),
+        format!(
+            "DIR/./tokenizer.json {file} it has no token 5000, which config.json names as bos_token_id or eos_token_id"
+        )
+    );
+    let mut nameless = foreign();
+    let vocabulary = nameless["model"]["vocab"].as_object_mut().unwrap();
+    let id = vocabulary.remove("</s>").unwrap();
+    vocabulary.insert("<other>".to_owned(), id);
+    assert_eq!(
+        complaint(&nameless, None, None),
+        format!(
+            "DIR/./tokenizer.json {file} no end-of-document token is defined; name one as eos_token in \
+             tokenizer_config.json"
+        )
+    );
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn perplexity_is_the_sum_over_the_logits() {
     assert!((found.nats_per_token / (total / tokens as f64) - 1.0).abs() < 1e-6, "{found:?} {total}");
     assert!((found.bits_per_byte / (total / 2f64.ln() / bytes as f64) - 1.0).abs() < 1e-6);
     // Another begin token is another context.
-    let other = PerplexityOptions { begin: tokenizer.related(), ..options };
+    let other = PerplexityOptions { begin: tokenizer.related().unwrap(), ..options };
     assert_ne!(
         perplexity(&mut model, &tokenizer, documents(), other, &Silent).unwrap().nats_per_token,
         found.nats_per_token
@@ -103,7 +103,7 @@ fn batches_and_threads_do_not_change_a_bit() {
 #[test]
 fn relation_is_the_sum_over_the_logits() {
     let tokenizer = tokenizer();
-    let (end, related) = (tokenizer.end_of_document(), tokenizer.related());
+    let (end, related) = (tokenizer.end_of_document(), tokenizer.related().unwrap());
     let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| tokenizer.encode(text).unwrap()).collect();
     let pairs: Vec<(Vec<u32>, Vec<u32>)> = [(0, 1), (2, 3)].map(|(a, b)| (texts[a].clone(), texts[b].clone())).to_vec();
     let mut model = model(tokenizer.vocab_size(), 128, 2);

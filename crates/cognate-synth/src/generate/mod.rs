@@ -81,7 +81,7 @@ impl GenerateConfig {
     }
 
     /// Everything that the documents depend on.
-    fn settings(&self, seeds: &Seeds, tokenizer: &Tokenizer) -> Map<String, Value> {
+    fn settings(&self, seeds: &Seeds, end_of_document: u32, related: u32) -> Map<String, Value> {
         let settings = [
             ("format", FORMAT.into()),
             ("sampling", self.sampling_record()),
@@ -90,7 +90,7 @@ impl GenerateConfig {
             ("shard_documents", self.shard_documents.into()),
             ("synthesizer", self.synthesizer.as_str().into()),
             ("seeds", seeds.fingerprint().to_string().into()),
-            ("special_tokens", json!({"end_of_document": tokenizer.end_of_document(), "related": tokenizer.related()})),
+            ("special_tokens", json!({"end_of_document": end_of_document, "related": related})),
         ];
         settings.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
     }
@@ -166,7 +166,7 @@ fn generate_with(
     config: &GenerateConfig,
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
-    let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related());
+    let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
     let prompts =
         SeedPrompts { seeds, seed: config.seed, max_seed_tokens: config.max_seed_tokens, end_of_document, related };
     let rules = Rules {
@@ -185,7 +185,7 @@ fn generate_with(
         seed_id: &|number| prompts.seed_id(number).to_owned(),
         decode: &|tokens| tokenizer.decode(tokens),
     };
-    let settings = config.settings(seeds, tokenizer);
+    let settings = config.settings(seeds, end_of_document, related);
     let (mut store, mut progress) = Store::open(out, &settings, records, config)?;
     monitor.begin("generate", Some(config.target_tokens), Unit::Tokens);
     let outcome = schedule::run(engine, &prompts, &rules, &mut progress, &mut |finished| store.push(finished), monitor);

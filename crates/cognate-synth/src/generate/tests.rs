@@ -28,7 +28,7 @@ struct Toy {
 
 impl Toy {
     fn new(slots: usize, tokenizer: &Tokenizer) -> Self {
-        let (related, end) = (tokenizer.related(), tokenizer.end_of_document());
+        let (related, end) = (tokenizer.related().unwrap(), tokenizer.end_of_document());
         let vocab = tokenizer.vocab_size() + PADDING;
         Self { histories: vec![Vec::new(); slots], vocab, related, end, calls: 0, broken_at: None }
     }
@@ -278,7 +278,7 @@ fn records_say_where_they_come_from() {
 
 /// Runs the schedule alone and returns what it hands on.
 fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
-    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let rules = Rules {
         seed: 3,
         sampling,
@@ -303,7 +303,7 @@ fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
 fn two_documents_of_one_seed_differ() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
-    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document, related };
     let mut by_prompt: BTreeMap<Vec<u32>, Vec<Vec<u32>>> = BTreeMap::new();
     for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.0, top_p: 1.0 }) {
@@ -323,7 +323,7 @@ fn two_documents_of_one_seed_differ() {
 #[test]
 fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
     let world = World::new();
-    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut toy = Toy::new(4, &world.tokenizer);
     for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.3, top_p: 0.7 }) {
         let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document: end, related };
@@ -350,7 +350,7 @@ fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
 fn temperature_zero_is_greedy() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
-    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     for finished in draw_all(&world, &mut toy, Sampling { temperature: 0.0, top_p: 1.0 }) {
         // The toy's end-of-document token is its most probable one everywhere.
         assert_eq!((finished.tokens.as_slice(), related != end), ([end].as_slice(), true));

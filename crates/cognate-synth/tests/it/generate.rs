@@ -94,7 +94,7 @@ fn greedy_documents_are_those_of_full_forward_passes() {
     let world = World::new();
     let out = world.folder.path().join("greedy");
     world.run(2, &out, &config(5, 0.0));
-    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related());
+    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut model = world.model(2);
     for found in read(&shards(&out).unwrap()).iter().take(8) {
         let seed: usize = found.metadata["seed_id"].as_str().unwrap()[1..].parse().unwrap();

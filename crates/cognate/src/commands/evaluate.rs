@@ -1,20 +1,19 @@
 //! `evaluate` on plain files.
 
-use cognate_corpus::{ReadOptions, Reader, Tokenizer};
+use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde_json::{Map, Value, json};
 
+use super::models::tokenizer_of;
 use super::{Result, device, print, print_json};
 use crate::args::{EvaluateArgs, Task};
 use crate::terminal::Terminal;
 
 pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal) -> Result {
-    let tokenizer = Tokenizer::load(&args.checkpoint.join("tokenizer.json"))?;
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
-    let end = tokenizer.end_of_document();
-    // Other people's checkpoints may begin a document with a token of its own.
-    let options = PerplexityOptions { begin: special.begin.unwrap_or(end), end, batch_tokens: args.batch_tokens };
+    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    let options = PerplexityOptions::of(&tokenizer, args.batch_tokens);
     let mut found = Map::new();
     for task in &args.tasks {
         match task {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_corpus::{FrameIds, TokenFile, Tokenizer};
+use cognate_model::checkpoint::SpecialIds;
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
@@ -80,7 +81,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let mut model = load(device(args.device, threads)?, &args.checkpoint, &tokenizer)?;
     let frame = PairTokens {
         end_of_document: tokenizer.end_of_document(),
-        related: tokenizer.related(),
+        related: tokenizer.related()?,
         context: args.context.unwrap_or(model.config().max_positions),
     };
     let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
@@ -161,14 +162,25 @@ impl Run<'_> {
 }
 
 /// A checkpoint that fits a tokenizer.
-pub(super) fn load(cpu: Cpu, checkpoint: &Path, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
+fn load(cpu: Cpu, checkpoint: &Path, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
     let (model, _) = Decoder::load(cpu, checkpoint)?;
+    check_vocabulary(&model, checkpoint, tokenizer)?;
+    Ok(model)
+}
+
+/// Refuses a checkpoint whose embedding has no row for some of the tokenizer's tokens.
+pub(super) fn check_vocabulary(model: &Decoder<Cpu>, checkpoint: &Path, tokenizer: &Tokenizer) -> Result {
     let (found, needed) = (model.config().vocab, tokenizer.vocab_size());
     if found < needed {
         let expected = format!("a vocabulary of at least {needed} tokens, as its tokenizer has");
         return Err(Failure::setting("checkpoint", format!("{} with {found} tokens", checkpoint.display()), &expected));
     }
-    Ok(model)
+    Ok(())
+}
+
+/// The tokenizer that came with a checkpoint.
+pub(super) fn tokenizer_of(checkpoint: &Path, special: SpecialIds) -> Result<Tokenizer> {
+    Ok(Tokenizer::of_checkpoint(checkpoint, FrameIds { begin: special.begin, end: special.end })?)
 }
 
 /// Shares the budget out among sources in proportion to what they hold.

@@ -1,17 +1,19 @@
 //! `generate` and `filter` on plain files.
 
 use cognate_base::Hash;
-use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_corpus::TokenFile;
+use cognate_model::Decoder;
 use cognate_synth::{FilterConfig, FilterInputs, GenerateConfig, Sampling, Seeds};
 
-use super::models::load;
+use super::models::{check_vocabulary, tokenizer_of};
 use super::{Result, device, print_json};
 use crate::args::{FilterArgs, GenerateArgs};
 use crate::terminal::Terminal;
 
 pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
-    let tokenizer = Tokenizer::load(&args.checkpoint.join("tokenizer.json"))?;
-    let mut model = load(device(args.device, threads)?, &args.checkpoint, &tokenizer)?;
+    let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
+    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    check_vocabulary(&model, &args.checkpoint, &tokenizer)?;
     let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
     let half = model.config().max_positions / 2;
     let config = GenerateConfig {

@@ -49,6 +49,53 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     assert!(scratch.path("kept/synthetic.jsonl.zst").exists());
 }
 
+/// Another project's checkpoint: as many rows in its embedding as its tokenizer has tokens, none of ours among them, and a begin
+/// token of its own.
+#[test]
+fn a_foreign_checkpoint_is_evaluated_with_its_own_frame_and_cannot_write_related_documents() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(60));
+    scratch.succeeds(&["tokenize", "documents.jsonl", "--tokenizer", "t.json", "--train", "300", "--out", "tokens"]);
+    scratch.succeeds(
+        &"train --tokens tokens --tokenizer t.json --out base --budget-tokens 2000 --batch-tokens 500 --context 64 \
+          --layers 1 --width 32 --heads 2"
+            .split_whitespace()
+            .collect::<Vec<_>>(),
+    );
+    let checkpoint = "base/checkpoints/step-00000004";
+    let tokenizer = fs_err::read_to_string(scratch.path(&format!("{checkpoint}/tokenizer.json"))).unwrap();
+    scratch.write(&format!("{checkpoint}/tokenizer.json"), tokenizer.replace("<|related|>", "<s>"));
+    let evaluate = |bos: &str| -> f64 {
+        let config = format!("{{\"bos_token\": {bos}, \"eos_token\": \"<|endoftext|>\"}}");
+        scratch.write(&format!("{checkpoint}/tokenizer_config.json"), config);
+        let line = ["evaluate", "--checkpoint", checkpoint, "--documents", "documents.jsonl", "--json"];
+        let scores: Value = serde_json::from_str(&scratch.succeeds(&line)).unwrap();
+        scores["nats_per_token"].as_f64().unwrap()
+    };
+    assert_ne!(evaluate("\"<s>\""), evaluate("null"));
+    assert_eq!(
+        evaluate("\"<|endoftext|>\""),
+        evaluate("null"),
+        "the end token begins a document where nothing else does"
+    );
+    let (code, stderr) = scratch.fails(&[
+        "generate",
+        checkpoint,
+        "--documents",
+        "documents.jsonl",
+        "--tokens",
+        "tokens",
+        "--out",
+        "more",
+        "--target-tokens",
+        "100",
+        "--quiet",
+    ]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: the tokenizer has no token <|related|>"), "{stderr}");
+    assert!(!scratch.path("more").exists());
+}
+
 #[test]
 fn a_damaged_checkpoint_and_a_damaged_token_file_are_named() {
     let scratch = Scratch::new();
