@@ -9,7 +9,18 @@ use fs_err::File;
 /// place. Dropped without a commit, it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
-    writer: Option<BufWriter<File>>,
+    writer: BufWriter<File>,
+    place: Place,
+}
+
+/// A file whose bytes are all on disk, under a hidden name still. What files a stage writes together is completed first, all of
+/// it, and put in place then: a full disk shows while nothing has changed yet.
+#[derive(Debug)]
+pub struct CompleteFile(Place);
+
+/// Where a file is, and where it belongs; the hidden file goes with this.
+#[derive(Debug)]
+struct Place {
     target: PathBuf,
     hidden: PathBuf,
 }
@@ -31,38 +42,51 @@ impl AtomicFile {
         if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs_err::create_dir_all(folder)?;
         }
-        let writer = Some(BufWriter::with_capacity(1 << 18, File::create(&hidden)?));
-        Ok(Self { writer, target, hidden })
+        let writer = BufWriter::with_capacity(1 << 18, File::create(&hidden)?);
+        Ok(Self { writer, place: Place { target, hidden } })
     }
 
     /// Makes the file appear at its target, whole and on disk.
     ///
     /// # Errors
     /// When flushing, syncing or renaming fails (a full disk shows here at the latest); the target is then untouched.
-    pub fn commit(mut self) -> io::Result<()> {
-        if let Some(writer) = self.writer.take() {
-            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-        }
-        fs_err::rename(&self.hidden, &self.target)?;
-        sync_folder(&self.target)
+    pub fn commit(self) -> io::Result<()> {
+        self.complete()?.put_in_place()
+    }
+
+    /// Brings all bytes to disk.
+    ///
+    /// # Errors
+    /// When flushing or syncing fails; the target is then untouched.
+    pub fn complete(self) -> io::Result<CompleteFile> {
+        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        Ok(CompleteFile(self.place))
+    }
+}
+
+impl CompleteFile {
+    /// Makes the file appear at its target.
+    ///
+    /// # Errors
+    /// When renaming fails; the target is then untouched.
+    pub fn put_in_place(self) -> io::Result<()> {
+        fs_err::rename(&self.0.hidden, &self.0.target)?;
+        sync_folder(&self.0.target)
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.writer {
-            Some(writer) => writer.write(bytes),
-            None => Err(io::Error::other("the file is already committed")),
-        }
+        self.writer.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.as_mut().map_or(Ok(()), Write::flush)
+        self.writer.flush()
     }
 }
 
-impl Drop for AtomicFile {
+impl Drop for Place {
     fn drop(&mut self) {
         // After a commit the hidden name is gone already; on an error path there is nobody left to tell.
         let _ = fs_err::remove_file(&self.hidden);

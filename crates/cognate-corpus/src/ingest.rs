@@ -270,12 +270,14 @@ impl Outputs {
         records.iter().try_for_each(|record| json_line(&mut self.rejected, record))
     }
 
+    /// All files are whole on disk before the first is put in place, so that a full disk leaves what was there.
     fn commit(self) -> Result<()> {
-        for split in self.splits {
-            split.finish()?;
+        let mut files = self.splits.into_iter().map(DocumentWriter::complete).collect::<Result<Vec<_>>>()?;
+        files.push(self.dropped.complete()?);
+        files.push(self.rejected.complete()?);
+        for file in files {
+            file.put_in_place()?;
         }
-        self.dropped.commit()?;
-        self.rejected.commit()?;
         Ok(())
     }
 }

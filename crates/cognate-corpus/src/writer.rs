@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use cognate_base::files::AtomicFile;
+use cognate_base::files::{AtomicFile, CompleteFile};
 use cognate_base::table::TableWriter;
 use flate2::write::GzEncoder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -94,14 +94,23 @@ impl DocumentWriter {
     /// # Errors
     /// When the last bytes cannot be written; nothing then stands at the path, or what stood there before.
     pub fn finish(self) -> Result<u64> {
+        let rows = self.rows;
+        self.complete()?.put_in_place()?;
+        Ok(rows)
+    }
+
+    /// Brings the whole file to disk, for its caller to put in place.
+    ///
+    /// # Errors
+    /// When the last bytes cannot be written.
+    pub(crate) fn complete(self) -> Result<CompleteFile> {
         let file = match self.sink {
             Sink::Plain(file) => file,
             Sink::Gzip(encoder) => encoder.finish()?,
             Sink::Zstd(encoder) => encoder.finish()?,
             Sink::Parquet(sink) => sink.finish().map_err(|error| parquet_error(&self.path, error))?,
         };
-        file.commit()?;
-        Ok(self.rows)
+        Ok(file.complete()?)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Help, and the stage commands on plain files.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::support::{Scratch, corpus, lines, recipe};
@@ -72,6 +74,29 @@ fn ingest_and_tokenize_on_plain_files() {
     .unwrap();
     assert_eq!(stats, again);
     assert_eq!(fs_err::read(scratch.path("unique.bin")).unwrap(), fs_err::read(scratch.path("again.bin")).unwrap());
+}
+
+/// The disk fills up when the second of five files is brought to disk: the first one must not stand beside the old others.
+#[test]
+fn a_full_disk_leaves_an_ingested_corpus_as_it_was() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    let line = |seed: &str| {
+        format!(
+            "ingest documents.jsonl --out c --unique-share 0.5 --validation-share 0.05 --contamination-words 0 --seed {seed}"
+        )
+    };
+    scratch.succeeds(&line("1").split(' ').collect::<Vec<_>>());
+    let files = || scratch.names("c").into_iter().map(|name| fs_err::read(scratch.path(&format!("c/{name}"))).unwrap());
+    let before: Vec<_> = files().collect();
+    // As in runs.rs: a limit on the size of files, whose signal is ignored so that writing fails.
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{}' {}", env!("CARGO_BIN_EXE_cognate"), line("2"));
+    let output = Command::new("bash").args(["-c", &script]).current_dir(scratch.path(".")).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("File too large"), "{stderr}");
+    assert_eq!(files().collect::<Vec<_>>(), before);
+    scratch.succeeds(&line("2").split(' ').collect::<Vec<_>>());
+    assert_ne!(files().collect::<Vec<_>>(), before, "the other seed splits otherwise");
 }
 
 #[test]
