@@ -6,15 +6,33 @@
 
 use std::path::{Path, PathBuf};
 
+use cognate_base::Hash;
 use cognate_base::files::write_atomic;
 use cognate_model::checkpoint::{TokenizerFiles, read_tensors, write_tensors};
 use cognate_model::{Decoder, Moments};
 use cognate_ops::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Error, Result};
 
-const FORMAT: u32 = 1;
+/// 2: with hashes of the tensors.
+const FORMAT: u32 = 2;
+
+/// The files that hold tensors.
+const TENSORS: [&str; 2] = ["model.safetensors", "optimizer.safetensors"];
+
+/// `training.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved<P> {
+    /// Version of this file's format.
+    format: u32,
+    /// Content hashes of [`TENSORS`]: a flipped bit would change every later step without a sign of it.
+    hashes: [Hash; 2],
+    /// How far the run is.
+    progress: P,
+}
 
 /// A point of the loss curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +51,6 @@ pub struct Point {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Version of this file's format.
-    pub format: u32,
     /// What is being trained on what: the caller's identity of the run.
     pub fingerprint: String,
     /// Steps done.
@@ -59,7 +75,6 @@ impl Progress {
     /// The start of a run.
     pub(crate) fn new(fingerprint: &str) -> Self {
         Self {
-            format: FORMAT,
             fingerprint: fingerprint.into(),
             step: 0,
             tokens: 0,
@@ -110,13 +125,14 @@ impl Checkpoints {
         progress: &Progress,
         tokenizer: Option<&TokenizerFiles>,
     ) -> Result<()> {
-        let json = serde_json::to_string_pretty(progress)
-            .map_err(|e| Error::State { path: self.path(progress.step), reason: e.to_string() })?;
         model.save(&self.path(progress.step), tokenizer, |folder| {
             let (first, second) = moments.download(model.device());
             let shape = [first.len()];
             let tensors = [("first_moment", &shape[..], &first[..]), ("second_moment", &shape[..], &second[..])];
             write_tensors(&folder.join("optimizer.safetensors"), tensors.into_iter(), &[])?;
+            let [model, optimizer] = TENSORS.map(|name| Hash::of_file(folder.join(name)));
+            let saved = Saved { format: FORMAT, hashes: [model?, optimizer?], progress };
+            let json = serde_json::to_string_pretty(&saved).map_err(std::io::Error::other)?;
             Ok(write_atomic(folder.join("training.json"), json)?)
         })?;
         Ok(())
@@ -144,15 +160,27 @@ impl Checkpoints {
         let folder = self.path(step);
         let path = folder.join("training.json");
         let text = fs_err::read_to_string(&path)?;
-        let progress: Progress =
-            serde_json::from_str(&text).map_err(|e| Error::State { path: path.clone(), reason: e.to_string() })?;
-        if progress.format != FORMAT {
-            let reason = format!("format {}; this version reads format {FORMAT}", progress.format);
-            return Err(Error::State { path, reason });
+        let parse = |e: serde_json::Error| Error::State { path: path.clone(), reason: e.to_string() };
+        let value: Value = serde_json::from_str(&text).map_err(parse)?;
+        match value.get("format").and_then(Value::as_u64) {
+            Some(format) if format == u64::from(FORMAT) => {}
+            found => {
+                let found = found.map_or("no format".to_owned(), |format| format!("format {format}"));
+                return Err(Error::State { path, reason: format!("{found}; this version reads format {FORMAT}") });
+            }
         }
+        let Saved { hashes, progress, .. }: Saved<Progress> = serde_json::from_value(value).map_err(parse)?;
         if progress.fingerprint != fingerprint {
             let (found, expected) = (progress.fingerprint, fingerprint.to_owned());
             return Err(Error::OtherRun { path, found, expected });
+        }
+        for (name, expected) in TENSORS.into_iter().zip(hashes) {
+            let path = folder.join(name);
+            if Hash::of_file(&path)? != expected {
+                let reason = "is damaged: its content is not what was saved; delete this checkpoint to resume from an \
+                              earlier one";
+                return Err(Error::State { path, reason: reason.into() });
+            }
         }
         let path = folder.join("optimizer.safetensors");
         let (mut tensors, _) = read_tensors(&path)?;

@@ -48,13 +48,13 @@ pub enum RunDirError {
         /// The artifact's folder.
         folder: PathBuf,
     },
-    /// A file of a finished artifact that is missing or has another size.
-    #[error("{path} is damaged: its manifest says {expected} bytes, {found}", path = path.display())]
+    /// A file of a finished artifact that is missing, or has another size or content.
+    #[error("{path} is damaged: its manifest says {expected}, {found}", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Its size when the artifact was finished.
-        expected: u64,
+        /// Its size or hash when the artifact was finished.
+        expected: String,
         /// What is there now.
         found: String,
         /// The artifact's folder.

@@ -147,18 +147,23 @@ impl Manifest {
             .ok_or_else(|| RunDirError::Unlisted { manifest: folder.join(MANIFEST), path: path.to_owned() })
     }
 
-    /// Checks that every file is there with the size it had.
+    /// Checks that every file is there with the size and the content it had: what was made from a damaged file would be wrong
+    /// without a sign of it. Sizes come first, since they cost nothing; the contents are read once a run.
     pub(super) fn check_files(&self, folder: &Path) -> Result<(), RunDirError> {
+        let damaged =
+            |path, expected, found| Err(RunDirError::Damaged { path, expected, found, folder: folder.to_path_buf() });
         for entry in &self.files {
             let path = folder.join(&entry.path);
             let found = fs_err::metadata(&path).ok().map(|metadata| metadata.len());
             if found != Some(entry.bytes) {
-                return Err(RunDirError::Damaged {
-                    path,
-                    expected: entry.bytes,
-                    found: found_bytes(found),
-                    folder: folder.to_path_buf(),
-                });
+                return damaged(path, format!("{} bytes", entry.bytes), found_bytes(found));
+            }
+        }
+        for entry in &self.files {
+            let path = folder.join(&entry.path);
+            let found = Hash::of_file(&path)?;
+            if found != entry.hash {
+                return damaged(path, format!("content {}", entry.hash), format!("and there is {found}"));
             }
         }
         Ok(())

@@ -97,6 +97,13 @@ fn a_damaged_artifact_is_named() {
     let (message, hint) = refusal(run.enter(Path::new("a"), identity(1.0), 7, true));
     assert_eq!(message, format!("{} is damaged: its manifest says 7 bytes, and there are 4", path.display()));
     assert_eq!(hint, format!("delete {} and run again to make it anew", run.folder(Path::new("a")).display()));
+    // The same size, one bit off.
+    cognate_base::files::write_atomic(&path, "contenu").unwrap();
+    let (message, _) = refusal(run.enter(Path::new("a"), identity(1.0), 7, true));
+    assert!(
+        message.contains("is damaged: its manifest says content ") && message.contains(", and there is "),
+        "{message}"
+    );
     fs_err::remove_file(&path).unwrap();
     let (message, _) = refusal(run.enter(Path::new("a"), identity(1.0), 7, true));
     assert!(message.ends_with("its manifest says 7 bytes, and it is not there"), "{message}");

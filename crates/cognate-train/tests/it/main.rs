@@ -171,15 +171,27 @@ fn saved_state_that_does_not_fit_is_refused() {
         refused(),
         "…/training.json: belongs to another training run (fingerprint another, this run has this run)"
     );
-    write(&good.replace("\"format\": 1", "\"format\": 9"));
-    assert_eq!(refused(), "…/training.json: format 9; this version reads format 1");
+    write(&good.replace("\"format\": 2", "\"format\": 9"));
+    assert_eq!(refused(), "…/training.json: format 9; this version reads format 2");
+    write("{}");
+    assert_eq!(refused(), "…/training.json: no format; this version reads format 2");
     write(&good[..50]);
     assert!(refused().starts_with("…/training.json: EOF while parsing"), "{}", refused());
     write(&good);
-    let optimizer = outcome.last.join("optimizer.safetensors");
-    let bytes = fs_err::read(&optimizer).unwrap();
-    cognate_base::files::write_atomic(&optimizer, &bytes[..100]).unwrap();
-    assert!(refused().starts_with("…/optimizer.safetensors: damaged or not a safetensors file"), "{}", refused());
+    for name in ["optimizer.safetensors", "model.safetensors"] {
+        let path = outcome.last.join(name);
+        let bytes = fs_err::read(&path).unwrap();
+        let write = |bytes: &[u8]| cognate_base::files::write_atomic(&path, bytes).unwrap();
+        let mut flipped = bytes.clone();
+        let last = flipped.len() - 3;
+        flipped[last] ^= 1; // a bit of a number's fraction: a number like any other
+        for damaged in [&bytes[..100], &flipped] {
+            write(damaged);
+            let expected = format!("…/{name}: is damaged: its content is not what was saved; delete this checkpoint");
+            assert!(refused().starts_with(&expected), "{}", refused());
+        }
+        write(&bytes);
+    }
 }
 
 /// Batches whose loss is not a number from a step on, because the model's weights are made so.
