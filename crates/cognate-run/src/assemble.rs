@@ -207,9 +207,11 @@ impl Assembly<'_> {
     fn relation(&self) -> Result<Option<Relation>> {
         let Some(trained) = self.statistics::<Trained>("tune")? else { return Ok(None) };
         let losses = |relation: &cognate_eval::Relation| RelationLoss {
-            true_seed: relation.true_seed.value,
-            random_seed: relation.random_seed.value,
-            no_seed: relation.no_seed.value,
+            true_seed: relation.true_seed,
+            random_seed: relation.random_seed,
+            no_seed: relation.no_seed,
+            gain_over_random: relation.gain_over_random,
+            gain_over_none: relation.gain_over_none,
         };
         Ok(trained.relation.map(|relations| Relation {
             pairs: relations.after.pairs,

@@ -346,12 +346,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "tune", "validate_pairs", Integer(1), Value("200"), OURS,
-        "Held-out pairs, drawn once, on which the loss is measured while tuning; the checkpoint where it is \
-         lowest is the synthesizer.",
+        "Held-out pairs, drawn once and at most half of them, on which the loss is measured while tuning; the \
+         checkpoint where it is lowest is the synthesizer.",
     ),
     key(
         "tune", "relation_pairs", Integer(1), Value("500"), OURS,
-        "Held-out pairs on which the true, a random and no seed are compared, before and after tuning.",
+        "Of the other held-out pairs, as many are drawn to compare the true, a random and no seed on, before and \
+         after tuning.",
     ),
     key(
         "tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS,

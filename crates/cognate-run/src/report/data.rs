@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use cognate_eval::Estimate;
 use serde::{Deserialize, Serialize};
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
@@ -240,25 +241,16 @@ pub struct Relation {
 #[serde(deny_unknown_fields)]
 pub struct RelationLoss {
     /// The true related document d1.
-    pub true_seed: f64,
+    pub true_seed: Estimate,
     /// A random other document.
-    pub random_seed: f64,
+    pub random_seed: Estimate,
     /// Nothing.
-    pub no_seed: f64,
-}
-
-impl RelationLoss {
-    /// Nats per token that the true seed saves over a random one: what the model knows about this relation.
-    #[must_use]
-    pub fn gain_over_random(&self) -> f64 {
-        self.random_seed - self.true_seed
-    }
-
-    /// Nats per token that the true seed saves over no seed.
-    #[must_use]
-    pub fn gain_over_none(&self) -> f64 {
-        self.no_seed - self.true_seed
-    }
+    pub no_seed: Estimate,
+    /// What the true seed saves over a random one: what the model knows about this relation. Its error is that of the paired
+    /// difference, smaller than the two losses' own.
+    pub gain_over_random: Estimate,
+    /// What the true seed saves over none.
+    pub gain_over_none: Estimate,
 }
 
 /// A seed, what was written from it, and a document that is really its neighbour.

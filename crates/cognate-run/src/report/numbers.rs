@@ -3,6 +3,8 @@
 //!
 //! A value that is not finite, which no report should hold, shows as [`NONE`].
 
+use cognate_eval::Estimate;
+
 /// Stands where there is no number.
 pub(super) const NONE: &str = "–";
 /// Between a number and its unit.
@@ -47,6 +49,14 @@ pub(super) fn nats(value: f64) -> String {
 pub(super) fn signed_nats(value: f64) -> String {
     let text = nats(value);
     if value > 0.0 && text.bytes().any(|byte| matches!(byte, b'1'..=b'9')) { format!("+{text}") } else { text }
+}
+
+/// An estimate of nats with its standard error, where it has one: `5.402 ± 0.013`.
+pub(super) fn estimated(estimate: Estimate, value: impl Fn(f64) -> String) -> String {
+    match estimate.stderr {
+        Some(stderr) => format!("{} ± {}", value(estimate.value), nats(stderr)),
+        None => value(estimate.value),
+    }
 }
 
 /// About `digits` significant digits: `81.62`, `1,235`, `0.04321`.

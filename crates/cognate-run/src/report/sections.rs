@@ -1,11 +1,14 @@
 //! The sections of the page below its first screen, from loss curves to how to repeat it.
 
+use cognate_eval::Estimate;
+
 use super::charts::{self, Line, LineChart, Size};
 use super::data::{Curve, Example, ExampleText, LedgerEntry, Measure, Pairs, Point, Relation, Report, SBP};
 use super::html::{Cell, arm_label, arm_style, both_sizes, figure, paragraph_unless_empty, section, table};
 use super::markup::Markup;
 use super::numbers::{
-    NONE, bytes, count, counted, decimals, duration, flops, measure, nats, or_none, percent, signed_nats, tokens,
+    NONE, bytes, count, counted, decimals, duration, estimated, flops, measure, nats, or_none, percent, signed_nats,
+    tokens,
 };
 
 /// Characters of an example that the page shows.
@@ -86,28 +89,32 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
             "p",
             &[],
             format!(
-                "On {} of which no document was in a training pair: how well the model predicts d2 after its true seed \
-                 d1, after a random document, and after nothing. A true seed that saves more than a random one is \
-                 knowledge of the relation.",
+                "On {} of which no document was in a training pair, and which had no say in choosing the checkpoint: how \
+                 well the model predicts d2 after its true seed d1, after a random document, and after nothing. A true \
+                 seed that saves more than a random one is knowledge of the relation. ± is one standard error, with \
+                 pairs taken as independent; pairs that share a document are not quite, so it is a lower bound.",
                 counted(relation.pairs, "held-out pair", "held-out pairs")
             ),
         );
         page.element("div", &[("class", &"beside")], |page| {
             let (before, after) = (relation.before, relation.after);
-            let row = |name: &str, before: f64, after: f64| {
+            let row = |name: &str, before: Estimate, after: Estimate, shown: &dyn Fn(f64) -> String| {
                 vec![
                     Cell::new(name),
-                    Cell::new(nats(before)),
-                    Cell::new(nats(after)),
-                    Cell::new(signed_nats(after - before)),
+                    Cell::new(estimated(before, shown)),
+                    Cell::new(estimated(after, shown)),
+                    Cell::new(signed_nats(after.value - before.value)),
                 ]
             };
             let rows = [
-                row("true seed", before.true_seed, after.true_seed),
-                row("random seed", before.random_seed, after.random_seed),
-                row("no seed", before.no_seed, after.no_seed),
+                row("true seed", before.true_seed, after.true_seed, &nats),
+                row("random seed", before.random_seed, after.random_seed, &nats),
+                row("no seed", before.no_seed, after.no_seed, &nats),
+                row("true saves over random", before.gain_over_random, after.gain_over_random, &signed_nats),
+                row("true saves over none", before.gain_over_none, after.gain_over_none, &signed_nats),
             ];
-            let caption = "−log p of d2 in nats per token (lower is better)";
+            let caption =
+                "−log p of d2 in nats per token (lower is better), and what the true seed saves (higher is better)";
             table(page, caption, &["what stands before d2", "before tuning", "after", "change"], &rows);
             let caption = "Outlined: before tuning. Filled: after. To the right of zero the true seed helps.";
             figure(page, "panel", caption, |page| charts::gain_bars(page, "panel", relation));

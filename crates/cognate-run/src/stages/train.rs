@@ -173,12 +173,13 @@ pub(crate) fn tune_stage(
     let (training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
     let frame = PairTokens {
         end_of_document: tokenizer.end_of_document(),
-        related: tokenizer.related(),
+        related: tokenizer.related()?,
         context: settings.context,
     };
     let stream = PairStream::new(file.clone(), &training, settings.epochs, settings.batch_tokens, frame, recipe.seed)?;
-    let drawn = draw(&held_out, settings.validate_pairs, recipe.seed, "validation pairs");
-    let validation: Vec<ScoreItem> = drawn.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+    let (choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
+    let validation: Vec<ScoreItem> =
+        choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
         (tokens * stream.steps() / stream.tokens().max(1)).max(1)
@@ -210,7 +211,7 @@ pub(crate) fn tune_stage(
     let (mut model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
-    let drawn = draw(&held_out, settings.relation_pairs, recipe.seed, "relation pairs");
+    let drawn = draw(&others, settings.relation_pairs, recipe.seed, "relation pairs");
     // With three seeds, each pair has one to be compared with that is neither of its documents.
     let seeds: BTreeSet<u32> = drawn.iter().map(|(first, _)| *first).collect();
     if seeds.len() < LEAST_SEEDS {
@@ -224,6 +225,30 @@ pub(crate) fn tune_stage(
         trained.relation = Some(Relations { before, after: measured.relation(&outcome.best, monitor)? });
     }
     finish(folder, &outcome, &trained, training.len() as u64)
+}
+
+/// The numbers of a pair's documents.
+type Numbers = (u32, u32);
+
+/// Parts held-out pairs, each part in their order: those that choose the checkpoint, up to `most` and at most half of them, and
+/// the others, on which the chosen one can be measured without having been chosen for that. Both directions of a pair go together.
+fn part_pairs(pairs: &[Numbers], most: usize, seed: u64) -> (Vec<Numbers>, Vec<Numbers>) {
+    let unordered = |(a, b): (u32, u32)| (a.min(b), a.max(b));
+    let mut directions: BTreeMap<Numbers, usize> = BTreeMap::new();
+    for pair in pairs {
+        *directions.entry(unordered(*pair)).or_default() += 1;
+    }
+    let mut distinct: Vec<_> = directions.into_iter().collect();
+    distinct.shuffle(&mut random::stream(seed, "validation pairs", 0));
+    let mut room = most.min(pairs.len() / 2);
+    let mut choosing = BTreeSet::new();
+    for (pair, directions) in distinct {
+        if directions <= room {
+            room -= directions;
+            choosing.insert(pair);
+        }
+    }
+    pairs.iter().partition(|pair| choosing.contains(&unordered(**pair)))
 }
 
 /// `most` items, drawn once, in their order.
@@ -250,7 +275,7 @@ impl Measured<'_> {
         let pairs: Vec<_> = self.pairs.iter().map(|(first, second)| (tokens(*first), tokens(*second))).collect();
         let options = RelationOptions {
             end_of_document: self.tokenizer.end_of_document(),
-            related: self.tokenizer.related(),
+            related: self.tokenizer.related()?,
             max_seed_tokens: recipe.generate.max_seed_tokens,
             seed: recipe.seed,
             batch_tokens: BATCH_TOKENS,
@@ -349,5 +374,22 @@ mod tests {
         assert!(drawn.is_sorted());
         assert_eq!(drawn, draw(&items, 10, 3, "test"));
         assert_eq!(draw(&items, 1000, 3, "test"), items);
+    }
+
+    #[test]
+    fn pairs_that_choose_a_checkpoint_are_not_measured_in_either_direction() {
+        let mut pairs: Vec<(u32, u32)> = (0..20).flat_map(|i| [(i, i + 100), (i + 100, i)]).collect();
+        pairs.push((7, 300));
+        for (most, chosen) in [(10, 10), (11, 11), (1000, 20), (1, 1)] {
+            let (choosing, others) = part_pairs(&pairs, most, 3);
+            // One pair has one direction only, so an odd number of places is filled as far as that one goes.
+            assert!(choosing.len() == chosen || choosing.len() == chosen - 1, "{most}: {}", choosing.len());
+            assert_eq!(choosing.len() + others.len(), pairs.len());
+            for (a, b) in &choosing {
+                assert!(!others.contains(&(*a, *b)) && !others.contains(&(*b, *a)), "{a} {b}");
+            }
+        }
+        assert_eq!(part_pairs(&pairs, 10, 3), part_pairs(&pairs, 10, 3));
+        assert_ne!(part_pairs(&pairs, 10, 3), part_pairs(&pairs, 10, 4));
     }
 }

@@ -43,13 +43,14 @@ fn a_missing_document_file() {
 fn bad_records_stop_the_run_and_leave_no_artifact() {
     let good = corpus(50);
     for (bad, expected) in [
-        ("{\"id\": \"x\"", "documents.jsonl:51: not JSON ("),
-        ("{\"id\": \"x\"}", "documents.jsonl:51: "),
-        ("{\"id\": \"x\", \"text\": 7}", "documents.jsonl:51: "),
+        (&b"{\"id\": \"x\""[..], "documents.jsonl:51: not JSON ("),
+        (b"{\"id\": \"x\"}", "documents.jsonl:51: "),
+        (b"{\"id\": \"x\", \"text\": 7}", "documents.jsonl:51: "),
+        (b"{\"id\": \"x\", \"text\": \"caf\xe9\"}", "documents.jsonl:51: invalid UTF-8 at byte 25 of the line"),
     ] {
         let scratch = Scratch::new();
         scratch.write("r.toml", recipe(""));
-        scratch.write("documents.jsonl", format!("{good}{bad}\n"));
+        scratch.write("documents.jsonl", [good.as_bytes(), bad, b"\n"].concat());
         let (code, stderr) = scratch.fails(&["run", "r.toml"]);
         assert_eq!(code, 1);
         assert!(error(&stderr).starts_with(&format!("error: ingest: {expected}")), "{stderr}");

@@ -1,8 +1,10 @@
 //! Figures of a few numbers on one scale: the gap and what closed of it, and what knowing the seed saves.
 
+use cognate_eval::Estimate;
+
 use super::super::data::Relation;
 use super::super::markup::Markup;
-use super::super::numbers::{nats, percent, signed_nats};
+use super::super::numbers::{estimated, nats, percent, signed_nats};
 use super::{Axis, Canvas, Size, Unit, clip, text_width};
 
 /// Shares of the gap outside of this are drawn at its end, with an arrow.
@@ -47,18 +49,20 @@ pub(in super::super) fn gap_ruler(markup: &mut Markup, class: &str, width: f64, 
 /// Draws what the true seed saves over a random one and over none, before and after tuning, as four bars from zero.
 pub(in super::super) fn gain_bars(markup: &mut Markup, class: &str, relation: &Relation) {
     let groups = [
-        ("true seed against a random one", relation.before.gain_over_random(), relation.after.gain_over_random()),
-        ("true seed against none", relation.before.gain_over_none(), relation.after.gain_over_none()),
+        ("true seed against a random one", relation.before.gain_over_random, relation.after.gain_over_random),
+        ("true seed against none", relation.before.gain_over_none, relation.after.gain_over_none),
     ];
     let size = Size { width: 360.0, height: 196.0 };
-    let gains = groups.iter().flat_map(|group| [group.1, group.2]);
+    let ends = |gain: Estimate| [-1.0, 0.0, 1.0].map(|side| gain.value + side * gain.stderr.unwrap_or(0.0));
+    let gains = groups.iter().flat_map(|group| [group.1, group.2]).flat_map(ends);
     // Room for "before" on the left and for a value on either side of the bars.
     let x = Axis::over(gains.chain([0.0]), (118.0, size.width - 62.0), 4.0, Unit::Number);
     let title = "Nats per token that knowing the true seed saves";
     let description = groups
         .iter()
         .map(|(name, before, after)| {
-            format!("{name}: {} before tuning, {} after. ", signed_nats(*before), signed_nats(*after))
+            let (before, after) = (estimated(*before, signed_nats), estimated(*after, signed_nats));
+            format!("{name}: {before} before tuning, {after} after. ")
         })
         .collect::<String>();
     Canvas::draw(markup, class, size, (title, description.trim_end()), |canvas| {
@@ -71,12 +75,15 @@ pub(in super::super) fn gain_bars(markup: &mut Markup, class: &str, relation: &R
             {
                 let y = top + 22.0 + 24.0 * row as f64;
                 canvas.text("tick", "start", (2.0, y), when);
-                if gain.is_finite() {
-                    canvas.rect(bar, (x.at(0.0), y - 8.0), (x.at(**gain), y + 8.0));
+                let (low, high) = (ends(**gain)[0], ends(**gain)[2]);
+                let drawn = low.is_finite() && high.is_finite();
+                if drawn {
+                    canvas.rect(bar, (x.at(0.0), y - 8.0), (x.at(gain.value), y + 8.0));
+                    canvas.line("axis", (x.at(low), y), (x.at(high), y));
                 }
-                let (anchor, edge) = if **gain < 0.0 { ("end", -6.0) } else { ("start", 6.0) };
-                let at = if gain.is_finite() { x.at(**gain) } else { x.at(0.0) };
-                canvas.text("tick strong", anchor, (at + edge, y), &signed_nats(**gain));
+                let (anchor, edge, end) = if gain.value < 0.0 { ("end", -6.0, low) } else { ("start", 6.0, high) };
+                let at = if drawn { x.at(end) } else { x.at(0.0) };
+                canvas.text("tick strong", anchor, (at + edge, y), &signed_nats(gain.value));
             }
             canvas.line("axis", (x.at(0.0), top + 10.0), (x.at(0.0), top + 58.0));
         }
@@ -108,7 +115,14 @@ mod tests {
 
     #[test]
     fn gains_of_any_sign_are_drawn() {
-        let loss = |true_seed, random_seed, no_seed| RelationLoss { true_seed, random_seed, no_seed };
+        let estimate = |value| Estimate { value, stderr: None };
+        let loss = |true_seed: f64, random_seed: f64, no_seed: f64| RelationLoss {
+            true_seed: estimate(true_seed),
+            random_seed: estimate(random_seed),
+            no_seed: estimate(no_seed),
+            gain_over_random: estimate(random_seed - true_seed),
+            gain_over_none: estimate(no_seed - true_seed),
+        };
         let mut markup = Markup::default();
         let relation = Relation { pairs: 3, before: loss(4.0, 3.5, 4.25), after: loss(3.0, 4.0, f64::NAN) };
         gain_bars(&mut markup, "panel", &relation);
