@@ -7,7 +7,7 @@ use cognate_model::{Batch, Config, Decoder, Moments};
 use cognate_ops::{AdamW, Device, View, ViewMut};
 
 use crate::Result;
-use crate::train::{PIECE_TOKENS, accumulate};
+use crate::train::accumulate;
 
 /// What to time: `batch` rows of `context` made-up tokens, each row one document, every token scored.
 #[derive(Clone, Debug)]
@@ -33,8 +33,8 @@ pub struct StepTimes {
     pub tokens: usize,
     /// Operations a step, counted as 6 a weight and token, and attention at half of 12·layers·width·context a token.
     pub flops: f64,
-    /// Operations a second of nothing but matrix products: the three of the feed-forward's first weight, at the step's own
-    /// number of tokens. What the step's `flops` over its seconds is a fraction of.
+    /// Operations a second of nothing but matrix products: the three of the feed-forward's first weight. What the step's
+    /// `flops` over its seconds is a fraction of.
     pub product_rate: f64,
     /// Loss of the last step: a number, or the bench measured nonsense.
     pub loss: f64,
@@ -90,14 +90,32 @@ impl StepBench {
         let (tokens, c) = (batch.len(), &self.config);
         let attention = 6 * c.layers * c.heads * c.head_width * self.context;
         let flops = (6 * c.parameters() + attention) as f64 * tokens as f64;
-        let rows = tokens.min(PIECE_TOKENS);
-        Ok(StepTimes { step_s: times, tokens, flops, product_rate: self.product_rate(&device, rows), loss })
+        let product_rate = ProductBench::of(&device, c).rate();
+        Ok(StepTimes { step_s: times, tokens, flops, product_rate, loss })
     }
+}
 
-    /// Operations a second of the products of a (2·ffn, width) weight over `rows` rows: median over rounds of all three.
-    fn product_rate<D: Device>(&self, device: &D, rows: usize) -> f64 {
-        const ROUNDS: usize = 7;
-        let (i, o) = (self.config.width, 2 * self.config.ffn);
+/// The three products of the feed-forward's first weight, (2·ffn, width), over rows of made-up numbers: what a machine can do
+/// where nothing else is to be done.
+pub(crate) struct ProductBench<D: Device> {
+    device: D,
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    x: D::Buffer,
+    weight: D::Buffer,
+    out: D::Buffer,
+    dx: D::Buffer,
+    dweight: D::Buffer,
+}
+
+impl<D: Device> ProductBench<D> {
+    /// Rows of the products: the rate changes little from there on.
+    const ROWS: usize = 1024;
+
+    /// The products of a decoder's shape.
+    pub(crate) fn of(device: &D, config: &Config) -> Self {
+        let (rows, inputs, outputs) = (Self::ROWS, config.width, 2 * config.ffn);
         let filled = |len: usize| {
             // Numbers of ordinary size: a processor may be faster on zeros.
             let values: Vec<f32> = (0..len).map(|i| (i % 61) as f32 * 1e-3).collect();
@@ -105,24 +123,46 @@ impl StepBench {
             device.upload(&mut buffer, 0, &values);
             buffer
         };
-        let (x, weight) = (filled(rows * i), filled(o * i));
-        let (mut out, mut dx, mut dweight) = (filled(rows * o), filled(rows * i), filled(o * i));
-        let flops = 6.0 * (rows * i * o) as f64;
-        let repeats = (2e10 / flops).ceil() as usize;
-        let mut round = || {
-            let (x, weight) = (View::<D>::new(&x, 0..rows * i), View::new(&weight, 0..o * i));
-            device.matmul(ViewMut::new(&mut out, 0..rows * o), x.clone(), weight.clone(), i, o, false);
-            let dout = View::new(&out, 0..rows * o);
-            device.matmul_input_gradient(ViewMut::new(&mut dx, 0..rows * i), dout.clone(), weight, i, o);
-            device.matmul_weight_gradient(ViewMut::new(&mut dweight, 0..o * i), dout, x, i, o);
-        };
-        let mut rates = Vec::new();
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            (0..repeats).for_each(|_| round());
-            rates.push(repeats as f64 * flops / start.elapsed().as_secs_f64());
+        Self {
+            device: device.clone(),
+            rows,
+            inputs,
+            outputs,
+            x: filled(rows * inputs),
+            weight: filled(outputs * inputs),
+            out: filled(rows * outputs),
+            dx: filled(rows * inputs),
+            dweight: filled(outputs * inputs),
         }
+    }
+
+    /// Operations a second: median of a few rounds, each long enough for the clock and short enough for the start of a run.
+    pub(crate) fn rate(mut self) -> f64 {
+        const ROUNDS: usize = 7;
+        const ROUND_S: f64 = 0.01;
+        let flops = 6.0 * (self.rows * self.inputs * self.outputs) as f64;
+        self.products(); // the first touch of the buffers
+        let mut rates: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = Instant::now();
+                let mut done = 0.0;
+                while done == 0.0 || start.elapsed().as_secs_f64() < ROUND_S {
+                    self.products();
+                    done += flops;
+                }
+                done / start.elapsed().as_secs_f64()
+            })
+            .collect();
         rates.sort_by(f64::total_cmp);
         rates[ROUNDS / 2]
+    }
+
+    fn products(&mut self) {
+        let (n, i, o) = (self.rows, self.inputs, self.outputs);
+        let (x, weight) = (View::<D>::new(&self.x, 0..n * i), View::new(&self.weight, 0..o * i));
+        self.device.matmul(ViewMut::new(&mut self.out, 0..n * o), x.clone(), weight.clone(), i, o, false);
+        let dout = View::new(&self.out, 0..n * o);
+        self.device.matmul_input_gradient(ViewMut::new(&mut self.dx, 0..n * i), dout.clone(), weight, i, o);
+        self.device.matmul_weight_gradient(ViewMut::new(&mut self.dweight, 0..o * i), dout, x, i, o);
     }
 }

@@ -10,6 +10,7 @@ mod metrics;
 mod pair_stream;
 mod plain_stream;
 mod schedule;
+mod tensorboard;
 mod train;
 
 use cognate_model::Batch;
@@ -19,7 +20,7 @@ pub use checkpoint::{Point, Progress};
 pub use error::Error;
 pub use pair_stream::{PairStream, PairTokens};
 pub use plain_stream::{PlainStream, Source};
-pub use schedule::{Schedule, Shape};
+pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use train::{Job, Outcome, TrainConfig, train};
 
 /// Result with this crate's error.

@@ -9,6 +9,16 @@ pub enum Shape {
     Constant,
 }
 
+/// A highest learning rate for a training run of `flops` operations between embedding and head: 0.3118 · C^(−1/8), which DeepSeek-AI
+/// fitted to sweeps of AdamW with C from 1e17 to 2e19 (DeepSeek LLM, arXiv 2401.02954, section 3.1). Width, depth and budget enter
+/// through C. Two digits: a rule of thumb has no more. (The constants are recalled; the paper could not be opened here.)
+pub fn peak_rate_for(flops: f64) -> f64 {
+    // Square roots are exact to the last bit on every machine, powf is not.
+    let rate = 0.3118 / flops.max(1.0).sqrt().sqrt().sqrt();
+    let digits = 10f64.powi(1 - rate.log10().floor() as i32);
+    (rate * digits).round() / digits
+}
+
 /// Learning rate over a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
@@ -44,6 +54,13 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_derived_rate_is_that_of_the_formula() {
+        // 0.3118 / 10^(17/8), 0.3118 / 10^(19.301/8) and 0.3118 / 10^1.5.
+        assert_eq!([1e17, 2e19, 1e12].map(peak_rate_for), [0.0023, 0.0012, 0.0099]);
+        assert!(peak_rate_for(0.0) < 1.0);
+    }
 
     #[test]
     fn rates_are_those_of_the_golden_training_run() {

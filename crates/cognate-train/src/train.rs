@@ -8,6 +8,7 @@ use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Batch, Decoder, Gradients, Moments, ScoreItem, score};
 use cognate_ops::{AdamW, Device};
 
+use crate::bench::ProductBench;
 use crate::checkpoint::{Checkpoints, Point, Progress};
 use crate::metrics::{Metrics, StepRecord, ValidationRecord};
 use crate::{Error, Result, Schedule, Stream};
@@ -47,7 +48,7 @@ pub struct Job<'a> {
     pub validation: &'a [ScoreItem],
     /// Its settings.
     pub config: &'a TrainConfig,
-    /// Where `metrics.jsonl` and `checkpoints/` go.
+    /// Where `metrics.jsonl`, TensorBoard's event files and `checkpoints/` go.
     pub folder: &'a Path,
     /// The tokenizer to put into every checkpoint.
     pub tokenizer: Option<&'a TokenizerFiles>,
@@ -85,21 +86,23 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
         started: Instant::now(),
         wall_before_s: 0.0,
         last_saved: None,
+        product_rate: ProductBench::of(model.device(), model.config()).rate(),
         job,
         checkpoints,
     };
     run.wall_before_s = run.progress.wall_s;
     run.last_saved = (run.progress.step > 0).then_some(run.progress.step);
-    let mut metrics = Metrics::open(&job.folder.join("metrics.jsonl"), run.progress.step)?;
+    let new = run.progress.curve.is_empty();
+    let mut metrics = Metrics::open(job.folder, (!new).then_some(run.progress.step))?;
     let steps = job.stream.steps();
     monitor.begin("train", Some(job.stream.tokens()), Unit::Tokens);
     monitor.advance(run.progress.tokens, "");
-    if run.progress.curve.is_empty() {
+    if new {
         run.validate(model, &mut metrics)?;
     }
     while run.progress.step < steps {
         let record = run.step(model)?;
-        metrics.write(&record)?;
+        metrics.step(&record)?;
         let (step, config) = (run.progress.step, job.config);
         let last = step == steps;
         if last || step.is_multiple_of(config.validate_every) {
@@ -150,6 +153,8 @@ struct Run<'a, D: Device> {
     started: Instant,
     wall_before_s: f64,
     last_saved: Option<u64>,
+    /// Operations a second of nothing but matrix products, measured when this sitting began.
+    product_rate: f64,
 }
 
 impl<D: Device> Run<'_, D> {
@@ -182,16 +187,19 @@ impl<D: Device> Run<'_, D> {
         progress.step += 1;
         progress.tokens += tokens as u64;
         progress.scored_tokens += scored as u64;
-        progress.flops += model.config().training_flops(tokens as f64, scored as f64, self.batch.mean_context());
+        let flops = model.config().training_flops(tokens as f64, scored as f64, self.batch.mean_context());
+        progress.flops += flops;
         progress.since_point.0 += total;
         progress.since_point.1 += scored as u64;
+        let step_s = start.elapsed().as_secs_f64();
         Ok(StepRecord {
             step: progress.step,
             tokens: progress.tokens,
             loss,
             gradient_norm: norm,
             learning_rate: rate,
-            tokens_per_s: tokens as f64 / start.elapsed().as_secs_f64(),
+            tokens_per_s: tokens as f64 / step_s,
+            fraction_of_matmul: flops / step_s / self.product_rate,
         })
     }
 
@@ -213,7 +221,7 @@ impl<D: Device> Run<'_, D> {
                 let last = self.last_saved.map(|step| self.checkpoints.path(step));
                 return Err(Error::NotFinite { step, what: "validation loss", value: nats, last });
             }
-            metrics.write(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
+            metrics.validation(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
             // The untrained start is a point of the curve, not a checkpoint.
             if step > 0 && progress.best.is_none_or(|(_, best)| nats < best) {
                 progress.best = Some((step, nats));

@@ -78,9 +78,13 @@ pub fn plan(recipe: &Recipe, device: DeviceKind, threads: usize, monitor: &dyn M
 
 /// The decoder that a recipe asks for.
 pub(crate) fn model_config(recipe: &Recipe, vocab: usize) -> Config {
+    decoder_config(&recipe.model, vocab, max_positions(recipe))
+}
+
+/// The decoder that a table `[model]` describes.
+pub(crate) fn decoder_config(model: &Model, vocab: usize, max_positions: usize) -> Config {
     let Model { layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, context: _ } =
-        recipe.model;
-    let max_positions = max_positions(recipe);
+        *model;
     let rope_scaling = None;
     Config {
         vocab,

@@ -237,7 +237,8 @@ pub const KEYS: &[Key] = &[
         "Tokens per step (paper: 2048 × 4096).",
     ),
     key(
-        "train", "peak_rate", Number(Interval::POSITIVE), Value("3e-3"), OURS,
+        "train", "peak_rate", Number(Interval::POSITIVE),
+        Derived("0.3118 × C^(−1/8), C the operations of training between embedding and head"), "DeepSeek LLM, arXiv 2401.02954",
         "Highest learning rate (paper: 1e-2).",
     ),
     key(

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cognate_train::peak_rate_for;
+
 use super::error::RecipeError;
 use super::written::{Section, Written};
 use super::{
     Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Evaluate, Filter, Generate, Model, OnBadRecord, Pair, Recipe, Task,
     Threshold, Tokenize, Train, Tune,
 };
+use crate::plan::decoder_config;
 use crate::stage::STAGE_NAMES;
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
@@ -130,7 +133,10 @@ fn train(section: &Section, model: &Model) -> Result<Train> {
             "raise the budget or lower batch_tokens",
         ));
     }
-    let peak_rate = section.number("peak_rate");
+    // Between embedding and head, whatever the vocabulary.
+    let config = decoder_config(model, 1, model.context);
+    let flops = config.training_flops(budget_tokens as f64, 0.0, model.context as f64 / 2.0);
+    let peak_rate = section.number_or("peak_rate", peak_rate_for(flops));
     let final_rate = section.number_or("final_rate", peak_rate / 200.0);
     if final_rate > peak_rate {
         let expected = format!("at most peak_rate = {peak_rate}");

@@ -242,7 +242,7 @@ fn impossible_combinations() {
         (
             "1_000_000",
             "1_000_000\nfinal_rate = 0.1",
-            "13: [train] final_rate = 0.1: expected at most peak_rate = 0.003\n\
+            "13: [train] final_rate = 0.1: expected at most peak_rate = 0.011\n\
              hint: the cosine falls from one to the other",
         ),
         (

@@ -50,12 +50,12 @@ pub(crate) struct OptimizerArgs {
     /// Longest gradient.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) clip: f64,
-    /// Steps between two measurements of the validation loss.
-    #[arg(long, default_value_t = 100, value_parser = positive)]
-    pub(crate) validate_every: usize,
-    /// Steps between two checkpoints.
-    #[arg(long, default_value_t = 100, value_parser = positive)]
-    pub(crate) checkpoint_every: usize,
+    /// Tokens between two measurements of the validation loss [default: a twentieth of all]
+    #[arg(long, value_name = "TOKENS", value_parser = positive)]
+    pub(crate) validate_every_tokens: Option<usize>,
+    /// Tokens between two checkpoints [default: a twentieth of all]
+    #[arg(long, value_name = "TOKENS", value_parser = positive)]
+    pub(crate) checkpoint_every_tokens: Option<usize>,
     /// Newest checkpoints that stay on disk; the best one always does.
     #[arg(long, default_value_t = 2, value_parser = positive)]
     pub(crate) keep_checkpoints: usize,
@@ -95,9 +95,9 @@ pub(crate) struct TrainArgs {
     pub(crate) init: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    /// Highest learning rate.
-    #[arg(long, default_value_t = 3e-3, value_name = "RATE")]
-    pub(crate) peak_rate: f64,
+    /// Highest learning rate [default: 0.3118 C^(-1/8), C the operations of training between embedding and head]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) peak_rate: Option<f64>,
     /// Learning rate at the end of the cosine [default: peak rate / 200]
     #[arg(long, value_name = "RATE")]
     pub(crate) final_rate: Option<f64>,

@@ -9,7 +9,9 @@ use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
 use cognate_run::{read_texts, tokenizer_files, validation_items};
-use cognate_train::{Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig};
+use cognate_train::{
+    Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, peak_rate_for,
+};
 use serde_json::{Value, json};
 
 use super::{Result, device, print_json};
@@ -47,9 +49,11 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
         Some(checkpoint) => load(cpu, checkpoint, &tokenizer)?,
         None => Decoder::new(cpu, config(&args.shape, tokenizer.vocab_size(), args.context)?, seed)?,
     };
+    let flops = model.config().training_flops(args.budget_tokens as f64, 0.0, args.context as f64 / 2.0);
+    let peak_rate = args.peak_rate.unwrap_or_else(|| peak_rate_for(flops));
     let schedule = Schedule {
-        peak_rate: args.peak_rate,
-        final_rate: args.final_rate.unwrap_or(args.peak_rate / 200.0),
+        peak_rate,
+        final_rate: args.final_rate.unwrap_or(peak_rate / 200.0),
         warmup_share: args.optimizer.warmup_share,
         shape: Shape::Cosine,
     };
@@ -120,6 +124,10 @@ impl Run<'_> {
         inputs: &[PathBuf],
         terminal: &Terminal,
     ) -> Result {
+        let every = |tokens: Option<usize>| match tokens {
+            Some(tokens) => (tokens as u64 * self.stream.steps() / self.stream.tokens().max(1)).max(1),
+            None => (self.stream.steps() / 20).max(1),
+        };
         let config = TrainConfig {
             schedule,
             beta1: 0.9,
@@ -127,13 +135,13 @@ impl Run<'_> {
             epsilon: 1e-8,
             weight_decay: optimizer.weight_decay,
             clip: optimizer.clip,
-            validate_every: optimizer.validate_every as u64,
-            checkpoint_every: optimizer.checkpoint_every as u64,
+            validate_every: every(optimizer.validate_every_tokens),
+            checkpoint_every: every(optimizer.checkpoint_every_tokens),
             keep_checkpoints: optimizer.keep_checkpoints,
         };
         // What the weights depend on: another run in the same folder is refused.
         let mut identity = format!("{settings} {schedule:?} {:?} {}", optimizer.weight_decay, optimizer.clip);
-        identity.push_str(&format!(" {} {}", optimizer.seed, optimizer.validate_every));
+        identity.push_str(&format!(" {} {}", optimizer.seed, config.validate_every));
         for path in inputs {
             identity.push_str(&format!(" {}", Hash::of_file(path)?));
         }

@@ -21,7 +21,7 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     run("pair --embeddings vectors.parquet --neighbours 3 --out pairs.parquet");
     let train = "train --tokens unique --validation validation --tokenizer tokenizer.json --out base --budget-tokens \
         20000 --batch-tokens 1000 --context 128 --layers 1 --width 32 --heads 2 --peak-rate 1e-2 \
-                 --checkpoint-every 5";
+                 --checkpoint-every-tokens 5000";
     let trained = run(train);
     assert_eq!((&trained["steps"], &trained["tokens"]), (&20.into(), &20_000.into()));
     assert_eq!(run(train)["last"], trained["last"], "running again continues, and there is nothing left to do");
