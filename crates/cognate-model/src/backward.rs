@@ -36,7 +36,7 @@ impl<D: Device> Decoder<D> {
         let chunk = head_chunk(&self.config);
         for start in (0..m).step_by(chunk) {
             let rows = start..(start + chunk).min(m);
-            self.head_logits(rows.clone());
+            self.head_logits(rows.clone(), None);
             let State { shared: Some(shared), backward: Some(b), .. } = &mut self.state else {
                 unreachable!("reserved by the caller")
             };

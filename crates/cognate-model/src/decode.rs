@@ -1,13 +1,21 @@
 //! Cached decoding: sequences in slots, each fed its new tokens alone.
 
-use cognate_ops::Device;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use cognate_ops::{Device, View};
 
 use crate::decoder::Context;
 use crate::state::{Placed, head_chunk};
 use crate::{Batch, Decoder, Error, IGNORE, Result};
 
-/// Keys and values of the sequences being decoded.
+/// A model's weights packed for products of few rows, by where each begins in the flat buffer.
+pub(crate) type PackedWeights<D> = BTreeMap<usize, <D as Device>::Packed>;
+
+/// Keys and values of the sequences being decoded, and the model's weights in the order in which decoding reads them: a cache
+/// belongs to the model as it was when the cache was made.
 pub struct DecodeCache<D: Device> {
+    packed: PackedWeights<D>,
     buffers: Vec<D::Buffer>,
     lengths: Vec<usize>,
     capacity: usize,
@@ -20,7 +28,7 @@ impl<D: Device> DecodeCache<D> {
         let config = &model.config;
         let size = slots * config.kv_heads * 2 * capacity * config.head_width;
         let buffers = (0..config.layers).map(|_| model.device.zeros(size)).collect();
-        Self { buffers, lengths: vec![0; slots], capacity }
+        Self { packed: model.pack_weights(), buffers, lengths: vec![0; slots], capacity }
     }
 
     /// Empties a slot for another sequence.
@@ -50,6 +58,23 @@ impl<D: Device> DecodeCache<D> {
 }
 
 impl<D: Device> Decoder<D> {
+    fn pack_weights(&self) -> PackedWeights<D> {
+        let (c, heads) = (&self.config, self.config.head_shape());
+        let mut weights = vec![(self.layout.head.clone(), c.width, c.vocab)];
+        for block in &self.layout.blocks {
+            weights.extend([
+                (block.qkv.clone(), c.width, heads.qkv_width()),
+                (block.out.clone(), heads.query_width(), c.width),
+                (block.gate_up.clone(), c.width, 2 * c.ffn),
+                (block.down.clone(), c.ffn, c.width),
+            ]);
+        }
+        let pack = |(range, inputs, outputs): (Range<usize>, usize, usize)| {
+            (range.start, self.device.pack(View::new(&self.parameters, range), inputs, outputs))
+        };
+        weights.into_iter().map(pack).collect()
+    }
+
     /// Feeds each slot its new tokens (a prompt, or the token sampled last) and writes to `logits` (work, V) what follows
     /// the last of each. A slot's logits have the same bits whatever other slots are fed with it, and in how many.
     ///
@@ -93,12 +118,13 @@ impl<D: Device> Decoder<D> {
         self.reserve(placed.len, cache.capacity, false);
         let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
         logits.resize(work.len() * vocab, 0.0);
-        let mut context = Context::Cache { buffers: &mut cache.buffers, slots: &slots, capacity: cache.capacity };
+        let DecodeCache { packed, buffers, capacity, .. } = cache;
+        let mut context = Context::Cache { buffers, slots: &slots, capacity: *capacity, packed };
         self.forward(&placed, &mut context, false);
         self.gather_scored(&placed);
         for start in (0..work.len()).step_by(chunk) {
             let rows = start..(start + chunk).min(work.len());
-            self.head_logits(rows.clone());
+            self.head_logits(rows.clone(), packed.get(&self.layout.head.start));
             if let Some(shared) = &self.state.shared {
                 self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
             }

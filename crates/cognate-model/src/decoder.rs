@@ -2,6 +2,7 @@
 
 use cognate_ops::{AdamW, Device, RopeTable, View, ViewMut};
 
+use crate::decode::PackedWeights;
 use crate::layout::Block;
 use crate::state::{BlockState, Placed, Shared, State, head_chunk};
 use crate::{Batch, Config, Error, IGNORE, Layout, Result, initialise};
@@ -27,7 +28,7 @@ pub(crate) enum Context<'a, D: Device> {
     /// Those of its segment.
     Segments,
     /// Those of its slot in a cache, one buffer a block.
-    Cache { buffers: &'a mut [D::Buffer], slots: &'a D::Indices, capacity: usize },
+    Cache { buffers: &'a mut [D::Buffer], slots: &'a D::Indices, capacity: usize, packed: &'a PackedWeights<D> },
 }
 
 impl<D: Device> Decoder<D> {
@@ -129,7 +130,7 @@ impl<D: Device> Decoder<D> {
         let chunk = head_chunk(&self.config);
         for start in (0..placed.len).step_by(chunk) {
             let rows = start..(start + chunk).min(placed.len);
-            self.head_logits(rows.clone());
+            self.head_logits(rows.clone(), None);
             if let Some(shared) = &self.state.shared {
                 self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
             }
@@ -163,7 +164,11 @@ impl<D: Device> Decoder<D> {
         let State { blocks, shared: Some(shared), .. } = state else { unreachable!("reserved by the caller") };
         let table = View::new(parameters, layout.embedding.clone());
         device.gather(ViewMut::new(&mut blocks[0].input, 0..n * d), table, &placed.tokens, d);
-        let pass = Pass { device, config, parameters, rope, placed };
+        let packed = match context {
+            Context::Segments => None,
+            Context::Cache { packed, .. } => Some(*packed),
+        };
+        let pass = Pass { device, config, parameters, packed, rope, placed };
         for (layer, block) in layout.blocks.iter().enumerate() {
             let at = if keep { layer } else { 0 };
             pass.attention(block, layer, &mut blocks[at], shared, context);
@@ -203,15 +208,21 @@ impl<D: Device> Decoder<D> {
         );
     }
 
-    /// Logits of some of the scored rows, in the logits buffer.
-    pub(crate) fn head_logits(&mut self, rows: std::ops::Range<usize>) {
+    /// Logits of some of the scored rows, in the logits buffer; by the packed head where there is one.
+    pub(crate) fn head_logits(&mut self, rows: std::ops::Range<usize>, packed: Option<&D::Packed>) {
         let Some(Shared { logits, scored_normed, .. }) = &mut self.state.shared else {
             unreachable!("reserved by the caller")
         };
         let (d, v) = (self.config.width, self.config.vocab);
         let x = View::new(scored_normed, rows.start * d..rows.end * d);
-        let head = View::new(&self.parameters, self.layout.head.clone());
-        self.device.matmul(ViewMut::new(logits, 0..rows.len() * v), x, head, d, v, false);
+        let logits = ViewMut::new(logits, 0..rows.len() * v);
+        match packed {
+            Some(head) => self.device.matmul_packed(logits, x, head, false),
+            None => {
+                let head = View::new(&self.parameters, self.layout.head.clone());
+                self.device.matmul(logits, x, head, d, v, false);
+            }
+        }
     }
 
     /// Losses of all scored rows, in the losses buffer.
@@ -220,7 +231,7 @@ impl<D: Device> Decoder<D> {
         let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
         for start in (0..placed.scored_len).step_by(chunk) {
             let rows = start..(start + chunk).min(placed.scored_len);
-            self.head_logits(rows.clone());
+            self.head_logits(rows.clone(), None);
             let Some(shared) = &mut self.state.shared else { unreachable!("reserved by the caller") };
             let logits = ViewMut::new(&mut shared.logits, 0..rows.len() * vocab);
             let losses = ViewMut::new(&mut shared.losses, rows.clone());
@@ -234,6 +245,7 @@ struct Pass<'a, D: Device> {
     device: &'a D,
     config: &'a Config,
     parameters: &'a D::Buffer,
+    packed: Option<&'a PackedWeights<D>>,
     rope: &'a RopeTable,
     placed: &'a Placed<D>,
 }
@@ -241,6 +253,21 @@ struct Pass<'a, D: Device> {
 impl<D: Device> Pass<'_, D> {
     fn weight(&self, range: &std::ops::Range<usize>) -> View<'_, D> {
         View::new(self.parameters, range.clone())
+    }
+
+    /// out (N, O) = x (N, I) · weightᵀ, added where `add`.
+    fn product(
+        &self,
+        out: ViewMut<'_, D>,
+        x: View<'_, D>,
+        weight: &std::ops::Range<usize>,
+        (inputs, outputs): (usize, usize),
+        add: bool,
+    ) {
+        match self.packed.and_then(|packed| packed.get(&weight.start)) {
+            Some(packed) => self.device.matmul_packed(out, x, packed, add),
+            None => self.device.matmul(out, x, self.weight(weight), inputs, outputs, add),
+        }
     }
 
     /// middle = input + attention(norm(input)).
@@ -264,7 +291,7 @@ impl<D: Device> Pass<'_, D> {
         );
         let normed = View::new(&shared.normed, 0..n * d);
         let qkv = ViewMut::new(&mut s.qkv, 0..qkv_len);
-        device.matmul(qkv, normed, self.weight(&block.qkv), d, heads.qkv_width(), false);
+        self.product(qkv, normed, &block.qkv, (d, heads.qkv_width()), false);
         device.rope(
             ViewMut::new(&mut s.qk, 0..qk_len),
             ViewMut::new(&mut s.head_inv, 0..n * (heads.query + heads.kv)),
@@ -282,7 +309,7 @@ impl<D: Device> Pass<'_, D> {
                 let lse = ViewMut::new(&mut s.lse, 0..n * heads.query);
                 device.attention(attended, lse, qk, qkv, &self.placed.starts, heads);
             }
-            Context::Cache { buffers, slots, capacity } => {
+            Context::Cache { buffers, slots, capacity, .. } => {
                 let positions = &self.placed.positions;
                 device.attention_cached(attended, &mut buffers[layer], qk, qkv, slots, positions, *capacity, heads);
             }
@@ -290,7 +317,7 @@ impl<D: Device> Pass<'_, D> {
         device.copy(ViewMut::new(&mut s.middle, 0..n * d), View::new(&s.input, 0..n * d));
         let attended = View::new(&s.attended, 0..out_len);
         let middle = ViewMut::new(&mut s.middle, 0..n * d);
-        device.matmul(middle, attended, self.weight(&block.out), heads.query_width(), d, true);
+        self.product(middle, attended, &block.out, (heads.query_width(), d), true);
     }
 
     /// activated = swiglu(norm(middle)).
@@ -305,7 +332,7 @@ impl<D: Device> Pass<'_, D> {
         );
         let normed = View::new(&shared.normed, 0..n * d);
         let gate_up = ViewMut::new(&mut s.gate_up, 0..n * 2 * f);
-        device.matmul(gate_up, normed, self.weight(&block.gate_up), d, 2 * f, false);
+        self.product(gate_up, normed, &block.gate_up, (d, 2 * f), false);
         device.swiglu(ViewMut::new(&mut shared.activated, 0..n * f), View::new(&s.gate_up, 0..n * 2 * f), f);
     }
 
@@ -313,7 +340,7 @@ impl<D: Device> Pass<'_, D> {
     fn add_down(&self, block: &Block, activated: &D::Buffer, target: &mut D::Buffer) {
         let (n, d, f) = (self.placed.len, self.config.width, self.config.ffn);
         let activated = View::new(activated, 0..n * f);
-        self.device.matmul(ViewMut::new(target, 0..n * d), activated, self.weight(&block.down), f, d, true);
+        self.product(ViewMut::new(target, 0..n * d), activated, &block.down, (f, d), true);
     }
 }
 

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::device::{Device, Heads, View, ViewMut};
+use crate::memory::prefer_huge_pages;
 use crate::pool::Pool;
-use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
+use crate::{AdamW, PackedWeight, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
 
 /// The processor's cores as a device.
 #[derive(Clone, Debug)]
@@ -89,9 +90,12 @@ impl ViewMut<'_, Cpu> {
 impl Device for Cpu {
     type Buffer = Vec<f32>;
     type Indices = Vec<u32>;
+    type Packed = PackedWeight;
 
     fn zeros(&self, len: usize) -> Vec<f32> {
-        vec![0.0; len]
+        let mut numbers = vec![0.0; len];
+        prefer_huge_pages(&mut numbers);
+        numbers
     }
 
     fn len(&self, buffer: &Vec<f32>) -> usize {
@@ -183,6 +187,14 @@ impl Device for Cpu {
         add: bool,
     ) {
         matmul::cpu::forward(self, out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
+    }
+
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> PackedWeight {
+        PackedWeight::new(self, weight.slice(), inputs, outputs)
+    }
+
+    fn matmul_packed(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, weight: &PackedWeight, add: bool) {
+        weight.forward(self, out.slice(), x.slice(), add);
     }
 
     fn matmul_input_gradient(

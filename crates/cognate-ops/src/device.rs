@@ -90,6 +90,8 @@ pub trait Device: Clone + Send + Sync + 'static {
     type Buffer: Send + Sync;
     /// Token ids, positions or row numbers on the device.
     type Indices: Send + Sync;
+    /// A weight in the order in which products read it.
+    type Packed: Send + Sync;
 
     /// A buffer of `len` zeros.
     fn zeros(&self, len: usize) -> Self::Buffer;
@@ -145,6 +147,10 @@ pub trait Device: Clone + Send + Sync + 'static {
         outputs: usize,
         add: bool,
     );
+    /// A copy of `weight` (O, I) for many products: what few rows are multiplied by again and again.
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> Self::Packed;
+    /// [`Device::matmul`] with a packed weight, to the same bits.
+    fn matmul_packed(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, weight: &Self::Packed, add: bool);
     /// dx (N, I) = dout (N, O) · weight (O, I).
     fn matmul_input_gradient(
         &self,

@@ -22,6 +22,8 @@ impl ViewMut<'_, Reference> {
 impl Device for Reference {
     type Buffer = Vec<f64>;
     type Indices = Vec<u32>;
+    /// Weight, inputs, outputs.
+    type Packed = (Vec<f64>, usize, usize);
 
     fn zeros(&self, len: usize) -> Vec<f64> {
         vec![0.0; len]
@@ -105,6 +107,20 @@ impl Device for Reference {
         add: bool,
     ) {
         matmul::reference::forward(out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
+    }
+
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> (Vec<f64>, usize, usize) {
+        (weight.slice().to_vec(), inputs, outputs)
+    }
+
+    fn matmul_packed(
+        &self,
+        mut out: ViewMut<'_, Self>,
+        x: View<'_, Self>,
+        (weight, inputs, outputs): &(Vec<f64>, usize, usize),
+        add: bool,
+    ) {
+        matmul::reference::forward(out.slice(), x.slice(), weight, *inputs, *outputs, add);
     }
 
     fn matmul_input_gradient(

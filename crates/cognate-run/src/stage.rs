@@ -102,9 +102,11 @@ impl Step {
     pub fn version(self) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
-            Self::Train(_) | Self::Generate | Self::Filter => 1,
+            Self::Train(_) | Self::Filter => 1,
             // 2: the pairs that choose the checkpoint are not those that it is measured on.
             Self::Tune => 2,
+            // 2: a uniform number inverts the nucleus in the order of ids.
+            Self::Generate => 2,
             Self::Evaluate(_) | Self::Report => 1,
         }
     }

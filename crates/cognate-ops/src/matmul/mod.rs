@@ -12,12 +12,14 @@
 pub(crate) mod cpu;
 mod kernel;
 mod pack;
+mod packed;
 mod product;
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use pack::Operand;
+pub use packed::PackedWeight;
 pub(crate) use product::{Target, product};
 
 /// out (m, n) = a (m, k) · b (n, k)ᵀ, all row-major, on the calling thread; the same bits on every call.

@@ -48,7 +48,30 @@ impl Target {
 /// A cache line's worth of numbers, so that panels start on one.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+pub(super) struct Line([f32; 16]);
+
+impl Line {
+    /// Makes room for `len` numbers.
+    pub(super) fn extend(lines: &mut Vec<Self>, len: usize) {
+        if lines.len() * 16 < len {
+            lines.resize(len.div_ceil(16), Self([0.0; 16]));
+        }
+    }
+
+    /// The first `len` numbers of some lines.
+    pub(super) fn numbers(lines: &[Self], len: usize) -> &[f32] {
+        // SAFETY: a Line is 16 numbers without padding.
+        let numbers = unsafe { std::slice::from_raw_parts(lines.as_ptr().cast::<f32>(), lines.len() * 16) };
+        &numbers[..len]
+    }
+
+    /// The first `len` numbers of some lines, to write.
+    pub(super) fn numbers_mut(lines: &mut [Self], len: usize) -> &mut [f32] {
+        // SAFETY: a Line is 16 numbers without padding.
+        let numbers = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+        &mut numbers[..len]
+    }
+}
 
 type Scratch = LocalKey<Cell<Vec<Line>>>;
 
@@ -63,12 +86,8 @@ thread_local! {
 fn with<R>(scratch: &'static Scratch, len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     // Taken, not borrowed: a thread that waits inside `work` may be given another product to run.
     let mut lines = scratch.take();
-    if lines.len() * 16 < len {
-        lines.resize(len.div_ceil(16), Line([0.0; 16]));
-    }
-    // SAFETY: a Line is 16 numbers without padding.
-    let numbers = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
-    let result = work(&mut numbers[..len]);
+    Line::extend(&mut lines, len);
+    let result = work(Line::numbers_mut(&mut lines, len));
     scratch.set(lines);
     result
 }
@@ -219,6 +238,39 @@ unsafe fn short(cpu: &Cpu, (m, n, k): (usize, usize, usize), target: Target, lef
     });
 }
 
+/// Few rows and a packed right matrix: each task takes some columns.
+///
+/// # Safety
+/// As [`product`], with the panels of all columns and all of k.
+pub(super) unsafe fn short_by_panels(
+    cpu: &Cpu,
+    t: Tile,
+    (m, n, k): (usize, usize, usize),
+    target: Target,
+    left: Operand,
+    right_panels: &[f32],
+) {
+    let padded = n.next_multiple_of(t.lanes);
+    with(&SHARED, m * k, |left_panels| {
+        for block in k_blocks(k) {
+            // SAFETY: the caller's promise.
+            unsafe { pack_left(t, &mut left_panels[m * block.start..], left, &block, 0..m) };
+        }
+        let left_panels = &*left_panels;
+        cpu.each(n.div_ceil(COLUMNS_TASK), |task| {
+            let columns = task * COLUMNS_TASK..((task + 1) * COLUMNS_TASK).min(n);
+            for block in k_blocks(k) {
+                let target = Target { add: target.add || block.start > 0, ..target.from(0, columns.start) };
+                let right_panels = &right_panels[padded * block.start + columns.start * block.len()..];
+                // SAFETY: the caller's promise; tasks write different columns.
+                unsafe {
+                    tiles(t, block.len(), &left_panels[m * block.start..], m, right_panels, columns.len(), target);
+                }
+            }
+        });
+    });
+}
+
 /// Many rows: the right matrix is packed once by all threads, and each task packs its own rows of the left one.
 ///
 /// # Safety
@@ -243,7 +295,14 @@ unsafe fn long(cpu: &Cpu, (m, n, k): (usize, usize, usize), target: Target, left
 ///
 /// # Safety
 /// As [`product`].
-unsafe fn pack_shared(cpu: &Cpu, t: Tile, panels: &mut [f32], right: Operand, columns: Range<usize>, k: usize) {
+pub(super) unsafe fn pack_shared(
+    cpu: &Cpu,
+    t: Tile,
+    panels: &mut [f32],
+    right: Operand,
+    columns: Range<usize>,
+    k: usize,
+) {
     /// Panels of one task.
     const PANELS: usize = 4;
     let (wide, padded) = (PANELS * t.columns, columns.len().next_multiple_of(t.lanes));
@@ -267,7 +326,7 @@ unsafe fn pack_shared(cpu: &Cpu, t: Tile, panels: &mut [f32], right: Operand, co
 ///
 /// # Safety
 /// As [`product`].
-unsafe fn rows_by_columns(
+pub(super) unsafe fn rows_by_columns(
     cpu: &Cpu,
     t: Tile,
     (m, n, k): (usize, usize, usize),

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::packed::PackedWeight;
 use super::{cpu, reference};
 use crate::Cpu;
 use crate::testing::{close, numbers, numbers64};
@@ -46,6 +47,21 @@ proptest! {
         let mut one = vec![0.0; outputs];
         cpu::forward(&device, &mut one, &x[alone * inputs..][..inputs], &w, inputs, outputs, false);
         prop_assert!(one == all[alone * outputs..][..outputs], "row {} of {}", alone, rows);
+    }
+
+    /// Rows around the place where a packed product cuts by rows instead of columns.
+    #[test]
+    fn a_packed_weight_gives_the_same_bits(rows in 1usize..300, inputs in 1usize..500, outputs in 1usize..400, seed: u64) {
+        let device = Cpu::new(2).unwrap();
+        let (x, w) = (numbers(seed, rows * inputs), numbers(seed ^ 1, outputs * inputs));
+        let packed = PackedWeight::new(&device, &w, inputs, outputs);
+        for add in [false, true] {
+            let mut plain = numbers(seed ^ 2, rows * outputs);
+            let mut fast = plain.clone();
+            cpu::forward(&device, &mut plain, &x, &w, inputs, outputs, add);
+            packed.forward(&device, &mut fast, &x, add);
+            prop_assert!(plain == fast);
+        }
     }
 
     #[test]

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use cognate_base::process::peak_rss_bytes;
-use cognate_base::random::{self, Rng};
-use cognate_model::{Config, DecodeCache, Decoder};
+use cognate_model::{Config, Decoder};
 use cognate_ops::Cpu;
 use cognate_synth::Sampling;
-use cognate_synth::sampling::Sampler;
+use cognate_synth::generate::write_made_up;
 use cognate_train::StepBench;
 use serde_json::json;
 
@@ -148,11 +147,15 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
         at_least_one(name, value)?;
     }
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
-    sample(&mut model, args.batch.min(4), args.prompt_tokens, args.new_tokens.min(8))?;
+    let sampling = Sampling { temperature: 1.0, top_p: 0.9 };
+    let mut write = |documents: usize, new_tokens: usize| {
+        write_made_up(&mut model, documents, (args.prompt_tokens, new_tokens), sampling)
+    };
+    write(args.batch.min(4), args.new_tokens.min(8))?;
     let mut rates = Vec::new();
     for _ in 0..args.runs {
         let start = Instant::now();
-        sample(&mut model, args.batch, args.prompt_tokens, args.new_tokens)?;
+        write(args.batch, args.new_tokens)?;
         rates.push((args.batch * args.new_tokens) as f64 / start.elapsed().as_secs_f64());
     }
     let mut sorted = rates.clone();
@@ -166,29 +169,4 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
         "threads": threads,
         "simd": format!("{:?}", cognate_ops::isa()).to_lowercase(),
     }))
-}
-
-/// Samples `new` tokens after each of `batch` made-up prompts at temperature 1 and top-p 0.9, ends ignored.
-fn sample(model: &mut Decoder<Cpu>, batch: usize, prompt: usize, new: usize) -> Result {
-    let vocab = model.config().vocab;
-    let mut cache = DecodeCache::new(model, batch, prompt + new);
-    let mut sampler = Sampler::new(Sampling { temperature: 1.0, top_p: 0.9 })?;
-    let mut streams: Vec<_> = (0..batch).map(|i| random::stream(0, "bench", i as u64)).collect();
-    let mut next: Vec<Vec<u32>> = streams
-        .iter_mut()
-        .map(|stream| (0..prompt).map(|_| (stream.next_u64() % vocab as u64) as u32).collect())
-        .collect();
-    let mut logits = Vec::new();
-    for _ in 0..new {
-        let work: Vec<(usize, &[u32])> = next.iter().enumerate().map(|(slot, tokens)| (slot, &tokens[..])).collect();
-        model.advance(&mut cache, &work, &mut logits)?;
-        for ((tokens, stream), logits) in next.iter_mut().zip(&mut streams).zip(logits.chunks_exact(vocab)) {
-            let drawn = sampler.draw(logits, &[], random::unit(stream.next_u64()));
-            let drawn = drawn
-                .map_err(|bad| std::io::Error::other(format!("the logit of token {} is {}", bad.token, bad.value)))?;
-            tokens.clear();
-            tokens.push(drawn.token);
-        }
-    }
-    Ok(())
 }

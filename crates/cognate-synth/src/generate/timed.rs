@@ -1,0 +1,56 @@
+//! Generation as the stage does it, on made-up prompts and for a fixed number of tokens: what a benchmark times.
+
+use cognate_base::Silent;
+use cognate_base::random::{self, Rng};
+use cognate_model::{DecodeCache, Decoder};
+use cognate_ops::Device;
+
+use super::ModelEngine;
+use super::schedule::{self, Progress, Prompts, Rules};
+use crate::error::Result;
+use crate::sampling::Sampling;
+
+/// Prompts of uniform tokens.
+struct MadeUp {
+    tokens: usize,
+    vocab: usize,
+}
+
+impl Prompts for MadeUp {
+    fn prompt(&self, number: u64) -> Vec<u32> {
+        let mut stream = random::stream(0, "bench", number);
+        (0..self.tokens).map(|_| (stream.next_u64() % self.vocab as u64) as u32).collect()
+    }
+
+    fn seed_id(&self, _number: u64) -> &str {
+        "a made-up prompt"
+    }
+}
+
+/// Writes `documents` documents of `new_tokens` tokens each, after prompts of `prompt_tokens`, all at the same time, and throws
+/// them away. No document ends early.
+///
+/// # Errors
+/// When the sampling settings are impossible, a logit is not a number, or the model refuses.
+pub fn write_made_up<D: Device>(
+    model: &mut Decoder<D>,
+    documents: usize,
+    (prompt_tokens, new_tokens): (usize, usize),
+    sampling: Sampling,
+) -> Result<()> {
+    let vocab = model.config().vocab;
+    let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens);
+    let mut engine = ModelEngine { slots: documents, vocab, cache, model };
+    let end_of_document = 0;
+    let rules = Rules {
+        seed: 0,
+        sampling,
+        max_new_tokens: new_tokens,
+        end_of_document,
+        never: vec![end_of_document],
+        vocab,
+        target_tokens: (documents * new_tokens) as u64,
+    };
+    let prompts = MadeUp { tokens: prompt_tokens, vocab };
+    schedule::run(&mut engine, &prompts, &rules, &mut Progress::default(), &mut |_| Ok(()), &Silent)
+}
