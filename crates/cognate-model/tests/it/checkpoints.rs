@@ -167,7 +167,7 @@ fn sizes_that_the_files_cannot_fill_are_refused_before_anything_is_allocated() {
     let sized = |fields: &[(&str, u64)]| {
         refused(|path| edit_config(path, |json| fields.iter().for_each(|(name, value)| json[*name] = (*value).into())))
     };
-    // Found: 2^24 layers asked for 16 GiB of names, one vocabulary entry for each byte of a large number 1.5 TiB of zeros.
+    // Found by reading: names and ranges of 2^24 layers, and zeros for all parameters, were made before a weight file was opened.
     let layers = sized(&[("num_hidden_layers", 1 << 24)]);
     assert!(layers.starts_with("/c/model.safetensors: config.json asks for "), "{layers}");
     let vocab = sized(&[("vocab_size", 1 << 24)]);
@@ -175,7 +175,7 @@ fn sizes_that_the_files_cannot_fill_are_refused_before_anything_is_allocated() {
     assert!(
         sized(&[("num_hidden_layers", 1 << 40)]).contains("field num_hidden_layers: 1099511627776: expected a number")
     );
-    // Found: layers · (parameters of a block) wrapped around to a small number.
+    // Found by reading: layers · (parameters of a block) overflows 64 bits, and wraps without a word in a release build.
     let wide = [("num_hidden_layers", 1 << 24), ("hidden_size", 1 << 24), ("intermediate_size", 1 << 24)];
     assert!(sized(&wide).contains("field num_hidden_layers: 16777216: with these widths, a model of more than"));
 }
