@@ -58,8 +58,11 @@ pub struct Config {
     pub tied: bool,
 }
 
-/// A size that no real model reaches, below which no product of sizes overflows.
+/// A size that no real model reaches, below which the parameters of one block are fewer than 2^61 and do not overflow.
 const SIZE_MAX: usize = 1 << 24;
+
+/// More parameters than any real model has (4 TiB in f32), below which no length of a buffer in bytes overflows.
+const PARAMETERS_MAX: usize = 1 << 40;
 
 impl Config {
     /// Refuses impossible dials.
@@ -89,15 +92,23 @@ impl Config {
             let reason = "expected an even number up to 512 (rotary embedding turns pairs)";
             return Err(Error::config("head_width", self.head_width, reason));
         }
-        for (field, value) in [("rope_base", self.rope_base), ("norm_eps", self.norm_eps)] {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(Error::config(field, value, "expected a positive number"));
-            }
+        let blocks = self.layers.checked_mul(self.block_parameters());
+        if blocks.and_then(|n| n.checked_add(self.table_parameters())).is_none_or(|n| n > PARAMETERS_MAX) {
+            let reason = format!("with these widths, a model of more than {PARAMETERS_MAX} parameters");
+            return Err(Error::config("layers", self.layers, reason));
+        }
+        if !(self.norm_eps.is_finite() && self.norm_eps > 0.0 && self.norm_eps < 1.0) {
+            return Err(Error::config("norm_eps", self.norm_eps, "expected a positive number below 1"));
+        }
+        // Below a base of 1 frequencies grow with the dimension, beyond what f32 holds.
+        if !(self.rope_base.is_finite() && self.rope_base >= 1.0) {
+            return Err(Error::config("rope_base", self.rope_base, "expected a number of at least 1"));
         }
         if let Some(s) = self.rope_scaling {
             let numbers = [s.factor, s.low_frequency, s.high_frequency, s.original_positions];
-            if numbers.iter().any(|v| !(v.is_finite() && *v > 0.0)) || s.high_frequency <= s.low_frequency {
-                let reason = "expected positive numbers, high_freq_factor above low_freq_factor";
+            let positive = numbers.iter().all(|v| v.is_finite() && *v > 0.0);
+            if !positive || s.factor < 1.0 || s.high_frequency <= s.low_frequency {
+                let reason = "expected positive numbers, factor at least 1, high_freq_factor above low_freq_factor";
                 return Err(Error::config("rope_scaling", format!("{numbers:?}"), reason));
             }
         }
@@ -114,17 +125,32 @@ impl Config {
         Heads { query: self.heads, kv: self.kv_heads, width: self.head_width }
     }
 
+    /// Weights of the matrices of one block.
+    fn matrices_of_a_block(&self) -> usize {
+        let attention = self.width * (2 * self.heads + 2 * self.kv_heads) * self.head_width;
+        attention + 3 * self.width * self.ffn
+    }
+
     /// Weights of all matrices of the blocks: what a token is multiplied by between embedding and head.
     fn block_weights(&self) -> usize {
-        let attention = self.width * (2 * self.heads + 2 * self.kv_heads) * self.head_width;
-        self.layers * (attention + 3 * self.width * self.ffn)
+        self.layers * self.matrices_of_a_block()
+    }
+
+    /// Number of parameters of one block: matrices and norms.
+    fn block_parameters(&self) -> usize {
+        let head_norms = if self.qk_norm { 2 * self.head_width } else { 0 };
+        self.matrices_of_a_block() + 2 * self.width + head_norms
+    }
+
+    /// Number of parameters outside the blocks: the tables and the last norm; a tied table counts once.
+    fn table_parameters(&self) -> usize {
+        let tables = if self.tied { 1 } else { 2 };
+        tables * self.vocab * self.width + self.width
     }
 
     /// Number of parameters; a tied table counts once.
     pub fn parameters(&self) -> usize {
-        let tables = if self.tied { 1 } else { 2 } * self.vocab * self.width;
-        let head_norms = if self.qk_norm { 2 * self.head_width } else { 0 };
-        tables + self.block_weights() + self.layers * (2 * self.width + head_norms) + self.width
+        self.layers * self.block_parameters() + self.table_parameters()
     }
 
     /// Floating-point operations of a forward pass over `tokens` tokens of which `scored` go through the head, each
@@ -196,6 +222,15 @@ mod tests {
         assert_eq!(refused(|c| c.heads = 0), "model configuration: heads = 0: expected a number from 1 to 16777216");
         assert_eq!(refused(|c| c.kv_heads = 4), "model configuration: kv_heads = 4: expected a divisor of heads = 6");
         assert!(refused(|c| c.head_width = 63).contains("head_width = 63: expected an even number"));
+        let most = refused(|c| (c.layers, c.width, c.heads, c.kv_heads) = (1 << 24, 1 << 24, 1 << 24, 1 << 24));
+        assert!(most.contains("layers = 16777216: with these widths, a model of more than"), "{most}");
+        // 2^24 layers of 2^40 parameters each: their product is a multiple of 2^64, so it would be zero if it wrapped.
+        let wrapped = |c: &mut Config| {
+            (c.layers, c.width, c.heads, c.kv_heads, c.head_width, c.ffn, c.qk_norm) =
+                (1 << 24, 1 << 19, 1, 1, 2, 1, false);
+        };
+        assert!(refused(wrapped).contains("layers = 16777216: with these widths"));
+        assert!(refused(|c| c.rope_base = 1e-300).contains("expected a number of at least 1"));
         assert!(refused(|c| c.norm_eps = f64::NAN).contains("norm_eps = NaN: expected a positive number"));
     }
 }

@@ -5,18 +5,22 @@ use std::path::Path;
 use cognate_base::files::write_atomic;
 use serde_json::{Map, Value, json};
 
-use super::{SpecialIds, pretty};
+use super::{SpecialIds, pretty, read_small};
 use crate::{Config, Error, Family, Llama3Scaling, Result};
 
-/// A parsed `config.json` and its path, for messages.
+/// Longest `config.json` that is read: real ones have some 2 KB, or some 100 KB with a list of labels.
+const CONFIG_MAX: u64 = 1 << 24;
+
+/// A parsed `config.json`, or an object in it; its path and the object's name with a point are for messages.
 struct Fields<'a> {
     path: &'a Path,
+    prefix: &'static str,
     map: Map<String, Value>,
 }
 
 impl Fields<'_> {
     fn error(&self, field: &str, reason: impl Into<String>) -> Error {
-        Error::CheckpointConfig { path: self.path.to_path_buf(), field: field.into(), reason: reason.into() }
+        problem(self.path, &format!("{}{field}", self.prefix), reason)
     }
 
     /// A field that is present and not null.
@@ -51,15 +55,23 @@ impl Fields<'_> {
         }
     }
 
-    /// A token id, or the first of a list of them.
-    fn token(&self, field: &str) -> Result<Option<u32>> {
+    /// A number that must be there.
+    fn required(&self, field: &str) -> Result<f64> {
+        match self.get(field) {
+            Some(_) => self.number(field, 0.0),
+            None => Err(self.error(field, "is missing")),
+        }
+    }
+
+    /// A token id below `vocab`, or the first of a list of them.
+    fn token(&self, field: &str, vocab: usize) -> Result<Option<u32>> {
         let Some(value) = self.get(field) else { return Ok(None) };
         let first = value.as_array().map_or(Some(value), |list| list.first());
         match first {
             None => Ok(None),
             Some(id) => match id.as_u64().and_then(|id| u32::try_from(id).ok()) {
-                Some(id) => Ok(Some(id)),
-                None => Err(self.error(field, format!("expected a token id, found {value}"))),
+                Some(id) if (id as usize) < vocab => Ok(Some(id)),
+                _ => Err(self.error(field, format!("expected a token id below vocab_size = {vocab}, found {value}"))),
             },
         }
     }
@@ -81,41 +93,64 @@ fn list(values: &[Value]) -> String {
 
 /// Reads a configuration.
 pub(crate) fn read(path: &Path) -> Result<(Config, SpecialIds)> {
-    let text = fs_err::read_to_string(path)?;
-    let parsed = serde_json::from_str(&text);
-    let map = match parsed {
+    parse(path, &read_small(path, CONFIG_MAX)?)
+}
+
+/// A configuration from the bytes of the file at `path`.
+pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<(Config, SpecialIds)> {
+    let map = match serde_json::from_slice(text) {
         Ok(Value::Object(map)) => map,
         Ok(_) => return Err(problem(path, "(whole file)", "expected a JSON object")),
         Err(error) => return Err(problem(path, "(whole file)", format!("not JSON: {error}"))),
     };
-    let fields = Fields { path, map };
+    let fields = Fields { path, prefix: "", map };
     let family = family(&fields)?;
     refuse_unsupported(&fields)?;
+    let config = dials(&fields, family)?;
+    match config.check() {
+        Err(Error::Config { field, value, reason }) => {
+            return Err(problem(path, json_name(field), format!("{value}: {reason}")));
+        }
+        other => other?,
+    }
+    refuse_unsupported_layers(&fields, config.layers)?;
+    let begin = fields.token("bos_token_id", config.vocab)?;
+    Ok((config.clone(), SpecialIds { begin, end: fields.token("eos_token_id", config.vocab)? }))
+}
+
+/// The dials, with the defaults that transformers gives each family where a field is absent.
+fn dials(fields: &Fields<'_>, family: Family) -> Result<Config> {
     let heads = fields.size("num_attention_heads", None)?;
     let width = fields.size("hidden_size", None)?;
-    let (rope_base, rope_scaling) = rope(&fields)?;
-    let config = Config {
+    // Null is not absent: a Qwen3 without the field has 32 key/value heads, one with null as many as query heads.
+    let absent = |field: &str| family == Family::Qwen3 && !fields.map.contains_key(field);
+    let kv_heads = if absent("num_key_value_heads") { 32 } else { heads };
+    let head_width = match family {
+        Family::Qwen3 => 128,
+        Family::Llama => width / heads.max(1),
+    };
+    if family == Family::Llama && fields.get("head_dim").is_none() && !width.is_multiple_of(heads.max(1)) {
+        return Err(
+            fields.error("head_dim", format!("is missing, and hidden_size = {width} is no multiple of {heads}"))
+        );
+    }
+    let (rope_base, rope_scaling) = rope(fields)?;
+    Ok(Config {
         vocab: fields.size("vocab_size", None)?,
         width,
         layers: fields.size("num_hidden_layers", None)?,
         heads,
-        kv_heads: fields.size("num_key_value_heads", Some(heads))?,
-        head_width: fields.size("head_dim", Some(width / heads.max(1)))?,
+        kv_heads: fields.size("num_key_value_heads", Some(kv_heads))?,
+        head_width: fields.size("head_dim", Some(head_width))?,
         ffn: fields.size("intermediate_size", None)?,
-        max_positions: fields.size("max_position_embeddings", Some(2048))?,
+        max_positions: fields
+            .size("max_position_embeddings", Some(if absent("max_position_embeddings") { 32768 } else { 2048 }))?,
         rope_base,
         rope_scaling,
         norm_eps: fields.number("rms_norm_eps", 1e-6)?,
         qk_norm: family == Family::Qwen3,
         tied: fields.flag("tie_word_embeddings", false)?,
-    };
-    match config.check() {
-        Err(Error::Config { field, value, reason }) => {
-            Err(problem(path, json_name(field), format!("{value}: {reason}")))
-        }
-        Err(other) => Err(other),
-        Ok(()) => Ok((config, SpecialIds { begin: fields.token("bos_token_id")?, end: fields.token("eos_token_id")? })),
-    }
+    })
 }
 
 fn problem(path: &Path, field: &str, reason: impl Into<String>) -> Error {
@@ -140,70 +175,155 @@ fn json_name(field: &str) -> &str {
 }
 
 fn family(fields: &Fields<'_>) -> Result<Family> {
-    match fields.get("model_type").and_then(Value::as_str) {
-        Some("qwen3") => Ok(Family::Qwen3),
-        Some("llama") => Ok(Family::Llama),
-        Some(other) => Err(fields
-            .error("model_type", format!("\"{other}\" is not supported; this decoder does \"qwen3\" and \"llama\""))),
-        None => Err(fields.error("model_type", "is missing; expected \"qwen3\" or \"llama\"")),
-    }
+    let (family, architecture) = match fields.get("model_type").and_then(Value::as_str) {
+        Some("qwen3") => (Family::Qwen3, "Qwen3ForCausalLM"),
+        Some("llama") => (Family::Llama, "LlamaForCausalLM"),
+        Some(other) => {
+            let reason = format!("\"{other}\" is not supported; this decoder does \"qwen3\" and \"llama\"");
+            return Err(fields.error("model_type", reason));
+        }
+        None => return Err(fields.error("model_type", "is missing; expected \"qwen3\" or \"llama\"")),
+    };
+    // A classifier or an embedder shares the model_type, but its head is another.
+    fields.only("architectures", &[json!([architecture])])?;
+    Ok(family)
 }
+
+/// Fields whose presence alone asks for what this decoder does not do. Neither `Qwen3Config` nor `LlamaConfig` of transformers has
+/// most of them, and it would ignore them; but somebody who wrote them into a file trained a model that did not.
+const FOREIGN: [(&str, &str); 16] = [
+    ("quantization_config", "quantised weights are not supported; expected f32, bf16 or f16"),
+    ("compression_config", "quantised weights are not supported; expected f32, bf16 or f16"),
+    ("num_experts", "mixtures of experts are not supported"),
+    ("num_local_experts", "mixtures of experts are not supported"),
+    ("n_routed_experts", "mixtures of experts are not supported"),
+    ("num_experts_per_tok", "mixtures of experts are not supported"),
+    ("moe_intermediate_size", "mixtures of experts are not supported"),
+    ("attn_logit_softcapping", "soft-capping of attention scores is not supported"),
+    ("final_logit_softcapping", "soft-capping of logits is not supported"),
+    ("attention_multiplier", "scores are scaled by 1 / sqrt(head_dim); another scale is not supported"),
+    ("query_pre_attn_scalar", "scores are scaled by 1 / sqrt(head_dim); another scale is not supported"),
+    ("attention_chunk_size", "chunked attention is not supported"),
+    ("no_rope_layers", "layers without rotary embedding are not supported"),
+    ("clip_qkv", "clipping of queries, keys and values is not supported"),
+    ("kv_lora_rank", "latent attention is not supported"),
+    ("auto_map", "a model with code of its own is not supported"),
+];
+
+/// Factors that are supported where they are 1.
+const FACTORS: [&str; 7] = [
+    "partial_rotary_factor",
+    "rotary_pct",
+    "embedding_multiplier",
+    "residual_multiplier",
+    "logits_scaling",
+    "logit_scale",
+    "lm_head_multiplier",
+];
 
 /// What a configuration may ask for that this decoder would silently get wrong.
 fn refuse_unsupported(fields: &Fields<'_>) -> Result<()> {
-    fields.only("hidden_act", &[json!("silu"), json!("swish")])?;
-    for flag in ["attention_bias", "mlp_bias", "use_sliding_window"] {
+    for field in ["hidden_act", "hidden_activation"] {
+        fields.only(field, &[json!("silu"), json!("swish")])?;
+    }
+    for flag in ["attention_bias", "qkv_bias", "mlp_bias", "use_sliding_window", "use_bidirectional_attention"] {
         fields.only(flag, &[json!(false)])?;
     }
-    if fields.get("quantization_config").is_some() {
-        return Err(
-            fields.error("quantization_config", "quantised weights are not supported; expected f32, bf16 or f16")
-        );
-    }
-    for field in ["num_experts", "num_local_experts"] {
+    fields.only("is_causal", &[json!(true)])?;
+    for (field, reason) in FOREIGN {
         if fields.get(field).is_some() {
-            return Err(fields.error(field, "mixtures of experts are not supported"));
+            return Err(fields.error(field, reason));
         }
     }
-    if let Some(types) = fields.get("layer_types").and_then(Value::as_array)
-        && let Some(other) = types.iter().find(|t| **t != json!("full_attention"))
+    for field in FACTORS {
+        fields.only(field, &[json!(1.0), json!(1)])?;
+    }
+    // Programs differ in what they make of a window when nothing says whether it is used.
+    if let Some(window) = fields.get("sliding_window")
+        && fields.get("use_sliding_window").is_none()
     {
-        return Err(
-            fields.error("layer_types", format!("{other} is not supported; this decoder does \"full_attention\""))
-        );
+        let reason = format!("{window} is not supported; expected null, or \"use_sliding_window\": false beside it");
+        return Err(fields.error("sliding_window", reason));
     }
     Ok(())
 }
 
-/// Base and scaling of the rotary frequencies: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling`.
-fn rope(fields: &Fields<'_>) -> Result<(f64, Option<Llama3Scaling>)> {
-    let nested = ["rope_parameters", "rope_scaling"].iter().find_map(|name| {
-        fields.get(name).and_then(Value::as_object).map(|map| (*name, Fields { path: fields.path, map: map.clone() }))
-    });
-    let base = fields.number("rope_theta", 1e4)?;
-    let Some((name, nested)) = nested else { return Ok((base, None)) };
-    let base = nested.number("rope_theta", base)?;
-    let kind = nested.get("rope_type").or_else(|| nested.get("type")).and_then(Value::as_str).unwrap_or("default");
-    let required = |field: &str| match nested.get(field) {
-        Some(_) => nested.number(field, 0.0),
-        None => Err(nested.error(&format!("{name}.{field}"), "is missing")),
+/// Refuses layers of other kinds than full attention.
+fn refuse_unsupported_layers(fields: &Fields<'_>, layers: usize) -> Result<()> {
+    let Some(value) = fields.get("layer_types") else { return Ok(()) };
+    let Some(types) = value.as_array().filter(|types| types.len() == layers) else {
+        return Err(fields.error("layer_types", format!("expected a list of num_hidden_layers = {layers} names")));
     };
-    match kind {
-        "default" => Ok((base, None)),
-        "llama3" => Ok((
-            base,
-            Some(Llama3Scaling {
-                factor: required("factor")?,
-                low_frequency: required("low_freq_factor")?,
-                high_frequency: required("high_freq_factor")?,
-                original_positions: required("original_max_position_embeddings")?,
-            }),
-        )),
-        other => Err(fields.error(
-            &format!("{name}.rope_type"),
-            format!("\"{other}\" is not supported; this decoder does \"default\" and \"llama3\""),
-        )),
+    match types.iter().find(|kind| **kind != json!("full_attention")) {
+        Some(other) => {
+            let reason = format!("{other} is not supported; this decoder does \"full_attention\"");
+            Err(fields.error("layer_types", reason))
+        }
+        None => Ok(()),
     }
+}
+
+/// Base and scaling of the rotary frequencies.
+type Rope = (f64, Option<Llama3Scaling>);
+
+/// [`Rope`], from `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of transformers 4. Where both stand, as
+/// in what we write, they must say the same: transformers 5 takes the second, other programs the first.
+fn rope(fields: &Fields<'_>) -> Result<Rope> {
+    let base = fields.number("rope_theta", 1e4)?;
+    let new = rope_object(fields, "rope_parameters", "rope_parameters.", base)?;
+    let old = rope_object(fields, "rope_scaling", "rope_scaling.", base)?;
+    let rope = match (new, old) {
+        (Some(new), Some(old)) if new != old => {
+            return Err(fields.error("rope_scaling", "says something else than rope_parameters; expected one of them"));
+        }
+        (Some(rope), _) | (None, Some(rope)) => rope,
+        (None, None) => (base, None),
+    };
+    // transformers takes this number, where it stands outside, in place of the one inside.
+    if let (Some(outside), Some(scaling)) = (fields.get("original_max_position_embeddings"), rope.1)
+        && outside.as_f64() != Some(scaling.original_positions)
+    {
+        let reason = format!("{outside} differs from the {} beside the scaling factors", scaling.original_positions);
+        return Err(fields.error("original_max_position_embeddings", reason));
+    }
+    Ok(rope)
+}
+
+/// What the object `name` says, where it stands; `base` is the one outside of it.
+fn rope_object(fields: &Fields<'_>, name: &str, prefix: &'static str, base: f64) -> Result<Option<Rope>> {
+    let Some(value) = fields.get(name) else { return Ok(None) };
+    let Some(map) = value.as_object() else {
+        return Err(fields.error(name, format!("expected an object, found {value}")));
+    };
+    let inner = Fields { path: fields.path, prefix, map: map.clone() };
+    let base = inner.number("rope_theta", base)?;
+    inner.only("partial_rotary_factor", &[json!(1.0), json!(1)])?;
+    let kinds: Vec<&Value> = ["rope_type", "type"].into_iter().filter_map(|field| inner.get(field)).collect();
+    let supported = [json!("default"), json!("llama3")];
+    if let Some(other) = kinds.iter().find(|kind| !supported.contains(kind) || *kind != &kinds[0]) {
+        let reason = format!("{other} is not supported; this decoder does \"default\" and \"llama3\"");
+        return Err(inner.error("rope_type", reason));
+    }
+    let scaled = kinds.first().is_some_and(|kind| **kind == json!("llama3"));
+    const SCALING: [&str; 4] = ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"];
+    const PLAIN: [&str; 4] = ["rope_theta", "partial_rotary_factor", "rope_type", "type"];
+    // A field that is not known, or one of a scaling that is not named, is the sign of another kind of rotary embedding
+    // (one object for each kind of layer, sections for images, a factor of attention).
+    let known = |field: &str| PLAIN.contains(&field) || (scaled && SCALING.contains(&field));
+    if let Some((field, value)) = inner.map.iter().find(|(field, value)| !known(field) && !value.is_null()) {
+        let kind = if scaled { "llama3" } else { "default" };
+        return Err(inner.error(field, format!("{value} is not supported with the rope_type \"{kind}\"")));
+    }
+    if !scaled {
+        return Ok(Some((base, None)));
+    }
+    let scaling = Llama3Scaling {
+        factor: inner.required("factor")?,
+        low_frequency: inner.required("low_freq_factor")?,
+        high_frequency: inner.required("high_freq_factor")?,
+        original_positions: inner.required("original_max_position_embeddings")?,
+    };
+    Ok(Some((base, Some(scaling))))
 }
 
 /// Writes a configuration; `end` is the token that begins and ends a document.
@@ -243,7 +363,7 @@ pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>) -> Result<()
             "factor": s.factor,
             "low_freq_factor": s.low_frequency,
             "high_freq_factor": s.high_frequency,
-            "original_max_position_embeddings": s.original_positions as u64,
+            "original_max_position_embeddings": whole(s.original_positions),
         });
         let mut parameters = scaling.clone();
         parameters["rope_theta"] = json!(config.rope_base);
@@ -251,4 +371,9 @@ pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>) -> Result<()
         json["rope_parameters"] = parameters;
     }
     Ok(write_atomic(path, pretty(&json))?)
+}
+
+/// A number without its point where it has no fraction: transformers expects a whole number of positions.
+fn whole(number: f64) -> Value {
+    if number.fract() == 0.0 && number < 1e15 { json!(number as u64) } else { json!(number) }
 }

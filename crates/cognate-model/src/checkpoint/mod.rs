@@ -9,7 +9,7 @@ use cognate_base::files::{AtomicFolder, write_atomic};
 use cognate_ops::Device;
 use serde_json::json;
 
-use crate::{Config, Decoder, Result};
+use crate::{Config, Decoder, Error, Result};
 
 pub use weights::{Tensors, read_tensors, write_tensors};
 
@@ -37,6 +37,36 @@ pub struct TokenizerFiles {
 /// When `config.json` is missing, does not parse, or asks for what this decoder does not do (named).
 pub fn read_config(folder: &Path) -> Result<(Config, SpecialIds)> {
     config_json::read(&folder.join("config.json"))
+}
+
+/// Reads a checkpoint whose files are in memory: the content of `config.json`, and of `model.safetensors` or its shards, each with
+/// the path that messages name. The values come in the order of [`Layout`](crate::Layout). What [`Decoder::load`] does, without
+/// the files.
+///
+/// # Errors
+/// As [`Decoder::load`].
+pub fn parse(config: (&Path, &[u8]), weights: &[(&Path, &[u8])]) -> Result<(Config, SpecialIds, Vec<f32>)> {
+    let (config, special) = config_json::parse(config.0, config.1)?;
+    let values = weights::parse_parameters(weights, &config)?;
+    Ok((config, special, values))
+}
+
+/// The content of a file that is read whole, of up to `size_max` bytes.
+fn read_small(path: &Path, size_max: u64) -> Result<Vec<u8>> {
+    check_file(path, size_max)?;
+    Ok(fs_err::read(path)?)
+}
+
+/// Refuses what is not an ordinary file (opening a pipe would wait for ever) and what is longer than `size_max` bytes.
+fn check_file(path: &Path, size_max: u64) -> Result<()> {
+    let found = fs_err::metadata(path)?;
+    if !found.is_file() {
+        return Err(Error::weights(path, "is not a file"));
+    }
+    if found.len() > size_max {
+        return Err(Error::weights(path, format!("has {} bytes; expected {size_max} at most", found.len())));
+    }
+    Ok(())
 }
 
 impl<D: Device> Decoder<D> {

@@ -1,34 +1,56 @@
 //! `model.safetensors`, whole or in shards.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::{check_file, read_small};
 use crate::{Config, Error, Layout, Result};
+
+/// Longest `model.safetensors.index.json` that is read: 64 MiB, some 500,000 tensors.
+const INDEX_MAX: u64 = 1 << 26;
 
 /// Reads all parameters of a checkpoint directory into the order of [`Layout`].
 pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>> {
+    let paths = weight_files(folder)?;
+    let maps = paths
+        .iter()
+        .map(|path| {
+            check_file(path, u64::MAX)?;
+            Ok(cognate_base::files::map(path)?)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let files: Vec<(&Path, &[u8])> = paths.iter().zip(&maps).map(|(path, map)| (path.as_path(), &map[..])).collect();
+    parse_parameters(&files, config)
+}
+
+/// All parameters, in the order of [`Layout`], from the bytes of the weight files; their paths are for messages.
+pub(crate) fn parse_parameters(files: &[(&Path, &[u8])], config: &Config) -> Result<Vec<f32>> {
+    let opened = files.iter().map(|(path, bytes)| Ok((*path, open(path, bytes)?))).collect::<Result<Vec<_>>>()?;
+    check_sizes(&opened, config)?;
     let layout = Layout::new(config);
     let mut values = vec![0.0; layout.len()];
     let mut missing: HashMap<&str, usize> =
         layout.tensors().iter().enumerate().map(|(i, tensor)| (tensor.name.as_str(), i)).collect();
-    let files = weight_files(folder)?;
-    for path in &files {
-        let map = cognate_base::files::map(path)?;
-        let file = SafeTensors::deserialize(&map).map_err(|e| Error::weights(path, damaged(&e)))?;
+    let mut copies = Vec::new();
+    for (path, file) in &opened {
         let mut tensors = file.tensors();
         // They come in no fixed order; a file with two faults should name the same one each time.
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, view) in tensors {
             let Some(index) = missing.remove(name.as_str()) else {
-                if is_redundant(&name, config) {
-                    continue;
+                if config.tied && name == "lm_head.weight" {
+                    copies.push((*path, view));
+                } else if !name.ends_with("rotary_emb.inv_freq") {
+                    // (Older checkpoints carry those frequencies; they follow from the configuration.)
+                    let reason = format!("tensor {name} stands twice or does not belong to this architecture");
+                    return Err(Error::weights(path, reason));
                 }
-                let reason = format!("tensor {name} stands twice or does not belong to this architecture");
-                return Err(Error::weights(path, reason));
+                continue;
             };
             let tensor = &layout.tensors()[index];
             if view.shape() != tensor.shape {
@@ -41,14 +63,84 @@ pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>
     }
     if let Some(name) = missing.keys().min() {
         let reason = format!("tensor {name} is missing ({} in all)", missing.len());
-        return Err(Error::weights(files.last().unwrap_or(&folder.join("model.safetensors")), reason));
+        return Err(Error::weights(files.last().map_or(Path::new(""), |(path, _)| path), reason));
+    }
+    for (path, head) in copies {
+        check_copy(path, &head, config, &values[layout.embedding.clone()])?;
     }
     Ok(values)
 }
 
-/// A tensor that published checkpoints carry and that holds nothing of its own.
-fn is_redundant(name: &str, config: &Config) -> bool {
-    name.ends_with("rotary_emb.inv_freq") || (config.tied && name == "lm_head.weight")
+/// The header of a weight file, checked: tensors fill the file without gap or overlap, and no name stands twice.
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::weights(path, damaged(&e)))?;
+    // The library keeps the last of several entries of one name. The header lies between the eight bytes of its length and
+    // the tensors' bytes, or the line above would have failed.
+    let data: usize = file.iter().map(|(_, view)| view.data().len()).sum();
+    let header = bytes.get(8..bytes.len().saturating_sub(data)).unwrap_or_default();
+    match serde_json::Deserializer::from_slice(header).deserialize_map(Names) {
+        Ok(None) => Ok(file),
+        Ok(Some(name)) => Err(Error::weights(path, format!("damaged: two tensors have the name {name}"))),
+        Err(e) => Err(Error::weights(path, format!("damaged or not a safetensors file: {e}"))),
+    }
+}
+
+/// The first key of a JSON object that stands there twice.
+struct Names;
+
+impl<'de> Visitor<'de> for Names {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut seen, mut twice) = (HashSet::new(), None);
+        while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+            if seen.contains(&name) {
+                twice.get_or_insert(name);
+            } else {
+                seen.insert(name);
+            }
+        }
+        Ok(twice)
+    }
+}
+
+/// Refuses sizes that these files cannot fill, before anything is allocated for them: a config.json of a few bytes may ask for a
+/// terabyte. At least two bytes a parameter; at least nine tensors a layer, of which four suffice here so that a file from
+/// which one is missing is told which.
+fn check_sizes(files: &[(&Path, SafeTensors<'_>)], config: &Config) -> Result<()> {
+    let tensors: usize = files.iter().map(|(_, file)| file.len()).sum();
+    let bytes: usize = files.iter().flat_map(|(_, file)| file.iter()).map(|(_, view)| view.data().len()).sum();
+    let parameters = config.parameters();
+    if parameters <= bytes / 2 && config.layers <= tensors / 4 {
+        return Ok(());
+    }
+    let reason = format!(
+        "config.json asks for {parameters} parameters in {} layers; found {tensors} tensors of {bytes} bytes in all",
+        config.layers
+    );
+    Err(Error::weights(files.last().map_or(Path::new(""), |(path, _)| path), reason))
+}
+
+/// Refuses a head that is stored although it is tied to the embedding, unless the two are the same: which of them the model was
+/// trained with cannot be known.
+fn check_copy(path: &Path, head: &TensorView<'_>, config: &Config, embedding: &[f32]) -> Result<()> {
+    let shape = [config.vocab, config.width];
+    if head.shape() != shape {
+        let reason = format!("tensor lm_head.weight has the shape {:?}; config.json asks for {shape:?}", head.shape());
+        return Err(Error::weights(path, reason));
+    }
+    let mut values = vec![0.0; embedding.len()];
+    convert(path, "lm_head.weight", head, &mut values)?;
+    if values != embedding {
+        let reason = "tensor lm_head.weight differs from model.embed_tokens.weight, although config.json says \
+                      tie_word_embeddings; expected one of the two, or \"tie_word_embeddings\": false";
+        return Err(Error::weights(path, reason));
+    }
+    Ok(())
 }
 
 fn damaged(error: &safetensors::SafeTensorError) -> String {
@@ -62,16 +154,15 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     if whole.exists() || !index.exists() {
         return Ok(vec![whole]);
     }
-    let text = fs_err::read_to_string(&index)?;
-    let parsed: Value = serde_json::from_str(&text).map_err(|e| Error::weights(&index, format!("not JSON: {e}")))?;
-    let Some(map) = parsed.get("weight_map").and_then(Value::as_object) else {
-        return Err(Error::weights(&index, "field weight_map is missing or not an object"));
+    let text = read_small(&index, INDEX_MAX)?;
+    let parsed: Value = serde_json::from_slice(&text).map_err(|e| Error::weights(&index, format!("not JSON: {e}")))?;
+    let Some(map) = parsed.get("weight_map").and_then(Value::as_object).filter(|map| !map.is_empty()) else {
+        return Err(Error::weights(&index, "field weight_map is missing, empty or not an object"));
     };
     let mut names = Vec::new();
     for value in map.values() {
         match value.as_str() {
-            // A shard stands beside its index: a path elsewhere is a mistake or an attack.
-            Some(name) if !name.contains(['/', '\\']) && name != ".." => names.push(name),
+            Some(name) if stands_beside(name) => names.push(name),
             _ => {
                 return Err(Error::weights(&index, format!("weight_map: {value} is not the name of a file beside it")));
             }
@@ -80,6 +171,13 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
     names.sort_unstable();
     names.dedup();
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Whether a shard's name is one of a file beside its index: a path elsewhere is a mistake or an attack.
+fn stands_beside(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let alone = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    alone && !name.contains(['/', '\\', '\0'])
 }
 
 /// Little-endian numbers of `view` as f32.

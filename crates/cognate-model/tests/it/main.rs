@@ -6,6 +6,7 @@ mod checkpoints;
 mod golden;
 mod gradients;
 mod invariances;
+mod refused;
 
 use cognate_model::{Batch, Config, Decoder};
 use cognate_ops::Device;
