@@ -1,6 +1,10 @@
 //! Cached decoding: sequences in slots, each fed its new tokens alone.
 
+mod rows;
+
 use cognate_ops::Device;
+
+pub use rows::Feed;
 
 use crate::decoder::Context;
 use crate::state::{Placed, head_chunk};
