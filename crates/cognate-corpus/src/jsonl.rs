@@ -72,6 +72,9 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// All fields of a record.
+type Object = Map<String, Value>;
+
 /// The lines of one file, unpacked.
 pub(crate) struct Lines {
     path: Arc<Path>,
@@ -110,7 +113,7 @@ impl Lines {
     }
 
     /// The next record with all its fields; `None` at the end of the file.
-    pub(crate) fn next_fields(&mut self) -> Option<Result<(Origin, Result<Map<String, Value>, BadRecord>)>> {
+    pub(crate) fn next_fields(&mut self) -> Option<Result<(Origin, Result<Object, BadRecord>)>> {
         self.line(|line, _| parse_fields(line))
     }
 
@@ -162,7 +165,7 @@ fn parse_line(line: &[u8], options: &ReadOptions, origin: &Origin) -> Result<Doc
 }
 
 /// One line as an object with all its fields.
-fn parse_fields(line: &[u8]) -> Result<Map<String, Value>, BadRecord> {
+fn parse_fields(line: &[u8]) -> Result<Object, BadRecord> {
     serde_json::from_str(object_text(line)?).map_err(|error| not_json(&error))
 }
 
