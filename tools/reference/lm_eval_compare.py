@@ -31,6 +31,8 @@ TASKS = {
     "arc_easy": ("arc/arc_easy.yaml", "arc_easy"),
     "arc_challenge": ("arc/arc_challenge.yaml", "arc_challenge"),
     "piqa": ("piqa/piqa.yaml", "piqa"),
+    "hellaswag": ("hellaswag/hellaswag.yaml", "hellaswag"),
+    "sciq": ("sciq/sciq.yaml", "sciq"),
     "winogrande": ("winogrande/default.yaml", "winogrande_xl"),
     "boolq": ("super_glue/boolq/default.yaml", "boolq"),
     "lambada": ("lambada/lambada_openai.yaml", "lambada_openai"),
@@ -45,8 +47,15 @@ SHOTS = {"mmlu": 5}
 TOLERANCE_NATS = 1e-3
 
 
+def find(folder: Path, name: str) -> Path | None:
+    paths = (folder / f"{name}.{ending}" for ending in ("jsonl.zst", "jsonl.gz", "jsonl"))
+    return next((path for path in paths if path.exists()), None)
+
+
 def records(folder: Path, name: str) -> list[dict]:
-    path = next(path for ending in ("jsonl.zst", "jsonl.gz", "jsonl") if (path := folder / f"{name}.{ending}").exists())
+    path = find(folder, name)
+    if path is None:
+        sys.exit(f"{folder} has no {name}.jsonl, packed or not")
     with open_text(path) as lines:
         return [json.loads(line) for line in lines if line.strip()]
 
@@ -129,7 +138,7 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--cognate", default="target/release/cognate")
     parser.add_argument("--limit", type=int, default=200, help="first documents of a task; of each paradigm or subject a 20th of that")
-    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--tasks", help="separated by commas; all whose files are there by default")
     arguments = parser.parse_args()
     if not arguments.checkpoint.is_dir():  # transformers would take it for a name to download
         parser.error(f"{arguments.checkpoint} is not a directory")
@@ -137,7 +146,8 @@ def main() -> None:
     failed = False
     print("| task | documents | requests | cut on the left | largest difference, nats | accuracy or exact match (harness, Cognate) "
           "| per character | documents that differ |\n|---|---|---|---|---|---|---|---|")
-    for name in arguments.tasks.split(","):
+    there = [name for name, (_, file) in TASKS.items() if find(arguments.data_dir, file)]
+    for name in arguments.tasks.split(",") if arguments.tasks else there:
         definition, file = TASKS[name]
         limit = max(1, arguments.limit // 20) if name in GROUPS else arguments.limit
         groups: dict[str, list[dict]] = {}

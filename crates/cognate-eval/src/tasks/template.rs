@@ -104,9 +104,13 @@ impl Filter {
             Self::Trim => trim(text).to_owned(),
             Self::TrimStart => text.trim_start_matches(is_space).to_owned(),
             Self::Capitalise => {
+                // Only the first of several large letters stays large (ß becomes Ss). Python also knows three-way letters such
+                // as ǆ, which no text of a task begins with.
                 let mut letters = text.chars();
                 let first: String = letters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-                first + &letters.as_str().to_lowercase()
+                let mut large = first.chars();
+                let start = large.next().map(String::from).unwrap_or_default();
+                start + &large.as_str().to_lowercase() + &letters.as_str().to_lowercase()
             }
             Self::Spaces => text.replace('_', " "),
             Self::BeforeBlank => text.split_once('_')?.0.to_owned(),
@@ -202,6 +206,7 @@ mod tests {
         assert_eq!(fill("{in.a_b|spaces}", json), "high school physics");
         assert_eq!(fill("{s|before_blank}her {s|after_blank}", json), "He saw her , then left.");
         assert_eq!(fill("{q|trim|capitalise}", json), "What is it?");
+        assert_eq!(fill("{a|capitalise}{b|capitalise}", r#"{"a": "ßA", "b": ""}"#), "Ssa");
         let text = r#"{"t": "one two  three", "u": "alone", "v": "a\nb c"}"#;
         assert_eq!(fill("{t|all_but_last_word}+{t|last_word}", text), "one two +three");
         assert_eq!(fill("{u|all_but_last_word}+{u|last_word}", text), "+alone");
