@@ -139,7 +139,7 @@ impl serde::Serialize for Rejected {
 }
 
 /// The kind of a JSON value, in words.
-pub(crate) fn kind(value: &Value) -> &'static str {
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -88,6 +88,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: BadRecord,
     },
+    /// A record is damaged, where none may be passed over.
+    #[error("{origin}: {problem}")]
+    BadRecord {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: BadRecord,
+    },
     /// Two documents claim one identifier.
     #[error("the id {id:?} occurs twice, at {first} and at {second}: ids must be unique in a corpus")]
     DuplicateId {

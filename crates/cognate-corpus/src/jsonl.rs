@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::document::{BadRecord, Document, Origin, kind};
 use crate::error::{Error, Result};
@@ -72,6 +72,9 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// All fields of a record.
+type Object = Map<String, Value>;
+
 /// The lines of one file, unpacked.
 pub(crate) struct Lines {
     path: Arc<Path>,
@@ -106,6 +109,19 @@ impl Lines {
 
     /// The next record that is not a blank line; `None` at the end of the file.
     pub(crate) fn next(&mut self, options: &ReadOptions) -> Option<Result<(Origin, Result<Document, BadRecord>)>> {
+        self.line(|line, origin| parse_line(line, options, origin))
+    }
+
+    /// The next record with all its fields; `None` at the end of the file.
+    pub(crate) fn next_fields(&mut self) -> Option<Result<(Origin, Result<Object, BadRecord>)>> {
+        self.line(|line, _| parse_fields(line))
+    }
+
+    /// What `parse` makes of the next line that is not blank; `None` at the end of the file.
+    fn line<T>(
+        &mut self,
+        parse: impl FnOnce(&[u8], &Origin) -> Result<T, BadRecord>,
+    ) -> Option<Result<(Origin, Result<T, BadRecord>)>> {
         loop {
             self.buffer.clear();
             match self.reader.read_until(b'\n', &mut self.buffer) {
@@ -121,8 +137,8 @@ impl Lines {
                 continue;
             }
             let origin = Origin { file: Arc::clone(&self.path), row: self.line };
-            let document = parse_line(line, options, &origin);
-            return Some(Ok((origin, document)));
+            let parsed = parse(line, &origin);
+            return Some(Ok((origin, parsed)));
         }
     }
 
@@ -141,18 +157,29 @@ impl Lines {
 
 /// One line as a document. The text is taken over byte for byte.
 fn parse_line(line: &[u8], options: &ReadOptions, origin: &Origin) -> Result<Document, BadRecord> {
-    let line =
-        std::str::from_utf8(line).map_err(|error| BadRecord::NotUtf8 { byte: error.valid_up_to() + 1 })?.trim_end();
-    if !line.trim_start().starts_with('{') {
-        return Err(match serde_json::from_str::<Value>(line) {
-            Ok(value) => BadRecord::NotAnObject { found: kind(&value) },
-            Err(error) => not_json(&error),
-        });
-    }
+    let line = object_text(line)?;
     let mut json = serde_json::Deserializer::from_str(line);
     let fields = FieldsSeed(options).deserialize(&mut json).map_err(|error| not_json(&error))?;
     json.end().map_err(|error| not_json(&error))?;
     fields.into_document(options, origin)
+}
+
+/// One line as an object with all its fields.
+fn parse_fields(line: &[u8]) -> Result<Object, BadRecord> {
+    serde_json::from_str(object_text(line)?).map_err(|error| not_json(&error))
+}
+
+/// A line that is text, and seems to be an object.
+fn object_text(line: &[u8]) -> Result<&str, BadRecord> {
+    let line =
+        std::str::from_utf8(line).map_err(|error| BadRecord::NotUtf8 { byte: error.valid_up_to() + 1 })?.trim_end();
+    if line.trim_start().starts_with('{') {
+        return Ok(line);
+    }
+    Err(match serde_json::from_str::<Value>(line) {
+        Ok(value) => BadRecord::NotAnObject { found: kind(&value) },
+        Err(error) => not_json(&error),
+    })
 }
 
 fn not_json(error: &serde_json::Error) -> BadRecord {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`document`] | one document, and where it came from |
 //! | [`reader`] | JSON Lines and Parquet, told apart by content, as a stream of documents |
+//! | [`records`] | the same files as records with all their fields, whatever these are called |
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
@@ -20,6 +21,7 @@ pub mod ingest;
 mod jsonl;
 mod parquet_rows;
 pub mod reader;
+pub mod records;
 mod split;
 pub mod token_file;
 pub mod tokenize;
@@ -30,6 +32,7 @@ pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Result, TokenFileProblem};
 pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
 pub use reader::{OnBadRecord, ReadOptions, Reader};
+pub use records::{Record, Records};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
 pub use tokenize::{TokenizeStats, tokenize};
 pub use tokenizer::{END_OF_DOCUMENT, FrameIds, RELATED, Tokenizer};

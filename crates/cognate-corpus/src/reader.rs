@@ -100,25 +100,10 @@ impl Reader {
     }
 
     fn open_source(&self, path: Arc<Path>) -> Result<Source> {
-        let file = fs_err::File::open(&*path)?;
-        let bytes = file.metadata()?.len();
-        let counted = Counted { inner: file, bytes: Arc::clone(&self.read_bytes) };
-        let mut start = BufReader::with_capacity(1 << 17, counted);
-        let found = start.fill_buf()?;
-        let promised = Container::promised(&path);
-        // The name is believed only where there is too little content to believe.
-        if found.len() < Container::MARK && promised != Container::Plain {
-            let nothing = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("{} bytes", found.len()));
-            return Err(Error::Damaged {
-                path: path.to_path_buf(),
-                container: promised.name(),
-                records: 0,
-                source: nothing.into(),
-            });
-        }
-        let container = Container::of(found);
+        let (container, start) = open_file(&path, &self.read_bytes)?;
         if container == Container::Parquet {
             // Parquet is read from its end, through a file of its own.
+            let bytes = fs_err::metadata(&*path)?.len();
             let rows = Rows::open(Arc::clone(&path), fs_err::File::open(&*path)?, &self.options)?;
             self.read_bytes.fetch_sub(start.buffer().len() as u64, Ordering::Relaxed);
             return Ok(Source::Rows { rows: Box::new(rows), bytes });
@@ -175,6 +160,29 @@ impl Iterator for Reader {
             return Some(Err(error));
         }
     }
+}
+
+/// A file at its beginning, and what it is by its first bytes; what is read of it is added to `read_bytes`.
+pub(crate) fn open_file(
+    path: &Path,
+    read_bytes: &Arc<AtomicU64>,
+) -> Result<(Container, BufReader<Counted<fs_err::File>>)> {
+    let counted = Counted { inner: fs_err::File::open(path)?, bytes: Arc::clone(read_bytes) };
+    let mut start = BufReader::with_capacity(1 << 17, counted);
+    let found = start.fill_buf()?;
+    let promised = Container::promised(path);
+    // The name is believed only where there is too little content to believe.
+    if found.len() < Container::MARK && promised != Container::Plain {
+        let nothing = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("{} bytes", found.len()));
+        return Err(Error::Damaged {
+            path: path.to_path_buf(),
+            container: promised.name(),
+            records: 0,
+            source: nothing.into(),
+        });
+    }
+    let container = Container::of(found);
+    Ok((container, start))
 }
 
 /// The files that `paths` stand for, in the order in which they are read: files as given, folders as the files in them by

@@ -223,6 +223,21 @@ impl Tokenizer {
         self.inner.decode(ids, true).expect("the decoders of the tokenizers library do not fail")
     }
 
+    /// The tokens that the tokenizer itself puts before any text it is given (a begin token, with many of other people's
+    /// tokenizers); none for ours.
+    ///
+    /// # Errors
+    /// When a loaded tokenizer cannot encode a letter.
+    pub fn prefix(&self) -> Result<Vec<u32>> {
+        let ids = |framed| -> Result<Vec<u32>> {
+            let encoding = self.inner.encode_fast("a", framed).map_err(|source| Error::Tokenizer { source })?;
+            Ok(encoding.get_ids().to_vec())
+        };
+        let (framed, bare) = (ids(true)?, ids(false)?);
+        let at = framed.windows(bare.len().max(1)).position(|window| window == bare).unwrap_or(0);
+        Ok(framed[..at].to_vec())
+    }
+
     /// The token that a document's context starts with: the end-of-document token, unless a checkpoint's tokenizer defines
     /// one of its own.
     pub fn begin_of_document(&self) -> u32 {

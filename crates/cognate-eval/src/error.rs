@@ -1,5 +1,7 @@
 //! What can go wrong while measuring a model.
 
+use crate::tasks::RecordProblem;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -52,6 +54,86 @@ pub enum Error {
         pair: usize,
         /// How many there are.
         pairs: usize,
+    },
+    /// There is no task of this name.
+    #[error("there is no task `{name}`; the tasks are {known}")]
+    UnknownTask {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A task's table cannot be meant.
+    #[error("the definition of the task `{name}`: {problem}")]
+    Definition {
+        /// The task.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record is no question of its task.
+    #[error("{origin}: {problem}")]
+    TaskRecord {
+        /// Where it stands.
+        origin: cognate_corpus::Origin,
+        /// What is wrong with it.
+        problem: RecordProblem,
+    },
+    /// A task's file holds no records.
+    #[error("the task `{task}` is empty: {path} holds no records", path = path.display())]
+    EmptyTask {
+        /// The task.
+        task: String,
+        /// Its file.
+        path: std::path::PathBuf,
+    },
+    /// More examples are wanted than a task allows.
+    #[error("the task `{task}` takes at most {most} examples before a question, and {asked} were asked for")]
+    TooManyShots {
+        /// The task.
+        task: String,
+        /// The most.
+        most: usize,
+        /// How many were asked for.
+        asked: usize,
+    },
+    /// There are not as many examples as wanted.
+    #[error("{origin}: {asked} examples were asked for, and {path} has {found} for this question: lower --shots", path = path.display())]
+    TooFewExamples {
+        /// The question.
+        origin: cognate_corpus::Origin,
+        /// How many were asked for.
+        asked: usize,
+        /// The file of examples.
+        path: std::path::PathBuf,
+        /// How many are there: of the question's group, where examples are taken from it, and without the question itself.
+        found: usize,
+    },
+    /// A continuation alone is longer than the model's context, or generation leaves no room for a prompt.
+    #[error(
+        "{origin}: the answer takes {tokens} tokens, and the model's context of {max_positions} has no room for it: this          checkpoint cannot be measured on this task"
+    )]
+    TaskContext {
+        /// The question.
+        origin: cognate_corpus::Origin,
+        /// Tokens of the continuation.
+        tokens: usize,
+        /// Positions that the model knows.
+        max_positions: usize,
+    },
+    /// Two results are not of the same documents.
+    #[error("the results are not of the same documents: {problem}")]
+    Unpaired {
+        /// What differs.
+        problem: String,
+    },
+    /// The tokenizer makes no token of a text.
+    #[error("{origin}: the checkpoint's tokenizer has no token for {text:?}: it cannot be measured on this task")]
+    NoTokens {
+        /// The question.
+        origin: cognate_corpus::Origin,
+        /// The text.
+        text: String,
     },
     /// The user asked to stop.
     #[error("interrupted; run it again")]

@@ -12,9 +12,14 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Starts the piece of work.
+    /// Starts a piece of work that counts tokens.
     pub(crate) fn begin(outer: &'a dyn Monitor, what: &str) -> Self {
-        outer.begin(what, None, Unit::Tokens);
+        Self::of(outer, what, None, Unit::Tokens)
+    }
+
+    /// Starts a piece of work of `total` units.
+    pub(crate) fn of(outer: &'a dyn Monitor, what: &str, total: Option<u64>, unit: Unit) -> Self {
+        outer.begin(what, total, unit);
         Self { outer, before: AtomicU64::new(0), latest: AtomicU64::new(0) }
     }
 

@@ -1,13 +1,15 @@
 //! Cached decoding: sequences in slots, each fed its new tokens alone.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use cognate_ops::{Device, View};
 
-use crate::decoder::Context;
-use crate::state::{Placed, head_chunk};
-use crate::{Batch, Decoder, Error, IGNORE, Result};
+pub use rows::Feed;
+
+use crate::{Decoder, Result};
 
 /// A model's weights packed for products of few rows, by where each begins in the flat buffer.
 pub(crate) type PackedWeights<D> = BTreeMap<usize, <D as Device>::Packed>;
@@ -83,55 +85,19 @@ impl<D: Device> Decoder<D> {
     ///
     /// # Panics
     /// When a slot is named twice or fed nothing.
-    pub fn advance(
+    pub fn advance<'a>(
         &mut self,
         cache: &mut DecodeCache<D>,
-        work: &[(usize, &[u32])],
+        work: &[(usize, &'a [u32])],
         logits: &mut Vec<f32>,
     ) -> Result<()> {
+        let vocab = self.config.vocab;
         logits.clear();
-        let mut batch = Batch::new();
-        let mut slots = Vec::new();
-        for (index, &(slot, tokens)) in work.iter().enumerate() {
-            assert!(!tokens.is_empty(), "slot {slot} is fed nothing");
-            assert!(work[..index].iter().all(|(other, _)| *other != slot), "slot {slot} twice");
-            let (used, capacity) = (cache.lengths[slot], cache.capacity);
-            if used + tokens.len() > capacity {
-                return Err(Error::CacheFull { slot, used, capacity, more: tokens.len() });
-            }
-            let mut targets = vec![IGNORE; tokens.len()];
-            if let Some(last) = targets.last_mut() {
-                *last = 0; // marks the row whose logits are wanted
-            }
-            let start = batch.len();
-            batch.push(tokens, &targets);
-            batch.positions.truncate(start);
-            batch.positions.extend(used as u32..(used + tokens.len()) as u32);
-            slots.resize(batch.len(), slot as u32);
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.check_tokens(&batch)?;
-        let placed = Placed::new(&self.device, &batch);
-        let slots = self.device.indices(&slots);
-        self.reserve(placed.len, cache.capacity, false);
-        let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
         logits.resize(work.len() * vocab, 0.0);
-        let DecodeCache { packed, buffers, capacity, .. } = cache;
-        let mut context = Context::Cache { buffers, slots: &slots, capacity: *capacity, packed };
-        self.forward(&placed, &mut context, false);
-        self.gather_scored(&placed);
-        for start in (0..work.len()).step_by(chunk) {
-            let rows = start..(start + chunk).min(work.len());
-            self.head_logits(rows.clone(), packed.get(&self.layout.head.start));
-            if let Some(shared) = &self.state.shared {
-                self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
-            }
-        }
-        for (slot, tokens) in work {
-            cache.lengths[*slot] += tokens.len();
-        }
-        Ok(())
+        let last = |&(slot, tokens): &(usize, &'a [u32])| Feed { slot, tokens, from: tokens.len().saturating_sub(1) };
+        let feeds: Vec<Feed<'a>> = work.iter().map(last).collect();
+        self.advance_rows(cache, &feeds, &mut |first, rows| {
+            logits[first * vocab..first * vocab + rows.len()].copy_from_slice(rows);
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 mod ingesting;
 mod reading;
+mod records;
 mod support;
 mod token_files;
 mod tokenizers;

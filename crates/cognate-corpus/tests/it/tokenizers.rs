@@ -295,3 +295,21 @@ fn a_model_that_makes_a_reserved_token_of_text_is_found_out() {
     let error = tokenizer.encode("ba </s> ba").unwrap_err();
     assert!(matches!(&error, Error::ReservedInText { token, id: 1 } if token == "</s>"), "{error}");
 }
+
+#[test]
+fn the_prefix_is_what_the_tokenizer_itself_puts_before_a_text() {
+    let folder = Folder::new();
+    let ours = Tokenizer::train(["the cat the cat".to_owned()].into_iter(), 262).unwrap();
+    assert_eq!(ours.prefix().unwrap(), [0u32; 0]);
+    let mut json: Value = serde_json::from_str(&ours.to_json()).unwrap();
+    let special = |name: &str, id: u32| json!({"id": name, "ids": [id], "tokens": [name]});
+    let piece = |name: &str| json!({"SpecialToken": {"id": name, "type_id": 0}});
+    let (begin, end, text) =
+        (piece("<|related|>"), piece("<|endoftext|>"), json!({"Sequence": {"id": "A", "type_id": 0}}));
+    json["post_processor"] = json!({
+        "type": "TemplateProcessing", "single": [begin, text, end], "pair": [text, text],
+        "special_tokens": {"<|related|>": special("<|related|>", 1), "<|endoftext|>": special("<|endoftext|>", 0)},
+    });
+    let path = folder.write("framed.json", json.to_string());
+    assert_eq!(Tokenizer::load(&path).unwrap().prefix().unwrap(), [1]);
+}

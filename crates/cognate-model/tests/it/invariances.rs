@@ -1,7 +1,7 @@
 //! What must not change a result.
 
 use cognate_base::Silent;
-use cognate_model::{Batch, DecodeCache, Decoder, IGNORE, Moments, ScoreItem, score};
+use cognate_model::{Batch, DecodeCache, Decoder, Feed, IGNORE, Moments, ScoreItem, score};
 use cognate_ops::{AdamW, Cpu};
 
 use crate::{batch, decoder, small};
@@ -141,6 +141,40 @@ fn a_slots_logits_have_the_same_bits_whatever_is_beside_it() {
             assert_eq!(alone[i], together[i], "sequence {i}");
         }
     }
+}
+
+#[test]
+fn a_forgotten_continuation_leaves_no_trace_and_rows_are_those_of_single_tokens() {
+    let mut model = decoder(Cpu::new(2).unwrap(), small(true, true), 9);
+    let ids = batch(&[30], 97).tokens;
+    // Token by token, by the other way in: the logits after each.
+    let mut cache = DecodeCache::new(&model, 1, 40);
+    let mut expected: Vec<Vec<f32>> = Vec::new();
+    for id in &ids {
+        let mut logits = Vec::new();
+        model.advance(&mut cache, &[(0, std::slice::from_ref(id))], &mut logits).unwrap();
+        expected.push(logits);
+    }
+    let mut cache = DecodeCache::new(&model, 3, 40);
+    let mut rows = |cache: &mut DecodeCache<Cpu>, work: &[Feed<'_>]| {
+        let mut rows: Vec<Vec<f32>> = Vec::new();
+        model
+            .advance_rows(cache, work, &mut |first, logits| {
+                assert_eq!(first, rows.len());
+                rows.extend(logits.chunks(97).map(<[f32]>::to_vec));
+            })
+            .unwrap();
+        rows
+    };
+    let wrong = [5, 6, 7, 8];
+    assert!(rows(&mut cache, &[Feed { slot: 2, tokens: &ids[..20], from: 20 }]).is_empty());
+    assert_eq!(rows(&mut cache, &[Feed { slot: 2, tokens: &wrong, from: 0 }]).len(), 4);
+    assert_eq!(cache.len(2), 24);
+    cache.truncate(2, 20);
+    let work = [Feed { slot: 0, tokens: &ids[..9], from: 7 }, Feed { slot: 2, tokens: &ids[20..], from: 1 }];
+    let found = rows(&mut cache, &work);
+    let wanted: Vec<&Vec<f32>> = expected[7..9].iter().chain(&expected[21..30]).collect();
+    assert_eq!(found.iter().collect::<Vec<_>>(), wanted);
 }
 
 #[test]

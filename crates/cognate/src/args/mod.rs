@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
-pub(crate) use models::{EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, ShapeArgs, Task, TrainArgs, TuneArgs};
+pub(crate) use models::{
+    EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, PERPLEXITY, ShapeArgs, TrainArgs, TuneArgs,
+};
 
 use crate::commands::BenchArgs;
 
@@ -65,7 +67,7 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Keep good synthetic documents, and say why the others are not.
     Filter(FilterArgs),
-    /// Measure a checkpoint on documents.
+    /// Measure a checkpoint on documents and on published tasks.
     Evaluate(EvaluateArgs),
     /// Time the engine on this machine.
     #[command(subcommand)]

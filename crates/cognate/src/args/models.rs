@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::{DeviceArg, positive};
 
@@ -224,12 +225,30 @@ pub(crate) struct EvaluateArgs {
     /// The checkpoint, with its tokenizer.json.
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: PathBuf,
-    /// The documents to score.
+    /// The documents whose perplexity is measured.
     #[arg(long, value_name = "FILE")]
-    pub(crate) documents: PathBuf,
+    pub(crate) documents: Option<PathBuf>,
     /// What to measure, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Task::Perplexity])]
-    pub(crate) tasks: Vec<Task>,
+    #[arg(long, value_delimiter = ',', value_name = "TASK", value_parser = task_names(), default_value = PERPLEXITY)]
+    pub(crate) tasks: Vec<String>,
+    /// The folder that holds the tasks' files, named as docs/evaluation.md lists them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A file under its name there (without ending), instead of the one in --data-dir; can be given for each.
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) task_file: Vec<(String, PathBuf)>,
+    /// Examples before each question [default: as the task says: 5 for mmlu, triviaqa and webquestions, else none]
+    #[arg(long, value_name = "N")]
+    pub(crate) shots: Option<usize>,
+    /// Only the first questions of each task (of each subject of mmlu and paradigm of blimp).
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) limit: Option<usize>,
+    /// Decides which examples a question gets.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Where to write what each question of the tasks contributed, as JSON Lines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requests_out: Option<PathBuf>,
     /// One JSON object instead of lines.
     #[arg(long)]
     pub(crate) json: bool,
@@ -240,9 +259,18 @@ pub(crate) struct EvaluateArgs {
     pub(crate) device: DeviceArg,
 }
 
-/// What a checkpoint can be measured on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Task {
-    /// Perplexity, with nats per token and bits per byte.
-    Perplexity,
+/// The task that is measured on any documents.
+pub(crate) const PERPLEXITY: &str = "perplexity";
+
+/// Everything that a checkpoint can be measured on.
+fn task_names() -> PossibleValuesParser {
+    PossibleValuesParser::new([PERPLEXITY].into_iter().chain(cognate_eval::tasks::names()))
+}
+
+/// `NAME=FILE`.
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("expected NAME=FILE, such as arc_easy=questions.jsonl".to_owned()),
+    }
 }

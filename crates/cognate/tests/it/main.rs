@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod evaluation;
 mod runs;
 mod stages;
 mod support;

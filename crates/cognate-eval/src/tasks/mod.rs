@@ -1,0 +1,197 @@
+//! Published tasks: a record of a task's file becomes requests, the requests likelihoods or answers, and these figures.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`definition`] | a task's TOML table, and the bundled ones |
+//! | `template` | texts with fields of a record in them |
+//! | [`record`] | a record as context, choices and the right one |
+//! | `shots` | examples before a question |
+//! | `request` | texts to tokens |
+//! | `answer` | written answers, and what counts as the same answer |
+//! | [`scores`] | figures with their standard errors |
+//!
+//! Prompts, requests and definitions of metrics are those of lm-evaluation-harness 0.4.13; `docs/evaluation.md` says where not.
+
+mod answer;
+pub mod definition;
+pub mod record;
+mod request;
+pub mod scores;
+mod shots;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use cognate_base::{Monitor, Unit};
+use cognate_corpus::{Records, Tokenizer};
+use cognate_model::{Decoder, ScoreItem};
+use cognate_ops::Device;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::likelihood::likelihoods;
+use crate::progress::Part;
+use definition::Kind;
+pub use definition::{Definition, names};
+use record::Question;
+pub use record::RecordProblem;
+use request::{Encoded, Encoder};
+pub use scores::{ChoiceOutcome, Group, Outcome, TaskScores};
+use shots::Examples;
+
+/// Questions encoded and scored together.
+const CHUNK: usize = 1024;
+
+/// Where a task's records are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFiles {
+    /// The questions.
+    pub questions: PathBuf,
+    /// The examples; none where they are other questions.
+    pub examples: Option<PathBuf>,
+}
+
+/// How a task is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskOptions {
+    /// Examples before each question; none for as many as the task's definition says.
+    pub shots: Option<usize>,
+    /// Only the first so many questions, of each group where the task has groups.
+    pub limit: Option<usize>,
+    /// With a question's row, decides which examples it gets.
+    pub seed: u64,
+    /// Tokens of key/value cache that a batch takes. Changes the speed, never the result.
+    pub batch_tokens: usize,
+}
+
+/// Measures a model on a task: the figures, and what each question contributed, in the order of the file.
+///
+/// # Errors
+/// When a file is missing, empty or damaged, a record is no question of the task, there are not enough examples, the model does
+/// not fit the tokenizer or has no room for an answer, a likelihood is not a number, or the monitor interrupts.
+pub fn evaluate_task<D: Device>(
+    model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
+    task: &Definition,
+    files: &TaskFiles,
+    options: TaskOptions,
+    monitor: &dyn Monitor,
+) -> Result<(TaskScores, Vec<Outcome>)> {
+    let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
+    if vocab < tokenizer.vocab_size() {
+        return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
+    }
+    let shots = options.shots.unwrap_or(task.shots.default);
+    if let Some(most) = task.shots.most.filter(|most| shots > *most) {
+        return Err(Error::TooManyShots { task: task.name.clone(), most, asked: shots });
+    }
+    let questions = read(task, &files.questions)?;
+    let examples = match &files.examples {
+        _ if shots == 0 => None,
+        Some(path) => Some(Examples::of_file(task, path, &read(task, path)?)),
+        None => Some(Examples::of_questions(task, &files.questions, &questions)),
+    };
+    let chosen = limited(&questions, options.limit);
+    let encoder = Encoder::new(tokenizer, max_positions)?;
+    let part = Part::of(monitor, &task.name, Some(chosen.len() as u64), Unit::Documents);
+    let mut outcomes = Vec::with_capacity(chosen.len());
+    for chunk in chosen.chunks(CHUNK) {
+        let before = |index: usize| -> Result<String> {
+            let question = &questions[index];
+            let examples = examples.as_ref().map(|examples| examples.before(question, index, shots, options.seed));
+            Ok(question.description.clone() + &examples.transpose()?.unwrap_or_default())
+        };
+        let befores: Vec<(&Question, String)> =
+            chunk.iter().map(|&index| Ok((&questions[index], before(index)?))).collect::<Result<_>>()?;
+        outcomes.extend(match task.kind {
+            Kind::Generation => {
+                answer::answers(model, &encoder, tokenizer, task, &befores, options.batch_tokens, &part)?
+            }
+            Kind::Choice | Kind::Completion => chosen_by_likelihood(model, &encoder, task, &befores, options, &part)?,
+        });
+        part.finish_one();
+    }
+    let scores = TaskScores::of(task, shots, &outcomes);
+    if scores.lossy > 0 {
+        tracing::warn!(task = task.name, documents = scores.lossy, "the tokenizer does not give these texts back");
+    }
+    Ok((scores, outcomes))
+}
+
+/// All questions of a file.
+fn read(task: &Definition, path: &Path) -> Result<Vec<Question>> {
+    let questions: Vec<Question> =
+        Records::open(path)?.map(|record| Question::new(task, &record?)).collect::<Result<_>>()?;
+    if questions.is_empty() {
+        return Err(Error::EmptyTask { task: task.name.clone(), path: path.to_path_buf() });
+    }
+    Ok(questions)
+}
+
+/// The numbers of the first `limit` questions of each group.
+fn limited(questions: &[Question], limit: Option<usize>) -> Vec<usize> {
+    let mut seen: HashMap<Option<&str>, usize> = HashMap::new();
+    let within = |index: &usize| {
+        let count = seen.entry(questions[*index].group.as_deref()).or_default();
+        *count += 1;
+        limit.is_none_or(|limit| *count <= limit)
+    };
+    (0..questions.len()).filter(within).collect()
+}
+
+/// Scores every choice of some questions, each with what stands before it.
+fn chosen_by_likelihood<D: Device>(
+    model: &mut Decoder<D>,
+    encoder: &Encoder<'_>,
+    task: &Definition,
+    questions: &[(&Question, String)],
+    options: TaskOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Outcome>> {
+    let encoded: Vec<Vec<Encoded<ScoreItem>>> = questions
+        .par_iter()
+        .map(|(question, before)| {
+            let pair = |choice| {
+                let context = format!("{before}{}", question.context(choice));
+                encoder.pair(&question.origin, &context, &question.continuation(choice))
+            };
+            (0..question.choices.len()).map(pair).collect()
+        })
+        .collect::<Vec<Result<_>>>()
+        .into_iter()
+        .collect::<Result<_>>()?;
+    let items: Vec<Vec<ScoreItem>> =
+        encoded.iter().map(|items| items.iter().map(|item| item.tokens.clone()).collect()).collect();
+    let found = likelihoods(model, &items, options.batch_tokens, monitor)?;
+    let mut outcomes = Vec::with_capacity(questions.len());
+    for (((question, _), items), found) in questions.iter().zip(&encoded).zip(found) {
+        if let Some(bad) = found.iter().find(|found| !found.log_likelihood.is_finite()) {
+            let item = format!("{}: {}", task.name, question.origin);
+            return Err(Error::NotFinite { item, nats: -bad.log_likelihood });
+        }
+        let choices = found.iter().zip(items).zip(&question.choices).map(|((found, item), text)| ChoiceOutcome {
+            log_likelihood: found.log_likelihood,
+            tokens: item.tokens.continuation.len(),
+            characters: text.chars().count(),
+            greedy: found.greedy,
+        });
+        outcomes.push(Outcome {
+            task: task.name.clone(),
+            row: question.origin.row,
+            group: question.group.clone(),
+            gold: Some(question.gold),
+            choices: choices.collect(),
+            answer: None,
+            truncated: items.iter().any(|item| item.truncated),
+            lossy: items.iter().any(|item| item.lossy),
+            metrics: Default::default(),
+        });
+    }
+    for outcome in &mut outcomes {
+        outcome.score(task.kind);
+    }
+    Ok(outcomes)
+}

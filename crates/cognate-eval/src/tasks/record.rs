@@ -1,0 +1,322 @@
+//! A record of a task's file as a question: context, continuations, and which of them is right.
+
+use std::fmt;
+
+use cognate_corpus::document::kind;
+use cognate_corpus::{Origin, Record};
+use serde_json::Value;
+
+use super::definition::{Among, Choices, Clean, Definition, Gold, Kind};
+use super::template::{clean_wikihow, text_at, texts_at, value_at};
+use crate::error::{Error, Result};
+
+/// Stands between a context and its continuation, as in the reference.
+const DELIMITER: char = ' ';
+
+/// Stands after an example, as in the reference.
+const AFTER_EXAMPLE: &str = "\n\n";
+
+/// Why a record is no question of its task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordProblem {
+    /// A field is not there.
+    NoField {
+        /// Its path.
+        field: String,
+        /// The first fields that are there.
+        found: Vec<String>,
+    },
+    /// A field has another type.
+    WrongType {
+        /// Its path.
+        field: String,
+        /// What it should hold.
+        expected: &'static str,
+        /// What it holds.
+        found: &'static str,
+    },
+    /// The label is none of the choices.
+    Label {
+        /// The field.
+        field: String,
+        /// Its value.
+        found: String,
+        /// What it could be.
+        choices: String,
+    },
+    /// A text that should have a blank has none.
+    NoBlank {
+        /// The field.
+        field: String,
+    },
+    /// A list of choices or answers is empty.
+    NoChoices {
+        /// The field.
+        field: String,
+    },
+}
+
+impl RecordProblem {
+    pub(crate) fn wrong_type(field: &str, expected: &'static str, found: &Value) -> Self {
+        Self::WrongType { field: field.to_owned(), expected, found: kind(found) }
+    }
+}
+
+impl fmt::Display for RecordProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoField { field, found } => {
+                let found: Vec<String> = found.iter().map(|name| format!("{name:?}")).collect();
+                write!(
+                    f,
+                    "no field {field:?}; the record has {}: is this the file of the task, in the version that its \
+                     definition names?",
+                    if found.is_empty() { "no fields".to_owned() } else { found.join(", ") }
+                )
+            }
+            Self::WrongType { field, expected, found } => {
+                write!(f, "field {field:?}: expected {expected}, found {found}")
+            }
+            Self::Label { field, found, choices } => {
+                write!(f, "field {field:?}: the label {found} is none of the choices {choices}")
+            }
+            Self::NoBlank { field } => write!(f, "field {field:?}: expected a text with a blank `_` in it"),
+            Self::NoChoices { field } => {
+                write!(f, "field {field:?}: expected at least one choice, found an empty list")
+            }
+        }
+    }
+}
+
+/// A question, in text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Question {
+    /// Where it stands.
+    pub(crate) origin: Origin,
+    /// The group that its figures are also given for.
+    pub(crate) group: Option<String>,
+    /// What stands before everything else.
+    pub(crate) description: String,
+    /// One for all choices, or one each.
+    pub(crate) contexts: Vec<String>,
+    /// The choices, or the accepted answers, without the delimiter.
+    pub(crate) choices: Vec<String>,
+    /// The right choice.
+    pub(crate) gold: usize,
+}
+
+impl Question {
+    /// Reads a record.
+    pub(crate) fn new(task: &Definition, record: &Record) -> Result<Self> {
+        Self::read(task, record).map_err(|problem| Error::TaskRecord { origin: record.origin.clone(), problem })
+    }
+
+    fn read(task: &Definition, record: &Record) -> Result<Self, RecordProblem> {
+        let fields = &record.fields;
+        let clean = |text: String| match task.clean {
+            Some(Clean::Wikihow) => clean_wikihow(&text),
+            None => text,
+        };
+        let choices: Vec<String> = match &task.choices {
+            Choices::Field(path) => texts_at(fields, path)?.into_iter().map(|text| clean(text.to_owned())).collect(),
+            Choices::Templates(texts) => {
+                texts.iter().map(|text| Ok(clean(text.fill(fields)?))).collect::<Result<_, RecordProblem>>()?
+            }
+        };
+        let contexts = task.contexts.iter().map(|text| Ok(clean(text.fill(fields)?)));
+        let gold = match &task.gold {
+            Some(gold) if task.kind != Kind::Generation => right_choice(gold, record, choices.len())?,
+            _ => 0,
+        };
+        Ok(Self {
+            origin: record.origin.clone(),
+            group: task.group.as_deref().map(|path| text_at(fields, path).map(str::to_owned)).transpose()?,
+            description: task.description.as_ref().map(|text| text.fill(fields)).transpose()?.unwrap_or_default(),
+            contexts: contexts.collect::<Result<_, RecordProblem>>()?,
+            choices,
+            gold,
+        })
+    }
+
+    /// The context of a choice.
+    pub(crate) fn context(&self, choice: usize) -> &str {
+        &self.contexts[if self.contexts.len() == 1 { 0 } else { choice }]
+    }
+
+    /// What follows the context if it is this choice.
+    pub(crate) fn continuation(&self, choice: usize) -> String {
+        format!("{DELIMITER}{}", self.choices[choice])
+    }
+
+    /// The question with its answer, as it stands before others.
+    pub(crate) fn as_example(&self) -> String {
+        format!("{}{}{AFTER_EXAMPLE}", self.context(self.gold), self.continuation(self.gold))
+    }
+}
+
+/// The number of the right choice.
+fn right_choice(gold: &Gold, record: &Record, choices: usize) -> Result<usize, RecordProblem> {
+    let (field, among) = match gold {
+        Gold::Always { always } => return Ok(*always),
+        Gold::Field { field, among } => (field, among),
+    };
+    let value = value_at(&record.fields, field)?;
+    let (at, listed) = match among {
+        None => {
+            let number = value.as_i64().ok_or_else(|| RecordProblem::wrong_type(field, "an integer", value))?;
+            (usize::try_from(number).ok(), format!("0 to {}", choices - 1))
+        }
+        Some(Among::Field(path)) => {
+            let text = text_at(&record.fields, field)?;
+            let labels = texts_at(&record.fields, path)?;
+            (labels.iter().position(|label| *label == text), labels.join(", "))
+        }
+        Some(Among::Values(values)) => {
+            let listed: Vec<String> = values.iter().map(Value::to_string).collect();
+            if values.first().is_some_and(|first| kind(first) != kind(value)) {
+                let expected = if values[0].is_boolean() { "a boolean" } else { "a string" };
+                return Err(RecordProblem::wrong_type(field, expected, value));
+            }
+            (values.iter().position(|known| known == value), listed.join(", "))
+        }
+    };
+    at.filter(|at| *at < choices).ok_or_else(|| RecordProblem::Label {
+        field: field.clone(),
+        found: value.to_string(),
+        choices: listed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(task: &str, json: &str) -> Result<Question> {
+        let origin = Origin { file: Path::new("questions.jsonl").into(), row: 7 };
+        let record = Record { origin, fields: serde_json::from_str(json).unwrap() };
+        Question::new(&Definition::bundled(task).unwrap(), &record)
+    }
+
+    /// Contexts, continuations and the right choice of a record, as lm-evaluation-harness 0.4.13 makes them.
+    fn requests(task: &str, json: &str) -> (Vec<(String, String)>, usize) {
+        let question = read(task, json).unwrap();
+        let pair = |choice| (question.context(choice).to_owned(), question.continuation(choice));
+        ((0..question.choices.len()).map(pair).collect(), question.gold)
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(context, continuation)| ((*context).to_owned(), (*continuation).to_owned())).collect()
+    }
+
+    #[test]
+    fn records_become_the_references_requests() {
+        let arc = r#"{"id": "M1", "question": "Why?", "choices": {"text": ["a", "b", "c"], "label": ["1", "2", "3"]},
+                      "answerKey": "3"}"#;
+        for task in ["arc_easy", "arc_challenge"] {
+            let q = "Question: Why?\nAnswer:";
+            assert_eq!(requests(task, arc), (pairs(&[(q, " a"), (q, " b"), (q, " c")]), 2));
+        }
+        let q = "Question: dresser\nAnswer:";
+        let piqa = r#"{"goal": "dresser", "sol1": "replace drawer ", "sol2": "finish", "label": 1}"#;
+        assert_eq!(requests("piqa", piqa), (pairs(&[(q, " replace drawer "), (q, " finish")]), 1));
+        let winogrande =
+            r#"{"sentence": "Sarah met Maria so _ had cake.", "option1": "Sarah", "option2": "Maria", "answer": "2"}"#;
+        let expected = pairs(&[("Sarah met Maria so Sarah", " had cake."), ("Sarah met Maria so Maria", " had cake.")]);
+        assert_eq!(requests("winogrande", winogrande), (expected, 1));
+        let hellaswag = r#"{"activity_label": "Baking", "ctx_a": "A man [x] bakes.", "ctx_b": "then HE", "label": "1",
+                            "endings": ["eats [title] it.", "sleeps", "c", "d"]}"#;
+        let q = "Baking: A man bakes. Then he";
+        let expected = pairs(&[(q, " eats. it."), (q, " sleeps"), (q, " c"), (q, " d")]);
+        assert_eq!(requests("hellaswag", hellaswag), (expected, 1));
+        let sciq = r#"{"support": "  Cells divide.", "question": "What?", "distractor1": "a", "distractor2": "b",
+                       "distractor3": "c", "correct_answer": "d"}"#;
+        let q = "Cells divide.\nQuestion: What?\nAnswer:";
+        assert_eq!(requests("sciq", sciq), (pairs(&[(q, " a"), (q, " b"), (q, " c"), (q, " d")]), 3));
+        let boolq = r#"{"question": "is it", "answer": true, "passage": "It is."}"#;
+        let q = "It is.\nQuestion: is it?\nAnswer:";
+        assert_eq!(requests("boolq", boolq), (pairs(&[(q, " no"), (q, " yes")]), 1));
+        let blimp = r#"{"sentence_good": "She left.", "sentence_bad": "Her left.", "UID": "case"}"#;
+        assert_eq!(requests("blimp", blimp), (pairs(&[("", " She left."), ("", " Her left.")]), 0));
+        assert_eq!(read("blimp", blimp).unwrap().group.as_deref(), Some("case"));
+        let lambada = requests("lambada", r#"{"text": "I don't care\nabout signs"}"#);
+        assert_eq!(lambada, (pairs(&[("I don't care\nabout", " signs")]), 0));
+    }
+
+    #[test]
+    fn mmlu_has_a_description_and_letters() {
+        let mmlu =
+            r#"{"question": " 1+1? ", "subject": "high_school_math", "choices": ["1", "2", "3", "4"], "answer": 1}"#;
+        let question = read("mmlu", mmlu).unwrap();
+        assert_eq!(
+            question.description,
+            "The following are multiple choice questions (with answers) about high school math.\n\n"
+        );
+        assert_eq!(question.as_example(), "1+1?\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer: B\n\n");
+    }
+
+    #[test]
+    fn examples_are_questions_with_their_first_answer() {
+        let trivia =
+            read("triviaqa", r#"{"question": "Who?", "answer": {"value": "Me", "aliases": ["I", "Me"]}}"#).unwrap();
+        assert_eq!(trivia.as_example(), "Question: Who??\nAnswer: I\n\n");
+        let winogrande = r#"{"sentence": "A met B so _ ran.", "option1": "A", "option2": "B", "answer": "2"}"#;
+        assert_eq!(read("winogrande", winogrande).unwrap().as_example(), "A met B so B ran.\n\n");
+    }
+
+    #[test]
+    fn bad_records_name_file_line_and_field() {
+        let arc = |key: &str| {
+            format!(r#"{{"question": "Why?", "choices": {{"text": ["a", "b"], "label": ["A", "B"]}}{key}}}"#)
+        };
+        for (task, json, expected) in [
+            (
+                "arc_easy",
+                arc(r#", "answerKey": "C""#),
+                r#"field "answerKey": the label "C" is none of the choices A, B"#,
+            ),
+            ("arc_easy", arc(r#", "answerKey": 1"#), r#"field "answerKey": expected a string, found a number"#),
+            ("arc_easy", arc(""), r#"no field "answerKey"; the record has "choices", "question": is this the file"#),
+            (
+                "arc_easy",
+                r#"{"question": "Why?", "choices": ["a"], "answerKey": "A"}"#.into(),
+                r#"no field "choices.text""#,
+            ),
+            (
+                "piqa",
+                r#"{"goal": "g", "sol1": "a", "sol2": "b", "label": -1}"#.into(),
+                r#"field "label": the label -1 is none of the choices 0 to 1"#,
+            ),
+            (
+                "piqa",
+                r#"{"goal": "g", "sol1": "a", "sol2": "b", "label": 2}"#.into(),
+                r#"field "label": the label 2 is none of the choices 0 to 1"#,
+            ),
+            (
+                "boolq",
+                r#"{"question": "q", "answer": "yes", "passage": "p"}"#.into(),
+                r#"field "answer": expected a boolean, found a string"#,
+            ),
+            (
+                "winogrande",
+                r#"{"sentence": "no", "option1": "a", "option2": "b", "answer": "1"}"#.into(),
+                r#"field "sentence": expected a text with a blank `_` in it"#,
+            ),
+            (
+                "winogrande",
+                r#"{"sentence": "a _", "option1": "a", "option2": "b", "answer": ""}"#.into(),
+                r#"field "answer": the label "" is none of the choices "1", "2""#,
+            ),
+            (
+                "webquestions",
+                r#"{"question": "q", "answers": []}"#.into(),
+                r#"field "answers": expected at least one choice, found an empty list"#,
+            ),
+        ] {
+            let error = read(task, &json).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("questions.jsonl:7: {expected}")), "{task}: {error}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Tasks on a small model of random weights, against sums over its logits.
+
+use std::path::PathBuf;
+
+use cognate_base::Silent;
+use cognate_model::{Batch, Config, IGNORE};
+use cognate_ops::Cpu;
+use tempfile::TempDir;
+
+use super::*;
+
+const WORDS: &str = "the cat sat on the mat and the dog ran to the cat; why did she do it? because he said so. ";
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::train([WORDS.repeat(3)].into_iter(), 300).unwrap()
+}
+
+fn model(vocab: usize, max_positions: usize, threads: usize) -> Decoder<Cpu> {
+    let config = Config {
+        vocab,
+        width: 32,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_width: 16,
+        ffn: 64,
+        max_positions,
+        rope_base: 10_000.0,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: true,
+        tied: true,
+    };
+    Decoder::new(Cpu::new(threads).unwrap(), config, 8).unwrap()
+}
+
+/// ln p(continuation | prompt) and whether it is the likeliest text, from the logits of a whole forward pass.
+fn by_logits(model: &mut Decoder<Cpu>, item: &ScoreItem) -> (f64, bool) {
+    let tokens = [item.prompt.as_slice(), &item.continuation].concat();
+    let mut batch = Batch::new();
+    batch.push(&tokens, &vec![IGNORE; tokens.len()]);
+    let vocab = model.config().vocab;
+    let logits = model.logits(&batch).unwrap();
+    let (mut sum, mut greedy) = (0.0, true);
+    for at in item.prompt.len()..tokens.len() {
+        let row = &logits[(at - 1) * vocab..at * vocab];
+        let own = row[tokens[at] as usize];
+        sum += f64::from(own) - row.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+        greedy &= row.iter().all(|logit| *logit <= own);
+    }
+    (sum, greedy)
+}
+
+fn write(folder: &TempDir, name: &str, content: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    cognate_base::files::write_atomic(&path, content).unwrap();
+    path
+}
+
+const OPTIONS: TaskOptions = TaskOptions { shots: None, limit: None, seed: 3, batch_tokens: 200 };
+
+fn run(
+    model: &mut Decoder<Cpu>,
+    tokenizer: &Tokenizer,
+    task: &str,
+    path: &Path,
+    options: TaskOptions,
+) -> Result<(TaskScores, Vec<Outcome>)> {
+    let files = TaskFiles { questions: path.to_path_buf(), examples: None };
+    evaluate_task(model, tokenizer, &Definition::bundled(task).unwrap(), &files, options, &Silent)
+}
+
+const PIQA: &str = "{\"goal\": \"the cat\", \"sol1\": \"sat on the mat\", \"sol2\": \"sat on the dog\", \"label\": 0}\n\
+                    {\"goal\": \"why\", \"sol1\": \"because\", \"sol2\": \"because he said so.\", \"label\": 1}\n\n\
+                    {\"goal\": \"she\", \"sol1\": \"é\", \"sol2\": \"did it\", \"label\": 0}\n";
+
+#[test]
+fn likelihoods_are_sums_over_the_logits_however_prefixes_are_shared() {
+    let mut model = model(300, 64, 2);
+    let item = |prompt: &[u32], continuation: &[u32]| ScoreItem {
+        prompt: prompt.to_vec(),
+        continuation: continuation.to_vec(),
+    };
+    let greedy = {
+        let mut batch = Batch::new();
+        batch.push(&[5, 6, 7], &[IGNORE; 3]);
+        let logits = model.logits(&batch).unwrap();
+        (0..300u32).max_by(|a, b| logits[600 + *a as usize].total_cmp(&logits[600 + *b as usize])).unwrap()
+    };
+    let questions = vec![
+        // One prompt; continuations of several lengths, with a common beginning, one of them the other's beginning.
+        vec![
+            item(&[5, 6, 7], &[8]),
+            item(&[5, 6, 7], &[8, 9, 10]),
+            item(&[5, 6, 7], &[8, 9]),
+            item(&[5, 6, 7], &[greedy]),
+        ],
+        // Other prompts, one continuation; nothing in common; a prompt that goes on where the other's continuation does.
+        vec![item(&[1, 2, 3, 4], &[20, 21]), item(&[1, 2, 9], &[20, 21])],
+        vec![item(&[30], &[31, 32]), item(&[40, 41], &[42])],
+        vec![item(&[50, 51], &[52, 53]), item(&[50, 51, 52], &[53, 54, 55])],
+        vec![item(&[60], &[61])],
+        Vec::new(),
+    ];
+    let found = likelihoods(&mut model, &questions, 1000, &Silent).unwrap();
+    let mut greedy = 0;
+    for (items, found) in questions.iter().zip(&found) {
+        assert_eq!(items.len(), found.len());
+        for (item, found) in items.iter().zip(found) {
+            let (sum, is_greedy) = by_logits(&mut model, item);
+            // f32 logits of order 1 on two paths through the model: some units in the last place each.
+            assert!((found.log_likelihood - sum).abs() < 2e-5, "{item:?}: {found:?} against {sum}");
+            assert_eq!(found.greedy, is_greedy, "{item:?}");
+            greedy += usize::from(is_greedy);
+        }
+    }
+    assert!(greedy >= 1);
+    for batch_tokens in [1, 12] {
+        assert_eq!(likelihoods(&mut model, &questions, batch_tokens, &Silent).unwrap(), found, "{batch_tokens}");
+    }
+}
+
+#[test]
+fn a_choice_task_end_to_end() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let path = write(&folder, "piqa.jsonl", PIQA);
+    let mut model = model(tokenizer.vocab_size(), 64, 2);
+    let (scores, outcomes) = run(&mut model, &tokenizer, "piqa", &path, OPTIONS).unwrap();
+    assert_eq!((scores.n, scores.shots, scores.truncated, scores.lossy), (3, 0, 0, 0));
+    assert_eq!(outcomes.iter().map(|outcome| outcome.row).collect::<Vec<_>>(), [1, 2, 4]);
+    let encoder = Encoder::new(&tokenizer, 64).unwrap();
+    let origin = cognate_corpus::Origin { file: path.as_path().into(), row: 1 };
+    let mut right = 0.0;
+    let texts = [
+        ("the cat", ["sat on the mat", "sat on the dog"], 0),
+        ("why", ["because", "because he said so."], 1),
+        ("she", ["é", "did it"], 0),
+    ];
+    for ((goal, choices, gold), outcome) in texts.into_iter().zip(&outcomes) {
+        let sums = choices.map(|choice| {
+            let context = format!("Question: {goal}\nAnswer:");
+            by_logits(&mut model, &encoder.pair(&origin, &context, &format!(" {choice}")).unwrap().tokens).0
+        });
+        for ((found, sum), text) in outcome.choices.iter().zip(sums).zip(choices) {
+            assert!((found.log_likelihood - sum).abs() < 2e-5);
+            assert_eq!(found.characters, text.chars().count());
+        }
+        right += f64::from(u8::from((sums[0] >= sums[1]) == (gold == 0)));
+    }
+    assert_eq!(scores.value, right / 3.0);
+    // Neither batches nor threads change a bit, and a limit takes the first.
+    let other = run(
+        &mut self::model(tokenizer.vocab_size(), 64, 1),
+        &tokenizer,
+        "piqa",
+        &path,
+        TaskOptions { batch_tokens: 1, ..OPTIONS },
+    );
+    assert_eq!(other.unwrap().1, outcomes);
+    let limited = run(&mut model, &tokenizer, "piqa", &path, TaskOptions { limit: Some(2), ..OPTIONS }).unwrap().1;
+    assert_eq!(limited, outcomes[..2]);
+    // Examples change the figures, the same way each time, and by the seed.
+    let with = |seed| TaskOptions { shots: Some(1), seed, ..OPTIONS };
+    let mut shot = |seed| run(&mut model, &tokenizer, "piqa", &path, with(seed)).unwrap().1;
+    let (first, again) = (shot(3), shot(3));
+    assert_eq!(first, again);
+    assert_ne!(first[0].choices, outcomes[0].choices);
+    assert!((4..20).any(|seed| shot(seed) != first));
+}
+
+#[test]
+fn a_context_too_small_is_truncated_and_counted() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let path = write(&folder, "piqa.jsonl", PIQA);
+    let mut small = model(tokenizer.vocab_size(), 16, 1);
+    let (scores, _) = run(&mut small, &tokenizer, "piqa", &path, OPTIONS).unwrap();
+    assert!(scores.truncated > 0, "{scores:?}");
+    let mut tiny = model(tokenizer.vocab_size(), 2, 1);
+    let error = run(&mut tiny, &tokenizer, "piqa", &path, OPTIONS).unwrap_err().to_string();
+    assert!(error.contains("piqa.jsonl:1: the answer takes ") && error.contains("context of 2 "), "{error}");
+}
+
+#[test]
+fn lambada_counts_the_likeliest_word() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let mut model = model(tokenizer.vocab_size(), 64, 1);
+    let path = write(&folder, "l.jsonl", "{\"text\": \"the cat sat on the mat\"}\n{\"text\": \"the dog ran\"}\n");
+    let (scores, outcomes) = run(&mut model, &tokenizer, "lambada", &path, OPTIONS).unwrap();
+    let mean = outcomes.iter().map(|outcome| outcome.choices[0].log_likelihood).sum::<f64>() / 2.0;
+    assert!((scores.metrics["perplexity"].value - (-mean).exp()).abs() < 1e-9);
+    let greedy = outcomes.iter().filter(|outcome| outcome.choices[0].greedy).count() as f64;
+    assert_eq!((scores.metric.as_str(), scores.value), ("accuracy", greedy / 2.0));
+}
+
+#[test]
+fn written_answers_are_the_likeliest_tokens() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let mut model = model(tokenizer.vocab_size(), 128, 2);
+    let rows: String = ["why", "the cat", "did she do it"]
+        .map(|text| format!("{{\"question\": \"{text}\", \"answers\": [\"nobody\"]}}\n"))
+        .concat();
+    let path = write(&folder, "w.jsonl", &rows);
+    let options = TaskOptions { shots: Some(0), ..OPTIONS };
+    let (scores, outcomes) = run(&mut model, &tokenizer, "webquestions", &path, options).unwrap();
+    assert_eq!((scores.metric.as_str(), scores.value), ("exact_match", 0.0));
+    let mut accepted = String::new();
+    for (question, outcome) in ["why", "the cat", "did she do it"].iter().zip(&outcomes) {
+        let mut tokens = tokenizer.encode(&format!("Question: {question}\nAnswer:")).unwrap();
+        let (start, vocab) = (tokens.len(), model.config().vocab);
+        let mut text = String::new();
+        for _ in 0..32 {
+            let mut batch = Batch::new();
+            batch.push(&tokens, &vec![IGNORE; tokens.len()]);
+            let logits = model.logits(&batch).unwrap();
+            let last = &logits[logits.len() - vocab..];
+            let best = (0..vocab).rev().max_by(|a, b| last[*a].total_cmp(&last[*b])).unwrap() as u32;
+            if best == tokenizer.end_of_document() {
+                break;
+            }
+            tokens.push(best);
+            text = tokenizer.decode(&tokens[start..]);
+            if text.contains('\n') {
+                break;
+            }
+        }
+        let expected = text.split('\n').next().unwrap().trim();
+        assert_eq!(outcome.answer.as_deref(), Some(expected));
+        accepted += &serde_json::json!({"question": question, "answers": ["x", expected.to_uppercase()]}).to_string();
+        accepted.push('\n');
+    }
+    // The answer that is written, in other letters, is right.
+    let path = write(&folder, "accepted.jsonl", &accepted);
+    assert_eq!(run(&mut model, &tokenizer, "webquestions", &path, options).unwrap().0.value, 1.0);
+    let small = TaskOptions { batch_tokens: 1, ..options };
+    assert_eq!(run(&mut model, &tokenizer, "webquestions", &path, small).unwrap().1.len(), 3);
+}
+
+#[test]
+fn refusals() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let mut model = model(tokenizer.vocab_size(), 64, 1);
+    let mut error = |task: &str, name: &str, content: &str, options: TaskOptions| {
+        let path = write(&folder, name, content);
+        let error = run(&mut model, &tokenizer, task, &path, options).unwrap_err().to_string();
+        error.replace(&format!("{}/", folder.path().display()), "")
+    };
+    assert_eq!(error("piqa", "e.jsonl", "\n", OPTIONS), "the task `piqa` is empty: e.jsonl holds no records");
+    assert!(error("piqa", "b.jsonl", "{\"goal\"", OPTIONS).starts_with("b.jsonl:1: not JSON ("));
+    let label = PIQA.replace("\"label\": 1", "\"label\": 2");
+    let expected = "l.jsonl:2: field \"label\": the label 2 is none of the choices 0 to 1";
+    assert_eq!(error("piqa", "l.jsonl", &label, OPTIONS), expected);
+    let shots = |shots| TaskOptions { shots: Some(shots), ..OPTIONS };
+    assert!(
+        error("piqa", "p.jsonl", PIQA, shots(3)).starts_with("p.jsonl:1: 3 examples were asked for, and p.jsonl has 2")
+    );
+    let blimp = "{\"sentence_good\": \"a\", \"sentence_bad\": \"b\", \"UID\": \"u\"}";
+    let expected = "the task `blimp` takes at most 0 examples before a question, and 1 were asked for";
+    assert_eq!(error("blimp", "m.jsonl", blimp, shots(1)), expected);
+    let missing = folder.path().join("none.jsonl");
+    let error = run(&mut model, &tokenizer, "piqa", &missing, OPTIONS).unwrap_err().to_string();
+    assert!(error.ends_with("none.jsonl does not exist"), "{error}");
+}
