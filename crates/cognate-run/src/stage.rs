@@ -102,7 +102,9 @@ impl Step {
     pub fn version(self) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
-            Self::Train(_) | Self::Generate | Self::Filter => 1,
+            Self::Train(_) | Self::Generate => 1,
+            // 2: drops what recites a training document, scores relevance, and measures more.
+            Self::Filter => 2,
             // 2: the pairs that choose the checkpoint are not those that it is measured on.
             Self::Tune => 2,
             Self::Evaluate(_) | Self::Report => 1,

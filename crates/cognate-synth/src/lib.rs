@@ -18,7 +18,8 @@ pub mod metadata;
 pub mod sampling;
 
 pub use error::{Error, Result};
-pub use filter::quality::{Collection, Lengths, Quality, Share, quality};
+pub use filter::interval::Figure;
+pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
 pub use filter::stage::{FilterInputs, FilterStats};
 pub use filter::{FilterConfig, Reason};
 pub use generate::seeds::Seeds;

@@ -388,6 +388,11 @@ pub const KEYS: &[Key] = &[
         "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
     ),
     key(
+        "filter", "verbatim_words", Integer(0), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
+        "A document is dropped when so many of its words in a row stand in one document of the unique split, its seed \
+         or any other; at most 1000, and 0 keeps all.",
+    ),
+    key(
         "filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \
          0.8",
         "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier \

@@ -134,6 +134,7 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     let config = FilterConfig {
         min_words: recipe.filter.min_words,
         near_copy: recipe.filter.near_copy,
+        verbatim_words: recipe.filter.verbatim_words,
         near_duplicate: recipe.filter.near_duplicate,
         samples: recipe.filter.samples,
         quality_documents: recipe.filter.quality_documents,

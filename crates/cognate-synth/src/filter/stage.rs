@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::duplicates::{Duplicates, MinHash, Signature};
-use super::quality::{Collection, Quality, quality};
+use super::quality::{Collection, Quality, Training, quality};
 use super::repetition::Rule;
 use super::words::Shingles;
 use super::{FilterConfig, Reason, SHINGLE_WORDS, Verdict, judge};
@@ -85,7 +85,7 @@ pub fn filter(
     monitor: &dyn Monitor,
 ) -> Result<FilterStats> {
     config.check()?;
-    let training = read_training(inputs.training)?;
+    let training = Training::new(read_training(inputs.training)?);
     monitor.begin("filter", None, Unit::Documents);
     let outcome = Stage::new(inputs, &training, out, config).and_then(|stage| stage.run(monitor));
     monitor.end();
@@ -114,7 +114,7 @@ struct Judged {
 /// What judging one document needs.
 struct Judge<'a> {
     inputs: FilterInputs<'a>,
-    training: &'a HashMap<String, String>,
+    training: &'a Training,
     config: &'a FilterConfig,
     hashes: MinHash,
 }
@@ -126,13 +126,13 @@ impl Judge<'_> {
         let named_seed = seed_id.is_some();
         let seed = match seed_id {
             None => None,
-            Some(seed_id) => Some(self.training.get(seed_id).ok_or_else(|| Error::UnknownSeed {
+            Some(seed_id) => Some(self.training.texts.get(seed_id).ok_or_else(|| Error::UnknownSeed {
                 id: document.id.clone(),
                 seed_id: seed_id.to_owned(),
                 path: self.inputs.training.to_owned(),
             })?),
         };
-        let verdict = judge(&document, seed.map(String::as_str), self.config)?;
+        let verdict = judge(&document, seed.map(String::as_str), &self.training.index, self.config)?;
         let shingles = match verdict {
             Verdict::Keep => Shingles::of(&document.text, SHINGLE_WORDS),
             Verdict::Drop { .. } => Shingles::default(),
@@ -156,12 +156,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn new(
-        inputs: FilterInputs<'a>,
-        training: &'a HashMap<String, String>,
-        out: &Path,
-        config: &'a FilterConfig,
-    ) -> Result<Self> {
+    fn new(inputs: FilterInputs<'a>, training: &'a Training, out: &Path, config: &'a FilterConfig) -> Result<Self> {
         Ok(Self {
             judge: Judge { inputs, training, config, hashes: MinHash::new() },
             config,

@@ -64,19 +64,20 @@ fn every_reason_is_counted_sampled_and_told() {
         from_a("cut again", &words(300..360), &[("finish_reason", json!("cap"))]),
         from_a("again and again", &words(400..420).repeat(3), &[]),
         from_a("copy", &words(10..70), &[]),
+        from_a("recited", &(words(500..580) + &words(1000..1040)), &[]),
         from_a("twin", &words(201..261), &[]),
         from_a("fine", &words(300..360), &[("finish_reason", json!("eod"))]),
-        document("orphan", &words(10..70), &[]),
+        document("orphan", &words(10..49), &[]),
     ];
     let config = FilterConfig { samples: 1, ..FilterConfig::standard() };
     let (stats, out) = world.run(&documents, &config);
     let stats = stats.unwrap();
     // A dropped document is no earlier document: "fine" says what "cut" says, and stays.
     let kept = read(&[out.join(KEPT)]);
-    assert_eq!(kept, [&documents[0], &documents[8], &documents[9]].map(Clone::clone));
+    assert_eq!(kept, [&documents[0], &documents[9], &documents[10]].map(Clone::clone));
     let counts: Vec<u64> = Reason::ALL.iter().map(|reason| stats.dropped[reason]).collect();
-    assert_eq!(counts, [1, 1, 2, 1, 1, 1]);
-    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (10, 900, 3, 200));
+    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 1]);
+    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (11, 1000, 3, 200));
     assert_eq!(stats.kept.bytes, kept.iter().map(|d| d.text.len() as u64).sum::<u64>());
     assert_eq!((stats.without_seed, stats.repetition_rules.values().sum::<u64>()), (1, 1));
 
@@ -89,10 +90,11 @@ fn every_reason_is_counted_sampled_and_told() {
         ("cut", "unfinished"),
         ("again and again", "repetition"),
         ("copy", "near_copy"),
+        ("recited", "verbatim"),
         ("twin", "near_duplicate"),
     ];
     assert_eq!(told, expected);
-    assert!(dropped[5].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
+    assert!(dropped[6].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
 
     let names: Vec<&str> = stats.quality.iter().map(|quality| quality.name.as_str()).collect();
     assert_eq!(names, ["real", "raw", "kept"]);

@@ -208,6 +208,9 @@ pub(crate) struct FilterArgs {
     /// Share of a document's word 5-grams that makes it a near-copy of its seed.
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     pub(crate) near_copy: f64,
+    /// Words in a row in one training document that make it verbatim; 0 keeps all.
+    #[arg(long, default_value_t = 40, value_name = "WORDS")]
+    pub(crate) verbatim_words: usize,
     /// Jaccard similarity that makes it a near-duplicate of an earlier one.
     #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY")]
     pub(crate) near_duplicate: f64,

@@ -34,6 +34,7 @@ pub(crate) fn filter(args: &FilterArgs, terminal: &Terminal) -> Result {
     let config = FilterConfig {
         min_words: args.min_words,
         near_copy: args.near_copy,
+        verbatim_words: args.verbatim_words,
         near_duplicate: args.near_duplicate,
         samples: args.samples,
         quality_documents: args.quality_documents,
