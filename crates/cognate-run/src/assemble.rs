@@ -145,7 +145,7 @@ impl Assembly<'_> {
             kept_documents: stats.kept.documents,
             kept_tokens: filtered.synthetic.tokens,
             dropped: dropped.collect(),
-            figures: quality::figures(&stats.quality),
+            figures: quality::figures(&filtered),
             pair_figures: quality::pair_figures(&filtered),
         })
     }

@@ -45,6 +45,8 @@ pub struct FilterConfig {
     /// A document is verbatim when this many of its words in a row stand in one training document, its seed or any other; at most
     /// 1000, and 0 keeps all.
     pub verbatim_words: usize,
+    /// A document whose forward relevance to its seed, in nats per token, is lower than this is irrelevant; none keeps all.
+    pub min_relevance: Option<f64>,
     /// A document is a near-duplicate of an earlier one at this Jaccard similarity of their word 5-grams. Below 0.6 some would be
     /// missed, see docs/filters.md.
     pub near_duplicate: f64,
@@ -61,6 +63,7 @@ impl FilterConfig {
             min_words: 10,
             near_copy: 0.5,
             verbatim_words: 40,
+            min_relevance: None,
             near_duplicate: 0.7,
             samples: 20,
             quality_documents: 10_000,
@@ -82,6 +85,9 @@ impl FilterConfig {
         if self.verbatim_words > LONGEST_RUN {
             let expected = format!("at most {LONGEST_RUN}; 0 keeps all");
             return Err(Error::setting("verbatim_words", self.verbatim_words, expected));
+        }
+        if let Some(least) = self.min_relevance.filter(|least| !least.is_finite()) {
+            return Err(Error::setting("min_relevance", least, "a number of nats per token"));
         }
         if self.quality_documents == 0 {
             return Err(Error::setting("quality_documents", 0, "at least 1"));
@@ -106,19 +112,22 @@ pub enum Reason {
     NearCopy,
     /// A long run of its words stands in a training document.
     Verbatim,
+    /// The synthesizer finds it hardly more likely for its seed.
+    Irrelevant,
     /// It says what an earlier kept document says.
     NearDuplicate,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are tried.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Empty,
         Self::TooShort,
         Self::Unfinished,
         Self::Repetition,
         Self::NearCopy,
         Self::Verbatim,
+        Self::Irrelevant,
         Self::NearDuplicate,
     ];
 
@@ -131,6 +140,7 @@ impl Reason {
             Self::Repetition => "repetition",
             Self::NearCopy => "near_copy",
             Self::Verbatim => "verbatim",
+            Self::Irrelevant => "irrelevant",
             Self::NearDuplicate => "near_duplicate",
         }
     }
@@ -260,6 +270,7 @@ mod tests {
             ("near_copy", FilterConfig { near_copy: 1.1, ..standard() }),
             ("near_copy", FilterConfig { near_copy: f64::NAN, ..standard() }),
             ("verbatim_words", FilterConfig { verbatim_words: 1001, ..standard() }),
+            ("min_relevance", FilterConfig { min_relevance: Some(f64::NAN), ..standard() }),
             ("near_duplicate", FilterConfig { near_duplicate: 0.5, ..standard() }),
             ("near_duplicate", FilterConfig { near_duplicate: f64::NAN, ..standard() }),
             ("quality_documents", FilterConfig { quality_documents: 0, ..standard() }),

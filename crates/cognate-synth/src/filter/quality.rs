@@ -159,7 +159,7 @@ impl Training {
     }
 
     /// The text of the document that a synthetic one names as its seed, where it is known.
-    fn seed_of(&self, document: &Document) -> Result<Option<&str>> {
+    pub(crate) fn seed_of(&self, document: &Document) -> Result<Option<&str>> {
         Ok(metadata::seed_id(document)?.and_then(|id| self.texts.get(id)).map(String::as_str))
     }
 }
