@@ -20,7 +20,7 @@ mod table;
 mod vectors;
 
 pub use error::{Error, Result};
-pub use lsa::{LsaConfig, LsaStats, lsa};
+pub use lsa::{Lsa, LsaConfig, LsaStats, lsa};
 pub use neighbours::{Neighbours, exact_neighbours};
 pub use pairs::file::{read_pairs, write_pairs};
 pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};

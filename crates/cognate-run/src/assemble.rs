@@ -2,6 +2,7 @@
 //! of what exists, with a note of what is missing.
 
 mod examples;
+mod quality;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -10,7 +11,7 @@ use std::path::Path;
 use cognate_corpus::IngestStats;
 use cognate_eval::Perplexity;
 use cognate_pair::{Histogram, LsaStats, PairStats};
-use cognate_synth::{Quality, Reason, Share};
+use cognate_synth::Reason;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -144,7 +145,8 @@ impl Assembly<'_> {
             kept_documents: stats.kept.documents,
             kept_tokens: filtered.synthetic.tokens,
             dropped: dropped.collect(),
-            measures: quality_measures(&stats.quality),
+            figures: quality::figures(&filtered),
+            pair_figures: quality::pair_figures(&filtered),
         })
     }
 
@@ -281,55 +283,6 @@ fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {
 
 fn measure(name: &str, value: f64, unit: &str, n: Option<u64>) -> Measure {
     Measure { name: name.to_owned(), value, unit: unit.to_owned(), n }
-}
-
-/// What the documents are like, figure by figure, with the same figure of real text before it.
-fn quality_measures(collections: &[Quality]) -> Vec<Measure> {
-    // What filters act on is told of everything that was generated, the rest of what was kept.
-    type Figure = (String, &'static str, &'static [&'static str], fn(&Quality, usize) -> (Option<f64>, u64), usize);
-    let mut figures: Vec<Figure> = vec![
-        (
-            "words of a document, mean".to_owned(),
-            "words",
-            &["real", "kept"],
-            |q, _| (Some(q.words.mean), q.documents),
-            0,
-        ),
-        ("heavily repeated".to_owned(), "share", &["real", "raw"], |q, _| told(q.repetition), 0),
-        ("near-duplicates".to_owned(), "share", &["real", "raw"], |q, _| told(q.near_duplicates), 0),
-        ("near-copies of the seed".to_owned(), "share", &["raw"], |q, _| told(q.pair_copying), 0),
-    ];
-    for at in [1, 3] {
-        figures.push((
-            format!("distinct {}-grams", at + 1),
-            "share",
-            &["real", "kept"],
-            |q, at| told(q.distinct[at]),
-            at,
-        ));
-    }
-    for (at, words) in [5, 8, 13].into_iter().enumerate() {
-        let name = format!("{words}-grams that no training document has");
-        figures.push((name, "share", &["real", "kept"], |q, at| told(q.novel[at]), at));
-    }
-    let mut measures = Vec::new();
-    for (name, unit, wanted, figure, at) in figures {
-        for quality in collections.iter().filter(|quality| wanted.contains(&quality.name.as_str())) {
-            let whose = match quality.name.as_str() {
-                "real" => "validation text",
-                "raw" => "generated",
-                _ => "kept",
-            };
-            if let (Some(value), n) = figure(quality, at) {
-                measures.push(measure(&format!("{name}, {whose}"), value, unit, Some(n)));
-            }
-        }
-    }
-    measures
-}
-
-fn told(share: Share) -> (Option<f64>, u64) {
-    (share.value(), share.n)
 }
 
 /// One more border than there are bins.

@@ -166,7 +166,11 @@ impl<'a> Context<'a> {
             Step::Filter => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
+                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
                 add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+                add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
+                add("the synthesizer", self.artifact("tune"), "best/model.safetensors")?;
+                add("the base model", self.base(), "best/model.safetensors")?;
                 inputs.extend(shard_hashes(self.artifact("generate")));
             }
             Step::Evaluate(at) => {

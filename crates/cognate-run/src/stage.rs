@@ -102,7 +102,9 @@ impl Step {
     pub fn version(self) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
-            Self::Train(_) | Self::Filter => 1,
+            Self::Train(_) => 1,
+            // 2: drops what recites a training document, scores relevance, and measures more.
+            Self::Filter => 2,
             // 2: the pairs that choose the checkpoint are not those that it is measured on.
             Self::Tune => 2,
             // 2: a uniform number inverts the nucleus in the order of ids.

@@ -80,6 +80,14 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
+    /// The model's probability of a document is not a number.
+    #[error("{pair}: the synthesizer's score is {value}; its weights are damaged or its training diverged")]
+    Relevance {
+        /// The pair, by its document.
+        pair: String,
+        /// NaN or an infinity.
+        value: f64,
+    },
     /// The output folder holds documents that were generated with other settings.
     #[error("{path}: begun with {field} = {found}, now it is {wanted}; choose another folder, or remove this one")]
     OtherSettings {

@@ -7,6 +7,7 @@
 //! | [`sampling`] | logits to one token |
 //! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
 //! | [`metadata`] | what a synthetic document says about itself |
+//! | [`score`] | how related a document is to its seed, by the synthesizer itself |
 //! | [`filter`] | which documents are kept, why not, and how good they are |
 //!
 //! Nothing here trains a model, and nothing here decides what is done with the documents.
@@ -16,11 +17,16 @@ pub mod filter;
 pub mod generate;
 pub mod metadata;
 pub mod sampling;
+pub mod score;
 
 pub use error::{Error, Result};
-pub use filter::quality::{Collection, Lengths, Quality, Share, quality};
-pub use filter::stage::{FilterInputs, FilterStats};
+pub use filter::interval::Figure;
+pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
+pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring};
 pub use filter::{FilterConfig, Reason};
 pub use generate::seeds::Seeds;
 pub use generate::{GenerateConfig, GenerateStats, generate};
 pub use sampling::Sampling;
+pub use score::calibrate::{Calibration, calibrate};
+pub use score::relevance::{Relevance, RelevanceOptions, TextPair, TokenPair, relevance, relevance_of_texts};
+pub use score::roc::{Roc, roc};

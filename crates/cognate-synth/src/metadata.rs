@@ -7,6 +7,8 @@
 //! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model |
 //! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
+//! | `relevance` | number | (log p(d2 \| d1) − log p(d2)) / tokens, by the synthesizer; added by `filter` where it is given one |
+//! | `cycle` | number | (log p(d1 \| d2) − log p(d1)) / tokens, likewise |
 //! | `tokens` | integer | drawn tokens, the closing end-of-document token included |
 //!
 //! Token ids are not kept. Encoding the text again may give other tokens than were drawn (a model may spell a word in pieces that
@@ -24,6 +26,8 @@ pub(crate) const SYNTHESIZER: &str = "synthesizer";
 pub(crate) const SAMPLING: &str = "sampling";
 pub(crate) const MEAN_LOG_PROBABILITY: &str = "mean_log_probability";
 pub(crate) const FINISH_REASON: &str = "finish_reason";
+pub(crate) const RELEVANCE: &str = "relevance";
+pub(crate) const CYCLE: &str = "cycle";
 pub(crate) const TOKENS: &str = "tokens";
 
 fn read<'a, T>(
@@ -47,6 +51,16 @@ pub fn seed_id(document: &Document) -> Result<Option<&str>> {
 /// Drawn tokens, where they are known.
 pub fn tokens(document: &Document) -> Result<Option<u64>> {
     read(document, TOKENS, "a whole number", Value::as_u64)
+}
+
+/// Forward relevance in nats per token, where it is known.
+pub fn relevance(document: &Document) -> Result<Option<f64>> {
+    read(document, RELEVANCE, "a number", Value::as_f64)
+}
+
+/// Backward relevance in nats per token, where it is known.
+pub fn cycle(document: &Document) -> Result<Option<f64>> {
+    read(document, CYCLE, "a number", Value::as_f64)
 }
 
 /// Mean log-probability in nats per token, where it is known.

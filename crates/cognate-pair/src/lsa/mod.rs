@@ -84,6 +84,47 @@ pub struct LsaStats {
     pub documents_without_vector: usize,
 }
 
+/// A fitted embedder: what [`lsa`] found, ready for documents that were not there.
+#[derive(Clone, Debug)]
+pub struct Lsa {
+    terms: terms::Vocabulary,
+    rank: usize,
+    /// V: one row of `rank` numbers per term.
+    directions: Vec<f32>,
+}
+
+impl Lsa {
+    /// [`lsa`], with the embedder itself.
+    ///
+    /// # Errors
+    /// As [`lsa`].
+    pub fn fit(
+        texts: &[(String, String)],
+        config: &LsaConfig,
+        monitor: &dyn Monitor,
+    ) -> Result<(Self, Vectors, LsaStats)> {
+        let fitted = fit(texts, config, monitor)?;
+        // From A = U·S·Vᵀ follows V = Aᵀ·(U·S)·S⁻².
+        let rank = fitted.cut.rank;
+        let mut directions = fitted.weights.transposed().times(&fitted.cut.rows, rank);
+        let squares: Vec<f32> = fitted.cut.singular_values.iter().map(|s| (s * s) as f32).collect();
+        directions.par_chunks_exact_mut(rank.max(1)).for_each(|row| {
+            row.iter_mut().zip(&squares).for_each(|(value, square)| *value /= square);
+        });
+        let embedder = Self { terms: fitted.terms.clone(), rank, directions };
+        let (vectors, stats) = fitted.into_vectors(texts, config);
+        Ok((embedder, vectors, stats))
+    }
+
+    /// The vectors of other documents in the same space ("folding in", Deerwester et al. 1990): the row of weights a becomes a·V,
+    /// scaled to length 1. A document of the corpus gets its own vector again, up to rounding.
+    pub fn embed(&self, texts: &[(String, String)]) -> Vectors {
+        let mut data = self.terms.weigh(texts).times(&self.directions, self.rank);
+        unit_rows(&mut data, self.rank);
+        Vectors { ids: texts.iter().map(|(id, _)| id.clone()).collect(), width: self.rank, data }
+    }
+}
+
 /// Embeds (id, text) documents; the vectors are in the order of the documents.
 ///
 /// Bound: 12 products of the sparse matrix with a dense one of `dimensions` + 32 columns, each 2 · weights · columns
@@ -92,6 +133,18 @@ pub struct LsaStats {
 /// # Errors
 /// When a setting is impossible, there are no documents, no word passes the limits, or the user asked to stop.
 pub fn lsa(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<(Vectors, LsaStats)> {
+    Ok(fit(texts, config, monitor)?.into_vectors(texts, config))
+}
+
+/// The cut matrix, and what it was made from.
+struct Fitted {
+    weights: sparse::Sparse,
+    words: terms::Words,
+    terms: terms::Vocabulary,
+    cut: svd::Truncated,
+}
+
+fn fit(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<Fitted> {
     config.check()?;
     if texts.is_empty() {
         return Err(Error::NoDocuments);
@@ -99,27 +152,34 @@ pub fn lsa(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor
     if texts.len() >= u32::MAX as usize {
         return Err(Error::TooManyDocuments { documents: texts.len() });
     }
-    let (weights, words) = terms::weigh(texts, config, monitor)?;
-    let squares: f64 = weights.values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let mut cut = svd::truncated(&weights, config.dimensions, config.seed, monitor)?;
-    let kept: f64 = cut.singular_values.iter().map(|s| s * s).sum();
-    let zeros = unit_rows(&mut cut.rows, cut.rank);
-    let stats = LsaStats {
-        documents: texts.len(),
-        distinct_words: words.distinct,
-        rare_words: words.rare,
-        common_words: words.common,
-        capped_words: words.capped,
-        terms: weights.width,
-        weights: weights.values.len(),
-        requested_dimensions: config.dimensions,
-        dimensions: cut.rank,
-        explained: (kept / squares).clamp(0.0, 1.0),
-        singular_values: cut.singular_values,
-        documents_without_vector: zeros,
-    };
-    let ids = texts.iter().map(|(id, _)| id.clone()).collect();
-    Ok((Vectors { ids, width: cut.rank, data: cut.rows }, stats))
+    let (weights, words, terms) = terms::weigh(texts, config, monitor)?;
+    let cut = svd::truncated(&weights, config.dimensions, config.seed, monitor)?;
+    Ok(Fitted { weights, words, terms, cut })
+}
+
+impl Fitted {
+    fn into_vectors(self, texts: &[(String, String)], config: &LsaConfig) -> (Vectors, LsaStats) {
+        let Self { weights, words, mut cut, .. } = self;
+        let squares: f64 = weights.values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let kept: f64 = cut.singular_values.iter().map(|s| s * s).sum();
+        let zeros = unit_rows(&mut cut.rows, cut.rank);
+        let stats = LsaStats {
+            documents: texts.len(),
+            distinct_words: words.distinct,
+            rare_words: words.rare,
+            common_words: words.common,
+            capped_words: words.capped,
+            terms: weights.width,
+            weights: weights.values.len(),
+            requested_dimensions: config.dimensions,
+            dimensions: cut.rank,
+            explained: (kept / squares).clamp(0.0, 1.0),
+            singular_values: cut.singular_values,
+            documents_without_vector: zeros,
+        };
+        let ids = texts.iter().map(|(id, _)| id.clone()).collect();
+        (Vectors { ids, width: cut.rank, data: cut.rows }, stats)
+    }
 }
 
 /// Scales rows to length 1, makes rows that are only rounding zero, and counts the latter.
@@ -131,5 +191,5 @@ fn unit_rows(rows: &mut [f32], width: usize) -> usize {
         row.iter_mut().for_each(|x| *x = if is_zero { 0.0 } else { (f64::from(*x) * factor) as f32 });
         usize::from(is_zero)
     };
-    rows.par_chunks_exact_mut(width).map(scale).sum()
+    rows.par_chunks_exact_mut(width.max(1)).map(scale).sum()
 }

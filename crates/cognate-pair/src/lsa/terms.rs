@@ -19,6 +19,19 @@ const NONE: u32 = u32::MAX;
 /// Each term's number and inverse document frequency.
 type Terms<'a> = HashMap<&'a str, (u32, f64)>;
 
+/// The terms of a corpus, to weigh other documents with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Vocabulary(HashMap<String, (u32, f64)>);
+
+impl Vocabulary {
+    /// The weights of other documents: as in [`weigh`], with this corpus' terms and document frequencies.
+    pub(crate) fn weigh(&self, texts: &[(String, String)]) -> Sparse {
+        let terms: Terms<'_> = self.0.iter().map(|(word, &term)| (word.as_str(), term)).collect();
+        let chunks: Vec<Counts> = texts.par_chunks(CHUNK).map(count).collect();
+        weights(&chunks, &terms, texts.len())
+    }
+}
+
 /// How many words there were, and how many were left out.
 pub(crate) struct Words {
     pub(crate) distinct: usize,
@@ -39,7 +52,11 @@ struct Counts {
 }
 
 /// The documents' weights: one row per document, of length 1 or empty, one column per term.
-pub(crate) fn weigh(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor) -> Result<(Sparse, Words)> {
+pub(crate) fn weigh(
+    texts: &[(String, String)],
+    config: &LsaConfig,
+    monitor: &dyn Monitor,
+) -> Result<(Sparse, Words, Vocabulary)> {
     let progress = Progress::begin(monitor, "counting words", texts.len());
     let chunks: Result<Vec<Counts>> = texts
         .par_chunks(CHUNK)
@@ -51,7 +68,8 @@ pub(crate) fn weigh(texts: &[(String, String)], config: &LsaConfig, monitor: &dy
     let chunks = chunks?;
     drop(progress);
     let (terms, words) = choose(&chunks, texts.len(), config)?;
-    Ok((weights(&chunks, &terms, texts.len()), words))
+    let owned = terms.iter().map(|(&word, &term)| (word.to_owned(), term)).collect();
+    Ok((weights(&chunks, &terms, texts.len()), words, Vocabulary(owned)))
 }
 
 fn count(texts: &[(String, String)]) -> Counts {
@@ -172,7 +190,7 @@ mod tests {
         // Terms a b c in 2, 2 and 1 of 3 documents: idf = ln(4/3)+1 = 1.2876821, the same, ln(4/2)+1 = 1.6931472.
         // Row 0: a twice, b once: (1 + ln 2)·1.2876821 = 2.1802353 and 1.2876821, length 2.5321041.
         // Row 1: b once, c three times: 1.2876821 and (1 + ln 3)·1.6931472 = 3.5532595, length 3.7793886.
-        let (matrix, words) = weigh(&texts(&["a B A", "c c b c", "a"]), &config(), &Silent).unwrap();
+        let (matrix, words, _) = weigh(&texts(&["a B A", "c c b c", "a"]), &config(), &Silent).unwrap();
         assert_eq!((words.distinct, matrix.width), (3, 3));
         let expected =
             [vec![(0, 0.861_037), (1, 0.508_542_3)], vec![(1, 0.340_711_7), (2, 0.940_167_8)], vec![(0, 1.0)]];
@@ -190,10 +208,10 @@ mod tests {
         let texts = texts(&["x all b", "x all b c", "y all c", "all y x"]);
         // all: 4 documents, x: 3, b, c and y: 2.
         let limits = LsaConfig { min_documents: 3, max_document_share: 0.75, ..config() };
-        let (matrix, words) = weigh(&texts, &limits, &Silent).unwrap();
+        let (matrix, words, _) = weigh(&texts, &limits, &Silent).unwrap();
         assert_eq!((words.distinct, words.rare, words.common, words.capped, matrix.width), (5, 3, 1, 0, 1));
         assert!(row(&matrix, 2).is_empty(), "the third document has no term");
-        let (matrix, words) = weigh(&texts, &LsaConfig { max_terms: 3, ..config() }, &Silent).unwrap();
+        let (matrix, words, _) = weigh(&texts, &LsaConfig { max_terms: 3, ..config() }, &Silent).unwrap();
         assert_eq!((words.capped, matrix.width), (2, 3), "all and x stay by count, b by its name");
         assert_eq!(row(&matrix, 2).len(), 1);
     }

@@ -77,6 +77,7 @@ impl Interval {
     const TEMPERATURE: Self = Self { low: 0.0, low_belongs: true, high: 10.0, high_belongs: true };
     const NEAR_DUPLICATE: Self = Self { low: 0.6, low_belongs: true, high: 1.0, high_belongs: true };
     const CEILING: Self = Self { low: -1.0, low_belongs: false, high: 2.0, high_belongs: true };
+    const NATS: Self = Self { low: -100.0, low_belongs: true, high: 100.0, high_belongs: true };
     const AT_LEAST_ONE: Self = Self { low: 1.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
 
     /// Whether `x` lies inside. Not a number and infinities never do.
@@ -387,6 +388,16 @@ pub const KEYS: &[Key] = &[
     key(
         "filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
         "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
+    ),
+    key(
+        "filter", "verbatim_words", Integer(0), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
+        "A document is dropped when so many of its words in a row stand in one document of the unique split, its seed \
+         or any other; at most 1000, and 0 keeps all.",
+    ),
+    key(
+        "filter", "min_relevance", Number(Interval::NATS), Derived("none: nothing is dropped for it"), "",
+        "A document is dropped when its seed raises its log-probability under the synthesizer by less than this, in nats \
+         per token; the report has the score at which 5 % of true pairs would go.",
     ),
     key(
         "filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \

@@ -216,6 +216,8 @@ pub struct Generate {
 pub struct Filter {
     pub min_words: usize,
     pub near_copy: f64,
+    pub verbatim_words: usize,
+    pub min_relevance: Option<f64>,
     pub near_duplicate: f64,
     pub samples: usize,
     pub quality_documents: usize,

@@ -246,6 +246,8 @@ fn filter(section: &Section) -> Filter {
     Filter {
         min_words: section.integer("min_words") as usize,
         near_copy: section.number("near_copy"),
+        min_relevance: section.number_if("min_relevance"),
+        verbatim_words: section.integer("verbatim_words") as usize,
         near_duplicate: section.number("near_duplicate"),
         samples: section.integer("samples") as usize,
         quality_documents: section.integer("quality_documents") as usize,

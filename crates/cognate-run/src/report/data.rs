@@ -126,8 +126,40 @@ pub struct SyntheticQuality {
     pub kept_tokens: u64,
     /// Documents dropped, by reason, in the order of the filters. With the kept ones they add up to the generated ones.
     pub dropped: Vec<Dropped>,
-    /// Anything else that was measured: lengths, repetition, novelty, …
-    pub measures: Vec<Measure>,
+    /// What the documents are like, beside real ones: lengths, repetition, novelty, …
+    pub figures: Vec<QualityFigure>,
+    /// How documents are related to their seeds, beside true and random pairs.
+    pub pair_figures: Vec<QualityFigure>,
+}
+
+/// One figure of several collections of documents or pairs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QualityFigure {
+    /// What was measured, in words.
+    pub name: String,
+    /// Its unit, as in [`Measure::unit`].
+    pub unit: String,
+    /// How the 95 % intervals came about: `binomial`, `bootstrap`, …
+    pub interval: String,
+    /// The values.
+    pub of: Vec<QualityValue>,
+}
+
+/// A figure of one collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QualityValue {
+    /// Whose: `validation text`, `generated` or `kept`; of pairs `synthetic`, `true neighbours` or `random pairs`.
+    pub whose: String,
+    /// The value.
+    pub value: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+    /// What it was estimated from: documents, pairs, or what the name says.
+    pub n: u64,
 }
 
 /// Documents that one filter dropped.

@@ -103,13 +103,15 @@ pub(super) struct Cell {
     text: String,
     /// A share in 0..=1, drawn as a small bar before the number.
     bar: Option<f64>,
+    /// Said smaller, below the text.
+    detail: String,
     /// In the first cell: the row is a sum of the others.
     strong: bool,
 }
 
 impl Cell {
     pub(super) fn new(text: impl Display) -> Self {
-        Self { text: text.to_string(), bar: None, strong: false }
+        Self { text: text.to_string(), bar: None, detail: String::new(), strong: false }
     }
 
     pub(super) fn strong(text: impl Display) -> Self {
@@ -120,12 +122,21 @@ impl Cell {
         Self { bar: Some(if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }), ..Self::new(text) }
     }
 
+    pub(super) fn with_detail(text: impl Display, detail: String) -> Self {
+        Self { detail, ..Self::new(text) }
+    }
+
     fn write(&self, page: &mut Markup, column: &str, names_the_row: bool) {
         if names_the_row {
             return page.leaf("th", &[("scope", &"row")], &self.text);
         }
         page.element("td", &[("data-label", &column)], |page| match self.bar {
-            None => page.leaf("span", &[], &self.text),
+            None => {
+                page.leaf("span", &[], &self.text);
+                if !self.detail.is_empty() {
+                    page.leaf("small", &[], &self.detail);
+                }
+            }
             Some(share) => {
                 page.leaf("span", &[("class", &"bar"), ("style", &format!("--share:{share:.3}"))], &self.text);
             }

@@ -9,6 +9,7 @@ mod data;
 mod html;
 mod markup;
 mod numbers;
+mod quality;
 #[cfg(test)]
 mod sample;
 mod sections;
@@ -18,8 +19,8 @@ mod tests;
 
 pub use data::{
     Arm, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE, Pairs, Point,
-    REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION,
-    Validation, gap_closed, validation_gap,
+    QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram,
+    SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
 pub use terminal::closing_table;

@@ -117,13 +117,32 @@ fn quality() -> SyntheticQuality {
         kept_documents: 15_000,
         kept_tokens: 3_004_112,
         dropped: dropped.to_vec(),
-        measures: vec![
-            plain("length, median", 187.0, "tokens", Some(15_000)),
-            plain("length of real documents, median", 214.0, "tokens", Some(2_804)),
-            plain("words in a repeated 5-gram", 0.043, "share", Some(15_000)),
-            plain("13-grams that the seed has too", 0.0061, "share", Some(15_000)),
-            plain("13-grams that the corpus has too", 0.0214, "share", Some(15_000)),
+        figures: vec![
+            figure("words of a document, mean", "words", &[("validation text", 141.2, 2_804), ("kept", 118.4, 15_000)]),
+            figure(
+                "heavily repeated",
+                "share",
+                &[("validation text", 0.006, 2_804), ("generated", 0.031, 16_057), ("kept", 0.0, 15_000)],
+            ),
+            figure("13-grams that no training document has", "share", &[("generated", 0.9786, 16_057)]),
         ],
+        pair_figures: vec![figure("near-copies of the seed", "share", &[("synthetic", 0.0011, 16_057)])],
+    }
+}
+
+fn figure(name: &str, unit: &str, of: &[(&str, f64, u64)]) -> QualityFigure {
+    let value = |&(whose, value, n): &(&str, f64, u64)| QualityValue {
+        whose: whose.to_owned(),
+        value,
+        low: value * 0.9,
+        high: value * 1.1,
+        n,
+    };
+    QualityFigure {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        interval: "bootstrap over documents".to_owned(),
+        of: of.iter().map(value).collect(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::numbers::{
     NONE, bytes, count, counted, decimals, duration, estimated, flops, measure, nats, or_none, percent, signed_nats,
     tokens,
 };
+use super::quality;
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
@@ -23,7 +24,7 @@ pub(super) fn all(page: &mut Markup, report: &Report) {
     curves(page, report);
     relation(page, report.relation.as_ref());
     pairs(page, report.pairs.as_ref());
-    synthetic_quality(page, report);
+    quality::synthetic_quality(page, report);
     examples(page, &report.examples);
     ledger(page, report);
     notes(page, &report.notes);
@@ -159,40 +160,6 @@ fn measures(page: &mut Markup, caption: &str, measures: &[Measure]) {
     } else {
         table(page, caption, &["", "value"], &rows);
     }
-}
-
-fn synthetic_quality(page: &mut Markup, report: &Report) {
-    let quality = &report.synthetic_quality;
-    if quality.generated_documents == 0 && quality.measures.is_empty() {
-        return;
-    }
-    section(page, "synthetic", "Synthetic documents", |page| {
-        let generated = quality.generated_documents;
-        let share = |documents: u64| documents as f64 / generated.max(1) as f64;
-        page.leaf(
-            "p",
-            &[],
-            format!(
-                "Of {} the filters kept {} ({}), with {} tokens.",
-                counted(generated, "generated document", "generated documents"),
-                count(quality.kept_documents),
-                percent(share(quality.kept_documents)),
-                tokens(quality.kept_tokens)
-            ),
-        );
-        let row = |name: Cell, documents: u64| {
-            vec![name, Cell::new(count(documents)), Cell::bar(percent(share(documents)), share(documents))]
-        };
-        let mut rows = vec![row(Cell::new("kept"), quality.kept_documents)];
-        rows.extend(
-            quality.dropped.iter().map(|drop| row(Cell::new(format!("dropped: {}", drop.reason)), drop.documents)),
-        );
-        rows.push(row(Cell::strong("generated"), generated));
-        page.element("div", &[("class", &"beside")], |page| {
-            table(page, "What became of them", &["", "documents", "share"], &rows);
-            measures(page, "What they are like", &quality.measures);
-        });
-    });
 }
 
 fn examples(page: &mut Markup, examples: &[Example]) {

@@ -303,8 +303,10 @@ fn no_text_becomes_markup() {
     report.ledger[2].arm = Some(HOSTILE.to_owned());
     report.examples[0].seed = ExampleText { id: HOSTILE.to_owned(), text: HOSTILE.to_owned() };
     report.synthetic_quality.dropped[0].reason = HOSTILE.to_owned();
-    report.synthetic_quality.measures[0].name = HOSTILE.to_owned();
-    report.synthetic_quality.measures[0].unit = HOSTILE.to_owned();
+    report.synthetic_quality.figures[0].name = HOSTILE.to_owned();
+    report.synthetic_quality.figures[0].of[0].whose = HOSTILE.to_owned();
+    report.synthetic_quality.pair_figures[0].interval = HOSTILE.to_owned();
+    report.synthetic_quality.figures[0].unit = HOSTILE.to_owned();
     report.environment.cpu = HOSTILE.to_owned();
     report.environment.commands[0] = HOSTILE.to_owned();
     if let Some(pairs) = &mut report.pairs {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::context::{Context, Made};
 use crate::error::Result;
-use crate::recipe::{EmbedMethod, Threshold};
+use crate::recipe::{EmbedMethod, Recipe, Threshold};
 use crate::rundir::Work;
 
 /// The stage `embed`.
@@ -20,16 +20,7 @@ pub(crate) fn embed_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Mo
     let embed = &context.recipe.embed;
     let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))?;
     let (vectors, stats) = match embed.method {
-        EmbedMethod::Lsa => {
-            let config = LsaConfig {
-                dimensions: embed.dimensions,
-                seed: context.recipe.seed,
-                min_documents: embed.min_documents,
-                max_document_share: embed.max_document_share,
-                max_terms: embed.max_terms,
-            };
-            lsa(&texts, &config, monitor)?
-        }
+        EmbedMethod::Lsa => lsa(&texts, &lsa_config(context.recipe), monitor)?,
     };
     write_vectors(&folder.join("vectors.parquet"), &vectors)?;
     let documents = texts.len() as u64;
@@ -37,6 +28,18 @@ pub(crate) fn embed_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Mo
     made.rows("vectors.parquet", documents);
     made.work = Work { statistics: json!(stats), documents, ..Work::default() };
     Ok(made)
+}
+
+/// The embedder as the recipe wants it.
+pub(crate) fn lsa_config(recipe: &Recipe) -> LsaConfig {
+    let embed = &recipe.embed;
+    LsaConfig {
+        dimensions: embed.dimensions,
+        seed: recipe.seed,
+        min_documents: embed.min_documents,
+        max_document_share: embed.max_document_share,
+        max_terms: embed.max_terms,
+    }
 }
 
 /// Identifiers and texts of a document file.

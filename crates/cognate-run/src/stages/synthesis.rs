@@ -13,7 +13,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::store::shards;
 use cognate_synth::{
-    FilterConfig, FilterInputs, FilterStats, GenerateConfig, GenerateStats, Sampling, Seeds, generate,
+    FilterConfig, FilterInputs, FilterStats, GenerateConfig, GenerateStats, Sampling, Scoring, Seeds, TextPair,
+    generate,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, State, Watched, Work};
 use crate::stage::Step;
+use crate::stages::quality::{Measured, Synthesizer, measure};
 
 /// Documents in one file of synthetic documents.
 const SHARD_DOCUMENTS: usize = 1000;
@@ -37,6 +39,8 @@ pub(crate) struct Filtered {
     /// Rounds of generation that it took.
     pub(crate) rounds: usize,
     pub(crate) filter: FilterStats,
+    /// What the run's models and its embedder say about the documents.
+    pub(crate) measured: Measured,
     /// The kept documents, tokenized as every document is.
     pub(crate) synthetic: TokenizeStats,
 }
@@ -134,12 +138,17 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     let config = FilterConfig {
         min_words: recipe.filter.min_words,
         near_copy: recipe.filter.near_copy,
+        verbatim_words: recipe.filter.verbatim_words,
+        min_relevance: recipe.filter.min_relevance,
         near_duplicate: recipe.filter.near_duplicate,
         samples: recipe.filter.samples,
         quality_documents: recipe.filter.quality_documents,
     };
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
+    let mut synthesizer = Synthesizer::load(context)?;
+    let calibration = synthesizer.calibrate(context, monitor)?;
+    let threshold = calibration.as_ref().map(|calibration| calibration.threshold);
     let mut rounds = vec![context.artifact("generate").clone()];
     loop {
         let mut synthetic = Vec::new();
@@ -147,10 +156,14 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
             synthetic.extend(shards(&round.folder)?);
         }
         let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
-        let stats = filter(inputs, folder, &config, monitor)?;
+        let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
+        let scoring = Scoring { scorer: &mut scorer, threshold };
+        let stats = filter(inputs, folder, &config, Some(scoring), monitor)?;
         let tokens = tokenize(&folder.join(KEPT), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
-            return Ok(kept(Filtered { rounds: rounds.len(), filter: stats, synthetic: tokens }));
+            let measured = measure(context, folder, calibration, monitor)?;
+            let filtered = Filtered { rounds: rounds.len(), filter: stats, measured, synthetic: tokens };
+            return Ok(kept(filtered, synthesizer.flops));
         }
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
         let possible: u64 = (rounds.len() + 1..=MOST_ROUNDS).map(|round| round_tokens(recipe, round)).sum();
@@ -170,7 +183,7 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     }
 }
 
-fn kept(filtered: Filtered) -> Made {
+fn kept(filtered: Filtered, flops: f64) -> Made {
     let mut made = Made::default();
     made.rows(KEPT, filtered.filter.kept.documents);
     made.file(DROPPED);
@@ -178,7 +191,7 @@ fn kept(filtered: Filtered) -> Made {
     made.rows("synthetic.idx", filtered.synthetic.documents);
     made.work = Work {
         statistics: json!(filtered),
-        flops: 0.0,
+        flops,
         tokens: filtered.synthetic.tokens,
         documents: filtered.filter.read.documents,
     };

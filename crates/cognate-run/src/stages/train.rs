@@ -228,11 +228,11 @@ pub(crate) fn tune_stage(
 }
 
 /// The numbers of a pair's documents.
-type Numbers = (u32, u32);
+pub(crate) type Numbers = (u32, u32);
 
 /// Parts held-out pairs, each part in their order: those that choose the checkpoint, up to `most` and at most half of them, and
 /// the others, on which the chosen one can be measured without having been chosen for that. Both directions of a pair go together.
-fn part_pairs(pairs: &[Numbers], most: usize, seed: u64) -> (Vec<Numbers>, Vec<Numbers>) {
+pub(crate) fn part_pairs(pairs: &[Numbers], most: usize, seed: u64) -> (Vec<Numbers>, Vec<Numbers>) {
     let unordered = |(a, b): (u32, u32)| (a.min(b), a.max(b));
     let mut directions: BTreeMap<Numbers, usize> = BTreeMap::new();
     for pair in pairs {
@@ -252,7 +252,7 @@ fn part_pairs(pairs: &[Numbers], most: usize, seed: u64) -> (Vec<Numbers>, Vec<N
 }
 
 /// `most` items, drawn once, in their order.
-fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
+pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.shuffle(&mut random::stream(seed, purpose, 0));
     order.truncate(most);

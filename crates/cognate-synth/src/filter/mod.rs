@@ -5,16 +5,22 @@
 //! | this one | the reasons, and the judgement of one document by itself |
 //! | [`repetition`] | Gopher's repetition rules |
 //! | `duplicates` | near-duplicates of earlier documents |
+//! | `verbatim` | what stands word for word in the training documents |
 //! | `words` | words, n-grams, overlap of two texts |
+//! | [`diversity`] | distinct-n, self-BLEU |
+//! | [`interval`] | intervals of all figures |
 //! | [`quality`] | figures for a whole collection, beside those of real text |
 //! | [`stage`] | files in, files out, counts |
 //!
 //! Rules, thresholds and their sources are listed in docs/filters.md.
 
+pub mod diversity;
 mod duplicates;
+pub mod interval;
 pub mod quality;
 pub mod repetition;
 pub mod stage;
+pub(crate) mod verbatim;
 pub(crate) mod words;
 
 use cognate_corpus::Document;
@@ -22,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::metadata;
+use verbatim::{LONGEST_RUN, VerbatimIndex};
 use words::{Shingles, bare_words};
 
 /// Words per n-gram where two texts are compared, as in Lee et al. 2022 (arXiv 2107.06499) and FineWeb.
@@ -35,6 +42,11 @@ pub struct FilterConfig {
     pub min_words: usize,
     /// A document is a near-copy of its seed when this share of its distinct word 5-grams stands in the seed.
     pub near_copy: f64,
+    /// A document is verbatim when this many of its words in a row stand in one training document, its seed or any other; at most
+    /// 1000, and 0 keeps all.
+    pub verbatim_words: usize,
+    /// A document whose forward relevance to its seed, in nats per token, is lower than this is irrelevant; none keeps all.
+    pub min_relevance: Option<f64>,
     /// A document is a near-duplicate of an earlier one at this Jaccard similarity of their word 5-grams. Below 0.6 some would be
     /// missed, see docs/filters.md.
     pub near_duplicate: f64,
@@ -47,7 +59,15 @@ pub struct FilterConfig {
 impl FilterConfig {
     /// The documented defaults.
     pub fn standard() -> Self {
-        Self { min_words: 10, near_copy: 0.5, near_duplicate: 0.7, samples: 20, quality_documents: 10_000 }
+        Self {
+            min_words: 10,
+            near_copy: 0.5,
+            verbatim_words: 40,
+            min_relevance: None,
+            near_duplicate: 0.7,
+            samples: 20,
+            quality_documents: 10_000,
+        }
     }
 
     /// Refuses what cannot be meant.
@@ -61,6 +81,13 @@ impl FilterConfig {
                 let expected = if lowest == 0.0 { "a share above 0 and at most 1" } else { "a share from 0.6 to 1" };
                 return Err(Error::setting(field, share, expected));
             }
+        }
+        if self.verbatim_words > LONGEST_RUN {
+            let expected = format!("at most {LONGEST_RUN}; 0 keeps all");
+            return Err(Error::setting("verbatim_words", self.verbatim_words, expected));
+        }
+        if let Some(least) = self.min_relevance.filter(|least| !least.is_finite()) {
+            return Err(Error::setting("min_relevance", least, "a number of nats per token"));
         }
         if self.quality_documents == 0 {
             return Err(Error::setting("quality_documents", 0, "at least 1"));
@@ -83,14 +110,26 @@ pub enum Reason {
     Repetition,
     /// It copies its seed.
     NearCopy,
+    /// A long run of its words stands in a training document.
+    Verbatim,
+    /// The synthesizer finds it hardly more likely for its seed.
+    Irrelevant,
     /// It says what an earlier kept document says.
     NearDuplicate,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are tried.
-    pub const ALL: [Self; 6] =
-        [Self::Empty, Self::TooShort, Self::Unfinished, Self::Repetition, Self::NearCopy, Self::NearDuplicate];
+    pub const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::TooShort,
+        Self::Unfinished,
+        Self::Repetition,
+        Self::NearCopy,
+        Self::Verbatim,
+        Self::Irrelevant,
+        Self::NearDuplicate,
+    ];
 
     /// The reason's name in files and reports.
     pub fn name(self) -> &'static str {
@@ -100,6 +139,8 @@ impl Reason {
             Self::Unfinished => "unfinished",
             Self::Repetition => "repetition",
             Self::NearCopy => "near_copy",
+            Self::Verbatim => "verbatim",
+            Self::Irrelevant => "irrelevant",
             Self::NearDuplicate => "near_duplicate",
         }
     }
@@ -127,12 +168,19 @@ impl Verdict {
     }
 }
 
-/// Judges one document by itself and, where it is known, by its seed's text. Near-duplicates are found later, among documents.
+/// Judges one document by itself, by its seed's text where that is known, and by all training documents. Near-duplicates are found
+/// later, among documents.
 ///
 /// # Errors
 /// When the document's metadata has a field of the wrong type.
-pub fn judge(document: &Document, seed: Option<&str>, config: &FilterConfig) -> Result<Verdict> {
-    let words = bare_words(&document.text).len();
+pub(crate) fn judge(
+    document: &Document,
+    seed: Option<&str>,
+    training: &VerbatimIndex,
+    config: &FilterConfig,
+) -> Result<Verdict> {
+    let bare = bare_words(&document.text);
+    let words = bare.len();
     if words == 0 {
         return Ok(Verdict::drop(Reason::Empty, "no words"));
     }
@@ -150,6 +198,12 @@ pub fn judge(document: &Document, seed: Option<&str>, config: &FilterConfig) -> 
     if copied >= config.near_copy {
         let detail = format!("{copied:.3} of its word 5-grams stand in its seed, below {}", config.near_copy);
         return Ok(Verdict::drop(Reason::NearCopy, detail));
+    }
+    if config.verbatim_words > 0
+        && let Some(run) = training.longest_run(&bare, config.verbatim_words)
+    {
+        let detail = format!("{run} words in a row stand in a training document, below {}", config.verbatim_words);
+        return Ok(Verdict::drop(Reason::Verbatim, detail));
     }
     Ok(Verdict::Keep)
 }
@@ -174,7 +228,8 @@ mod tests {
     }
 
     fn reason(document: &Document, seed: Option<&str>) -> Option<Reason> {
-        match judge(document, seed, &FilterConfig::standard()).unwrap() {
+        let training = VerbatimIndex::new(&[&words(1000..1100)]);
+        match judge(document, seed, &training, &FilterConfig::standard()).unwrap() {
             Verdict::Keep => None,
             Verdict::Drop { reason, detail, .. } => {
                 assert!(!detail.is_empty());
@@ -199,6 +254,11 @@ mod tests {
         // Case and punctuation do not hide a copy.
         let shouted = words(0..44).to_uppercase().replace(' ', ", ");
         assert_eq!(reason(&document(&shouted), Some(&words(0..44))), Some(Reason::NearCopy));
+        // Of 200 words 40 in a row stand in a training document that is not the seed; 39 do, twice.
+        let long = words(0..160) + &words(1030..1070);
+        assert_eq!(reason(&document(&long), Some(&words(300..400))), Some(Reason::Verbatim));
+        let shorter = words(0..160) + &words(1030..1069) + &words(200..201) + &words(1000..1039);
+        assert_eq!(reason(&document(&shorter), None), None);
     }
 
     #[test]
@@ -209,6 +269,8 @@ mod tests {
             ("near_copy", FilterConfig { near_copy: 0.0, ..standard() }),
             ("near_copy", FilterConfig { near_copy: 1.1, ..standard() }),
             ("near_copy", FilterConfig { near_copy: f64::NAN, ..standard() }),
+            ("verbatim_words", FilterConfig { verbatim_words: 1001, ..standard() }),
+            ("min_relevance", FilterConfig { min_relevance: Some(f64::NAN), ..standard() }),
             ("near_duplicate", FilterConfig { near_duplicate: 0.5, ..standard() }),
             ("near_duplicate", FilterConfig { near_duplicate: f64::NAN, ..standard() }),
             ("quality_documents", FilterConfig { quality_documents: 0, ..standard() }),

@@ -1,17 +1,21 @@
 //! How good a collection of documents is, in figures that need no judge, for collections side by side.
 //!
-//! Figures that move with the amount of text are taken from equal amounts: near-duplicates among the first so many documents,
-//! distinct n-grams among the first so many words, as many as the smallest collection has.
+//! Figures that move with the amount of text are taken from equal amounts: near-duplicates among the first so many documents, as
+//! many as the smallest collection has, distinct n-grams and self-BLEU on samples of fixed size. Every figure has its interval:
+//! binomial for shares of documents (Wilson), bootstrap over documents for the others, see [`super::interval`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use cognate_corpus::Document;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::diversity::{distinct, self_bleu};
 use super::duplicates::{Duplicates, MinHash};
+use super::interval::{Figure, bootstrap, mean, quantile, wilson};
 use super::repetition::repetition;
-use super::words::{Shingles, Word, bare_words, ngrams};
+use super::verbatim::{Fragments, VerbatimIndex};
+use super::words::{Shingles, Word, bare_words};
 use super::{FilterConfig, SHINGLE_WORDS, containment};
 use crate::error::Result;
 use crate::metadata;
@@ -34,7 +38,12 @@ impl Share {
         (self.n > 0).then(|| self.count as f64 / self.n as f64)
     }
 
-    fn of(cases: impl Iterator<Item = bool>) -> Self {
+    /// The share with its binomial interval, where there are cases.
+    pub fn figure(self) -> Option<Figure> {
+        wilson(self.count, self.n)
+    }
+
+    pub(crate) fn of(cases: impl Iterator<Item = bool>) -> Self {
         cases.fold(Self::default(), |share, hit| Self { count: share.count + u64::from(hit), n: share.n + 1 })
     }
 }
@@ -90,16 +99,40 @@ pub struct Quality {
     pub bytes: u64,
     /// Words per document.
     pub words: Lengths,
+    /// Their mean.
+    pub mean_words: Option<Figure>,
+    /// Their quartiles.
+    pub quartiles: [Option<Figure>; 3],
     /// Documents that fail one of Gopher's repetition rules.
     pub repetition: Share,
     /// Documents, among equally many of each collection, that are near-duplicates of an earlier one.
     pub near_duplicates: Share,
     /// Documents that are near-copies of their seed, of those whose seed is known.
     pub pair_copying: Share,
-    /// Different word 1-, 2-, 3- and 4-grams among all, in equally many words of each collection.
-    pub distinct: [Share; 4],
-    /// Word 5-, 8- and 13-grams (see [`NOVELTY_WORDS`]) that do not occur in the training documents, of all occurrences.
-    pub novel: [Share; 3],
+    /// How much of a document is made of pieces of its seed, of those whose seed is known.
+    pub copied_from_seed: Copied,
+    /// How much of a document is made of pieces of the training documents.
+    pub copied_from_training: Copied,
+    /// Word 5-, 8- and 13-grams (see [`NOVELTY_WORDS`]) that no training document has, of all occurrences.
+    pub novel: [Option<Figure>; 3],
+    /// Different word 1-, 2-, 3- and 4-grams among all, in blocks of [`DISTINCT_WORDS`](super::diversity::DISTINCT_WORDS) words;
+    /// `n` counts blocks.
+    pub distinct: [Option<Figure>; 4],
+    /// Mean BLEU-4 of [`SELF_BLEU_DOCUMENTS`](super::diversity::SELF_BLEU_DOCUMENTS) documents, each against the others.
+    pub self_bleu: Option<Figure>,
+}
+
+/// Extractive fragments, as in Newsroom (see docs/filters.md): means over documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Copied {
+    /// Share of a document's words that are in fragments.
+    pub coverage: Option<Figure>,
+    /// Mean length in words of the fragment that a word is in.
+    pub density: Option<Figure>,
+    /// A document's longest fragment, in words.
+    pub longest: Option<Figure>,
+    /// The longest of all, in words.
+    pub most: u64,
 }
 
 /// A collection under a name.
@@ -111,50 +144,67 @@ pub struct Collection<'a> {
     pub documents: &'a [Document],
 }
 
-/// Compares collections of documents. `training` holds the text of every training document by id: seeds are looked up in it, and
-/// n-grams outside it are novel.
+/// The training documents: their texts by id, and all their word n-grams.
+#[derive(Debug, Default)]
+pub struct Training {
+    pub(crate) texts: HashMap<String, String>,
+    pub(crate) index: VerbatimIndex,
+}
+
+impl Training {
+    /// Indexes texts by id; 12 bytes per word beside the texts.
+    pub fn new(texts: HashMap<String, String>) -> Self {
+        let index = VerbatimIndex::new(&texts.values().map(String::as_str).collect::<Vec<_>>());
+        Self { texts, index }
+    }
+
+    /// The text of the document that a synthetic one names as its seed, where it is known.
+    pub(crate) fn seed_of(&self, document: &Document) -> Result<Option<&str>> {
+        Ok(metadata::seed_id(document)?.and_then(|id| self.texts.get(id)).map(String::as_str))
+    }
+}
+
+/// Compares collections of documents. Seeds are looked up in `training`, and n-grams outside it are novel.
 ///
 /// # Errors
 /// When a document's metadata has a field of the wrong type.
-pub fn quality(
-    collections: &[Collection<'_>],
-    training: &HashMap<String, String>,
-    config: &FilterConfig,
-) -> Result<Vec<Quality>> {
-    let words: Vec<Vec<Vec<Word>>> =
-        collections.iter().map(|c| c.documents.par_iter().map(|d| bare_words(&d.text)).collect()).collect();
-    let fewest_documents = collections.iter().map(|c| c.documents.len()).filter(|&n| n > 0).min().unwrap_or(0);
-    let fewest_words = words.iter().map(|w| w.iter().map(Vec::len).sum()).filter(|&n: &usize| n > 0).min().unwrap_or(0);
-    let mut table = Vec::new();
-    for (collection, words) in collections.iter().zip(&words) {
-        let documents = collection.documents;
-        table.push(Quality {
-            name: collection.name.to_owned(),
-            documents: documents.len() as u64,
-            bytes: documents.iter().map(|d| d.text.len() as u64).sum(),
-            words: Lengths::of(words.iter().map(|w| w.len() as u64).collect()),
-            repetition: {
-                let failed: Vec<bool> = documents.par_iter().map(|d| repetition(&d.text).is_some()).collect();
-                Share::of(failed.into_iter())
-            },
-            near_duplicates: near_duplicates(
-                &documents[..fewest_documents.min(documents.len())],
-                config.near_duplicate,
-            ),
-            pair_copying: pair_copying(documents, training, config.near_copy)?,
-            distinct: [1, 2, 3, 4].map(|n| distinct(words, n, fewest_words)),
-            novel: [Share::default(); 3],
-        });
-    }
-    for (slot, n) in NOVELTY_WORDS.into_iter().enumerate() {
-        let known = Known::new(training, n);
-        for (row, words) in table.iter_mut().zip(&words) {
-            row.novel[slot] = known.novel(words);
-        }
-    }
-    Ok(table)
+pub fn quality(collections: &[Collection<'_>], training: &Training, config: &FilterConfig) -> Result<Vec<Quality>> {
+    let fewest = collections.iter().map(|c| c.documents.len()).filter(|&n| n > 0).min().unwrap_or(0);
+    collections.iter().map(|collection| of_one(collection, training, config, fewest)).collect()
 }
 
+fn of_one(
+    collection: &Collection<'_>,
+    training: &Training,
+    config: &FilterConfig,
+    fewest_documents: usize,
+) -> Result<Quality> {
+    let documents = collection.documents;
+    let words: Vec<Vec<Word>> = documents.par_iter().map(|document| bare_words(&document.text)).collect();
+    let seeds: Vec<Option<&str>> =
+        documents.iter().map(|document| training.seed_of(document)).collect::<Result<Vec<_>>>()?;
+    let failed: Vec<bool> = documents.par_iter().map(|d| repetition(&d.text).is_some()).collect();
+    let lengths: Vec<u64> = words.iter().map(|words| words.len() as u64).collect();
+    let overlap = overlap(&words, &seeds, &training.index);
+    Ok(Quality {
+        name: collection.name.to_owned(),
+        documents: documents.len() as u64,
+        bytes: documents.iter().map(|d| d.text.len() as u64).sum(),
+        mean_words: mean(&lengths.iter().map(|&words| words as f64).collect::<Vec<_>>()),
+        quartiles: [0.25, 0.5, 0.75].map(|share| quantile(&lengths, share)),
+        words: Lengths::of(lengths),
+        repetition: Share::of(failed.into_iter()),
+        near_duplicates: near_duplicates(&documents[..fewest_documents.min(documents.len())], config.near_duplicate),
+        pair_copying: pair_copying(documents, &seeds, config.near_copy),
+        copied_from_seed: overlap.seed,
+        copied_from_training: overlap.training,
+        novel: overlap.novel,
+        distinct: distinct(&words),
+        self_bleu: self_bleu(&words),
+    })
+}
+
+/// Near-duplicates of earlier documents.
 fn near_duplicates(documents: &[Document], threshold: f64) -> Share {
     let hashes = MinHash::new();
     let prepared: Vec<_> = documents
@@ -174,55 +224,76 @@ fn near_duplicates(documents: &[Document], threshold: f64) -> Share {
     }))
 }
 
-fn pair_copying(documents: &[Document], training: &HashMap<String, String>, threshold: f64) -> Result<Share> {
+fn pair_copying(documents: &[Document], seeds: &[Option<&str>], threshold: f64) -> Share {
     let copies: Vec<Option<bool>> = documents
         .par_iter()
-        .map(|document| {
-            let seed = metadata::seed_id(document)?.and_then(|id| training.get(id));
-            Ok(seed.map(|seed| containment(&document.text, seed) >= threshold))
+        .zip(seeds)
+        .map(|(document, seed)| seed.map(|seed| containment(&document.text, seed) >= threshold))
+        .collect();
+    Share::of(copies.into_iter().flatten())
+}
+
+/// What documents share word for word with their seeds and with the training documents.
+struct Overlap {
+    seed: Copied,
+    training: Copied,
+    novel: [Option<Figure>; 3],
+}
+
+fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimIndex) -> Overlap {
+    let runs: Vec<(Option<Vec<usize>>, Vec<usize>)> = documents
+        .par_iter()
+        .zip(seeds)
+        .map(|(words, seed)| (seed.map(|seed| VerbatimIndex::new(&[seed]).runs(words)), index.runs(words)))
+        .collect();
+    let units: Vec<[(f64, f64); 9]> = runs
+        .iter()
+        .map(|(seed, training)| {
+            let [a, b, c] = fragment_figures(seed.as_deref().unwrap_or_default());
+            let [d, e, f] = fragment_figures(training);
+            let [five, eight, thirteen] = NOVELTY_WORDS.map(|n| novel(training, n));
+            [a, b, c, d, e, f, five, eight, thirteen]
         })
-        .collect::<Result<_>>()?;
-    Ok(Share::of(copies.into_iter().flatten()))
+        .collect();
+    let [a, b, c, d, e, f, five, eight, thirteen] = bootstrap(&units);
+    let most = |runs: &mut dyn Iterator<Item = usize>| runs.max().unwrap_or(0) as u64;
+    Overlap {
+        seed: Copied {
+            coverage: a,
+            density: b,
+            longest: c,
+            most: most(&mut runs.iter().flat_map(|(seed, _)| seed.iter().flatten().copied())),
+        },
+        training: Copied {
+            coverage: d,
+            density: e,
+            longest: f,
+            most: most(&mut runs.iter().flat_map(|(_, training)| training.iter().copied())),
+        },
+        novel: [five, eight, thirteen],
+    }
 }
 
-/// Different n-grams among all within the first `most` words; n-grams do not reach from one document into the next.
-fn distinct(documents: &[Vec<Word>], n: usize, most: usize) -> Share {
-    let mut left = most;
-    let mut seen = HashSet::new();
-    let mut all = 0;
-    for words in documents {
-        let taken = words.len().min(left);
-        left -= taken;
-        for ngram in ngrams(&words[..taken], n) {
-            seen.insert(ngram);
-            all += 1;
-        }
-    }
-    Share { count: seen.len() as u64, n: all }
+/// Coverage, density and longest run, as terms of means over documents; a document without words says nothing.
+fn fragment_figures(runs: &[usize]) -> [(f64, f64); 3] {
+    let Some(fragments) = Fragments::of(runs) else { return [(0.0, 0.0); 3] };
+    let longest = runs.iter().copied().max().unwrap_or(0) as f64;
+    [(fragments.coverage, 1.0), (fragments.density, 1.0), (longest, 1.0)]
 }
 
-/// The different word n-grams of the training documents, ascending.
-struct Known {
-    n: usize,
-    hashes: Vec<u64>,
+/// n-grams from whose first word on no n words are known, and all n-grams.
+fn novel(runs: &[usize], n: usize) -> (f64, f64) {
+    let ngrams = (runs.len() + 1).saturating_sub(n);
+    (runs[..ngrams].iter().filter(|&&run| run < n).count() as f64, ngrams as f64)
 }
 
-impl Known {
-    fn new(training: &HashMap<String, String>, n: usize) -> Self {
-        let texts: Vec<&String> = training.values().collect();
-        let parts: Vec<Vec<u64>> = texts.par_iter().map(|text| ngrams(&bare_words(text), n).collect()).collect();
-        let mut hashes = parts.concat();
-        hashes.par_sort_unstable();
-        hashes.dedup();
-        Self { n, hashes }
-    }
-
-    fn novel(&self, documents: &[Vec<Word>]) -> Share {
-        let of_one =
-            |words: &Vec<Word>| Share::of(ngrams(words, self.n).map(|h| self.hashes.binary_search(&h).is_err()));
-        let add = |a: Share, b: Share| Share { count: a.count + b.count, n: a.n + b.n };
-        documents.par_iter().map(of_one).reduce(Share::default, add)
-    }
+/// What d2 takes over from d1 in pairs (d1, d2) of texts: the figures of [`Quality`] that need no collection. For true pairs they
+/// say how much related documents share anyway.
+pub fn pair_overlap(pairs: &[(&str, &str)], near_copy: f64) -> (Share, Copied) {
+    let words: Vec<Vec<Word>> = pairs.par_iter().map(|(_, d2)| bare_words(d2)).collect();
+    let seeds: Vec<Option<&str>> = pairs.iter().map(|&(d1, _)| Some(d1)).collect();
+    let copies: Vec<bool> = pairs.par_iter().map(|(d1, d2)| containment(d2, d1) >= near_copy).collect();
+    (Share::of(copies.into_iter()), overlap(&words, &seeds, &VerbatimIndex::default()).seed)
 }
 
 #[cfg(test)]
@@ -249,7 +320,7 @@ mod tests {
 
     #[test]
     fn figures_of_a_small_collection_by_hand() {
-        let training: HashMap<String, String> = [("a".to_owned(), words(0..40))].into_iter().collect();
+        let training = Training::new([("a".to_owned(), words(0..40))].into_iter().collect());
         let real = [document(words(100..130), None), document(words(200..210), None)];
         let raw = [
             document(words(0..30), Some("a")),              // a copy
@@ -263,26 +334,22 @@ mod tests {
         // Two documents each: the third of raw, the duplicate, lies outside.
         assert_eq!((real.near_duplicates, raw.near_duplicates), (share(0, 2), share(0, 2)));
         assert_eq!((real.pair_copying, raw.pair_copying), (share(0, 0), share(1, 2)));
-        // 40 words each: raw has 30 and 10 fresh ones there.
-        assert_eq!(real.distinct, [share(40, 40), share(38, 38), share(36, 36), share(34, 34)]);
-        assert_eq!(raw.distinct, [share(40, 40), share(38, 38), share(36, 36), share(34, 34)]);
-        assert_eq!(real.novel, [share(32, 32), share(23 + 3, 26), share(18, 18)]);
-        assert_eq!(raw.novel[0], share(36, 26 + 36 + 26));
+        let value = |figure: Option<Figure>| figure.map(|figure| (figure.value, figure.n));
+        assert_eq!(real.novel.map(value), [Some((1.0, 2)), Some((1.0, 2)), Some((1.0, 1))]);
+        // Raw has 26, 36 and 26 5-grams; only the second document's are new.
+        assert_eq!(raw.novel.map(value)[0], Some((36.0 / 88.0, 3)));
+        assert_eq!((value(real.copied_from_seed.density), real.copied_from_seed.most), (None, 0));
+        let (seed, all) = (raw.copied_from_seed, raw.copied_from_training);
+        // A whole document is a fragment of 30 words in its seed, the other shares none; the third has no known seed.
+        assert_eq!((value(seed.coverage), value(seed.density)), (Some((0.5, 2)), Some((15.0, 2))));
+        assert_eq!((value(all.density), value(all.longest), all.most), (Some((20.0, 3)), Some((20.0, 3)), 30));
         assert_eq!((raw.words.mean, raw.words.p50, raw.words.max), (100.0 / 3.0, 30, 40));
+        assert_eq!(raw.quartiles.map(|q| q.unwrap().value), [30.0, 30.0, 40.0]);
         assert_eq!(raw.bytes, raw_bytes(&collections[1]));
     }
 
     fn raw_bytes(collection: &Collection<'_>) -> u64 {
         collection.documents.iter().map(|d| d.text.len() as u64).sum()
-    }
-
-    #[test]
-    fn distinct_counts_repeats_and_stops_at_the_word_limit() {
-        let two = [bare_words("a b a b"), bare_words("a b c")];
-        assert_eq!(distinct(&two, 1, 7), share(3, 7));
-        assert_eq!(distinct(&two, 2, 7), share(3, 5)); // ab ba ab | ab bc
-        assert_eq!(distinct(&two, 2, 6), share(2, 4));
-        assert_eq!(distinct(&two, 4, 7), share(1, 1));
     }
 
     #[test]
@@ -293,9 +360,19 @@ mod tests {
 
     #[test]
     fn nothing_to_look_at() {
-        let table = quality(&[Collection { name: "kept", documents: &[] }], &HashMap::new(), &FilterConfig::standard());
-        let row = &table.unwrap()[0];
-        assert_eq!((row.repetition.value(), row.words), (None, Lengths::default()));
+        let collections = [Collection { name: "kept", documents: &[] }];
+        let row = &quality(&collections, &Training::default(), &FilterConfig::standard()).unwrap()[0];
+        assert_eq!((row.repetition.figure(), row.words), (None, Lengths::default()));
+        assert_eq!((row.mean_words, row.quartiles, row.novel, row.self_bleu), (None, [None; 3], [None; 3], None));
+    }
+
+    #[test]
+    fn pairs_by_hand() {
+        let (seed, half, other) = (words(0..40), words(0..20) + &words(50..70), words(80..120));
+        let (copies, copied) = pair_overlap(&[(&seed, &seed), (&seed, &half), (&seed, &other)], 0.5);
+        assert_eq!(copies, share(1, 3));
+        assert_eq!((copied.coverage.unwrap().value, copied.density.unwrap().value), (0.5, (40.0 + 10.0) / 3.0));
+        assert_eq!((copied.longest.unwrap().value, copied.most), (20.0, 40));
     }
 
     #[test]

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::duplicates::{Duplicates, MinHash, Signature};
-use super::quality::{Collection, Quality, quality};
+use super::interval::{Figure, mean};
+use super::quality::{Collection, Quality, Share, Training, quality};
 use super::repetition::Rule;
 use super::words::Shingles;
 use super::{FilterConfig, Reason, SHINGLE_WORDS, Verdict, judge};
 use crate::error::{Error, Result};
 use crate::metadata;
+use crate::score::relevance::{Relevance, TextPair};
 
 /// The kept documents' file.
 pub const KEPT: &str = "synthetic.jsonl.zst";
@@ -34,6 +36,17 @@ pub struct FilterInputs<'a> {
     pub training: &'a Path,
     /// Real documents that nothing was trained on, to compare with.
     pub real: Option<&'a Path>,
+}
+
+/// Scores pairs of seed and document: the synthesizer, or a test's stand-in.
+pub type Scorer<'a> = dyn FnMut(&[TextPair<'_>]) -> Result<Vec<Relevance>> + 'a;
+
+/// How relevance is scored.
+pub struct Scoring<'a> {
+    /// Scores the documents that no other filter drops by themselves, and whose seed is known.
+    pub scorer: &'a mut Scorer<'a>,
+    /// Forward relevance below which a pair counts as irrelevant in the statistics, see [`Calibration`](crate::Calibration).
+    pub threshold: Option<f64>,
 }
 
 /// An amount of documents.
@@ -69,25 +82,46 @@ pub struct FilterStats {
     pub repetition_rules: BTreeMap<Rule, u64>,
     /// Documents that do not name their seed, so that copying it could not be judged.
     pub without_seed: u64,
+    /// How related documents are to their seeds; none where nothing scored them.
+    pub relevance: Option<RelevanceStats>,
     /// Figures side by side: `real` (where given), `raw`, `kept`.
     pub quality: Vec<Quality>,
+}
+
+/// Relevance of the documents that no filter before it drops, over the first `quality_documents` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RelevanceStats {
+    /// Documents that were scored, all of them.
+    pub scored: u64,
+    /// Of those, documents that were cut to fit the synthesizer's context.
+    pub cut: u64,
+    /// Forward scores, mean.
+    pub forward: Option<Figure>,
+    /// Backward scores, mean.
+    pub backward: Option<Figure>,
+    /// Documents below the threshold of the calibration, where there is one.
+    pub irrelevant: Option<Share>,
 }
 
 /// Filters synthetic documents into the folder `out`.
 ///
 /// # Errors
-/// When a file is damaged or cannot be written, a document names an unknown seed or has metadata of the wrong type, or the
+/// When a setting is impossible, a file is damaged or cannot be written, a document names an unknown seed or has metadata of the wrong type, or the
 /// monitor interrupts. Nothing half-written is left.
 pub fn filter(
     inputs: FilterInputs<'_>,
     out: &Path,
     config: &FilterConfig,
+    scoring: Option<Scoring<'_>>,
     monitor: &dyn Monitor,
 ) -> Result<FilterStats> {
     config.check()?;
-    let training = read_training(inputs.training)?;
+    if let (Some(least), None) = (config.min_relevance, &scoring) {
+        return Err(Error::setting("min_relevance", least, "nothing, or a synthesizer to score documents with"));
+    }
+    let training = Training::new(read_training(inputs.training)?);
     monitor.begin("filter", None, Unit::Documents);
-    let outcome = Stage::new(inputs, &training, out, config).and_then(|stage| stage.run(monitor));
+    let outcome = Stage::new(inputs, &training, out, config).and_then(|stage| stage.run(scoring, monitor));
     monitor.end();
     outcome
 }
@@ -109,12 +143,13 @@ struct Judged {
     named_seed: bool,
     shingles: Shingles,
     signature: Option<Signature>,
+    relevance: Option<Relevance>,
 }
 
 /// What judging one document needs.
 struct Judge<'a> {
     inputs: FilterInputs<'a>,
-    training: &'a HashMap<String, String>,
+    training: &'a Training,
     config: &'a FilterConfig,
     hashes: MinHash,
 }
@@ -126,19 +161,19 @@ impl Judge<'_> {
         let named_seed = seed_id.is_some();
         let seed = match seed_id {
             None => None,
-            Some(seed_id) => Some(self.training.get(seed_id).ok_or_else(|| Error::UnknownSeed {
+            Some(seed_id) => Some(self.training.texts.get(seed_id).ok_or_else(|| Error::UnknownSeed {
                 id: document.id.clone(),
                 seed_id: seed_id.to_owned(),
                 path: self.inputs.training.to_owned(),
             })?),
         };
-        let verdict = judge(&document, seed.map(String::as_str), self.config)?;
+        let verdict = judge(&document, seed.map(String::as_str), &self.training.index, self.config)?;
         let shingles = match verdict {
             Verdict::Keep => Shingles::of(&document.text, SHINGLE_WORDS),
             Verdict::Drop { .. } => Shingles::default(),
         };
         let signature = self.hashes.signature(&shingles);
-        Ok(Judged { document, verdict, named_seed, shingles, signature })
+        Ok(Judged { document, verdict, named_seed, shingles, signature, relevance: None })
     }
 }
 
@@ -153,15 +188,13 @@ struct Stage<'a> {
     stats: FilterStats,
     raw_sample: Vec<Document>,
     kept_sample: Vec<Document>,
+    scores: Vec<Relevance>,
+    scored: u64,
+    cut: u64,
 }
 
 impl<'a> Stage<'a> {
-    fn new(
-        inputs: FilterInputs<'a>,
-        training: &'a HashMap<String, String>,
-        out: &Path,
-        config: &'a FilterConfig,
-    ) -> Result<Self> {
+    fn new(inputs: FilterInputs<'a>, training: &'a Training, out: &Path, config: &'a FilterConfig) -> Result<Self> {
         Ok(Self {
             judge: Judge { inputs, training, config, hashes: MinHash::new() },
             config,
@@ -175,14 +208,18 @@ impl<'a> Stage<'a> {
                 dropped: Reason::ALL.into_iter().map(|reason| (reason, 0)).collect(),
                 repetition_rules: BTreeMap::new(),
                 without_seed: 0,
+                relevance: None,
                 quality: Vec::new(),
             },
             raw_sample: Vec::new(),
             kept_sample: Vec::new(),
+            scores: Vec::new(),
+            scored: 0,
+            cut: 0,
         })
     }
 
-    fn run(mut self, monitor: &dyn Monitor) -> Result<FilterStats> {
+    fn run(mut self, mut scoring: Option<Scoring<'_>>, monitor: &dyn Monitor) -> Result<FilterStats> {
         let mut reader = Reader::open(self.judge.inputs.synthetic, &ReadOptions::default())?;
         loop {
             let chunk: Vec<Document> =
@@ -195,20 +232,72 @@ impl<'a> Stage<'a> {
             }
             let judge = &self.judge;
             let judged: Vec<Result<Judged>> = chunk.into_par_iter().map(|document| judge.judge(document)).collect();
+            let mut judged = judged.into_iter().collect::<Result<Vec<Judged>>>()?;
+            if let Some(scoring) = &mut scoring {
+                self.score(&mut judged, scoring)?;
+            }
             for one in judged {
-                self.settle(one?)?;
+                self.settle(one)?;
             }
             monitor.advance(self.stats.read.documents, &format!("{} kept", self.stats.kept.documents));
         }
+        self.stats.relevance = scoring.map(|scoring| self.relevance(scoring.threshold));
         self.stats.quality = self.quality()?;
         self.kept.finish()?;
         self.dropped.finish()?;
         Ok(self.stats)
     }
 
+    /// Scores the documents that are still there, and judges them by it.
+    fn score(&mut self, judged: &mut [Judged], scoring: &mut Scoring<'_>) -> Result<()> {
+        let training = self.judge.training;
+        let mut asked = Vec::new();
+        let mut pairs = Vec::new();
+        for (at, one) in judged.iter().enumerate() {
+            if let (Verdict::Keep, Some(seed)) = (&one.verdict, training.seed_of(&one.document)?) {
+                asked.push(at);
+                pairs.push(TextPair { name: &one.document.id, seed, document: &one.document.text });
+            }
+        }
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let scores = (scoring.scorer)(&pairs)?;
+        for (at, relevance) in asked.into_iter().zip(scores) {
+            let one = &mut judged[at];
+            one.relevance = Some(relevance);
+            if let Some(least) = self.config.min_relevance.filter(|&least| relevance.forward < least) {
+                let detail = format!("relevance {:.3} nats per token, at least {least}", relevance.forward);
+                one.verdict = Verdict::drop(Reason::Irrelevant, detail);
+            }
+        }
+        Ok(())
+    }
+
+    fn relevance(&self, threshold: Option<f64>) -> RelevanceStats {
+        let of = |which: fn(&Relevance) -> f64| mean(&self.scores.iter().map(which).collect::<Vec<_>>());
+        let below = |least: f64| Share::of(self.scores.iter().map(|score| score.forward < least));
+        RelevanceStats {
+            scored: self.scored,
+            cut: self.cut,
+            forward: of(|score| score.forward),
+            backward: of(|score| score.backward),
+            irrelevant: threshold.map(below),
+        }
+    }
+
     /// Compares with earlier kept documents, counts and writes.
     fn settle(&mut self, judged: Judged) -> Result<()> {
-        let Judged { document, mut verdict, named_seed, shingles, signature } = judged;
+        let Judged { mut document, mut verdict, named_seed, shingles, signature, relevance } = judged;
+        if let Some(relevance) = relevance {
+            document.metadata.insert(metadata::RELEVANCE.into(), json!(relevance.forward));
+            document.metadata.insert(metadata::CYCLE.into(), json!(relevance.backward));
+            self.scored += 1;
+            self.cut += u64::from(relevance.cut);
+            if self.scores.len() < self.config.quality_documents {
+                self.scores.push(relevance);
+            }
+        }
         self.stats.read.add(&document)?;
         self.stats.without_seed += u64::from(!named_seed);
         if self.raw_sample.len() < self.config.quality_documents {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::Document;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
-use cognate_synth::{Error, FilterConfig, FilterInputs, FilterStats, Reason, Result};
+use cognate_synth::{Error, FilterConfig, FilterInputs, FilterStats, Reason, Relevance, Result, Scoring, TextPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -43,7 +43,7 @@ impl World {
         let files = [write(&self.path("s-0.jsonl.zst"), first), write(&self.path("s-1.jsonl.zst"), second)];
         let out = self.path("out");
         let inputs = FilterInputs { synthetic: &files, training: &self.training, real: Some(&self.real) };
-        (filter(inputs, &out, config, &Silent), out)
+        (filter(inputs, &out, config, None, &Silent), out)
     }
 }
 
@@ -64,19 +64,20 @@ fn every_reason_is_counted_sampled_and_told() {
         from_a("cut again", &words(300..360), &[("finish_reason", json!("cap"))]),
         from_a("again and again", &words(400..420).repeat(3), &[]),
         from_a("copy", &words(10..70), &[]),
+        from_a("recited", &(words(500..580) + &words(1000..1040)), &[]),
         from_a("twin", &words(201..261), &[]),
         from_a("fine", &words(300..360), &[("finish_reason", json!("eod"))]),
-        document("orphan", &words(10..70), &[]),
+        document("orphan", &words(10..49), &[]),
     ];
     let config = FilterConfig { samples: 1, ..FilterConfig::standard() };
     let (stats, out) = world.run(&documents, &config);
     let stats = stats.unwrap();
     // A dropped document is no earlier document: "fine" says what "cut" says, and stays.
     let kept = read(&[out.join(KEPT)]);
-    assert_eq!(kept, [&documents[0], &documents[8], &documents[9]].map(Clone::clone));
+    assert_eq!(kept, [&documents[0], &documents[9], &documents[10]].map(Clone::clone));
     let counts: Vec<u64> = Reason::ALL.iter().map(|reason| stats.dropped[reason]).collect();
-    assert_eq!(counts, [1, 1, 2, 1, 1, 1]);
-    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (10, 900, 3, 200));
+    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 0, 1]);
+    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (11, 1000, 3, 200));
     assert_eq!(stats.kept.bytes, kept.iter().map(|d| d.text.len() as u64).sum::<u64>());
     assert_eq!((stats.without_seed, stats.repetition_rules.values().sum::<u64>()), (1, 1));
 
@@ -89,10 +90,11 @@ fn every_reason_is_counted_sampled_and_told() {
         ("cut", "unfinished"),
         ("again and again", "repetition"),
         ("copy", "near_copy"),
+        ("recited", "verbatim"),
         ("twin", "near_duplicate"),
     ];
     assert_eq!(told, expected);
-    assert!(dropped[5].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
+    assert!(dropped[6].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
 
     let names: Vec<&str> = stats.quality.iter().map(|quality| quality.name.as_str()).collect();
     assert_eq!(names, ["real", "raw", "kept"]);
@@ -167,9 +169,63 @@ fn an_interrupted_filter_leaves_nothing() {
     let files = [write(&world.path("s.jsonl"), &[from_a("good", &words(200..260), &[])])];
     let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
     let out = world.path("out");
-    let error = filter(inputs, &out, &FilterConfig::standard(), &Stopped).unwrap_err();
+    let error = filter(inputs, &out, &FilterConfig::standard(), None, &Stopped).unwrap_err();
     assert!(matches!(error, Error::Interrupted), "{error}");
     assert!(nothing_in(&out));
-    let stats = filter(inputs, &out, &FilterConfig::standard(), &Silent).unwrap();
+    let stats = filter(inputs, &out, &FilterConfig::standard(), None, &Silent).unwrap();
     assert_eq!(stats.quality.len(), 2, "no real documents, no column of theirs");
+}
+
+#[test]
+fn relevance_is_written_counted_and_may_filter() {
+    let world = World::new();
+    let documents = [
+        from_a("near", &words(200..260), &[]),
+        from_a("far", &words(300..360), &[]),
+        from_a("twin of far", &words(301..361), &[]),
+        from_a("cut", &words(400..460), &[("finish_reason", json!("cap"))]),
+        document("orphan", &words(600..660), &[]),
+    ];
+    let files = [write(&world.path("s.jsonl"), &documents)];
+    let out = world.path("out");
+    let run = |min_relevance: Option<f64>| {
+        let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
+        let config = FilterConfig { min_relevance, ..FilterConfig::standard() };
+        let mut asked = Vec::new();
+        let mut scorer = |pairs: &[TextPair<'_>]| {
+            asked.extend(pairs.iter().map(|pair| pair.name.to_owned()));
+            assert!(pairs.iter().all(|pair| pair.seed == words(0..100)));
+            let score = |pair: &TextPair<'_>| Relevance {
+                forward: if pair.name == "near" { 0.5 } else { 0.125 },
+                backward: 0.25,
+                cut: pair.name == "far",
+                tokens: 1,
+            };
+            Ok(pairs.iter().map(score).collect())
+        };
+        let scoring = Scoring { scorer: &mut scorer, threshold: Some(0.2) };
+        let stats = filter(inputs, &out, &config, Some(scoring), &Silent).unwrap();
+        (stats, asked)
+    };
+    let (stats, asked) = run(None);
+    // What is dropped already, and what has no seed, costs no scoring.
+    assert_eq!(asked, ["near", "far", "twin of far"]);
+    let relevance = stats.relevance.unwrap();
+    assert_eq!((relevance.scored, relevance.cut, relevance.forward.unwrap().value), (3, 1, 0.25));
+    assert_eq!(relevance.irrelevant.map(|share| (share.count, share.n)), Some((2, 3)));
+    let kept = read(&[out.join(KEPT)]);
+    assert_eq!(kept.iter().map(|d| d.id.as_str()).collect::<Vec<_>>(), ["near", "far", "orphan"]);
+    assert_eq!((&kept[0].metadata["relevance"], &kept[0].metadata["cycle"]), (&json!(0.5), &json!(0.25)));
+    assert!(!kept[2].metadata.contains_key("relevance"));
+
+    let (stats, _) = run(Some(0.2));
+    assert_eq!((stats.dropped[&Reason::Irrelevant], stats.dropped[&Reason::NearDuplicate]), (2, 0));
+    let dropped = read(&[out.join(DROPPED)]);
+    let told = dropped.iter().find(|d| d.id == "far").unwrap();
+    assert_eq!(told.metadata["dropped"]["detail"], "relevance 0.125 nats per token, at least 0.2");
+
+    let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
+    let config = FilterConfig { min_relevance: Some(0.2), ..FilterConfig::standard() };
+    let error = filter(inputs, &world.path("none"), &config, None, &Silent).unwrap_err();
+    assert!(matches!(error, Error::Setting { field: "min_relevance", .. }), "{error}");
 }

@@ -209,6 +209,15 @@ pub(crate) struct FilterArgs {
     /// Share of a document's word 5-grams that makes it a near-copy of its seed.
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     pub(crate) near_copy: f64,
+    /// Words in a row in one training document that make it verbatim; 0 keeps all.
+    #[arg(long, default_value_t = 40, value_name = "WORDS")]
+    pub(crate) verbatim_words: usize,
+    /// The tuned checkpoint, to score how related documents are to their seeds; none: nothing is scored.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) synthesizer: Option<PathBuf>,
+    /// Lowest relevance in nats per token; none keeps all.
+    #[arg(long, value_name = "NATS", requires = "synthesizer", allow_hyphen_values = true)]
+    pub(crate) min_relevance: Option<f64>,
     /// Jaccard similarity that makes it a near-duplicate of an earlier one.
     #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY")]
     pub(crate) near_duplicate: f64,
@@ -218,6 +227,8 @@ pub(crate) struct FilterArgs {
     /// Documents that the quality figures look at.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = positive)]
     pub(crate) quality_documents: usize,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,119 @@
+//! The quality tables: figure by figure, synthetic documents beside real ones.
+
+use cognate_synth::{Calibration, Figure, Quality, Share};
+
+use crate::report::{QualityFigure, QualityValue};
+use crate::stages::synthesis::Filtered;
+
+const BINOMIAL: &str = "binomial (Wilson)";
+const BOOTSTRAP: &str = "bootstrap over documents";
+const BLOCKS: &str = "bootstrap over blocks";
+const NORMAL: &str = "normal, documents as units";
+const ORDER: &str = "binomial (order statistics)";
+
+/// Whose a figure of a collection is, and the collection's name among [`Quality`]s.
+const COLLECTIONS: [(&str, &str); 3] = [("validation text", "real"), ("generated", "raw"), ("kept", "kept")];
+
+/// Whose a figure of pairs is.
+const PAIRS: [&str; 3] = ["synthetic", "true neighbours", "random pairs"];
+
+/// A row: name, unit, kind of interval, and where it stands.
+type Row = (&'static str, &'static str, &'static str, fn(&Quality) -> Option<Figure>);
+
+/// What is measured of every collection, in the order of the table.
+const ROWS: [Row; 18] = [
+    ("words of a document, mean", "words", BOOTSTRAP, |q| q.mean_words),
+    ("words of a document, lower quartile", "words", ORDER, |q| q.quartiles[0]),
+    ("words of a document, median", "words", ORDER, |q| q.quartiles[1]),
+    ("words of a document, upper quartile", "words", ORDER, |q| q.quartiles[2]),
+    ("heavily repeated", "share", BINOMIAL, |q| q.repetition.figure()),
+    ("near-duplicates of earlier ones, among equally many", "share", BINOMIAL, |q| q.near_duplicates.figure()),
+    ("5-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[0]),
+    ("8-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[1]),
+    ("13-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[2]),
+    ("longest run of a training document, mean", "words", BOOTSTRAP, |q| q.copied_from_training.longest),
+    ("coverage by fragments of training documents", "share", BOOTSTRAP, |q| q.copied_from_training.coverage),
+    ("density of fragments of training documents", "words", BOOTSTRAP, |q| q.copied_from_training.density),
+    ("distinct 1-grams in 2,000 words", "share", BLOCKS, |q| q.distinct[0]),
+    ("distinct 2-grams in 2,000 words", "share", BLOCKS, |q| q.distinct[1]),
+    ("distinct 3-grams in 2,000 words", "share", BLOCKS, |q| q.distinct[2]),
+    ("distinct 4-grams in 2,000 words", "share", BLOCKS, |q| q.distinct[3]),
+    ("self-BLEU of 100 documents", "", BOOTSTRAP, |q| q.self_bleu),
+    ("longest run of all", "words", "none", |q| {
+        let most = q.copied_from_training.most as f64;
+        (q.documents > 0).then_some(Figure { value: most, low: most, high: most, n: q.documents })
+    }),
+];
+
+/// The figures of all collections.
+pub(super) fn figures(filtered: &Filtered) -> Vec<QualityFigure> {
+    let collections = &filtered.filter.quality;
+    let row = |&(name, unit, interval, figure): &Row| {
+        let values = COLLECTIONS.iter().filter_map(|&(whose, name)| {
+            let quality = collections.iter().find(|quality| quality.name == name)?;
+            Some(value(whose, figure(quality)?))
+        });
+        of(name, unit, interval, values.collect())
+    };
+    let mut rows: Vec<QualityFigure> = ROWS.iter().map(row).collect();
+    let found =
+        [("validation text", filtered.measured.perplexity_validation), ("kept", filtered.measured.perplexity_kept)];
+    let values = found.into_iter().filter_map(|(whose, figure)| Some(value(whose, figure?))).collect();
+    rows.push(of("perplexity under the repetition arm's best model", "", NORMAL, values));
+    rows.retain(|figure| !figure.of.is_empty());
+    rows
+}
+
+/// The figures of pairs of seed and document.
+pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
+    let Some(raw) = filtered.filter.quality.iter().find(|quality| quality.name == "raw") else { return Vec::new() };
+    let measured = &filtered.measured;
+    let (synthetic, real) = (&raw.copied_from_seed, &measured.neighbour_copied);
+    let copying = [raw.pair_copying.figure(), measured.neighbour_copying.figure(), None];
+    let mut rows = vec![
+        pairs("near-copies of the seed", "share", BINOMIAL, copying),
+        pairs("longest run of the seed, mean", "words", BOOTSTRAP, [synthetic.longest, real.longest, None]),
+        pairs("coverage by fragments of the seed", "share", BOOTSTRAP, [synthetic.coverage, real.coverage, None]),
+        pairs("density of fragments of the seed", "words", BOOTSTRAP, [synthetic.density, real.density, None]),
+    ];
+    let similarity = &measured.similarity;
+    let found = [similarity.synthetic, similarity.neighbours, similarity.random];
+    rows.push(pairs("cosine similarity to the seed, mean", "", BOOTSTRAP, found));
+    let scored = filtered.filter.relevance.as_ref();
+    let calibration = measured.calibration.as_ref();
+    let of = |synthetic, known: fn(&Calibration) -> [Option<Figure>; 2]| {
+        let [neighbours, random] = calibration.map_or([None; 2], known);
+        [synthetic, neighbours, random]
+    };
+    rows.push(pairs(
+        "relevance, forward, mean",
+        "nats per token",
+        BOOTSTRAP,
+        of(scored.and_then(|scored| scored.forward), |known| [known.true_forward, known.random_forward]),
+    ));
+    rows.push(pairs(
+        "relevance, backward, mean",
+        "nats per token",
+        BOOTSTRAP,
+        of(scored.and_then(|scored| scored.backward), |known| [known.true_backward, known.random_backward]),
+    ));
+    let share = |known: &Calibration| [known.true_irrelevant.figure(), known.random_irrelevant.figure()];
+    let irrelevant = scored.and_then(|scored| scored.irrelevant).and_then(Share::figure);
+    rows.push(pairs("irrelevant pairs", "share", BINOMIAL, of(irrelevant, share)));
+    rows.retain(|figure| !figure.of.is_empty());
+    rows
+}
+
+fn pairs(name: &str, unit: &str, interval: &str, figures: [Option<Figure>; 3]) -> QualityFigure {
+    let values = PAIRS.iter().zip(figures).filter_map(|(whose, figure)| Some(value(whose, figure?)));
+    of(name, unit, interval, values.collect())
+}
+
+fn of(name: &str, unit: &str, interval: &str, of: Vec<QualityValue>) -> QualityFigure {
+    QualityFigure { name: name.to_owned(), unit: unit.to_owned(), interval: interval.to_owned(), of }
+}
+
+fn value(whose: &str, figure: Figure) -> QualityValue {
+    let Figure { value, low, high, n } = figure;
+    QualityValue { whose: whose.to_owned(), value, low, high, n }
+}

@@ -1,0 +1,91 @@
+//! The page's section about synthetic documents: what became of them, and what they are like beside real ones.
+
+use super::data::{QualityFigure, QualityValue, Report, SyntheticQuality};
+use super::html::{Cell, section, table};
+use super::markup::Markup;
+use super::numbers::{NONE, count, counted, measure, percent, tokens};
+
+/// The section; nothing where nothing was generated.
+pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
+    let quality = &report.synthetic_quality;
+    if *quality == SyntheticQuality::default() {
+        return;
+    }
+    section(page, "synthetic", "Synthetic documents", |page| {
+        fates(page, quality);
+        let explained = "Each figure with its 95 % interval and what it was measured on (n). The intervals take documents as \
+                         independent; what another synthesizer or another corpus would change is not in them. Coverage \
+                         and density are those of Newsroom: the share of words in fragments that stand elsewhere word for word, and the mean length of \
+                         the fragment that a word is in.";
+        if !quality.figures.is_empty() {
+            page.leaf("p", &[], explained);
+            compared(page, "What the documents are like", &quality.figures);
+        }
+        if !quality.pair_figures.is_empty() {
+            compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
+        }
+    });
+}
+
+fn fates(page: &mut Markup, quality: &SyntheticQuality) {
+    let generated = quality.generated_documents;
+    let share = |documents: u64| documents as f64 / generated.max(1) as f64;
+    page.leaf(
+        "p",
+        &[],
+        format!(
+            "Of {} the filters kept {} ({}), with {} tokens.",
+            counted(generated, "generated document", "generated documents"),
+            count(quality.kept_documents),
+            percent(share(quality.kept_documents)),
+            tokens(quality.kept_tokens)
+        ),
+    );
+    let row = |name: Cell, documents: u64| {
+        vec![name, Cell::new(count(documents)), Cell::bar(percent(share(documents)), share(documents))]
+    };
+    let mut rows = vec![row(Cell::new("kept"), quality.kept_documents)];
+    rows.extend(quality.dropped.iter().map(|drop| row(Cell::new(format!("dropped: {}", drop.reason)), drop.documents)));
+    rows.push(row(Cell::strong("generated"), generated));
+    page.element("div", &[("class", &"slim")], |page| {
+        table(page, "What became of them", &["", "documents", "share"], &rows);
+    });
+}
+
+/// A table with a row per figure and a column per collection, in the order in which collections first appear.
+fn compared(page: &mut Markup, caption: &str, figures: &[QualityFigure]) {
+    let mut whose: Vec<&str> = Vec::new();
+    for value in figures.iter().flat_map(|figure| &figure.of) {
+        if !whose.contains(&value.whose.as_str()) {
+            whose.push(&value.whose);
+        }
+    }
+    let row = |figure: &QualityFigure| {
+        let mut cells = vec![Cell::new(&figure.name)];
+        cells.extend(whose.iter().map(|whose| {
+            let value = figure.of.iter().find(|value| value.whose == *whose);
+            value.map_or_else(|| Cell::new(""), |value| with_interval(value, figure))
+        }));
+        cells.push(Cell::new(&figure.interval));
+        cells
+    };
+    let mut columns = vec!["figure"];
+    columns.extend(&whose);
+    columns.push("interval");
+    table(page, caption, &columns, &figures.iter().map(row).collect::<Vec<_>>());
+}
+
+fn with_interval(value: &QualityValue, figure: &QualityFigure) -> Cell {
+    let bound = |bound: f64| {
+        let text = measure(bound, &figure.unit);
+        text.strip_suffix(figure.unit.as_str()).map_or(text.clone(), |number| number.trim_end().to_owned())
+    };
+    let n = format!("n = {}", count(value.n));
+    let detail = if value.low == value.high && value.low == value.value {
+        n
+    } else {
+        format!("{} to {}, {n}", bound(value.low), bound(value.high))
+    };
+    let shown = if value.value.is_finite() { bound(value.value) } else { NONE.to_owned() };
+    Cell::with_detail(shown, detail)
+}

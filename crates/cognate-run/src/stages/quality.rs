@@ -1,0 +1,220 @@
+//! What `filter` measures with the models and the embedder of the run: relevance, similarity, perplexity.
+//!
+//! The stages' crates do not know each other; here their figures come together.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use cognate_base::Monitor;
+use cognate_base::random::{self, Rng};
+use cognate_corpus::{Document, ReadOptions, Reader, Tokenizer};
+use cognate_eval::{PerplexityOptions, perplexity};
+use cognate_model::Decoder;
+use cognate_ops::Cpu;
+use cognate_pair::{Lsa, Pair, Vectors, read_pairs};
+use cognate_synth::filter::interval::mean;
+use cognate_synth::filter::stage::KEPT;
+use cognate_synth::{
+    Calibration, Copied, Figure, Relevance, RelevanceOptions, Share, TextPair, TokenPair, calibrate, metadata,
+    pair_overlap, relevance_of_texts,
+};
+use serde::{Deserialize, Serialize};
+
+use super::relations::{lsa_config, read_texts};
+use super::train::{BATCH_TOKENS, Numbers, draw, part_pairs};
+use crate::context::Context;
+use crate::error::Result;
+use crate::recipe::EmbedMethod;
+
+/// Documents whose perplexity is measured, of each kind.
+const PERPLEXITY_DOCUMENTS: usize = 300;
+/// The 97.5 % quantile of the standard normal distribution.
+const Z: f64 = 1.96;
+
+/// Figures beside those of the filter itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// What scores of relevance mean; none where too few pairs were held out.
+    pub(crate) calibration: Option<Calibration>,
+    pub(crate) similarity: Similarity,
+    /// True neighbours that are near-copies of their seed.
+    pub(crate) neighbour_copying: Share,
+    /// How much of a true neighbour is made of pieces of its seed.
+    pub(crate) neighbour_copied: Copied,
+    /// The base model's perplexity on kept documents, and on validation documents; `n` counts documents.
+    pub(crate) perplexity_kept: Option<Figure>,
+    pub(crate) perplexity_validation: Option<Figure>,
+}
+
+/// Cosine similarity to the seed, by the embedder that made the pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Similarity {
+    /// Of kept documents.
+    pub(crate) synthetic: Option<Figure>,
+    /// Of true neighbours: high by construction, since similarity is what made them pairs.
+    pub(crate) neighbours: Option<Figure>,
+    /// Of random documents.
+    pub(crate) random: Option<Figure>,
+}
+
+/// The tuned model, which says how related two documents are.
+pub(crate) struct Synthesizer {
+    model: Decoder<Cpu>,
+    tokenizer: Tokenizer,
+    options: RelevanceOptions,
+    /// Scores by the synthetic document's id: a further round of generation filters the earlier documents again.
+    known: HashMap<String, Relevance>,
+    /// Operations spent on scoring.
+    pub(crate) flops: f64,
+}
+
+impl Synthesizer {
+    pub(crate) fn load(context: &Context<'_>) -> Result<Self> {
+        let tokenizer = context.tokenizer()?;
+        let (model, _) = Decoder::load(context.device()?, &context.artifact("tune").path("best"))?;
+        let options = RelevanceOptions::of(&tokenizer, context.recipe.generate.max_seed_tokens, BATCH_TOKENS)?;
+        Ok(Self { model, tokenizer, options, known: HashMap::new(), flops: 0.0 })
+    }
+
+    /// Held-out pairs that had no say in choosing the checkpoint, the ones on which the relation was measured, beside random ones.
+    pub(crate) fn calibrate(&mut self, context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<Calibration>> {
+        let (recipe, tune) = (context.recipe, &context.recipe.tune);
+        let file = context.tokens("tokenize", "unique")?;
+        let ids: Vec<String> = unique_texts(context)?.into_iter().map(|(id, _)| id).collect();
+        let held_out: Vec<Numbers> =
+            pairs(context, "held_out.parquet", &ids)?.iter().map(|pair| (pair.first, pair.second)).collect();
+        let (_, others) = part_pairs(&held_out, tune.validate_pairs, recipe.seed);
+        let drawn = draw(&others, tune.relation_pairs, recipe.seed, "relation pairs");
+        let pair = |&(first, second): &Numbers| TokenPair {
+            name: format!("the pair of {} and {}", ids[first as usize], ids[second as usize]),
+            seed: file.document(first as usize),
+            document: file.document(second as usize),
+        };
+        let pairs: Vec<TokenPair> = drawn.iter().map(pair).collect();
+        let tokens: usize = pairs.iter().map(|pair| pair.seed.len() + pair.document.len()).sum();
+        // Four conditional and two unconditional passes over each pair's tokens.
+        self.count(6 * tokens as u64, 6 * pairs.len() as u64);
+        Ok(calibrate(&mut self.model, &pairs, self.options, recipe.seed, monitor)?)
+    }
+
+    /// Scores documents, each of them once.
+    pub(crate) fn score(
+        &mut self,
+        pairs: &[TextPair<'_>],
+        monitor: &dyn Monitor,
+    ) -> cognate_synth::Result<Vec<Relevance>> {
+        let new: Vec<TextPair<'_>> = pairs.iter().filter(|pair| !self.known.contains_key(pair.name)).copied().collect();
+        let found = relevance_of_texts(&mut self.model, &self.tokenizer, &new, self.options, monitor)?;
+        self.count(found.iter().map(|score| score.tokens).sum(), 4 * new.len() as u64);
+        self.known.extend(new.iter().map(|pair| pair.name.to_owned()).zip(found));
+        Ok(pairs.iter().filter_map(|pair| self.known.get(pair.name)).copied().collect())
+    }
+
+    /// Counts `tokens` of `sequences`, each attending to half of its own length.
+    fn count(&mut self, tokens: u64, sequences: u64) {
+        let tokens = tokens as f64;
+        self.flops += self.model.config().forward_flops(tokens, tokens, tokens / sequences.max(1) as f64 / 2.0);
+    }
+}
+
+/// Measures the kept documents in `folder`.
+pub(crate) fn measure(
+    context: &Context<'_>,
+    folder: &Path,
+    calibration: Option<Calibration>,
+    monitor: &dyn Monitor,
+) -> Result<Measured> {
+    let most = context.recipe.filter.quality_documents;
+    let texts = unique_texts(context)?;
+    let ids: Vec<String> = texts.iter().map(|(id, _)| id.clone()).collect();
+    let kept = read_first(&folder.join(KEPT), most)?;
+    let mut true_pairs = pairs(context, "train.parquet", &ids)?;
+    true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
+    let true_pairs = draw(&true_pairs, most, context.recipe.seed, "quality pairs");
+    let text = |number: u32| texts[number as usize].1.as_str();
+    let pair_texts: Vec<(&str, &str)> = true_pairs.iter().map(|pair| (text(pair.first), text(pair.second))).collect();
+    let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, context.recipe.filter.near_copy);
+    let validation = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS)?;
+    let mut base = Base::load(context)?;
+    Ok(Measured {
+        calibration,
+        similarity: similarity(context, &texts, &kept, &true_pairs, monitor)?,
+        neighbour_copying,
+        neighbour_copied,
+        perplexity_kept: base.perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)], monitor)?,
+        perplexity_validation: base.perplexity(&validation, monitor)?,
+    })
+}
+
+fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))
+}
+
+fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
+    Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
+}
+
+fn read_first(path: &Path, most: usize) -> Result<Vec<Document>> {
+    let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
+    reader.take(most).map(|record| Ok(record?.1)).collect()
+}
+
+/// The embedder is fitted once more, which gives the same vectors as `embed` did: its directions are in no file.
+fn similarity(
+    context: &Context<'_>,
+    texts: &[(String, String)],
+    kept: &[Document],
+    true_pairs: &[Pair],
+    monitor: &dyn Monitor,
+) -> Result<Similarity> {
+    let (embedder, vectors, _) = match context.recipe.embed.method {
+        EmbedMethod::Lsa => Lsa::fit(texts, &lsa_config(context.recipe), monitor)?,
+    };
+    let numbers: HashMap<&str, usize> = texts.iter().enumerate().map(|(i, (id, _))| (id.as_str(), i)).collect();
+    let new: Vec<(String, String)> = kept.iter().map(|d| (d.id.clone(), d.text.clone())).collect();
+    let written = embedder.embed(&new);
+    let (mut synthetic, mut random) = (Vec::new(), Vec::new());
+    for (at, document) in kept.iter().enumerate() {
+        let Some(&seed) = metadata::seed_id(document)?.and_then(|id| numbers.get(id)) else { continue };
+        synthetic.push(cosine(&vectors, seed, &written, at));
+        // Any other document.
+        if texts.len() > 1 {
+            let mut stream = random::stream(context.recipe.seed, "random similarity", at as u64);
+            let step = 1 + (stream.next_u64() % (texts.len() as u64 - 1)) as usize;
+            random.push(f64::from(vectors.similarity(seed, (seed + step) % texts.len())));
+        }
+    }
+    let neighbours: Vec<f64> = true_pairs.iter().map(|pair| f64::from(pair.similarity)).collect();
+    Ok(Similarity { synthetic: mean(&synthetic), neighbours: mean(&neighbours), random: mean(&random) })
+}
+
+fn cosine(a: &Vectors, i: usize, b: &Vectors, j: usize) -> f64 {
+    a.row(i).iter().zip(b.row(j)).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>().clamp(-1.0, 1.0)
+}
+
+/// The repetition arm's best model: what it finds likely is what real text has taught it.
+struct Base {
+    model: Decoder<Cpu>,
+    tokenizer: Tokenizer,
+}
+
+impl Base {
+    fn load(context: &Context<'_>) -> Result<Self> {
+        let (model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
+        Ok(Self { model, tokenizer: context.tokenizer()? })
+    }
+
+    /// Perplexity with e to the power of (nats ± 1.96 standard errors); none of no documents.
+    fn perplexity(&mut self, documents: &[Document], monitor: &dyn Monitor) -> Result<Option<Figure>> {
+        if documents.is_empty() {
+            return Ok(None);
+        }
+        let options = PerplexityOptions::of(&self.tokenizer, BATCH_TOKENS);
+        let documents = documents.iter().cloned().map(Ok);
+        let found = perplexity(&mut self.model, &self.tokenizer, documents, options, monitor)?;
+        let half = Z * found.stderr.unwrap_or(0.0);
+        let at = |nats: f64| nats.exp();
+        let (low, high) = (at(found.nats_per_token - half), at(found.nats_per_token + half));
+        Ok(Some(Figure { value: found.perplexity, low, high, n: found.documents }))
+    }
+}

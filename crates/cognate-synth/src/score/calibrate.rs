@@ -1,0 +1,147 @@
+//! What relevance means in numbers: the scores of held-out true pairs beside those of random ones.
+
+use cognate_base::Monitor;
+use cognate_base::random::{self, SliceRandom};
+use cognate_model::Decoder;
+use cognate_ops::Device;
+use serde::{Deserialize, Serialize};
+
+use super::relevance::{Relevance, RelevanceOptions, TokenPair, relevance};
+use super::roc::{Roc, roc};
+use crate::error::Result;
+use crate::filter::interval::{Figure, mean};
+use crate::filter::quality::Share;
+
+/// The share of true pairs that the threshold calls irrelevant.
+pub const IRRELEVANT_TRUE_SHARE: f64 = 0.05;
+
+/// Scores of true and random pairs. A random pair is a true pair's d2 with the d1 of another: chance makes a few of them related,
+/// which lowers the areas a little.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// True pairs scored, and as many random ones.
+    pub pairs: u64,
+    /// Forward scores: how well they tell true from random pairs.
+    pub forward: Roc,
+    /// Backward scores.
+    pub backward: Roc,
+    /// Forward score of true pairs, mean.
+    pub true_forward: Option<Figure>,
+    /// Forward score of random pairs, mean.
+    pub random_forward: Option<Figure>,
+    /// Backward score of true pairs, mean.
+    pub true_backward: Option<Figure>,
+    /// Backward score of random pairs, mean.
+    pub random_backward: Option<Figure>,
+    /// Pairs that score lower forward are irrelevant: [`IRRELEVANT_TRUE_SHARE`] of the true pairs do, by construction.
+    pub threshold: f64,
+    /// True pairs below the threshold.
+    pub true_irrelevant: Share,
+    /// Random pairs below the threshold.
+    pub random_irrelevant: Share,
+    /// Pairs, true ones or random ones, of which a document was cut.
+    pub cut: u64,
+}
+
+/// Scores true pairs and random ones made of them. None where some pair has no other document to be compared with: at least three
+/// different seeds are needed.
+///
+/// # Errors
+/// As [`relevance`].
+pub fn calibrate<D: Device>(
+    model: &mut Decoder<D>,
+    pairs: &[TokenPair],
+    options: RelevanceOptions,
+    seed: u64,
+    monitor: &dyn Monitor,
+) -> Result<Option<Calibration>> {
+    let Some(random) = random_pairs(pairs, seed) else { return Ok(None) };
+    let all = [pairs, &random].concat();
+    let scores = relevance(model, &all, options, monitor)?;
+    Ok(calibration(&scores[..pairs.len()], &scores[pairs.len()..]))
+}
+
+/// The figures of scored pairs; none without any.
+pub(crate) fn calibration(true_pairs: &[Relevance], random_pairs: &[Relevance]) -> Option<Calibration> {
+    let of = |scores: &[Relevance], which: fn(&Relevance) -> f64| scores.iter().map(which).collect::<Vec<f64>>();
+    let forward = |scores| of(scores, |score| score.forward);
+    let backward = |scores| of(scores, |score| score.backward);
+    let (found, stray) = (forward(true_pairs), forward(random_pairs));
+    let mut sorted = found.clone();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let threshold = *sorted.get((sorted.len() as f64 * IRRELEVANT_TRUE_SHARE) as usize)?;
+    let below = |scores: &[f64]| Share::of(scores.iter().map(|&score| score < threshold));
+    Some(Calibration {
+        pairs: true_pairs.len() as u64,
+        forward: roc(&found, &stray)?,
+        backward: roc(&backward(true_pairs), &backward(random_pairs))?,
+        true_forward: mean(&found),
+        random_forward: mean(&stray),
+        true_backward: mean(&backward(true_pairs)),
+        random_backward: mean(&backward(random_pairs)),
+        threshold,
+        true_irrelevant: below(&found),
+        random_irrelevant: below(&stray),
+        cut: true_pairs.iter().chain(random_pairs).filter(|score| score.cut).count() as u64,
+    })
+}
+
+/// Each pair's d2 behind the d1 of the next pair in a shuffled circle whose d1 is neither document of this pair.
+pub(crate) fn random_pairs(pairs: &[TokenPair], seed: u64) -> Option<Vec<TokenPair>> {
+    let n = pairs.len();
+    let mut circle: Vec<usize> = (0..n).collect();
+    circle.shuffle(&mut random::stream(seed, "random pairs", 0));
+    let mut others = vec![0; n];
+    for (place, &at) in circle.iter().enumerate() {
+        let pair = &pairs[at];
+        let differs = |&other: &usize| pairs[other].seed != pair.seed && pairs[other].seed != pair.document;
+        others[at] = (1..n).map(|step| circle[(place + step) % n]).find(differs)?;
+    }
+    let swapped = |(pair, &other): (&TokenPair, &usize)| TokenPair {
+        name: format!("{} after the seed of {}", pair.name, pairs[other].name),
+        seed: pairs[other].seed.clone(),
+        document: pair.document.clone(),
+    };
+    Some(pairs.iter().zip(&others).map(swapped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::relevance::measure;
+    use super::super::relevance::tests::{OPTIONS, by_context, pair};
+    use super::*;
+
+    #[test]
+    fn true_pairs_are_told_from_random_ones() {
+        // Pair i: two documents with the same two tokens; a random one shares none.
+        let tokens = |i: u32| (10 * i + 10..10 * i + 12).collect::<Vec<_>>();
+        let pairs: Vec<TokenPair> = (0..20).map(|i| pair(&tokens(i), &[tokens(i), vec![9]].concat())).collect();
+        let random = random_pairs(&pairs, 3).unwrap();
+        assert!(pairs.iter().zip(&random).all(|(a, b)| a.document == b.document && a.seed != b.seed));
+        assert_eq!(random, random_pairs(&pairs, 3).unwrap());
+        assert_ne!(random, random_pairs(&pairs, 4).unwrap());
+        let scored = |pairs: &[TokenPair]| measure(&mut by_context, pairs, OPTIONS, 100).unwrap();
+        let found = calibration(&scored(&pairs), &scored(&random)).unwrap();
+        assert_eq!((found.pairs, found.forward.area, found.backward.area), (20, 1.0, 1.0));
+        assert_eq!((found.true_forward.unwrap().value, found.random_forward.unwrap().value), (1.0, 0.0));
+        assert_eq!((found.true_irrelevant.count, found.random_irrelevant.count, found.cut), (0, 20, 0));
+    }
+
+    #[test]
+    fn the_threshold_gives_up_the_stated_share_of_true_pairs() {
+        let score = |forward: f64| Relevance { forward, backward: 0.0, cut: false, tokens: 1 };
+        let true_pairs: Vec<Relevance> = (0..100).map(|i| score(f64::from(i))).collect();
+        let random: Vec<Relevance> = (0..100).map(|i| score(f64::from(i) - 90.5)).collect();
+        let found = calibration(&true_pairs, &random).unwrap();
+        assert_eq!((found.threshold, found.true_irrelevant.count), (5.0, 5));
+        // −90.5 … 4.5 lie below.
+        assert_eq!(found.random_irrelevant, Share { count: 96, n: 100 });
+        assert!(calibration(&[], &[]).is_none());
+    }
+
+    #[test]
+    fn two_documents_are_too_few_to_be_random() {
+        assert!(random_pairs(&[pair(&[10], &[11]), pair(&[11], &[10])], 0).is_none());
+        assert!(random_pairs(&[], 0).is_some_and(|pairs| pairs.is_empty()));
+    }
+}

@@ -1,0 +1,11 @@
+//! Relevance without a judge: what the synthesizer itself says about a seed and the document written from it.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`relevance`] | pointwise mutual information of a pair, forward and backward |
+//! | [`calibrate`] | the same on true and random pairs, and how well it tells them apart |
+//! | [`roc`] | ROC curves and the area below them |
+
+pub mod calibrate;
+pub mod relevance;
+pub mod roc;

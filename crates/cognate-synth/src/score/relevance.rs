@@ -1,0 +1,277 @@
+//! Pointwise mutual information of a pair under the synthesizer, per token of what is predicted:
+//!
+//! forward = (log p(d2 | d1) − log p(d2)) / tokens of d2, backward = (log p(d1 | d2) − log p(d1)) / tokens of d1.
+//!
+//! The contexts are those of tuning and generation: `[end] d1 [related]`, and `[end]` alone. Scored are the document's tokens and its
+//! closing end-of-document token, the same ones in both contexts. Pairs were learned in both directions, so the backward score
+//! closes the circle: does the seed follow from what was written? In nats; 0 is no relation.
+
+use std::collections::HashMap;
+
+use cognate_base::{Monitor, Unit};
+use cognate_corpus::Tokenizer;
+use cognate_model::{Decoder, ScoreItem, score};
+use cognate_ops::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How pairs are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelevanceOptions {
+    /// Stands before and after a document.
+    pub end_of_document: u32,
+    /// Stands between the two documents.
+    pub related: u32,
+    /// A longer document keeps this many of its first tokens where it stands before the other, as in generation.
+    pub max_seed_tokens: usize,
+    /// Tokens per batch. Changes the speed, never the result.
+    pub batch_tokens: usize,
+}
+
+impl RelevanceOptions {
+    /// With the tokenizer's special tokens.
+    ///
+    /// # Errors
+    /// When the tokenizer has no token that stands between related documents: the checkpoint was never tuned on pairs.
+    pub fn of(tokenizer: &Tokenizer, max_seed_tokens: usize, batch_tokens: usize) -> Result<Self> {
+        let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
+        Ok(Self { end_of_document, related, max_seed_tokens, batch_tokens })
+    }
+}
+
+/// A pair of token sequences, with or without closing end-of-document tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPair {
+    /// What the pair is called in an error.
+    pub name: String,
+    /// d1.
+    pub seed: Vec<u32>,
+    /// d2.
+    pub document: Vec<u32>,
+}
+
+/// A pair of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextPair<'a> {
+    /// What the pair is called in an error: the synthetic document's id.
+    pub name: &'a str,
+    /// d1.
+    pub seed: &'a str,
+    /// d2.
+    pub document: &'a str,
+}
+
+/// The scores of one pair, in nats per token.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relevance {
+    /// (log p(d2 | d1) − log p(d2)) / tokens of d2.
+    pub forward: f64,
+    /// (log p(d1 | d2) − log p(d1)) / tokens of d1.
+    pub backward: f64,
+    /// Whether d1 or d2 lost its end, as a context or to fit behind one.
+    pub cut: bool,
+    /// Tokens that the model reads to answer, at most: equal questions are asked once.
+    pub tokens: u64,
+}
+
+/// Scores pairs of tokens.
+///
+/// # Errors
+/// When the context is too short for a prompt, a score is not a number, a token is outside the vocabulary, or the monitor
+/// interrupts.
+pub fn relevance<D: Device>(
+    model: &mut Decoder<D>,
+    pairs: &[TokenPair],
+    options: RelevanceOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Relevance>> {
+    let max_positions = model.config().max_positions;
+    let quiet = Quiet(monitor);
+    let mut nats = |items: &[ScoreItem]| Ok(score(model, items, options.batch_tokens, &quiet)?);
+    measure(&mut nats, pairs, options, max_positions)
+}
+
+/// Scores pairs of texts, encoded as training encodes them.
+///
+/// # Errors
+/// As [`relevance`]; and when the model's vocabulary is smaller than the tokenizer's.
+pub fn relevance_of_texts<D: Device>(
+    model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
+    pairs: &[TextPair<'_>],
+    options: RelevanceOptions,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Relevance>> {
+    let (found, needed) = (model.config().vocab, tokenizer.vocab_size());
+    if found < needed {
+        return Err(Error::Vocabulary { model: found, tokenizer: needed });
+    }
+    let texts: Vec<&str> = pairs.iter().flat_map(|pair| [pair.seed, pair.document]).collect();
+    let mut encoded = tokenizer.encode_batch(&texts)?.into_iter();
+    let pairs: Vec<TokenPair> = pairs
+        .iter()
+        .map(|pair| {
+            let mut next = || encoded.next().unwrap_or_default();
+            TokenPair { name: pair.name.to_owned(), seed: next(), document: next() }
+        })
+        .collect();
+    relevance(model, &pairs, options, monitor)
+}
+
+/// −log p of items, in nats: the model, or a test's stand-in.
+pub(super) type Nats<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
+
+/// Items to score, each different one once: a seed's own probability is asked for again and again.
+#[derive(Default)]
+struct Questions {
+    items: Vec<ScoreItem>,
+    known: HashMap<(Vec<u32>, Vec<u32>), usize>,
+}
+
+impl Questions {
+    fn ask(&mut self, prompt: Vec<u32>, continuation: &[u32]) -> usize {
+        let next = self.items.len();
+        let at = *self.known.entry((prompt.clone(), continuation.to_vec())).or_insert(next);
+        if at == next {
+            self.items.push(ScoreItem { prompt, continuation: continuation.to_vec() });
+        }
+        at
+    }
+}
+
+/// The questions about one direction of a pair.
+struct Direction {
+    after: usize,
+    alone: usize,
+    tokens: f64,
+}
+
+pub(super) fn measure(
+    nats: Nats<'_>,
+    pairs: &[TokenPair],
+    options: RelevanceOptions,
+    max_positions: usize,
+) -> Result<Vec<Relevance>> {
+    let mut questions = Questions::default();
+    let mut asked = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let open =
+            |tokens: &[u32]| -> Vec<u32> { tokens.strip_suffix(&[options.end_of_document]).unwrap_or(tokens).to_vec() };
+        let (d1, d2) = (open(&pair.seed), open(&pair.document));
+        let (mut cut, mut read) = (false, 0);
+        let mut direction = |first: &[u32], second: &[u32]| -> Result<Direction> {
+            let kept = first.len().min(options.max_seed_tokens);
+            let prompt = [&[options.end_of_document], &first[..kept], &[options.related]].concat();
+            let room = (max_positions + 1).saturating_sub(prompt.len());
+            if room < 2 {
+                return Err(Error::Context {
+                    max_positions,
+                    max_seed_tokens: kept,
+                    special: 2,
+                    max_new_tokens: 1,
+                    excess: prompt.len() + 1 - max_positions,
+                });
+            }
+            let mut target = [second, &[options.end_of_document]].concat();
+            cut |= kept < first.len() || target.len() > room;
+            target.truncate(room);
+            let tokens = target.len() as f64;
+            read += (prompt.len() + 2 * target.len()) as u64;
+            let alone = questions.ask(vec![options.end_of_document], &target);
+            Ok(Direction { after: questions.ask(prompt, &target), alone, tokens })
+        };
+        let (forward, backward) = (direction(&d1, &d2)?, direction(&d2, &d1)?);
+        asked.push((forward, backward, cut, read));
+    }
+    let answers = nats(&questions.items)?;
+    let answer = |pair: &TokenPair, at: Direction| {
+        let gain = (answers[at.alone] - answers[at.after]) / at.tokens;
+        if gain.is_finite() { Ok(gain) } else { Err(Error::Relevance { pair: pair.name.clone(), value: gain }) }
+    };
+    pairs
+        .iter()
+        .zip(asked)
+        .map(|(pair, (forward, backward, cut, tokens))| {
+            Ok(Relevance { forward: answer(pair, forward)?, backward: answer(pair, backward)?, cut, tokens })
+        })
+        .collect()
+}
+
+/// Passes on whether the user asked to stop, and nothing else: scoring is a part of a stage that tells its own progress.
+struct Quiet<'a>(&'a dyn Monitor);
+
+impl Monitor for Quiet<'_> {
+    fn begin(&self, _what: &str, _total: Option<u64>, _unit: Unit) {}
+    fn advance(&self, _done: u64, _detail: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::score) const OPTIONS: RelevanceOptions =
+        RelevanceOptions { end_of_document: 0, related: 1, max_seed_tokens: 6, batch_tokens: 64 };
+
+    pub(in crate::score) fn pair(seed: &[u32], document: &[u32]) -> TokenPair {
+        TokenPair { name: "p".into(), seed: seed.to_vec(), document: document.to_vec() }
+    }
+
+    /// One nat for a token that stands in the context, three for another.
+    pub(in crate::score) fn by_context(items: &[ScoreItem]) -> Result<Vec<f64>> {
+        let token = |item: &ScoreItem, t: u32| if item.prompt.contains(&t) { 1.0 } else { 3.0 };
+        Ok(items.iter().map(|item| item.continuation.iter().map(|&t| token(item, t)).sum()).collect())
+    }
+
+    #[test]
+    fn what_the_other_document_saves_by_hand() {
+        // d2 has two of its three tokens from d1: alone 3·3 + 1, after d1 1 + 1 + 3 + 1, so 4 saved over 4 tokens.
+        // d1 has two of its five tokens in d2: 4 saved over 6 tokens.
+        let found = measure(&mut by_context, &[pair(&[10, 11, 12, 13, 14], &[10, 11, 20])], OPTIONS, 100).unwrap();
+        assert_eq!(found, [Relevance { forward: 1.0, backward: 4.0 / 6.0, cut: false, tokens: 7 + 8 + 5 + 12 }]);
+        // Closing tokens may be there already.
+        let closed = measure(&mut by_context, &[pair(&[10, 11, 12, 13, 14, 0], &[10, 11, 20, 0])], OPTIONS, 100);
+        assert_eq!(closed.unwrap(), found);
+        let strangers = measure(&mut by_context, &[pair(&[10], &[20])], OPTIONS, 100).unwrap();
+        assert_eq!((strangers[0].forward, strangers[0].backward), (0.0, 0.0));
+    }
+
+    #[test]
+    fn equal_questions_are_asked_once() {
+        let mut asked = 0;
+        let mut nats = |items: &[ScoreItem]| {
+            asked = items.len();
+            by_context(items)
+        };
+        let pairs = [pair(&[10, 11], &[20]), pair(&[10, 11], &[21]), pair(&[10, 11], &[20])];
+        let found = measure(&mut nats, &pairs, OPTIONS, 100).unwrap();
+        // Alone: d1, 20, 21; together: two in each direction.
+        assert_eq!((asked, found[0]), (7, found[2]));
+    }
+
+    #[test]
+    fn long_documents_are_cut_and_it_is_told() {
+        let long: Vec<u32> = (10..20).collect();
+        let mut nats = |items: &[ScoreItem]| {
+            assert!(items.iter().all(|item| item.prompt.len() + item.continuation.len() - 1 <= 12));
+            by_context(items)
+        };
+        let found = measure(&mut nats, &[pair(&long, &[10, 11]), pair(&[30], &[31])], OPTIONS, 12).unwrap();
+        // d1 is cut to 6 tokens as a context; as a target 12 + 1 − 4 = 9 of its 11 tokens fit.
+        assert_eq!((found[0].cut, found[1].cut), (true, false));
+        assert_eq!((found[0].forward, found[0].backward), (4.0 / 3.0, 4.0 / 9.0));
+        let error = measure(&mut by_context, &[pair(&long, &[10])], OPTIONS, 8).unwrap_err();
+        assert!(matches!(error, Error::Context { max_positions: 8, max_seed_tokens: 6, excess: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_names_the_pair() {
+        let mut nats = |items: &[ScoreItem]| Ok(vec![f64::NAN; items.len()]);
+        let error = measure(&mut nats, &[pair(&[10], &[11])], OPTIONS, 100).unwrap_err();
+        assert!(error.to_string().starts_with("p: the synthesizer's score is NaN"), "{error}");
+    }
+}

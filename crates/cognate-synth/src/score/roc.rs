@@ -1,0 +1,138 @@
+//! How well a score tells positives from negatives: the ROC curve and its area.
+
+use serde::{Deserialize, Serialize};
+
+use crate::filter::interval::Z;
+
+/// Steps of a recorded curve.
+const STEPS: usize = 100;
+
+/// A receiver operating characteristic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Roc {
+    /// Points (share of negatives, share of positives) at or above a falling threshold, from (0, 0) to (1, 1); of more than a
+    /// hundred, evenly spread ones.
+    pub points: Vec<(f64, f64)>,
+    /// Area under the whole curve: the probability that a positive scores higher than a negative, ties counted half
+    /// (Mann-Whitney's U over the number of pairs). 0.5 is chance.
+    pub area: f64,
+    /// Lower end of the area's 95 % interval.
+    pub low: f64,
+    /// Upper end of the area's 95 % interval.
+    pub high: f64,
+    /// Positives.
+    pub positives: u64,
+    /// Negatives.
+    pub negatives: u64,
+}
+
+/// The curve of scores of positives and negatives; none without either, or with a score that is not a number.
+///
+/// The interval is area ± 1.96·SE, cut to 0..=1, with the standard error of Hanley and McNeil 1982: for area A and p positives, n
+/// negatives, SE² = [A(1 − A) + (p − 1)(Q₁ − A²) + (n − 1)(Q₂ − A²)] / (p·n), Q₁ = A/(2 − A), Q₂ = 2A²/(1 + A). It takes all scores as
+/// independent; pairs that share a document are not quite, so it is a lower bound.
+pub fn roc(positives: &[f64], negatives: &[f64]) -> Option<Roc> {
+    let (p, n) = (positives.len() as f64, negatives.len() as f64);
+    if positives.is_empty() || negatives.is_empty() || positives.iter().chain(negatives).any(|score| score.is_nan()) {
+        return None;
+    }
+    let mut scores: Vec<(f64, bool)> = positives.iter().map(|&score| (score, true)).collect();
+    scores.extend(negatives.iter().map(|&score| (score, false)));
+    scores.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let mut points = vec![(0.0, 0.0)];
+    let (mut hits, mut alarms, mut area) = (0.0, 0.0, 0.0);
+    // Equal scores make one step, so the area under a tie is half.
+    for tie in scores.chunk_by(|a, b| a.0 == b.0) {
+        let above = tie.iter().filter(|(_, positive)| *positive).count() as f64;
+        let below = tie.len() as f64 - above;
+        area += below * (hits + above / 2.0);
+        hits += above;
+        alarms += below;
+        points.push((alarms / n, hits / p));
+    }
+    let area = area / (p * n);
+    let (q1, q2) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
+    let square = area * area;
+    let variance = (area * (1.0 - area) + (p - 1.0) * (q1 - square) + (n - 1.0) * (q2 - square)) / (p * n);
+    let half = Z * variance.max(0.0).sqrt();
+    Some(Roc {
+        points: thin(points),
+        area,
+        low: (area - half).max(0.0),
+        high: (area + half).min(1.0),
+        positives: positives.len() as u64,
+        negatives: negatives.len() as u64,
+    })
+}
+
+/// At most [`STEPS`] + 1 points, both ends among them.
+fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let last = points.len() - 1;
+    if last <= STEPS {
+        return points;
+    }
+    (0..=STEPS).map(|step| points[step * last / STEPS]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_curve_by_hand() {
+        let found = roc(&[0.9, 0.8, 0.4], &[0.7, 0.4, 0.1, 0.0]).unwrap();
+        assert_eq!(
+            found.points,
+            [(0.0, 0.0), (0.0, 1.0 / 3.0), (0.0, 2.0 / 3.0), (0.25, 2.0 / 3.0), (0.5, 1.0), (0.75, 1.0), (1.0, 1.0)]
+        );
+        // 4 + 4 + 2½ of 12 pairs in the right order.
+        assert_eq!((found.area, found.positives, found.negatives), (10.5 / 12.0, 3, 4));
+    }
+
+    #[test]
+    fn the_standard_error_is_hanley_and_mcneils() {
+        // Area 0.8 of 50 and 50: Q1 = 2/3, Q2 = 1.28/1.8; SE = 0.0453.
+        let positives: Vec<f64> = (0..50).map(|i| if i < 40 { 2.0 } else { 0.0 }).collect();
+        let found = roc(&positives, &[1.0; 50]).unwrap();
+        assert_eq!(found.area, 0.8);
+        let variance: f64 = (0.16 + 49.0 * (2.0 / 3.0 - 0.64) + 49.0 * (1.28 / 1.8 - 0.64)) / 2500.0;
+        assert!((variance.sqrt() - 0.0450).abs() < 5e-4, "{}", variance.sqrt());
+        assert!((found.high - found.low - 2.0 * Z * variance.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ends_and_nothing() {
+        let perfect = roc(&[1.0, 2.0], &[0.0]).unwrap();
+        assert_eq!((perfect.area, perfect.low, perfect.high), (1.0, 1.0, 1.0));
+        assert_eq!(roc(&[0.0], &[1.0]).unwrap().area, 0.0);
+        assert_eq!(roc(&[1.0], &[1.0]).unwrap().area, 0.5);
+        assert!(roc(&[], &[1.0]).is_none() && roc(&[1.0], &[]).is_none() && roc(&[f64::NAN], &[1.0]).is_none());
+        let many: Vec<f64> = (0..1000).map(f64::from).collect();
+        let points = roc(&many, &many).unwrap().points;
+        assert_eq!((points.len(), points[0], points[STEPS]), (STEPS + 1, (0.0, 0.0), (1.0, 1.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_area_counts_pairs(
+            positives in prop::collection::vec(0u8..9, 1..30),
+            negatives in prop::collection::vec(0u8..9, 1..30),
+        ) {
+            let scores = |values: &[u8]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+            let found = roc(&scores(&positives), &scores(&negatives)).unwrap();
+            let mut halves = 0;
+            for p in &positives {
+                for n in &negatives {
+                    halves += if p > n { 2 } else { usize::from(p == n) };
+                }
+            }
+            let expected = halves as f64 / 2.0 / (positives.len() * negatives.len()) as f64;
+            prop_assert!((found.area - expected).abs() < 1e-12);
+            prop_assert!(found.low <= found.area && found.area <= found.high);
+            let mirrored = roc(&scores(&negatives), &scores(&positives)).unwrap();
+            prop_assert!((mirrored.area - (1.0 - expected)).abs() < 1e-12);
+        }
+    }
+}
