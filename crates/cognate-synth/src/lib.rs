@@ -6,17 +6,20 @@
 //! |---|---|
 //! | [`sampling`] | logits to one token |
 //! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
+//! | [`endpoint`] | the same from a completion server |
 //! | [`metadata`] | what a synthetic document says about itself |
 //! | [`filter`] | which documents are kept, why not, and how good they are |
 //!
 //! Nothing here trains a model, and nothing here decides what is done with the documents.
 
+pub mod endpoint;
 mod error;
 pub mod filter;
 pub mod generate;
 pub mod metadata;
 pub mod sampling;
 
+pub use endpoint::{EndpointConfig, EndpointError, EndpointStats, Key, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::quality::{Collection, Lengths, Quality, Share, quality};
 pub use filter::stage::{FilterInputs, FilterStats};
