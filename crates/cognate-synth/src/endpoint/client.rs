@@ -189,8 +189,11 @@ impl Client {
     }
 }
 
-/// The address to post to: a server's, with or without `/v1`, or that of `/v1/completions` itself.
-fn completions_url(url: &str) -> Result<String> {
+/// The address to post to, from a server's, with `/v1` or without, or from that of `/v1/completions` itself.
+///
+/// # Errors
+/// [`Error::Setting`] when it is no http or https address, or holds what may be a secret; that is not shown then.
+pub fn completions_url(url: &str) -> Result<String> {
     let refuse = || {
         // What stands before an @ or after a ? may be a password.
         let shown = if url.contains(['@', '?', '#']) { "(not shown)" } else { url };

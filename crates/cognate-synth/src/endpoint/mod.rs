@@ -36,7 +36,7 @@ use crate::generate::seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
 use crate::generate::{GenerateConfig, Prompts};
 use crate::metadata;
 use client::Client;
-pub use client::Key;
+pub use client::{Key, completions_url};
 pub use error::{EndpointError, Fault};
 use protocol::{Job, Written};
 use store::{Store, document_id};
@@ -72,11 +72,15 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
+    /// What users wait before the second request for a document; tests wait less.
+    pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+
     /// Refuses what cannot be meant.
     ///
     /// # Errors
     /// [`Error::Setting`], naming the key of the recipe.
     pub fn check(&self) -> Result<()> {
+        completions_url(&self.url)?;
         if self.model.is_empty() {
             return Err(Error::setting("endpoint_model", "\"\"", "the name that the server knows the synthesizer by"));
         }

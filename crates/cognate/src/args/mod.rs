@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
-pub(crate) use models::{EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, ShapeArgs, Task, TrainArgs, TuneArgs};
+pub(crate) use models::{
+    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, ShapeArgs, Task, TrainArgs, TuneArgs,
+};
 
 use crate::commands::BenchArgs;
 
