@@ -8,7 +8,7 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, Recipe};
+use crate::recipe::{ArmKind, GenerateMethod, Recipe};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::Step;
 use crate::stages::synthesis::shard_hashes;
@@ -264,7 +264,13 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         }
         Step::Generate => {
             let generate = json(serde_json::to_value(&recipe.generate))?;
-            put("generate", without(generate, &["slots"]));
+            let mut how = vec!["slots", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
+            how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
+            if recipe.generate.method == GenerateMethod::Model {
+                // What was made before there was another method was made by this one.
+                how.push("method");
+            }
+            put("generate", without(generate, &how));
             put("synthetic_tokens", json!(recipe.synthetic_tokens()));
         }
         Step::Filter => {

@@ -9,7 +9,7 @@ use crate::context::{Context, Made, Settings, config};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::report;
-use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, RunDirError, State, Watched};
+use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
 use crate::stages::{documents, evaluate, relations, synthesis, train};
 
@@ -35,6 +35,14 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     for step in steps.iter().filter(|step| **step != Step::Report) {
         let name = step.folder(recipe);
         run.check_config(&name, step.stage(), step.version(), &config(recipe, *step)?, step.resumes())?;
+    }
+    let generate = Step::Generate.folder(recipe);
+    if let Some(endpoint) = &recipe.generate.endpoint
+        && steps.contains(&Step::Generate)
+        && !run.folder(&generate).join(MANIFEST).exists()
+    {
+        // A key that is not there shows now, and not after hours of training.
+        synthesis::server(endpoint)?.check()?;
     }
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::endpoint::EndpointError;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -132,6 +134,9 @@ pub enum Error {
         /// What should.
         expected: &'static str,
     },
+    /// A completion server gave no document.
+    #[error(transparent)]
+    Endpoint(#[from] Box<EndpointError>),
     /// The user asked to stop; finished work is saved, and starting again continues.
     #[error("interrupted; run it again to continue")]
     Interrupted,

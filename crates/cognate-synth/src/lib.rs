@@ -6,12 +6,14 @@
 //! |---|---|
 //! | [`sampling`] | logits to one token |
 //! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
+//! | [`endpoint`] | the same from a completion server |
 //! | [`metadata`] | what a synthetic document says about itself |
 //! | [`score`] | how related a document is to its seed, by the synthesizer itself |
 //! | [`filter`] | which documents are kept, why not, and how good they are |
 //!
 //! Nothing here trains a model, and nothing here decides what is done with the documents.
 
+pub mod endpoint;
 mod error;
 pub mod filter;
 pub mod generate;
@@ -19,6 +21,7 @@ pub mod metadata;
 pub mod sampling;
 pub mod score;
 
+pub use endpoint::{EndpointConfig, EndpointError, EndpointStats, Key, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::interval::Figure;
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};

@@ -260,6 +260,10 @@ impl Estimate<'_> {
                 ));
             }
         }
+        if let Some(endpoint) = &self.recipe.generate.endpoint {
+            let url = &endpoint.url;
+            notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
+        }
         notes.push(
             "pairs, and with them tuning, are counted at most: the similarity window is not known yet".to_owned(),
         );

@@ -362,6 +362,11 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
+        "generate", "method", Choice(&["model", "endpoint"]), Value("\"model\""), OURS,
+        "`model`: our own decoder writes; `endpoint`: a completion server that serves the synthesizer does \
+         (docs/endpoint.md).",
+    ),
+    key(
         "generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled",
         "Divides the logits; 0 takes the likeliest token always.",
     ),
@@ -382,6 +387,27 @@ pub const KEYS: &[Key] = &[
         "generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS,
         "Share that is written beyond the need at first, because filters drop some; more follows where it falls \
          short.",
+    ),
+    key(
+        "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",
+        "`endpoint` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
+    ),
+    key(
+        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`"), OURS,
+        "The name that the server knows the synthesizer by.",
+    ),
+    key(
+        "generate", "endpoint_concurrency", Integer(1), Derived("`32`"), OURS,
+        "Requests at a time; no result depends on it.",
+    ),
+    key(
+        "generate", "endpoint_key_env", Text, Derived("no key"), "",
+        "The name of the environment variable that holds the server's key, in capitals; never the key itself.",
+    ),
+    key("generate", "endpoint_timeout_s", Integer(1), Derived("`300`"), OURS, "Longest wait for one answer."),
+    key(
+        "generate", "endpoint_attempts", Integer(1), Derived("`8`"), OURS,
+        "Requests for one document before the stage stops.",
     ),
 
     key("filter", "min_words", Integer(1), Value("10"), OURS, "A document of fewer words is dropped."),

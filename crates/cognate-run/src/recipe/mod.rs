@@ -202,12 +202,44 @@ pub struct Tune {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Generate {
+    pub method: GenerateMethod,
     pub temperature: f64,
     pub top_p: f64,
     pub max_new_tokens: usize,
     pub max_seed_tokens: usize,
     pub slots: usize,
     pub oversample: f64,
+    /// There for the method `endpoint`, and for it alone.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+}
+
+/// Who writes the synthetic documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GenerateMethod {
+    /// Our own decoder.
+    Model,
+    /// A completion server.
+    Endpoint,
+}
+
+/// The keys of `[generate]` about a completion server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Endpoint {
+    #[serde(rename = "endpoint_url")]
+    pub url: String,
+    #[serde(rename = "endpoint_model")]
+    pub model: String,
+    #[serde(rename = "endpoint_concurrency")]
+    pub concurrency: usize,
+    #[serde(rename = "endpoint_key_env", skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<String>,
+    #[serde(rename = "endpoint_timeout_s")]
+    pub timeout_s: u64,
+    #[serde(rename = "endpoint_attempts")]
+    pub attempts: u64,
 }
 
 /// `[filter]`.

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cognate_synth::endpoint::{Key, completions_url};
 use cognate_train::peak_rate_for;
 
 use super::error::RecipeError;
+use super::keys::keys_of;
 use super::written::{Section, Written};
 use super::{
-    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Evaluate, Filter, Generate, Model, OnBadRecord, Pair, Recipe, Task,
-    Threshold, Tokenize, Train, Tune,
+    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod, Model,
+    OnBadRecord, Pair, Recipe, Task, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
 use crate::stage::STAGE_NAMES;
@@ -232,14 +234,66 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
             "lower one of the two lengths or raise tune.context",
         ));
     }
+    let endpoint = endpoint(section)?;
     Ok(Generate {
+        method: if endpoint.is_some() { GenerateMethod::Endpoint } else { GenerateMethod::Model },
         temperature: section.number("temperature"),
         top_p: section.number("top_p"),
         max_new_tokens: max_new_tokens as usize,
         max_seed_tokens: max_seed_tokens as usize,
         slots: section.integer("slots") as usize,
         oversample: section.number("oversample"),
+        endpoint,
     })
+}
+
+/// The completion server, for the method `endpoint`.
+fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
+    if section.text("method") == "model" {
+        let of_endpoints =
+            keys_of("generate").map(|key| key.name).find(|name| name.starts_with("endpoint_") && section.has(name));
+        return match of_endpoints {
+            None => Ok(None),
+            Some(key) => {
+                let advice = "remove the key, or write method = \"endpoint\"";
+                // Shown only where it cannot be a key.
+                let expected = "no `endpoint_…` key beside method = \"model\"";
+                Err(match key {
+                    "endpoint_url" | "endpoint_key_env" => {
+                        section.impossible_shown(key, "(not shown)", expected, advice)
+                    }
+                    key => section.impossible(key, "", expected, advice),
+                })
+            }
+        };
+    }
+    let Some(url) = section.text_if("endpoint_url") else {
+        let expected = "`endpoint_url` beside it";
+        return Err(section.impossible(
+            "method",
+            "",
+            expected,
+            "give the address of the server, as http://127.0.0.1:8000/v1",
+        ));
+    };
+    // What the library says of it shows no password.
+    if let Err(cognate_synth::Error::Setting { value, expected, .. }) = completions_url(&url) {
+        return Err(section.impossible_shown("endpoint_url", &value, &expected, ""));
+    }
+    let key_env = section.text_if("endpoint_key_env");
+    if key_env.as_ref().is_some_and(|name| !Key::is_variable(name)) {
+        let expected = "the name of an environment variable, in capitals, digits and _";
+        let advice = "put the key into such a variable, and its name here: a recipe is copied into the run directory";
+        return Err(section.impossible_shown("endpoint_key_env", "(not shown)", expected, advice));
+    }
+    Ok(Some(Endpoint {
+        url,
+        model: section.text_if("endpoint_model").unwrap_or_else(|| "synthesizer".to_owned()),
+        concurrency: section.integer_or("endpoint_concurrency", 32) as usize,
+        key_env,
+        timeout_s: section.integer_or("endpoint_timeout_s", 300),
+        attempts: section.integer_or("endpoint_attempts", 8),
+    }))
 }
 
 fn filter(section: &Section) -> Filter {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::keys::{self, Preset};
-use super::{ArmKind, Recipe, RecipeError, Threshold};
+use super::{ArmKind, GenerateMethod, Recipe, RecipeError, Threshold};
 
 /// The least that a recipe must say; tests put lines into it or take lines out.
 const LEAST: &str = r#"name = "least"
@@ -79,7 +79,8 @@ fn every_default_fits_its_type_and_every_key_resolves() {
 fn a_resolved_recipe_reads_back_as_itself() {
     let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"half\"\nkind = \"sbp\"\nsynthetic_share = 0.5\n";
     let text = LEAST.replace("[train]", "[pair]\nmin_similarity = 0.25\n\n[train]");
-    for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text] {
+    let server = LEAST.replace("[train]", &format!("{SERVER}endpoint_key_env = \"THE_KEY\"\n\n[train]"));
+    for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text, server] {
         let recipe = parse(&text).unwrap();
         assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
     }
@@ -273,6 +274,70 @@ fn impossible_combinations() {
     ] {
         assert_eq!(refused(from, to), format!("recipes/r.toml:{expected}"));
     }
+}
+
+const SERVER: &str = "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"http://host:8000/v1\"\n";
+
+#[test]
+fn a_completion_server_has_keys_of_its_own() {
+    let recipe = parse(&LEAST.replace("[train]", &format!("{SERVER}[train]"))).unwrap();
+    let endpoint = recipe.generate.endpoint.unwrap();
+    assert_eq!((endpoint.url.as_str(), endpoint.model.as_str()), ("http://host:8000/v1", "synthesizer"));
+    assert_eq!((endpoint.concurrency, endpoint.timeout_s, endpoint.attempts), (32, 300, 8));
+    assert_eq!((recipe.generate.method, endpoint.key_env), (GenerateMethod::Endpoint, None));
+    for (written, expected) in [
+        (
+            "[generate]\nendpoint_timeout_s = 9\n",
+            "13: [generate] endpoint_timeout_s = 9: expected no `endpoint_…` key beside method = \"model\"\n\
+             hint: remove the key, or write method = \"endpoint\"",
+        ),
+        (
+            "[generate]\nmethod = \"endpoint\"\n",
+            "13: [generate] method = \"endpoint\": expected `endpoint_url` beside it\n\
+             hint: give the address of the server, as http://127.0.0.1:8000/v1",
+        ),
+    ] {
+        assert_eq!(refused("[train]", &format!("\n{written}[train]")), format!("recipes/r.toml:{expected}"));
+    }
+}
+
+/// A key that was written where its variable's name or the server's address belongs is not repeated.
+#[test]
+fn what_may_be_a_secret_is_refused_unseen() {
+    let written = |line: &str| refused("[train]", &format!("{SERVER}{line}[train]"));
+    for name in ["sk-s3cret", "hf_s3cret", "$S3CRET"] {
+        let message = written(&format!("endpoint_key_env = \"{name}\"\n"));
+        assert!(message.starts_with("recipes/r.toml:14: [generate] endpoint_key_env = (not shown): "), "{message}");
+        assert!(!message.to_lowercase().contains("s3cret"), "{message}");
+    }
+    let message =
+        refused("[train]", "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"http://me:s3cret@host/v1\"\n[train]");
+    assert!(message.starts_with("recipes/r.toml:13: [generate] endpoint_url = (not shown): "), "{message}");
+    assert!(!message.contains("s3cret"), "{message}");
+    let message = refused("[train]", "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"host:8000\"\n[train]");
+    assert!(
+        message.starts_with("recipes/r.toml:13: [generate] endpoint_url = host:8000: expected http://"),
+        "{message}"
+    );
+}
+
+/// What was made before there was a second method was made by the first: its manifests must still fit. And where a server is does
+/// not change what it writes.
+#[test]
+fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
+    let generate = |more: &str| {
+        let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
+        crate::context::config(&recipe, crate::stage::Step::Generate).unwrap()["generate"].clone()
+    };
+    let mut keys: Vec<String> = generate("").as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    assert_eq!(keys, ["max_new_tokens", "max_seed_tokens", "oversample", "temperature", "top_p"]);
+    let here = generate(SERVER);
+    assert_eq!((&here["method"], &here["endpoint_model"]), (&"endpoint".into(), &"synthesizer".into()));
+    let how = "endpoint_concurrency = 3\nendpoint_timeout_s = 4\nendpoint_attempts = 5\nendpoint_key_env = \"K\"\n";
+    assert_eq!(here, generate(&format!("{}{how}", SERVER.replace("host", "other"))));
+    assert_ne!(here, generate(&format!("{SERVER}endpoint_model = \"other\"\n")));
+    assert!(!here.to_string().contains("host"), "{here}");
 }
 
 #[test]

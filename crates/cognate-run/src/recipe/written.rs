@@ -315,12 +315,24 @@ impl Section {
         expected: impl ToString,
         advice: &str,
     ) -> Box<RecipeError> {
+        let found = self.entries.get(key).map_or_else(|| found.to_string(), |entry| entry.source.clone());
+        self.impossible_shown(key, &found, expected, advice)
+    }
+
+    /// The same with `found` in the place of what is written: what should not be shown is not.
+    pub(super) fn impossible_shown(
+        &self,
+        key: &str,
+        found: &str,
+        expected: impl ToString,
+        advice: &str,
+    ) -> Box<RecipeError> {
         let entry = self.entries.get(key);
         Box::new(RecipeError::Impossible {
             at: Place { file: self.file.clone(), line: entry.map(|entry| entry.line) },
             table: prefix(self.table),
             key: key.to_owned(),
-            found: entry.map_or_else(|| found.to_string(), |entry| entry.source.clone()),
+            found: found.to_owned(),
             expected: expected.to_string(),
             advice: (!advice.is_empty()).then(|| advice.to_owned()),
         })

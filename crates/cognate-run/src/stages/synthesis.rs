@@ -6,22 +6,24 @@
 //! rounds again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cognate_base::{Hash, Monitor};
 use cognate_corpus::{TokenizeStats, tokenize};
+use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::store::shards;
 use cognate_synth::{
-    FilterConfig, FilterInputs, FilterStats, GenerateConfig, GenerateStats, Sampling, Scoring, Seeds, TextPair,
-    generate,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Sampling, Scoring, Seeds, TextPair,
+    generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Endpoint, Recipe};
 use crate::rundir::{Artifact, State, Watched, Work};
 use crate::stage::Step;
 use crate::stages::quality::{Measured, Synthesizer, measure};
@@ -74,7 +76,6 @@ pub(crate) fn generate_round(
     let documents = context.artifact("ingest").path("unique.jsonl.zst");
     let seeds = Seeds::open(&documents, context.tokens("tokenize", "unique")?)?;
     let synthesizer = context.artifact("tune");
-    let (mut model, _) = Decoder::load(context.device()?, &synthesizer.path("best"))?;
     let config = GenerateConfig {
         seed: recipe.seed,
         first_document: first,
@@ -86,24 +87,57 @@ pub(crate) fn generate_round(
         shard_documents: SHARD_DOCUMENTS,
         synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
     };
-    let stats = generate(&mut model, &tokenizer, &seeds, folder, &config, monitor)?;
+    let checkpoint = synthesizer.path("best");
+    let (model, wrote, statistics) = match &recipe.generate.endpoint {
+        None => {
+            let (mut model, _) = Decoder::load(context.device()?, &checkpoint)?;
+            let stats = generate(&mut model, &tokenizer, &seeds, folder, &config, monitor)?;
+            let wrote = Wrote { documents: stats.documents, prompt_tokens: stats.prompt_tokens, tokens: stats.tokens };
+            (model.config().clone(), wrote, json!(stats))
+        }
+        Some(endpoint) => {
+            let (model, _) = read_config(&checkpoint)?;
+            let (url, name) = (&endpoint.url, &endpoint.model);
+            tracing::info!("generate: {url} is asked; it must serve {} as {name:?}", checkpoint.display());
+            let server = server(endpoint)?;
+            let stats = generate_endpoint(&model, &tokenizer, &seeds, folder, &config, &server, monitor)?;
+            let wrote = Wrote { documents: stats.documents, prompt_tokens: stats.prompt_tokens, tokens: stats.tokens };
+            (model, wrote, json!(stats))
+        }
+    };
     let mut made = Made::default();
     for shard in shards(folder)? {
         made.file(shard.strip_prefix(folder).unwrap_or(&shard));
     }
-    made.work = Work {
-        statistics: json!(stats),
-        flops: generation_flops(model.config(), &stats),
-        tokens: stats.tokens,
-        documents: stats.documents,
-    };
+    made.work =
+        Work { statistics, flops: generation_flops(&model, &wrote), tokens: wrote.tokens, documents: wrote.documents };
     Ok(made)
 }
 
+/// The completion server that a recipe names, with its key from the environment.
+pub(crate) fn server(endpoint: &Endpoint) -> Result<EndpointConfig> {
+    Ok(EndpointConfig {
+        url: endpoint.url.clone(),
+        model: endpoint.model.clone(),
+        key: endpoint.key_env.as_deref().map(Key::from_environment).transpose()?,
+        concurrency: endpoint.concurrency,
+        timeout: Duration::from_secs(endpoint.timeout_s),
+        attempts: u32::try_from(endpoint.attempts).unwrap_or(u32::MAX),
+        first_wait: EndpointConfig::FIRST_WAIT,
+    })
+}
+
+/// What a round wrote, for its cost.
+struct Wrote {
+    documents: u64,
+    prompt_tokens: u64,
+    tokens: u64,
+}
+
 /// Prompts and drawn tokens, each attending to half a document of average length after half a prompt or a whole one.
-fn generation_flops(config: &Config, stats: &GenerateStats) -> f64 {
-    let documents = stats.documents.max(1) as f64;
-    let (prompt, drawn) = (stats.prompt_tokens as f64, stats.tokens as f64);
+fn generation_flops(config: &Config, wrote: &Wrote) -> f64 {
+    let documents = wrote.documents.max(1) as f64;
+    let (prompt, drawn) = (wrote.prompt_tokens as f64, wrote.tokens as f64);
     config.forward_flops(prompt, documents, prompt / documents / 2.0)
         + config.forward_flops(drawn, drawn, prompt / documents + drawn / documents / 2.0)
 }

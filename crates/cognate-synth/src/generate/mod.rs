@@ -26,7 +26,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
-use schedule::{Engine, Prompts, Rules};
+use schedule::{Engine, Rules};
+pub(crate) use schedule::{Finish, Prompts};
 use seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
 use store::{Records, Store};
 
@@ -82,12 +83,12 @@ impl GenerateConfig {
     }
 
     /// Tokens that a slot may hold.
-    fn capacity_tokens(&self) -> usize {
+    pub(crate) fn capacity_tokens(&self) -> usize {
         SPECIAL_TOKENS + self.max_seed_tokens + self.max_new_tokens
     }
 
     /// Everything that the documents depend on.
-    fn settings(&self, seeds: &Seeds, end_of_document: u32, related: u32) -> Map<String, Value> {
+    pub(crate) fn settings(&self, seeds: &Seeds, end_of_document: u32, related: u32) -> Map<String, Value> {
         let settings = [
             ("format", FORMAT.into()),
             ("sampling", self.sampling_record()),
@@ -102,7 +103,7 @@ impl GenerateConfig {
     }
 
     /// The sampling settings as each record holds them.
-    fn sampling_record(&self) -> Value {
+    pub(crate) fn sampling_record(&self) -> Value {
         json!({
             "seed": self.seed, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
             "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,

@@ -17,7 +17,7 @@ use super::{GenerateConfig, GenerateStats};
 use crate::error::{Error, Result};
 use crate::metadata;
 
-const SETTINGS: &str = "generate.json";
+pub(crate) const SETTINGS: &str = "generate.json";
 const PARTIAL: &str = "partial.jsonl";
 
 /// The `index`-th file of synthetic documents.
@@ -197,7 +197,7 @@ impl<'a> Store<'a> {
 }
 
 /// Writes the settings into a new folder; in one that has some, compares.
-fn check_settings(folder: &Path, settings: &Map<String, Value>) -> Result<()> {
+pub(crate) fn check_settings(folder: &Path, settings: &Map<String, Value>) -> Result<()> {
     let path = folder.join(SETTINGS);
     if !path.exists() {
         if let Some(shard) = shards(folder)?.into_iter().next() {

@@ -43,8 +43,8 @@ pub struct Calibration {
     pub cut: u64,
 }
 
-/// Scores true pairs and random ones made of them. None where some pair has no other document to be compared with: at least three
-/// different seeds are needed.
+/// Scores true pairs and random ones made of them. None with fewer than 20 pairs, or where some pair has no other document to be
+/// compared with: at least three different seeds are needed.
 ///
 /// # Errors
 /// As [`relevance`].
@@ -61,8 +61,14 @@ pub fn calibrate<D: Device>(
     Ok(calibration(&scores[..pairs.len()], &scores[pairs.len()..]))
 }
 
-/// The figures of scored pairs; none without any.
+/// True pairs below which no threshold can give up [`IRRELEVANT_TRUE_SHARE`] of them: it would be less than one.
+const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
+
+/// The figures of scored pairs; none with fewer than [`FEWEST_PAIRS`].
 pub(crate) fn calibration(true_pairs: &[Relevance], random_pairs: &[Relevance]) -> Option<Calibration> {
+    if true_pairs.len() < FEWEST_PAIRS {
+        return None;
+    }
     let of = |scores: &[Relevance], which: fn(&Relevance) -> f64| scores.iter().map(which).collect::<Vec<f64>>();
     let forward = |scores| of(scores, |score| score.forward);
     let backward = |scores| of(scores, |score| score.backward);
@@ -136,7 +142,7 @@ mod tests {
         assert_eq!((found.threshold, found.true_irrelevant.count), (5.0, 5));
         // −90.5 … 4.5 lie below.
         assert_eq!(found.random_irrelevant, Share { count: 96, n: 100 });
-        assert!(calibration(&[], &[]).is_none());
+        assert!(calibration(&true_pairs[..19], &random).is_none(), "nineteen pairs have no twentieth to give up");
     }
 
     #[test]

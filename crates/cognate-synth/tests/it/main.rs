@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod endpoint;
 mod filter;
 mod generate;
+mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,7 @@ pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
 pub(crate) use models::{
-    EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, PERPLEXITY, ShapeArgs, TrainArgs, TuneArgs,
+    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, PERPLEXITY, ShapeArgs, TrainArgs, TuneArgs,
 };
 
 use crate::commands::BenchArgs;

@@ -145,6 +145,29 @@ pub(crate) struct TuneArgs {
     pub(crate) device: DeviceArg,
 }
 
+/// A completion server that writes instead of our own decoder.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointArgs {
+    /// Have a completion server write that serves the checkpoint, as http://127.0.0.1:8000/v1.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The name that the server knows the checkpoint by.
+    #[arg(long, default_value = "synthesizer", value_name = "NAME", requires = "endpoint")]
+    pub(crate) endpoint_model: String,
+    /// Requests at a time; no result depends on it.
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive, requires = "endpoint")]
+    pub(crate) endpoint_concurrency: usize,
+    /// The environment variable that holds the server's key, in capitals.
+    #[arg(long, value_name = "VARIABLE", requires = "endpoint")]
+    pub(crate) endpoint_key_env: Option<String>,
+    /// Longest wait for one answer, in seconds.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = positive, requires = "endpoint")]
+    pub(crate) endpoint_timeout_s: usize,
+    /// Requests for one document before the command fails.
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive, requires = "endpoint")]
+    pub(crate) endpoint_attempts: usize,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// The tuned checkpoint, with its tokenizer.json.
@@ -185,6 +208,8 @@ pub(crate) struct GenerateArgs {
     /// Seed of seeds and draws.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
 }

@@ -4,7 +4,11 @@
 
 mod bad_input;
 mod commands;
+mod endpoint;
 mod evaluation;
 mod runs;
+#[allow(dead_code, reason = "the library's tests need more faults than the program's")]
+#[path = "../../../cognate-synth/tests/it/server.rs"]
+mod server;
 mod stages;
 mod support;

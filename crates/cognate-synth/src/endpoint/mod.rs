@@ -1,0 +1,274 @@
+//! The stage `generate` by a completion server: vLLM, SGLang or llama.cpp serve the synthesizer, and are asked for the documents
+//! that the local decoder would write, one request each, over OpenAI's `/v1/completions`.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `protocol` | requests and answers as bytes |
+//! | `client` | one request over HTTP; the key |
+//! | `retry` | how long to wait before another attempt |
+//! | `workers` | the threads that ask |
+//! | `store` | shards and the journal, resume |
+//! | `error` | what a server can do wrong, and what to do then |
+//!
+//! Seeds, prompts, numbers and files of the documents are the local decoder's; the texts are the server's, since it draws with a
+//! generator of its own. What is promised is: every document once, in the order of the numbers, and bytes that depend on the
+//! server's answers alone, never on their order, on repeated requests or on interruptions.
+
+mod client;
+mod error;
+mod protocol;
+mod retry;
+mod store;
+mod workers;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use cognate_base::{Monitor, Unit};
+use cognate_corpus::{Document, Tokenizer};
+use cognate_model::Config;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::generate::seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
+use crate::generate::{GenerateConfig, Prompts};
+use crate::metadata;
+use client::Client;
+pub use client::{Key, completions_url};
+pub use error::{EndpointError, Fault};
+use protocol::{Job, Written};
+use store::{Store, document_id};
+use workers::{Asker, Workers};
+
+/// How long to look for an answer before looking whether the user wants to stop.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Documents per thread that may be ahead of the first one missing: one that fails again and again does not let all others be
+/// bought before it stops the run.
+const AHEAD: u64 = 16;
+
+/// Threads beyond which a slip is more likely than a server.
+const MOST_THREADS: usize = 4096;
+
+/// Where and how to ask. The documents depend on `model` alone.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// The server's address, as `http://127.0.0.1:8000/v1`.
+    pub url: String,
+    /// The name that the server knows the synthesizer by.
+    pub model: String,
+    /// What the server wants to hear, where it wants to hear something.
+    pub key: Option<Key>,
+    /// Requests at a time.
+    pub concurrency: usize,
+    /// The longest wait for one answer.
+    pub timeout: Duration,
+    /// Requests for one document, the first included, before the generation stops.
+    pub attempts: u32,
+    /// The wait before the second of them; it doubles from there.
+    pub first_wait: Duration,
+}
+
+impl EndpointConfig {
+    /// What users wait before the second request for a document; tests wait less.
+    pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming the key of the recipe.
+    pub fn check(&self) -> Result<()> {
+        completions_url(&self.url)?;
+        if self.model.is_empty() {
+            return Err(Error::setting("endpoint_model", "\"\"", "the name that the server knows the synthesizer by"));
+        }
+        if !(1..=MOST_THREADS).contains(&self.concurrency) {
+            let expected = format!("a whole number from 1 to {MOST_THREADS}");
+            return Err(Error::setting("endpoint_concurrency", self.concurrency, expected));
+        }
+        if self.timeout.is_zero() {
+            return Err(Error::setting("endpoint_timeout_s", 0, "at least 1"));
+        }
+        if self.attempts == 0 {
+            return Err(Error::setting("endpoint_attempts", 0, "at least 1"));
+        }
+        Ok(())
+    }
+}
+
+/// What was generated. The same for a run that was interrupted and one that was not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointStats {
+    /// Documents written.
+    pub documents: u64,
+    /// Their drawn tokens as the server counted them.
+    pub tokens: u64,
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Documents that ended with their end-of-document token.
+    pub ended: u64,
+    /// Documents cut at the cap.
+    pub capped: u64,
+    /// Documents whose seed was longer than `max_seed_tokens` and lost its end.
+    pub seeds_cut: u64,
+    /// Different seeds among the documents'.
+    pub distinct_seeds: u64,
+    /// Nats per drawn token as the server gave them; none where it gave none.
+    pub mean_log_probability: Option<f64>,
+}
+
+/// Has synthetic documents written into `out` (see `store`), or continues where an earlier call with the same settings stopped.
+/// `model` is the served checkpoint's configuration.
+///
+/// # Errors
+/// [`Error::Endpoint`] when a document is not to be had, [`Error::Interrupted`] when the monitor says so: in both cases with all
+/// documents kept that had arrived. Otherwise as the variants of [`Error`] tell.
+pub fn generate_endpoint(
+    model: &Config,
+    tokenizer: &Tokenizer,
+    seeds: &Seeds,
+    out: &Path,
+    config: &GenerateConfig,
+    endpoint: &EndpointConfig,
+    monitor: &dyn Monitor,
+) -> Result<EndpointStats> {
+    config.check()?;
+    endpoint.check()?;
+    check_model(model, tokenizer, config)?;
+    let client = Client::new(&endpoint.url, endpoint.key.clone(), endpoint.timeout, endpoint.concurrency)?;
+    let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
+    let prompts =
+        SeedPrompts { seeds, seed: config.seed, max_seed_tokens: config.max_seed_tokens, end_of_document, related };
+    let sampling = sampling_record(config, &endpoint.model);
+    let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling);
+    let mut settings = config.settings(seeds, end_of_document, related);
+    settings.insert("sampling".into(), sampling.clone());
+    let mut store = Store::open(out, &settings, &record, config)?;
+    let asker = Asker {
+        client,
+        model: endpoint.model.clone(),
+        attempts: endpoint.attempts,
+        first_wait: endpoint.first_wait,
+        seed: config.seed,
+    };
+    let job = |number| Job::new(config, &endpoint.model, related, number, &prompts.prompt(number));
+    monitor.begin("generate", Some(config.target_tokens), Unit::Tokens);
+    let outcome = drive(asker, endpoint.concurrency, &job, &mut store, monitor);
+    monitor.end();
+    outcome?;
+    let mut stats = store.finish()?;
+    add_seed_figures(&mut stats, &prompts, config.first_document);
+    Ok(stats)
+}
+
+/// Refuses a checkpoint that cannot be served for these documents.
+fn check_model(model: &Config, tokenizer: &Tokenizer, config: &GenerateConfig) -> Result<()> {
+    if model.vocab < tokenizer.vocab_size() {
+        return Err(Error::Vocabulary { model: model.vocab, tokenizer: tokenizer.vocab_size() });
+    }
+    match config.capacity_tokens().checked_sub(model.max_positions) {
+        None | Some(0) => Ok(()),
+        Some(excess) => Err(Error::Context {
+            max_positions: model.max_positions,
+            max_seed_tokens: config.max_seed_tokens,
+            special: SPECIAL_TOKENS,
+            max_new_tokens: config.max_new_tokens,
+            excess,
+        }),
+    }
+}
+
+/// Asks for documents until the target is reached.
+fn drive(
+    asker: Asker,
+    threads: usize,
+    job: &dyn Fn(u64) -> Job,
+    store: &mut Store<'_>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    if store.is_complete() {
+        return Ok(());
+    }
+    let workers = Workers::start(asker, threads)?;
+    let mut unasked = store.next();
+    let mut out = 0;
+    while !store.is_complete() {
+        if monitor.interrupted() {
+            keep_arrived(&workers, store)?;
+            return Err(Error::Interrupted);
+        }
+        while out < threads {
+            while store.holds(unasked) {
+                unasked += 1;
+            }
+            if unasked >= store.next() + AHEAD * threads as u64 || store.is_needless(unasked) {
+                break;
+            }
+            workers.send(job(unasked))?;
+            unasked += 1;
+            out += 1;
+        }
+        match workers.receive(PATIENCE)? {
+            Some(Ok(written)) => {
+                store.accept(written)?;
+                out -= 1;
+            }
+            Some(Err(error)) => {
+                keep_arrived(&workers, store)?;
+                return Err(error.into());
+            }
+            None => {}
+        }
+        let detail = format!("{} documents, {} requests repeated", store.next(), workers.repeated());
+        monitor.advance(store.tokens(), &detail);
+    }
+    Ok(())
+}
+
+/// Before stopping: what has arrived is paid for.
+fn keep_arrived(workers: &Workers, store: &mut Store<'_>) -> Result<()> {
+    while let Some(outcome) = workers.receive(Duration::ZERO)? {
+        if let Ok(written) = outcome {
+            store.accept(written)?;
+        }
+    }
+    Ok(())
+}
+
+/// The sampling settings as each record holds them: the local decoder's, and who drew.
+fn sampling_record(config: &GenerateConfig, model: &str) -> Value {
+    let mut record = config.sampling_record();
+    if let Value::Object(fields) = &mut record {
+        fields.insert("method".into(), "endpoint".into());
+        fields.insert("model".into(), model.into());
+    }
+    record
+}
+
+/// A document's record.
+fn document(written: &Written, seed_id: &str, config: &GenerateConfig, sampling: &Value) -> Document {
+    let mut fields = Map::new();
+    fields.insert(metadata::SEED_ID.into(), seed_id.into());
+    fields.insert(metadata::SYNTHESIZER.into(), config.synthesizer.as_str().into());
+    fields.insert(metadata::SAMPLING.into(), sampling.clone());
+    if let Some(mean) = written.mean_log_probability {
+        fields.insert(metadata::MEAN_LOG_PROBABILITY.into(), mean.into());
+    }
+    fields.insert(metadata::FINISH_REASON.into(), json!(written.finish));
+    fields.insert(metadata::TOKENS.into(), written.tokens.into());
+    Document { id: document_id(written.number), text: written.text.clone(), metadata: fields }
+}
+
+/// Fills in what follows from the documents' numbers alone.
+fn add_seed_figures(stats: &mut EndpointStats, prompts: &SeedPrompts<'_>, first: u64) {
+    let mut distinct = HashSet::new();
+    for number in first..first + stats.documents {
+        let tokens = prompts.seed_tokens(number);
+        distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
+        stats.seeds_cut += u64::from(tokens > prompts.max_seed_tokens);
+        stats.prompt_tokens += (tokens.min(prompts.max_seed_tokens) + SPECIAL_TOKENS) as u64;
+    }
+    stats.distinct_seeds = distinct.len() as u64;
+}

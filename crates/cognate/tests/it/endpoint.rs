@@ -1,0 +1,196 @@
+//! `generate` by a completion server, from outside: killed, and with a key.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::server::{Act, Server};
+use crate::support::{Scratch, corpus, recipe};
+
+const KEY: &str = "s3cret-Zq81";
+const VARIABLE: &str = "COGNATE_TEST_KEY";
+
+/// A folder with seed documents, their tokens, and a checkpoint.
+fn ready() -> (Scratch, String) {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(60));
+    scratch.succeeds(&["tokenize", "documents.jsonl", "--tokenizer", "t.json", "--train", "300", "--out", "tokens"]);
+    let train = "train --tokens tokens --tokenizer t.json --out base --budget-tokens 500 --batch-tokens 500 --context 64 \
+                 --layers 1 --width 32 --heads 2";
+    let arguments: Vec<&str> = train.split_whitespace().collect();
+    let trained: Value = serde_json::from_str(&scratch.succeeds(&arguments)).unwrap();
+    let checkpoint = trained["last"].as_str().unwrap().to_owned();
+    (scratch, checkpoint)
+}
+
+fn generate(scratch: &Scratch, checkpoint: &str, url: &str, out: &str, more: &[&str]) -> Command {
+    let mut arguments =
+        vec!["generate", checkpoint, "--documents", "documents.jsonl", "--tokens", "tokens", "--target-tokens", "900"];
+    arguments.extend(["--shard-documents", "10", "--endpoint", url, "--out", out]);
+    arguments.extend(more);
+    scratch.cognate(&arguments)
+}
+
+fn printed(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path).into_iter().map(|(name, bytes)| (folder.join(name), bytes))),
+            false => drop(found.insert(path.clone(), fs_err::read(&path).unwrap())),
+        }
+    }
+    found
+}
+
+/// A folder's files by their names alone.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(folder)
+        .into_iter()
+        .map(|(path, bytes)| (path.file_name().unwrap().to_str().unwrap().to_owned(), bytes))
+        .collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+fn has_no_key(scratch: &Scratch, output: &Output) {
+    assert!(!holds(&output.stdout, KEY) && !holds(&output.stderr, KEY), "{}", String::from_utf8_lossy(&output.stderr));
+    let all = files(&scratch.path(""));
+    assert!(all.len() > 3);
+    for (path, bytes) in all {
+        assert!(!holds(&bytes, KEY), "{} holds the key", path.display());
+    }
+}
+
+/// Killed without warning, twice: before the first shard and after it. Four requests are under way at most, so when the n-th has
+/// come, n − 4 answers stand in the journal.
+#[test]
+fn a_killed_generation_goes_on_to_the_same_bytes() {
+    let (scratch, checkpoint) = ready();
+    let undisturbed = Server::faultless();
+    let four = ["--endpoint-concurrency", "4"];
+    let stats = printed(&mut generate(&scratch, &checkpoint, &undisturbed.url(), "whole", &four));
+    let documents = stats["documents"].as_u64().unwrap() as usize;
+    assert!(documents > 30, "{stats}");
+    let mut times: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut count = |server: &Server| {
+        for asked in server.asked() {
+            *times.entry(asked.seed()).or_default() += 1;
+        }
+    };
+    for at in [8, 18] {
+        let server = Server::start(move |asked| if asked.ordinal < at { Act::Answer } else { Act::Stall });
+        let mut command = generate(&scratch, &checkpoint, &server.url(), "killed", &four);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        server.wait_for(at + 1);
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert!(scratch.path("killed/journal.jsonl").exists());
+        count(&server);
+    }
+    assert_eq!(scratch.names("killed").iter().filter(|name| name.starts_with("synthetic-")).count(), 1);
+    let server = Server::faultless();
+    assert_eq!(printed(&mut generate(&scratch, &checkpoint, &server.url(), "killed", &four)), stats);
+    count(&server);
+    assert_eq!(contents(&scratch.path("killed")), contents(&scratch.path("whole")));
+    // What had arrived is not asked for again: at most what was under way at each kill.
+    let again: usize = times.values().map(|times| times - 1).sum();
+    assert!(again <= 8, "{again} documents were asked for twice");
+    assert!(server.asked().len() <= documents + 3 - (8 + 18 - 8), "{}", server.asked().len());
+}
+
+#[test]
+fn the_key_is_in_no_file_and_in_no_message() {
+    let (scratch, checkpoint) = ready();
+    let server = Server::start(|asked| match asked.authorization.as_deref() {
+        Some("Bearer s3cret-Zq81") if asked.ordinal == 5 => Act::Say(429, String::new(), format!("{KEY} is too busy")),
+        Some("Bearer s3cret-Zq81") if asked.ordinal < 20 => Act::Answer,
+        other => {
+            let other = other.unwrap_or("none");
+            Act::Say(401, String::new(), format!("{{\"error\": {{\"message\": \"bad key: {other}\"}}}}"))
+        }
+    });
+    let run = |variable: &str| {
+        let more = ["--endpoint-key-env", variable, "-v"];
+        generate(&scratch, &checkpoint, &server.url(), "out", &more).env(VARIABLE, KEY).output().unwrap()
+    };
+    // Accepted at first, then refused by a server that repeats the key.
+    let output = run(VARIABLE);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("bad key: Bearer (the key)") && stderr.contains("endpoint_key_env"), "{stderr}");
+    assert!(stderr.contains("(the key) is too busy"), "the first refusal is told with -v: {stderr}");
+    assert!(scratch.path("out/journal.jsonl").exists());
+    has_no_key(&scratch, &output);
+    // The key in the place of its variable's name.
+    let output = run(KEY);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not the key itself"));
+    has_no_key(&scratch, &output);
+}
+
+#[test]
+fn flags_about_a_server_need_one() {
+    let (scratch, checkpoint) = ready();
+    let arguments = ["--documents", "documents.jsonl", "--tokens", "tokens", "--out", "o", "--target-tokens", "9"];
+    let (code, stderr) =
+        scratch.fails(&[&["generate", &checkpoint], &arguments[..], &["--endpoint-concurrency", "2"]].concat());
+    assert!(code == 2 && stderr.contains("--endpoint <URL>"), "{stderr}");
+}
+
+/// A whole experiment, whose server appears only once there is a synthesizer to serve, and moves afterwards.
+#[test]
+fn a_recipe_may_name_a_server() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    let ready = Arc::new(AtomicBool::new(false));
+    let told = ready.clone();
+    let first = Server::start(move |_| match told.load(Ordering::SeqCst) {
+        true => Act::Answer,
+        false => Act::Say(404, String::new(), "no such model".to_owned()),
+    });
+    let write = |url: &str| {
+        let keys = format!("endpoint_url = \"{url}\"\nendpoint_key_env = \"{VARIABLE}\"\nendpoint_concurrency = 4\n");
+        scratch.write("r.toml", recipe(&format!("[generate]\nmethod = \"endpoint\"\n{keys}")));
+    };
+    let run = |key: Option<&str>| {
+        let mut command = scratch.cognate(&["run", "r.toml"]);
+        match key {
+            Some(key) => command.env(VARIABLE, key),
+            None => command.env_remove(VARIABLE),
+        };
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), output)
+    };
+    write(&first.url());
+    // Before the first stage, not after the training.
+    let (code, stderr, _) = run(None);
+    assert!(code == Some(1) && stderr.contains(VARIABLE) && stderr.contains("not set"), "{stderr}");
+    assert_eq!(scratch.names("runs/tiny").iter().filter(|name| *name == "ingest").count(), 0);
+    let (code, stderr, _) = run(Some(KEY));
+    assert!(code == Some(1) && stderr.contains("error: generate: ") && stderr.contains("no such model"), "{stderr}");
+    assert!(stderr.contains("it must serve runs/tiny/tune/best as \"synthesizer\""), "{stderr}");
+    ready.store(true, Ordering::SeqCst);
+    let (code, stderr, output) = run(Some(KEY));
+    assert_eq!(code, Some(0), "{stderr}");
+    has_no_key(&scratch, &output);
+    let manifest = fs_err::read_to_string(scratch.path("runs/tiny/generate/manifest.json")).unwrap();
+    assert!(!manifest.contains("127.0.0.1") && manifest.contains("endpoint"), "{manifest}");
+    // Done is done, wherever the server has gone, and without a key.
+    write("http://127.0.0.1:9/v1");
+    let (code, stderr, _) = run(None);
+    assert!(code == Some(0) && stderr.lines().all(|line| line.ends_with(": done before")), "{stderr}");
+}
