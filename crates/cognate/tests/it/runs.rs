@@ -1,12 +1,11 @@
 //! Whole experiments: once, again, interrupted, killed, two at a time, on a full disk.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use cognate_base::Hash;
 use serde_json::Value;
 
-use crate::support::{Scratch, corpus, recipe};
+use crate::support::{Scratch, corpus, recipe, wait_for};
 
 /// A scratch folder with the tiny recipe and its documents.
 fn ready() -> Scratch {
@@ -36,19 +35,6 @@ fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
 fn start(scratch: &Scratch) -> Child {
     let mut command = scratch.cognate(&["run", "r.toml", "--threads", "1"]);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until `path` exists; false when the process has ended before.
-fn wait_for(child: &mut Child, scratch: &Scratch, path: &str) -> bool {
-    let since = Instant::now();
-    while !scratch.path(path).exists() {
-        assert!(since.elapsed() < Duration::from_secs(120), "{path} never came");
-        if child.try_wait().unwrap().is_some() {
-            return scratch.path(path).exists();
-        }
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    true
 }
 
 fn signal(child: &Child, name: &str) {

@@ -1,7 +1,8 @@
 //! Scratch folders, small corpora, and the program.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -101,4 +102,17 @@ pub(crate) fn recipe(more: &str) -> String {
 /// The lines of a file.
 pub(crate) fn lines(path: &Path) -> Vec<String> {
     fs_err::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Waits until `path` exists; false when the process has ended before.
+pub(crate) fn wait_for(child: &mut Child, scratch: &Scratch, path: &str) -> bool {
+    let since = Instant::now();
+    while !scratch.path(path).exists() {
+        assert!(since.elapsed() < Duration::from_secs(120), "{path} never came");
+        if child.try_wait().unwrap().is_some() {
+            return scratch.path(path).exists();
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    true
 }
