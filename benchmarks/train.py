@@ -57,6 +57,8 @@ def main():
     o = parser.parse_args()
     works = {**SHAPES, **{name: {**SHAPES["13.8 M"], **change} for name, change in VARIANTS.items()}}
     records = []
+    out = o.out.open("w")
+    out.write(json.dumps({"processor": processor(), "shapes": works}) + "\n")
     for turn in range(o.rounds):
         for name, shape in works.items():
             sides = {"cognate": cognate(o.program, shape, 2), "torch compile": torch(shape, True)}
@@ -65,11 +67,9 @@ def main():
                 sides["torch eager"] = torch(shape, False)
             for side, result in sides.items():
                 records.append({"round": turn, "work": name, "side": side, **result})
+                out.write(json.dumps(records[-1]) + "\n")
+                out.flush()
                 print(f"{turn} {name}, {side}: {result['tokens_per_s']:.0f} tokens/s", file=sys.stderr, flush=True)
-    with o.out.open("w") as out:
-        out.write(json.dumps({"processor": processor(), "shapes": works}) + "\n")
-        for record in records:
-            out.write(json.dumps(record) + "\n")
     table(records, works)
 
 
