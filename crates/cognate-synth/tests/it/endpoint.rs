@@ -160,8 +160,8 @@ fn answers_become_documents_in_order_and_each_is_asked_for_once() {
     let asked = server.asked();
     assert!(counts(&asked).values().all(|&times| times == 1));
     let found = read(&shards(&out).unwrap());
-    // Those beyond the target were under way already.
-    assert!((found.len()..found.len() + 4).contains(&asked.len()), "{} {}", found.len(), asked.len());
+    // Some beyond the target: under way, or asked for while an earlier one was; none further ahead than is allowed.
+    assert!((found.len()..=found.len() + 4 * 16).contains(&asked.len()), "{} {}", found.len(), asked.len());
     let by_text: BTreeMap<String, &Asked> =
         asked.iter().map(|asked| (answer(&asked.body)["choices"][0]["text"].to_string(), asked)).collect();
     assert_eq!(by_text.len(), asked.len(), "two answers are the same: the test could not tell them apart");
@@ -209,9 +209,9 @@ fn answers_become_documents_in_order_and_each_is_asked_for_once() {
     assert_eq!((stats.ended + stats.capped, &stats), (stats.documents, &expected));
     assert!(!out.join(JOURNAL).exists());
     // Finished is finished.
-    let before = contents(&out);
+    let (before, server) = (contents(&out), Server::faultless());
     assert_eq!(world.run(&out, &endpoint(&server, 4), &Silent).unwrap(), stats);
-    assert_eq!((server.asked().len(), contents(&out)), (asked.len(), before));
+    assert_eq!((server.asked().len(), contents(&out)), (0, before));
 }
 
 #[test]
@@ -396,10 +396,17 @@ fn a_journal_is_taken_up_wherever_the_kill_came() {
     for (name, damage, kept) in kills {
         let out = left_behind(&world, name);
         damage(&out);
+        // And killed once more, so that what stands in the journal was written by two.
+        let server =
+            Server::start(
+                |asked| if asked.ordinal < 2 { Act::Answer } else { Act::Say(404, String::new(), String::new()) },
+            );
+        let error = world.run(&out, &endpoint(&server, 1), &Silent).unwrap_err();
+        assert!(matches!(error, Error::Endpoint(_)), "{name}: {error}");
         let server = Server::faultless();
         assert_eq!(world.run(&out, &endpoint(&server, 1), &Silent).unwrap(), stats, "{name}");
         assert_eq!(contents(&out), expected, "{name}");
-        assert_eq!(server.asked().len() as u64, stats.documents - 8 - kept as u64, "{name}");
+        assert_eq!(server.asked().len() as u64, stats.documents - 8 - kept as u64 - 2, "{name}");
     }
 }
 
