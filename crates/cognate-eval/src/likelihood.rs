@@ -7,7 +7,7 @@
 
 use cognate_base::{Monitor, Unit};
 use cognate_model::{DecodeCache, Decoder, Feed, ScoreItem};
-use cognate_ops::Device;
+use cognate_ops::{Device, Precision};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ pub fn likelihoods<D: Device>(
         if cache.as_ref().is_none_or(|cache| cache.slots() < batch.len()) {
             cache = None; // the old one's memory first
         }
-        let cache = cache.get_or_insert_with(|| DecodeCache::new(model, batch.len(), capacity));
+        let cache = cache.get_or_insert_with(|| DecodeCache::new(model, batch.len(), capacity, Precision::F32));
         outcome = score_batch(model, cache, questions, batch, &mut found, monitor);
         rest = later;
         monitor.advance((order.len() - rest.len()) as u64, "");

@@ -5,7 +5,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use cognate_ops::{Device, View};
+use cognate_ops::{Device, Precision, View};
 
 pub use rows::Feed;
 
@@ -21,16 +21,17 @@ pub struct DecodeCache<D: Device> {
     buffers: Vec<D::Buffer>,
     lengths: Vec<usize>,
     capacity: usize,
+    precision: Precision,
 }
 
 impl<D: Device> DecodeCache<D> {
     /// A cache of `slots` sequences of up to `capacity` tokens (rounded up to a multiple of 16).
-    pub fn new(model: &Decoder<D>, slots: usize, capacity: usize) -> Self {
+    pub fn new(model: &Decoder<D>, slots: usize, capacity: usize, precision: Precision) -> Self {
         let capacity = capacity.next_multiple_of(16);
-        let config = &model.config;
-        let size = slots * config.kv_heads * 2 * capacity * config.head_width;
-        let buffers = (0..config.layers).map(|_| model.device.zeros(size)).collect();
-        Self { packed: model.pack_weights(), buffers, lengths: vec![0; slots], capacity }
+        let heads = model.config.head_shape();
+        let buffers =
+            (0..model.config.layers).map(|_| model.device.kv_cache(slots * capacity, heads, precision)).collect();
+        Self { packed: model.pack_weights(precision), buffers, lengths: vec![0; slots], capacity, precision }
     }
 
     /// Empties a slot for another sequence.
@@ -60,7 +61,7 @@ impl<D: Device> DecodeCache<D> {
 }
 
 impl<D: Device> Decoder<D> {
-    fn pack_weights(&self) -> PackedWeights<D> {
+    fn pack_weights(&self, precision: Precision) -> PackedWeights<D> {
         let (c, heads) = (&self.config, self.config.head_shape());
         let mut weights = vec![(self.layout.head.clone(), c.width, c.vocab)];
         for block in &self.layout.blocks {
@@ -72,7 +73,7 @@ impl<D: Device> Decoder<D> {
             ]);
         }
         let pack = |(range, inputs, outputs): (Range<usize>, usize, usize)| {
-            (range.start, self.device.pack(View::new(&self.parameters, range), inputs, outputs))
+            (range.start, self.device.pack(View::new(&self.parameters, range), inputs, outputs, precision))
         };
         weights.into_iter().map(pack).collect()
     }

@@ -1,6 +1,6 @@
 //! The decoder and its forward pass.
 
-use cognate_ops::{AdamW, Device, RopeTable, View, ViewMut};
+use cognate_ops::{AdamW, Device, Precision, RopeTable, View, ViewMut};
 
 use crate::decode::PackedWeights;
 use crate::layout::Block;
@@ -28,7 +28,13 @@ pub(crate) enum Context<'a, D: Device> {
     /// Those of its segment.
     Segments,
     /// Those of its slot in a cache, one buffer a block.
-    Cache { buffers: &'a mut [D::Buffer], slots: &'a D::Indices, capacity: usize, packed: &'a PackedWeights<D> },
+    Cache {
+        buffers: &'a mut [D::Buffer],
+        slots: &'a D::Indices,
+        capacity: usize,
+        packed: &'a PackedWeights<D>,
+        precision: Precision,
+    },
 }
 
 impl<D: Device> Decoder<D> {
@@ -309,9 +315,10 @@ impl<D: Device> Pass<'_, D> {
                 let lse = ViewMut::new(&mut s.lse, 0..n * heads.query);
                 device.attention(attended, lse, qk, qkv, &self.placed.starts, heads);
             }
-            Context::Cache { buffers, slots, capacity, .. } => {
+            Context::Cache { buffers, slots, capacity, precision, .. } => {
                 let positions = &self.placed.positions;
-                device.attention_cached(attended, &mut buffers[layer], qk, qkv, slots, positions, *capacity, heads);
+                let cache = &mut buffers[layer];
+                device.attention_cached(attended, cache, qk, qkv, slots, positions, *capacity, heads, *precision);
             }
         }
         device.copy(ViewMut::new(&mut s.middle, 0..n * d), View::new(&s.input, 0..n * d));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::device::{Device, Heads, View, ViewMut};
+use crate::device::{Device, Heads, Precision, View, ViewMut};
 use crate::memory::prefer_huge_pages;
 use crate::pool::Pool;
 use crate::{AdamW, PackedWeight, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
@@ -189,8 +189,8 @@ impl Device for Cpu {
         matmul::cpu::forward(self, out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
     }
 
-    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> PackedWeight {
-        PackedWeight::new(self, weight.slice(), inputs, outputs)
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize, precision: Precision) -> PackedWeight {
+        PackedWeight::new(self, weight.slice(), inputs, outputs, precision)
     }
 
     fn matmul_packed(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, weight: &PackedWeight, add: bool) {
@@ -277,6 +277,10 @@ impl Device for Cpu {
         attention::cpu::backward(self, dqkv.slice(), dout.slice(), &saved, starts, heads);
     }
 
+    fn kv_cache(&self, positions: usize, heads: Heads, precision: Precision) -> Vec<f32> {
+        self.zeros(attention::cached::len(positions, heads, precision))
+    }
+
     fn attention_cached(
         &self,
         mut out: ViewMut<'_, Self>,
@@ -287,9 +291,10 @@ impl Device for Cpu {
         positions: &Vec<u32>,
         capacity: usize,
         heads: Heads,
+        precision: Precision,
     ) {
         let rows = attention::cached::Rows { qk: qk.slice(), qkv: qkv.slice(), slots, positions };
-        attention::cached::forward(self, out.slice(), cache, &rows, capacity, heads);
+        attention::cached::forward(self, out.slice(), cache, &rows, capacity, heads, precision);
     }
 
     fn swiglu(&self, mut out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize) {

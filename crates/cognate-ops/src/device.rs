@@ -81,6 +81,35 @@ impl Heads {
     }
 }
 
+/// In what numbers decoding multiplies and remembers. Sums, norms, positions, softmax and activations are f32 in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Weights, inputs of products, keys and values as f32.
+    #[default]
+    F32,
+    /// Weights and inputs of products as 8-bit whole numbers with a scale a row; keys and values as bfloat16.
+    Int8,
+}
+
+impl Precision {
+    /// As recipes, flags and records write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Self::F32, Self::Int8].into_iter().find(|precision| precision.name() == name);
+        known.ok_or_else(|| "expected f32 or int8".to_owned())
+    }
+}
+
 /// A machine that holds numbers and runs the ops. Ops "write" unless the doc says that they "add".
 ///
 /// Sizes are part of an op's contract: a device may panic on a mismatch, since shapes come from the model, never from a
@@ -148,8 +177,8 @@ pub trait Device: Clone + Send + Sync + 'static {
         add: bool,
     );
     /// A copy of `weight` (O, I) for many products: what few rows are multiplied by again and again.
-    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> Self::Packed;
-    /// [`Device::matmul`] with a packed weight, to the same bits.
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize, precision: Precision) -> Self::Packed;
+    /// [`Device::matmul`] with a packed weight: to the same bits where it was packed in f32.
     fn matmul_packed(&self, out: ViewMut<'_, Self>, x: View<'_, Self>, weight: &Self::Packed, add: bool);
     /// dx (N, I) = dout (N, O) · weight (O, I).
     fn matmul_input_gradient(
@@ -220,9 +249,12 @@ pub trait Device: Clone + Send + Sync + 'static {
         starts: &Self::Indices,
         heads: Heads,
     );
+    /// A cache of keys and values of that many positions, over all slots.
+    fn kv_cache(&self, positions: usize, heads: Heads, precision: Precision) -> Self::Buffer;
     /// Stores the key and value of each row r in a cache at position `positions[r]` of slot `slots[r]`, then attends: row r sees
-    /// positions `0..=positions[r]` of its slot. The cache has slots · K · 2 · capacity · E elements in an order of the
-    /// device's own; `capacity` is a multiple of 16. A row of `out` (N, H·E) depends on its own slot alone, to the bit.
+    /// positions `0..=positions[r]` of its slot. The rows of a slot stand together, in the order of their positions. The cache is of
+    /// [`Device::kv_cache`] with slots · `capacity` positions and the same precision; `capacity` is a multiple of 16. A row of
+    /// `out` (N, H·E) depends on its own slot alone, to the bit.
     fn attention_cached(
         &self,
         out: ViewMut<'_, Self>,
@@ -233,6 +265,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         positions: &Self::Indices,
         capacity: usize,
         heads: Heads,
+        precision: Precision,
     );
 
     /// out (N, F) = silu(gate) · up of gate_up (N, 2F): F gates, then F ups a row. (Folder `swiglu`.)

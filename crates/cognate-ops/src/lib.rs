@@ -32,7 +32,7 @@ mod testing;
 
 pub use adamw::AdamW;
 pub use cpu::Cpu;
-pub use device::{Device, Heads, View, ViewMut};
+pub use device::{Device, Heads, Precision, View, ViewMut};
 pub use matmul::{PackedWeight, matmul_nt};
 pub use reference::Reference;
 pub use rope::RopeTable;

@@ -1,6 +1,6 @@
 //! The reference device: f64 and plain loops, slow and easy to read. Tests run whole models on it.
 
-use crate::device::{Device, Heads, View, ViewMut};
+use crate::device::{Device, Heads, Precision, View, ViewMut};
 use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
 
 /// Every op as its formula says, in f64, on one thread.
@@ -109,7 +109,7 @@ impl Device for Reference {
         matmul::reference::forward(out.slice(), x.slice(), weight.slice(), inputs, outputs, add);
     }
 
-    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize) -> (Vec<f64>, usize, usize) {
+    fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize, _: Precision) -> (Vec<f64>, usize, usize) {
         (weight.slice().to_vec(), inputs, outputs)
     }
 
@@ -203,6 +203,10 @@ impl Device for Reference {
         attention::reference::backward(dqkv.slice(), dout.slice(), lse.slice(), qk.slice(), qkv.slice(), starts, heads);
     }
 
+    fn kv_cache(&self, positions: usize, heads: Heads, _: Precision) -> Vec<f64> {
+        self.zeros(2 * positions * heads.kv * heads.width)
+    }
+
     fn attention_cached(
         &self,
         mut out: ViewMut<'_, Self>,
@@ -213,6 +217,7 @@ impl Device for Reference {
         positions: &Vec<u32>,
         capacity: usize,
         heads: Heads,
+        _: Precision,
     ) {
         let (qk, qkv) = (qk.slice(), qkv.slice());
         attention::reference::cached(out.slice(), cache, qk, qkv, slots, positions, capacity, heads);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
 use cognate_model::{DecodeCache, Decoder};
-use cognate_ops::Device;
+use cognate_ops::{Device, Precision};
 
 use super::definition::Definition;
 use super::record::Question;
@@ -61,7 +61,7 @@ pub(crate) fn answers<D: Device>(
             prompt: std::mem::take(&mut prompts[question]),
             tokens: Vec::new(),
         });
-        let mut cache = DecodeCache::new(model, batch.len(), capacity);
+        let mut cache = DecodeCache::new(model, batch.len(), capacity, Precision::F32);
         for (question, answer) in write(model, &mut cache, tokenizer, task, active.collect(), monitor)? {
             let (asked, outcome) = (questions[question].0, &mut outcomes[question]);
             let same = |same: &dyn Fn(&str) -> String| {

@@ -70,8 +70,9 @@ impl<D: Device> Decoder<D> {
         let placed = Placed::new(&self.device, &batch);
         let slots = self.device.indices(&slots);
         self.reserve(placed.len, cache.capacity, false);
-        let DecodeCache { packed, buffers, capacity, .. } = cache;
-        let mut context = Context::Cache { buffers, slots: &slots, capacity: *capacity, packed };
+        let DecodeCache { packed, buffers, capacity, precision, .. } = cache;
+        let (capacity, precision) = (*capacity, *precision);
+        let mut context = Context::Cache { buffers, slots: &slots, capacity, packed, precision };
         self.forward(&placed, &mut context, false);
         if placed.scored_len > 0 {
             self.gather_scored(&placed);

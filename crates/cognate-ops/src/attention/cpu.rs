@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// Runs `work` on `len` numbers of this thread's scratch, with any content.
-fn with_scratch(len: usize, work: impl FnOnce(&mut [f32])) {
+pub(super) fn with_scratch(len: usize, work: impl FnOnce(&mut [f32])) {
     SCRATCH.with_borrow_mut(|scratch| {
         if scratch.len() < len {
             scratch.resize(len, 0.0);

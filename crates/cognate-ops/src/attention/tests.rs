@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{cached, cpu, reference};
 use crate::testing::{close, finite_differences, numbers, numbers64};
-use crate::{Cpu, Heads};
+use crate::{Cpu, Heads, Precision};
 
 /// qk and qkv whose values agree on q and k only by chance: the op must read values from qkv and the rest from qk.
 fn inputs(seed: u64, rows: usize, heads: Heads) -> (Vec<f32>, Vec<f32>) {
@@ -110,12 +110,41 @@ proptest! {
             let (slots, positions): (Vec<u32>, Vec<u32>) = batch.into_iter().unzip();
             let mut out = vec![0.0; at.len() * heads.query_width()];
             let rows = cached::Rows { qk: &qk, qkv: &qkv, slots: &slots, positions: &positions };
-            cached::forward(&device, &mut out, &mut cache, &rows, capacity, heads);
+            cached::forward(&device, &mut out, &mut cache, &rows, capacity, heads, Precision::F32);
             let mut out64 = vec![0.0; out.len()];
             let (qk64, qkv64) = (numbers64(&qk), numbers64(&qkv));
             reference::cached(&mut out64, &mut cache64, &qk64, &qkv64, &slots, &positions, capacity, heads);
             close(&out, &out64, 5e-6);
             close(&pick(&whole, heads.query_width()), &numbers64(&out), 5e-6);
+        }
+    }
+
+    /// Keys and values that bfloat16 holds exactly: the half-size cache must give the bits of the full one, and rows that are fed
+    /// together the bits of rows fed one by one.
+    #[test]
+    fn a_cache_of_half_the_size_and_rows_together_change_no_bit((heads, _) in shapes(), rows in 1usize..40, seed: u64) {
+        let (mut qk, mut qkv) = inputs(seed, rows, heads);
+        qk.iter_mut().chain(&mut qkv).for_each(|v| *v = (*v * 128.0).round() / 128.0);
+        let (device, capacity) = (Cpu::new(2).unwrap(), 48);
+        let run = |precision, at_a_time: usize| {
+            // The second of two slots.
+            let mut cache = vec![0.25; cached::len(2 * capacity, heads, precision)];
+            let mut out = vec![0.0; rows * heads.query_width()];
+            for (part, out) in out.chunks_mut(at_a_time * heads.query_width()).enumerate() {
+                let fed = part * at_a_time..(part * at_a_time + at_a_time).min(rows);
+                let rows = cached::Rows {
+                    qk: &qk[fed.start * heads.qk_width()..fed.end * heads.qk_width()],
+                    qkv: &qkv[fed.start * heads.qkv_width()..fed.end * heads.qkv_width()],
+                    slots: &vec![1; fed.len()],
+                    positions: &(fed.start as u32..fed.end as u32).collect::<Vec<_>>(),
+                };
+                cached::forward(&device, out, &mut cache, &rows, capacity, heads, precision);
+            }
+            out
+        };
+        let one_by_one = run(Precision::F32, 1);
+        for (precision, at_a_time) in [(Precision::F32, 7), (Precision::Int8, 1), (Precision::Int8, 40)] {
+            prop_assert!(run(precision, at_a_time) == one_by_one, "{:?}, {} rows at a time", precision, at_a_time);
         }
     }
 }

@@ -10,6 +10,7 @@
 //! this. `kernel.rs` has the innermost loop, `pack.rs` the order in which it reads, `product.rs` the blocks around it.
 
 pub(crate) mod cpu;
+mod int8;
 mod kernel;
 mod pack;
 mod packed;

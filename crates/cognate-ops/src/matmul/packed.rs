@@ -3,25 +3,52 @@
 //! With a row per sequence, packing a weight costs more than multiplying by it. The panels hold the same numbers as the ones that
 //! a product packs for itself, so the outputs have the same bits. Bound: one read of the panels, or 2·N·O·I operations.
 
+use super::int8::Int8Weight;
 use super::kernel::tile;
 use super::pack::Operand;
 use super::product::{Line, Target, pack_shared, rows_by_columns, short_by_panels};
 use crate::cpu::Cpu;
 use crate::memory::prefer_huge_pages;
+use crate::Precision;
 
 /// Rows up to which tasks are columns of the output: each task reads its own part of the panels, once.
 const ROWS_SHORT: usize = 216;
 
-/// A weight (outputs O, inputs I) as right panels: all columns of one block of I, then of the next.
-pub struct PackedWeight {
+/// A weight (outputs O, inputs I) in the order in which products read it.
+pub struct PackedWeight(Packed);
+
+enum Packed {
+    F32(Panels),
+    Int8(Int8Weight),
+}
+
+impl PackedWeight {
+    /// Packs `weight` (O, I) on all threads.
+    pub(crate) fn new(cpu: &Cpu, weight: &[f32], inputs: usize, outputs: usize, precision: Precision) -> Self {
+        Self(match precision {
+            Precision::F32 => Packed::F32(Panels::new(cpu, weight, inputs, outputs)),
+            Precision::Int8 => Packed::Int8(Int8Weight::new(cpu, weight, inputs, outputs)),
+        })
+    }
+
+    /// out (N, O) = x (N, I) · weightᵀ, written or added.
+    pub(crate) fn forward(&self, cpu: &Cpu, out: &mut [f32], x: &[f32], add: bool) {
+        match &self.0 {
+            Packed::F32(weight) => weight.forward(cpu, out, x, add),
+            Packed::Int8(weight) => weight.forward(cpu, out, x, add),
+        }
+    }
+}
+
+/// Right panels: all columns of one block of I, then of the next.
+struct Panels {
     panels: Vec<Line>,
     inputs: usize,
     outputs: usize,
 }
 
-impl PackedWeight {
-    /// Packs `weight` (O, I) on all threads.
-    pub(crate) fn new(cpu: &Cpu, weight: &[f32], inputs: usize, outputs: usize) -> Self {
+impl Panels {
+    fn new(cpu: &Cpu, weight: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), outputs * inputs);
         let t = tile();
         let len = outputs.next_multiple_of(t.lanes) * inputs;
@@ -35,8 +62,8 @@ impl PackedWeight {
         Self { panels, inputs, outputs }
     }
 
-    /// out (N, O) = x (N, I) · weightᵀ, written or added; the same bits as [`super::cpu::forward`].
-    pub(crate) fn forward(&self, cpu: &Cpu, out: &mut [f32], x: &[f32], add: bool) {
+    /// The same bits as [`super::cpu::forward`].
+    fn forward(&self, cpu: &Cpu, out: &mut [f32], x: &[f32], add: bool) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let rows = out.len() / outputs;
         assert_eq!((out.len(), x.len()), (rows * outputs, rows * inputs));

@@ -40,7 +40,7 @@ unsafe impl Send for Target {}
 unsafe impl Sync for Target {}
 
 impl Target {
-    fn from(self, row: usize, column: usize) -> Self {
+    pub(super) fn from(self, row: usize, column: usize) -> Self {
         Self { start: self.start.wrapping_add(row * self.stride + column), ..self }
     }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::packed::PackedWeight;
 use super::{cpu, reference};
-use crate::Cpu;
+use crate::{Cpu, Precision};
 use crate::testing::{close, numbers, numbers64};
 
 /// Error bound of a sum of k products: each of k additions rounds once, relative to Σ|a·b| ≤ k for inputs in [−1, 1].
@@ -54,7 +54,7 @@ proptest! {
     fn a_packed_weight_gives_the_same_bits(rows in 1usize..300, inputs in 1usize..500, outputs in 1usize..400, seed: u64) {
         let device = Cpu::new(2).unwrap();
         let (x, w) = (numbers(seed, rows * inputs), numbers(seed ^ 1, outputs * inputs));
-        let packed = PackedWeight::new(&device, &w, inputs, outputs);
+        let packed = PackedWeight::new(&device, &w, inputs, outputs, Precision::F32);
         for add in [false, true] {
             let mut plain = numbers(seed ^ 2, rows * outputs);
             let mut fast = plain.clone();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use cognate_base::Monitor;
 use cognate_model::{Batch, Config, DecodeCache, Decoder, Moments};
-use cognate_ops::{AdamW, Cpu};
+use cognate_ops::{AdamW, Cpu, Precision};
 
 use super::corpus::Survey;
 use crate::context::DeviceKind;
@@ -106,7 +106,7 @@ fn generate(model: &mut Decoder<Cpu>, recipe: &Recipe, document: usize) -> Resul
     let vocab = model.config().vocab as u32;
     let slots = recipe.generate.slots.min(64);
     let prompt: Vec<u32> = (0..document.min(recipe.generate.max_seed_tokens) as u32).map(|i| i % vocab).collect();
-    let mut cache = DecodeCache::new(model, slots, prompt.len() + NEW_TOKENS + 1);
+    let mut cache = DecodeCache::new(model, slots, prompt.len() + NEW_TOKENS + 1, Precision::F32);
     let mut logits = Vec::new();
     let since = Instant::now();
     let work: Vec<(usize, &[u32])> = (0..slots).map(|slot| (slot, prompt.as_slice())).collect();

@@ -375,6 +375,11 @@ pub const KEYS: &[Key] = &[
         "Nucleus sampling: only the likeliest tokens that make up this probability are drawn.",
     ),
     key(
+        "generate", "precision", Choice(&["f32", "int8"]), Value("\"f32\""), OURS,
+        "In what numbers our own decoder multiplies: `int8` is faster, and the run measures what it costs in likelihood \
+         (docs/numerics.md).",
+    ),
+    key(
         "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
         "A document that is longer is unfinished.",
     ),

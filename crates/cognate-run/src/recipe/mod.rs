@@ -12,6 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use cognate_ops::Precision;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
@@ -205,6 +206,7 @@ pub struct Generate {
     pub method: GenerateMethod,
     pub temperature: f64,
     pub top_p: f64,
+    pub precision: GeneratePrecision,
     pub max_new_tokens: usize,
     pub max_seed_tokens: usize,
     pub slots: usize,
@@ -222,6 +224,25 @@ pub enum GenerateMethod {
     Model,
     /// A completion server.
     Endpoint,
+}
+
+/// In what numbers our own decoder multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GeneratePrecision {
+    /// All of it in f32.
+    F32,
+    /// Products in 8-bit whole numbers.
+    Int8,
+}
+
+impl From<GeneratePrecision> for Precision {
+    fn from(precision: GeneratePrecision) -> Self {
+        match precision {
+            GeneratePrecision::F32 => Self::F32,
+            GeneratePrecision::Int8 => Self::Int8,
+        }
+    }
 }
 
 /// The keys of `[generate]` about a completion server.

@@ -11,7 +11,7 @@ use super::error::RecipeError;
 use super::keys::keys_of;
 use super::written::{Section, Written};
 use super::{
-    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod, Model,
+    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod, GeneratePrecision, Model,
     OnBadRecord, Pair, Recipe, Task, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
@@ -239,6 +239,10 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
         method: if endpoint.is_some() { GenerateMethod::Endpoint } else { GenerateMethod::Model },
         temperature: section.number("temperature"),
         top_p: section.number("top_p"),
+        precision: match section.text("precision").as_str() {
+            "int8" => GeneratePrecision::Int8,
+            _ => GeneratePrecision::F32,
+        },
         max_new_tokens: max_new_tokens as usize,
         max_seed_tokens: max_seed_tokens as usize,
         slots: section.integer("slots") as usize,

@@ -81,6 +81,7 @@ pub(crate) fn generate_round(
         first_document: first,
         target_tokens: round_tokens(recipe, round),
         sampling: Sampling { temperature: recipe.generate.temperature, top_p: recipe.generate.top_p },
+        precision: recipe.generate.precision.into(),
         max_new_tokens: recipe.generate.max_new_tokens,
         max_seed_tokens: recipe.generate.max_seed_tokens,
         slots: recipe.generate.slots,

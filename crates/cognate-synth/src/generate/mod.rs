@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`seeds`] | the seed of each document, and its prompt |
 //! | `schedule` | continuous batching, without model or files |
+//! | `precision` | what a lower precision costs |
 //! | [`store`] | files of synthetic documents, resume |
 //! | [`timed`](write_made_up) | the same on made-up prompts, for benchmarks |
 
+mod precision;
 mod schedule;
 pub mod seeds;
 pub mod store;
@@ -20,7 +22,7 @@ use std::path::Path;
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::Tokenizer;
 use cognate_model::{DecodeCache, Decoder};
-use cognate_ops::Device;
+use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -31,6 +33,7 @@ pub(crate) use schedule::{Finish, Prompts};
 use seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
 use store::{Records, Store};
 
+pub use precision::PrecisionEffect;
 pub use timed::write_made_up;
 
 /// The version of the records and of how they come about; part of what a restart compares.
@@ -50,6 +53,8 @@ pub struct GenerateConfig {
     pub target_tokens: u64,
     /// How tokens are drawn.
     pub sampling: Sampling,
+    /// In what numbers the synthesizer multiplies.
+    pub precision: Precision,
     /// Longest synthetic document, in tokens; a document that reaches it is cut and marked `cap`.
     pub max_new_tokens: usize,
     /// A longer seed keeps this many of its first tokens.
@@ -106,7 +111,7 @@ impl GenerateConfig {
     pub(crate) fn sampling_record(&self) -> Value {
         json!({
             "seed": self.seed, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
-            "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
+            "precision": self.precision.name(), "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
         })
     }
 }
@@ -130,6 +135,9 @@ pub struct GenerateStats {
     pub distinct_seeds: u64,
     /// Nats per drawn token under the untempered model, over all tokens.
     pub mean_log_probability: f64,
+    /// What the lower precision costs, where one was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision_effect: Option<PrecisionEffect>,
 }
 
 /// Generates synthetic documents into `out` (see [`store`]), or continues where an earlier call with the same settings stopped.
@@ -159,9 +167,14 @@ pub fn generate<D: Device>(
             excess: config.capacity_tokens() - max_positions,
         });
     }
-    let cache = DecodeCache::new(model, config.slots, config.capacity_tokens());
+    let precision_effect = match config.precision {
+        Precision::F32 => None,
+        Precision::Int8 => Some(precision::effect(model, seeds, tokenizer.end_of_document(), config)?),
+    };
+    let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
     let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
-    generate_with(&mut engine, tokenizer, seeds, out, config, monitor)
+    let stats = generate_with(&mut engine, tokenizer, seeds, out, config, monitor)?;
+    Ok(GenerateStats { precision_effect, ..stats })
 }
 
 /// The stage behind its checks, for any engine.

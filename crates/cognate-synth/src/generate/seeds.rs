@@ -45,6 +45,15 @@ impl Seeds {
         self.ids.len()
     }
 
+    /// The end-of-document token, and after it the first tokens of a seed, at most `longest`, without its own closing token.
+    pub(crate) fn begun(&self, index: usize, longest: usize, end_of_document: u32) -> Vec<u32> {
+        let kept = self.tokens.len(index).saturating_sub(1).min(longest);
+        let mut tokens = Vec::with_capacity(kept + SPECIAL_TOKENS);
+        tokens.push(end_of_document);
+        self.tokens.read(index, 0..kept, &mut tokens);
+        tokens
+    }
+
     /// Tells these seeds from others: a hash of their ids and lengths in order.
     pub(crate) fn fingerprint(&self) -> Hash {
         let mut bytes = Vec::new();
@@ -84,10 +93,7 @@ impl SeedPrompts<'_> {
 impl Prompts for SeedPrompts<'_> {
     fn prompt(&self, number: u64) -> Vec<u32> {
         let index = seed_of(self.seed, number, self.seeds.len());
-        let kept = self.seed_tokens(number).min(self.max_seed_tokens);
-        let mut prompt = Vec::with_capacity(kept + SPECIAL_TOKENS);
-        prompt.push(self.end_of_document);
-        self.seeds.tokens.read(index, 0..kept, &mut prompt);
+        let mut prompt = self.seeds.begun(index, self.max_seed_tokens, self.end_of_document);
         prompt.push(self.related);
         prompt
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cognate_base::{Monitor, Silent};
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader, TokenFile};
+use cognate_ops::Precision;
 use tempfile::TempDir;
 
 use super::schedule::{Finish, Finished, Progress};
@@ -140,6 +141,7 @@ fn config(slots: usize) -> GenerateConfig {
         first_document: 0,
         target_tokens: 1500,
         sampling: Sampling { temperature: 0.8, top_p: 0.9 },
+        precision: Precision::F32,
         max_new_tokens: 30,
         max_seed_tokens: 12,
         slots,

@@ -3,7 +3,7 @@
 use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
 use cognate_model::{DecodeCache, Decoder};
-use cognate_ops::Device;
+use cognate_ops::{Device, Precision};
 
 use super::ModelEngine;
 use super::schedule::{self, Progress, Prompts, Rules};
@@ -37,9 +37,10 @@ pub fn write_made_up<D: Device>(
     documents: usize,
     (prompt_tokens, new_tokens): (usize, usize),
     sampling: Sampling,
+    precision: Precision,
 ) -> Result<()> {
     let vocab = model.config().vocab;
-    let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens);
+    let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens, precision);
     let mut engine = ModelEngine { slots: documents, vocab, cache, model };
     let end_of_document = 0;
     let rules = Rules {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use cognate_ops::Precision;
 
 use super::{DeviceArg, positive};
 
@@ -193,6 +194,9 @@ pub(crate) struct GenerateArgs {
     /// Only the likeliest tokens that make up this probability are drawn.
     #[arg(long, default_value_t = 0.9)]
     pub(crate) top_p: f64,
+    /// In what numbers the synthesizer multiplies, f32 or int8: int8 is faster, and what it costs in likelihood is measured first.
+    #[arg(long, default_value = "f32", conflicts_with = "endpoint_url")]
+    pub(crate) precision: Precision,
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
     #[arg(long, value_parser = positive)]
     pub(crate) max_new_tokens: Option<usize>,

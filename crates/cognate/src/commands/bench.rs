@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use cognate_base::process::peak_rss_bytes;
 use cognate_model::{Config, Decoder};
-use cognate_ops::Cpu;
+use cognate_ops::{Cpu, Precision};
 use cognate_synth::Sampling;
 use cognate_synth::generate::write_made_up;
 use cognate_train::StepBench;
@@ -70,6 +70,9 @@ pub(crate) struct GenerateArgs {
     /// Tokens sampled after each prompt.
     #[arg(long, default_value_t = 128)]
     new_tokens: usize,
+    /// In what numbers the model multiplies: f32 or int8.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Timed runs; one short run comes first.
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -149,7 +152,7 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
     let sampling = Sampling { temperature: 1.0, top_p: 0.9 };
     let mut write = |documents: usize, new_tokens: usize| {
-        write_made_up(&mut model, documents, (args.prompt_tokens, new_tokens), sampling)
+        write_made_up(&mut model, documents, (args.prompt_tokens, new_tokens), sampling, args.precision)
     };
     write(args.batch.min(4), args.new_tokens.min(8))?;
     let mut rates = Vec::new();
@@ -163,6 +166,7 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
     let n = sorted.len();
     print_json(&json!({
         "batch": args.batch,
+        "precision": args.precision.name(),
         "new_tokens_per_s": (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0,
         "runs": rates,
         "peak_rss_bytes": peak_rss_bytes(),

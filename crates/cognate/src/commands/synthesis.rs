@@ -57,6 +57,7 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
         first_document: args.first_document,
         target_tokens: args.target_tokens,
         sampling: Sampling { temperature: args.temperature, top_p: args.top_p },
+        precision: args.precision,
         max_new_tokens: args.max_new_tokens.unwrap_or(half),
         max_seed_tokens: args.max_seed_tokens.unwrap_or(half.saturating_sub(2).max(1)),
         slots: args.slots,
