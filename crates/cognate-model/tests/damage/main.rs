@@ -83,8 +83,11 @@ fn assert_listed(index: &[u8], weights: &[File<'_>]) {
     assert_eq!(listed.len(), count, "a tensor is listed that is nowhere");
 }
 
+/// Path and content of each weight file.
+type Opened<'a> = Vec<(PathBuf, &'a [u8])>;
+
 /// The weight files that a loader would open; none where one of them is not there.
-fn opened(files: &Files) -> Result<Option<Vec<(PathBuf, &[u8])>>, Error> {
+fn opened(files: &Files) -> Result<Option<Opened<'_>>, Error> {
     let names = match &files.index {
         Some(index) => shard_names((&path("model.safetensors.index.json"), index))?,
         None => vec!["model.safetensors".into()],
