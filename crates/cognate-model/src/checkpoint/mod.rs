@@ -1,6 +1,7 @@
 //! Checkpoints: Hugging Face directories of `Qwen3ForCausalLM` and `LlamaForCausalLM`, read and written.
 
 mod config_json;
+mod index;
 mod weights;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use cognate_ops::Device;
 use serde_json::json;
 
 use crate::{Config, Decoder, Error, Result};
+use index::Index;
 
 pub use weights::{Tensors, read_tensors, write_tensors};
 
@@ -39,16 +41,32 @@ pub fn read_config(folder: &Path) -> Result<(Config, SpecialIds)> {
     config_json::read(&folder.join("config.json"))
 }
 
-/// Reads a checkpoint whose files are in memory: the content of `config.json`, and of `model.safetensors` or its shards, each with
-/// the path that messages name. The values come in the order of [`Layout`](crate::Layout). What [`Decoder::load`] does, without
+/// A file in memory: the path that messages name, and its content.
+pub type File<'a> = (&'a Path, &'a [u8]);
+
+/// Reads a checkpoint whose files are in memory: `config.json`, and `model.safetensors` or an index and the shards that
+/// [`shard_names`] gives for it. The values come in the order of [`Layout`](crate::Layout). What [`Decoder::load`] does, without
 /// the files.
 ///
 /// # Errors
 /// As [`Decoder::load`].
-pub fn parse(config: (&Path, &[u8]), weights: &[(&Path, &[u8])]) -> Result<(Config, SpecialIds, Vec<f32>)> {
+pub fn parse(
+    config: File<'_>,
+    index: Option<File<'_>>,
+    weights: &[File<'_>],
+) -> Result<(Config, SpecialIds, Vec<f32>)> {
     let (config, special) = config_json::parse(config.0, config.1)?;
-    let values = weights::parse_parameters(weights, &config)?;
+    let index = index.map(|(path, text)| Index::parse(path, text)).transpose()?;
+    let values = weights::parse_parameters(index.as_ref(), weights, &config)?;
     Ok((config, special, values))
+}
+
+/// The names of the shards that a `model.safetensors.index.json` lists, each once, in order; all are names of files beside it.
+///
+/// # Errors
+/// When it does not parse, lists nothing, or names a file elsewhere.
+pub fn shard_names(index: File<'_>) -> Result<Vec<String>> {
+    Ok(Index::parse(index.0, index.1)?.shard_names())
 }
 
 /// The content of a file that is read whole, of up to `size_max` bytes.

@@ -1,22 +1,24 @@
 //! `model.safetensors`, whole or in shards.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 
-use super::{check_file, read_small};
+use super::check_file;
+use super::index::Index;
 use crate::{Config, Error, Layout, Result};
-
-/// Longest `model.safetensors.index.json` that is read: 64 MiB, some 500,000 tensors.
-const INDEX_MAX: u64 = 1 << 26;
 
 /// Reads all parameters of a checkpoint directory into the order of [`Layout`].
 pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>> {
-    let paths = weight_files(folder)?;
+    let index = Index::read(folder)?;
+    let names = index.as_ref().map_or_else(|| vec!["model.safetensors".into()], Index::shard_names);
+    if let Some((index, name)) = index.as_ref().zip(names.iter().find(|name| !folder.join(name).exists())) {
+        return Err(index.missing(name));
+    }
+    let paths: Vec<PathBuf> = names.into_iter().map(|name| folder.join(name)).collect();
     let maps = paths
         .iter()
         .map(|path| {
@@ -25,12 +27,16 @@ pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>
         })
         .collect::<Result<Vec<_>>>()?;
     let files: Vec<(&Path, &[u8])> = paths.iter().zip(&maps).map(|(path, map)| (path.as_path(), &map[..])).collect();
-    parse_parameters(&files, config)
+    parse_parameters(index.as_ref(), &files, config)
 }
 
-/// All parameters, in the order of [`Layout`], from the bytes of the weight files; their paths are for messages.
-pub(crate) fn parse_parameters(files: &[(&Path, &[u8])], config: &Config) -> Result<Vec<f32>> {
+/// All parameters, in the order of [`Layout`], from the bytes of the weight files; their paths are for messages, and their names
+/// for the index.
+pub(crate) fn parse_parameters(index: Option<&Index>, files: &[(&Path, &[u8])], config: &Config) -> Result<Vec<f32>> {
     let opened = files.iter().map(|(path, bytes)| Ok((*path, open(path, bytes)?))).collect::<Result<Vec<_>>>()?;
+    if let Some(index) = index {
+        index.check(&opened)?;
+    }
     check_sizes(&opened, config)?;
     let layout = Layout::new(config);
     let mut values = vec![0.0; layout.len()];
@@ -145,39 +151,6 @@ fn check_copy(path: &Path, head: &TensorView<'_>, config: &Config, embedding: &[
 
 fn damaged(error: &safetensors::SafeTensorError) -> String {
     format!("damaged or not a safetensors file: {error}")
-}
-
-/// The weight files of a directory: one, or the shards that an index names.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let whole = folder.join("model.safetensors");
-    let index = folder.join("model.safetensors.index.json");
-    if whole.exists() || !index.exists() {
-        return Ok(vec![whole]);
-    }
-    let text = read_small(&index, INDEX_MAX)?;
-    let parsed: Value = serde_json::from_slice(&text).map_err(|e| Error::weights(&index, format!("not JSON: {e}")))?;
-    let Some(map) = parsed.get("weight_map").and_then(Value::as_object).filter(|map| !map.is_empty()) else {
-        return Err(Error::weights(&index, "field weight_map is missing, empty or not an object"));
-    };
-    let mut names = Vec::new();
-    for value in map.values() {
-        match value.as_str() {
-            Some(name) if stands_beside(name) => names.push(name),
-            _ => {
-                return Err(Error::weights(&index, format!("weight_map: {value} is not the name of a file beside it")));
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
-}
-
-/// Whether a shard's name is one of a file beside its index: a path elsewhere is a mistake or an attack.
-fn stands_beside(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    let alone = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
-    alone && !name.contains(['/', '\\', '\0'])
 }
 
 /// Little-endian numbers of `view` as f32.

@@ -3,8 +3,16 @@
 use cognate_base::random::{ChaCha8Rng, Rng, RngExt};
 use serde_json::{Map, Value, json};
 
+use crate::forms::Files;
+
 fn pick<'a, T>(random: &mut ChaCha8Rng, list: &'a [T]) -> &'a T {
     &list[random.random_range(0..list.len())]
+}
+
+/// One of a list, to be changed.
+pub(crate) fn one<'a, T>(random: &mut ChaCha8Rng, list: &'a mut [T]) -> &'a mut T {
+    let at = random.random_range(0..list.len());
+    &mut list[at]
 }
 
 /// Numbers that sizes, offsets and lengths go wrong with.
@@ -151,24 +159,31 @@ fn change_entry(random: &mut ChaCha8Rng, map: &mut Map<String, Value>, data: &mu
     }
 }
 
-/// Some of the stored numbers replaced by any bits.
+/// Some of the stored numbers, or halves of them, replaced by any bits.
 pub(crate) fn numbers(random: &mut ChaCha8Rng, weights: &mut [u8]) {
     let header = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
-    let count = (weights.len() - header) / 4;
+    let count = (weights.len() - header) / 2;
+    // What is not finite: of f32, f16 and bf16.
+    const SPECIAL: [u32; 7] =
+        [0x7fc0_0000, 0x7f80_0000, 0xff80_0000, 0x7e00_7e00, 0x7c00_fc00, 0x7fc0_7fc0, 0x7f80_ff80];
     for _ in 0..random.random_range(1..60) {
-        let at = header + 4 * random.random_range(0..count);
-        let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
         let bits = match random.random_range(0..100) {
-            0 => pick(random, &special).to_bits(),
+            0 => *pick(random, &SPECIAL),
             _ => random.next_u64() as u32,
         };
-        weights[at..at + 4].copy_from_slice(&bits.to_le_bytes());
+        let bytes = bits.to_le_bytes();
+        let at = random.random_range(0..count);
+        let len = if at + 1 < count && random.random_range(0..2) == 0 { 4 } else { 2 };
+        weights[header + 2 * at..][..len].copy_from_slice(&bytes[..len]);
     }
 }
 
-/// One of the two files replaced by random bytes, some behind a length that fits them.
-pub(crate) fn noise(random: &mut ChaCha8Rng, config: &mut Vec<u8>, weights: &mut Vec<u8>) {
-    let file = if random.random_range(0..2) == 0 { config } else { weights };
+/// One of the files replaced by random bytes, some behind a length that fits them.
+pub(crate) fn noise(random: &mut ChaCha8Rng, files: &mut Files) {
+    let mut all: Vec<&mut Vec<u8>> = files.weights.iter_mut().map(|(_, bytes)| bytes).collect();
+    all.push(&mut files.config);
+    all.extend(&mut files.index);
+    let file = one(random, &mut all);
     file.clear();
     let len = random.random_range(0..600usize);
     if random.random_range(0..2) == 0 {
@@ -176,6 +191,88 @@ pub(crate) fn noise(random: &mut ChaCha8Rng, config: &mut Vec<u8>, weights: &mut
         file.push(b'{');
     }
     file.extend((0..len).map(|_| random.next_u64() as u8));
+}
+
+/// Names that no shard may have, and some that are those of other files or of none.
+const SHARDS: [&str; 18] = [
+    "../model-00001-of-00003.safetensors",
+    "/model-00001-of-00003.safetensors",
+    "./model-00001-of-00003.safetensors",
+    "model-00001-of-00003.safetensors/",
+    "model-00001-of-00003.safetensors/..",
+    "model-00001-of-00003.safetensors\u{0}",
+    "x/../model-00001-of-00003.safetensors",
+    "x\\..\\model-00001-of-00003.safetensors",
+    "/dev/zero",
+    "..",
+    ".",
+    "",
+    "/",
+    "~",
+    "config.json",
+    "model.safetensors.index.json",
+    "model-00004-of-00003.safetensors",
+    "model-00003-of-00003.safetensors",
+];
+
+/// Fields of the index replaced, removed or added; shards removed, exchanged, doubled or given another name.
+pub(crate) fn index(random: &mut ChaCha8Rng, files: &mut Files) {
+    let Some(text) = &mut files.index else { return };
+    let Value::Object(mut map) = serde_json::from_slice(text).unwrap() else { return };
+    for _ in 0..random.random_range(1..3) {
+        change_index(random, &mut map);
+    }
+    *text = serde_json::to_vec(&map).unwrap();
+    if random.random_range(0..40) == 0 {
+        *text = "[".repeat(random.random_range(1..5000)).into_bytes();
+    }
+    if random.random_range(0..4) == 0 {
+        change_shards(random, &mut files.weights);
+    }
+}
+
+fn change_index(random: &mut ChaCha8Rng, map: &mut Map<String, Value>) {
+    match random.random_range(0..12) {
+        0 => drop(map.remove("metadata")),
+        1 | 2 => drop(map.insert("metadata".into(), value(random))),
+        3 => drop(map.insert(pick(random, &["weight_map", "weights", ""]).to_string(), value(random))),
+        4 => drop(map.insert("metadata".into(), json!({"total_size": value(random)}))),
+        kind => {
+            let Some(list) = map.get_mut("weight_map").and_then(Value::as_object_mut) else { return };
+            let (one, other) = (name(random, list), name(random, list));
+            match kind {
+                5 | 6 => drop(list.insert(one, json!(pick(random, &SHARDS)))),
+                7 => drop(list.insert(one, value(random))),
+                8 => drop(list.remove(&one)),
+                9 => {
+                    let shard = list.get(&other).cloned().unwrap_or_default();
+                    list.insert(one, shard);
+                }
+                10 => {
+                    let shard = list.remove(&one).unwrap_or_default();
+                    list.insert(pick(random, &["lm_head.weight", "model.x", ""]).to_string(), shard);
+                }
+                // All of them in one place.
+                _ => {
+                    let place = json!(pick(random, &SHARDS));
+                    list.values_mut().for_each(|shard| *shard = place.clone());
+                }
+            }
+        }
+    }
+}
+
+fn change_shards(random: &mut ChaCha8Rng, weights: &mut Vec<(String, Vec<u8>)>) {
+    let (a, b) = (random.random_range(0..weights.len()), random.random_range(0..weights.len()));
+    match random.random_range(0..4) {
+        0 => drop(weights.remove(a)),
+        1 => {
+            let (one, other) = (weights[a].1.clone(), weights[b].1.clone());
+            (weights[a].1, weights[b].1) = (other, one);
+        }
+        2 => weights[a].1 = weights[b].1.clone(),
+        _ => weights[a].0 = pick(random, &["model.safetensors", "model-00004-of-00003.safetensors"]).to_string(),
+    }
 }
 
 /// Fields that config.json may have without what we write there.

@@ -133,6 +133,21 @@ fn shards_and_half_precision_load() {
         let error = refused(&index.replace("model-0.safetensors", elsewhere));
         assert!(error.contains("is not the name of a file beside it"), "{error}");
     }
+    // Found by the damaged indices of tests/damage: an index that contradicts its shards was taken, as transformers takes it, although
+    // one of the two is another checkpoint's. (The converter of llama.cpp refuses it as well.)
+    let moved =
+        index.replace(r#""model.norm.weight":"model-2.safetensors""#, r#""model.norm.weight":"model-0.safetensors""#);
+    assert!(
+        refused(&moved).ends_with(
+            "tensor model.norm.weight is expected in model-0.safetensors, and stands in model-2.safetensors"
+        )
+    );
+    let unlisted = index.replace(r#","model.norm.weight":"model-2.safetensors""#, "");
+    assert!(refused(&unlisted).ends_with("weight_map: tensor model.norm.weight of model-2.safetensors is not listed"));
+    let more = index.replace("{\"weight_map\":{", r#"{"weight_map":{"model.more":"model-1.safetensors","#);
+    assert!(refused(&more).ends_with("weight_map: tensor model.more is not in model-1.safetensors"));
+    let missing = index.replace("model-1.safetensors", "model-9.safetensors");
+    assert!(refused(&missing).ends_with("weight_map: model-9.safetensors is missing beside it"));
     assert!(refused("{\"weight_map\": {}}").contains("weight_map is missing, empty or not an object"));
     assert!(refused(&"[".repeat(100_000)).contains("recursion limit exceeded"));
 }

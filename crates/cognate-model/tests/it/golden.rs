@@ -28,18 +28,18 @@ const F32: Bounds = Bounds { logits: 2e-5, losses: 1e-5, gradients: 1e-5, final_
 /// rounds numbers of order 5 to 2.4e-7.
 const F64: Bounds = Bounds { logits: 5e-7, losses: 5e-7, gradients: 1e-7, final_parameters: 2e-6 };
 
-fn folder(case: &str) -> PathBuf {
+pub(crate) fn folder(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden").join(case)
 }
 
-struct Golden(Vec<u8>);
+pub(crate) struct Golden(Vec<u8>);
 
 impl Golden {
-    fn open(case: &str) -> Self {
+    pub(crate) fn open(case: &str) -> Self {
         Self(fs_err::read(folder(case).join("golden.safetensors")).unwrap())
     }
 
-    fn numbers(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn numbers(&self, name: &str) -> Vec<f64> {
         let file = SafeTensors::deserialize(&self.0).unwrap();
         let view = file.tensor(name).unwrap();
         match view.dtype() {
@@ -54,7 +54,7 @@ impl Golden {
         self.numbers(name).into_iter().map(|v| if v < 0.0 { IGNORE } else { v as u32 }).collect()
     }
 
-    fn batch(&self, prefix: &str) -> Batch {
+    pub(crate) fn batch(&self, prefix: &str) -> Batch {
         let (tokens, targets) = (self.ids(&format!("{prefix}.tokens")), self.ids(&format!("{prefix}.targets")));
         let mut starts = self.ids(&format!("{prefix}.starts"));
         starts.push(tokens.len() as u32);

@@ -7,6 +7,7 @@ mod golden;
 mod gradients;
 mod invariances;
 mod refused;
+mod sketches;
 
 use cognate_model::{Batch, Config, Decoder};
 use cognate_ops::Device;
