@@ -88,6 +88,14 @@ impl Config {
             let reason = format!("expected a divisor of heads = {}", self.heads);
             return Err(Error::config("kv_heads", self.kv_heads, reason));
         }
+        // transformers 5 refuses such a LlamaConfig whatever its head_dim; of a Qwen3Config it asks nothing.
+        if !self.qk_norm && !self.width.is_multiple_of(self.heads) {
+            let reason = format!(
+                "expected a divisor of width = {}: other tools refuse such a Llama; normalise queries and keys, or change one of the two",
+                self.width
+            );
+            return Err(Error::config("heads", self.heads, reason));
+        }
         if self.head_width % 2 == 1 || self.head_width > 512 {
             let reason = "expected an even number up to 512 (rotary embedding turns pairs)";
             return Err(Error::config("head_width", self.head_width, reason));
@@ -221,6 +229,10 @@ mod tests {
         };
         assert_eq!(refused(|c| c.heads = 0), "model configuration: heads = 0: expected a number from 1 to 16777216");
         assert_eq!(refused(|c| c.kv_heads = 4), "model configuration: kv_heads = 4: expected a divisor of heads = 6");
+        assert!(
+            refused(|c| (c.heads, c.kv_heads, c.qk_norm) = (9, 3, false))
+                .contains("heads = 9: expected a divisor of width = 384")
+        );
         assert!(refused(|c| c.head_width = 63).contains("head_width = 63: expected an even number"));
         let most = refused(|c| (c.layers, c.width, c.heads, c.kv_heads) = (1 << 24, 1 << 24, 1 << 24, 1 << 24));
         assert!(most.contains("layers = 16777216: with these widths, a model of more than"), "{most}");

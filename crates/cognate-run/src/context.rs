@@ -8,7 +8,7 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, Recipe};
+use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, Recipe};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::Step;
 use crate::stages::synthesis::shard_hashes;
@@ -266,6 +266,9 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             let generate = json(serde_json::to_value(&recipe.generate))?;
             let mut how = vec!["slots", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
             how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
+            if recipe.generate.precision == GeneratePrecision::F32 {
+                how.push("precision");
+            }
             if recipe.generate.method == GenerateMethod::Model {
                 // What was made before there was another method was made by this one.
                 how.push("method");

@@ -134,7 +134,7 @@ fn shards_and_half_precision_load() {
         assert!(error.contains("is not the name of a file beside it"), "{error}");
     }
     // Found by the damaged indices of tests/damage: an index that contradicts its shards was taken, as transformers takes it, although
-    // one of the two is another checkpoint's. (The converter of llama.cpp refuses it as well.)
+    // one of the two is another checkpoint's.
     let moved =
         index.replace(r#""model.norm.weight":"model-2.safetensors""#, r#""model.norm.weight":"model-0.safetensors""#);
     assert!(

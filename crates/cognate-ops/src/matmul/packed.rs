@@ -7,9 +7,9 @@ use super::int8::Int8Weight;
 use super::kernel::tile;
 use super::pack::Operand;
 use super::product::{Line, Target, pack_shared, rows_by_columns, short_by_panels};
+use crate::Precision;
 use crate::cpu::Cpu;
 use crate::memory::prefer_huge_pages;
-use crate::Precision;
 
 /// Rows up to which tasks are columns of the output: each task reads its own part of the panels, once.
 const ROWS_SHORT: usize = 216;

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::packed::PackedWeight;
 use super::{cpu, reference};
-use crate::{Cpu, Precision};
 use crate::testing::{close, numbers, numbers64};
+use crate::{Cpu, Precision};
 
 /// Error bound of a sum of k products: each of k additions rounds once, relative to Σ|a·b| ≤ k for inputs in [−1, 1].
 fn bound(k: usize) -> f64 {

@@ -11,8 +11,8 @@ use super::error::RecipeError;
 use super::keys::keys_of;
 use super::written::{Section, Written};
 use super::{
-    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod, GeneratePrecision, Model,
-    OnBadRecord, Pair, Recipe, Task, Threshold, Tokenize, Train, Tune,
+    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
+    GeneratePrecision, Model, OnBadRecord, Pair, Recipe, Task, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
 use crate::stage::STAGE_NAMES;
@@ -280,6 +280,10 @@ fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
             "give the address of the server, as http://127.0.0.1:8000/v1",
         ));
     };
+    if section.text("precision") != "f32" {
+        let expected = "no other than f32 beside method = \"endpoint\"";
+        return Err(section.impossible("precision", "", expected, "remove it: the server decides how it multiplies"));
+    }
     // What the library says of it shows no password.
     if let Err(cognate_synth::Error::Setting { value, expected, .. }) = completions_url(&url) {
         return Err(section.impossible_shown("endpoint_url", &value, &expected, ""));

@@ -301,6 +301,16 @@ fn a_completion_server_has_keys_of_its_own() {
     }
 }
 
+#[test]
+fn a_servers_precision_is_its_own() {
+    let message = refused("[train]", &format!("{SERVER}precision = \"int8\"\n[train]"));
+    assert!(message.starts_with("recipes/r.toml:14: [generate] precision"), "{message}");
+    assert!(message.contains("the server decides how it multiplies"), "{message}");
+    let resolved = parse(&LEAST.replace("[train]", "[generate]\nprecision = \"int8\"\n[train]")).unwrap();
+    let config = crate::context::config(&resolved, crate::stage::Step::Generate).unwrap();
+    assert_eq!(config["generate"]["precision"], "int8");
+}
+
 /// A key that was written where its variable's name or the server's address belongs is not repeated.
 #[test]
 fn what_may_be_a_secret_is_refused_unseen() {

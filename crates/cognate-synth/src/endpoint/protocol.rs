@@ -149,6 +149,7 @@ mod tests {
             first_document: 0,
             target_tokens: 100,
             sampling: Sampling { temperature: 0.8, top_p: 0.9 },
+            precision: cognate_ops::Precision::F32,
             max_new_tokens: 20,
             max_seed_tokens: 10,
             slots: 1,

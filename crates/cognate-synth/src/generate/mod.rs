@@ -109,10 +109,15 @@ impl GenerateConfig {
 
     /// The sampling settings as each record holds them.
     pub(crate) fn sampling_record(&self) -> Value {
-        json!({
+        let mut record = json!({
             "seed": self.seed, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
-            "precision": self.precision.name(), "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
-        })
+            "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
+        });
+        // A completion server's precision is its own affair; f32 goes unsaid.
+        if self.precision != Precision::F32 {
+            record["precision"] = self.precision.name().into();
+        }
+        record
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::Config;
+use cognate_ops::Precision;
 use cognate_synth::endpoint::Fault;
 use cognate_synth::generate::store::shards;
 use cognate_synth::{EndpointConfig, EndpointStats, Error, GenerateConfig, Key, Sampling, Seeds, generate_endpoint};
@@ -90,6 +91,7 @@ fn config() -> GenerateConfig {
         first_document: 5,
         target_tokens: 600,
         sampling: Sampling { temperature: 0.75, top_p: 0.9 },
+        precision: Precision::F32,
         max_new_tokens: 24,
         max_seed_tokens: 14,
         slots: 1,

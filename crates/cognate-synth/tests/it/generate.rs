@@ -4,8 +4,8 @@ use std::path::Path;
 
 use cognate_base::Silent;
 use cognate_corpus::{TokenFile, Tokenizer};
-use cognate_model::{Batch, Config, Decoder, IGNORE};
-use cognate_ops::Cpu;
+use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem, score};
+use cognate_ops::{Cpu, Precision};
 use cognate_synth::generate::store::shards;
 use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, generate};
 use tempfile::TempDir;
@@ -66,6 +66,7 @@ fn config(slots: usize, temperature: f64) -> GenerateConfig {
         first_document: 0,
         target_tokens: 700,
         sampling: Sampling { temperature, top_p: 0.95 },
+        precision: Precision::F32,
         max_new_tokens: 24,
         max_seed_tokens: 14,
         slots,
@@ -77,15 +78,22 @@ fn config(slots: usize, temperature: f64) -> GenerateConfig {
 #[test]
 fn slots_and_threads_do_not_change_a_bit() {
     let world = World::new();
-    let reference = world.folder.path().join("reference");
-    let stats = world.run(1, &reference, &config(1, 1.0));
-    let expected: Vec<Vec<u8>> = shards(&reference).unwrap().iter().map(|path| fs_err::read(path).unwrap()).collect();
-    assert!(expected.len() >= 3);
-    for (slots, threads) in [(3, 1), (16, 1), (16, 2)] {
-        let out = world.folder.path().join(format!("{slots}-{threads}"));
-        assert_eq!(world.run(threads, &out, &config(slots, 1.0)), stats);
-        let found: Vec<Vec<u8>> = shards(&out).unwrap().iter().map(|path| fs_err::read(path).unwrap()).collect();
-        assert!(found == expected, "{slots} slots, {threads} threads");
+    let files = |folder: &Path| -> Vec<Vec<u8>> {
+        shards(folder).unwrap().iter().map(|path| fs_err::read(path).unwrap()).collect()
+    };
+    for precision in [Precision::F32, Precision::Int8] {
+        let run = |slots: usize, threads: usize| {
+            let out = world.folder.path().join(format!("{slots}-{threads}-{}", precision.name()));
+            let stats = world.run(threads, &out, &GenerateConfig { precision, ..config(slots, 1.0) });
+            (stats, files(&out))
+        };
+        let (stats, expected) = run(1, 1);
+        assert!(expected.len() >= 3);
+        for (slots, threads) in [(3, 1), (16, 1), (16, 2)] {
+            let (found_stats, found) = run(slots, threads);
+            assert_eq!(found_stats, stats);
+            assert!(found == expected, "{slots} slots, {threads} threads, {precision:?}");
+        }
     }
 }
 
@@ -114,6 +122,33 @@ fn greedy_documents_are_those_of_full_forward_passes() {
         }
         assert_eq!(found.text, world.tokenizer.decode(&tokens), "{}", found.id);
     }
+}
+
+/// The loss of the seeds in f32 is the one that scoring finds, and in 8-bit integers another by a little.
+#[test]
+fn what_lower_precision_costs_is_measured() {
+    let world = World::new();
+    let config = |slots| GenerateConfig { precision: Precision::Int8, ..config(slots, 1.0) };
+    let stats = world.run(1, &world.folder.path().join("rounded"), &config(3));
+    let effect = stats.precision_effect.unwrap();
+
+    let mut items = Vec::new();
+    for text in TEXTS {
+        let mut tokens = world.tokenizer.encode(text).unwrap();
+        tokens.truncate(config(1).max_seed_tokens);
+        items.push(ScoreItem { prompt: vec![world.tokenizer.end_of_document()], continuation: tokens });
+    }
+    let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
+    let scores = score(&mut world.model(1), &items, 64, &Silent).unwrap();
+    let expected = scores.iter().sum::<f64>() / tokens as f64;
+    assert_eq!((effect.documents, effect.tokens), (TEXTS.len() as u64, tokens as u64));
+    assert!((effect.loss_f32 - expected).abs() < 1e-5, "{effect:?} {expected}");
+    // Nearly uniform predictions of an untrained model, moved by less than a hundredth of their spread.
+    assert!(effect.loss_added != 0.0 && effect.loss_added.abs() < 0.01, "{effect:?}");
+    assert!(effect.loss_added_error.unwrap() < 0.01, "{effect:?}");
+    let exact =
+        world.run(1, &world.folder.path().join("exact"), &GenerateConfig { precision: Precision::F32, ..config(3) });
+    assert_eq!(exact.precision_effect, None);
 }
 
 #[test]
