@@ -40,6 +40,11 @@ pub(super) fn tile() -> Tile {
 }
 
 impl Tile {
+    /// For `m` rows in all: as many panels, but of equal height (64 rows are eight of 8, not seven of 9 and one of 1).
+    pub(super) fn even(self, m: usize) -> Self {
+        Self { rows: m.div_ceil(m.div_ceil(self.rows).max(1)).max(1), ..self }
+    }
+
     /// out (rows, columns) (+)= left panel (k, rows) · right panel (k, columns up to a multiple of `lanes`), rows of out being
     /// `stride` apart. Meanwhile half a cache line a step is fetched from `next`, which need not be readable.
     ///

@@ -23,8 +23,8 @@ const PANELS_TASK: usize = 6;
 const SHARED_MOST: usize = 8 << 20;
 /// Products of no more rows are cut by columns, and each task packs its own part of the right matrix.
 const ROWS_SHORT: usize = 108;
-/// Columns of one task of such a product.
-const COLUMNS_TASK: usize = 144;
+/// Columns of one task of such a product: widths such as 384 are an even number of them, so that two threads have as much to do.
+const COLUMNS_TASK: usize = 96;
 
 /// A matrix to write: number (i, j) stands at start + i·stride + j.
 #[derive(Clone, Copy)]
@@ -250,7 +250,7 @@ pub(super) unsafe fn short_by_panels(
     left: Operand,
     right_panels: &[f32],
 ) {
-    let padded = n.next_multiple_of(t.lanes);
+    let (t, padded) = (t.even(m), n.next_multiple_of(t.lanes));
     with(&SHARED, m * k, |left_panels| {
         for block in k_blocks(k) {
             // SAFETY: the caller's promise.
