@@ -1,8 +1,8 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
-use cognate_synth::{Calibration, Figure, Quality, Share};
+use cognate_synth::{Calibration, Figure, Quality, Roc, Share};
 
-use crate::report::{QualityFigure, QualityValue};
+use crate::report::{self, QualityFigure, QualityValue};
 use crate::stages::synthesis::Filtered;
 
 const BINOMIAL: &str = "binomial (Wilson)";
@@ -102,6 +102,26 @@ pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
     rows.push(pairs("irrelevant pairs", "share", BINOMIAL, of(irrelevant, share)));
     rows.retain(|figure| !figure.of.is_empty());
     rows
+}
+
+/// How well relevance tells true pairs from random ones.
+pub(super) fn calibration(known: &Calibration) -> report::Calibration {
+    let curve = |score: &str, roc: &Roc| report::RocCurve {
+        score: score.to_owned(),
+        area: roc.area,
+        low: roc.low,
+        high: roc.high,
+        true_pairs: roc.positives,
+        random_pairs: roc.negatives,
+        points: roc.points.clone(),
+    };
+    let above = |below: Share| 1.0 - below.value().unwrap_or(0.0);
+    report::Calibration {
+        curves: vec![curve("forward", &known.forward), curve("backward", &known.backward)],
+        threshold: known.threshold,
+        true_above: above(known.true_irrelevant),
+        random_above: above(known.random_irrelevant),
+    }
 }
 
 fn pairs(name: &str, unit: &str, interval: &str, figures: [Option<Figure>; 3]) -> QualityFigure {
