@@ -147,6 +147,7 @@ impl Assembly<'_> {
             dropped: dropped.collect(),
             figures: quality::figures(&filtered),
             pair_figures: quality::pair_figures(&filtered),
+            calibration: filtered.measured.calibration.as_ref().map(quality::calibration),
         })
     }
 

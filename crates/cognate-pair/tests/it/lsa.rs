@@ -1,7 +1,7 @@
 //! Latent semantic analysis on text whose pairs are known.
 
 use cognate_base::Silent;
-use cognate_pair::{Error, LsaConfig, exact_neighbours, lsa};
+use cognate_pair::{Error, Lsa, LsaConfig, Vectors, exact_neighbours, lsa};
 
 use crate::{Stopped, on_threads};
 
@@ -45,6 +45,50 @@ fn a_chapter_finds_the_same_chapter_in_the_other_translation() {
     assert_eq!((stats.requested_dimensions, stats.dimensions, vectors.width), (16, 16, 16));
     assert!(stats.explained > 0.5 && stats.explained < 1.0, "{}", stats.explained);
     assert!(stats.singular_values.is_sorted_by(|a, b| a >= b));
+}
+
+fn cosine(a: &Vectors, i: usize, b: &Vectors, j: usize) -> f32 {
+    a.row(i).iter().zip(b.row(j)).map(|(x, y)| x * y).sum()
+}
+
+#[test]
+fn a_document_that_is_folded_in_gets_the_vector_that_it_would_have() {
+    let texts = chapters();
+    // Whole, and cut to the leading directions: folding in must divide by the singular values in both.
+    for dimensions in [256, 16] {
+        let (embedder, vectors, stats) = Lsa::fit(&texts, &config(dimensions), &Silent).unwrap();
+        assert_eq!((vectors.clone(), stats), lsa(&texts, &config(dimensions), &Silent).unwrap());
+        let again = embedder.embed(&texts);
+        again.check().unwrap();
+        assert_eq!(again.ids, vectors.ids);
+        let furthest = again.data.iter().zip(&vectors.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(furthest < 1e-4, "{dimensions} dimensions: {furthest}");
+    }
+}
+
+#[test]
+fn a_new_document_comes_to_lie_beside_those_of_its_topic() {
+    let texts = chapters();
+    let (embedder, vectors, _) = Lsa::fit(&texts, &config(16), &Silent).unwrap();
+    // Every other word of a chapter, in another order, among words that nobody knows.
+    let scramble = |text: &str| {
+        let mut words: Vec<&str> = text.split_whitespace().step_by(2).collect();
+        words.reverse();
+        format!("zzyzx {} qwrt", words.join(" "))
+    };
+    let new: Vec<(String, String)> = texts.iter().map(|(id, text)| (format!("{id} again"), scramble(text))).collect();
+    let found = embedder.embed(&new);
+    found.check().unwrap();
+    let chapter = |id: &str| id.split_once('/').unwrap().1.trim_end_matches(" again").to_owned();
+    let nearest = |i: usize| {
+        let similarity = |&j: &usize| cosine(&found, i, &vectors, j);
+        (0..vectors.len()).max_by(|a, b| similarity(a).total_cmp(&similarity(b))).unwrap()
+    };
+    let right = (0..found.len()).filter(|&i| chapter(&vectors.ids[nearest(i)]) == chapter(&found.ids[i])).count();
+    assert!(right >= 32, "{right} of 34 lie beside their chapter");
+    // No known word, no direction.
+    let nothing = embedder.embed(&[("alien".into(), "zzyzx qwrt".into()), ("blank".into(), String::new())]);
+    assert!(nothing.data.iter().all(|&x| x == 0.0));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
-use cognate_synth::{Calibration, Figure, Quality, Share};
+use cognate_synth::{Calibration, Figure, Quality, Roc, Share};
 
-use crate::report::{QualityFigure, QualityValue};
+use crate::report::{self, QualityFigure, QualityValue};
 use crate::stages::synthesis::Filtered;
 
 const BINOMIAL: &str = "binomial (Wilson)";
@@ -21,16 +21,17 @@ const PAIRS: [&str; 3] = ["synthetic", "true neighbours", "random pairs"];
 type Row = (&'static str, &'static str, &'static str, fn(&Quality) -> Option<Figure>);
 
 /// What is measured of every collection, in the order of the table.
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     ("words of a document, mean", "words", BOOTSTRAP, |q| q.mean_words),
     ("words of a document, lower quartile", "words", ORDER, |q| q.quartiles[0]),
     ("words of a document, median", "words", ORDER, |q| q.quartiles[1]),
     ("words of a document, upper quartile", "words", ORDER, |q| q.quartiles[2]),
     ("heavily repeated", "share", BINOMIAL, |q| q.repetition.figure()),
     ("near-duplicates of earlier ones, among equally many", "share", BINOMIAL, |q| q.near_duplicates.figure()),
-    ("5-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[0]),
-    ("8-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[1]),
-    ("13-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[2]),
+    ("words that no training document has", "share", BOOTSTRAP, |q| q.novel[0]),
+    ("5-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[1]),
+    ("8-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[2]),
+    ("13-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[3]),
     ("longest run of a training document, mean", "words", BOOTSTRAP, |q| q.copied_from_training.longest),
     ("coverage by fragments of training documents", "share", BOOTSTRAP, |q| q.copied_from_training.coverage),
     ("density of fragments of training documents", "words", BOOTSTRAP, |q| q.copied_from_training.density),
@@ -102,6 +103,26 @@ pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
     rows.push(pairs("irrelevant pairs", "share", BINOMIAL, of(irrelevant, share)));
     rows.retain(|figure| !figure.of.is_empty());
     rows
+}
+
+/// How well relevance tells true pairs from random ones.
+pub(super) fn calibration(known: &Calibration) -> report::Calibration {
+    let curve = |score: &str, roc: &Roc| report::RocCurve {
+        score: score.to_owned(),
+        area: roc.area,
+        low: roc.low,
+        high: roc.high,
+        true_pairs: roc.positives,
+        random_pairs: roc.negatives,
+        points: roc.points.clone(),
+    };
+    let above = |below: Share| 1.0 - below.value().unwrap_or(0.0);
+    report::Calibration {
+        curves: vec![curve("forward", &known.forward), curve("backward", &known.backward)],
+        threshold: known.threshold,
+        true_above: above(known.true_irrelevant),
+        random_above: above(known.random_irrelevant),
+    }
 }
 
 fn pairs(name: &str, unit: &str, interval: &str, figures: [Option<Figure>; 3]) -> QualityFigure {

@@ -130,6 +130,42 @@ pub struct SyntheticQuality {
     pub figures: Vec<QualityFigure>,
     /// How documents are related to their seeds, beside true and random pairs.
     pub pair_figures: Vec<QualityFigure>,
+    /// How well relevance tells true pairs from random ones; `None` where too few pairs were held out.
+    pub calibration: Option<Calibration>,
+}
+
+/// Scores of relevance on held-out true pairs against random ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// One for the forward score, one for the backward score.
+    pub curves: Vec<RocCurve>,
+    /// The forward score, in nats per token, below which a pair counts as irrelevant.
+    pub threshold: f64,
+    /// Share of true pairs that score at least the threshold.
+    pub true_above: f64,
+    /// Share of random pairs that do.
+    pub random_above: f64,
+}
+
+/// A receiver operating characteristic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RocCurve {
+    /// Which score: `forward` or `backward`.
+    pub score: String,
+    /// Area under the curve: how often a true pair scores higher than a random one. 0.5 is chance.
+    pub area: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+    /// True pairs scored.
+    pub true_pairs: u64,
+    /// Random pairs scored.
+    pub random_pairs: u64,
+    /// Share of random pairs and share of true pairs that score at least so much, for a falling score; from (0, 0) to (1, 1).
+    pub points: Vec<(f64, f64)>,
 }
 
 /// One figure of several collections of documents or pairs.

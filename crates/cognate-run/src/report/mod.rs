@@ -18,9 +18,9 @@ mod terminal;
 mod tests;
 
 pub use data::{
-    Arm, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE, Pairs, Point,
-    QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram,
-    SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
+    Arm, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE,
+    Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve, SBP,
+    SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
 pub use terminal::closing_table;

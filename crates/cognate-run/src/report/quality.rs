@@ -1,9 +1,10 @@
 //! The page's section about synthetic documents: what became of them, and what they are like beside real ones.
 
-use super::data::{QualityFigure, QualityValue, Report, SyntheticQuality};
-use super::html::{Cell, section, table};
+use super::charts;
+use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
+use super::html::{Cell, figure, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, counted, measure, percent, tokens};
+use super::numbers::{NONE, count, counted, decimals, measure, nats, percent, tokens};
 
 /// The section; nothing where nothing was generated.
 pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
@@ -24,6 +25,38 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
         if !quality.pair_figures.is_empty() {
             compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
         }
+        if let Some(known) = &quality.calibration {
+            calibration(page, known);
+        }
+    });
+}
+
+/// What the scores of relevance are worth.
+fn calibration(page: &mut Markup, known: &Calibration) {
+    page.leaf(
+        "p",
+        &[],
+        format!(
+            "Relevance is what the seed adds to the document's log-probability under the synthesizer (forward), or the document \
+             to the seed's (backward). On held-out true pairs against random ones, the area under the curve is how often the \
+             true pair scores higher; 0.5 is chance. A pair is irrelevant below a forward score of {} nats per token: {} of the \
+             true pairs score at least so much, and {} of the random ones.",
+            nats(known.threshold),
+            percent(known.true_above),
+            percent(known.random_above)
+        ),
+    );
+    page.element("div", &[("class", &"beside")], |page| {
+        let row = |curve: &RocCurve| {
+            let interval = format!("{} to {}", decimals(curve.low, 3), decimals(curve.high, 3));
+            let pairs = format!("{} and {}", count(curve.true_pairs), count(curve.random_pairs));
+            vec![Cell::new(&curve.score), Cell::with_detail(decimals(curve.area, 3), interval), Cell::new(pairs)]
+        };
+        let rows: Vec<Vec<Cell>> = known.curves.iter().map(row).collect();
+        let caption = "Area under the curve, with its 95 % interval (Hanley and McNeil)";
+        table(page, caption, &["score", "area", "true and random pairs"], &rows);
+        let caption = "Solid: forward. Dashed: backward. Dotted: chance. The further to the upper left, the better.";
+        figure(page, "panel", caption, |page| charts::roc_curves(page, "panel", known));
     });
 }
 
@@ -88,4 +121,35 @@ fn with_interval(value: &QualityValue, figure: &QualityFigure) -> Cell {
     };
     let shown = if value.value.is_finite() { bound(value.value) } else { NONE.to_owned() };
     Cell::with_detail(shown, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::Report;
+    use super::super::sample::sample;
+    use super::*;
+
+    fn section_of(report: &Report) -> String {
+        let mut page = Markup::default();
+        synthetic_quality(&mut page, report);
+        page.finish().replace('\u{a0}', " ")
+    }
+
+    #[test]
+    fn the_calibration_stands_in_words_in_a_table_and_as_a_figure() {
+        let mut report = sample();
+        let page = section_of(&report);
+        for shown in [
+            "below a forward score of 0.031 nats per token: 95 % of the true pairs",
+            "and 63 % of the random ones",
+            "<span>0.900</span>",
+            "<small>0.880 to 0.920</small>",
+            "412 and 412",
+            "backward, area 0.867",
+        ] {
+            assert!(page.contains(shown), "{shown}: {page}");
+        }
+        report.synthetic_quality.calibration = None;
+        assert!(!section_of(&report).contains("ROC"), "where nothing was calibrated, nothing is said");
+    }
 }

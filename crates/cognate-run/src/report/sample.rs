@@ -127,6 +127,25 @@ fn quality() -> SyntheticQuality {
             figure("13-grams that no training document has", "share", &[("generated", 0.9786, 16_057)]),
         ],
         pair_figures: vec![figure("near-copies of the seed", "share", &[("synthetic", 0.0011, 16_057)])],
+        calibration: Some(calibration()),
+    }
+}
+
+fn calibration() -> Calibration {
+    let curve = |score: &str, bend: f64| RocCurve {
+        score: score.to_owned(),
+        area: bend / (1.0 + bend),
+        low: bend / (1.0 + bend) - 0.02,
+        high: bend / (1.0 + bend) + 0.02,
+        true_pairs: 412,
+        random_pairs: 412,
+        points: (0..=100).map(|step| f64::from(step) / 100.0).map(|x| (x, x.powf(1.0 / bend))).collect(),
+    };
+    Calibration {
+        curves: vec![curve("forward", 9.0), curve("backward", 6.5)],
+        threshold: 0.031,
+        true_above: 0.95,
+        random_above: 0.63,
     }
 }
 

@@ -280,8 +280,8 @@ fn the_page_is_whole_and_fetches_nothing() {
         assert!(!names.iter().any(|found| found == name), "{name}");
     }
     assert_eq!(names.iter().filter(|name| *name == "h1").count(), 1);
-    // Ten figures: three of them in two sizes.
-    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 10);
+    // Eight figures: three of them in two sizes.
+    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 11);
     let attributes = html.split("<pre").next().unwrap_or_default();
     for reference in ["src=", "url(", "@import", "href=\"http", "NaN", ">inf", "None", "Some("] {
         assert!(!attributes.replace("src=x", "").contains(reference), "{reference}");

@@ -20,8 +20,8 @@ use super::{FilterConfig, SHINGLE_WORDS, containment};
 use crate::error::Result;
 use crate::metadata;
 
-/// Lengths of the n-grams whose novelty is measured.
-pub const NOVELTY_WORDS: [usize; 3] = [5, 8, 13];
+/// Lengths of the n-grams whose novelty is measured; of length 1 it is that of the vocabulary.
+pub const NOVELTY_WORDS: [usize; 4] = [1, 5, 8, 13];
 
 /// A count out of a number of cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,8 +113,8 @@ pub struct Quality {
     pub copied_from_seed: Copied,
     /// How much of a document is made of pieces of the training documents.
     pub copied_from_training: Copied,
-    /// Word 5-, 8- and 13-grams (see [`NOVELTY_WORDS`]) that no training document has, of all occurrences.
-    pub novel: [Option<Figure>; 3],
+    /// Words and word 5-, 8- and 13-grams (see [`NOVELTY_WORDS`]) that no training document has, of all occurrences.
+    pub novel: [Option<Figure>; 4],
     /// Different word 1-, 2-, 3- and 4-grams among all, in blocks of [`DISTINCT_WORDS`](super::diversity::DISTINCT_WORDS) words;
     /// `n` counts blocks.
     pub distinct: [Option<Figure>; 4],
@@ -237,7 +237,7 @@ fn pair_copying(documents: &[Document], seeds: &[Option<&str>], threshold: f64) 
 struct Overlap {
     seed: Copied,
     training: Copied,
-    novel: [Option<Figure>; 3],
+    novel: [Option<Figure>; 4],
 }
 
 fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimIndex) -> Overlap {
@@ -246,16 +246,16 @@ fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimInde
         .zip(seeds)
         .map(|(words, seed)| (seed.map(|seed| VerbatimIndex::new(&[seed]).runs(words)), index.runs(words)))
         .collect();
-    let units: Vec<[(f64, f64); 9]> = runs
+    let units: Vec<[(f64, f64); 10]> = runs
         .iter()
         .map(|(seed, training)| {
             let [a, b, c] = fragment_figures(seed.as_deref().unwrap_or_default());
             let [d, e, f] = fragment_figures(training);
-            let [five, eight, thirteen] = NOVELTY_WORDS.map(|n| novel(training, n));
-            [a, b, c, d, e, f, five, eight, thirteen]
+            let [one, five, eight, thirteen] = NOVELTY_WORDS.map(|n| novel(training, n));
+            [a, b, c, d, e, f, one, five, eight, thirteen]
         })
         .collect();
-    let [a, b, c, d, e, f, five, eight, thirteen] = bootstrap(&units);
+    let [a, b, c, d, e, f, one, five, eight, thirteen] = bootstrap(&units);
     let most = |runs: &mut dyn Iterator<Item = usize>| runs.max().unwrap_or(0) as u64;
     Overlap {
         seed: Copied {
@@ -270,7 +270,7 @@ fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimInde
             longest: f,
             most: most(&mut runs.iter().flat_map(|(_, training)| training.iter().copied())),
         },
-        novel: [five, eight, thirteen],
+        novel: [one, five, eight, thirteen],
     }
 }
 
@@ -335,9 +335,9 @@ mod tests {
         assert_eq!((real.near_duplicates, raw.near_duplicates), (share(0, 2), share(0, 2)));
         assert_eq!((real.pair_copying, raw.pair_copying), (share(0, 0), share(1, 2)));
         let value = |figure: Option<Figure>| figure.map(|figure| (figure.value, figure.n));
-        assert_eq!(real.novel.map(value), [Some((1.0, 2)), Some((1.0, 2)), Some((1.0, 1))]);
-        // Raw has 26, 36 and 26 5-grams; only the second document's are new.
-        assert_eq!(raw.novel.map(value)[0], Some((36.0 / 88.0, 3)));
+        assert_eq!(real.novel.map(value), [Some((1.0, 2)), Some((1.0, 2)), Some((1.0, 2)), Some((1.0, 1))]);
+        // Raw has 30, 40 and 30 words, and 26, 36 and 26 5-grams; only the second document's are new.
+        assert_eq!(raw.novel.map(value)[..2], [Some((40.0 / 100.0, 3)), Some((36.0 / 88.0, 3))]);
         assert_eq!((value(real.copied_from_seed.density), real.copied_from_seed.most), (None, 0));
         let (seed, all) = (raw.copied_from_seed, raw.copied_from_training);
         // A whole document is a fragment of 30 words in its seed, the other shares none; the third has no known seed.
@@ -363,7 +363,7 @@ mod tests {
         let collections = [Collection { name: "kept", documents: &[] }];
         let row = &quality(&collections, &Training::default(), &FilterConfig::standard()).unwrap()[0];
         assert_eq!((row.repetition.figure(), row.words), (None, Lengths::default()));
-        assert_eq!((row.mean_words, row.quartiles, row.novel, row.self_bleu), (None, [None; 3], [None; 3], None));
+        assert_eq!((row.mean_words, row.quartiles, row.novel, row.self_bleu), (None, [None; 3], [None; 4], None));
     }
 
     #[test]

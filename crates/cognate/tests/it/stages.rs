@@ -1,5 +1,6 @@
 //! The stage commands about models, on the plain files of a run: a user swaps any stage for another tool.
 
+use cognate_corpus::{ReadOptions, Reader};
 use serde_json::Value;
 
 use crate::support::{Scratch, corpus, recipe};
@@ -47,6 +48,38 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     );
     assert_eq!(kept["read"]["documents"], written["documents"]);
     assert!(scratch.path("kept/synthetic.jsonl.zst").exists());
+    assert_eq!(kept["relevance"], Value::Null);
+
+    // The synthesizer scores what is left, writes both scores beside each document, and drops by the forward one.
+    let filter = format!(
+        "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --min-words 3 --synthesizer {synthesizer}"
+    );
+    let scored = run(&format!("{filter} --out scored"));
+    assert_eq!((&scored["kept"], &scored["dropped"]), (&kept["kept"], &kept["dropped"]), "no limit, nothing dropped");
+    let count = |stats: &Value, field: &str| stats.pointer(field).and_then(Value::as_u64).unwrap();
+    let scores = numbers(&scratch, "scored", "relevance");
+    let later = count(&scored, "/dropped/near_duplicate");
+    assert_eq!(scores.len() as u64, count(&scored, "/relevance/scored") - later);
+    assert_eq!(numbers(&scratch, "scored", "cycle").len(), scores.len());
+    let mut sorted = scores;
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let limit = (sorted[middle - 1] + sorted[middle]) / 2.0;
+    let limited = run(&format!("{filter} --out limited --min-relevance {limit}"));
+    let left = numbers(&scratch, "limited", "relevance");
+    assert!(left.len() >= sorted.len() - middle && left.iter().all(|&score| score >= limit), "{limit}: {left:?}");
+    assert!(count(&limited, "/dropped/irrelevant") >= middle as u64);
+    let without = filter.replace(&format!("--synthesizer {synthesizer}"), "--out none --min-relevance 0.1");
+    let (code, error) = scratch.fails(&without.split_whitespace().collect::<Vec<_>>());
+    assert!(code == 2 && error.contains("--synthesizer"), "{error}");
+    assert!(!scratch.path("none").exists());
+}
+
+/// A number in the metadata of every document kept in a folder.
+fn numbers(scratch: &Scratch, folder: &str, name: &str) -> Vec<f64> {
+    let path = scratch.path(folder).join("synthetic.jsonl.zst");
+    let reader = Reader::open(&[path], &ReadOptions::default()).unwrap();
+    reader.map(|record| record.unwrap().1.metadata[name].as_f64().unwrap()).collect()
 }
 
 /// Another project's checkpoint: as many rows in its embedding as its tokenizer has tokens, none of ours among them, and a begin

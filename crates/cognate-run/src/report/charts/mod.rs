@@ -5,10 +5,12 @@
 
 mod histogram;
 mod lines;
+mod roc;
 mod rulers;
 
 pub(super) use histogram::similarity_histogram;
 pub(super) use lines::{Line, LineChart, focus, thin};
+pub(super) use roc::roc_curves;
 pub(super) use rulers::{gain_bars, gap_ruler};
 
 use super::markup::Markup;
