@@ -38,9 +38,11 @@ use definition::Kind;
 pub use definition::{Definition, names};
 use record::Question;
 pub use record::RecordProblem;
+pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
 pub use scores::{ChoiceOutcome, Group, Outcome, TaskScores};
 use shots::Examples;
+pub(crate) use template::words;
 
 /// Questions encoded and scored together.
 const CHUNK: usize = 1024;

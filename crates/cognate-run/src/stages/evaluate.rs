@@ -5,7 +5,7 @@ use std::path::Path;
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{Perplexity, PerplexityOptions, perplexity};
+use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub(crate) fn evaluate_stage(context: &Context<'_>, at: usize, folder: &Path, mo
     let reader = Reader::open(&[documents], &ReadOptions::default())?;
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
-    let found: Perplexity = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
+    let (found, _) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
     let mut text = serde_json::to_string_pretty(&found).map_err(|error| Error::Io(error.into()))?;
     text.push('\n');
     write_atomic(folder.join(SCORES), text)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::documents::ReadArgs;
 use super::{DeviceArg, positive};
 
 /// The decoder's dials.
@@ -261,9 +262,11 @@ pub(crate) struct EvaluateArgs {
     /// The checkpoint, with its tokenizer.json.
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: PathBuf,
-    /// The documents whose perplexity is measured.
+    /// The documents whose perplexity is measured: JSON Lines (plain, gzip, zstd), Parquet, or a .txt file, which is one document.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// What to measure, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "TASK", value_parser = task_names(), default_value = PERPLEXITY)]
     pub(crate) tasks: Vec<String>,
@@ -282,7 +285,7 @@ pub(crate) struct EvaluateArgs {
     /// Decides which examples a question gets.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Where to write what each question of the tasks contributed, as JSON Lines.
+    /// Where to write what each question and document contributed, as JSON Lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) requests_out: Option<PathBuf>,
     /// One JSON object instead of lines.

@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use cognate_base::files::AtomicFile;
-use cognate_corpus::{ReadOptions, Reader, Tokenizer};
-use cognate_eval::tasks::{Definition, Outcome, TaskFiles, TaskOptions, TaskScores, evaluate_task};
-use cognate_eval::{Perplexity, PerplexityOptions, perplexity};
+use cognate_corpus::{Document, Reader, Tokenizer};
+use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task};
+use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use cognate_ops::Cpu;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::documents::read_options;
 use super::models::tokenizer_of;
 use super::{Result, device, print, print_json};
 use crate::args::{EvaluateArgs, PERPLEXITY};
@@ -38,16 +40,16 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     let (mut found, mut scores) = (Map::new(), BTreeMap::new());
     if args.tasks.iter().any(|name| name == PERPLEXITY) {
-        let measured = documents(args, &mut model, &tokenizer, terminal)?;
+        let (measured, documents, rejected) = perplexity_of(args, &mut model, &tokenizer, terminal)?;
+        if let Some(file) = &mut requests {
+            write_outcomes(file, &documents)?;
+        }
         if !args.json {
-            print(&lines(&measured))?;
+            print(&lines(&measured, rejected))?;
         }
         found.extend(object(json!(measured)));
-        let score = json!({
-            "metric": "perplexity", "value": measured.perplexity,
-            "stderr": measured.stderr.map(|nats| nats * measured.perplexity), "n": measured.documents,
-        });
-        scores.insert(PERPLEXITY.to_owned(), score);
+        found.insert("rejected".to_owned(), json!(rejected));
+        scores.insert(PERPLEXITY.to_owned(), score(&measured));
     }
     let options =
         TaskOptions { shots: args.shots, limit: args.limit, seed: args.seed, batch_tokens: args.batch_tokens };
@@ -68,19 +70,44 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
     if args.json { print_json(&found) } else { Ok(()) }
 }
 
-fn documents(
+/// The perplexity of the documents given, each of them, and how many records were none.
+fn perplexity_of(
     args: &EvaluateArgs,
     model: &mut Decoder<Cpu>,
     tokenizer: &Tokenizer,
     terminal: &Terminal,
-) -> Result<Perplexity> {
+) -> Result<(Perplexity, Vec<DocumentScore>, usize)> {
     let Some(path) = &args.documents else {
         return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
     };
-    let reader = Reader::open(std::slice::from_ref(path), &ReadOptions::default())?;
-    let documents = reader.map(|record| record.map(|(_, document)| document));
     let options = PerplexityOptions::of(tokenizer, args.batch_tokens);
-    Ok(perplexity(model, tokenizer, documents, options, terminal)?)
+    if path.extension().is_some_and(|ending| ending == "txt") {
+        let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let document = Document { id, text: fs_err::read_to_string(path)?, metadata: Map::new() };
+        let (found, documents) = perplexity(model, tokenizer, [Ok(document)].into_iter(), options, terminal)?;
+        return Ok((found, documents, 0));
+    }
+    let mut reader = Reader::open(std::slice::from_ref(path), &read_options(&args.read))?;
+    let documents = reader.by_ref().map(|record| record.map(|(_, document)| document));
+    let (found, documents) = perplexity(model, tokenizer, documents, options, terminal)?;
+    let rejected = reader.rejected();
+    for record in &rejected {
+        tracing::warn!("{}: {}", record.origin, record.reason);
+    }
+    Ok((found, documents, rejected.len()))
+}
+
+/// Perplexity as a task among others.
+fn score(measured: &Perplexity) -> Value {
+    let text = &measured.text;
+    json!({
+        "metric": "perplexity", "value": measured.perplexity, "stderr": measured.perplexity_stderr, "n": measured.documents,
+        "metrics": {
+            "perplexity": {"value": measured.perplexity, "stderr": measured.perplexity_stderr},
+            "token_perplexity": text.token_perplexity, "word_perplexity": text.word_perplexity,
+            "byte_perplexity": text.byte_perplexity, "bits_per_byte": text.bits_per_byte,
+        },
+    })
 }
 
 /// Where a task's files are.
@@ -109,7 +136,7 @@ fn file(names: &[String], args: &EvaluateArgs) -> Result<PathBuf> {
 }
 
 /// One line a question.
-fn write_outcomes(file: &mut AtomicFile, outcomes: &[Outcome]) -> Result {
+fn write_outcomes(file: &mut AtomicFile, outcomes: &[impl Serialize]) -> Result {
     for outcome in outcomes {
         serde_json::to_writer(&mut *file, outcome).map_err(std::io::Error::from)?;
         file.write_all(b"\n")?;
@@ -124,13 +151,31 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn lines(scores: &Perplexity) -> String {
-    let stderr = scores.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));
-    format!(
-        "documents       {}\ntokens          {}\nnats per token  {:.4}{stderr}\nperplexity      {:.3}\nbits per byte  \
-          {:.4}\n",
-        scores.documents, scores.tokens, scores.nats_per_token, scores.perplexity, scores.bits_per_byte
-    )
+fn lines(scores: &Perplexity, rejected: usize) -> String {
+    let text = &scores.text;
+    let mut out = format!("documents               {}\ntokens                  {}\n", scores.documents, scores.tokens);
+    for (name, value, stderr, digits) in [
+        ("nats per token", scores.nats_per_token, scores.stderr, 4),
+        ("perplexity", scores.perplexity, scores.perplexity_stderr, 3),
+        ("bits per byte", scores.bits_per_byte, scores.bits_per_byte_stderr, 4),
+        ("text: token perplexity", text.token_perplexity.value, text.token_perplexity.stderr, 3),
+        ("text: word perplexity", text.word_perplexity.value, text.word_perplexity.stderr, 3),
+        ("text: byte perplexity", text.byte_perplexity.value, text.byte_perplexity.stderr, 4),
+        ("text: bits per byte", text.bits_per_byte.value, text.bits_per_byte.stderr, 4),
+    ] {
+        let stderr = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.digits$}"));
+        out += &format!("{name:<24}{value:.digits$}{stderr}\n");
+    }
+    for (count, what) in [
+        (scores.windowed, "documents longer than the model's context, scored in windows"),
+        (scores.lossy, "documents that the tokenizer does not give back"),
+        (rejected as u64, "records that are no documents, left out"),
+    ] {
+        if count > 0 {
+            out += &format!("{count} {what}\n");
+        }
+    }
+    out
 }
 
 fn task_lines(task: &Definition, scores: &TaskScores) -> String {

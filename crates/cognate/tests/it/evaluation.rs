@@ -56,6 +56,8 @@ fn tasks_have_figures_and_a_line_a_question() {
     let found: Value = serde_json::from_str(&scratch.succeeds(&arguments)).unwrap();
     let outcomes: Vec<Value> =
         lines(&scratch.path("out/requests.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // A document has its id where a question has its task.
+    assert_eq!(outcomes.iter().filter(|outcome| outcome["document"].is_string()).count(), 60);
     let of = |task: &str| outcomes.iter().filter(|outcome| outcome["task"] == task).collect::<Vec<_>>();
     // Two of arc_easy, and two of each paradigm.
     assert_eq!((of("arc_easy").len(), of("blimp").len()), (2, 4));
@@ -81,6 +83,50 @@ fn tasks_have_figures_and_a_line_a_question() {
     assert_eq!(lines(&scratch.path("out/again.jsonl")), lines(&scratch.path("out/requests.jsonl")));
     let text = scratch.succeeds(&["evaluate", "--checkpoint", checkpoint, "--data-dir", "data", "--tasks", "arc_easy"]);
     assert!(text.starts_with("arc_easy (3 documents, 0 examples before each)\n* accuracy "), "{text}");
+}
+
+#[test]
+fn perplexity_of_any_document_file() {
+    let (scratch, checkpoint) = checkpoint();
+    let text = "bade fi gohu ka. ".repeat(40);
+    scratch.write(
+        "own.jsonl",
+        format!("{{\"name\": \"long\", \"body\": \"{text}\"}}\n{{\"name\": \"short\", \"body\": \"fi\"}}\n"),
+    );
+    scratch.write("page.txt", &text);
+    let evaluate = |more: &[&str]| -> Value {
+        let start = ["evaluate", "--checkpoint", checkpoint, "--json", "--requests-out", "out.jsonl", "--documents"];
+        serde_json::from_str(&scratch.succeeds(&[&start[..], more].concat())).unwrap()
+    };
+    let found = evaluate(&["own.jsonl", "--id-field", "name", "--text-field", "body"]);
+    let documents: Vec<Value> =
+        lines(&scratch.path("out.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&documents[0]["document"], &documents[1]["document"]), (&"long".into(), &"short".into()));
+    assert!(documents[0]["windows"].as_u64().unwrap() > 1 && found["windowed"] == 1, "{documents:?}");
+    // The figures follow from the documents' lines.
+    let sum = |field: &str| documents.iter().map(|document| document[field].as_f64().unwrap()).sum::<f64>();
+    let nats = -sum("log_likelihood");
+    for (figure, expected) in [
+        ("word_perplexity", (nats / sum("words")).exp()),
+        ("byte_perplexity", (nats / sum("bytes")).exp()),
+        ("bits_per_byte", nats / sum("bytes") / 2.0f64.ln()),
+    ] {
+        let value = found["tasks"]["perplexity"]["metrics"][figure]["value"].as_f64().unwrap();
+        assert!((value / expected - 1.0).abs() < 1e-9, "{figure}: {value} against {expected}");
+        assert_eq!(found["text"][figure], found["tasks"]["perplexity"]["metrics"][figure]);
+        assert!(found["text"][figure]["stderr"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    // The same text as a plain text file is one document.
+    let page = evaluate(&["page.txt"]);
+    assert_eq!((&page["documents"], &page["text"]["word_perplexity"]["stderr"]), (&1.into(), &Value::Null));
+    let line: Value = serde_json::from_str(&lines(&scratch.path("out.jsonl"))[0]).unwrap();
+    assert_eq!((&line["document"], &line["log_likelihood"]), (&"page.txt".into(), &documents[0]["log_likelihood"]));
+    // A record that is none is left out only where that was asked for, and is counted.
+    scratch.write("bad.jsonl", "{\"id\": \"a\", \"text\": \"fi\"}\n{\"id\": \"b\"}\n");
+    assert_eq!(evaluate(&["bad.jsonl", "--on-bad-record", "skip"])["rejected"], 1);
+    let (code, stderr) =
+        scratch.fails(&["evaluate", "--checkpoint", checkpoint, "--documents", "bad.jsonl", "--quiet"]);
+    assert!(code == 1 && stderr.starts_with("error: bad.jsonl:2: "), "{stderr}");
 }
 
 #[test]
