@@ -260,8 +260,14 @@ pub(crate) struct FilterArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     /// The checkpoint, with its tokenizer.json.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "all_checkpoints")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Instead of one, every checkpoint of a run directory or a training's folder: how each task's figure comes along.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["checkpoint", "requests_out"])]
+    pub(crate) all_checkpoints: Option<PathBuf>,
+    /// Where the figures of --all-checkpoints go, as JSON Lines [default: task_curves.jsonl in its folder, where `report` looks]
+    #[arg(long, value_name = "FILE", requires = "all_checkpoints")]
+    pub(crate) curves_out: Option<PathBuf>,
     /// The documents whose perplexity is measured: JSON Lines (plain, gzip, zstd), Parquet, or a .txt file, which is one document.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Scratch, corpus, lines};
+use crate::support::{Scratch, corpus, lines, recipe};
 
 /// A scratch folder with a small checkpoint; its path there.
 fn checkpoint() -> (Scratch, &'static str) {
@@ -162,4 +162,84 @@ fn bad_files_are_named_and_nothing_is_written() {
     let (code, stderr) = fails(&[]);
     assert_eq!(code, 2, "perplexity needs documents");
     assert!(stderr.starts_with("error: --documents = not given: expected the documents"), "{stderr}");
+}
+
+#[test]
+fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
+    let scratch = Scratch::new();
+    write_data(&scratch);
+    scratch.write("documents.jsonl", corpus(1200));
+    let more = "checkpoint_every_tokens = 10240\nkeep_checkpoints = 9\n[evaluate]\ntasks = [\"arc_easy\", \"blimp\"]\n\
+                data_dir = \"data\"\nlimit = 2\n[[arm]]\nkind = \"repetition\"\nname = \"plain\"\n[[arm]]\nkind = \
+                \"oracle\"\n";
+    let text = recipe(more);
+    // A file that is not there is missed before anything is computed.
+    scratch.write("no.toml", text.replace("\"arc_easy\"", "\"sciq\""));
+    let (code, stderr) = scratch.fails(&["run", "no.toml", "--out", "none", "--quiet"]);
+    let expected =
+        "error: evaluate.data_dir = data: expected a folder with sciq.{jsonl,jsonl.zst,jsonl.gz,json,parquet}\n";
+    assert_eq!((code, stderr.as_str(), scratch.path("none/ingest").exists()), (2, expected, false));
+    scratch.write("r.toml", text);
+    scratch.succeeds(&["run", "r.toml"]);
+    let report = || -> Value {
+        serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
+    };
+    let arms = report()["arms"].clone();
+    for arm in arms.as_array().unwrap() {
+        let tasks = &arm["tasks"];
+        assert_eq!((&tasks["arc_easy"]["n"], &tasks["blimp"]["n"]), (&2.into(), &4.into()), "{tasks}");
+        assert!(tasks["blimp"]["stderr"].is_number() && tasks["blimp"]["metric"] == "accuracy");
+    }
+    assert_eq!(lines(&scratch.path("runs/tiny/evaluate/oracle/questions.jsonl")).len(), 6);
+    assert_eq!(report()["task_curves"], Value::Null);
+    let measure = [
+        "evaluate",
+        "--all-checkpoints",
+        "runs/tiny",
+        "--data-dir",
+        "data",
+        "--tasks",
+        "arc_easy,blimp",
+        "--limit",
+        "2",
+    ];
+    let table = scratch.succeeds(&measure);
+    let points: Vec<Value> = lines(&scratch.path("runs/tiny/task_curves.jsonl"))
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Two arms, each with its checkpoints, and two tasks.
+    let names = ["plain", "oracle"].map(|arm| scratch.names(&format!("runs/tiny/{arm}/checkpoints")));
+    let count = 2 * (names[0].len() + names[1].len());
+    assert!(names[0].len() > 2 && names[1].len() > 2, "{names:?}");
+    assert_eq!((points.len(), table.lines().count()), (count, count + 1), "{table}");
+    let tokens: Vec<u64> = points
+        .iter()
+        .filter(|point| point["arm"] == "plain" && point["task"] == "blimp")
+        .map(|point| point["tokens"].as_u64().unwrap())
+        .collect();
+    assert!(tokens.len() == names[0].len() && tokens.is_sorted() && tokens.last() == Some(&40960), "{tokens:?}");
+    // The last checkpoint is the final model: the same figures as the stage's.
+    let last = points.iter().find(|p| p["arm"] == "oracle" && p["task"] == "arc_easy" && p["tokens"] == 40960).unwrap();
+    assert_eq!(
+        (&last["value"], &last["stderr"]),
+        (&arms[1]["tasks"]["arc_easy"]["value"], &arms[1]["tasks"]["arc_easy"]["stderr"])
+    );
+    scratch.succeeds(&["report", "runs/tiny"]);
+    let curves = report()["task_curves"].clone();
+    assert_eq!(curves.as_array().unwrap().len(), count);
+    // Under the report's names of the arms.
+    assert!(curves.as_array().unwrap().iter().all(|p| p["arm"] == "repetition" || p["arm"] == "oracle"), "{curves}");
+    let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("Tasks over training tokens") && page.contains("accuracy on blimp over training tokens"));
+    let found =
+        scratch.fails(&["evaluate", "--all-checkpoints", "data", "--data-dir", "data", "--tasks", "blimp", "--quiet"]);
+    let expected = "error: --all-checkpoints = data: expected a run directory or a training's folder, with checkpoints/step-* in it\n";
+    assert_eq!(found, (2, expected.into()));
+    scratch.write("runs/tiny/task_curves.jsonl", "{\"arm\": \"plain\"}\n");
+    let (code, stderr) = scratch.fails(&["report", "runs/tiny"]);
+    assert!(
+        code == 1 && stderr.contains("task_curves.jsonl") && stderr.contains("line 1: missing field `step`"),
+        "{stderr}"
+    );
 }
