@@ -75,6 +75,27 @@ def harness_task(name: str, definition: str, splits: dict[str, list[dict]]) -> C
     return ConfigurableTask(config=config)
 
 
+def documents_of(name: str, limit: int) -> int:
+    """First documents of a task, or of each of its paradigms or subjects."""
+    return max(1, limit // 20) if name in GROUPS else limit
+
+
+def harness_tasks(folder: Path, name: str, limit: int) -> list[ConfigurableTask]:
+    """The harness' tasks for one of ours: one, or one for each paradigm or subject."""
+    definition, file = TASKS[name]
+    groups: dict[str, list[dict]] = {}
+    for row in records(folder, file):
+        group = groups.setdefault(row[GROUPS[name]] if name in GROUPS else "", [])
+        if len(group) < limit:
+            group.append(row)
+    examples = records(folder, "mmlu_dev") if name == "mmlu" else []
+    made = []
+    for group, members in groups.items():
+        splits = {"test": members} | ({"dev": [row for row in examples if row["subject"] == group]} if examples else {})
+        made.append(harness_task(group or name, definition.format(group=group), splits))
+    return made
+
+
 def by_harness(model: HFLM, tasks: list[ConfigurableTask], shots: int) -> list[dict]:
     """Per document: log-likelihood and greediness of each choice, or the answer, and the harness' own metrics."""
     results = lm_eval.simple_evaluate(model=model, tasks=tasks, num_fewshot=shots, log_samples=True, bootstrap_iters=0)
@@ -148,18 +169,8 @@ def main() -> None:
           "| per character | documents that differ |\n|---|---|---|---|---|---|---|---|")
     there = [name for name, (_, file) in TASKS.items() if find(arguments.data_dir, file)]
     for name in arguments.tasks.split(",") if arguments.tasks else there:
-        definition, file = TASKS[name]
-        limit = max(1, arguments.limit // 20) if name in GROUPS else arguments.limit
-        groups: dict[str, list[dict]] = {}
-        for row in records(arguments.data_dir, file):
-            group = groups.setdefault(row[GROUPS[name]] if name in GROUPS else "", [])
-            if len(group) < limit:
-                group.append(row)
-        examples = records(arguments.data_dir, "mmlu_dev") if name == "mmlu" else []
-        made = []
-        for group, members in groups.items():
-            splits = {"test": members} | ({"dev": [row for row in examples if row["subject"] == group]} if examples else {})
-            made.append(harness_task(group or name, definition.format(group=group), splits))
+        limit = documents_of(name, arguments.limit)
+        made = harness_tasks(arguments.data_dir, name, limit)
         theirs = by_harness(model, made, SHOTS.get(name, 0))
         ours, scores = by_cognate(arguments, name, limit)
         row, agree = compare(name, ours, theirs, scores)

@@ -20,6 +20,6 @@ pub mod relation;
 pub mod tasks;
 
 pub use error::{Error, Result};
-pub use perplexity::{Perplexity, PerplexityOptions, perplexity};
+pub use perplexity::{DocumentScore, Perplexity, PerplexityOptions, TextPerplexity, perplexity};
 pub use ratio::Estimate;
 pub use relation::{Relation, RelationOptions, relation};

@@ -11,6 +11,19 @@ pub struct Estimate {
     pub stderr: Option<f64>,
 }
 
+impl Estimate {
+    /// exp of it; its standard error by the delta method: d exp(x) = exp(x) dx.
+    pub(crate) fn exp(self) -> Self {
+        let value = self.value.exp();
+        Self { value, stderr: self.stderr.map(|stderr| stderr * value) }
+    }
+
+    /// `factor` times it; the factor is positive.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Self { value: self.value * factor, stderr: self.stderr.map(|stderr| stderr * factor) }
+    }
+}
+
 /// Σy / Σx over units (x, y), such as (tokens, nats) of documents. The standard error is that of the ratio estimator under
 /// simple random sampling of units (Cochran 1977, section 2.11): with R = Σy/Σx,
 /// SE² = n/(n−1) · Σ(yᵢ − R·xᵢ)² / (Σx)².

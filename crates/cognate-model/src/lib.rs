@@ -24,7 +24,7 @@ pub use decode::{DecodeCache, Feed};
 pub use decoder::{Decoder, Gradients, Moments};
 pub use error::Error;
 pub use layout::{Layout, Tensor};
-pub use score::{ScoreItem, score};
+pub use score::{ScoreItem, score, score_tokens};
 
 /// Result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,6 +3,7 @@
 
 mod examples;
 mod quality;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -47,6 +48,7 @@ impl Assembly<'_> {
             synthetic_quality: self.synthetic_quality()?,
             ledger: self.ledger()?,
             curves: self.curves()?,
+            task_curves: self.task_curves()?,
             pairs: self.pairs()?,
             relation: self.relation()?,
             examples: self.examples()?,
@@ -93,7 +95,7 @@ impl Assembly<'_> {
                     perplexity: scores.perplexity,
                     bits_per_byte: scores.bits_per_byte,
                 },
-                tasks: BTreeMap::new(),
+                tasks: self.tasks(at)?,
             });
         }
         Ok(arms)

@@ -8,10 +8,11 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, Recipe};
+use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Recipe};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::Step;
 use crate::stages::synthesis::shard_hashes;
+use crate::stages::tasks;
 
 /// Where and how to run: nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -178,6 +179,13 @@ impl<'a> Context<'a> {
                 let arm = self.artifact(Step::Train(at).folder(self.recipe));
                 add("the model", arm, "final/model.safetensors")?;
                 add("the tokenizer", arm, "final/tokenizer.json")?;
+                for (task, files) in tasks::tasks(self.recipe)? {
+                    let name = task.name();
+                    inputs.insert(format!("the questions of {name}"), Hash::of_file(&files.questions)?);
+                    if let Some(path) = &files.examples {
+                        inputs.insert(format!("the examples of {name}"), Hash::of_file(path)?);
+                    }
+                }
             }
             Step::Report => {}
         }
@@ -281,7 +289,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             put("synthetic_tokens", json!(recipe.synthetic_tokens()));
         }
         Step::Evaluate(_) => {
-            put("evaluate", json(serde_json::to_value(&recipe.evaluate))?);
+            put("evaluate", without(json(serde_json::to_value(&recipe.evaluate))?, &["data_dir"]));
+            if recipe.evaluate.tasks.iter().any(|task| task != PERPLEXITY) {
+                put("seed", json!(recipe.seed)); // draws examples
+            }
         }
         Step::Report => {}
     }

@@ -11,7 +11,7 @@ use crate::recipe::Recipe;
 use crate::report;
 use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
-use crate::stages::{documents, evaluate, relations, synthesis, train};
+use crate::stages::{documents, evaluate, relations, synthesis, tasks, train};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
         // A key that is not there shows now, and not after hours of training.
         synthesis::server(endpoint)?.check()?;
     }
+    tasks::tasks(recipe)?; // so does a task's file
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };

@@ -109,7 +109,9 @@ impl Step {
             Self::Tune => 2,
             // 2: a uniform number inverts the nucleus in the order of ids.
             Self::Generate => 2,
-            Self::Evaluate(_) | Self::Report => 1,
+            // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte.
+            Self::Evaluate(_) => 2,
+            Self::Report => 1,
         }
     }
 

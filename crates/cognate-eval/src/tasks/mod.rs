@@ -38,9 +38,11 @@ use definition::Kind;
 pub use definition::{Definition, names};
 use record::Question;
 pub use record::RecordProblem;
+pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
 pub use scores::{ChoiceOutcome, Group, Outcome, TaskScores};
 use shots::Examples;
+pub(crate) use template::words;
 
 /// Questions encoded and scored together.
 const CHUNK: usize = 1024;
@@ -52,6 +54,20 @@ pub struct TaskFiles {
     pub questions: PathBuf,
     /// The examples; none where they are other questions.
     pub examples: Option<PathBuf>,
+}
+
+/// Endings that a task's file may have.
+pub const ENDINGS: [&str; 5] = ["jsonl", "jsonl.zst", "jsonl.gz", "json", "parquet"];
+
+/// The file in `folder` that goes by one of some names, the first of them first.
+pub fn file_in(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    let mut paths = names.iter().flat_map(|name| ENDINGS.map(|ending| folder.join(format!("{name}.{ending}"))));
+    paths.find(|path| path.is_file())
+}
+
+/// What a file that [`file_in`] finds may be called, in words.
+pub fn file_names(names: &[String]) -> String {
+    format!("{}.{{{}}}", names.join(" or "), ENDINGS.join(","))
 }
 
 /// How a task is run.

@@ -46,7 +46,7 @@ impl<'a> Encoder<'a> {
             let continuation = tokens.split_off(prompt.len().min(tokens.len()));
             ([self.prefix.as_slice(), &prompt].concat(), continuation)
         };
-        let lossy = self.is_lossy(&whole, &[prompt.as_slice(), &continuation].concat());
+        let lossy = is_lossy(self.tokenizer, &whole, &[prompt.as_slice(), &continuation].concat());
         if continuation.is_empty() || prompt.is_empty() {
             return Err(Error::NoTokens { origin: origin.clone(), text: whole });
         }
@@ -63,7 +63,7 @@ impl<'a> Encoder<'a> {
     /// The prompt of an answer of `new_tokens` tokens that is to be written.
     pub(crate) fn prompt(&self, origin: &Origin, context: &str, new_tokens: usize) -> Result<Encoded<Vec<u32>>> {
         let mut prompt = [self.prefix.as_slice(), &self.tokenizer.encode(context)?].concat();
-        let lossy = self.is_lossy(context, &prompt);
+        let lossy = is_lossy(self.tokenizer, context, &prompt);
         if prompt.is_empty() {
             prompt.push(self.tokenizer.begin_of_document());
         }
@@ -75,12 +75,12 @@ impl<'a> Encoder<'a> {
         prompt.drain(..excess);
         Ok(Encoded { tokens: prompt, truncated: excess > 0, lossy })
     }
+}
 
-    /// Whether tokens stand for another text, white space aside (many tokenizers write a space before the first word).
-    fn is_lossy(&self, text: &str, tokens: &[u32]) -> bool {
-        let decoded = self.tokenizer.decode(tokens);
-        !decoded.chars().filter(|c| !is_space(*c)).eq(text.chars().filter(|c| !is_space(*c)))
-    }
+/// Whether tokens stand for another text, white space aside (many tokenizers write a space before the first word).
+pub(crate) fn is_lossy(tokenizer: &Tokenizer, text: &str, tokens: &[u32]) -> bool {
+    let decoded = tokenizer.decode(tokens);
+    !decoded.chars().filter(|c| !is_space(*c)).eq(text.chars().filter(|c| !is_space(*c)))
 }
 
 #[cfg(test)]

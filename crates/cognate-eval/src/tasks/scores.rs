@@ -129,9 +129,7 @@ impl TaskScores {
                 Kind::Completion => ("perplexity", *nats),
                 _ => ("answer_perplexity", ratio(outcomes.iter().filter_map(Outcome::right_choice))),
             };
-            // The delta method: d exp(x) = exp(x) dx.
-            let value = mean.value.exp();
-            metrics.insert(name.to_owned(), Estimate { value, stderr: mean.stderr.map(|stderr| stderr * value) });
+            metrics.insert(name.to_owned(), mean.exp());
         }
         let main = metrics.get(&task.metric).copied().unwrap_or(Estimate { value: f64::NAN, stderr: None });
         let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count() as u64;

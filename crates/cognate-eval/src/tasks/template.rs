@@ -126,6 +126,17 @@ pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
+/// Words of a text as the reference counts them, Python's `len(re.split(r"\s+", text))`: white space at an end parts a word off
+/// that has no letters.
+pub(crate) fn words(text: &str) -> u64 {
+    let (mut words, mut within) = (1, false);
+    for c in text.chars() {
+        words += u64::from(is_space(c) && !within);
+        within = is_space(c);
+    }
+    words
+}
+
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }

@@ -260,3 +260,28 @@ fn refusals() {
     let error = run(&mut model, &tokenizer, "piqa", &missing, OPTIONS).unwrap_err().to_string();
     assert!(error.ends_with("none.jsonl does not exist"), "{error}");
 }
+
+#[test]
+fn text_that_the_tokenizer_has_no_bytes_for_is_counted() {
+    let (folder, complete) = (tempfile::tempdir().unwrap(), tokenizer());
+    let path = folder.path().join("tokenizer.json");
+    complete.save(&path).unwrap();
+    // Without the first byte of é, in the alphabet of byte-level vocabularies.
+    let mut json: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+    let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+    let id = vocab.remove("Ã").unwrap();
+    vocab.insert("not to be found".to_owned(), id);
+    cognate_base::files::write_atomic(&path, json.to_string()).unwrap();
+    let lacking = Tokenizer::load(&path).unwrap();
+    let questions = write(&folder, "piqa.jsonl", PIQA);
+    let mut model = model(complete.vocab_size(), 64, 1);
+    assert_eq!(run(&mut model, &complete, "piqa", &questions, OPTIONS).unwrap().0.lossy, 0);
+    let (scores, outcomes) = run(&mut model, &lacking, "piqa", &questions, OPTIONS).unwrap();
+    assert_eq!((scores.lossy, outcomes.iter().map(|o| o.lossy).collect::<Vec<_>>()), (1, vec![false, false, true]));
+    let documents = ["a cat", "é"].map(|text| {
+        Ok(cognate_corpus::Document { id: text.to_owned(), text: text.to_owned(), metadata: serde_json::Map::new() })
+    });
+    let options = crate::PerplexityOptions::of(&lacking, 64);
+    let (found, _) = crate::perplexity(&mut model, &lacking, documents.into_iter(), options, &Silent).unwrap();
+    assert_eq!(found.lossy, 1);
+}

@@ -152,6 +152,23 @@ const fn key(
     Key { table, name, kind, default, meaning, source }
 }
 
+/// What an arm can be measured on: [`super::PERPLEXITY`] and the tasks of `cognate-eval`.
+const TASKS: [&str; 13] = [
+    "perplexity",
+    "arc_easy",
+    "arc_challenge",
+    "piqa",
+    "winogrande",
+    "hellaswag",
+    "sciq",
+    "boolq",
+    "mmlu",
+    "lambada",
+    "blimp",
+    "triviaqa",
+    "webquestions",
+];
+
 use Kind::{Choice, Choices, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
 use Preset::{Derived, Required, Value};
 
@@ -446,8 +463,16 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "evaluate", "tasks", Choices(&["perplexity"]), Value("[\"perplexity\"]"), "",
-        "What every arm is measured on; `perplexity` is over the validation split.",
+        "evaluate", "tasks", Choices(&TASKS), Value("[\"perplexity\"]"), "",
+        "What every arm is measured on: perplexity of the validation split always, and published tasks.",
+    ),
+    key(
+        "evaluate", "data_dir", Path, Derived("none: no published tasks"), "",
+        "The folder that holds the tasks' files, named as docs/evaluation.md lists them.",
+    ),
+    key(
+        "evaluate", "limit", Integer(0), Value("0"), "",
+        "Questions of each task, the first so many (of each subject of mmlu and paradigm of blimp); 0 takes all.",
     ),
 
     key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),

@@ -280,16 +280,14 @@ pub struct Filter {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Evaluate {
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    pub limit: usize,
 }
 
-/// What an arm can be measured on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    /// Perplexity of the validation split.
-    Perplexity,
-}
+/// The task that every arm is measured on, listed or not: perplexity of the validation split.
+pub const PERPLEXITY: &str = "perplexity";
 
 /// `[[arm]]`: one final model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::keys::keys_of;
 use super::written::{Section, Written};
 use super::{
     Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
-    GeneratePrecision, Model, OnBadRecord, Pair, Recipe, Task, Threshold, Tokenize, Train, Tune,
+    GeneratePrecision, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
 use crate::stage::STAGE_NAMES;
@@ -35,7 +35,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         embed: embed(written.table("embed")),
         pair: pair(written.table("pair"))?,
         filter: filter(written.table("filter")),
-        evaluate: evaluate(written.table("evaluate")),
+        evaluate: evaluate(written.table("evaluate"))?,
         arms: arms(written)?,
         folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
         model,
@@ -316,10 +316,23 @@ fn filter(section: &Section) -> Filter {
     }
 }
 
-fn evaluate(section: &Section) -> Evaluate {
-    let mut tasks: Vec<Task> = section.list("tasks").iter().map(|_| Task::Perplexity).collect();
-    tasks.dedup();
-    Evaluate { tasks }
+fn evaluate(section: &Section) -> Result<Evaluate> {
+    let mut tasks: Vec<String> = Vec::new();
+    for task in section.list("tasks") {
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    let data_dir = section.text_if("data_dir").map(PathBuf::from);
+    if let (Some(task), None) = (tasks.iter().find(|task| *task != PERPLEXITY), &data_dir) {
+        return Err(section.impossible(
+            "tasks",
+            format_args!("[.., \"{task}\"]"),
+            "`data_dir` beside it",
+            "nothing is downloaded: data_dir is the folder with the tasks' files, named as docs/evaluation.md lists them",
+        ));
+    }
+    Ok(Evaluate { tasks, data_dir, limit: section.integer("limit") as usize })
 }
 
 fn arms(written: &Written) -> Result<Vec<Arm>> {

@@ -429,3 +429,18 @@ fn the_reference_in_docs_says_what_the_code_does() {
         assert!(written == expected, "run this test with COGNATE_UPDATE=1 and look at the difference");
     }
 }
+
+#[test]
+fn published_tasks_need_their_folder_and_are_those_that_there_are() {
+    let recipe = |table: &str| parse(&format!("{LEAST}[evaluate]\n{table}"));
+    let error = recipe("tasks = [\"perplexity\", \"arc_easy\"]\n").unwrap_err().to_string();
+    assert!(error.contains("`data_dir` beside it"), "{error}");
+    let error = recipe("tasks = [\"arc\"]\n").unwrap_err().to_string();
+    let there: Vec<&str> = [super::PERPLEXITY].into_iter().chain(cognate_eval::tasks::names()).collect();
+    for task in &there {
+        assert!(error.contains(task), "{task} is missing in {error}");
+        assert!(recipe(&format!("data_dir = \"tasks\"\ntasks = [\"{task}\"]\n")).is_ok(), "{task}");
+    }
+    let found = recipe("data_dir = \"tasks\"\ntasks = [\"blimp\", \"blimp\"]\nlimit = 7\n").unwrap().evaluate;
+    assert_eq!((found.tasks, found.limit), (vec!["blimp".to_owned()], 7));
+}

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use cognate_eval::Estimate;
 use serde::{Deserialize, Serialize};
 
+use super::curves::TaskPoint;
+
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";
 /// Arm name of synthetic bootstrapped pretraining: the unique documents repeated, the synthetic ones once.
@@ -35,6 +37,9 @@ pub struct Report {
     pub ledger: Vec<LedgerEntry>,
     /// Losses on the way, one entry per final model.
     pub curves: Vec<Curve>,
+    /// Tasks on the way, by arm, step and task; empty where no checkpoints were measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub task_curves: Vec<TaskPoint>,
     /// How documents were paired; `None` where no arm needed pairs.
     pub pairs: Option<Pairs>,
     /// What tuning taught about related documents; `None` where nothing was tuned.

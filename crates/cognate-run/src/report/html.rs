@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use super::answer::{Losses, answer};
 use super::charts::{self, Line, LineChart, Size};
+use super::curves;
 use super::data::{Arm, ORACLE, REPETITION, Report, SBP};
 use super::markup::Markup;
 use super::numbers::{count, decimals, flops, measure, nats, or_none, significant, tokens};
@@ -47,6 +48,7 @@ pub fn page(report: &Report) -> String {
                 arms(page, report);
                 validation_figure(page, report);
                 tasks(page, report);
+                curves::task_curves(page, report);
                 gap(page, report);
                 sections::all(page, report);
             });

@@ -5,6 +5,7 @@
 
 mod answer;
 mod charts;
+mod curves;
 mod data;
 mod html;
 mod markup;
@@ -17,6 +18,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE,
     Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve, SBP,
@@ -75,6 +77,7 @@ fn to_json(report: &Report) -> io::Result<String> {
     // ... and where null is allowed, it must mean that nothing was measured.
     let gaps = report.gap_closed.values().flat_map(|gap| [gap.mean, gap.low, gap.high]);
     let errors = report.arms.iter().flat_map(|arm| arm.tasks.values()).map(|score| score.stderr);
+    let errors = errors.chain(report.task_curves.iter().map(|point| point.stderr));
     let similarities = report.examples.iter().map(|example| example.synthetic_similarity);
     let others = errors.map(|value| ("stderr", value)).chain(similarities.map(|value| ("synthetic_similarity", value)));
     let mut optional = gaps.map(|value| ("gap_closed", value)).chain(others);

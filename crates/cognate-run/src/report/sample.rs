@@ -34,6 +34,7 @@ pub(super) fn sample() -> Report {
         }),
         examples: examples(),
         recipe: RECIPE.to_owned(),
+        task_curves: Vec::new(),
         environment: Environment {
             version: "0.1.0".to_owned(),
             device: "cpu".to_owned(),

@@ -1,14 +1,15 @@
-//! `evaluate`: every arm's final model on the validation split.
+//! `evaluate`: every arm's final model on the validation split and on published tasks.
 
 use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{Perplexity, PerplexityOptions, perplexity};
+use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde_json::json;
 
+use super::tasks;
 use super::train::BATCH_TOKENS;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
@@ -27,15 +28,23 @@ pub(crate) fn evaluate_stage(context: &Context<'_>, at: usize, folder: &Path, mo
     let reader = Reader::open(&[documents], &ReadOptions::default())?;
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
-    let found: Perplexity = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
-    let mut text = serde_json::to_string_pretty(&found).map_err(|error| Error::Io(error.into()))?;
+    let (found, _) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
+    let scored = tasks::score(context.recipe, &mut model, &tokenizer, folder, monitor)?;
+    let mut statistics = json!(found);
+    if !scored.tasks.is_empty() {
+        statistics["tasks"] = json!(scored.tasks);
+    }
+    let mut text = serde_json::to_string_pretty(&statistics).map_err(|error| Error::Io(error.into()))?;
     text.push('\n');
     write_atomic(folder.join(SCORES), text)?;
     let mut made = Made::default();
     made.file(SCORES);
+    if !scored.tasks.is_empty() {
+        made.file(tasks::QUESTIONS);
+    }
     let (tokens, mean) = (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64);
     made.work = Work {
-        statistics: json!(found),
+        statistics,
         flops: model.config().forward_flops(tokens, tokens, mean / 2.0),
         tokens: found.tokens,
         documents: found.documents,

@@ -6,4 +6,5 @@ pub(crate) mod evaluate;
 pub(crate) mod quality;
 pub(crate) mod relations;
 pub(crate) mod synthesis;
+pub(crate) mod tasks;
 pub(crate) mod train;

@@ -211,7 +211,7 @@ impl Base {
         }
         let options = PerplexityOptions::of(&self.tokenizer, BATCH_TOKENS);
         let documents = documents.iter().cloned().map(Ok);
-        let found = perplexity(&mut self.model, &self.tokenizer, documents, options, monitor)?;
+        let (found, _) = perplexity(&mut self.model, &self.tokenizer, documents, options, monitor)?;
         let half = Z * found.stderr.unwrap_or(0.0);
         let at = |nats: f64| nats.exp();
         let (low, high) = (at(found.nats_per_token - half), at(found.nats_per_token + half));

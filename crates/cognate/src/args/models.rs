@@ -6,6 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use cognate_ops::Precision;
 
+use super::documents::ReadArgs;
 use super::{DeviceArg, positive};
 
 /// The decoder's dials.
@@ -263,11 +264,19 @@ pub(crate) struct FilterArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     /// The checkpoint, with its tokenizer.json.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: PathBuf,
-    /// The documents whose perplexity is measured.
+    #[arg(long, value_name = "DIR", required_unless_present = "all_checkpoints")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Instead of one, every checkpoint of a run directory or a training's folder: how each task's figure comes along.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["checkpoint", "requests_out"])]
+    pub(crate) all_checkpoints: Option<PathBuf>,
+    /// Where the figures of --all-checkpoints go, as JSON Lines [default: task_curves.jsonl in its folder, where `report` looks]
+    #[arg(long, value_name = "FILE", requires = "all_checkpoints")]
+    pub(crate) curves_out: Option<PathBuf>,
+    /// The documents whose perplexity is measured: JSON Lines (plain, gzip, zstd), Parquet, or a .txt file, which is one document.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// What to measure, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "TASK", value_parser = task_names(), default_value = PERPLEXITY)]
     pub(crate) tasks: Vec<String>,
@@ -286,7 +295,7 @@ pub(crate) struct EvaluateArgs {
     /// Decides which examples a question gets.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Where to write what each question of the tasks contributed, as JSON Lines.
+    /// Where to write what each question and document contributed, as JSON Lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) requests_out: Option<PathBuf>,
     /// One JSON object instead of lines.

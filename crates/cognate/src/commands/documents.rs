@@ -9,7 +9,7 @@ use super::{Result, print_json};
 use crate::args::{self, IngestArgs, ReadArgs, TokenizeArgs};
 use crate::terminal::Terminal;
 
-fn read_options(args: &ReadArgs) -> ReadOptions {
+pub(super) fn read_options(args: &ReadArgs) -> ReadOptions {
     ReadOptions {
         id_field: args.id_field.clone(),
         text_field: args.text_field.clone(),

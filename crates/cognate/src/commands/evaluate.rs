@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
-use cognate_corpus::{ReadOptions, Reader, Tokenizer};
-use cognate_eval::tasks::{Definition, Outcome, TaskFiles, TaskOptions, TaskScores, evaluate_task};
-use cognate_eval::{Perplexity, PerplexityOptions, perplexity};
+use cognate_corpus::{Document, Reader, Tokenizer};
+use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
+use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use cognate_ops::Cpu;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::documents::read_options;
 use super::models::tokenizer_of;
-use super::{Result, device, print, print_json};
+use super::{Result, curves, device, print, print_json};
 use crate::args::{EvaluateArgs, PERPLEXITY};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-
-/// Endings that a task's file may have.
-const ENDINGS: [&str; 5] = ["jsonl", "jsonl.zst", "jsonl.gz", "json", "parquet"];
 
 pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal) -> Result {
     // What is missing is said before anything is computed.
@@ -33,54 +32,109 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
             Ok((task, files))
         })
         .collect::<Result<_>>()?;
-    let mut requests = args.requests_out.as_ref().map(AtomicFile::create).transpose()?;
-    let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
-    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
-    let (mut found, mut scores) = (Map::new(), BTreeMap::new());
-    if args.tasks.iter().any(|name| name == PERPLEXITY) {
-        let measured = documents(args, &mut model, &tokenizer, terminal)?;
-        if !args.json {
-            print(&lines(&measured))?;
-        }
-        found.extend(object(json!(measured)));
-        let score = json!({
-            "metric": "perplexity", "value": measured.perplexity,
-            "stderr": measured.stderr.map(|nats| nats * measured.perplexity), "n": measured.documents,
-        });
-        scores.insert(PERPLEXITY.to_owned(), score);
+    if args.documents.is_none() && args.tasks.iter().any(|name| name == PERPLEXITY) {
+        return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
     }
-    let options =
-        TaskOptions { shots: args.shots, limit: args.limit, seed: args.seed, batch_tokens: args.batch_tokens };
-    for (task, files) in &tasks {
-        let (measured, outcomes) = evaluate_task(&mut model, &tokenizer, task, files, options, terminal)?;
-        if let Some(file) = &mut requests {
-            write_outcomes(file, &outcomes)?;
+    let job = Job { args, tasks, threads, terminal };
+    match (&args.checkpoint, &args.all_checkpoints) {
+        (_, Some(folder)) => curves::evaluate_all(&job, folder),
+        (Some(checkpoint), None) => {
+            let mut requests = args.requests_out.as_ref().map(AtomicFile::create).transpose()?;
+            let found = job.measure(checkpoint, requests.as_mut(), !args.json)?;
+            if let Some(file) = requests {
+                file.commit()?;
+            }
+            if args.json { print_json(&found) } else { Ok(()) }
         }
-        if !args.json {
-            print(&task_lines(task, &measured))?;
-        }
-        scores.insert(task.name().to_owned(), json!(measured));
+        (None, None) => Err(Failure::setting("--checkpoint", "not given", "a checkpoint, or --all-checkpoints")),
     }
-    if let Some(file) = requests {
-        file.commit()?;
-    }
-    found.insert("tasks".to_owned(), json!(scores));
-    if args.json { print_json(&found) } else { Ok(()) }
 }
 
-fn documents(
+/// What is measured, and how.
+pub(super) struct Job<'a> {
+    pub(super) args: &'a EvaluateArgs,
+    tasks: Vec<(Definition, TaskFiles)>,
+    threads: usize,
+    terminal: &'a Terminal,
+}
+
+impl Job<'_> {
+    /// Measures a checkpoint: the object that `--json` prints. Where wanted, each part goes to stdout as lines once it is known.
+    pub(super) fn measure(
+        &self,
+        checkpoint: &Path,
+        mut requests: Option<&mut AtomicFile>,
+        tell: bool,
+    ) -> Result<Map<String, Value>> {
+        let Self { args, terminal, .. } = *self;
+        let (mut model, special) = Decoder::load(device(args.device, self.threads)?, checkpoint)?;
+        let tokenizer = tokenizer_of(checkpoint, special)?;
+        let (mut found, mut scores) = (Map::new(), BTreeMap::new());
+        if let (Some(path), true) = (&args.documents, args.tasks.iter().any(|name| name == PERPLEXITY)) {
+            let (measured, documents, rejected) = perplexity_of(path, args, &mut model, &tokenizer, terminal)?;
+            if let Some(file) = &mut requests {
+                write_lines(file, &documents)?;
+            }
+            if tell {
+                print(&lines(&measured, rejected))?;
+            }
+            found.extend(object(json!(measured)));
+            found.insert("rejected".to_owned(), json!(rejected));
+            scores.insert(PERPLEXITY.to_owned(), score(&measured));
+        }
+        let options =
+            TaskOptions { shots: args.shots, limit: args.limit, seed: args.seed, batch_tokens: args.batch_tokens };
+        for (task, files) in &self.tasks {
+            let (measured, outcomes) = evaluate_task(&mut model, &tokenizer, task, files, options, terminal)?;
+            if let Some(file) = &mut requests {
+                write_lines(file, &outcomes)?;
+            }
+            if tell {
+                print(&task_lines(task, &measured))?;
+            }
+            scores.insert(task.name().to_owned(), json!(measured));
+        }
+        found.insert("tasks".to_owned(), json!(scores));
+        Ok(found)
+    }
+}
+
+/// The perplexity of the documents given, each of them, and how many records were none.
+fn perplexity_of(
+    path: &Path,
     args: &EvaluateArgs,
     model: &mut Decoder<Cpu>,
     tokenizer: &Tokenizer,
     terminal: &Terminal,
-) -> Result<Perplexity> {
-    let Some(path) = &args.documents else {
-        return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
-    };
-    let reader = Reader::open(std::slice::from_ref(path), &ReadOptions::default())?;
-    let documents = reader.map(|record| record.map(|(_, document)| document));
+) -> Result<(Perplexity, Vec<DocumentScore>, usize)> {
     let options = PerplexityOptions::of(tokenizer, args.batch_tokens);
-    Ok(perplexity(model, tokenizer, documents, options, terminal)?)
+    if path.extension().is_some_and(|ending| ending == "txt") {
+        let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let document = Document { id, text: fs_err::read_to_string(path)?, metadata: Map::new() };
+        let (found, documents) = perplexity(model, tokenizer, [Ok(document)].into_iter(), options, terminal)?;
+        return Ok((found, documents, 0));
+    }
+    let mut reader = Reader::open(&[path.to_path_buf()], &read_options(&args.read))?;
+    let documents = reader.by_ref().map(|record| record.map(|(_, document)| document));
+    let (found, documents) = perplexity(model, tokenizer, documents, options, terminal)?;
+    let rejected = reader.rejected();
+    for record in &rejected {
+        tracing::warn!("{}: {}", record.origin, record.reason);
+    }
+    Ok((found, documents, rejected.len()))
+}
+
+/// Perplexity as a task among others.
+fn score(measured: &Perplexity) -> Value {
+    let text = &measured.text;
+    json!({
+        "metric": "perplexity", "value": measured.perplexity, "stderr": measured.perplexity_stderr, "n": measured.documents,
+        "metrics": {
+            "perplexity": {"value": measured.perplexity, "stderr": measured.perplexity_stderr},
+            "token_perplexity": text.token_perplexity, "word_perplexity": text.word_perplexity,
+            "byte_perplexity": text.byte_perplexity, "bits_per_byte": text.bits_per_byte,
+        },
+    })
 }
 
 /// Where a task's files are.
@@ -100,18 +154,14 @@ fn file(names: &[String], args: &EvaluateArgs) -> Result<PathBuf> {
     let Some(folder) = &args.data_dir else {
         return Err(Failure::setting("--data-dir", "not given", &ways));
     };
-    let paths = names.iter().flat_map(|name| ENDINGS.map(|ending| folder.join(format!("{name}.{ending}"))));
-    let found = paths.into_iter().find(|path| path.is_file());
-    found.ok_or_else(|| {
-        let expected = format!("a folder with {}.{{{}}}", names.join(" or "), ENDINGS.join(","));
-        Failure::setting("--data-dir", folder.display(), &expected)
-    })
+    let missing = || Failure::setting("--data-dir", folder.display(), &format!("a folder with {}", file_names(names)));
+    file_in(folder, names).ok_or_else(missing)
 }
 
-/// One line a question.
-fn write_outcomes(file: &mut AtomicFile, outcomes: &[Outcome]) -> Result {
-    for outcome in outcomes {
-        serde_json::to_writer(&mut *file, outcome).map_err(std::io::Error::from)?;
+/// One line of JSON each.
+pub(super) fn write_lines(file: &mut AtomicFile, rows: &[impl Serialize]) -> Result {
+    for row in rows {
+        serde_json::to_writer(&mut *file, row).map_err(std::io::Error::from)?;
         file.write_all(b"\n")?;
     }
     Ok(())
@@ -124,13 +174,31 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn lines(scores: &Perplexity) -> String {
-    let stderr = scores.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));
-    format!(
-        "documents       {}\ntokens          {}\nnats per token  {:.4}{stderr}\nperplexity      {:.3}\nbits per byte  \
-          {:.4}\n",
-        scores.documents, scores.tokens, scores.nats_per_token, scores.perplexity, scores.bits_per_byte
-    )
+fn lines(scores: &Perplexity, rejected: usize) -> String {
+    let text = &scores.text;
+    let mut out = format!("documents               {}\ntokens                  {}\n", scores.documents, scores.tokens);
+    for (name, value, stderr, digits) in [
+        ("nats per token", scores.nats_per_token, scores.stderr, 4),
+        ("perplexity", scores.perplexity, scores.perplexity_stderr, 3),
+        ("bits per byte", scores.bits_per_byte, scores.bits_per_byte_stderr, 4),
+        ("text: token perplexity", text.token_perplexity.value, text.token_perplexity.stderr, 3),
+        ("text: word perplexity", text.word_perplexity.value, text.word_perplexity.stderr, 3),
+        ("text: byte perplexity", text.byte_perplexity.value, text.byte_perplexity.stderr, 4),
+        ("text: bits per byte", text.bits_per_byte.value, text.bits_per_byte.stderr, 4),
+    ] {
+        let stderr = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.digits$}"));
+        out += &format!("{name:<24}{value:.digits$}{stderr}\n");
+    }
+    for (count, what) in [
+        (scores.windowed, "documents longer than the model's context, scored in windows"),
+        (scores.lossy, "documents that the tokenizer does not give back"),
+        (rejected as u64, "records that are no documents, left out"),
+    ] {
+        if count > 0 {
+            out += &format!("{count} {what}\n");
+        }
+    }
+    out
 }
 
 fn task_lines(task: &Definition, scores: &TaskScores) -> String {

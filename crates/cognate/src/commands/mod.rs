@@ -1,6 +1,7 @@
 //! From what was typed to what is done, one file per group of commands.
 
 mod bench;
+mod curves;
 mod documents;
 mod evaluate;
 mod experiment;

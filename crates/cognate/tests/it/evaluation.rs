@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Scratch, corpus, lines};
+use crate::support::{Scratch, corpus, lines, recipe};
 
 /// A scratch folder with a small checkpoint; its path there.
 fn checkpoint() -> (Scratch, &'static str) {
@@ -56,6 +56,8 @@ fn tasks_have_figures_and_a_line_a_question() {
     let found: Value = serde_json::from_str(&scratch.succeeds(&arguments)).unwrap();
     let outcomes: Vec<Value> =
         lines(&scratch.path("out/requests.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // A document has its id where a question has its task.
+    assert_eq!(outcomes.iter().filter(|outcome| outcome["document"].is_string()).count(), 60);
     let of = |task: &str| outcomes.iter().filter(|outcome| outcome["task"] == task).collect::<Vec<_>>();
     // Two of arc_easy, and two of each paradigm.
     assert_eq!((of("arc_easy").len(), of("blimp").len()), (2, 4));
@@ -81,6 +83,50 @@ fn tasks_have_figures_and_a_line_a_question() {
     assert_eq!(lines(&scratch.path("out/again.jsonl")), lines(&scratch.path("out/requests.jsonl")));
     let text = scratch.succeeds(&["evaluate", "--checkpoint", checkpoint, "--data-dir", "data", "--tasks", "arc_easy"]);
     assert!(text.starts_with("arc_easy (3 documents, 0 examples before each)\n* accuracy "), "{text}");
+}
+
+#[test]
+fn perplexity_of_any_document_file() {
+    let (scratch, checkpoint) = checkpoint();
+    let text = "bade fi gohu ka. ".repeat(40);
+    scratch.write(
+        "own.jsonl",
+        format!("{{\"name\": \"long\", \"body\": \"{text}\"}}\n{{\"name\": \"short\", \"body\": \"fi\"}}\n"),
+    );
+    scratch.write("page.txt", &text);
+    let evaluate = |more: &[&str]| -> Value {
+        let start = ["evaluate", "--checkpoint", checkpoint, "--json", "--requests-out", "out.jsonl", "--documents"];
+        serde_json::from_str(&scratch.succeeds(&[&start[..], more].concat())).unwrap()
+    };
+    let found = evaluate(&["own.jsonl", "--id-field", "name", "--text-field", "body"]);
+    let documents: Vec<Value> =
+        lines(&scratch.path("out.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&documents[0]["document"], &documents[1]["document"]), (&"long".into(), &"short".into()));
+    assert!(documents[0]["windows"].as_u64().unwrap() > 1 && found["windowed"] == 1, "{documents:?}");
+    // The figures follow from the documents' lines.
+    let sum = |field: &str| documents.iter().map(|document| document[field].as_f64().unwrap()).sum::<f64>();
+    let nats = -sum("log_likelihood");
+    for (figure, expected) in [
+        ("word_perplexity", (nats / sum("words")).exp()),
+        ("byte_perplexity", (nats / sum("bytes")).exp()),
+        ("bits_per_byte", nats / sum("bytes") / 2.0f64.ln()),
+    ] {
+        let value = found["tasks"]["perplexity"]["metrics"][figure]["value"].as_f64().unwrap();
+        assert!((value / expected - 1.0).abs() < 1e-9, "{figure}: {value} against {expected}");
+        assert_eq!(found["text"][figure], found["tasks"]["perplexity"]["metrics"][figure]);
+        assert!(found["text"][figure]["stderr"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    // The same text as a plain text file is one document.
+    let page = evaluate(&["page.txt"]);
+    assert_eq!((&page["documents"], &page["text"]["word_perplexity"]["stderr"]), (&1.into(), &Value::Null));
+    let line: Value = serde_json::from_str(&lines(&scratch.path("out.jsonl"))[0]).unwrap();
+    assert_eq!((&line["document"], &line["log_likelihood"]), (&"page.txt".into(), &documents[0]["log_likelihood"]));
+    // A record that is none is left out only where that was asked for, and is counted.
+    scratch.write("bad.jsonl", "{\"id\": \"a\", \"text\": \"fi\"}\n{\"id\": \"b\"}\n");
+    assert_eq!(evaluate(&["bad.jsonl", "--on-bad-record", "skip"])["rejected"], 1);
+    let (code, stderr) =
+        scratch.fails(&["evaluate", "--checkpoint", checkpoint, "--documents", "bad.jsonl", "--quiet"]);
+    assert!(code == 1 && stderr.starts_with("error: bad.jsonl:2: "), "{stderr}");
 }
 
 #[test]
@@ -116,4 +162,84 @@ fn bad_files_are_named_and_nothing_is_written() {
     let (code, stderr) = fails(&[]);
     assert_eq!(code, 2, "perplexity needs documents");
     assert!(stderr.starts_with("error: --documents = not given: expected the documents"), "{stderr}");
+}
+
+#[test]
+fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
+    let scratch = Scratch::new();
+    write_data(&scratch);
+    scratch.write("documents.jsonl", corpus(1200));
+    let more = "checkpoint_every_tokens = 10240\nkeep_checkpoints = 9\n[evaluate]\ntasks = [\"arc_easy\", \"blimp\"]\n\
+                data_dir = \"data\"\nlimit = 2\n[[arm]]\nkind = \"repetition\"\nname = \"plain\"\n[[arm]]\nkind = \
+                \"oracle\"\n";
+    let text = recipe(more);
+    // A file that is not there is missed before anything is computed.
+    scratch.write("no.toml", text.replace("\"arc_easy\"", "\"sciq\""));
+    let (code, stderr) = scratch.fails(&["run", "no.toml", "--out", "none", "--quiet"]);
+    let expected =
+        "error: evaluate.data_dir = data: expected a folder with sciq.{jsonl,jsonl.zst,jsonl.gz,json,parquet}\n";
+    assert_eq!((code, stderr.as_str(), scratch.path("none/ingest").exists()), (2, expected, false));
+    scratch.write("r.toml", text);
+    scratch.succeeds(&["run", "r.toml"]);
+    let report = || -> Value {
+        serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
+    };
+    let arms = report()["arms"].clone();
+    for arm in arms.as_array().unwrap() {
+        let tasks = &arm["tasks"];
+        assert_eq!((&tasks["arc_easy"]["n"], &tasks["blimp"]["n"]), (&2.into(), &4.into()), "{tasks}");
+        assert!(tasks["blimp"]["stderr"].is_number() && tasks["blimp"]["metric"] == "accuracy");
+    }
+    assert_eq!(lines(&scratch.path("runs/tiny/evaluate/oracle/questions.jsonl")).len(), 6);
+    assert_eq!(report()["task_curves"], Value::Null);
+    let measure = [
+        "evaluate",
+        "--all-checkpoints",
+        "runs/tiny",
+        "--data-dir",
+        "data",
+        "--tasks",
+        "arc_easy,blimp",
+        "--limit",
+        "2",
+    ];
+    let table = scratch.succeeds(&measure);
+    let points: Vec<Value> = lines(&scratch.path("runs/tiny/task_curves.jsonl"))
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Two arms, each with its checkpoints, and two tasks.
+    let names = ["plain", "oracle"].map(|arm| scratch.names(&format!("runs/tiny/{arm}/checkpoints")));
+    let count = 2 * (names[0].len() + names[1].len());
+    assert!(names[0].len() > 2 && names[1].len() > 2, "{names:?}");
+    assert_eq!((points.len(), table.lines().count()), (count, count + 1), "{table}");
+    let tokens: Vec<u64> = points
+        .iter()
+        .filter(|point| point["arm"] == "plain" && point["task"] == "blimp")
+        .map(|point| point["tokens"].as_u64().unwrap())
+        .collect();
+    assert!(tokens.len() == names[0].len() && tokens.is_sorted() && tokens.last() == Some(&40960), "{tokens:?}");
+    // The last checkpoint is the final model: the same figures as the stage's.
+    let last = points.iter().find(|p| p["arm"] == "oracle" && p["task"] == "arc_easy" && p["tokens"] == 40960).unwrap();
+    assert_eq!(
+        (&last["value"], &last["stderr"]),
+        (&arms[1]["tasks"]["arc_easy"]["value"], &arms[1]["tasks"]["arc_easy"]["stderr"])
+    );
+    scratch.succeeds(&["report", "runs/tiny"]);
+    let curves = report()["task_curves"].clone();
+    assert_eq!(curves.as_array().unwrap().len(), count);
+    // Under the report's names of the arms.
+    assert!(curves.as_array().unwrap().iter().all(|p| p["arm"] == "repetition" || p["arm"] == "oracle"), "{curves}");
+    let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("Tasks over training tokens") && page.contains("accuracy on blimp over training tokens"));
+    let found =
+        scratch.fails(&["evaluate", "--all-checkpoints", "data", "--data-dir", "data", "--tasks", "blimp", "--quiet"]);
+    let expected = "error: --all-checkpoints = data: expected a run directory or a training's folder, with checkpoints/step-* in it\n";
+    assert_eq!(found, (2, expected.into()));
+    scratch.write("runs/tiny/task_curves.jsonl", "{\"arm\": \"plain\"}\n");
+    let (code, stderr) = scratch.fails(&["report", "runs/tiny"]);
+    assert!(
+        code == 1 && stderr.contains("task_curves.jsonl") && stderr.contains("line 1: missing field `step`"),
+        "{stderr}"
+    );
 }

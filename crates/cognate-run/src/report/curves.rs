@@ -1,0 +1,143 @@
+//! Tasks over training tokens: which ability comes when. A chart for each task, a line for each arm.
+
+use serde::{Deserialize, Serialize};
+
+use super::charts::{Line, LineChart, Size};
+use super::data::Report;
+use super::html::{Cell, arm_style, section, table};
+use super::markup::Markup;
+use super::numbers::{decimals, tokens};
+
+/// File of [`TaskPoint`]s in a run directory, as JSON Lines.
+pub const TASK_CURVES: &str = "task_curves.jsonl";
+
+/// A task's figure at one checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskPoint {
+    /// The arm.
+    pub arm: String,
+    /// Training steps so far.
+    pub step: u64,
+    /// Training tokens seen so far.
+    pub tokens: u64,
+    /// The task.
+    pub task: String,
+    /// What was measured, as `accuracy` or `perplexity`.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// Standard error of `value`; `None` for fewer than two items.
+    pub stderr: Option<f64>,
+    /// Items scored.
+    pub n: u64,
+}
+
+/// The section of the page; nothing where no checkpoint was measured.
+pub(super) fn task_curves(page: &mut Markup, report: &Report) {
+    let points = &report.task_curves;
+    let tasks = distinct(points.iter().map(|point| point.task.as_str()));
+    let arms = distinct(points.iter().map(|point| point.arm.as_str()));
+    if tasks.is_empty() {
+        return;
+    }
+    section(page, "task-curves", "Tasks over training tokens", |page| {
+        page.element("div", &[("class", &"panels")], |page| {
+            for task in &tasks {
+                let line = |arm: &&str| {
+                    let of = points.iter().filter(|point| point.task == *task && point.arm == *arm);
+                    Line {
+                        label: Some((*arm).to_owned()),
+                        style: arm_style(report, arm),
+                        faint: false,
+                        points: of.map(|point| (point.tokens as f64, point.value)).collect(),
+                    }
+                };
+                let metric = points.iter().find(|point| point.task == *task).map_or("", |point| &point.metric);
+                let chart = LineChart {
+                    title: &format!("{metric} on {task} over training tokens"),
+                    description: "A line with marks for each arm; a mark is a checkpoint. The table below has the ends.",
+                    y_name: metric,
+                    lines: arms.iter().map(line).collect(),
+                    y_also: Vec::new(),
+                    y_top: f64::INFINITY,
+                };
+                page.element("figure", &[("class", &"panel")], |page| {
+                    page.leaf("h3", &[], task);
+                    chart.draw(page, "panel", Size::PANEL);
+                });
+            }
+        });
+        ends(page, report, &tasks, &arms);
+    });
+}
+
+/// First and last checkpoint of each line, with their standard errors.
+fn ends(page: &mut Markup, report: &Report, tasks: &[&str], arms: &[&str]) {
+    let value = |point: &TaskPoint| {
+        let stderr = point.stderr.map_or_else(String::new, |stderr| format!(" ± {}", decimals(stderr, 4)));
+        format!("{}{stderr}", decimals(point.value, 4))
+    };
+    let mut rows = Vec::new();
+    for task in tasks {
+        for arm in arms {
+            let mut of = report.task_curves.iter().filter(|point| point.task == *task && point.arm == *arm);
+            let Some(first) = of.next() else { continue };
+            let last = of.next_back().unwrap_or(first);
+            rows.push(vec![
+                Cell::new(format!("{task}, {arm}")),
+                Cell::new(&last.metric),
+                Cell::new(format!("{} at {}", value(first), tokens(first.tokens))),
+                Cell::new(format!("{} at {}", value(last), tokens(last.tokens))),
+            ]);
+        }
+    }
+    let columns = ["task and arm", "metric", "first checkpoint", "last checkpoint"];
+    table(page, "Figures ± standard errors at the ends of the lines, and training tokens", &columns, &rows);
+}
+
+/// In the order of their first appearance.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for name in names {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::sample;
+    use super::*;
+
+    #[test]
+    fn a_chart_a_task_with_a_line_an_arm_and_its_ends_with_errors() {
+        let mut report = sample();
+        assert!(!super::super::page(&report).contains("task-curves"));
+        let point = |arm: &str, task: &str, step: u64, value: f64| TaskPoint {
+            arm: arm.to_owned(),
+            step,
+            tokens: step * 1000,
+            task: task.to_owned(),
+            metric: "accuracy".to_owned(),
+            value,
+            stderr: (step > 1).then_some(0.0125),
+            n: 40,
+        };
+        for arm in ["repetition", "oracle"] {
+            report.task_curves.extend([1, 2, 3].map(|step| point(arm, "blimp", step, 0.5 + step as f64 / 100.0)));
+        }
+        report.task_curves.push(point("repetition", "piqa", 2, 0.61));
+        let page = super::super::page(&report);
+        let from = page.find("id=\"task-curves\"").unwrap();
+        let section = &page[from..from + page[from..].find("</section>").unwrap()];
+        assert_eq!(section.matches("<svg").count(), 2);
+        assert!(section.contains("blimp, oracle") && section.contains("piqa, repetition"), "{section}");
+        assert!(!section.contains("piqa, oracle"), "nothing was measured there");
+        for expected in ["0.5100 at", "0.5300 ± 0.0125 at"] {
+            assert!(section.contains(expected), "{expected} is missing in {section}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Published tasks as part of `evaluate`: which files, and every arm's figures.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cognate_base::Monitor;
+use cognate_base::files::AtomicFile;
+use cognate_corpus::Tokenizer;
+use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
+use cognate_model::Decoder;
+use cognate_ops::Cpu;
+use serde::{Deserialize, Serialize};
+
+use super::train::BATCH_TOKENS;
+use crate::error::{Error, Result};
+use crate::recipe::{PERPLEXITY, Recipe};
+
+/// File with what each question contributed, a JSON object a line.
+pub(crate) const QUESTIONS: &str = "questions.jsonl";
+
+/// The tasks' part of what the stage leaves in its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scored {
+    /// The figures by task.
+    #[serde(default)]
+    pub(crate) tasks: BTreeMap<String, TaskScores>,
+}
+
+/// The recipe's published tasks and where their files are.
+pub(crate) fn tasks(recipe: &Recipe) -> Result<Vec<(Definition, TaskFiles)>> {
+    let Some(folder) = recipe.evaluate.data_dir.as_ref().map(|folder| recipe.at(folder)) else { return Ok(Vec::new()) };
+    let file = |names: &[String]| {
+        file_in(&folder, names).ok_or_else(|| Error::Setting {
+            name: "evaluate.data_dir".to_owned(),
+            found: folder.display().to_string(),
+            expected: format!("a folder with {}", file_names(names)),
+        })
+    };
+    let with_files = |name: &String| {
+        let task = Definition::bundled(name)?;
+        let examples = (task.default_shots() > 0 && !task.example_files().is_empty()).then(|| task.example_files());
+        let files = TaskFiles { questions: file(task.files())?, examples: examples.map(file).transpose()? };
+        Ok((task, files))
+    };
+    recipe.evaluate.tasks.iter().filter(|name| *name != PERPLEXITY).map(with_files).collect()
+}
+
+/// Measures a model on the recipe's tasks and writes [`QUESTIONS`] into `folder`; nothing where there are no tasks.
+pub(crate) fn score(
+    recipe: &Recipe,
+    model: &mut Decoder<Cpu>,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Scored> {
+    let mut scored = Scored::default();
+    let tasks = tasks(recipe)?;
+    if tasks.is_empty() {
+        return Ok(scored);
+    }
+    let limit = (recipe.evaluate.limit > 0).then_some(recipe.evaluate.limit);
+    // One seed for all arms: they get the same examples.
+    let options = TaskOptions { shots: None, limit, seed: recipe.seed, batch_tokens: BATCH_TOKENS };
+    let mut file = AtomicFile::create(folder.join(QUESTIONS))?;
+    for (task, files) in &tasks {
+        let (scores, outcomes) = evaluate_task(model, tokenizer, task, files, options, monitor)?;
+        for outcome in &outcomes {
+            let line = serde_json::to_string(outcome).map_err(std::io::Error::from)?;
+            std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())?;
+        }
+        scored.tasks.insert(task.name().to_owned(), scores);
+    }
+    file.commit()?;
+    Ok(scored)
+}
