@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `seed_id` | string | the document it was generated from |
 //! | `synthesizer` | string | fingerprint of the model that wrote it |
-//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; from a completion server also `method`, `model` |
+//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |
 //! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
 //! | `relevance` | number | (log p(d2 \| d1) − log p(d2)) / tokens, by the synthesizer; added by `filter` where it is given one |

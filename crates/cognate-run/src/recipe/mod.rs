@@ -12,6 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use cognate_synth::Sampling;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
@@ -203,8 +204,9 @@ pub struct Tune {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Generate {
     pub method: GenerateMethod,
-    pub temperature: f64,
-    pub top_p: f64,
+    /// What is off is not written, so that what was made before there was such a key still fits.
+    #[serde(flatten)]
+    pub sampling: Sampling,
     pub max_new_tokens: usize,
     pub max_seed_tokens: usize,
     pub slots: usize,

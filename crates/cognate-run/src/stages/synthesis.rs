@@ -15,8 +15,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::store::shards;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Sampling, Scoring, Seeds, TextPair,
-    generate, generate_endpoint,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Scoring, Seeds, TextPair, generate,
+    generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -80,7 +80,7 @@ pub(crate) fn generate_round(
         seed: recipe.seed,
         first_document: first,
         target_tokens: round_tokens(recipe, round),
-        sampling: Sampling { temperature: recipe.generate.temperature, top_p: recipe.generate.top_p },
+        sampling: recipe.generate.sampling,
         max_new_tokens: recipe.generate.max_new_tokens,
         max_seed_tokens: recipe.generate.max_seed_tokens,
         slots: recipe.generate.slots,

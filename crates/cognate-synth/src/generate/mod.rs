@@ -104,10 +104,13 @@ impl GenerateConfig {
 
     /// The sampling settings as each record holds them.
     pub(crate) fn sampling_record(&self) -> Value {
-        json!({
-            "seed": self.seed, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
-            "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
-        })
+        let mut record = json!(self.sampling);
+        if let Value::Object(fields) = &mut record {
+            fields.insert("seed".into(), self.seed.into());
+            fields.insert("max_seed_tokens".into(), self.max_seed_tokens.into());
+            fields.insert("max_new_tokens".into(), self.max_new_tokens.into());
+        }
+        record
     }
 }
 

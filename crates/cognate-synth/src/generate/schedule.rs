@@ -259,7 +259,8 @@ fn step(
 /// Draws the next token of one document.
 fn draw(active: &mut Active, logits: &[f32], rules: &Rules, sampler: &mut Sampler) -> Result<(), BadLogit> {
     let uniform = random::unit(active.stream.next_u64());
-    let Drawn { token, log_probability } = sampler.draw(logits, &rules.never, uniform)?;
+    let Drawn { token, log_probability } =
+        sampler.draw(logits, &rules.never, &[&active.prompt, &active.tokens], uniform)?;
     active.tokens.push(token);
     active.log_probability += log_probability;
     Ok(())

@@ -139,7 +139,7 @@ fn config(slots: usize) -> GenerateConfig {
         seed: 11,
         first_document: 0,
         target_tokens: 1500,
-        sampling: Sampling { temperature: 0.8, top_p: 0.9 },
+        sampling: Sampling::nucleus(0.8, 0.9),
         max_new_tokens: 30,
         max_seed_tokens: 12,
         slots,
@@ -306,7 +306,7 @@ fn two_documents_of_one_seed_differ() {
     let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document, related };
     let mut by_prompt: BTreeMap<Vec<u32>, Vec<Vec<u32>>> = BTreeMap::new();
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.0, top_p: 1.0 }) {
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.0, 1.0)) {
         // Shorter ones may coincide by chance: the toy has hardly 300 likely tokens.
         if finished.tokens.len() >= 4 {
             by_prompt.entry(prompts.prompt(finished.number)).or_default().push(finished.tokens);
@@ -325,7 +325,7 @@ fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
     let world = World::new();
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut toy = Toy::new(4, &world.tokenizer);
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.3, top_p: 0.7 }) {
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.3, 0.7)) {
         let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document: end, related };
         let mut history = prompts.prompt(finished.number);
         let mut expected = 0.0;
@@ -351,7 +351,7 @@ fn temperature_zero_is_greedy() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 0.0, top_p: 1.0 }) {
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(0.0, 1.0)) {
         // The toy's end-of-document token is its most probable one everywhere.
         assert_eq!((finished.tokens.as_slice(), related != end), ([end].as_slice(), true));
     }
@@ -401,7 +401,7 @@ fn impossible_settings_are_refused_before_anything_is_written() {
         ("max_seed_tokens", GenerateConfig { max_seed_tokens: 0, ..config(4) }),
         ("slots", GenerateConfig { slots: 0, ..config(4) }),
         ("shard_documents", GenerateConfig { shard_documents: 0, ..config(4) }),
-        ("temperature", GenerateConfig { sampling: Sampling { temperature: -1.0, top_p: 0.9 }, ..config(4) }),
+        ("temperature", GenerateConfig { sampling: Sampling::nucleus(-1.0, 0.9), ..config(4) }),
     ];
     for (field, config) in cases {
         let message = config.check().unwrap_err().to_string();

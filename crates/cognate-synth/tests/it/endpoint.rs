@@ -89,7 +89,7 @@ fn config() -> GenerateConfig {
         seed: 9,
         first_document: 5,
         target_tokens: 600,
-        sampling: Sampling { temperature: 0.75, top_p: 0.9 },
+        sampling: Sampling::nucleus(0.75, 0.9),
         max_new_tokens: 24,
         max_seed_tokens: 14,
         slots: 1,

@@ -65,7 +65,7 @@ fn config(slots: usize, temperature: f64) -> GenerateConfig {
         seed: 9,
         first_document: 0,
         target_tokens: 700,
-        sampling: Sampling { temperature, top_p: 0.95 },
+        sampling: Sampling::nucleus(temperature, 0.95),
         max_new_tokens: 24,
         max_seed_tokens: 14,
         slots,

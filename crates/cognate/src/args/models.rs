@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use cognate_synth::Sampling;
 
 use super::{DeviceArg, positive};
 
@@ -168,6 +169,33 @@ pub(crate) struct EndpointArgs {
     pub(crate) endpoint_attempts: usize,
 }
 
+/// How tokens are drawn.
+#[derive(Debug, Args)]
+pub(crate) struct SamplingArgs {
+    /// Divides the logits; 0 takes the likeliest token always.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) temperature: f64,
+    /// Only the likeliest tokens that make up this probability are drawn.
+    #[arg(long, default_value_t = 0.9)]
+    pub(crate) top_p: f64,
+    /// Only so many of the likeliest tokens are drawn; 0: any number.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub(crate) top_k: usize,
+    /// Only tokens at least so likely as this share of the likeliest are drawn.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) min_p: f64,
+    /// Divides the logits of tokens that are there already (multiplies those below 0); 1 is off.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    pub(crate) repetition_penalty: f64,
+}
+
+impl SamplingArgs {
+    pub(crate) fn sampling(&self) -> Sampling {
+        let Self { temperature, top_p, top_k, min_p, repetition_penalty } = *self;
+        Sampling { temperature, top_p, top_k, min_p, repetition_penalty }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// The tuned checkpoint, with its tokenizer.json.
@@ -187,12 +215,8 @@ pub(crate) struct GenerateArgs {
     /// Number of the first document: to go on where another folder ended.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) first_document: u64,
-    /// Divides the logits; 0 takes the likeliest token always.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) temperature: f64,
-    /// Only the likeliest tokens that make up this probability are drawn.
-    #[arg(long, default_value_t = 0.9)]
-    pub(crate) top_p: f64,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
     #[arg(long, value_parser = positive)]
     pub(crate) max_new_tokens: Option<usize>,

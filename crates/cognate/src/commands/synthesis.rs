@@ -7,8 +7,8 @@ use cognate_corpus::TokenFile;
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Sampling, Scoring, Seeds,
-    TextPair, generate_endpoint, relevance_of_texts,
+    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Scoring, Seeds, TextPair,
+    generate_endpoint, relevance_of_texts,
 };
 
 use super::models::{check_vocabulary, tokenizer_of};
@@ -56,7 +56,7 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
         seed: args.seed,
         first_document: args.first_document,
         target_tokens: args.target_tokens,
-        sampling: Sampling { temperature: args.temperature, top_p: args.top_p },
+        sampling: args.sampling.sampling(),
         max_new_tokens: args.max_new_tokens.unwrap_or(half),
         max_seed_tokens: args.max_seed_tokens.unwrap_or(half.saturating_sub(2).max(1)),
         slots: args.slots,
