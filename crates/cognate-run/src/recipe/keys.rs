@@ -390,6 +390,10 @@ pub const KEYS: &[Key] = &[
          already; 1 is off.",
     ),
     key(
+        "generate", "samples_per_seed", Integer(1), Value("1"), OURS,
+        "Documents in a row that start from one drawn seed; their metadata `sample` says which each is.",
+    ),
+    key(
         "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
         "A document that is longer is unfinished.",
     ),

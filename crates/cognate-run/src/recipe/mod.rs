@@ -207,6 +207,8 @@ pub struct Generate {
     /// What is off is not written, so that what was made before there was such a key still fits.
     #[serde(flatten)]
     pub sampling: Sampling,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub samples_per_seed: u64,
     pub max_new_tokens: usize,
     pub max_seed_tokens: usize,
     pub slots: usize,
@@ -214,6 +216,14 @@ pub struct Generate {
     /// There for the method `endpoint`, and for it alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(n: &u64) -> bool {
+    *n == 1
 }
 
 /// Who writes the synthetic documents.

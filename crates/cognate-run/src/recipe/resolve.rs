@@ -245,6 +245,7 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
             min_p: section.number("min_p"),
             repetition_penalty: section.number("repetition_penalty"),
         },
+        samples_per_seed: section.integer("samples_per_seed"),
         max_new_tokens: max_new_tokens as usize,
         max_seed_tokens: max_seed_tokens as usize,
         slots: section.integer("slots") as usize,

@@ -149,12 +149,15 @@ fn mean(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::Target;
 
     fn config() -> GenerateConfig {
         GenerateConfig {
             seed: 5,
             first_document: 0,
-            target_tokens: 100,
+            target: Target::Tokens(100),
+            shard: None,
+            samples_per_seed: 1,
             sampling: Sampling::nucleus(0.8, 0.9),
             max_new_tokens: 20,
             max_seed_tokens: 10,

@@ -6,8 +6,8 @@ use cognate_base::Silent;
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::{Batch, Config, Decoder, IGNORE};
 use cognate_ops::Cpu;
-use cognate_synth::generate::store::shards;
-use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, generate};
+use cognate_synth::generate::files::shards;
+use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, Target, generate};
 use tempfile::TempDir;
 
 use crate::{document, read, write};
@@ -64,7 +64,9 @@ fn config(slots: usize, temperature: f64) -> GenerateConfig {
     GenerateConfig {
         seed: 9,
         first_document: 0,
-        target_tokens: 700,
+        target: Target::Tokens(700),
+        shard: None,
+        samples_per_seed: 1,
         sampling: Sampling::nucleus(temperature, 0.95),
         max_new_tokens: 24,
         max_seed_tokens: 14,
