@@ -241,7 +241,13 @@ fn a_resumed_run_is_an_undisturbed_one() {
 #[test]
 fn parts_are_the_documents_of_the_whole() {
     let world = World::new();
-    let all = GenerateConfig { target: Target::Documents(50), first_document: 3, samples_per_seed: 2, shard_documents: 5, ..config(7) };
+    let all = GenerateConfig {
+        target: Target::Documents(50),
+        first_document: 3,
+        samples_per_seed: 2,
+        shard_documents: 5,
+        ..config(7)
+    };
     let stats = world.run(&world.out("whole"), &all, &Silent).unwrap();
     assert_eq!(stats.documents, 50);
     let whole = documents(&world.out("whole"));
