@@ -21,14 +21,14 @@ pub mod metadata;
 pub mod sampling;
 pub mod score;
 
-pub use endpoint::{EndpointConfig, EndpointError, EndpointStats, Key, generate_endpoint};
+pub use endpoint::{EndpointConfig, EndpointError, Key, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::interval::Figure;
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
 pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring};
 pub use filter::{FilterConfig, Reason};
 pub use generate::seeds::Seeds;
-pub use generate::{GenerateConfig, GenerateStats, generate};
+pub use generate::{GenerateConfig, GenerateStats, Part, Sample, Target, generate, write_related};
 pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, calibrate};
 pub use score::relevance::{Relevance, RelevanceOptions, TextPair, TokenPair, relevance, relevance_of_texts};

@@ -3,8 +3,9 @@
 //! | field | type | meaning |
 //! |---|---|---|
 //! | `seed_id` | string | the document it was generated from |
+//! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
 //! | `synthesizer` | string | fingerprint of the model that wrote it |
-//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; from a completion server also `method`, `model` |
+//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |
 //! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
 //! | `relevance` | number | (log p(d2 \| d1) − log p(d2)) / tokens, by the synthesizer; added by `filter` where it is given one |
@@ -17,11 +18,12 @@
 //! Documents from elsewhere may lack any of these; a field of the wrong type is an error.
 
 use cognate_corpus::Document;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
 pub(crate) const SEED_ID: &str = "seed_id";
+pub(crate) const SAMPLE: &str = "sample";
 pub(crate) const SYNTHESIZER: &str = "synthesizer";
 pub(crate) const SAMPLING: &str = "sampling";
 pub(crate) const MEAN_LOG_PROBABILITY: &str = "mean_log_probability";
@@ -29,6 +31,13 @@ pub(crate) const FINISH_REASON: &str = "finish_reason";
 pub(crate) const RELEVANCE: &str = "relevance";
 pub(crate) const CYCLE: &str = "cycle";
 pub(crate) const TOKENS: &str = "tokens";
+
+/// Says which of its seed's samples document `number` is, where there are several.
+pub(crate) fn insert_sample(fields: &mut Map<String, Value>, number: u64, samples_per_seed: u64) {
+    if samples_per_seed > 1 {
+        fields.insert(SAMPLE.into(), (number % samples_per_seed).into());
+    }
+}
 
 fn read<'a, T>(
     document: &'a Document,

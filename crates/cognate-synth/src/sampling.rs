@@ -1,10 +1,18 @@
-//! From logits to one token: temperature and nucleus sampling, and the token's log-probability under the model.
+//! From logits to one token, and the token's log-probability under the model.
 //!
-//! With logits l over the vocabulary and temperature t, token i weighs w_i = exp((l_i − max l) / t). Nucleus sampling (Holtzman
-//! et al. 2020, arXiv 1904.09751) keeps the smallest set of heaviest tokens whose share of Σw reaches `top_p`; among equal
-//! weights the lower id goes first. One uniform number then picks a token by inverting the weights that are left, cumulated in
-//! the order of ids. There is no randomness in here and no order of threads: the same logits and the same number give the same
-//! token.
+//! In the order and with the definitions of Hugging Face transformers 5.24 (`generation/logits_process.py`, and
+//! `_get_logits_processor` in `generation/utils.py` for the order), all but temperature and nucleus off by default:
+//!
+//! 1. repetition penalty r (Keskar et al. 2019, arXiv 1909.05858): the logit l of a token that stands in the prompt or was drawn
+//!    before becomes l / r where l ≥ 0 and l · r where l < 0, however often it stands there;
+//! 2. temperature t: token i weighs w_i = exp((l_i − max l) / t); 0 takes the highest logit, and nothing below applies;
+//! 3. top-k (Fan et al. 2018, arXiv 1805.04833): the k highest logits stay, and those equal to the k-th;
+//! 4. nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751): of what is left, the smallest set of heaviest tokens whose share
+//!    of Σw reaches `top_p`; among equal weights the lower id goes first;
+//! 5. min-p (Nguyen et al. 2024, arXiv 2407.01082): the tokens that weigh at least `min_p` times the heaviest.
+//!
+//! One uniform number then picks a token by inverting the weights that are left, cumulated in the order of ids. There is no
+//! randomness in here and no order of threads: the same logits and the same number give the same token.
 //!
 //! The vocabulary is never sorted. The weights are summed by size into bins of a thirty-second of an octave; walking down the
 //! bins finds the one in which the nucleus ends, and only the tokens of that bin, a few percent, are sorted.
@@ -18,6 +26,9 @@ use crate::error::{Error, Result};
 /// Above this temperature the choice is all but uniform over the vocabulary: surely a slip.
 const MAX_TEMPERATURE: f64 = 10.0;
 
+/// Above this repetition penalty a token comes at most once: surely a slip.
+const MAX_REPETITION_PENALTY: f64 = 10.0;
+
 /// Bits of an f32 below those that number its bin: the exponent and five bits of the fraction are left.
 const BIN_SHIFT: u32 = 18;
 
@@ -29,19 +40,51 @@ const BLOCK: usize = 256;
 
 /// How the next token is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Sampling {
     /// Divides the logits. 1 is the model's own distribution, 0 always takes the most probable token.
     pub temperature: f64,
     /// The share of probability that the nucleus must hold, in (0, 1]; 1 keeps every token.
     pub top_p: f64,
+    /// How many of the most probable tokens stay; 0 keeps every token, and so does a number beyond the vocabulary.
+    #[serde(default, skip_serializing_if = "keeps_all")]
+    pub top_k: usize,
+    /// The share of the heaviest token's probability that a token must have to stay, in [0, 1]; 0 keeps every token.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_p: f64,
+    /// Divides the logits above 0, and multiplies those below, of tokens that the prompt or the document holds already; 1 leaves
+    /// them, below 1 they are preferred.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub repetition_penalty: f64,
+}
+
+fn keeps_all(top_k: &usize) -> bool {
+    *top_k == 0
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(x: &f64) -> bool {
+    *x == 1.0
 }
 
 impl Sampling {
+    /// Temperature and nucleus alone: all else off.
+    #[must_use]
+    pub fn nucleus(temperature: f64, top_p: f64) -> Self {
+        Self { temperature, top_p, top_k: 0, min_p: 0.0, repetition_penalty: 1.0 }
+    }
+
     /// Refuses what cannot be meant.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a temperature outside [0, 10] or a `top_p` outside (0, 1], NaN included.
+    /// [`Error::Setting`] for a temperature outside [0, 10], a `top_p` outside (0, 1], a `min_p` outside [0, 1] or a
+    /// `repetition_penalty` outside (0, 10], NaN included.
     pub fn check(&self) -> Result<()> {
         if !(0.0..=MAX_TEMPERATURE).contains(&self.temperature) {
             let expected = "a number from 0 (always the most probable token) to 10";
@@ -49,6 +92,13 @@ impl Sampling {
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return Err(Error::setting("top_p", self.top_p, "a share above 0 and at most 1 (1 keeps every token)"));
+        }
+        if !(0.0..=1.0).contains(&self.min_p) {
+            return Err(Error::setting("min_p", self.min_p, "a share from 0 (keeps every token) to 1"));
+        }
+        if !(self.repetition_penalty > 0.0 && self.repetition_penalty <= MAX_REPETITION_PENALTY) {
+            let expected = "a number above 0 and at most 10 (1 is off, above 1 repetition is less likely)";
+            return Err(Error::setting("repetition_penalty", self.repetition_penalty, expected));
         }
         Ok(())
     }
@@ -81,6 +131,10 @@ pub struct Sampler {
     bins: Vec<f64>,
     /// The tokens of the bin in which the nucleus ends.
     border: Vec<(f32, u32)>,
+    /// Logits after the repetition penalty.
+    penalised: Vec<f32>,
+    /// Logits in part order, to find the k-th.
+    ranked: Vec<f32>,
 }
 
 impl Sampler {
@@ -90,43 +144,74 @@ impl Sampler {
     /// As [`Sampling::check`].
     pub fn new(sampling: Sampling) -> Result<Self> {
         sampling.check()?;
-        Ok(Self { sampling, weights: Vec::new(), bins: Vec::new(), border: Vec::new() })
+        Ok(Self {
+            sampling,
+            weights: Vec::new(),
+            bins: Vec::new(),
+            border: Vec::new(),
+            penalised: Vec::new(),
+            ranked: Vec::new(),
+        })
     }
 
     /// Draws one token. `logits` holds one number per token of the vocabulary, `uniform` lies in [0, 1). A token in `never` is
-    /// not drawn (it still counts in the denominator of the log-probability); at least one token must remain.
+    /// not drawn (it still counts in the denominator of the log-probability); at least one token must remain. `seen` are the
+    /// tokens before this one, prompt and document, for the repetition penalty.
     ///
     /// # Errors
     /// When a logit is NaN or infinite.
-    pub fn draw(&mut self, logits: &[f32], never: &[u32], uniform: f64) -> Result<Drawn, BadLogit> {
+    pub fn draw(&mut self, logits: &[f32], never: &[u32], seen: &[&[u32]], uniform: f64) -> Result<Drawn, BadLogit> {
         if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
             return Err(BadLogit { token: token as u32, value: logits[token] });
         }
-        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let highest = highest_of(logits);
         let plain_total = weigh(&mut self.weights, logits, highest, 1.0);
-        let token = if self.sampling.temperature == 0.0 {
-            most_probable(logits, never)
+        let token = if self.sampling.repetition_penalty == 1.0 {
+            self.choose(logits, never, Some((highest, plain_total)), uniform)
         } else {
-            let total = self.restrict(logits, never, highest, plain_total);
-            if self.sampling.top_p < 1.0 {
-                self.keep_nucleus(self.sampling.top_p * total);
-            }
-            self.pick(uniform)
+            let mut penalised = std::mem::take(&mut self.penalised);
+            penalise(&mut penalised, logits, seen, self.sampling.repetition_penalty);
+            let token = self.choose(&penalised, never, None, uniform);
+            self.penalised = penalised;
+            token
         };
         let log_probability = f64::from(logits[token as usize]) - f64::from(highest) - plain_total.ln();
         Ok(Drawn { token, log_probability })
     }
 
-    /// Turns the weights of temperature 1 over the whole vocabulary into those at the set temperature over the allowed tokens;
-    /// returns their sum.
-    fn restrict(&mut self, logits: &[f32], never: &[u32], highest: f32, plain_total: f64) -> f64 {
+    /// The token that `uniform` picks. `weighed` is the highest of `logits` and the sum of the weights, where the weights are
+    /// already those of `logits` at temperature 1.
+    fn choose(&mut self, logits: &[f32], never: &[u32], weighed: Option<(f32, f64)>, uniform: f64) -> u32 {
+        let Sampling { temperature, top_p, top_k, min_p, .. } = self.sampling;
+        if temperature == 0.0 {
+            return most_probable(logits, never);
+        }
+        let mut total = self.restrict(logits, never, weighed);
+        if (1..logits.len()).contains(&top_k) {
+            total = self.keep_top(top_k, logits, never);
+        }
+        if top_p < 1.0 {
+            self.keep_nucleus(top_p * total);
+        }
+        if min_p > 0.0 {
+            // The heaviest allowed token weighs exactly 1.
+            for weight in &mut self.weights {
+                *weight = if f64::from(*weight) < min_p { 0.0 } else { *weight };
+            }
+        }
+        self.pick(uniform)
+    }
+
+    /// Makes the weights those at the set temperature over the allowed tokens; returns their sum.
+    fn restrict(&mut self, logits: &[f32], never: &[u32], weighed: Option<(f32, f64)>) -> f64 {
+        let highest = weighed.map_or_else(|| highest_of(logits), |(highest, _)| highest);
         // Where a banned token is the highest, the others are measured from their own highest: they must not all underflow.
         let banned_highest = never.iter().any(|&id| logits.get(id as usize) == Some(&highest));
         let top = if banned_highest { logits[most_probable(logits, never) as usize] } else { highest };
-        let mut total = plain_total;
-        if self.sampling.temperature != 1.0 || banned_highest {
-            total = weigh(&mut self.weights, logits, top, self.sampling.temperature);
-        }
+        let mut total = match weighed {
+            Some((_, total)) if self.sampling.temperature == 1.0 && !banned_highest => total,
+            _ => weigh(&mut self.weights, logits, top, self.sampling.temperature),
+        };
         if !never.is_empty() {
             // Summed anew: subtracting a weight that is nearly everything would leave rounding errors.
             for &id in never {
@@ -137,6 +222,23 @@ impl Sampler {
             total = sum(&self.weights);
         }
         total
+    }
+
+    /// Sets to 0 the weights of all but the `k` highest allowed logits and those equal to the k-th; returns the sum that is left.
+    /// By logits, since different logits may have one weight.
+    fn keep_top(&mut self, k: usize, logits: &[f32], never: &[u32]) -> f64 {
+        self.ranked.clear();
+        self.ranked.extend_from_slice(logits);
+        for &id in never {
+            if let Some(logit) = self.ranked.get_mut(id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        let (_, &mut lowest, _) = self.ranked.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+        for (weight, &logit) in self.weights.iter_mut().zip(logits) {
+            *weight = if logit < lowest { 0.0 } else { *weight };
+        }
+        sum(&self.weights)
     }
 
     /// Inverts the cumulated weights, in the order of ids.
@@ -188,6 +290,24 @@ fn bin(weight: f32) -> usize {
 /// Heavier first, then the lower id: a total order, since ids differ.
 fn heavier(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
     b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
+}
+
+fn highest_of(logits: &[f32]) -> f32 {
+    logits.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Fills `penalised` with the logits after the repetition penalty. Finite logits stay finite.
+fn penalise(penalised: &mut Vec<f32>, logits: &[f32], seen: &[&[u32]], penalty: f64) {
+    penalised.clear();
+    penalised.extend_from_slice(logits);
+    for &id in seen.iter().copied().flatten() {
+        // From the plain logit: a token that was seen twice is penalised once.
+        if let Some(&logit) = logits.get(id as usize) {
+            let logit = f64::from(logit);
+            let less = if logit < 0.0 { logit * penalty } else { logit / penalty };
+            penalised[id as usize] = less.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
+        }
+    }
 }
 
 /// The most probable allowed token; the lowest id among equals.
@@ -277,32 +397,42 @@ mod tests {
     use super::*;
 
     fn settings(temperature: f64, top_p: f64) -> Sampling {
-        Sampling { temperature, top_p }
+        Sampling::nucleus(temperature, top_p)
     }
 
     fn sampler(temperature: f64, top_p: f64) -> Sampler {
         Sampler::new(settings(temperature, top_p)).unwrap()
     }
 
-    /// The nucleus with its shares, heaviest first: everything in f64, everything sorted.
-    fn reference(logits: &[f32], never: &[u32], sampling: Sampling) -> Vec<(u32, f64)> {
-        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut all: Vec<(u32, f64)> = (0..logits.len() as u32)
-            .filter(|id| !never.contains(id))
-            .map(|id| (id, (f64::from(logits[id as usize] - highest) / sampling.temperature).exp()))
-            .collect();
+    /// What may be drawn, with shares, heaviest first: everything in f64, everything sorted.
+    fn reference(logits: &[f32], never: &[u32], seen: &[u32], sampling: Sampling) -> Vec<(u32, f64)> {
+        let penalty = |id: u32| if seen.contains(&id) { sampling.repetition_penalty } else { 1.0 };
+        let score = |id: u32| match f64::from(logits[id as usize]) {
+            logit if logit < 0.0 => logit * penalty(id),
+            logit => logit / penalty(id),
+        };
+        let mut all: Vec<(u32, f64)> =
+            (0..logits.len() as u32).filter(|id| !never.contains(id)).map(|id| (id, score(id))).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        if sampling.top_k > 0 && sampling.top_k < all.len() {
+            let lowest = all[sampling.top_k - 1].1;
+            all.retain(|&(_, score)| score >= lowest);
+        }
+        let highest = all[0].1;
+        for (_, weight) in &mut all {
+            *weight = ((*weight - highest) / sampling.temperature).exp();
+        }
         let total: f64 = all.iter().map(|(_, w)| w).sum();
         let mut mass = 0.0;
-        let mut nucleus = Vec::new();
-        for (id, weight) in all {
-            if mass >= sampling.top_p * total {
-                break;
-            }
-            mass += weight;
-            nucleus.push((id, weight));
+        let mut nucleus = 0;
+        while nucleus < all.len() && mass < sampling.top_p * total {
+            mass += all[nucleus].1;
+            nucleus += 1;
         }
-        nucleus.iter().map(|&(id, weight)| (id, weight / mass)).collect()
+        all.truncate(nucleus);
+        all.retain(|&(_, weight)| weight >= sampling.min_p);
+        let mass: f64 = all.iter().map(|(_, w)| w).sum();
+        all.iter().map(|&(id, weight)| (id, weight / mass)).collect()
     }
 
     #[test]
@@ -327,6 +457,14 @@ mod tests {
             let message = settings(1.0, top_p).check().unwrap_err().to_string();
             assert!(message.contains("top_p"), "{message}");
         }
+        for min_p in [-0.1, 1.1, f64::NAN] {
+            let message = Sampling { min_p, ..settings(1.0, 0.9) }.check().unwrap_err().to_string();
+            assert!(message.starts_with("min_p"), "{message}");
+        }
+        for repetition_penalty in [0.0, -1.0, 10.5, f64::NAN, f64::INFINITY] {
+            let message = Sampling { repetition_penalty, ..settings(1.0, 0.9) }.check().unwrap_err().to_string();
+            assert!(message.starts_with("repetition_penalty"), "{message}");
+        }
         for good in [settings(0.0, 1.0), settings(1.0, 0.9), settings(10.0, 1e-9)] {
             good.check().unwrap();
         }
@@ -334,9 +472,9 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_lowest_id_among_the_highest_allowed() {
-        let drawn = sampler(0.0, 0.9).draw(&[1.0, 3.0, 3.0, 2.0], &[], 0.99).unwrap();
+        let drawn = sampler(0.0, 0.9).draw(&[1.0, 3.0, 3.0, 2.0], &[], &[], 0.99).unwrap();
         assert_eq!(drawn.token, 1);
-        assert_eq!(sampler(0.0, 0.9).draw(&[1.0, 3.0, 3.0, 2.0], &[1], 0.0).unwrap().token, 2);
+        assert_eq!(sampler(0.0, 0.9).draw(&[1.0, 3.0, 3.0, 2.0], &[1], &[], 0.0).unwrap().token, 2);
         let total: f64 = [1.0f64, 3.0, 3.0, 2.0].iter().map(|l| (l - 3.0).exp()).sum();
         assert!((drawn.log_probability + total.ln()).abs() < 1e-6);
     }
@@ -345,7 +483,8 @@ mod tests {
     fn equal_tokens_enter_the_nucleus_by_lower_id() {
         // Ten equal tokens and top_p 0.3: exactly tokens 0, 1, 2 (3/10 of the mass), for every uniform number.
         let mut sampler = sampler(1.0, 0.3);
-        let tokens: Vec<u32> = (0..30).map(|i| sampler.draw(&[0.5; 10], &[], i as f64 / 30.0).unwrap().token).collect();
+        let tokens: Vec<u32> =
+            (0..30).map(|i| sampler.draw(&[0.5; 10], &[], &[], i as f64 / 30.0).unwrap().token).collect();
         assert_eq!(tokens.iter().max(), Some(&2));
         assert_eq!((tokens[0], tokens[9], tokens[10], tokens[29]), (0, 0, 1, 2));
     }
@@ -353,7 +492,7 @@ mod tests {
     #[test]
     fn a_broken_logit_is_named() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let bad = sampler(1.0, 0.9).draw(&[0.0, value, 0.0], &[], 0.5).unwrap_err();
+            let bad = sampler(1.0, 0.9).draw(&[0.0, value, 0.0], &[], &[], 0.5).unwrap_err();
             assert_eq!((bad.token, bad.value.to_bits()), (1, value.to_bits()));
         }
     }
@@ -363,11 +502,40 @@ mod tests {
         for (temperature, top_p) in [(1.0, 1.0), (1.0, 0.5), (0.1, 0.9), (0.0, 1.0)] {
             let mut sampler = sampler(temperature, top_p);
             for i in 0..50 {
-                let drawn = sampler.draw(&[60.0, 1.0, 2.0], &[0], i as f64 / 50.0).unwrap();
+                let drawn = sampler.draw(&[60.0, 1.0, 2.0], &[0], &[], i as f64 / 50.0).unwrap();
                 assert_ne!(drawn.token, 0);
                 assert!(drawn.log_probability < -50.0, "the denominator holds the banned token");
             }
         }
+    }
+
+    #[test]
+    fn equals_of_the_kth_stay_and_one_too_low_does_not() {
+        let mut sampler = Sampler::new(Sampling { top_k: 2, ..settings(1.0, 1.0) }).unwrap();
+        let drawn: std::collections::BTreeSet<u32> =
+            (0..100).map(|i| sampler.draw(&[2.0, 1.0, 0.9, 1.0], &[], &[], i as f64 / 100.0).unwrap().token).collect();
+        assert_eq!(drawn, [0, 1, 3].into());
+        // A banned token does not take a place among the k.
+        let drawn: std::collections::BTreeSet<u32> =
+            (0..100).map(|i| sampler.draw(&[2.0, 1.0, 0.9, 0.8], &[0], &[], i as f64 / 100.0).unwrap().token).collect();
+        assert_eq!(drawn, [1, 2].into());
+    }
+
+    #[test]
+    fn a_seen_token_is_penalised_once_on_either_side_of_zero() {
+        let greedy = |logits: &[f32], seen: &[&[u32]], repetition_penalty: f64| {
+            let mut sampler = Sampler::new(Sampling { repetition_penalty, ..settings(0.0, 1.0) }).unwrap();
+            sampler.draw(logits, &[], seen, 0.0).unwrap()
+        };
+        // 4 / 1.5 = 2.67 stays above 2 after one penalty, and would not after two.
+        assert_eq!(greedy(&[4.0, 2.0], &[&[0, 0], &[0]], 1.5).token, 0);
+        assert_eq!(greedy(&[4.0, 3.0], &[&[], &[0]], 1.5).token, 1);
+        assert_eq!(greedy(&[-2.0, -2.5], &[&[0]], 1.5).token, 1);
+        assert_eq!(greedy(&[-2.5, -2.0], &[&[0]], 0.5).token, 0);
+        // The log-probability is the model's own.
+        let total = 4.0f64.exp() + 3.0f64.exp();
+        assert!((greedy(&[4.0, 3.0], &[&[0]], 1.5).log_probability - (3.0 - total.ln())).abs() < 1e-6);
+        assert_eq!(greedy(&[f32::MIN, f32::MIN], &[&[0, 9]], 10.0).token, 0, "no infinity, and no token beyond");
     }
 
     #[test]
@@ -379,9 +547,9 @@ mod tests {
             let draws = 40_000;
             let mut counts = vec![0u32; logits.len()];
             for _ in 0..draws {
-                counts[sampler.draw(&logits, &[], random::unit(noise.next_u64())).unwrap().token as usize] += 1;
+                counts[sampler.draw(&logits, &[], &[], random::unit(noise.next_u64())).unwrap().token as usize] += 1;
             }
-            let expected = reference(&logits, &[], settings(temperature, top_p));
+            let expected = reference(&logits, &[], &[], settings(temperature, top_p));
             let square: f64 = expected
                 .iter()
                 .map(|&(id, share)| {
@@ -408,12 +576,12 @@ mod tests {
             uniform in 0.0f64..1.0,
         ) {
             let logits: Vec<f32> = logits.iter().map(|l| if coarse { (l / 8.0).round() } else { l / 8.0 }).collect();
-            let drawn = sampler(temperature, top_p).draw(&logits, &[], uniform).unwrap();
+            let drawn = sampler(temperature, top_p).draw(&logits, &[], &[], uniform).unwrap();
             let total: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
             let log_probability = f64::from(logits[drawn.token as usize]) - total.ln();
             prop_assert!((drawn.log_probability - log_probability).abs() < 2e-6);
 
-            let mut nucleus = reference(&logits, &[], settings(temperature, top_p));
+            let mut nucleus = reference(&logits, &[], &[], settings(temperature, top_p));
             nucleus.sort_by_key(|&(id, _)| id);
             // The drawn token's stretch of the cumulated shares holds the uniform number. Weights are f32 (3e-7 each), and the
             // nucleus may end one token apart when its mass meets top_p within that: hence the slack, relative to 1.
@@ -428,8 +596,47 @@ mod tests {
                 Some((low, high)) => prop_assert!(low - slack <= uniform && uniform <= high + slack, "{low} {uniform} {high}"),
                 None => {
                     let wider = settings(temperature, (top_p * 1.00001).min(1.0));
-                    prop_assert!(reference(&logits, &[], wider).iter().any(|&(id, _)| id == drawn.token));
+                    prop_assert!(reference(&logits, &[], &[], wider).iter().any(|&(id, _)| id == drawn.token));
                 }
+            }
+        }
+
+        /// All settings together. Valid range as above; the logits are multiples of 1/8, so that f32 and f64 agree on every tie of
+        /// the k-th logit. A penalty moves them off that grid, but equal ones equally.
+        #[test]
+        fn every_restriction_agrees_with_a_full_sort(
+            levels in prop::collection::vec(-160i16..160, 2..500),
+            temperature in 0.3f64..2.0,
+            top_p in prop_oneof![Just(1.0), 0.05f64..1.0],
+            top_k in prop_oneof![Just(0usize), 1usize..600],
+            min_p in prop_oneof![Just(0.0), 0.0f64..0.5],
+            repetition_penalty in prop_oneof![Just(1.0), 0.5f64..2.0],
+            seen in prop::collection::vec(0u32..500, 0..40),
+            never in prop::collection::vec(0u32..500, 0..2),
+            uniform in 0.0f64..1.0,
+        ) {
+            let logits: Vec<f32> = levels.iter().map(|&level| f32::from(level) / 8.0).collect();
+            let settings = Sampling { temperature, top_p, top_k, min_p, repetition_penalty };
+            let (prompt, document) = seen.split_at(seen.len() / 2);
+            let mut sampler = Sampler::new(settings).unwrap();
+            let drawn = sampler.draw(&logits, &never, &[prompt, document], uniform).unwrap();
+            let mut left = reference(&logits, &never, &seen, settings);
+            left.sort_by_key(|&(id, _)| id);
+            let mut low = 0.0;
+            let found = left.iter().find_map(|&(id, share)| {
+                let stretch = (low, low + share);
+                low += share;
+                (id == drawn.token).then_some(stretch)
+            });
+            // As above; a token at the edge of min_p or the nucleus may stay in one and not in the other, which moves all shares
+            // by its own. Such cases are told apart by settings that are a little looser and a little tighter.
+            let edge = |factor: f64| {
+                let near = Sampling { top_p: (top_p * factor).min(1.0), min_p: (min_p / factor).min(1.0), ..settings };
+                reference(&logits, &never, &seen, near).len()
+            };
+            if edge(1.0 + 1e-5) == left.len() && edge(1.0 - 1e-5) == left.len() {
+                let Some((low, high)) = found else { panic!("{} is not among {left:?}", drawn.token) };
+                prop_assert!(low - 1e-4 <= uniform && uniform <= high + 1e-4, "{low} {uniform} {high}");
             }
         }
 

@@ -75,6 +75,7 @@ impl Interval {
     const POSITIVE: Self = Self { low: 0.0, low_belongs: false, high: f64::INFINITY, high_belongs: false };
     const NOT_NEGATIVE: Self = Self { low: 0.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
     const TEMPERATURE: Self = Self { low: 0.0, low_belongs: true, high: 10.0, high_belongs: true };
+    const PENALTY: Self = Self { low: 0.0, low_belongs: false, high: 10.0, high_belongs: true };
     const NEAR_DUPLICATE: Self = Self { low: 0.6, low_belongs: true, high: 1.0, high_belongs: true };
     const CEILING: Self = Self { low: -1.0, low_belongs: false, high: 2.0, high_belongs: true };
     const NATS: Self = Self { low: -100.0, low_belongs: true, high: 100.0, high_belongs: true };
@@ -395,6 +396,24 @@ pub const KEYS: &[Key] = &[
         "generate", "precision", Choice(&["f32", "int8"]), Value("\"f32\""), OURS,
         "In what numbers our own decoder multiplies: `int8` is faster, and the run measures what it costs in likelihood \
          (docs/numerics.md).",
+    ),
+    key(
+        "generate", "top_k", Integer(0), Value("0"), OURS,
+        "Only so many of the likeliest tokens are drawn, before `top_p` looks at what is left; 0 is off. This and the next \
+         two mean what they mean in transformers.",
+    ),
+    key(
+        "generate", "min_p", Number(Interval::SHARE), Value("0.0"), OURS,
+        "Only tokens at least so likely as this share of the likeliest one are drawn; 0 is off.",
+    ),
+    key(
+        "generate", "repetition_penalty", Number(Interval::PENALTY), Value("1.0"), OURS,
+        "Divides the logit (multiplies it, where it is below 0) of every token that the prompt or the document holds \
+         already; 1 is off.",
+    ),
+    key(
+        "generate", "samples_per_seed", Integer(1), Value("1"), OURS,
+        "Documents in a row that start from one drawn seed; their metadata `sample` says which each is.",
     ),
     key(
         "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,

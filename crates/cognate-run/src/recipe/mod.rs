@@ -13,6 +13,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use cognate_ops::Precision;
+use cognate_synth::Sampling;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
@@ -204,8 +205,11 @@ pub struct Tune {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Generate {
     pub method: GenerateMethod,
-    pub temperature: f64,
-    pub top_p: f64,
+    /// What is off is not written, so that what was made before there was such a key still fits.
+    #[serde(flatten)]
+    pub sampling: Sampling,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub samples_per_seed: u64,
     pub precision: GeneratePrecision,
     pub max_new_tokens: usize,
     pub max_seed_tokens: usize,
@@ -214,6 +218,14 @@ pub struct Generate {
     /// There for the method `endpoint`, and for it alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(n: &u64) -> bool {
+    *n == 1
 }
 
 /// Who writes the synthetic documents.

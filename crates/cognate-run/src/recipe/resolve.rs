@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cognate_synth::Sampling;
 use cognate_synth::endpoint::{Key, completions_url};
 use cognate_train::peak_rate_for;
 
@@ -237,8 +238,14 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
     let endpoint = endpoint(section)?;
     Ok(Generate {
         method: if endpoint.is_some() { GenerateMethod::Endpoint } else { GenerateMethod::Model },
-        temperature: section.number("temperature"),
-        top_p: section.number("top_p"),
+        sampling: Sampling {
+            temperature: section.number("temperature"),
+            top_p: section.number("top_p"),
+            top_k: section.integer("top_k") as usize,
+            min_p: section.number("min_p"),
+            repetition_penalty: section.number("repetition_penalty"),
+        },
+        samples_per_seed: section.integer("samples_per_seed"),
         precision: match section.text("precision").as_str() {
             "int8" => GeneratePrecision::Int8,
             _ => GeneratePrecision::F32,

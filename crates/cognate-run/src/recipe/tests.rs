@@ -183,6 +183,10 @@ fn impossible_numbers() {
         ("generate", "temperature = nan", "expected a number from 0 to 10"),
         ("generate", "temperature = inf", "expected a number from 0 to 10"),
         ("generate", "top_p = 0", "expected a number above 0 and at most 1"),
+        ("generate", "top_k = -1", "expected a whole number of at least 0"),
+        ("generate", "min_p = 1.5", "expected a number from 0 to 1"),
+        ("generate", "repetition_penalty = 0", "expected a number above 0 and at most 10"),
+        ("generate", "repetition_penalty = 11", "expected a number above 0 and at most 10"),
         ("generate", "top_p = 1.01", "expected a number above 0 and at most 1"),
         ("pair", "min_similarity = -1.5", "expected a number from -1 to 1, or \"auto\""),
         ("pair", "min_similarity = \"low\"", "expected a number from -1 to 1, or \"auto\""),
@@ -342,6 +346,10 @@ fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
     let mut keys: Vec<String> = generate("").as_object().unwrap().keys().cloned().collect();
     keys.sort();
     assert_eq!(keys, ["max_new_tokens", "max_seed_tokens", "oversample", "temperature", "top_p"]);
+    let more = "[generate]\ntop_k = 40\nmin_p = 0.05\nrepetition_penalty = 1.1\n";
+    assert_eq!(generate("[generate]\ntop_k = 0\nmin_p = 0\nrepetition_penalty = 1\n"), generate(""), "all off");
+    let on = generate(more);
+    assert_eq!((&on["top_k"], &on["min_p"], &on["repetition_penalty"]), (&40.into(), &0.05.into(), &1.1.into()));
     let here = generate(SERVER);
     assert_eq!((&here["method"], &here["endpoint_model"]), (&"endpoint".into(), &"synthesizer".into()));
     let how = "endpoint_concurrency = 3\nendpoint_timeout_s = 4\nendpoint_attempts = 5\nendpoint_key_env = \"K\"\n";

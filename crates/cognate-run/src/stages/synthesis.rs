@@ -13,9 +13,9 @@ use cognate_corpus::{TokenizeStats, tokenize};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
-use cognate_synth::generate::store::shards;
+use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Sampling, Scoring, Seeds, TextPair,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Scoring, Seeds, Target, TextPair,
     generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
@@ -79,8 +79,10 @@ pub(crate) fn generate_round(
     let config = GenerateConfig {
         seed: recipe.seed,
         first_document: first,
-        target_tokens: round_tokens(recipe, round),
-        sampling: Sampling { temperature: recipe.generate.temperature, top_p: recipe.generate.top_p },
+        target: Target::Tokens(round_tokens(recipe, round)),
+        shard: None,
+        samples_per_seed: recipe.generate.samples_per_seed,
+        sampling: recipe.generate.sampling,
         precision: recipe.generate.precision.into(),
         max_new_tokens: recipe.generate.max_new_tokens,
         max_seed_tokens: recipe.generate.max_seed_tokens,

@@ -21,25 +21,24 @@ mod retry;
 mod store;
 mod workers;
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use cognate_base::{Monitor, Unit};
+use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
 use cognate_model::Config;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::generate::seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
-use crate::generate::{GenerateConfig, Prompts};
+use crate::generate::files::document_id;
+use crate::generate::seeds::{SPECIAL_TOKENS, Seeds};
+use crate::generate::{GenerateConfig, GenerateStats, Numbers, Prompts};
 use crate::metadata;
 use client::Client;
 pub use client::{Key, completions_url};
 pub use error::{EndpointError, Fault};
 use protocol::{Job, Written};
-use store::{Store, document_id};
+use store::Store;
 use workers::{Asker, Workers};
 
 /// How long to look for an answer before looking whether the user wants to stop.
@@ -98,27 +97,6 @@ impl EndpointConfig {
     }
 }
 
-/// What was generated. The same for a run that was interrupted and one that was not.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct EndpointStats {
-    /// Documents written.
-    pub documents: u64,
-    /// Their drawn tokens as the server counted them.
-    pub tokens: u64,
-    /// Tokens of their prompts.
-    pub prompt_tokens: u64,
-    /// Documents that ended with their end-of-document token.
-    pub ended: u64,
-    /// Documents cut at the cap.
-    pub capped: u64,
-    /// Documents whose seed was longer than `max_seed_tokens` and lost its end.
-    pub seeds_cut: u64,
-    /// Different seeds among the documents'.
-    pub distinct_seeds: u64,
-    /// Nats per drawn token as the server gave them; none where it gave none.
-    pub mean_log_probability: Option<f64>,
-}
-
 /// Has synthetic documents written into `out` (see `store`), or continues where an earlier call with the same settings stopped.
 /// `model` is the served checkpoint's configuration.
 ///
@@ -133,14 +111,15 @@ pub fn generate_endpoint(
     config: &GenerateConfig,
     endpoint: &EndpointConfig,
     monitor: &dyn Monitor,
-) -> Result<EndpointStats> {
+) -> Result<GenerateStats> {
     config.check()?;
     endpoint.check()?;
     check_model(model, tokenizer, config)?;
     let client = Client::new(&endpoint.url, endpoint.key.clone(), endpoint.timeout, endpoint.concurrency)?;
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
-    let prompts =
-        SeedPrompts { seeds, seed: config.seed, max_seed_tokens: config.max_seed_tokens, end_of_document, related };
+    seeds.check(tokenizer.vocab_size())?;
+    let prompts = config.prompts(seeds, end_of_document, related);
+    let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
     let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling);
     let mut settings = config.settings(seeds, end_of_document, related);
@@ -154,13 +133,12 @@ pub fn generate_endpoint(
         seed: config.seed,
     };
     let job = |number| Job::new(config, &endpoint.model, related, number, &prompts.prompt(number));
-    monitor.begin("generate", Some(config.target_tokens), Unit::Tokens);
-    let outcome = drive(asker, endpoint.concurrency, &job, &mut store, monitor);
+    let (total, unit) = numbers.total();
+    monitor.begin("generate", Some(total), unit);
+    let outcome = drive(asker, endpoint.concurrency, numbers, &job, &mut store, monitor);
     monitor.end();
     outcome?;
-    let mut stats = store.finish()?;
-    add_seed_figures(&mut stats, &prompts, config.first_document);
-    Ok(stats)
+    store.finish(&prompts)
 }
 
 /// Refuses a checkpoint that cannot be served for these documents.
@@ -184,6 +162,7 @@ fn check_model(model: &Config, tokenizer: &Tokenizer, config: &GenerateConfig) -
 fn drive(
     asker: Asker,
     threads: usize,
+    numbers: Numbers,
     job: &dyn Fn(u64) -> Job,
     store: &mut Store<'_>,
     monitor: &dyn Monitor,
@@ -201,13 +180,13 @@ fn drive(
         }
         while out < threads {
             while store.holds(unasked) {
-                unasked += 1;
+                unasked += numbers.step;
             }
-            if unasked >= store.next() + AHEAD * threads as u64 || store.is_needless(unasked) {
+            if unasked >= store.next() + AHEAD * threads as u64 * numbers.step || store.is_needless(unasked) {
                 break;
             }
             workers.send(job(unasked))?;
-            unasked += 1;
+            unasked += numbers.step;
             out += 1;
         }
         match workers.receive(PATIENCE)? {
@@ -222,7 +201,7 @@ fn drive(
             None => {}
         }
         let detail = format!("{} documents, {} requests repeated", store.next(), workers.repeated());
-        monitor.advance(store.tokens(), &detail);
+        monitor.advance(numbers.done(store.next(), store.tokens()), &detail);
     }
     Ok(())
 }
@@ -251,6 +230,7 @@ fn sampling_record(config: &GenerateConfig, model: &str) -> Value {
 fn document(written: &Written, seed_id: &str, config: &GenerateConfig, sampling: &Value) -> Document {
     let mut fields = Map::new();
     fields.insert(metadata::SEED_ID.into(), seed_id.into());
+    metadata::insert_sample(&mut fields, written.number, config.samples_per_seed);
     fields.insert(metadata::SYNTHESIZER.into(), config.synthesizer.as_str().into());
     fields.insert(metadata::SAMPLING.into(), sampling.clone());
     if let Some(mean) = written.mean_log_probability {
@@ -259,16 +239,4 @@ fn document(written: &Written, seed_id: &str, config: &GenerateConfig, sampling:
     fields.insert(metadata::FINISH_REASON.into(), json!(written.finish));
     fields.insert(metadata::TOKENS.into(), written.tokens.into());
     Document { id: document_id(written.number), text: written.text.clone(), metadata: fields }
-}
-
-/// Fills in what follows from the documents' numbers alone.
-fn add_seed_figures(stats: &mut EndpointStats, prompts: &SeedPrompts<'_>, first: u64) {
-    let mut distinct = HashSet::new();
-    for number in first..first + stats.documents {
-        let tokens = prompts.seed_tokens(number);
-        distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
-        stats.seeds_cut += u64::from(tokens > prompts.max_seed_tokens);
-        stats.prompt_tokens += (tokens.min(prompts.max_seed_tokens) + SPECIAL_TOKENS) as u64;
-    }
-    stats.distinct_seeds = distinct.len() as u64;
 }

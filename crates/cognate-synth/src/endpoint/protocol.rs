@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::Fault;
 use crate::generate::{Finish, GenerateConfig};
+use crate::sampling::Sampling;
 
 /// What makes a token impossible, in every server's own words.
 const NEVER: f64 = -100.0;
@@ -46,22 +47,29 @@ impl Job {
     pub(super) fn new(config: &GenerateConfig, model: &str, related: u32, number: u64, prompt: &[u32]) -> Self {
         let mut bias = Map::new();
         bias.insert(related.to_string(), json!(NEVER));
-        let body = json!({
+        let Sampling { temperature, top_p, top_k, min_p, repetition_penalty } = config.sampling;
+        let mut body = json!({
             "model": model,
             // As token ids: the server's tokenizer has no say, so no token is added and none is spelt otherwise.
             "prompt": prompt,
             "n": 1,
             "stream": false,
             "max_tokens": config.max_new_tokens,
-            "temperature": config.sampling.temperature,
-            "top_p": config.sampling.top_p,
+            "temperature": temperature,
+            "top_p": top_p,
             "seed": request_seed(config.seed, number),
             "logprobs": 1,
             "logit_bias": bias,
-            // Off: llama.cpp's server has a top-k and a min-p of its own, vLLM's those of generation_config.json.
-            "top_k": -1,
-            "min_p": 0.0,
+            // Said when off too: llama.cpp's server has a top-k and a min-p of its own, vLLM's those of generation_config.json.
+            "top_k": if top_k == 0 { json!(-1) } else { json!(top_k) },
+            "min_p": min_p,
         });
+        if let (true, Value::Object(fields)) = (repetition_penalty != 1.0, &mut body) {
+            fields.insert("repetition_penalty".into(), repetition_penalty.into());
+            // llama.cpp's names: there it reaches back 64 tokens unless all are asked for.
+            fields.insert("repeat_penalty".into(), repetition_penalty.into());
+            fields.insert("repeat_last_n".into(), json!(-1));
+        }
         let body = body.to_string().into_bytes();
         Self { number, prompt_tokens: prompt.len(), max_new_tokens: config.max_new_tokens, body }
     }
@@ -141,21 +149,27 @@ fn mean(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::Sampling;
+    use crate::generate::Target;
 
-    fn job() -> Job {
-        let config = GenerateConfig {
+    fn config() -> GenerateConfig {
+        GenerateConfig {
             seed: 5,
             first_document: 0,
-            target_tokens: 100,
-            sampling: Sampling { temperature: 0.8, top_p: 0.9 },
+            target: Target::Tokens(100),
+            shard: None,
+            samples_per_seed: 1,
+            sampling: Sampling::nucleus(0.8, 0.9),
             precision: cognate_ops::Precision::F32,
             max_new_tokens: 20,
             max_seed_tokens: 10,
             slots: 1,
             shard_documents: 10,
             synthesizer: "s".into(),
-        };
+        }
+    }
+
+    fn job() -> Job {
+        let config = config();
         Job::new(&config, "syn", 1, 3, &[0, 7, 8, 1])
     }
 
@@ -173,6 +187,16 @@ mod tests {
             "min_p": 0.0,
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn what_is_on_is_asked_for_under_the_servers_names() {
+        let mut config = config();
+        config.sampling = Sampling { top_k: 40, min_p: 0.05, repetition_penalty: 1.1, ..config.sampling };
+        let body: Value = serde_json::from_slice(&Job::new(&config, "s", 1, 3, &[0]).body).unwrap();
+        assert_eq!((&body["top_k"], &body["min_p"]), (&json!(40), &json!(0.05)));
+        assert_eq!((&body["repetition_penalty"], &body["repeat_penalty"]), (&json!(1.1), &json!(1.1)));
+        assert_eq!(body["repeat_last_n"], -1);
     }
 
     #[test]

@@ -5,21 +5,27 @@
 //! | [`seeds`] | the seed of each document, and its prompt |
 //! | `schedule` | continuous batching, without model or files |
 //! | `precision` | what a lower precision costs |
-//! | [`store`] | files of synthetic documents, resume |
+//! | `numbers` | which documents, and when it is enough |
+//! | [`files`] | files of synthetic documents, and [`join`] for the parts of one generation |
+//! | `store` | the local decoder's documents on their way into them, resume |
+//! | [`sample`](write_related) | a few documents of one text, to read |
 //! | [`timed`](write_made_up) | the same on made-up prompts, for benchmarks |
 
+pub mod files;
+pub mod join;
+mod numbers;
 mod precision;
+mod sample;
 mod schedule;
 pub mod seeds;
-pub mod store;
+mod store;
 #[cfg(test)]
 mod tests;
 mod timed;
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use cognate_base::{Monitor, Unit};
+use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
 use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
@@ -28,12 +34,14 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
+pub(crate) use numbers::Numbers;
+pub use numbers::{Part, Target};
+pub use precision::PrecisionEffect;
+pub use sample::{Sample, write_related};
 use schedule::{Engine, Rules};
 pub(crate) use schedule::{Finish, Prompts};
-use seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds, seed_of};
+use seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds};
 use store::{Records, Store};
-
-pub use precision::PrecisionEffect;
 pub use timed::write_made_up;
 
 /// The version of the records and of how they come about; part of what a restart compares.
@@ -49,8 +57,12 @@ pub struct GenerateConfig {
     /// The number of the first document. Two folders, the second of which begins where the first ended, hold the documents that
     /// one with both targets would.
     pub first_document: u64,
-    /// Stops with the first document at which the drawn tokens of all documents so far reach this.
-    pub target_tokens: u64,
+    /// When to stop.
+    pub target: Target,
+    /// Only this part of the documents.
+    pub shard: Option<Part>,
+    /// Documents in a row that start from one drawn seed.
+    pub samples_per_seed: u64,
     /// How tokens are drawn.
     pub sampling: Sampling,
     /// In what numbers the synthesizer multiplies.
@@ -74,8 +86,16 @@ impl GenerateConfig {
     /// [`Error::Setting`], naming the field.
     pub fn check(&self) -> Result<()> {
         self.sampling.check()?;
+        if let (Some(shard), Target::Tokens(_)) = (self.shard, self.target) {
+            // How many tokens the other parts' documents have is not known here.
+            return Err(Error::setting("shard", shard, "target_documents beside it, instead of target_tokens"));
+        }
+        if let Some(shard) = self.shard.filter(|shard| shard.index >= shard.of) {
+            return Err(Error::setting("shard", shard, "I/N with I from 0 to N − 1, such as 0/4"));
+        }
         let positive = [
-            ("target_tokens", self.target_tokens),
+            self.target.setting(),
+            ("samples_per_seed", self.samples_per_seed),
             ("max_new_tokens", self.max_new_tokens as u64),
             ("max_seed_tokens", self.max_seed_tokens as u64),
             ("slots", self.slots as u64),
@@ -87,6 +107,12 @@ impl GenerateConfig {
         }
     }
 
+    /// The prompts of the documents.
+    pub(crate) fn prompts<'a>(&self, seeds: &'a Seeds, end_of_document: u32, related: u32) -> SeedPrompts<'a> {
+        let Self { seed, samples_per_seed, max_seed_tokens, .. } = *self;
+        SeedPrompts { seeds, seed, samples_per_seed, max_seed_tokens, end_of_document, related }
+    }
+
     /// Tokens that a slot may hold.
     pub(crate) fn capacity_tokens(&self) -> usize {
         SPECIAL_TOKENS + self.max_seed_tokens + self.max_new_tokens
@@ -94,25 +120,31 @@ impl GenerateConfig {
 
     /// Everything that the documents depend on.
     pub(crate) fn settings(&self, seeds: &Seeds, end_of_document: u32, related: u32) -> Map<String, Value> {
-        let settings = [
+        let (target, amount) = self.target.setting();
+        let mut settings = vec![
             ("format", FORMAT.into()),
             ("sampling", self.sampling_record()),
             ("first_document", self.first_document.into()),
-            ("target_tokens", self.target_tokens.into()),
+            (target, amount.into()),
             ("shard_documents", self.shard_documents.into()),
             ("synthesizer", self.synthesizer.as_str().into()),
             ("seeds", seeds.fingerprint().to_string().into()),
             ("special_tokens", json!({"end_of_document": end_of_document, "related": related})),
         ];
+        // What is off is not written: folders of earlier versions still fit.
+        settings.extend(self.shard.map(|shard| ("shard", shard.into())));
+        settings.extend((self.samples_per_seed > 1).then(|| ("samples_per_seed", self.samples_per_seed.into())));
         settings.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
     }
 
     /// The sampling settings as each record holds them.
     pub(crate) fn sampling_record(&self) -> Value {
-        let mut record = json!({
-            "seed": self.seed, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p,
-            "max_seed_tokens": self.max_seed_tokens, "max_new_tokens": self.max_new_tokens,
-        });
+        let mut record = json!(self.sampling);
+        if let Value::Object(fields) = &mut record {
+            fields.insert("seed".into(), self.seed.into());
+            fields.insert("max_seed_tokens".into(), self.max_seed_tokens.into());
+            fields.insert("max_new_tokens".into(), self.max_new_tokens.into());
+        }
         // A completion server's precision is its own affair; f32 goes unsaid.
         if self.precision != Precision::F32 {
             record["precision"] = self.precision.name().into();
@@ -138,14 +170,15 @@ pub struct GenerateStats {
     pub seeds_cut: u64,
     /// Different seeds among the documents'.
     pub distinct_seeds: u64,
-    /// Nats per drawn token under the untempered model, over all tokens.
-    pub mean_log_probability: f64,
+    /// Nats per drawn token under the untempered model, over all tokens; from a completion server as it gave them, and none where
+    /// it gave none.
+    pub mean_log_probability: Option<f64>,
     /// What the lower precision costs, where one was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision_effect: Option<PrecisionEffect>,
 }
 
-/// Generates synthetic documents into `out` (see [`store`]), or continues where an earlier call with the same settings stopped.
+/// Generates synthetic documents into `out` (see [`files`]), or continues where an earlier call with the same settings stopped.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when the monitor says so, with finished documents saved; otherwise as the variants of [`Error`] tell.
@@ -192,8 +225,9 @@ fn generate_with(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
-    let prompts =
-        SeedPrompts { seeds, seed: config.seed, max_seed_tokens: config.max_seed_tokens, end_of_document, related };
+    seeds.check(tokenizer.vocab_size())?;
+    let prompts = config.prompts(seeds, end_of_document, related);
+    let numbers = Numbers::of(config);
     let rules = Rules {
         seed: config.seed,
         sampling: config.sampling,
@@ -202,38 +236,26 @@ fn generate_with(
         // It only ever stands before a document, never in one.
         never: vec![related],
         vocab: tokenizer.vocab_size(),
-        target_tokens: config.target_tokens,
+        numbers,
     };
     let records = Records {
         synthesizer: &config.synthesizer,
         sampling: config.sampling_record(),
+        samples_per_seed: config.samples_per_seed,
         seed_id: &|number| prompts.seed_id(number).to_owned(),
         decode: &|tokens| tokenizer.decode(tokens),
     };
     let settings = config.settings(seeds, end_of_document, related);
     let (mut store, mut progress) = Store::open(out, &settings, records, config)?;
-    monitor.begin("generate", Some(config.target_tokens), Unit::Tokens);
+    let (total, unit) = numbers.total();
+    monitor.begin("generate", Some(total), unit);
     let outcome = schedule::run(engine, &prompts, &rules, &mut progress, &mut |finished| store.push(finished), monitor);
     monitor.end();
     if matches!(outcome, Err(Error::Interrupted)) {
         store.save_partial(&progress)?;
     }
     outcome?;
-    let mut stats = store.finish()?;
-    add_seed_figures(&mut stats, &prompts, config.first_document);
-    Ok(stats)
-}
-
-/// Fills in what follows from the documents' numbers alone.
-fn add_seed_figures(stats: &mut GenerateStats, prompts: &SeedPrompts<'_>, first: u64) {
-    let mut distinct = HashSet::new();
-    for number in first..first + stats.documents {
-        let tokens = prompts.seed_tokens(number);
-        distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
-        stats.seeds_cut += u64::from(tokens > prompts.max_seed_tokens);
-        stats.prompt_tokens += (tokens.min(prompts.max_seed_tokens) + SPECIAL_TOKENS) as u64;
-    }
-    stats.distinct_seeds = distinct.len() as u64;
+    store.finish(&prompts)
 }
 
 /// The synthesizer with its key/value cache.

@@ -11,6 +11,7 @@ use cognate_base::Monitor;
 use cognate_base::random::{self, ChaCha8Rng, Rng};
 use serde::{Deserialize, Serialize};
 
+use super::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::sampling::{BadLogit, Drawn, Sampler, Sampling};
 
@@ -80,8 +81,8 @@ pub(crate) struct Rules {
     pub(crate) never: Vec<u32>,
     /// Logits beyond this many belong to no token (vocabularies padded to a round size).
     pub(crate) vocab: usize,
-    /// Drawn tokens, over all documents, after which it is enough.
-    pub(crate) target_tokens: u64,
+    /// Which documents, and when it is enough.
+    pub(crate) numbers: Numbers,
 }
 
 /// Where to begin, and where an interrupted generation stood.
@@ -135,7 +136,7 @@ pub(crate) fn run(
     let mut unstarted = progress.next;
     loop {
         hand_on(progress, rules, sink)?;
-        if progress.tokens >= rules.target_tokens {
+        if rules.numbers.reached(progress.next, progress.tokens) {
             return Ok(());
         }
         if monitor.interrupted() {
@@ -146,17 +147,17 @@ pub(crate) fn run(
         step(engine, &mut slots, prompts, rules, &mut samplers, &mut logits)?;
         collect(&mut slots, progress, rules);
         let drawn = progress.tokens + tokens_in_work(&slots, progress, u64::MAX);
-        monitor.advance(drawn.min(rules.target_tokens), &format!("{} documents", progress.next));
+        monitor.advance(rules.numbers.done(progress.next, drawn), &format!("{} documents", progress.next));
     }
 }
 
 /// Gives finished documents to `sink` as long as no earlier one is missing and the target is not reached.
 fn hand_on(progress: &mut Progress, rules: &Rules, sink: &mut dyn FnMut(&Finished) -> Result<()>) -> Result<()> {
-    while progress.tokens < rules.target_tokens {
+    while !rules.numbers.reached(progress.next, progress.tokens) {
         let Some(finished) = progress.held.remove(&progress.next) else { break };
         sink(&finished)?;
         progress.tokens += finished.tokens.len() as u64;
-        progress.next += 1;
+        progress.next += rules.numbers.step;
     }
     Ok(())
 }
@@ -170,12 +171,12 @@ fn tokens_in_work(slots: &[Option<Active>], progress: &Progress, number: u64) ->
 
 /// Whether documents before `number` reach the target with what is drawn already: then `number` will not be wanted.
 fn needless(slots: &[Option<Active>], progress: &Progress, rules: &Rules, number: u64) -> bool {
-    progress.tokens + tokens_in_work(slots, progress, number) >= rules.target_tokens
+    rules.numbers.reached(number, progress.tokens + tokens_in_work(slots, progress, number))
 }
 
 /// Stops documents that are known to lie beyond the target.
 fn cancel_needless(slots: &mut [Option<Active>], progress: &Progress, rules: &Rules) {
-    if !needless(slots, progress, rules, u64::MAX) {
+    if !rules.numbers.reached(progress.next, progress.tokens + tokens_in_work(slots, progress, u64::MAX)) {
         return;
     }
     for index in 0..slots.len() {
@@ -202,7 +203,7 @@ fn refill(
             continue;
         }
         while progress.held.contains_key(&unstarted) {
-            unstarted += 1;
+            unstarted += rules.numbers.step;
         }
         if needless(slots, progress, rules, unstarted) {
             break;
@@ -211,7 +212,7 @@ fn refill(
         fed += active.prompt.len();
         engine.reset(index);
         slots[index] = Some(active);
-        unstarted += 1;
+        unstarted += rules.numbers.step;
     }
     unstarted
 }
@@ -259,7 +260,8 @@ fn step(
 /// Draws the next token of one document.
 fn draw(active: &mut Active, logits: &[f32], rules: &Rules, sampler: &mut Sampler) -> Result<(), BadLogit> {
     let uniform = random::unit(active.stream.next_u64());
-    let Drawn { token, log_probability } = sampler.draw(logits, &rules.never, uniform)?;
+    let Drawn { token, log_probability } =
+        sampler.draw(logits, &rules.never, &[&active.prompt, &active.tokens], uniform)?;
     active.tokens.push(token);
     active.log_probability += log_probability;
     Ok(())

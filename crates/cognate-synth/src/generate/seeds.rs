@@ -54,6 +54,11 @@ impl Seeds {
         tokens
     }
 
+    /// Refuses a token file that a larger vocabulary made.
+    pub(crate) fn check(&self, vocab: usize) -> Result<()> {
+        Ok(self.tokens.check_ids(vocab)?)
+    }
+
     /// Tells these seeds from others: a hash of their ids and lengths in order.
     pub(crate) fn fingerprint(&self) -> Hash {
         let mut bytes = Vec::new();
@@ -66,7 +71,7 @@ impl Seeds {
     }
 }
 
-/// The seed of document `number`: d1 ~ Uniform(D), drawn with replacement and independently for every number.
+/// The `number`-th seed: d1 ~ Uniform(D), drawn with replacement and independently for every number.
 pub(crate) fn seed_of(seed: u64, number: u64, seeds: usize) -> usize {
     let bits = random::stream(seed, "seed-order", number).next_u64();
     // The high half of a 128-bit product maps 64 bits to 0..seeds; shares differ by less than seeds / 2^64.
@@ -77,29 +82,44 @@ pub(crate) fn seed_of(seed: u64, number: u64, seeds: usize) -> usize {
 pub(crate) struct SeedPrompts<'a> {
     pub(crate) seeds: &'a Seeds,
     pub(crate) seed: u64,
+    /// So many documents in a row start from one seed.
+    pub(crate) samples_per_seed: u64,
     pub(crate) max_seed_tokens: usize,
     pub(crate) end_of_document: u32,
     pub(crate) related: u32,
 }
 
 impl SeedPrompts<'_> {
+    /// The place of document `number`'s seed among the seeds.
+    pub(crate) fn index(&self, number: u64) -> usize {
+        seed_of(self.seed, number / self.samples_per_seed, self.seeds.len())
+    }
+
     /// Tokens of document `number`'s seed, before any cut, without its closing end-of-document token.
-    pub(crate) fn seed_tokens(&self, number: u64) -> usize {
-        let index = seed_of(self.seed, number, self.seeds.len());
-        self.seeds.tokens.len(index).saturating_sub(1)
+    fn seed_tokens(&self, number: u64) -> usize {
+        self.seeds.tokens.len(self.index(number)).saturating_sub(1)
+    }
+
+    /// Whether that seed loses its end.
+    pub(crate) fn is_cut(&self, number: u64) -> bool {
+        self.seed_tokens(number) > self.max_seed_tokens
+    }
+
+    /// Tokens of the prompt.
+    pub(crate) fn prompt_tokens(&self, number: u64) -> usize {
+        self.seed_tokens(number).min(self.max_seed_tokens) + SPECIAL_TOKENS
     }
 }
 
 impl Prompts for SeedPrompts<'_> {
     fn prompt(&self, number: u64) -> Vec<u32> {
-        let index = seed_of(self.seed, number, self.seeds.len());
-        let mut prompt = self.seeds.begun(index, self.max_seed_tokens, self.end_of_document);
+        let mut prompt = self.seeds.begun(self.index(number), self.max_seed_tokens, self.end_of_document);
         prompt.push(self.related);
         prompt
     }
 
     fn seed_id(&self, number: u64) -> &str {
-        &self.seeds.ids[seed_of(self.seed, number, self.seeds.len())]
+        &self.seeds.ids[self.index(number)]
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cognate_base::{Monitor, Silent};
+use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader, TokenFile};
 use cognate_ops::Precision;
 use tempfile::TempDir;
 
 use super::schedule::{Finish, Finished, Progress};
+use super::seeds::seed_of;
 use super::*;
 use crate::filter::words::mix;
 use crate::metadata;
@@ -139,8 +140,10 @@ fn config(slots: usize) -> GenerateConfig {
     GenerateConfig {
         seed: 11,
         first_document: 0,
-        target_tokens: 1500,
-        sampling: Sampling { temperature: 0.8, top_p: 0.9 },
+        target: Target::Tokens(1500),
+        shard: None,
+        samples_per_seed: 1,
+        sampling: Sampling::nucleus(0.8, 0.9),
         precision: Precision::F32,
         max_new_tokens: 30,
         max_seed_tokens: 12,
@@ -159,7 +162,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn documents(folder: &Path) -> Vec<Document> {
-    let files = store::shards(folder).unwrap();
+    let files = files::shards(folder).unwrap();
     Reader::open(&files, &ReadOptions::default()).unwrap().map(|record| record.unwrap().1).collect()
 }
 
@@ -192,11 +195,11 @@ fn the_shortest_run_of_documents_that_reaches_the_target() {
         (0..found.len()).map(|j| format!("synthetic-{j}")).collect::<Vec<_>>()
     );
     // A larger target continues the same sequence.
-    let larger = GenerateConfig { target_tokens: 2500, ..config(4) };
+    let larger = GenerateConfig { target: Target::Tokens(2500), ..config(4) };
     world.run(&world.out("b"), &larger, &Silent).unwrap();
     assert_eq!(documents(&world.out("b"))[..found.len()], found);
     // A second folder that begins where the first ended goes on with it, whatever happens in between.
-    let rest = GenerateConfig { first_document: stats.documents, target_tokens: 600, ..config(5) };
+    let rest = GenerateConfig { first_document: stats.documents, target: Target::Tokens(600), ..config(5) };
     let second = world.out("rest");
     assert!(matches!(world.run(&second, &rest, &Stopper::after(20)), Err(Error::Interrupted)));
     world.run(&second, &rest, &Silent).unwrap();
@@ -206,7 +209,7 @@ fn the_shortest_run_of_documents_that_reaches_the_target() {
     assert!(shared > found.len() + 5);
     assert_eq!(both[..shared], longer[..shared]);
     // A target of one token is one document.
-    let tiny = GenerateConfig { target_tokens: 1, ..config(16) };
+    let tiny = GenerateConfig { target: Target::Tokens(1), ..config(16) };
     assert_eq!(world.run(&world.out("c"), &tiny, &Silent).unwrap().documents, 1);
 }
 
@@ -234,6 +237,75 @@ fn a_resumed_run_is_an_undisturbed_one() {
         assert_eq!(resumed, stats, "{steps}");
         assert_eq!(contents(&out), contents(&whole), "{steps}");
     }
+}
+
+/// The parts of a generation, each interrupted and resumed, hold its documents number by number, and joined they are its files.
+#[test]
+fn parts_are_the_documents_of_the_whole() {
+    let world = World::new();
+    let all = GenerateConfig {
+        target: Target::Documents(50),
+        first_document: 3,
+        samples_per_seed: 2,
+        shard_documents: 5,
+        ..config(7)
+    };
+    let stats = world.run(&world.out("whole"), &all, &Silent).unwrap();
+    assert_eq!(stats.documents, 50);
+    let whole = documents(&world.out("whole"));
+    let mut parts = Vec::new();
+    for index in [2, 0, 1, 3] {
+        let part = GenerateConfig { shard: Some(Part { index, of: 4 }), ..all.clone() };
+        let out = world.out(&format!("part-{index}"));
+        assert!(matches!(world.run(&out, &part, &Stopper::after(6)), Err(Error::Interrupted)));
+        let stats = world.run(&out, &part, &Silent).unwrap();
+        let expected: Vec<Document> =
+            (3..53).zip(&whole).filter(|(number, _)| number % 4 == index).map(|(_, d)| d.clone()).collect();
+        assert_eq!((documents(&out), stats.documents), (expected.clone(), expected.len() as u64), "{index}");
+        let other = GenerateConfig { shard: Some(Part { index, of: 5 }), ..all.clone() };
+        match world.run(&out, &other, &Silent) {
+            Err(Error::OtherSettings { field, .. }) => assert_eq!(field, "shard"),
+            other => panic!("{other:?}"),
+        }
+        parts.push(out);
+    }
+    assert_eq!(join::join(&parts, &world.out("joined")).unwrap(), 50);
+    assert_eq!(contents(&world.out("joined")), contents(&world.out("whole")));
+    assert_eq!(world.run(&world.out("joined"), &all, &Silent).unwrap(), stats, "joined, it counts as the whole");
+    let refused = |folders: &[PathBuf]| join::join(folders, &world.out("no")).unwrap_err().to_string();
+    assert!(refused(&parts[..3]).contains("one of 4 parts, and 3 folders"), "{}", refused(&parts[..3]));
+    assert!(refused(&[&parts[..3], &parts[..1]].concat()).contains("part 2/4 too"));
+    assert!(refused(&[world.out("whole")]).contains("no part of a generation"));
+    assert!(!world.out("no").exists());
+    fs_err::remove_file(files::shards(&parts[1]).unwrap().pop().unwrap()).unwrap();
+    assert!(refused(&parts).contains("it ends where"), "{}", refused(&parts));
+    // A token target cannot be divided: the other parts' lengths are not known.
+    let tokens = GenerateConfig { shard: Some(Part { index: 0, of: 4 }), ..config(7) };
+    assert!(tokens.check().unwrap_err().to_string().starts_with("shard = 0/4: expected target_documents"));
+}
+
+#[test]
+fn samples_of_one_seed_stand_in_a_row_and_say_which_they_are() {
+    let world = World::new();
+    let three = GenerateConfig { target: Target::Documents(31), samples_per_seed: 3, ..config(7) };
+    world.run(&world.out("a"), &three, &Silent).unwrap();
+    for (number, document) in documents(&world.out("a")).iter().enumerate() {
+        let seed = seed_of(11, number as u64 / 3, SEED_TEXTS.len());
+        assert_eq!(document.metadata["seed_id"], format!("seed-{seed}"));
+        assert_eq!(document.metadata["sample"], number % 3);
+    }
+    world.run(&world.out("b"), &config(7), &Silent).unwrap();
+    assert!(documents(&world.out("b")).iter().all(|document| !document.metadata.contains_key("sample")));
+}
+
+#[test]
+fn seeds_of_a_larger_vocabulary_are_refused() {
+    let world = World::new();
+    let small = Tokenizer::train(["x".to_owned()].into_iter(), 258).unwrap();
+    assert!(small.vocab_size() < world.tokenizer.vocab_size());
+    let outcome = generate_with(&mut Toy::new(2, &small), &small, &world.seeds, &world.out("a"), &config(2), &Silent);
+    assert!(matches!(outcome, Err(Error::Corpus(_))), "{outcome:?}");
+    assert!(!world.out("a").exists());
 }
 
 #[test]
@@ -288,9 +360,16 @@ fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
         end_of_document,
         never: vec![related],
         vocab: world.tokenizer.vocab_size(),
-        target_tokens: 600,
+        numbers: Numbers::until(600),
     };
-    let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document, related };
+    let prompts = SeedPrompts {
+        seeds: &world.seeds,
+        seed: 3,
+        samples_per_seed: 1,
+        max_seed_tokens: 12,
+        end_of_document,
+        related,
+    };
     let mut all = Vec::new();
     let mut sink = |finished: &Finished| {
         all.push(finished.clone());
@@ -306,9 +385,16 @@ fn two_documents_of_one_seed_differ() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
     let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
-    let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document, related };
+    let prompts = SeedPrompts {
+        seeds: &world.seeds,
+        seed: 3,
+        samples_per_seed: 1,
+        max_seed_tokens: 12,
+        end_of_document,
+        related,
+    };
     let mut by_prompt: BTreeMap<Vec<u32>, Vec<Vec<u32>>> = BTreeMap::new();
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.0, top_p: 1.0 }) {
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.0, 1.0)) {
         // Shorter ones may coincide by chance: the toy has hardly 300 likely tokens.
         if finished.tokens.len() >= 4 {
             by_prompt.entry(prompts.prompt(finished.number)).or_default().push(finished.tokens);
@@ -327,8 +413,15 @@ fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
     let world = World::new();
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut toy = Toy::new(4, &world.tokenizer);
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 1.3, top_p: 0.7 }) {
-        let prompts = SeedPrompts { seeds: &world.seeds, seed: 3, max_seed_tokens: 12, end_of_document: end, related };
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.3, 0.7)) {
+        let prompts = SeedPrompts {
+            seeds: &world.seeds,
+            seed: 3,
+            samples_per_seed: 1,
+            max_seed_tokens: 12,
+            end_of_document: end,
+            related,
+        };
         let mut history = prompts.prompt(finished.number);
         let mut expected = 0.0;
         for &token in &finished.tokens {
@@ -353,7 +446,7 @@ fn temperature_zero_is_greedy() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
-    for finished in draw_all(&world, &mut toy, Sampling { temperature: 0.0, top_p: 1.0 }) {
+    for finished in draw_all(&world, &mut toy, Sampling::nucleus(0.0, 1.0)) {
         // The toy's end-of-document token is its most probable one everywhere.
         assert_eq!((finished.tokens.as_slice(), related != end), ([end].as_slice(), true));
     }
@@ -378,7 +471,7 @@ fn other_settings_are_refused_and_named() {
     world.run(&out, &config(4), &Silent).unwrap();
     let before = contents(&out);
     let cases = [
-        ("target_tokens", GenerateConfig { target_tokens: 1501, ..config(4) }),
+        ("target_tokens", GenerateConfig { target: Target::Tokens(1501), ..config(4) }),
         ("first_document", GenerateConfig { first_document: 1, ..config(4) }),
         ("sampling", GenerateConfig { seed: 12, ..config(4) }),
         ("sampling", GenerateConfig { max_new_tokens: 31, ..config(4) }),
@@ -398,12 +491,12 @@ fn other_settings_are_refused_and_named() {
 fn impossible_settings_are_refused_before_anything_is_written() {
     let world = World::new();
     let cases = [
-        ("target_tokens", GenerateConfig { target_tokens: 0, ..config(4) }),
+        ("target_tokens", GenerateConfig { target: Target::Tokens(0), ..config(4) }),
         ("max_new_tokens", GenerateConfig { max_new_tokens: 0, ..config(4) }),
         ("max_seed_tokens", GenerateConfig { max_seed_tokens: 0, ..config(4) }),
         ("slots", GenerateConfig { slots: 0, ..config(4) }),
         ("shard_documents", GenerateConfig { shard_documents: 0, ..config(4) }),
-        ("temperature", GenerateConfig { sampling: Sampling { temperature: -1.0, top_p: 0.9 }, ..config(4) }),
+        ("temperature", GenerateConfig { sampling: Sampling::nucleus(-1.0, 0.9), ..config(4) }),
     ];
     for (field, config) in cases {
         let message = config.check().unwrap_err().to_string();
@@ -418,12 +511,12 @@ fn damaged_folders_are_refused() {
         let world = World::new();
         let out = world.out("a");
         assert!(matches!(world.run(&out, &config(4), &Stopper::after(300)), Err(Error::Interrupted)));
-        assert!(store::shards(&out).unwrap().len() >= 2);
+        assert!(files::shards(&out).unwrap().len() >= 2);
         what(&out);
         let message = world.run(&out, &config(4), &Silent).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}\nexpected: {expected}");
     };
-    let shard = |out: &Path, index| out.join(store::shard_name(index));
+    let shard = |out: &Path, index| out.join(files::shard_name(index));
     let move_shard = |out: &Path, from, to| fs_err::rename(shard(out, from), shard(out, to)).unwrap();
     damage(&|out| fs_err::remove_file(out.join("generate.json")).unwrap(), "settings that made it are unknown");
     damage(&|out| fs_err::write(out.join("generate.json"), "[1").unwrap(), "not a JSON object");

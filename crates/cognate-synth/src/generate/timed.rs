@@ -6,6 +6,7 @@ use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
 
 use super::ModelEngine;
+use super::numbers::Numbers;
 use super::schedule::{self, Progress, Prompts, Rules};
 use crate::error::Result;
 use crate::sampling::Sampling;
@@ -50,7 +51,7 @@ pub fn write_made_up<D: Device>(
         end_of_document,
         never: vec![end_of_document],
         vocab,
-        target_tokens: (documents * new_tokens) as u64,
+        numbers: Numbers::first_few(documents as u64),
     };
     let prompts = MadeUp { tokens: prompt_tokens, vocab };
     schedule::run(&mut engine, &prompts, &rules, &mut Progress::default(), &mut |_| Ok(()), &Silent)

@@ -11,8 +11,10 @@ use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::Config;
 use cognate_ops::Precision;
 use cognate_synth::endpoint::Fault;
-use cognate_synth::generate::store::shards;
-use cognate_synth::{EndpointConfig, EndpointStats, Error, GenerateConfig, Key, Sampling, Seeds, generate_endpoint};
+use cognate_synth::generate::files::shards;
+use cognate_synth::{
+    EndpointConfig, Error, GenerateConfig, GenerateStats, Key, Sampling, Seeds, Target, generate_endpoint,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -63,7 +65,7 @@ impl World {
         }
     }
 
-    fn run(&self, out: &Path, endpoint: &EndpointConfig, monitor: &dyn Monitor) -> Result<EndpointStats, Error> {
+    fn run(&self, out: &Path, endpoint: &EndpointConfig, monitor: &dyn Monitor) -> Result<GenerateStats, Error> {
         self.run_with(out, &config(), endpoint, monitor)
     }
 
@@ -73,12 +75,12 @@ impl World {
         config: &GenerateConfig,
         endpoint: &EndpointConfig,
         monitor: &dyn Monitor,
-    ) -> Result<EndpointStats, Error> {
+    ) -> Result<GenerateStats, Error> {
         generate_endpoint(&self.model(), &self.tokenizer, &self.seeds, out, config, endpoint, monitor)
     }
 
     /// What an undisturbed run writes.
-    fn undisturbed(&self) -> (EndpointStats, BTreeMap<String, Vec<u8>>) {
+    fn undisturbed(&self) -> (GenerateStats, BTreeMap<String, Vec<u8>>) {
         let server = Server::faultless();
         let stats = self.run(&self.out("undisturbed"), &endpoint(&server, 3), &Silent).unwrap();
         (stats, contents(&self.out("undisturbed")))
@@ -89,8 +91,10 @@ fn config() -> GenerateConfig {
     GenerateConfig {
         seed: 9,
         first_document: 5,
-        target_tokens: 600,
-        sampling: Sampling { temperature: 0.75, top_p: 0.9 },
+        target: Target::Tokens(600),
+        shard: None,
+        samples_per_seed: 1,
+        sampling: Sampling::nucleus(0.75, 0.9),
         precision: Precision::F32,
         max_new_tokens: 24,
         max_seed_tokens: 14,
@@ -199,7 +203,7 @@ fn answers_become_documents_in_order_and_each_is_asked_for_once() {
         sum += document.metadata["mean_log_probability"].as_f64().unwrap() * drawn as f64;
     }
     assert!(tokens >= 600 && stats.ended > 5 && stats.capped > 2, "{stats:?}");
-    let expected = EndpointStats {
+    let expected = GenerateStats {
         documents: found.len() as u64,
         tokens,
         prompt_tokens: prompts,
@@ -450,7 +454,7 @@ fn one_document_that_fails_holds_the_others_back() {
     let server = Server::start(|asked| if asked.repeats == 0 && asked.ordinal == 0 { Act::Stall } else { Act::Answer });
     // Long enough to ask for hundreds of others.
     let endpoint = EndpointConfig { timeout: Duration::from_secs(2), attempts: 1, ..endpoint(&server, 2) };
-    let config = GenerateConfig { target_tokens: 1_000_000, ..config() };
+    let config = GenerateConfig { target: Target::Tokens(1_000_000), ..config() };
     let error = world.run_with(&world.out("a"), &config, &endpoint, &Silent).unwrap_err();
     assert!(matches!(error, Error::Endpoint(_)), "{error}");
     // 32 from the first missing one on, which is the first or, where the second request came before it, the second.

@@ -6,8 +6,8 @@ use cognate_base::Silent;
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem, score};
 use cognate_ops::{Cpu, Precision};
-use cognate_synth::generate::store::shards;
-use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, generate};
+use cognate_synth::generate::files::shards;
+use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, Target, generate};
 use tempfile::TempDir;
 
 use crate::{document, read, write};
@@ -64,8 +64,10 @@ fn config(slots: usize, temperature: f64) -> GenerateConfig {
     GenerateConfig {
         seed: 9,
         first_document: 0,
-        target_tokens: 700,
-        sampling: Sampling { temperature, top_p: 0.95 },
+        target: Target::Tokens(700),
+        shard: None,
+        samples_per_seed: 1,
+        sampling: Sampling::nucleus(temperature, 0.95),
         precision: Precision::F32,
         max_new_tokens: 24,
         max_seed_tokens: 14,

@@ -11,7 +11,8 @@ pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
 pub(crate) use models::{
-    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, OptimizerArgs, PERPLEXITY, ShapeArgs, TrainArgs, TuneArgs,
+    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, OptimizerArgs, PERPLEXITY, SampleArgs, ShapeArgs,
+    TrainArgs, TuneArgs,
 };
 
 use crate::commands::BenchArgs;
@@ -65,6 +66,10 @@ pub(crate) enum Command {
     Tune(TuneArgs),
     /// Write documents related to seeds, with a tuned checkpoint.
     Generate(GenerateArgs),
+    /// Put the parts of a generation (generate --shard) together.
+    Join(JoinArgs),
+    /// Print documents related to a text, to read.
+    Sample(SampleArgs),
     /// Keep good synthetic documents, and say why the others are not.
     Filter(FilterArgs),
     /// Measure a checkpoint on documents and on published tasks.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use cognate_ops::Precision;
+use cognate_synth::{Part, Sampling};
 
 use super::documents::ReadArgs;
 use super::{DeviceArg, positive};
@@ -170,6 +171,33 @@ pub(crate) struct EndpointArgs {
     pub(crate) endpoint_attempts: usize,
 }
 
+/// How tokens are drawn.
+#[derive(Debug, Args)]
+pub(crate) struct SamplingArgs {
+    /// Divides the logits; 0 takes the likeliest token always.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) temperature: f64,
+    /// Only the likeliest tokens that make up this probability are drawn.
+    #[arg(long, default_value_t = 0.9)]
+    pub(crate) top_p: f64,
+    /// Only so many of the likeliest tokens are drawn; 0: any number.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub(crate) top_k: usize,
+    /// Only tokens at least so likely as this share of the likeliest are drawn.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) min_p: f64,
+    /// Divides the logits of tokens that are there already (multiplies those below 0); 1 is off.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    pub(crate) repetition_penalty: f64,
+}
+
+impl SamplingArgs {
+    pub(crate) fn sampling(&self) -> Sampling {
+        let Self { temperature, top_p, top_k, min_p, repetition_penalty } = *self;
+        Sampling { temperature, top_p, top_k, min_p, repetition_penalty }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// The tuned checkpoint, with its tokenizer.json.
@@ -184,17 +212,22 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Tokens to write.
-    #[arg(long, value_name = "TOKENS")]
-    pub(crate) target_tokens: u64,
+    #[arg(long, value_name = "TOKENS", required_unless_present = "target_documents")]
+    pub(crate) target_tokens: Option<u64>,
+    /// Documents to write, instead of a number of tokens.
+    #[arg(long, value_name = "N", conflicts_with = "target_tokens")]
+    pub(crate) target_documents: Option<u64>,
+    /// Only the documents whose number is I modulo N, into a folder of their own; `cognate join` puts the N folders together.
+    #[arg(long, value_name = "I/N", requires = "target_documents")]
+    pub(crate) shard: Option<Part>,
+    /// Documents in a row that start from one drawn seed.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = positive)]
+    pub(crate) samples_per_seed: usize,
     /// Number of the first document: to go on where another folder ended.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) first_document: u64,
-    /// Divides the logits; 0 takes the likeliest token always.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) temperature: f64,
-    /// Only the likeliest tokens that make up this probability are drawn.
-    #[arg(long, default_value_t = 0.9)]
-    pub(crate) top_p: f64,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// In what numbers the synthesizer multiplies, f32 or int8: int8 is faster, and what it costs in likelihood is measured first.
     #[arg(long, default_value = "f32", conflicts_with = "endpoint_url")]
     pub(crate) precision: Precision,
@@ -215,6 +248,41 @@ pub(crate) struct GenerateArgs {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The folders of all parts.
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) parts: Vec<PathBuf>,
+    /// The folder for the whole: the same files as without --shard.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// The tuned checkpoint, with its tokenizer.json.
+    pub(crate) checkpoint: PathBuf,
+    /// A text to start from; - reads it from stdin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed_text: PathBuf,
+    /// Documents to write.
+    #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = positive)]
+    pub(crate) number: usize,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+    /// Longest document in tokens [default: half of the positions that the checkpoint knows]
+    #[arg(long, value_parser = positive)]
+    pub(crate) max_new_tokens: Option<usize>,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// One JSON object a document instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
 }

@@ -150,7 +150,7 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
         at_least_one(name, value)?;
     }
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
-    let sampling = Sampling { temperature: 1.0, top_p: 0.9 };
+    let sampling = Sampling::nucleus(1.0, 0.9);
     let mut write = |documents: usize, new_tokens: usize| {
         write_made_up(&mut model, documents, (args.prompt_tokens, new_tokens), sampling, args.precision)
     };

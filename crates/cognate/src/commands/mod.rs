@@ -35,6 +35,8 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Train(args) => models::train(&args, threads, terminal),
         Command::Tune(args) => models::tune(&args, threads, terminal),
         Command::Generate(args) => synthesis::generate(&args, threads, terminal),
+        Command::Join(args) => synthesis::join(&args),
+        Command::Sample(args) => synthesis::sample(&args, threads, terminal),
         Command::Filter(args) => synthesis::filter(&args, threads, terminal),
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
         Command::Bench(args) => bench::bench(&args, threads),

@@ -1,5 +1,6 @@
 //! `generate` and `filter` on plain files.
 
+use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
@@ -7,13 +8,14 @@ use cognate_corpus::TokenFile;
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Sampling, Scoring, Seeds,
-    TextPair, generate_endpoint, relevance_of_texts,
+    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Scoring, Seeds, Target,
+    TextPair, generate_endpoint, relevance_of_texts, write_related,
 };
+use serde_json::json;
 
 use super::models::{check_vocabulary, tokenizer_of};
-use super::{Result, device, print_json};
-use crate::args::{EndpointArgs, FilterArgs, GenerateArgs};
+use super::{Result, device, print, print_json};
+use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
 use crate::terminal::Terminal;
 
 /// Tokens scored together; no result depends on it.
@@ -55,8 +57,13 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
     Ok(GenerateConfig {
         seed: args.seed,
         first_document: args.first_document,
-        target_tokens: args.target_tokens,
-        sampling: Sampling { temperature: args.temperature, top_p: args.top_p },
+        target: match (args.target_documents, args.target_tokens) {
+            (Some(documents), _) => Target::Documents(documents),
+            (None, tokens) => Target::Tokens(tokens.unwrap_or(0)),
+        },
+        shard: args.shard,
+        samples_per_seed: args.samples_per_seed as u64,
+        sampling: args.sampling.sampling(),
         precision: args.precision,
         max_new_tokens: args.max_new_tokens.unwrap_or(half),
         max_seed_tokens: args.max_seed_tokens.unwrap_or(half.saturating_sub(2).max(1)),
@@ -64,6 +71,47 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
         shard_documents: args.shard_documents,
         synthesizer: Hash::of_file(args.checkpoint.join("model.safetensors"))?.to_string(),
     })
+}
+
+pub(crate) fn join(args: &JoinArgs) -> Result {
+    let documents = cognate_synth::generate::join::join(&args.parts, &args.out)?;
+    print_json(&json!({"documents": documents, "parts": args.parts.len()}))
+}
+
+pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> Result {
+    let text = match args.seed_text.as_path() {
+        path if path == Path::new("-") => std::io::read_to_string(std::io::stdin())?,
+        path => fs_err::read_to_string(path)?,
+    };
+    let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
+    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    let max_new_tokens = args.max_new_tokens.unwrap_or(model.config().max_positions / 2);
+    let drawing = (args.sampling.sampling(), args.seed);
+    let (samples, cut) =
+        write_related(&mut model, &tokenizer, &text, (args.number, max_new_tokens), drawing, terminal)?;
+    if cut {
+        tracing::warn!("the text is longer than the checkpoint's context leaves room for: its end is cut off");
+    }
+    for (at, sample) in samples.iter().enumerate() {
+        if args.json {
+            print_json(sample)?;
+            continue;
+        }
+        let end = if sample.finish_reason == "eod" { "ended by itself" } else { "cut at the longest length" };
+        let mean = sample.mean_log_probability;
+        let head =
+            format!("[{} of {}] {} tokens, {mean:.3} nats per token, {end}", at + 1, samples.len(), sample.tokens);
+        print(&format!("{head}\n{}\n\n", visible(&sample.text)))?;
+    }
+    Ok(())
+}
+
+/// A text without what would steer a terminal: control characters, and characters that turn the direction of what follows.
+fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.trim().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result {

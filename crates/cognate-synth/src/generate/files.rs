@@ -1,0 +1,213 @@
+//! Files of synthetic documents, whoever wrote them: `synthetic-00000.jsonl.zst`, … in the order of the documents' numbers, each
+//! file whole or absent, and beside them `generate.json`, the settings that they were made with.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::TryLockError;
+use std::path::{Path, PathBuf};
+
+use cognate_base::files::write_atomic;
+use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
+use fs_err::File;
+use serde_json::{Map, Value};
+
+use super::numbers::Numbers;
+use super::seeds::SeedPrompts;
+use super::{GenerateConfig, GenerateStats};
+use crate::error::{Error, Result};
+use crate::metadata;
+
+pub(crate) const SETTINGS: &str = "generate.json";
+
+/// The `index`-th file of synthetic documents.
+pub(crate) fn shard_name(index: u64) -> String {
+    format!("synthetic-{index:05}.jsonl.zst")
+}
+
+/// The id of document `number`.
+pub(crate) fn document_id(number: u64) -> String {
+    format!("synthetic-{number}")
+}
+
+/// The finished files of a generation, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("synthetic-") && name.ends_with(".jsonl.zst") {
+            found.insert(path);
+        }
+    }
+    // Five digits sort by name; a sixth makes the name longer.
+    let mut found: Vec<PathBuf> = found.into_iter().collect();
+    found.sort_by_key(|path| path.as_os_str().len());
+    Ok(found)
+}
+
+/// The files in an output folder, and the figures of what they hold.
+pub(crate) struct Files<'a> {
+    folder: &'a Path,
+    numbers: Numbers,
+    per_file: usize,
+    files: u64,
+    stats: GenerateStats,
+    /// Sum of mean log-probability times tokens, and those tokens, over the documents that have one.
+    log_probability: (f64, u64),
+    /// Held for as long as this is: two processes would write the same documents.
+    _lock: File,
+}
+
+impl<'a> Files<'a> {
+    /// Opens the folder, new or left by an earlier run.
+    pub(crate) fn open(folder: &'a Path, settings: &Map<String, Value>, config: &GenerateConfig) -> Result<Self> {
+        fs_err::create_dir_all(folder)?;
+        check_settings(folder, settings)?;
+        let mut files = Self {
+            folder,
+            numbers: Numbers::of(config),
+            per_file: config.shard_documents,
+            files: 0,
+            stats: GenerateStats::default(),
+            log_probability: (0.0, 0),
+            _lock: lock(folder)?,
+        };
+        for path in shards(folder)? {
+            files.take_up(&path)?;
+        }
+        Ok(files)
+    }
+
+    /// The number of the first document that is in no file yet.
+    pub(crate) fn next(&self) -> u64 {
+        self.numbers.after(self.stats.documents)
+    }
+
+    /// Tokens of the documents before it.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.stats.tokens
+    }
+
+    /// Whether `waiting` documents fill a file.
+    pub(crate) fn is_full(&self, waiting: usize) -> bool {
+        waiting == self.per_file
+    }
+
+    /// Whether the files hold all that is wanted.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.numbers.reached(self.next(), self.stats.tokens)
+    }
+
+    /// Counts a file that is finished already.
+    fn take_up(&mut self, path: &Path) -> Result<()> {
+        let damaged = |what: String| Error::Damaged { path: path.to_owned(), what };
+        let expected = self.folder.join(shard_name(self.files));
+        if path != expected {
+            return Err(damaged(format!("{} should come before it and is missing", expected.display())));
+        }
+        if self.is_complete() {
+            return Err(damaged("the files before it reach the target already".into()));
+        }
+        let mut documents = 0;
+        for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
+            let (origin, document) = record?;
+            let id = document_id(self.next());
+            if document.id != id {
+                return Err(damaged(format!("line {} holds {:?}, expected {id:?}", origin.row, document.id)));
+            }
+            self.count(&document)?;
+            documents += 1;
+        }
+        if documents != self.per_file && (documents > self.per_file || !self.is_complete()) {
+            return Err(damaged(format!("it holds {documents} documents, expected {}", self.per_file)));
+        }
+        self.files += 1;
+        Ok(())
+    }
+
+    /// Adds a record to the figures. Fresh and resumed documents go through here alike.
+    fn count(&mut self, document: &Document) -> Result<()> {
+        let tokens = metadata::tokens(document)?.unwrap_or(0);
+        self.stats.documents += 1;
+        self.stats.tokens += tokens;
+        match metadata::unfinished(document)? {
+            true => self.stats.capped += 1,
+            false => self.stats.ended += 1,
+        }
+        if let Some(mean) = metadata::mean_log_probability(document)? {
+            self.log_probability.0 += mean * tokens as f64;
+            self.log_probability.1 += tokens;
+        }
+        Ok(())
+    }
+
+    /// Writes the next file.
+    pub(crate) fn write(&mut self, records: impl Iterator<Item = Document>) -> Result<()> {
+        let mut writer = DocumentWriter::create(self.folder.join(shard_name(self.files)))?;
+        for record in records {
+            writer.write(&record)?;
+            self.count(&record)?;
+        }
+        writer.finish()?;
+        self.files += 1;
+        Ok(())
+    }
+
+    /// The figures of a finished generation.
+    pub(crate) fn figures(mut self, prompts: &SeedPrompts<'_>) -> GenerateStats {
+        let (sum, tokens) = self.log_probability;
+        self.stats.mean_log_probability = (tokens > 0).then(|| sum / tokens as f64);
+        let mut distinct = HashSet::new();
+        for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
+            distinct.insert(prompts.index(number));
+            self.stats.seeds_cut += u64::from(prompts.is_cut(number));
+            self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
+        }
+        self.stats.distinct_seeds = distinct.len() as u64;
+        self.stats
+    }
+}
+
+/// Locks the folder for this process: its settings' file, which is never written again.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder.join(SETTINGS))?;
+    match file.file().try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::setting("out", folder.display(), "a folder that no other process is generating into"))
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Reads a folder's settings.
+pub(crate) fn read_settings(folder: &Path) -> Result<Map<String, Value>> {
+    let path = folder.join(SETTINGS);
+    let text = fs_err::read_to_string(&path)?;
+    serde_json::from_str(&text).map_err(|error| Error::Damaged { path, what: format!("not a JSON object: {error}") })
+}
+
+/// Writes the settings into a new folder; in one that has some, compares.
+pub(crate) fn check_settings(folder: &Path, settings: &Map<String, Value>) -> Result<()> {
+    let path = folder.join(SETTINGS);
+    if !path.exists() {
+        if let Some(shard) = shards(folder)?.into_iter().next() {
+            let what = format!("{} is missing beside it, so the settings that made it are unknown", path.display());
+            return Err(Error::Damaged { path: shard, what });
+        }
+        let mut text = serde_json::to_string_pretty(settings).map_err(std::io::Error::from)?;
+        text.push('\n');
+        return Ok(write_atomic(path, text)?);
+    }
+    let found = read_settings(folder)?;
+    for field in settings.keys().chain(found.keys()) {
+        if settings.get(field) != found.get(field) {
+            let show = |value: Option<&Value>| value.map_or_else(|| "absent".into(), Value::to_string);
+            let (found, wanted) = (show(found.get(field)), show(settings.get(field)));
+            return Err(Error::OtherSettings { path, field: field.clone(), found, wanted });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! A few documents of one text, to read.
+
+use cognate_base::Monitor;
+use cognate_corpus::Tokenizer;
+use cognate_model::{DecodeCache, Decoder};
+use cognate_ops::{Device, Precision};
+use serde::Serialize;
+
+use super::ModelEngine;
+use super::numbers::Numbers;
+use super::schedule::{self, Finish, Finished, Progress, Prompts, Rules};
+use super::seeds::SPECIAL_TOKENS;
+use crate::error::{Error, Result};
+use crate::sampling::Sampling;
+
+/// Documents written at the same time.
+const SLOTS: usize = 32;
+
+/// A document that was written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sample {
+    /// What it says.
+    pub text: String,
+    /// Drawn tokens, the closing end-of-document token included.
+    pub tokens: usize,
+    /// Nats per drawn token under the untempered model.
+    pub mean_log_probability: f64,
+    /// `eod`: it ended itself; `cap`: it was cut.
+    pub finish_reason: &'static str,
+}
+
+struct OneSeed(Vec<u32>);
+
+impl Prompts for OneSeed {
+    fn prompt(&self, _number: u64) -> Vec<u32> {
+        self.0.clone()
+    }
+
+    fn seed_id(&self, _number: u64) -> &str {
+        "the given text"
+    }
+}
+
+/// Writes `count` documents related to `text`, of at most `max_new_tokens` tokens. Of a text that does not fit in front of them,
+/// the first tokens are kept; the second value says whether. The same `seed` gives the same documents, and more of them with a
+/// larger `count`.
+///
+/// # Errors
+/// When the settings are impossible, the text has no tokens, the model does not fit the tokenizer or was never tuned on pairs, a
+/// logit is not a number, or the monitor interrupts.
+pub fn write_related<D: Device>(
+    model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
+    text: &str,
+    (count, max_new_tokens): (usize, usize),
+    (sampling, seed): (Sampling, u64),
+    monitor: &dyn Monitor,
+) -> Result<(Vec<Sample>, bool)> {
+    sampling.check()?;
+    let related = tokenizer.related()?;
+    let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
+    if vocab < tokenizer.vocab_size() {
+        return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
+    }
+    let room = max_positions.saturating_sub(SPECIAL_TOKENS + max_new_tokens);
+    if max_new_tokens == 0 || room == 0 {
+        let expected =
+            format!("from 1 to {}, so that the model's context holds a seed too", max_positions.saturating_sub(3));
+        return Err(Error::setting("max_new_tokens", max_new_tokens, expected));
+    }
+    let mut tokens = tokenizer.encode(text)?;
+    if tokens.is_empty() {
+        return Err(Error::setting("seed-text", "an empty text", "a document to start from"));
+    }
+    let cut = tokens.len() > room;
+    tokens.truncate(room);
+    let mut prompt = vec![tokenizer.end_of_document()];
+    prompt.extend(tokens);
+    prompt.push(related);
+    let slots = count.clamp(1, SLOTS);
+    let cache = DecodeCache::new(model, slots, prompt.len() + max_new_tokens, Precision::F32);
+    let mut engine = ModelEngine { slots, vocab, cache, model };
+    let rules = Rules {
+        seed,
+        sampling,
+        max_new_tokens,
+        end_of_document: tokenizer.end_of_document(),
+        never: vec![related],
+        vocab: tokenizer.vocab_size(),
+        numbers: Numbers::first_few(count as u64),
+    };
+    let mut samples = Vec::new();
+    let mut sink = |finished: &Finished| {
+        let total = f64::from_bits(finished.log_probability_bits);
+        samples.push(Sample {
+            text: tokenizer.decode(&finished.tokens),
+            tokens: finished.tokens.len(),
+            mean_log_probability: total / finished.tokens.len().max(1) as f64,
+            finish_reason: match finished.finish {
+                Finish::Eod => "eod",
+                Finish::Cap => "cap",
+            },
+        });
+        Ok(())
+    };
+    schedule::run(&mut engine, &OneSeed(prompt), &rules, &mut Progress::default(), &mut sink, monitor)?;
+    Ok((samples, cut))
+}
