@@ -42,6 +42,30 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
          --slots 8"
     ));
     assert!(written["tokens"].as_u64().unwrap() >= 2000);
+    let more = format!(
+        "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --slots 8 --target-documents 7 \
+         --samples-per-seed 2 --top-k 40 --min-p 0.01 --repetition-penalty 1.1"
+    );
+    run(&format!("{more} --out whole"));
+    for part in 0..3 {
+        run(&format!("{more} --shard {part}/3 --out part-{part}"));
+    }
+    assert_eq!(run("join part-1 part-0 part-2 --out joined")["documents"], 7);
+    for file in ["generate.json", "synthetic-00000.jsonl.zst"] {
+        let read = |folder: &str| fs_err::read(scratch.path(&format!("{folder}/{file}"))).unwrap();
+        assert!(read("joined") == read("whole"), "{file}");
+    }
+    let settings = fs_err::read_to_string(scratch.path("whole/generate.json")).unwrap();
+    assert!(settings.contains("\"repetition_penalty\": 1.1"), "{settings}");
+    scratch.write("seed.txt", "bade file");
+    let sample = format!("sample {synthesizer} --seed-text seed.txt -n 3 --max-new-tokens 20");
+    let sampled = scratch.succeeds(&sample.split_whitespace().collect::<Vec<_>>());
+    assert!(sampled.starts_with("[1 of 3] ") && sampled.contains("\n[3 of 3] "), "{sampled}");
+    assert!(sampled.contains(" nats per token, "), "{sampled}");
+    scratch.write("empty.txt", "");
+    let (code, stderr) = scratch.fails(&["sample", synthesizer, "--seed-text", "empty.txt", "--quiet"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: seed-text = an empty text: expected a document to start from"), "{stderr}");
     let kept = run(
         "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out \
          kept --min-words 3",
