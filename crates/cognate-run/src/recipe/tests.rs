@@ -87,6 +87,26 @@ fn a_resolved_recipe_reads_back_as_itself() {
 }
 
 #[test]
+fn what_cards_say_is_checked() {
+    let with = |about: &str| LEAST.replace("[train]", &format!("[report]\n{about}\n\n[train]"));
+    let recipe = parse(&with("license = \"cc0-1.0\"\nlanguage = \"en, de\"")).unwrap();
+    assert_eq!(recipe.report.license.as_deref(), Some("cc0-1.0"));
+    assert_eq!(recipe.report.languages(), ["en", "de"]);
+    assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    for (about, expected) in [
+        (
+            "language = \"English\"",
+            "[report] language = \"English\": expected ISO 639 codes of two or three small letters",
+        ),
+        ("language = \"en,\"", "[report] language = \"en,\": expected ISO 639 codes"),
+        ("license = \"a: b\"", "[report] license = \"a: b\": expected an identifier of letters, digits"),
+    ] {
+        let error = parse(&with(about)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn values_are_read_as_written() {
     let text = LEAST.replace("heads = 2", "heads = 4\nkv_heads = 2\nhead_width = 64\nqk_norm = false");
     let text =
