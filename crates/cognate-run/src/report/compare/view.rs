@@ -86,8 +86,11 @@ pub fn comparison_page(compared: &Comparison) -> String {
     })
 }
 
+/// A score's name, and how it is written.
+type Shown = (&'static str, fn(&Validation) -> String);
+
 /// What is shown of each arm.
-const SCORES: [(&str, fn(&Validation) -> String); 3] = [
+const SCORES: [Shown; 3] = [
     ("nats per token", |scores| nats(scores.nats_per_token)),
     ("perplexity", |scores| significant(scores.perplexity, 4)),
     ("bits per byte", |scores| decimals(scores.bits_per_byte, 3)),
