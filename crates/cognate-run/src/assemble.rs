@@ -2,11 +2,11 @@
 //! of what exists, with a note of what is missing.
 
 mod examples;
+mod provenance;
 mod quality;
 mod tasks;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use cognate_corpus::IngestStats;
@@ -14,10 +14,10 @@ use cognate_eval::Perplexity;
 use cognate_pair::{Histogram, LsaStats, PairStats};
 use cognate_synth::Reason;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::context::Settings;
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::recipe::{Arm, ArmKind, Recipe};
 use crate::report::{
     self, Curve, Dropped, Environment, GapClosed, LedgerEntry, Measure, Point, Relation, RelationLoss, Report,
@@ -40,13 +40,16 @@ pub(crate) struct Assembly<'a> {
 impl Assembly<'_> {
     /// The report of what the directory holds.
     pub(crate) fn report(&self, environment: Environment) -> Result<Report> {
-        let arms = self.arms()?;
+        let (arms, ledger) = (self.arms()?, self.ledger()?);
+        // Every stage's peak began anew, so the process's own is the last stage's.
+        let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
+        let environment = Environment { peak_rss_bytes: environment.peak_rss_bytes.max(peaks), ..environment };
         Ok(Report {
             name: self.recipe.name.clone(),
             gap_closed: self.gaps(&arms),
             arms,
             synthetic_quality: self.synthetic_quality()?,
-            ledger: self.ledger()?,
+            ledger,
             curves: self.curves()?,
             task_curves: self.task_curves()?,
             pairs: self.pairs()?,
@@ -55,6 +58,9 @@ impl Assembly<'_> {
             recipe: self.recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?,
             environment,
             notes: self.notes()?,
+            missing: self.missing()?,
+            files: self.files()?,
+            cards: self.card_facts()?,
         })
     }
 
@@ -72,6 +78,12 @@ impl Assembly<'_> {
     fn report_name<'a>(&self, arm: &'a Arm) -> &'a str {
         let first = self.recipe.arms.iter().find(|other| other.kind.word() == arm.kind.word());
         if first.is_some_and(|first| first.name == arm.name) { arm.kind.word() } else { &arm.name }
+    }
+
+    /// The report's entry for the arm at `at` of the recipe, where it is finished.
+    pub(crate) fn reported<'a>(&self, report: &'a Report, at: usize) -> Option<&'a report::Arm> {
+        let name = self.report_name(&self.recipe.arms[at]);
+        report.arms.iter().find(|arm| arm.name == name && arm.seed == self.recipe.seed)
     }
 
     fn arms(&self) -> Result<Vec<report::Arm>> {
@@ -116,21 +128,28 @@ impl Assembly<'_> {
         gaps
     }
 
-    fn curves(&self) -> Result<Vec<Curve>> {
+    pub(crate) fn curves(&self) -> Result<Vec<Curve>> {
         let mut curves = Vec::new();
         for (at, arm) in self.recipe.arms.iter().enumerate() {
-            let Some(artifact) = self.artifact(Step::Train(at).folder(self.recipe))? else { continue };
-            let trained: Trained = statistics(&artifact)?;
-            let measured = trained.curve.iter().filter_map(|point| {
-                let nats_per_token = point.validation_nats?;
-                Some(Point { tokens: point.tokens, nats_per_token })
-            });
-            curves.push(Curve {
+            // Of an arm that is not finished, as far as it has come.
+            let metrics = Metrics::read(&self.root.join(Step::Train(at).folder(self.recipe)))?;
+            let mut curve = Curve {
                 arm: self.report_name(arm).to_owned(),
                 seed: self.recipe.seed,
-                train: training_curve(&artifact.path("metrics.jsonl"))?,
-                validation: measured.collect(),
-            });
+                train: metrics.train_thinned(CURVE_POINTS),
+                validation: metrics.validation,
+            };
+            if let Some(artifact) = self.artifact(Step::Train(at).folder(self.recipe))? {
+                let trained: Trained = statistics(&artifact)?;
+                let measured = trained.curve.iter().filter_map(|point| {
+                    let nats_per_token = point.validation_nats?;
+                    Some(Point { tokens: point.tokens, nats_per_token })
+                });
+                curve.validation = measured.collect();
+            }
+            if !(curve.train.is_empty() && curve.validation.is_empty()) {
+                curves.push(curve);
+            }
         }
         Ok(curves)
     }
@@ -175,6 +194,7 @@ impl Assembly<'_> {
                 flops: parts.iter().map(|part| part.manifest.work.flops).sum(),
                 tokens: parts.iter().map(|part| part.manifest.work.tokens).sum(),
                 documents: parts.iter().map(|part| part.manifest.work.documents).sum(),
+                peak_rss_bytes: parts.iter().map(|part| part.manifest.peak_rss_bytes).max().flatten(),
             });
         }
         Ok(entries)
@@ -228,11 +248,6 @@ impl Assembly<'_> {
     /// What a reader should know before trusting the numbers.
     fn notes(&self) -> Result<Vec<String>> {
         let mut notes = Vec::new();
-        for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
-            if self.artifact(step.folder(self.recipe))?.is_none() {
-                notes.push(format!("Not finished yet: {}.", step.label(self.recipe)));
-            }
-        }
         for arm in &self.recipe.arms {
             let name = self.report_name(arm);
             if name != arm.name {
@@ -293,26 +308,6 @@ fn edges(histogram: &Histogram) -> Vec<f64> {
     let (low, bin) = (f64::from(histogram.low), f64::from(histogram.bin));
     // Rounded so that the last border is 1 and not 0.99999997.
     (0..=histogram.counts.len()).map(|i| ((low + bin * i as f64) * 1e6).round() / 1e6).collect()
-}
-
-/// The training loss of every step, averaged where there are more than a page can show.
-fn training_curve(path: &Path) -> Result<Vec<Point>> {
-    let mut points = Vec::new();
-    for line in BufReader::new(fs_err::File::open(path)?).lines() {
-        let line = line?;
-        let record: Value = serde_json::from_str(&line)
-            .map_err(|error| Error::Damaged { path: path.to_path_buf(), message: error.to_string() })?;
-        let number = |name: &str| record.get(name).and_then(Value::as_f64);
-        if let (Some(tokens), Some(loss)) = (record.get("tokens").and_then(Value::as_u64), number("loss")) {
-            points.push(Point { tokens, nats_per_token: loss });
-        }
-    }
-    let run = points.len().div_ceil(CURVE_POINTS).max(1);
-    let mean = |points: &[Point]| Point {
-        tokens: points.last().map_or(0, |last| last.tokens),
-        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
-    };
-    Ok(points.chunks(run).map(mean).collect())
 }
 
 /// What runs the experiment.

@@ -4,8 +4,10 @@
 
 pub mod arms;
 mod assemble;
+mod cards;
 mod context;
 mod error;
+mod metrics;
 mod plan;
 pub mod recipe;
 pub mod report;
@@ -14,12 +16,14 @@ mod runner;
 pub mod stage;
 mod stages;
 mod status;
+mod watch;
 
 pub use context::{DeviceKind, Settings};
 pub use error::{Error, Result};
 pub use plan::{Plan, StagePlan, plan};
-pub use runner::{Outcome, report_again, run, seconds};
+pub use runner::{Outcome, compare, report_again, run, seconds};
 pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
 pub use stages::train::{tokenizer_files, validation_items};
 pub use status::{StageState, StageStatus, Status, status};
+pub use watch::{Live, Snapshot};

@@ -1,10 +1,13 @@
 //! Runs a recipe: every stage in its order, each skipped, resumed or done. The set of stages is closed.
 
+use std::path::PathBuf;
+
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 
 use crate::arms;
 use crate::assemble::{self, Assembly};
+use crate::cards;
 use crate::context::{Context, Made, Settings, config};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
@@ -69,7 +72,9 @@ fn tell(recipe: &Recipe, settings: &Settings, anything_done: bool) -> Result<Str
         true => report::read(&path)?.environment,
         false => assemble::environment(settings),
     };
-    let report = Assembly { root: &settings.out, recipe }.report(environment)?;
+    let assembly = Assembly { root: &settings.out, recipe };
+    let report = assembly.report(environment)?;
+    cards::write(&assembly, &report)?;
     let page = report::write(&report, &settings.out)?;
     Ok(format!("{}\nreport: {}\n", report::closing_table(&report), page.display()))
 }
@@ -85,6 +90,32 @@ pub fn report_again(settings: &Settings) -> Result<String> {
     }
     let _run = RunDir::open(&settings.out)?;
     tell(&Recipe::load(&path)?, settings, false)
+}
+
+/// Compares runs, each a run directory, finished or not, or a `report.json` alone. Nothing in them is changed.
+///
+/// # Errors
+/// When one of them is neither, or something in it is damaged.
+pub fn compare(runs: &[PathBuf]) -> Result<report::Comparison> {
+    let read = |path: &PathBuf| -> Result<(String, report::Report)> {
+        // `runs/a/.` and `runs/a/report.json` are `a`.
+        let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+        let whole = fs_err::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let label = whole.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
+        let (recipe, written) = (path.join(RECIPE), path.join(report::JSON_FILE));
+        if path.is_file() {
+            return Ok((label, report::read(path)?));
+        }
+        if recipe.exists() {
+            let recipe = Recipe::load(&recipe)?;
+            return Ok((label, Assembly { root: path, recipe: &recipe }.report(report::Environment::unknown())?));
+        }
+        if written.exists() {
+            return Ok((label, report::read(&written)?));
+        }
+        Err(RunDirError::NoRun { folder: path.clone() }.into())
+    };
+    Ok(report::Comparison::of(&runs.iter().map(read).collect::<Result<Vec<_>>>()?))
 }
 
 /// The resolved recipe with a line that says what its paths are relative to.

@@ -135,6 +135,10 @@ pub const TABLES: &[(&str, &str)] = &[
     ("generate", "Writing synthetic documents."),
     ("filter", "Which synthetic documents are kept."),
     ("evaluate", "What every arm is measured on."),
+    (
+        "report",
+        "What is said of the corpus and the models in their cards (`README.md` with the Hub's metadata); changes no result.",
+    ),
     ("arm", "One final model. Without any `[[arm]]` there are three: `repetition`, `sbp` and `oracle`."),
 ];
 
@@ -492,6 +496,15 @@ pub const KEYS: &[Key] = &[
     key(
         "evaluate", "limit", Integer(0), Value("0"), "",
         "Questions of each task, the first so many (of each subject of mmlu and paradigm of blimp); 0 takes all.",
+    ),
+
+    key(
+        "report", "license", Text, Derived("none: the cards say `unknown`"), "",
+        "Licence of the documents, and so of what is made from them, by the Hub's identifier, as `cc0-1.0`.",
+    ),
+    key(
+        "report", "language", Text, Derived("none: the cards do not say"), "",
+        "Language of the documents, as an ISO 639 code, as `en`; several with commas between them.",
     ),
 
     key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),

@@ -45,6 +45,8 @@ pub struct Recipe {
     pub filter: Filter,
     /// What arms are measured on.
     pub evaluate: Evaluate,
+    /// What cards say.
+    pub report: About,
     /// The final models.
     #[serde(rename = "arm")]
     pub arms: Vec<Arm>,
@@ -286,6 +288,25 @@ pub struct Filter {
     pub near_duplicate: f64,
     pub samples: usize,
     pub quality_documents: usize,
+}
+
+/// `[report]`: in no stage's fingerprint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct About {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+impl About {
+    /// The codes in `language`.
+    pub fn languages(&self) -> Vec<String> {
+        let codes = self.language.iter().flat_map(|codes| codes.split(','));
+        codes.map(|code| code.trim().to_owned()).collect()
+    }
 }
 
 /// `[evaluate]`.

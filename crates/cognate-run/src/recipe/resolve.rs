@@ -12,7 +12,7 @@ use super::error::RecipeError;
 use super::keys::keys_of;
 use super::written::{Section, Written};
 use super::{
-    Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
+    About, Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
     GeneratePrecision, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
@@ -37,6 +37,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         pair: pair(written.table("pair"))?,
         filter: filter(written.table("filter")),
         evaluate: evaluate(written.table("evaluate"))?,
+        report: about(written.table("report"))?,
         arms: arms(written)?,
         folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
         model,
@@ -340,6 +341,27 @@ fn evaluate(section: &Section) -> Result<Evaluate> {
         ));
     }
     Ok(Evaluate { tasks, data_dir, limit: section.integer("limit") as usize })
+}
+
+fn about(section: &Section) -> Result<About> {
+    let about = About { license: section.text_if("license"), language: section.text_if("language") };
+    let is_code = |code: &String| (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase());
+    if !about.languages().iter().all(is_code) {
+        let expected = "ISO 639 codes of two or three small letters, with commas between them";
+        return Err(section.impossible("language", "", expected, "write \"en\" for English, \"en, de\" for a mixture"));
+    }
+    let is_identifier =
+        |license: &String| license.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte));
+    if !about.license.iter().all(is_identifier) {
+        let expected = "an identifier of letters, digits, `.`, `-` and `+`";
+        return Err(section.impossible(
+            "license",
+            "",
+            expected,
+            "the Hub's list has cc0-1.0, cc-by-4.0, mit, other, ...",
+        ));
+    }
+    Ok(about)
 }
 
 fn arms(written: &Written) -> Result<Vec<Arm>> {

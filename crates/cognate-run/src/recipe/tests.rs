@@ -59,8 +59,10 @@ fn the_default_arms_are_those_of_the_written_ones() {
 
 #[test]
 fn every_default_fits_its_type_and_every_key_resolves() {
-    // Reading each key checks its default; the resolved recipe written out holds each key that has a value.
-    let recipe = parse(LEAST).unwrap();
+    // Reading each key checks its default; the resolved recipe written out holds each key that has a value. (Of the ways to restrict
+    // draws it holds those that are on.)
+    let on = "[generate]\ntop_k = 50\nmin_p = 0.1\nrepetition_penalty = 1.1\nsamples_per_seed = 2\n";
+    let recipe = parse(&LEAST.replace("[train]", &format!("{on}[train]"))).unwrap();
     let resolved: toml::Table = recipe.to_toml().unwrap().parse().unwrap();
     for key in keys::KEYS.iter().filter(|key| key.table != "arm") {
         let table = if key.table.is_empty() { Some(&resolved) } else { resolved[key.table].as_table() };
@@ -83,6 +85,26 @@ fn a_resolved_recipe_reads_back_as_itself() {
     for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text, server] {
         let recipe = parse(&text).unwrap();
         assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    }
+}
+
+#[test]
+fn what_cards_say_is_checked() {
+    let with = |about: &str| LEAST.replace("[train]", &format!("[report]\n{about}\n\n[train]"));
+    let recipe = parse(&with("license = \"cc0-1.0\"\nlanguage = \"en, de\"")).unwrap();
+    assert_eq!(recipe.report.license.as_deref(), Some("cc0-1.0"));
+    assert_eq!(recipe.report.languages(), ["en", "de"]);
+    assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    for (about, expected) in [
+        (
+            "language = \"English\"",
+            "[report] language = \"English\": expected ISO 639 codes of two or three small letters",
+        ),
+        ("language = \"en,\"", "[report] language = \"en,\": expected ISO 639 codes"),
+        ("license = \"a: b\"", "[report] license = \"a: b\": expected an identifier of letters, digits"),
+    ] {
+        let error = parse(&with(about)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
     }
 }
 

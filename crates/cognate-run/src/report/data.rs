@@ -10,6 +10,7 @@ use cognate_eval::Estimate;
 use serde::{Deserialize, Serialize};
 
 use super::curves::TaskPoint;
+use super::provenance::{CardFacts, FileRecord};
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";
@@ -52,6 +53,15 @@ pub struct Report {
     pub environment: Environment,
     /// What a reader should know before trusting the numbers, one plain sentence each.
     pub notes: Vec<String>,
+    /// Stages that are not finished, in words (`train sbp`); empty for a whole run.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// The files that went in and came out, by their content.
+    #[serde(default)]
+    pub files: Vec<FileRecord>,
+    /// What the cards of the corpus and the models say and the rest of the report does not.
+    #[serde(default)]
+    pub cards: CardFacts,
 }
 
 /// One final model.
@@ -243,6 +253,9 @@ pub struct LedgerEntry {
     pub tokens: u64,
     /// Documents (or pairs) worked on; 0 where the stage counts none.
     pub documents: u64,
+    /// Most resident memory of the process while the stage ran, in bytes; `None` where the system does not tell.
+    #[serde(default)]
+    pub peak_rss_bytes: Option<u64>,
 }
 
 /// Losses of one final model on the way.
@@ -368,6 +381,20 @@ pub struct Environment {
     pub peak_rss_bytes: Option<u64>,
     /// Commands that repeat the experiment, in order.
     pub commands: Vec<String>,
+}
+
+impl Environment {
+    /// Of a run that has not written a report yet: only the version that looks at it is known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: String::new(),
+            threads: 0,
+            cpu: String::new(),
+            peak_rss_bytes: None,
+            commands: Vec::new(),
+        }
+    }
 }
 
 /// Share of the gap closed, from three losses in nats: (repetition − sbp) / (repetition − oracle). `None` where the

@@ -5,17 +5,16 @@
 use std::fmt::Display;
 
 use super::answer::{Losses, answer};
-use super::charts::{self, Line, LineChart, Size};
+use super::charts::{self, Size};
 use super::curves;
-use super::data::{Arm, ORACLE, REPETITION, Report, SBP};
+use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION};
+use super::download::{Csv, downloads, number};
 use super::markup::Markup;
 use super::numbers::{count, decimals, flops, measure, nats, or_none, significant, tokens};
-use super::sections;
+use super::{losses, sections};
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-/// Points of a line that the page draws; `report.json` has them all.
-const POINTS: usize = 240;
 
 /// A phone has room for so many columns.
 const PHONE_COLUMNS: usize = 4;
@@ -23,7 +22,16 @@ const PHONE_COLUMNS: usize = 4;
 /// The whole page.
 #[must_use]
 pub fn page(report: &Report) -> String {
-    let answer = answer(report);
+    document(&format!("{} · Cognate report", report.name), &answer(report).headline, None, |page| body(page, report))
+}
+
+/// A whole document around `content`. With `refresh_s` a browser asks for it again after so many seconds.
+pub(super) fn document(
+    title: &str,
+    description: &str,
+    refresh_s: Option<u32>,
+    content: impl FnOnce(&mut Markup),
+) -> String {
     let mut page = Markup::document();
     page.element("html", &[("lang", &"en")], |page| {
         page.element("head", &[], |page| {
@@ -31,30 +39,44 @@ pub fn page(report: &Report) -> String {
             page.empty("meta", &[("http-equiv", &"Content-Security-Policy"), ("content", &POLICY)]);
             page.empty("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
             page.empty("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
-            page.empty("meta", &[("name", &"description"), ("content", &answer.headline)]);
+            page.empty("meta", &[("name", &"description"), ("content", &description)]);
+            if let Some(seconds) = refresh_s {
+                page.empty("meta", &[("http-equiv", &"refresh"), ("content", &seconds)]);
+            }
             // Or browsers ask the server for an icon.
             page.empty("link", &[("rel", &"icon"), ("href", &"data:,")]);
-            page.leaf("title", &[], format!("{} · Cognate report", report.name));
+            page.leaf("title", &[], title);
             page.style(include_str!("style.css"));
         });
-        page.element("body", &[], |page| {
-            page.element("main", &[], |page| {
-                page.element("header", &[], |page| {
-                    page.leaf("p", &[("class", &"kicker")], format!("Cognate report · {}", report.name));
-                    page.leaf("h1", &[], &answer.headline);
-                    paragraph_unless_empty(page, "detail", &answer.detail);
-                    paragraph_unless_empty(page, "caution", &answer.caution);
-                });
-                arms(page, report);
-                validation_figure(page, report);
-                tasks(page, report);
-                curves::task_curves(page, report);
-                gap(page, report);
-                sections::all(page, report);
-            });
-        });
+        page.element("body", &[], |page| page.element("main", &[], content));
     });
     page.finish()
+}
+
+/// The report itself: its first screen, then everything else.
+pub(super) fn body(page: &mut Markup, report: &Report) {
+    let answer = answer(report);
+    page.element("header", &[], |page| {
+        page.leaf("p", &[("class", &"kicker")], format!("Cognate report · {}", report.name));
+        page.leaf("h1", &[], &answer.headline);
+        paragraph_unless_empty(page, "detail", &answer.detail);
+        paragraph_unless_empty(page, "caution", &answer.caution);
+        paragraph_unless_empty(page, "unfinished", &unfinished(report));
+    });
+    gap(page, report);
+    arms(page, report);
+    validation(page, report);
+    tasks(page, report);
+    curves::task_curves(page, report);
+    sections::all(page, report);
+}
+
+/// What is not there yet, in a sentence.
+pub(super) fn unfinished(report: &Report) -> String {
+    if report.missing.is_empty() {
+        return String::new();
+    }
+    format!("This run is not finished. Missing: {}. What stands here is what exists.", report.missing.join(", "))
 }
 
 /// A section with its heading.
@@ -90,8 +112,8 @@ pub(super) fn table(page: &mut Markup, caption: &str, columns: &[&str], rows: &[
             for row in rows {
                 let total = row.first().is_some_and(|cell| cell.strong);
                 page.element("tr", &[("class", &if total { "total" } else { "row" })], |page| {
-                    for (column, cell) in columns.iter().zip(row) {
-                        cell.write(page, column, *column == columns[0]);
+                    for (at, (column, cell)) in columns.iter().zip(row).enumerate() {
+                        cell.write(page, column, at == 0);
                     }
                 });
             }
@@ -109,11 +131,17 @@ pub(super) struct Cell {
     detail: String,
     /// In the first cell: the row is a sum of the others.
     strong: bool,
+    /// Words and not a number: to the left, over several lines.
+    prose: bool,
 }
 
 impl Cell {
     pub(super) fn new(text: impl Display) -> Self {
-        Self { text: text.to_string(), bar: None, detail: String::new(), strong: false }
+        Self { text: text.to_string(), bar: None, detail: String::new(), strong: false, prose: false }
+    }
+
+    pub(super) fn text(text: impl Display) -> Self {
+        Self { prose: true, ..Self::new(text) }
     }
 
     pub(super) fn strong(text: impl Display) -> Self {
@@ -132,7 +160,8 @@ impl Cell {
         if names_the_row {
             return page.leaf("th", &[("scope", &"row")], &self.text);
         }
-        page.element("td", &[("data-label", &column)], |page| match self.bar {
+        let class = if self.prose { "prose" } else { "number" };
+        page.element("td", &[("class", &class), ("data-label", &column)], |page| match self.bar {
             None => {
                 page.leaf("span", &[], &self.text);
                 if !self.detail.is_empty() {
@@ -216,35 +245,7 @@ fn arms(page: &mut Markup, report: &Report) {
     };
     let rows: Vec<Vec<Cell>> = report.arms.iter().map(row).collect();
     table(page, "The arms: final models, scored on validation documents that none of them saw", &columns, &rows);
-}
-
-fn validation_figure(page: &mut Markup, report: &Report) {
-    let mut lines: Vec<Line> = Vec::new();
-    for (index, curve) in report.curves.iter().enumerate() {
-        let siblings = report.curves.iter().filter(|other| other.arm == curve.arm).count();
-        let first = report.curves[..index].iter().all(|other| other.arm != curve.arm);
-        let label = if siblings > 1 { format!("{}, {siblings} seeds", curve.arm) } else { curve.arm.clone() };
-        lines.push(Line {
-            label: first.then_some(label),
-            style: arm_style(report, &curve.arm),
-            faint: false,
-            points: charts::thin(&sections::points(&curve.validation), POINTS),
-        });
-    }
-    let y_top = charts::focus(&lines);
-    let cut = if y_top.is_finite() { " The steep start is cut off; the loss curves below show it." } else { "" };
-    let names: Vec<&str> = lines.iter().filter_map(|line| line.label.as_deref()).collect();
-    let description = format!("One line per arm: {}.", names.join("; "));
-    let chart = LineChart {
-        title: "Validation loss over training tokens",
-        description: &description,
-        y_name: "validation loss, nats per token",
-        lines,
-        y_also: Vec::new(),
-        y_top,
-    };
-    let caption = format!("Validation loss while training; lower is better.{cut}");
-    figure(page, "full", &caption, |page| both_sizes(page, |page, class, size| chart.draw(page, class, size)));
+    downloads(page, &[("arms.csv", arms_csv(report))]);
 }
 
 fn tasks(page: &mut Markup, report: &Report) {
@@ -272,26 +273,67 @@ fn tasks(page: &mut Markup, report: &Report) {
     }
 }
 
+/// The answer as a figure; validation losses where there is no gap to draw.
 fn gap(page: &mut Markup, report: &Report) {
-    section(page, "gap", "The gap", |page| {
-        page.leaf(
-            "p",
-            &[],
-            "The gap is the distance between two arms with the same number of training tokens: repetition, which sees \
-             the unique documents again and again, and the oracle, which sees fresh documents instead. Gap closed = \
-             (repetition − sbp) / (repetition − oracle), on validation nats per token.",
-        );
-        let losses = Losses::of(report);
-        let share = report.gap_closed.get(super::VALIDATION).and_then(|gap| gap.mean);
-        let (Some(repetition), Some(sbp), Some(oracle), Some(share)) =
-            (losses.repetition, losses.sbp, losses.oracle, share)
-        else {
-            page.leaf("p", &[("class", &"absent")], "It could not be computed for this run.");
-            return;
-        };
-        figure(page, "full", "Nats per token on validation documents, from repetition to the oracle.", |page| {
-            charts::gap_ruler(page, "wide", Size::WIDE.width, [repetition, sbp, oracle], share);
-            charts::gap_ruler(page, "narrow", Size::NARROW.width, [repetition, sbp, oracle], share);
-        });
+    let losses = Losses::of(report);
+    let gap = report.gap_closed.get(VALIDATION);
+    let (Some(repetition), Some(sbp), Some(oracle)) = (losses.repetition, losses.sbp, losses.oracle) else {
+        return losses::over_tokens(page, report);
+    };
+    let Some(share) = gap.and_then(|gap| gap.mean) else {
+        page.leaf("p", &[("class", &"absent")], "The share of the gap could not be computed for this run.");
+        return losses::over_tokens(page, report);
+    };
+    let interval = gap.and_then(|gap| gap.low.zip(gap.high));
+    let whisker = if interval.is_some() { " The line across is the 95 % interval." } else { "" };
+    let caption = format!(
+        "Nats per token on validation documents. The gap lies between two arms with the same number of training tokens: \
+         repetition, which sees the unique documents again and again, and the oracle, which sees fresh ones instead. Gap \
+         closed = (repetition − sbp) / (repetition − oracle).{whisker}"
+    );
+    figure(page, "full", &caption, |page| {
+        for (class, size) in [("wide", Size::WIDE), ("narrow", Size::NARROW)] {
+            charts::gap_ruler(page, class, size.width, [repetition, sbp, oracle], share, interval);
+        }
     });
+}
+
+/// Below the first screen: how the arms came to where they are.
+fn validation(page: &mut Markup, report: &Report) {
+    let losses = Losses::of(report);
+    let drawn_above = losses.oracle.is_none() || report.gap_closed.get(VALIDATION).is_none_or(|gap| gap.mean.is_none());
+    if !drawn_above {
+        losses::over_tokens(page, report);
+    }
+}
+
+fn arms_csv(report: &Report) -> Csv {
+    let mut csv = Csv::new(&[
+        "arm",
+        "seed",
+        "nats_per_token",
+        "perplexity",
+        "bits_per_byte",
+        "train_tokens",
+        "unique_tokens",
+        "synthetic_tokens",
+        "epochs",
+        "flops",
+    ]);
+    for arm in &report.arms {
+        let scores = arm.validation;
+        csv.row([
+            arm.name.clone(),
+            arm.seed.to_string(),
+            number(scores.nats_per_token),
+            number(scores.perplexity),
+            number(scores.bits_per_byte),
+            arm.train_tokens.to_string(),
+            arm.unique_tokens.to_string(),
+            arm.synthetic_tokens.to_string(),
+            number(arm.epochs),
+            number(arm.flops),
+        ]);
+    }
+    csv
 }

@@ -4,12 +4,19 @@
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 
 mod answer;
+pub(crate) mod cards;
 mod charts;
+mod compare;
 mod curves;
 mod data;
+mod download;
 mod html;
+mod ledger;
+mod live;
+mod losses;
 mod markup;
 mod numbers;
+mod provenance;
 mod quality;
 #[cfg(test)]
 mod sample;
@@ -18,6 +25,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, comparison_page, comparison_table};
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE,
@@ -25,7 +33,10 @@ pub use data::{
     SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
+pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use terminal::closing_table;
+
+pub(crate) use live::{live_page, waiting_page};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +59,22 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<PathBuf> {
     let page_path = folder.join(HTML_FILE);
     write_atomic(&page_path, page(report))?;
     Ok(page_path)
+}
+
+/// The answer in one sentence.
+pub(crate) fn headline(report: &Report) -> String {
+    answer::answer(report).headline.replace('\u{a0}', " ")
+}
+
+/// A loss for a narrow column of a terminal.
+pub(crate) fn short_nats(value: f64) -> String {
+    let text = numbers::decimals(value, 2);
+    if text.chars().count() > 6 { format!("{value:.0e}") } else { text }
+}
+
+/// A count of tokens for a terminal: `800 k`.
+pub(crate) fn short_tokens(value: f64) -> String {
+    charts::trim_zeros(&numbers::tokens(value.round().max(0.0) as u64)).replace('\u{a0}', " ")
 }
 
 /// Reads a `report.json` that [`write()`] wrote.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cognate_eval::Estimate;
 
 use super::data::*;
+use super::{CardFacts, FileRecord, Split, Synthesis};
 
 const BUDGET: u64 = 12_000_000;
 
@@ -48,6 +49,9 @@ pub(super) fn sample() -> Report {
                 .to_owned(),
             "The oracle sees every document of the corpus once and 38 % of them twice.".to_owned(),
         ],
+        missing: Vec::new(),
+        files: files(),
+        cards: card_facts(),
     }
 }
 
@@ -197,6 +201,7 @@ fn ledger() -> Vec<LedgerEntry> {
         flops,
         tokens,
         documents,
+        peak_rss_bytes: Some(1_100_000_000),
     };
     vec![
         entry("ingest", None, 1.9, 0.0, 0, 8_412),
@@ -212,6 +217,45 @@ fn ledger() -> Vec<LedgerEntry> {
         entry("evaluate", None, 4.4, 1.2e13, 414_200, 1_402),
         entry("report", None, 0.05, 0.0, 0, 0),
     ]
+}
+
+fn files() -> Vec<FileRecord> {
+    let file = |stage: &str, path: &str, rows| FileRecord {
+        stage: stage.to_owned(),
+        path: path.to_owned(),
+        blake3: path.bytes().cycle().take(32).map(|byte| format!("{byte:02x}")).collect(),
+        size_bytes: (stage != "input").then_some(1_234_567),
+        rows,
+    };
+    vec![
+        file("input", "document file 001", None),
+        file("ingest", "ingest/validation.jsonl.zst", Some(1_402)),
+        file("tokenize", "tokenize/tokenizer.json", None),
+        file("filter", "filter/synthetic.jsonl.zst", Some(15_000)),
+        file("train sbp", "sbp/final/model.safetensors", None),
+    ]
+}
+
+fn card_facts() -> CardFacts {
+    let split = |name: &str, documents, tokens| Split { name: name.to_owned(), documents, tokens: Some(tokens) };
+    CardFacts {
+        license: Some("cc0-1.0".to_owned()),
+        languages: vec!["en".to_owned()],
+        splits: vec![
+            split("validation", 1_402, 414_200),
+            split("unique", 2_804, 600_000),
+            split("oracle", 51_000, 11_400_000),
+        ],
+        synthesis: Some(Synthesis {
+            method: "model".to_owned(),
+            temperature: 1.0,
+            top_p: 0.9,
+            max_new_tokens: 512,
+            seed: 1,
+        }),
+        parameters: Some(3_200_000),
+        context_tokens: 1_024,
+    }
 }
 
 fn examples() -> Vec<Example> {

@@ -2,85 +2,30 @@
 
 use cognate_eval::Estimate;
 
-use super::charts::{self, Line, LineChart, Size};
-use super::data::{Curve, Example, ExampleText, LedgerEntry, Measure, Pairs, Point, Relation, Report, SBP};
-use super::html::{Cell, arm_label, arm_style, both_sizes, figure, paragraph_unless_empty, section, table};
+use super::data::{Example, ExampleText, Measure, Pairs, Relation, Report};
+use super::download::{Csv, downloads, number};
+use super::html::{Cell, both_sizes, figure, section, table};
 use super::markup::Markup;
-use super::numbers::{
-    NONE, bytes, count, counted, decimals, duration, estimated, flops, measure, nats, or_none, percent, signed_nats,
-    tokens,
-};
-use super::quality;
+use super::numbers::{NONE, bytes, count, counted, decimals, estimated, measure, nats, signed_nats};
+use super::{cards, charts, ledger, losses, quality};
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
-/// Points of a training curve that a small figure draws.
-const POINTS: usize = 120;
-/// Stages that only a run with synthetic documents needs, apart from training the arm itself.
-const SYNTHESIS_STAGES: [&str; 5] = ["embed", "pair", "tune", "generate", "filter"];
 
 /// Everything below the gap.
 pub(super) fn all(page: &mut Markup, report: &Report) {
-    curves(page, report);
+    losses::curves(page, report);
     relation(page, report.relation.as_ref());
     pairs(page, report.pairs.as_ref());
     quality::synthetic_quality(page, report);
     examples(page, &report.examples);
-    ledger(page, report);
+    ledger::ledger(page, report);
     notes(page, &report.notes);
+    cards::section_of_corpus(page, report);
     section(page, "recipe", "Recipe, as resolved", |page| {
         page.leaf("pre", &[("tabindex", &"0")], report.recipe.trim_end());
     });
     environment(page, report);
-}
-
-/// A curve's points as coordinates.
-pub(super) fn points(points: &[Point]) -> Vec<(f64, f64)> {
-    points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
-}
-
-fn curves(page: &mut Markup, report: &Report) {
-    if report.curves.is_empty() {
-        return;
-    }
-    section(page, "curves", "Loss curves", |page| {
-        page.leaf(
-            "p",
-            &[],
-            "Training loss is on what the arm is shown, repetitions included: where it falls and validation loss does \
-             not follow, the model is memorising.",
-        );
-        let drawn: Vec<[Line; 2]> = report.curves.iter().map(|curve| curve_lines(report, curve)).collect();
-        let y_also: Vec<f64> = drawn.iter().flatten().flat_map(|line| &line.points).map(|point| point.1).collect();
-        page.element("div", &[("class", &"panels")], |page| {
-            for (curve, lines) in report.curves.iter().zip(drawn) {
-                let name = arm_label(report, &curve.arm, curve.seed);
-                let chart = LineChart {
-                    title: &format!("Loss of {name} over training tokens"),
-                    description: "A thin line for training loss, a strong one with marks for validation loss.",
-                    y_name: "nats per token",
-                    lines: lines.to_vec(),
-                    y_also: y_also.clone(),
-                    y_top: f64::INFINITY,
-                };
-                page.element("figure", &[("class", &"panel")], |page| {
-                    page.leaf("h3", &[], &name);
-                    chart.draw(page, "panel", Size::PANEL);
-                });
-            }
-        });
-    });
-}
-
-fn curve_lines(report: &Report, curve: &Curve) -> [Line; 2] {
-    let style = arm_style(report, &curve.arm);
-    let line = |label: &str, faint, recorded: &[Point]| Line {
-        label: Some(label.to_owned()),
-        style,
-        faint,
-        points: charts::thin(&points(recorded), POINTS),
-    };
-    [line("training", true, &curve.train), line("validation", false, &curve.validation)]
 }
 
 fn relation(page: &mut Markup, relation: Option<&Relation>) {
@@ -120,7 +65,24 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
             let caption = "Outlined: before tuning. Filled: after. To the right of zero the true seed helps.";
             figure(page, "panel", caption, |page| charts::gain_bars(page, "panel", relation));
         });
+        downloads(page, &[("relation.csv", relation_csv(relation))]);
     });
+}
+
+fn relation_csv(relation: &Relation) -> Csv {
+    let mut csv = Csv::new(&["model", "what", "nats_per_token", "stderr"]);
+    for (model, loss) in [("before", relation.before), ("after", relation.after)] {
+        for (what, estimate) in [
+            ("true seed", loss.true_seed),
+            ("random seed", loss.random_seed),
+            ("no seed", loss.no_seed),
+            ("gain over random", loss.gain_over_random),
+            ("gain over none", loss.gain_over_none),
+        ] {
+            csv.row([model.to_owned(), what.to_owned(), number(estimate.value), number(estimate.stderr)]);
+        }
+    }
+    csv
 }
 
 fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
@@ -143,7 +105,18 @@ fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
             both_sizes(page, |page, class, size| charts::similarity_histogram(page, class, size, pairs));
         });
         page.element("div", &[("class", &"slim")], |page| measures(page, "Pairs, counted", &pairs.counts));
+        downloads(page, &[("similarities.csv", similarities_csv(pairs))]);
     });
+}
+
+fn similarities_csv(pairs: &Pairs) -> Csv {
+    let histogram = &pairs.histogram;
+    let mut csv = Csv::new(&["from", "to", "neighbours", "random"]);
+    let counts = histogram.neighbours.iter().zip(&histogram.random);
+    for (edges, (neighbours, random)) in histogram.edges.windows(2).zip(counts) {
+        csv.row([number(edges[0]), number(edges[1]), neighbours.to_string(), random.to_string()]);
+    }
+    csv
 }
 
 fn measures(page: &mut Markup, caption: &str, measures: &[Measure]) {
@@ -212,68 +185,6 @@ fn beginning(text: &str) -> String {
     }
 }
 
-fn ledger(page: &mut Markup, report: &Report) {
-    if report.ledger.is_empty() {
-        return;
-    }
-    let sum = |of: fn(&LedgerEntry) -> f64| report.ledger.iter().map(of).sum::<f64>();
-    let (wall_s, operations) = (sum(|entry| entry.wall_s), sum(|entry| entry.flops));
-    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
-    let row = |entry: &LedgerEntry| {
-        let name = entry.arm.as_ref().map_or_else(|| entry.stage.clone(), |arm| format!("{} · {arm}", entry.stage));
-        let (time, compute) = (share(entry.wall_s, wall_s), share(entry.flops, operations));
-        vec![
-            Cell::new(name),
-            Cell::new(duration(entry.wall_s)),
-            Cell::bar(percent(time), time),
-            Cell::new(or_none(entry.flops == 0.0, flops(entry.flops))),
-            Cell::bar(or_none(entry.flops == 0.0, percent(compute)), compute),
-            Cell::new(or_none(entry.tokens == 0, tokens(entry.tokens))),
-            Cell::new(or_none(entry.documents == 0, count(entry.documents))),
-        ]
-    };
-    let mut rows: Vec<Vec<Cell>> = report.ledger.iter().map(row).collect();
-    rows.push(vec![
-        Cell::strong("all stages"),
-        Cell::new(duration(wall_s)),
-        Cell::new(""),
-        Cell::new(or_none(operations == 0.0, flops(operations))),
-        Cell::new(""),
-        Cell::new(""),
-        Cell::new(""),
-    ]);
-    section(page, "ledger", "What it cost", |page| {
-        paragraph_unless_empty(page, "", &synthesis_cost(report));
-        let columns = ["stage", "time", "share of time", "compute", "share of compute", "tokens", "documents"];
-        table(page, "Wall time, floating-point operations, tokens and documents of every stage", &columns, &rows);
-    });
-}
-
-/// What equal token budgets leave out: the way to the synthetic documents, against training the sbp arm.
-fn synthesis_cost(report: &Report) -> String {
-    let synthesis = report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str()));
-    let (wall_s, cost) = synthesis.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
-    let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
-    let budgets = || report.arms.iter().map(|arm| arm.train_tokens);
-    let (least, most) = (budgets().min().unwrap_or(0), budgets().max().unwrap_or(0));
-    // Whole steps: budgets may differ by a part of one.
-    let equal = if most - least <= most / 100 {
-        "All arms were trained on the same number of tokens."
-    } else {
-        "The arms were not trained on the same number of tokens."
-    };
-    if cost == 0.0 || training <= 0.0 {
-        return equal.to_owned();
-    }
-    format!(
-        "{equal} That leaves out what only synthetic documents need, from embedding to filtering: {} and {}, {} of the \
-         compute that training the sbp arm took.",
-        duration(wall_s),
-        flops(cost),
-        percent(cost / training)
-    )
-}
-
 fn notes(page: &mut Markup, notes: &[String]) {
     if notes.is_empty() {
         return;
@@ -293,8 +204,11 @@ fn environment(page: &mut Markup, report: &Report) {
         if !environment.commands.is_empty() {
             page.leaf("pre", &[("tabindex", &"0")], environment.commands.join("\n"));
         }
-        let threads = counted(environment.threads, "thread", "threads");
-        let mut facts = vec![format!("cognate {}", environment.version), format!("{}, {threads}", environment.device)];
+        let mut facts = vec![format!("cognate {}", environment.version)];
+        if environment.threads > 0 {
+            let threads = counted(environment.threads, "thread", "threads");
+            facts.push(format!("{}, {threads}", environment.device));
+        }
         if !environment.cpu.is_empty() {
             facts.push(environment.cpu.clone());
         }
@@ -309,10 +223,44 @@ fn environment(page: &mut Markup, report: &Report) {
             facts.push(format!("{} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", ")));
         }
         page.leaf("p", &[], format!("{}.", facts.join(" · ")));
+        files(page, report);
         page.element("p", &[("class", &"detail")], |page| {
             page.text("Every number here stands in ");
             page.leaf("code", &[], "report.json");
             page.text(" in full precision.");
         });
     });
+}
+
+/// What went in and came out, by content.
+fn files(page: &mut Markup, report: &Report) {
+    if report.files.is_empty() {
+        return;
+    }
+    page.leaf(
+        "p",
+        &[],
+        "The same recipe, documents and version of cognate give files with these contents, whatever the number of threads. \
+         Hashes are BLAKE3, as b3sum prints them; here are their beginnings, and the whole in the data.",
+    );
+    let mut csv = Csv::new(&["stage", "file", "rows", "size_bytes", "blake3"]);
+    let mut rows = Vec::new();
+    for file in &report.files {
+        let or_nothing = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+        csv.row([
+            file.stage.clone(),
+            file.path.clone(),
+            or_nothing(file.rows),
+            or_nothing(file.size_bytes),
+            file.blake3.clone(),
+        ]);
+        rows.push(vec![
+            Cell::new(&file.path),
+            Cell::new(file.rows.map_or_else(|| NONE.to_owned(), count)),
+            Cell::new(file.size_bytes.map_or_else(|| NONE.to_owned(), bytes)),
+            Cell::new(file.blake3.get(..16).unwrap_or(&file.blake3)),
+        ]);
+    }
+    table(page, "What went in, and what came out", &["file", "records", "size", "BLAKE3 begins with"], &rows);
+    downloads(page, &[("files.csv", csv)]);
 }

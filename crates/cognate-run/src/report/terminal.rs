@@ -3,6 +3,7 @@
 use super::answer::answer;
 use super::charts::clip;
 use super::data::Report;
+use super::html::unfinished;
 use super::numbers::{decimals, nats, or_none, significant, tokens};
 
 /// Columns of a terminal that nobody has widened.
@@ -32,7 +33,7 @@ pub fn closing_table(report: &Report) -> String {
         out.push('\n');
     }
     let answer = answer(report);
-    for text in [answer.headline, answer.detail, answer.caution] {
+    for text in [answer.headline, answer.detail, answer.caution, unfinished(report)] {
         write_wrapped(&mut out, &text);
     }
     // A no-break space matters to wrapping, which is done, and confuses who copies from a terminal.
@@ -59,7 +60,7 @@ fn write_aligned<const N: usize>(out: &mut String, rows: &[[String; N]]) {
 }
 
 /// Breaks a text at its ordinary spaces. Nothing for an empty one.
-fn write_wrapped(out: &mut String, text: &str) {
+pub(super) fn write_wrapped(out: &mut String, text: &str) {
     let mut used = 0;
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let length = word.chars().count();

@@ -57,17 +57,19 @@ fn report_json_has_the_names_that_readers_rely_on() {
     assert_eq!(
         json["ledger"],
         json!([
-            {"stage": "ingest", "arm": null, "wall_s": 1.9, "flops": 0.0, "tokens": 0, "documents": 8_412},
-            {"stage": "tokenize", "arm": null, "wall_s": 2.74, "flops": 0.0, "tokens": 2_313_552, "documents": 8_412},
+            {"stage": "ingest", "arm": null, "wall_s": 1.9, "flops": 0.0, "tokens": 0, "documents": 8_412,
+             "peak_rss_bytes": 1_100_000_000},
+            {"stage": "tokenize", "arm": null, "wall_s": 2.74, "flops": 0.0, "tokens": 2_313_552, "documents": 8_412,
+             "peak_rss_bytes": 1_100_000_000},
             {"stage": "train", "arm": "repetition", "wall_s": 74.2, "flops": 2.61e14,
-             "tokens": 12_000_000, "documents": 0}
+             "tokens": 12_000_000, "documents": 0, "peak_rss_bytes": 1_100_000_000}
         ])
     );
     let mut names: Vec<&String> = json.as_object().unwrap().keys().collect();
     names.sort_unstable();
     let mut expected =
         ["name", "arms", "gap_closed", "synthetic_quality", "ledger", "curves", "pairs", "relation"].to_vec();
-    expected.extend(["examples", "recipe", "environment", "notes"]);
+    expected.extend(["examples", "recipe", "environment", "notes", "missing", "files", "cards"]);
     expected.sort_unstable();
     assert_eq!(names, expected);
 }
@@ -210,7 +212,7 @@ fn a_gap_that_was_not_computed_is_not_made_up() {
     report.gap_closed.insert(VALIDATION.to_owned(), GapClosed { mean: None, low: None, high: None, seeds: 1 });
     let said = answer(&report).headline;
     assert!(said.ends_with("The share of the gap was not computed."), "{said}");
-    assert!(page(&report).contains("It could not be computed for this run."));
+    assert!(page(&report).contains("The share of the gap could not be computed for this run."));
     report.gap_closed.clear();
     assert!(answer(&report).headline.contains("closed 23"), "without an entry it is computed from the arms");
 }
@@ -276,20 +278,73 @@ fn elements(html: &str) -> Vec<String> {
 fn the_page_is_whole_and_fetches_nothing() {
     let html = page(&sample());
     let names = elements(&html);
-    for name in ["script", "img", "iframe", "object", "form", "a"] {
+    for name in ["script", "img", "iframe", "object", "form"] {
         assert!(!names.iter().any(|found| found == name), "{name}");
     }
     assert_eq!(names.iter().filter(|name| *name == "h1").count(), 1);
-    // Eight figures: three of them in two sizes.
-    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 11);
+    // Thirteen figures: four of them in two sizes.
+    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 13);
+    // A link saves what the page holds itself, and leads nowhere.
+    let links = html.matches("<a ").count();
+    assert_eq!((links, html.matches("<a download=\"").count()), (6, links));
+    assert_eq!(html.matches("href=\"data:text/csv;charset=utf-8,").count(), links);
     let attributes = html.split("<pre").next().unwrap_or_default();
     for reference in ["src=", "url(", "@import", "href=\"http", "NaN", ">inf", "None", "Some("] {
         assert!(!attributes.replace("src=x", "").contains(reference), "{reference}");
     }
-    for id in ["gap", "curves", "relation", "pairs", "synthetic", "examples", "ledger", "notes", "recipe", "repeat"] {
+    for id in ["card", "curves", "relation", "pairs", "synthetic", "examples", "ledger", "notes", "recipe", "repeat"] {
         assert_eq!(html.matches(&format!("<section id=\"{id}\">")).count(), 1, "{id}");
     }
-    assert!(html.len() < 200_000, "{} bytes", html.len());
+    assert!(html.len() < 400_000, "{} bytes", html.len());
+}
+
+/// The first screen: the sentence, then its one figure, then all the rest.
+#[test]
+fn the_answer_comes_first() {
+    let mut report = sample();
+    let gap = GapClosed { mean: Some(0.2282), low: Some(0.1), high: Some(0.35), seeds: 3 };
+    report.gap_closed.insert(VALIDATION.to_owned(), gap);
+    let html = page(&report);
+    let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    assert!(place("<h1>") < place("Share of the gap closed") && place("Share of the gap closed") < place("<table"));
+    assert!(html.contains("95 % interval 10\u{a0}% to 35\u{a0}%"), "the interval is in the figure");
+    assert!(place("<table") < place("Validation loss over training tokens"));
+    report.arms.retain(|arm| arm.name != ORACLE);
+    report.gap_closed.clear();
+    let html = page(&report);
+    assert!(!html.contains("Share of the gap closed"));
+    assert_eq!(html.matches("<title>Validation loss over training tokens").count(), 2, "drawn once, in two sizes");
+    assert!(html.find("Validation loss over training tokens").unwrap() < html.find("<table").unwrap());
+}
+
+#[test]
+fn a_large_experiment_is_a_page_below_3_mb() {
+    let mut report = sample();
+    let (arms, curves) = (report.arms.clone(), report.curves.clone());
+    let thinned = |points: &[Point]| points.iter().step_by(2).copied().collect::<Vec<_>>();
+    for name in ["random-pairs", "unconditional", "regularised", "related-context", "equal-flops"] {
+        report.arms.push(Arm { name: name.to_owned(), ..arms[0].clone() });
+        report.curves.push(Curve { arm: name.to_owned(), ..curves[0].clone() });
+    }
+    let (arms, curves) = (report.arms.clone(), report.curves.clone());
+    for seed in 2..=5 {
+        report.arms.extend(arms.iter().map(|arm| Arm { seed, ..arm.clone() }));
+        // A report has at most 600 points of a training curve.
+        report.curves.extend(curves.iter().map(|curve| Curve { seed, train: thinned(&curve.train), ..curve.clone() }));
+    }
+    let html = page(&report);
+    assert_eq!(report.arms.len(), 40);
+    assert!(html.len() < 3_000_000, "{} bytes", html.len());
+}
+
+#[test]
+fn an_unfinished_run_says_what_is_missing() {
+    let mut report = sample();
+    assert!(!page(&report).contains("not finished"));
+    report.missing = vec!["train sbp".to_owned(), "evaluate sbp".to_owned()];
+    let sentence = "This run is not finished. Missing: train sbp, evaluate sbp. What stands here is what exists.";
+    assert!(page(&report).contains(sentence));
+    assert!(closing_table(&report).replace('\n', " ").ends_with(&format!("{sentence} ")));
 }
 
 #[test]
@@ -312,11 +367,14 @@ fn no_text_becomes_markup() {
     if let Some(pairs) = &mut report.pairs {
         pairs.embedder = HOSTILE.to_owned();
     }
+    report.missing = vec![HOSTILE.to_owned()];
+    report.files[0].path = HOSTILE.to_owned();
+    report.cards.license = Some(HOSTILE.to_owned());
     report.arms[2].name = HOSTILE.to_owned();
     report.curves[2].arm = HOSTILE.to_owned();
     let html = page(&report);
-    // The oracle arm is gone, and with it the two sizes of the gap's figure.
-    let mut expected = clean.len();
+    // The oracle arm is gone, and with it the gap's figure; what is missing is said in one paragraph more.
+    let mut expected = clean.len() + 1;
     expected -= clean.iter().filter(|name| *name == "figure").count() - html.matches("<figure").count();
     assert!(elements(&html).len() <= expected, "elements appeared");
     assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{202e}') && !html.contains('\0'));
@@ -356,7 +414,7 @@ fn several_seeds_and_controls_are_told_apart() {
     report.arms[1].tasks.insert("sciq".to_owned(), score);
     let html = page(&report).replace('\u{a0}', " ");
     elements(&html);
-    assert_eq!(html.matches(">sbp, 2 seeds<").count(), 2, "one label per size of the figure");
+    assert_eq!(html.matches(">sbp, 2 seeds<").count(), 4, "one label per size of each of the two figures of losses");
     assert!(html.contains("<h3>sbp, seed 2</h3>") && html.contains("<h3>random-pairs</h3>"));
     assert!(html.contains("line s3"), "a control has a pattern of its own");
     assert!(html.contains("sciq, sbp, seed 1") && html.contains("42.5 %") && html.contains("± 1.2 %"), "{html}");

@@ -120,6 +120,9 @@ pub struct Manifest {
     pub work: Work,
     /// Seconds, summed over interrupted attempts.
     pub wall_s: f64,
+    /// Most memory that the process held during the stage, of all attempts; `None` where the system does not tell.
+    #[serde(default)]
+    pub peak_rss_bytes: Option<u64>,
 }
 
 impl Manifest {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cognate_base::Hash;
+use cognate_base::{Hash, process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -62,6 +62,29 @@ pub struct Attempt {
     seed: u64,
     spent_before_s: f64,
     since: Instant,
+    peak: Peak,
+}
+
+/// Most memory that the process held during a stage.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    /// Of earlier attempts.
+    before: Option<u64>,
+    /// Whether the system's peak began anew with this attempt.
+    own: bool,
+}
+
+impl Peak {
+    /// Begins with an attempt, after earlier ones that reached `before`.
+    fn begin(before: Option<u64>) -> Self {
+        Self { before, own: process::forget_peak_rss() }
+    }
+
+    /// In bytes, earlier attempts included.
+    fn so_far(self) -> Option<u64> {
+        let now = if self.own { process::peak_rss_bytes() } else { None };
+        now.max(self.before)
+    }
 }
 
 impl RunDir {
@@ -122,16 +145,16 @@ impl RunDir {
             return Ok(State::Done(Box::new(manifest)));
         }
         let started: Option<Started> = manifest::read_json(&folder.join(STARTED))?;
-        let mut spent_before_s = 0.0;
+        let mut before = None;
         match started {
             Some(started) if resumes => {
                 differs(&folder, "begun", &started.identity, &identity)?;
-                spent_before_s = Progress::read(&folder)?.map_or(0.0, |progress| progress.spent_s);
+                before = Progress::read(&folder)?;
                 remove_hidden_partials(&folder, true)?;
             }
             // What begins anew still has cost what it has cost.
             Some(started) if started.fingerprint == identity.fingerprint() => {
-                spent_before_s = Progress::read(&folder)?.map_or(0.0, |progress| progress.spent_s);
+                before = Progress::read(&folder)?;
                 empty(&folder)?;
             }
             _ => empty(&folder)?,
@@ -139,7 +162,14 @@ impl RunDir {
         fs_err::create_dir_all(&folder)?;
         let started = Started { format: FORMAT, fingerprint: identity.fingerprint(), identity };
         manifest::write_json(&folder.join(STARTED), &started)?;
-        Ok(State::Open(Attempt { folder, identity: started.identity, seed, spent_before_s, since: Instant::now() }))
+        Ok(State::Open(Attempt {
+            folder,
+            identity: started.identity,
+            seed,
+            spent_before_s: before.as_ref().map_or(0.0, |progress| progress.spent_s),
+            since: Instant::now(),
+            peak: Peak::begin(before.and_then(|progress| progress.peak_rss_bytes)),
+        }))
     }
 }
 
@@ -171,6 +201,7 @@ impl Attempt {
             seed: self.seed,
             work,
             wall_s: self.spent_s(),
+            peak_rss_bytes: self.peak.so_far(),
             identity: self.identity,
         };
         manifest.write(&self.folder)?;

@@ -8,7 +8,7 @@ use cognate_base::{Monitor, Unit};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FORMAT, read_json, write_json};
-use super::{Attempt, Result};
+use super::{Attempt, Peak, Result};
 use crate::stage::STAGE_NAMES;
 
 /// File name of a stage's progress.
@@ -31,6 +31,9 @@ pub struct Progress {
     pub detail: String,
     /// Seconds spent on the stage, earlier attempts included.
     pub spent_s: f64,
+    /// Most memory held so far, earlier attempts included.
+    #[serde(default)]
+    pub peak_rss_bytes: Option<u64>,
 }
 
 impl Progress {
@@ -50,6 +53,7 @@ pub struct Watched<'a> {
     path: PathBuf,
     spent_before_s: f64,
     since: Instant,
+    peak: Peak,
     state: Mutex<(Progress, Option<Instant>)>,
 }
 
@@ -64,6 +68,7 @@ impl<'a> Watched<'a> {
             unit: String::new(),
             detail: String::new(),
             spent_s: attempt.spent_before_s,
+            peak_rss_bytes: attempt.peak.so_far(),
         };
         Self {
             inner,
@@ -71,6 +76,7 @@ impl<'a> Watched<'a> {
             path: attempt.folder.join(PROGRESS),
             spent_before_s: attempt.spent_before_s,
             since: attempt.since,
+            peak: attempt.peak,
             state: Mutex::new((progress, None)),
         }
     }
@@ -85,6 +91,7 @@ impl<'a> Watched<'a> {
 
     fn write(&self, state: &mut (Progress, Option<Instant>)) {
         state.0.spent_s = self.spent_before_s + self.since.elapsed().as_secs_f64();
+        state.0.peak_rss_bytes = self.peak.so_far();
         state.1 = Some(Instant::now());
         // Only a view: when the disk is full, the stage itself says so.
         if let Err(error) = write_json(&self.path, &state.0) {

@@ -3,6 +3,7 @@
 mod documents;
 mod models;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,8 +51,10 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Say how far a run is.
     Status(StatusArgs),
-    /// Write a run's report again, and print its closing table.
+    /// Write a run's report again, and print its closing table; of several runs, compare them.
     Report(ReportArgs),
+    /// Show a run as it goes on, in this terminal or as a page.
+    Watch(WatchArgs),
     /// Read documents, drop duplicates, split them.
     Ingest(IngestArgs),
     /// Encode documents, with a trained or a given tokenizer.
@@ -112,8 +115,25 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The run directory.
+    /// The run directory. Several, or their `report.json` alone, are compared.
+    #[arg(required = true, num_args = 1.., value_name = "DIR")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Where the comparison of several runs is written to, as comparison.html and comparison.json; the runs themselves stay as
+    /// they are [default: comparison]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The run directory; it need not be there yet.
     pub(crate) dir: PathBuf,
+    /// Serve a page that updates instead, at this address; this machine alone reaches the default.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:8321")]
+    pub(crate) serve: Option<SocketAddr>,
 }
 
 /// Where models run.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use cognate_base::files::write_atomic;
 use cognate_run::recipe::Recipe;
-use cognate_run::{DeviceKind, Settings};
+use cognate_run::{DeviceKind, Settings, report};
 
 use super::{Result, print, print_json};
 use crate::args::{Device, PlanArgs, ReportArgs, RunArgs, StatusArgs};
+use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 fn device(device: Device) -> DeviceKind {
@@ -38,7 +40,34 @@ pub(crate) fn status(args: &StatusArgs) -> Result {
 }
 
 pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
+    let [dir] = args.dirs.as_slice() else { return compare(args) };
+    if let Some(out) = &args.out {
+        return Err(Failure::setting(
+            "--out",
+            out.display(),
+            "several run directories to compare; one run's report lies in it",
+        ));
+    }
     let command = "cognate run recipe.toml".to_owned();
-    let settings = Settings { out: args.dir.clone(), threads, device: DeviceKind::Cpu, command };
-    print(&cognate_run::report_again(&settings)?)
+    let settings = Settings { out: dir.clone(), threads, device: DeviceKind::Cpu, command };
+    let closing = cognate_run::report_again(&settings)?;
+    if args.json { print_json(&report::read(&dir.join(report::JSON_FILE))?) } else { print(&closing) }
+}
+
+fn compare(args: &ReportArgs) -> Result {
+    let compared = cognate_run::compare(&args.dirs)?;
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("comparison"));
+    let (json, page) = (out.join("comparison.json"), out.join("comparison.html"));
+    let is_ours = json.exists() || !out.exists() || fs_err::read_dir(&out)?.next().is_none();
+    if !is_ours {
+        return Err(Failure::setting("--out", out.display(), "a folder that is new, empty, or holds a comparison"));
+    }
+    let mut text = serde_json::to_string_pretty(&compared).map_err(std::io::Error::from)?;
+    text.push('\n');
+    write_atomic(&page, report::comparison_page(&compared))?;
+    write_atomic(&json, text)?;
+    if args.json {
+        return print_json(&compared);
+    }
+    print(&format!("{}\ncomparison: {}\n", report::comparison_table(&compared), page.display()))
 }

@@ -7,7 +7,9 @@ mod evaluate;
 mod experiment;
 mod models;
 mod relations;
+mod serve;
 mod synthesis;
+mod watch;
 
 use std::io::Write;
 
@@ -28,6 +30,7 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Plan(args) => experiment::plan(&args, threads, terminal),
         Command::Status(args) => experiment::status(&args),
         Command::Report(args) => experiment::report(&args, threads),
+        Command::Watch(args) => watch::watch(&args, terminal),
         Command::Ingest(args) => documents::ingest(&args, terminal),
         Command::Tokenize(args) => documents::tokenize(&args, terminal),
         Command::Embed(args) => relations::embed(&args, terminal),

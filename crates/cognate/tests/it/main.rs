@@ -12,3 +12,4 @@ mod runs;
 mod server;
 mod stages;
 mod support;
+mod watch;

@@ -18,10 +18,10 @@ fn ready() -> Scratch {
 /// What must not depend on how a run came to its end: the report without times, memory and machine, and the bits of
 /// every model and of the synthetic corpus.
 fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
-    let text = fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap();
-    let mut report: Value = serde_json::from_str(&text).unwrap();
+    let mut report = report_json(scratch);
     for entry in report["ledger"].as_array_mut().unwrap() {
         entry["wall_s"] = Value::Null;
+        entry["peak_rss_bytes"] = Value::Null;
     }
     report["environment"] = Value::Null;
     let files = ["repetition/final", "repetition/best", "tune/best", "sbp/final", "oracle/final"]
@@ -29,6 +29,10 @@ fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
     let mut hashes = files.to_vec();
     hashes.push(Hash::of_file(scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap());
     (report, hashes)
+}
+
+fn report_json(scratch: &Scratch) -> Value {
+    serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
 }
 
 /// Starts the run in the background.
@@ -67,6 +71,8 @@ fn a_run_ends_with_a_report_and_running_again_skips_everything() {
     assert!(page.contains("<html"));
     let bytes = fs_err::read(scratch.path("runs/tiny/report.json")).unwrap();
 
+    cards_say_what_the_report_says(&scratch, &report);
+
     let output = scratch.cognate(&["run", "r.toml"]).output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap(), closing);
@@ -79,6 +85,59 @@ fn a_run_ends_with_a_report_and_running_again_skips_everything() {
     assert!(status["stages"].as_array().unwrap().iter().all(|stage| stage["state"] == "done"), "{status}");
     assert_eq!(scratch.succeeds(&["report", "runs/tiny"]), closing);
     assert_eq!(fs_err::read(scratch.path("runs/tiny/report.json")).unwrap(), bytes);
+}
+
+/// Each folder that somebody may publish has its card, with the numbers of `report`, and no stage minds.
+fn cards_say_what_the_report_says(scratch: &Scratch, report: &Value) {
+    let header = |folder: &str| -> Value {
+        let card = fs_err::read_to_string(scratch.path(&format!("runs/tiny/{folder}/README.md"))).unwrap();
+        let yaml = card.strip_prefix("---\n").unwrap().split_once("\n---\n").unwrap().0;
+        serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{folder}: {error}\n{yaml}"))
+    };
+    for (at, arm) in ["repetition", "sbp", "oracle"].into_iter().enumerate() {
+        let result = &header(&format!("{arm}/final"))["model-index"][0]["results"][0]["metrics"][0];
+        assert_eq!(result["value"], report["arms"][at]["validation"]["perplexity"], "{arm}");
+        assert_eq!(header(&format!("{arm}/best"))["library_name"], "transformers");
+    }
+    assert_eq!(header("tune/best")["pipeline_tag"], "text-generation");
+    let data = header("filter");
+    assert_eq!((&data["license"], &data["size_categories"][0]), (&Value::from("unknown"), &Value::from("n<1K")));
+    let card = fs_err::read_to_string(scratch.path("runs/tiny/filter/README.md")).unwrap();
+    let kept = report["synthetic_quality"]["kept_documents"].as_u64().unwrap();
+    assert!(kept < 1000 && card.contains(&format!("| what | {kept} documents of ")), "{card}");
+    let documents = Hash::of_file(scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap();
+    assert!(card.contains(&documents.to_string()), "the hash of the documents beside it");
+}
+
+#[test]
+fn a_half_finished_run_has_a_report_of_what_exists() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    // As if it had been killed while the second arm was trained.
+    for gone in ["sbp/manifest.json", "report.json", "report.html"] {
+        fs_err::remove_file(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
+    }
+    for gone in ["oracle", "evaluate", "sbp/final", "sbp/best"] {
+        fs_err::remove_dir_all(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
+    }
+    let closing = scratch.succeeds(&["report", "runs/tiny"]).replace('\n', " ");
+    let sentence = "This run is not finished. Missing: train sbp, train oracle, evaluate repetition, evaluate sbp, evaluate \
+                    oracle. What stands here is what exists.";
+    assert!(closing.contains(sentence), "{closing}");
+    let report = report_json(&scratch);
+    assert_eq!(report["arms"], Value::Array(vec![]));
+    assert_eq!(report["curves"].as_array().unwrap().len(), 2);
+    assert_eq!(report["curves"][1]["arm"], "sbp", "as far as it came");
+    assert!(report["synthetic_quality"]["kept_documents"].as_u64().unwrap() > 0);
+    let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("This run is not finished.") && page.contains("Data card of the synthetic corpus"));
+    assert!(scratch.path("runs/tiny/filter/README.md").exists() && !scratch.path("runs/tiny/sbp/README.md").exists());
+    // What is damaged is named, and nothing that was written before goes away.
+    scratch.write("runs/tiny/repetition/manifest.json", "{\"format\": 1}");
+    let (code, stderr) = scratch.fails(&["report", "runs/tiny"]);
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("error: runs/tiny/repetition/manifest.json is damaged: "), "{stderr}");
+    assert_eq!(report_json(&scratch), report);
 }
 
 /// A base that has gone on repeating until it memorised its text writes it back, so tuning starts from the checkpoint with the

@@ -1,4 +1,4 @@
-//! Lines over training tokens: loss curves.
+//! Lines over training tokens or operations: loss curves.
 
 use super::super::markup::Markup;
 use super::{Axis, CHARACTER, Canvas, LINE_HEIGHT, Size, Unit, clip, spread};
@@ -7,6 +7,20 @@ use super::{Axis, CHARACTER, Canvas, LINE_HEIGHT, Size, Unit, clip, spread};
 const LABEL_CHARACTERS: usize = 18;
 /// About so many markers sit on a line; more would hide it.
 const MARKERS: usize = 7;
+
+/// What a chart's horizontal axis counts.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct XAxis {
+    name: &'static str,
+    unit: Unit,
+}
+
+impl XAxis {
+    /// Tokens that a model was trained on.
+    pub(in super::super) const TOKENS: Self = Self { name: "training tokens", unit: Unit::Tokens };
+    /// Operations of training, and of what only this arm needed before it.
+    pub(in super::super) const FLOPS: Self = Self { name: "training and synthesis, FLOP", unit: Unit::Flops };
+}
 
 /// One line of a chart.
 #[derive(Clone, Debug)]
@@ -17,11 +31,11 @@ pub(in super::super) struct Line {
     pub(in super::super) style: usize,
     /// Drawn thin and without markers.
     pub(in super::super) faint: bool,
-    /// (tokens, value), in ascending order of tokens.
+    /// (tokens or operations, value), in ascending order of the first.
     pub(in super::super) points: Vec<(f64, f64)>,
 }
 
-/// A chart of lines over training tokens.
+/// A chart of lines.
 #[derive(Clone, Debug)]
 pub(in super::super) struct LineChart<'a> {
     pub(in super::super) title: &'a str,
@@ -38,19 +52,24 @@ pub(in super::super) struct LineChart<'a> {
 impl LineChart<'_> {
     /// Draws the chart.
     pub(in super::super) fn draw(&self, markup: &mut Markup, class: &str, size: Size) {
+        self.draw_over(markup, class, size, XAxis::TOKENS);
+    }
+
+    /// Draws the chart over another horizontal axis.
+    pub(in super::super) fn draw_over(&self, markup: &mut Markup, class: &str, size: Size, over: XAxis) {
         let longest = self.lines.iter().filter_map(|line| line.label.as_ref()).map(|label| label.chars().count()).max();
         let label_room = longest.map_or(10.0, |n| n.min(LABEL_CHARACTERS) as f64 * CHARACTER + 22.0);
         let horizontal = (size.margin(), size.width - label_room - (size.margin() - 42.0));
         let vertical = (size.height - 42.0, 26.0);
         let x_ticks = if size.width > 500.0 { 7.0 } else { 3.0 };
         let points = || self.lines.iter().flat_map(|line| line.points.iter());
-        let x = Axis::over(points().map(|point| point.0).chain([0.0]), horizontal, x_ticks, Unit::Tokens);
+        let x = Axis::over(points().map(|point| point.0).chain([0.0]), horizontal, x_ticks, over.unit);
         let values = points().map(|point| point.1).chain(self.y_also.iter().copied());
         let y = Axis::over(values.filter(|y| *y <= self.y_top), vertical, 5.0, Unit::Number).rounded();
         // Lines leave the plot through its upper edge, which lies on a tick.
         let lines: Vec<Line> = self.lines.iter().map(|line| visible(line, y.high)).collect();
         Canvas::draw(markup, class, size, (self.title, self.description), |canvas| {
-            canvas.frame(&x, &y, "training tokens", self.y_name);
+            canvas.frame(&x, &y, over.name, self.y_name);
             if lines.iter().all(|line| line.points.is_empty()) {
                 let middle = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
                 canvas.text("tick", "middle", middle, "nothing was recorded");

@@ -9,12 +9,12 @@ mod roc;
 mod rulers;
 
 pub(super) use histogram::similarity_histogram;
-pub(super) use lines::{Line, LineChart, focus, thin};
+pub(super) use lines::{Line, LineChart, XAxis, focus, thin};
 pub(super) use roc::roc_curves;
 pub(super) use rulers::{gain_bars, gap_ruler};
 
 use super::markup::Markup;
-use super::numbers::{decimals, percent, tokens};
+use super::numbers::{decimals, flops, percent, tokens};
 
 /// Width of a character of the figures' 13-unit labels, on the generous side: there is no font to measure.
 const CHARACTER: f64 = 7.8;
@@ -50,6 +50,8 @@ pub(super) enum Unit {
     Number,
     /// As a count of tokens.
     Tokens,
+    /// As a count of floating-point operations.
+    Flops,
     /// As a percentage.
     Share,
 }
@@ -113,6 +115,8 @@ impl Axis {
     fn label(&self, tick: f64) -> String {
         match self.unit {
             Unit::Tokens => trim_zeros(&tokens(tick.round().max(0.0) as u64)),
+            // The axis names the unit.
+            Unit::Flops => trim_zeros(flops(tick).trim_end_matches("FLOP")).trim_end().to_owned(),
             Unit::Share => percent(tick),
             Unit::Number => {
                 // Two and a half is the one step that needs a digit more than its power of ten.
@@ -125,7 +129,7 @@ impl Axis {
 }
 
 /// `2.00 M` as `2 M`: a tick is a round number.
-fn trim_zeros(label: &str) -> String {
+pub(super) fn trim_zeros(label: &str) -> String {
     let end = label.find('\u{a0}').unwrap_or(label.len());
     let (number, unit) = label.split_at(end);
     let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
@@ -285,6 +289,7 @@ mod tests {
     fn ticks_are_round() {
         assert_eq!(labels(4.02, 5.31, 5.0, Unit::Number), ["4.25", "4.50", "4.75", "5.00", "5.25"]);
         assert_eq!(labels(0.0, 12_000_000.0, 6.0, Unit::Tokens), ["0", "2 M", "4 M", "6 M", "8 M", "10 M", "12 M"]);
+        assert_eq!(labels(0.0, 5e15, 2.0, Unit::Flops), ["0", "2.5 P", "5 P"]);
         assert_eq!(labels(0.0, 0.4, 4.0, Unit::Share), ["0 %", "10 %", "20 %", "30 %", "40 %"]);
         assert_eq!(labels(-3.0, 3.0, 3.0, Unit::Number), ["−2", "0", "2"]);
     }

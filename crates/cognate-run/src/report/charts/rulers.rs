@@ -10,17 +10,33 @@ use super::{Axis, Canvas, Size, Unit, clip, text_width};
 /// Shares of the gap outside of this are drawn at its end, with an arrow.
 const GAP_SHOWN: (f64, f64) = (-1.0, 2.0);
 
-/// Draws the way from repetition to the oracle and how far sbp came. The losses are in nats per token.
-pub(in super::super) fn gap_ruler(markup: &mut Markup, class: &str, width: f64, losses: [f64; 3], share: f64) {
+/// Draws the way from repetition to the oracle and how far sbp came, with the share's interval where it has one. The losses
+/// are in nats per token.
+pub(in super::super) fn gap_ruler(
+    markup: &mut Markup,
+    class: &str,
+    width: f64,
+    losses: [f64; 3],
+    share: f64,
+    interval: Option<(f64, f64)>,
+) {
     let size = Size { width, height: 122.0 };
-    let shown = if share.is_finite() { share.clamp(GAP_SHOWN.0, GAP_SHOWN.1) } else { 0.0 };
+    let inside = |share: f64| if share.is_finite() { share.clamp(GAP_SHOWN.0, GAP_SHOWN.1) } else { 0.0 };
+    let shown = inside(share);
+    let ends = interval.map(|(low, high)| (inside(low), inside(high)));
     let edge = if width > 500.0 { 80.0 } else { 52.0 };
-    let x = Axis::over([0.0, 1.0, shown].into_iter(), (edge, width - edge), 4.0, Unit::Share);
+    let most = ends.map_or([shown; 2], |(low, high)| [low, high]);
+    let x = Axis::over([0.0, 1.0, shown].into_iter().chain(most), (edge, width - edge), 4.0, Unit::Share);
     let (top, bottom) = (50.0, 72.0);
     let [repetition, sbp, oracle] = losses.map(nats);
     let description = format!(
-        "On a scale from repetition ({repetition} nats per token) to the oracle ({oracle}), sbp ({sbp}) stands at {}.",
-        percent(share)
+        "On a scale from repetition ({repetition} nats per token) to the oracle ({oracle}), sbp ({sbp}) stands at {}{}.",
+        percent(share),
+        interval.map_or_else(String::new, |(low, high)| format!(
+            ", 95 % interval {} to {}",
+            percent(low),
+            percent(high)
+        ))
     );
     Canvas::draw(markup, class, size, ("Share of the gap closed", &description), |canvas| {
         canvas.rect("gap", (x.at(0.0), top), (x.at(1.0), bottom));
@@ -34,6 +50,13 @@ pub(in super::super) fn gap_ruler(markup: &mut Markup, class: &str, width: f64, 
             canvas.text(&format!("label s{style}"), "middle", (x.at(at), 14.0), name);
             canvas.text("tick", "middle", (x.at(at), 31.0), &loss);
         }
+        if let Some((low, high)) = ends {
+            let middle = (top + bottom) / 2.0;
+            canvas.line("whisker", (x.at(low), middle), (x.at(high), middle));
+            for end in [low, high] {
+                canvas.line("whisker", (x.at(end), middle - 6.0), (x.at(end), middle + 6.0));
+            }
+        }
         let at = x.at(shown);
         canvas.path("pointer s1", &[(at, bottom + 2.0), (at - 5.0, bottom + 10.0), (at + 5.0, bottom + 10.0)], true);
         let arrow = if share < GAP_SHOWN.0 { "← " } else { "" };
@@ -42,7 +65,13 @@ pub(in super::super) fn gap_ruler(markup: &mut Markup, class: &str, width: f64, 
         let half = text_width(&first) / 2.0;
         let centre = at.clamp(half.min(width / 2.0), (width - half).max(width / 2.0));
         canvas.text("label s1", "middle", (centre, bottom + 21.0), &first);
-        canvas.text("tick", "middle", (centre, bottom + 38.0), &sbp);
+        let below = match interval {
+            Some((low, high)) => format!("{} to {}; {sbp} nats", percent(low), percent(high)),
+            None => sbp.clone(),
+        };
+        let half = text_width(&below) / 2.0;
+        let centre = at.clamp(half.min(width / 2.0), (width - half).max(width / 2.0));
+        canvas.text("tick", "middle", (centre, bottom + 38.0), &below);
     });
 }
 
@@ -97,8 +126,27 @@ mod tests {
 
     fn gap(losses: [f64; 3], share: f64) -> String {
         let mut markup = Markup::default();
-        gap_ruler(&mut markup, "wide", 360.0, losses, share);
+        gap_ruler(&mut markup, "wide", 360.0, losses, share, None);
         markup.finish()
+    }
+
+    #[test]
+    fn an_interval_is_drawn_and_said() {
+        let with = |low: f64, high: f64| {
+            let mut markup = Markup::default();
+            gap_ruler(&mut markup, "wide", 1000.0, [4.4, 4.3, 4.0], 0.25, Some((low, high)));
+            markup.finish()
+        };
+        let svg = with(-0.25, 0.5);
+        assert_eq!(svg.matches("class=\"whisker\"").count(), 3);
+        assert!(
+            svg.contains("95 % interval −25\u{a0}% to 50\u{a0}%")
+                && svg.contains("−25\u{a0}% to 50\u{a0}%; 4.300 nats")
+        );
+        // 840 units from 80 on hold the shares from -0.25 to 1.
+        assert!(svg.contains("x1=\"80\" y1=\"61\" x2=\"584\" y2=\"61\""), "{svg}");
+        assert!(!with(f64::NAN, f64::INFINITY).contains("NaN"));
+        assert_eq!(gap([4.4, 4.3, 4.0], 0.25).matches("whisker").count(), 0);
     }
 
     #[test]

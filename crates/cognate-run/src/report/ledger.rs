@@ -1,0 +1,167 @@
+//! What it cost: every stage, and every arm with what belongs to it.
+
+use super::data::{LedgerEntry, Report, SBP};
+use super::download::{Csv, downloads, number};
+use super::html::{Cell, paragraph_unless_empty, section, table};
+use super::markup::Markup;
+use super::numbers::{NONE, bytes, count, duration, flops, or_none, percent, tokens};
+
+/// Stages that only a run with synthetic documents needs, apart from training the arm itself.
+const SYNTHESIS_STAGES: [&str; 5] = ["embed", "pair", "tune", "generate", "filter"];
+
+/// The way to an arm's synthetic documents: what the ledger has for the arm itself, and for sbp what it has for no arm.
+pub(super) fn synthesis_of<'a>(report: &'a Report, arm: &'a str) -> impl Iterator<Item = &'a LedgerEntry> {
+    let of_arm = move |entry: &&LedgerEntry| owner(entry) == Some(arm);
+    report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str())).filter(of_arm)
+}
+
+/// The arm that a stage worked for. Synthesis that names none is the sbp arms'; `None` where all arms share a stage.
+fn owner(entry: &LedgerEntry) -> Option<&str> {
+    let synthesis = SYNTHESIS_STAGES.contains(&entry.stage.as_str());
+    entry.arm.as_deref().or(synthesis.then_some(SBP))
+}
+
+/// The section.
+pub(super) fn ledger(page: &mut Markup, report: &Report) {
+    if report.ledger.is_empty() {
+        return;
+    }
+    section(page, "ledger", "What it cost", |page| {
+        paragraph_unless_empty(page, "", &synthesis_cost(report));
+        let columns = [
+            "stage",
+            "time",
+            "share of time",
+            "compute",
+            "share of compute",
+            "share of its arm's compute",
+            "tokens",
+            "documents",
+            "peak memory",
+        ];
+        let caption = "Wall time, floating-point operations, tokens, documents and memory of every stage. Finding pairs, \
+                       tuning, generating and filtering belong to the sbp arm.";
+        table(page, caption, &columns, &stage_rows(report));
+        arm_costs(page, report);
+        downloads(page, &[("ledger.csv", ledger_csv(report))]);
+    });
+}
+
+fn stage_rows(report: &Report) -> Vec<Vec<Cell>> {
+    let sum = |of: fn(&LedgerEntry) -> f64| report.ledger.iter().map(of).sum::<f64>();
+    let (wall_s, operations) = (sum(|entry| entry.wall_s), sum(|entry| entry.flops));
+    let row = |entry: &LedgerEntry| {
+        let name = entry.arm.as_ref().map_or_else(|| entry.stage.clone(), |arm| format!("{} · {arm}", entry.stage));
+        let (time, compute) = (share(entry.wall_s, wall_s), share(entry.flops, operations));
+        let of_arm = owner(entry).map(|arm| share(entry.flops, cost(report, arm).1));
+        vec![
+            Cell::new(name),
+            Cell::new(duration(entry.wall_s)),
+            Cell::bar(percent(time), time),
+            Cell::new(or_none(entry.flops == 0.0, flops(entry.flops))),
+            Cell::bar(or_none(entry.flops == 0.0, percent(compute)), compute),
+            Cell::new(of_arm.map_or_else(|| NONE.to_owned(), |share| or_none(entry.flops == 0.0, percent(share)))),
+            Cell::new(or_none(entry.tokens == 0, tokens(entry.tokens))),
+            Cell::new(or_none(entry.documents == 0, count(entry.documents))),
+            Cell::new(entry.peak_rss_bytes.map_or_else(|| NONE.to_owned(), bytes)),
+        ]
+    };
+    let mut rows: Vec<Vec<Cell>> = report.ledger.iter().map(row).collect();
+    let peak = report.ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
+    rows.push(vec![
+        Cell::strong("all stages"),
+        Cell::new(duration(wall_s)),
+        Cell::new(""),
+        Cell::new(or_none(operations == 0.0, flops(operations))),
+        Cell::new(""),
+        Cell::new(""),
+        Cell::new(""),
+        Cell::new(""),
+        Cell::new(peak.map_or_else(|| NONE.to_owned(), bytes)),
+    ]);
+    rows
+}
+
+/// Seconds and operations of all stages that worked for an arm.
+fn cost(report: &Report, arm: &str) -> (f64, f64) {
+    let own = report.ledger.iter().filter(|entry| owner(entry) == Some(arm));
+    own.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops))
+}
+
+/// A row per arm: what synthesis, training and evaluation took of it.
+fn arm_costs(page: &mut Markup, report: &Report) {
+    let mut arms: Vec<&str> = Vec::new();
+    for arm in report.ledger.iter().filter_map(owner) {
+        if !arms.contains(&arm) {
+            arms.push(arm);
+        }
+    }
+    let row = |arm: &&str| {
+        let (wall_s, operations) = cost(report, arm);
+        let part = |wanted: &dyn Fn(&str) -> bool| {
+            let own = report.ledger.iter().filter(|entry| owner(entry) == Some(*arm) && wanted(&entry.stage));
+            let (time, compute) = own.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
+            let shares = format!("{} of time", percent(share(time, wall_s)));
+            let shown = or_none(compute == 0.0, percent(share(compute, operations)));
+            Cell::with_detail(shown, if time > 0.0 { shares } else { String::new() })
+        };
+        vec![
+            Cell::new(arm),
+            Cell::new(duration(wall_s)),
+            Cell::new(or_none(operations == 0.0, flops(operations))),
+            part(&|stage| SYNTHESIS_STAGES.contains(&stage)),
+            part(&|stage| stage == "train"),
+            part(&|stage| stage == "evaluate"),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = arms.iter().map(row).collect();
+    if !rows.is_empty() {
+        let columns = ["arm", "time", "compute", "synthesis", "training", "evaluation"];
+        table(page, "What each arm cost, and which shares of its compute and time went where", &columns, &rows);
+    }
+}
+
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+/// What equal token budgets leave out: the way to the synthetic documents, against training the sbp arm.
+fn synthesis_cost(report: &Report) -> String {
+    let (wall_s, cost) =
+        synthesis_of(report, SBP).fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
+    let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
+    let budgets = || report.arms.iter().map(|arm| arm.train_tokens);
+    let (least, most) = (budgets().min().unwrap_or(0), budgets().max().unwrap_or(0));
+    // Whole steps: budgets may differ by a part of one.
+    let equal = if most - least <= most / 100 {
+        "All arms were trained on the same number of tokens."
+    } else {
+        "The arms were not trained on the same number of tokens."
+    };
+    if cost == 0.0 || training <= 0.0 {
+        return equal.to_owned();
+    }
+    format!(
+        "{equal} That leaves out what only synthetic documents need, from embedding to filtering: {} and {}, {} of the \
+         compute that training the sbp arm took.",
+        duration(wall_s),
+        flops(cost),
+        percent(cost / training)
+    )
+}
+
+fn ledger_csv(report: &Report) -> Csv {
+    let mut csv = Csv::new(&["stage", "arm", "wall_s", "flops", "tokens", "documents", "peak_rss_bytes"]);
+    for entry in &report.ledger {
+        csv.row([
+            entry.stage.clone(),
+            entry.arm.clone().unwrap_or_default(),
+            number(entry.wall_s),
+            number(entry.flops),
+            entry.tokens.to_string(),
+            entry.documents.to_string(),
+            entry.peak_rss_bytes.map_or_else(String::new, |peak| peak.to_string()),
+        ]);
+    }
+    csv
+}

@@ -1,0 +1,82 @@
+//! `cognate watch`: a run directory as it is now, as text for a terminal and as a page. Reads and never writes; whoever works
+//! in the directory is not disturbed.
+
+mod live;
+mod plot;
+mod text;
+
+use std::path::Path;
+
+pub use live::Live;
+
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::recipe::Recipe;
+use crate::rundir::RECIPE;
+use crate::stage::Step;
+use crate::status::{StageState, Status, status};
+
+/// Training losses shown of a stage at work; more are averaged.
+const TRAIN_POINTS: usize = 200;
+
+/// A run at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    status: Status,
+    /// Validation loss of every training stage that has any, by its label.
+    validation: Vec<(String, Vec<(f64, f64)>)>,
+    /// Training loss of the stage at work, where it trains.
+    training: Option<(String, Vec<(f64, f64)>)>,
+    /// What the report answers, once there is one.
+    answer: Option<String>,
+}
+
+impl Snapshot {
+    /// Looks at the run directory `root`; `None` where there is no run (yet).
+    ///
+    /// # Errors
+    /// When something in it is damaged.
+    pub fn take(root: &Path) -> Result<Option<Self>> {
+        let path = root.join(RECIPE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let recipe = Recipe::load(&path)?;
+        let status = status(root)?;
+        let (mut validation, mut training) = (Vec::new(), None);
+        for (step, stage) in Step::all(&recipe).into_iter().zip(&status.stages) {
+            if !matches!(step, Step::Train(_) | Step::Tune) {
+                continue;
+            }
+            let metrics = Metrics::read(&root.join(step.folder(&recipe)))?;
+            let points = |points: &[crate::report::Point]| -> Vec<(f64, f64)> {
+                points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
+            };
+            // Tuning sees other data, whose losses have no place among the arms'.
+            let name = step.arm(&recipe);
+            if let Some(name) = name.filter(|_| !metrics.validation.is_empty()) {
+                validation.push((name.to_owned(), points(&metrics.validation)));
+            }
+            if matches!(stage.state, StageState::Running | StageState::Stopped) && !metrics.train.is_empty() {
+                training = Some((step.label(&recipe), points(&metrics.train_thinned(TRAIN_POINTS))));
+            }
+        }
+        let report = root.join(crate::report::JSON_FILE);
+        let whole = status.stages.iter().all(|stage| stage.state == StageState::Done);
+        let answer = match whole {
+            true => Some(crate::report::headline(&crate::report::read(&report)?)),
+            false => None,
+        };
+        Ok(Some(Self { status, validation, training, answer }))
+    }
+
+    /// Whether nothing is left to do.
+    pub fn finished(&self) -> bool {
+        self.status.stages.iter().all(|stage| stage.state == StageState::Done)
+    }
+
+    /// As text of at most `height` lines of at most `width` characters. Letters tell curves apart, not colours.
+    pub fn frame(&self, width: usize, height: usize) -> Vec<String> {
+        text::frame(self, width, height)
+    }
+}

@@ -1,0 +1,113 @@
+//! What a browser makes of the pages: Debian's chromium, without a screen. Where it is not installed the tests say that they
+//! are skipped, and every runner counts them so.
+
+#![allow(clippy::unwrap_used)] // helpers of tests too; clippy.toml allows it only inside #[test]
+
+#[allow(dead_code, reason = "the other tests need more of it")]
+#[path = "it/support.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::support::{Scratch, corpus, recipe};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let chromium = find();
+    if chromium.is_none() {
+        #[allow(clippy::print_stderr, reason = "this is a test runner")]
+        {
+            eprintln!("SKIPPED: chromium is not installed (on Debian: apt install chromium)");
+        }
+    }
+    let trial = |name: &str, test: fn(&Browser)| {
+        let browser = chromium.clone().map(Browser);
+        let skipped = browser.is_none();
+        let run = move || {
+            browser.iter().for_each(test);
+            Ok(())
+        };
+        let trial = Trial::test(name, run).with_ignored_flag(skipped);
+        if skipped { trial.with_kind("needs chromium") } else { trial }
+    };
+    let trials = vec![
+        trial("a_served_page_follows_its_run", a_served_page_follows_its_run),
+        trial("a_report_fits_a_phone_and_prints", a_report_fits_a_phone_and_prints),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Chromium in the search path.
+fn find() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|program| program.is_file())
+}
+
+struct Browser(PathBuf);
+
+impl Browser {
+    /// Runs it without a screen on `url`; what it prints.
+    fn run(&self, scratch: &Scratch, arguments: &[&str], url: &str) -> String {
+        let profile = format!("--user-data-dir={}", scratch.path("profile").display());
+        let mut command = Command::new(&self.0);
+        // Its own sandbox needs rights that a container does not give; it opens nothing but our pages.
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]);
+        let output = command.args([&profile, "--no-first-run"]).args(arguments).arg(url).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// A server that ends with it.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn ready() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe(""));
+    scratch
+}
+
+fn a_served_page_follows_its_run(browser: &Browser) {
+    let scratch = ready();
+    let mut command = scratch.cognate(&["watch", "runs/tiny", "--serve=127.0.0.1:0"]);
+    let mut server = Server(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut url = String::new();
+    BufReader::new(server.0.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+    let shown = browser.run(&scratch, &["--dump-dom"], url.trim());
+    assert!(shown.contains("There is no run here yet") && shown.contains("http-equiv=\"refresh\""), "{shown}");
+    scratch.succeeds(&["run", "r.toml"]);
+    let shown = browser.run(&scratch, &["--dump-dom"], url.trim());
+    assert!(shown.contains("tiny: done, 14 of 14 stages done"), "{shown}");
+    assert_eq!(shown.matches("<h1").count(), 1);
+    assert!(shown.contains("<section id=\"stages\">") && !shown.contains("<script"), "{shown}");
+}
+
+fn a_report_fits_a_phone_and_prints(browser: &Browser) {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    // Chromium measures a frame of a phone's width for a page of ours: the report has no script that could tell.
+    let report = scratch.path("runs/tiny/report.html");
+    let frame = "<iframe id=f width=390 height=800 src=\"runs/tiny/report.html\"></iframe><pre id=o></pre><script>onload=()=>{\
+                 const d=f.contentDocument.documentElement;o.textContent='wide '+d.scrollWidth}</script>";
+    let page = scratch.write("phone.html", frame);
+    let url = |path: &PathBuf| format!("file://{}", path.display());
+    let shown = browser.run(&scratch, &["--allow-file-access-from-files", "--dump-dom"], &url(&page));
+    let wide = shown.split_once("<pre id=\"o\">wide ").and_then(|(_, rest)| rest.split_once('<')).unwrap().0;
+    assert!(wide.parse::<u32>().unwrap() <= 390, "the page is {wide} wide on a phone of 390");
+    let pdf = scratch.path("report.pdf");
+    browser.run(&scratch, &[&format!("--print-to-pdf={}", pdf.display())], &url(&report));
+    let bytes = fs_err::read(pdf).unwrap();
+    assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 20_000, "{} bytes", bytes.len());
+}
