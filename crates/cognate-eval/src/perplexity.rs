@@ -60,11 +60,21 @@ pub struct Perplexity {
     pub windowed: u64,
 }
 
+/// What a model makes of one document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentLoss {
+    /// The document.
+    pub id: String,
+    /// Its scored tokens.
+    pub tokens: u64,
+    /// −ln p of all of them, summed.
+    pub nats: f64,
+}
+
 /// Scores documents.
 ///
 /// # Errors
-/// When there is no text, the model does not fit the tokenizer, a loss is not a number, a document cannot be read, or the
-/// monitor interrupts.
+/// As [`document_losses`].
 pub fn perplexity<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
@@ -72,6 +82,21 @@ pub fn perplexity<D: Device>(
     options: PerplexityOptions,
     monitor: &dyn Monitor,
 ) -> Result<Perplexity> {
+    Ok(document_losses(model, tokenizer, documents, options, monitor)?.0)
+}
+
+/// Scores documents, and says what each of them cost, in their order: what comparing two models on them takes.
+///
+/// # Errors
+/// When there is no text, the model does not fit the tokenizer, a loss is not a number, a document cannot be read, or the
+/// monitor interrupts.
+pub fn document_losses<D: Device>(
+    model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
+    documents: impl Iterator<Item = cognate_corpus::Result<Document>>,
+    options: PerplexityOptions,
+    monitor: &dyn Monitor,
+) -> Result<(Perplexity, Vec<DocumentLoss>)> {
     let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
     if vocab < tokenizer.vocab_size() {
         return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
@@ -88,20 +113,14 @@ pub fn perplexity<D: Device>(
 /// Scores items, in nats; the model, or a test's stand-in.
 type Scorer<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
 
-/// What a document contributes.
-struct Unit {
-    tokens: u64,
-    nats: f64,
-}
-
 fn measure(
     scorer: Scorer<'_>,
     tokenizer: &Tokenizer,
     mut documents: impl Iterator<Item = cognate_corpus::Result<Document>>,
     options: PerplexityOptions,
     max_positions: usize,
-) -> Result<Perplexity> {
-    let mut units: Vec<Unit> = Vec::new();
+) -> Result<(Perplexity, Vec<DocumentLoss>)> {
+    let mut units: Vec<DocumentLoss> = Vec::new();
     let (mut bytes, mut windowed) = (0, 0);
     loop {
         let chunk: Vec<Document> = documents.by_ref().take(CHUNK).collect::<cognate_corpus::Result<_>>()?;
@@ -118,7 +137,7 @@ fn measure(
             items.extend(windows);
         }
         let first = units.len();
-        units.extend(chunk.iter().map(|_| Unit { tokens: 0, nats: 0.0 }));
+        units.extend(chunk.iter().map(|document| DocumentLoss { id: document.id.clone(), tokens: 0, nats: 0.0 }));
         for ((item, owner), nats) in items.iter().zip(owners).zip(scorer(&items)?) {
             if !nats.is_finite() {
                 return Err(Error::NotFinite { item: format!("document {}", chunk[owner].id), nats });
@@ -131,10 +150,10 @@ fn measure(
     if bytes == 0 {
         return Err(Error::NoText { documents: units.len() as u64, bytes });
     }
-    Ok(summary(&units, bytes, windowed))
+    Ok((summary(&units, bytes, windowed), units))
 }
 
-fn summary(units: &[Unit], bytes: u64, windowed: u64) -> Perplexity {
+fn summary(units: &[DocumentLoss], bytes: u64, windowed: u64) -> Perplexity {
     let Estimate { value, stderr } = ratio(units.iter().map(|unit| (unit.tokens as f64, unit.nats)));
     let nats: f64 = units.iter().map(|unit| unit.nats).sum();
     Perplexity {
@@ -184,6 +203,10 @@ mod tests {
     }
 
     fn run(texts: &[&str], max_positions: usize, scorer: Scorer<'_>) -> Result<Perplexity> {
+        Ok(losses(texts, max_positions, scorer)?.0)
+    }
+
+    fn losses(texts: &[&str], max_positions: usize, scorer: Scorer<'_>) -> Result<(Perplexity, Vec<DocumentLoss>)> {
         let tokenizer = tokenizer();
         let options = PerplexityOptions::of(&tokenizer, 64);
         measure(scorer, &tokenizer, documents(texts).into_iter(), options, max_positions)
@@ -237,6 +260,25 @@ mod tests {
             assert!(cut.windowed >= 1);
             assert_eq!(Perplexity { windowed: 0, ..cut }, whole, "{max_positions}");
         }
+    }
+
+    #[test]
+    fn every_document_has_its_own_loss_and_they_add_up() {
+        let mut by_token = |items: &[ScoreItem]| {
+            Ok(items.iter().map(|item| item.continuation.iter().map(|&t| 1.0 + f64::from(t % 7)).sum()).collect())
+        };
+        let long = "the cat and the dog ".repeat(5);
+        let texts = ["dog", "", &long];
+        let (found, each) = losses(&texts, 16, &mut by_token).unwrap();
+        assert_eq!(each.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["d0", "d1", "d2"]);
+        for (one, text) in each.iter().zip(texts) {
+            let mut tokens = tokenizer().encode(text).unwrap();
+            tokens.push(tokenizer().end_of_document());
+            assert_eq!(one.tokens, tokens.len() as u64);
+            assert_eq!(one.nats, tokens.iter().map(|&t| 1.0 + f64::from(t % 7)).sum::<f64>());
+        }
+        let (tokens, nats) = each.iter().fold((0, 0.0), |sum, one| (sum.0 + one.tokens, sum.1 + one.nats));
+        assert_eq!((found.tokens, found.nats_per_token), (tokens, nats / tokens as f64));
     }
 
     #[test]

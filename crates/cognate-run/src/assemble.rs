@@ -1,6 +1,7 @@
 //! From the manifests of a run directory to its report. Reads what is there: a run that is not finished gets a report
 //! of what exists, with a note of what is missing.
 
+mod compare;
 mod examples;
 mod quality;
 
@@ -19,11 +20,11 @@ use crate::context::Settings;
 use crate::error::{Error, Result};
 use crate::recipe::{Arm, ArmKind, Recipe};
 use crate::report::{
-    self, Curve, Dropped, Environment, GapClosed, LedgerEntry, Measure, Point, Relation, RelationLoss, Report,
-    SimilarityHistogram, SyntheticQuality, VALIDATION, Validation,
+    self, Curve, Dropped, Environment, LedgerEntry, Measure, Point, Relation, RelationLoss, Report,
+    SimilarityHistogram, SyntheticQuality, Validation,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 use crate::stages::synthesis::{Filtered, round_folder};
 use crate::stages::train::Trained;
 
@@ -40,9 +41,11 @@ impl Assembly<'_> {
     /// The report of what the directory holds.
     pub(crate) fn report(&self, environment: Environment) -> Result<Report> {
         let arms = self.arms()?;
+        let (comparisons, gap_closed) = self.compare(&arms)?;
         Ok(Report {
             name: self.recipe.name.clone(),
-            gap_closed: self.gaps(&arms),
+            gap_closed,
+            comparisons,
             arms,
             synthetic_quality: self.synthetic_quality()?,
             ledger: self.ledger()?,
@@ -72,17 +75,23 @@ impl Assembly<'_> {
         if first.is_some_and(|first| first.name == arm.name) { arm.kind.word() } else { &arm.name }
     }
 
+    /// The same with the seed, where that is not the recipe's own.
+    fn report_label(&self, model: Replicate) -> String {
+        let name = self.report_name(&self.recipe.arms[model.arm]);
+        if model.seed == self.recipe.seed { name.to_owned() } else { format!("{name}, seed {}", model.seed) }
+    }
+
     fn arms(&self) -> Result<Vec<report::Arm>> {
         let mut arms = Vec::new();
-        for (at, arm) in self.recipe.arms.iter().enumerate() {
-            let scores: Option<Perplexity> = self.statistics(Step::Evaluate(at).folder(self.recipe))?;
-            let training = self.artifact(Step::Train(at).folder(self.recipe))?;
+        for model in Replicate::all(self.recipe) {
+            let scores: Option<Perplexity> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
+            let training = self.artifact(Step::Train(model).folder(self.recipe))?;
             let (Some(scores), Some(training)) = (scores, training) else { continue };
             let trained: Trained = statistics(&training)?;
             let Some(diet) = trained.diet else { continue };
             arms.push(report::Arm {
-                name: self.report_name(arm).to_owned(),
-                seed: self.recipe.seed,
+                name: self.report_name(&self.recipe.arms[model.arm]).to_owned(),
+                seed: model.seed,
                 train_tokens: trained.tokens,
                 unique_tokens: diet.unique_tokens,
                 synthetic_tokens: diet.synthetic_tokens,
@@ -99,33 +108,18 @@ impl Assembly<'_> {
         Ok(arms)
     }
 
-    /// Share of the gap closed by the first `sbp` arm, and by each further one under its name.
-    fn gaps(&self, arms: &[report::Arm]) -> BTreeMap<String, GapClosed> {
-        let mut gaps = BTreeMap::new();
-        for arm in self.recipe.arms.iter().filter(|arm| matches!(arm.kind, ArmKind::Sbp { .. })) {
-            let name = self.report_name(arm);
-            let mut compared: Vec<report::Arm> =
-                arms.iter().filter(|other| other.name != report::SBP).cloned().collect();
-            let Some(own) = arms.iter().find(|other| other.name == name) else { continue };
-            compared.push(report::Arm { name: report::SBP.to_owned(), ..own.clone() });
-            let key = if name == report::SBP { VALIDATION.to_owned() } else { format!("{VALIDATION} of {name}") };
-            gaps.insert(key, report::validation_gap(&compared));
-        }
-        gaps
-    }
-
     fn curves(&self) -> Result<Vec<Curve>> {
         let mut curves = Vec::new();
-        for (at, arm) in self.recipe.arms.iter().enumerate() {
-            let Some(artifact) = self.artifact(Step::Train(at).folder(self.recipe))? else { continue };
+        for model in Replicate::all(self.recipe) {
+            let Some(artifact) = self.artifact(Step::Train(model).folder(self.recipe))? else { continue };
             let trained: Trained = statistics(&artifact)?;
             let measured = trained.curve.iter().filter_map(|point| {
                 let nats_per_token = point.validation_nats?;
                 Some(Point { tokens: point.tokens, nats_per_token })
             });
             curves.push(Curve {
-                arm: self.report_name(arm).to_owned(),
-                seed: self.recipe.seed,
+                arm: self.report_name(&self.recipe.arms[model.arm]).to_owned(),
+                seed: model.seed,
                 train: training_curve(&artifact.path("metrics.jsonl"))?,
                 validation: measured.collect(),
             });
@@ -162,7 +156,7 @@ impl Assembly<'_> {
                 }
             }
             let arm = match step {
-                Step::Train(at) | Step::Evaluate(at) => Some(self.report_name(&self.recipe.arms[at]).to_owned()),
+                Step::Train(model) | Step::Evaluate(model) => Some(self.report_label(model)),
                 _ => None,
             };
             entries.push(LedgerEntry {

@@ -140,13 +140,13 @@ impl<'a> Context<'a> {
             }
             Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
             Step::Pair => add("the vectors", self.artifact("embed"), "vectors.parquet")?,
-            Step::Train(at) => {
+            Step::Train(model) => {
                 let tokenize = self.artifact("tokenize");
                 add("the tokenizer", tokenize, "tokenizer.json")?;
                 for split in ["validation", "unique"] {
                     self.add_tokens(&mut add, &format!("the {split} tokens"), "tokenize", split)?;
                 }
-                match self.recipe.arms[at].kind {
+                match self.recipe.arms[model.arm].kind {
                     ArmKind::Repetition => {}
                     ArmKind::Oracle { .. } => self.add_tokens(&mut add, "the oracle tokens", "tokenize", "oracle")?,
                     ArmKind::Sbp { .. } if self.artifact_if("filter").is_none() => {}
@@ -173,9 +173,9 @@ impl<'a> Context<'a> {
                 add("the base model", self.base(), "best/model.safetensors")?;
                 inputs.extend(shard_hashes(self.artifact("generate")));
             }
-            Step::Evaluate(at) => {
+            Step::Evaluate(model) => {
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
-                let arm = self.artifact(Step::Train(at).folder(self.recipe));
+                let arm = self.artifact(Step::Train(model).folder(self.recipe));
                 add("the model", arm, "final/model.safetensors")?;
                 add("the tokenizer", arm, "final/tokenizer.json")?;
             }
@@ -234,7 +234,7 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
     let mut config = Map::new();
     let mut put = |name: &str, value: Value| config.insert(name.to_owned(), value);
     if !matches!(step, Step::Tokenize | Step::Filter | Step::Evaluate(_) | Step::Report) {
-        put("seed", json!(recipe.seed));
+        put("seed", json!(step.seed(recipe)));
     }
     match step {
         Step::Ingest => {
@@ -250,8 +250,8 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Pair => {
             put("pair", json(serde_json::to_value(&recipe.pair))?);
         }
-        Step::Train(at) => {
-            let arm = &recipe.arms[at];
+        Step::Train(model) => {
+            let arm = &recipe.arms[model.arm];
             put("model", json(serde_json::to_value(&recipe.model))?);
             let train = json(serde_json::to_value(&recipe.train))?;
             put("train", without(train, &["checkpoint_every_tokens", "keep_checkpoints"]));

@@ -97,7 +97,7 @@ fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
     let label = step.label(context.recipe);
     let name = step.folder(context.recipe);
     let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
-    let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {
+    let attempt = match context.run.enter(&name, identity, step.seed(context.recipe), step.resumes())? {
         State::Done(manifest) => {
             tracing::info!("{label}: done before");
             let folder = context.run.folder(&name);
@@ -132,11 +132,11 @@ fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Moni
         Step::Tokenize => documents::tokenize_stage(context, folder, monitor),
         Step::Embed => relations::embed_stage(context, folder, monitor),
         Step::Pair => relations::pair_stage(context, folder, monitor),
-        Step::Train(at) => train::train_stage(context, &context.recipe.arms[at], folder, fingerprint, monitor),
+        Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
         Step::Tune => train::tune_stage(context, folder, fingerprint, monitor),
         Step::Generate => synthesis::generate_round(context, 1, 0, folder, monitor),
         Step::Filter => synthesis::filter_stage(context, folder, monitor),
-        Step::Evaluate(at) => evaluate::evaluate_stage(context, at, folder, monitor),
+        Step::Evaluate(model) => evaluate::evaluate_stage(context, model, folder, monitor),
         Step::Report => Ok(Made::default()),
     }
 }

@@ -8,7 +8,44 @@ use crate::recipe::{ArmKind, Recipe};
 pub const STAGE_NAMES: [&str; 10] =
     ["ingest", "tokenize", "embed", "pair", "train", "tune", "generate", "filter", "evaluate", "report"];
 
-/// One stage of one recipe. `Train` and `Evaluate` work for an arm: its place in [`Recipe::arms`].
+/// One final model: an arm, by its place in [`Recipe::arms`], trained with one of [`Recipe::seeds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicate {
+    /// The arm's place.
+    pub arm: usize,
+    /// Decides initialisation and order of the data.
+    pub seed: u64,
+}
+
+impl Replicate {
+    /// All of them, arm by arm.
+    pub fn all(recipe: &Recipe) -> Vec<Self> {
+        (0..recipe.arms.len()).flat_map(|arm| Self::of(recipe, arm)).collect()
+    }
+
+    /// Those of one arm.
+    pub fn of(recipe: &Recipe, arm: usize) -> impl Iterator<Item = Self> + use<'_> {
+        recipe.seeds.iter().map(move |&seed| Self { arm, seed })
+    }
+
+    /// What people call it, and its folder with `between` before the number: the recipe's own seed goes without saying.
+    fn name(self, recipe: &Recipe, between: &str) -> String {
+        let arm = &recipe.arms[self.arm].name;
+        if self.seed == recipe.seed { arm.clone() } else { format!("{arm}{between}{}", self.seed) }
+    }
+
+    /// `sbp`, or for another seed than the recipe's own `sbp, seed 7`.
+    pub fn label(self, recipe: &Recipe) -> String {
+        self.name(recipe, ", seed ")
+    }
+
+    /// `sbp`, or for another seed than the recipe's own `sbp-seed-7`: what one seed has made stays when more are asked for.
+    pub fn folder(self, recipe: &Recipe) -> String {
+        self.name(recipe, "-seed-")
+    }
+}
+
+/// One stage of one recipe. `Train` and `Evaluate` work for a final model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Documents in, three splits out.
@@ -20,7 +57,7 @@ pub enum Step {
     /// Vectors to pairs.
     Pair,
     /// One final model.
-    Train(usize),
+    Train(Replicate),
     /// The synthesizer, from the repetition arm's best checkpoint.
     Tune,
     /// The synthesizer's documents.
@@ -28,7 +65,7 @@ pub enum Step {
     /// Those of them that are kept.
     Filter,
     /// One final model, measured.
-    Evaluate(usize),
+    Evaluate(Replicate),
     /// Everything, told.
     Report,
 }
@@ -37,8 +74,8 @@ impl Step {
     /// All stages of `recipe`, in the order in which they run.
     pub fn all(recipe: &Recipe) -> Vec<Self> {
         let arms_of = |wanted: fn(&ArmKind) -> bool| {
-            let arms = recipe.arms.iter().enumerate().filter(move |(_, arm)| wanted(&arm.kind));
-            arms.map(|(at, _)| Self::Train(at)).collect::<Vec<_>>()
+            let models = Replicate::all(recipe).into_iter().filter(move |model| wanted(&recipe.arms[model.arm].kind));
+            models.map(Self::Train).collect::<Vec<_>>()
         };
         let mut steps = vec![Self::Ingest, Self::Tokenize];
         let synthesis = recipe.synthetic_tokens().is_some();
@@ -51,7 +88,7 @@ impl Step {
         }
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Sbp { .. })));
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Oracle { .. })));
-        steps.extend((0..recipe.arms.len()).map(Self::Evaluate));
+        steps.extend(Replicate::all(recipe).into_iter().map(Self::Evaluate));
         steps.push(Self::Report);
         steps
     }
@@ -72,19 +109,27 @@ impl Step {
         }
     }
 
-    /// The arm it works for, where it works for one.
-    pub fn arm(self, recipe: &Recipe) -> Option<&str> {
+    /// The arm it works for, where it works for one, with the seed where that is not the recipe's own.
+    pub fn arm(self, recipe: &Recipe) -> Option<String> {
         match self {
-            Self::Train(at) | Self::Evaluate(at) => Some(&recipe.arms[at].name),
+            Self::Train(model) | Self::Evaluate(model) => Some(model.label(recipe)),
             _ => None,
+        }
+    }
+
+    /// The seed of its random choices.
+    pub fn seed(self, recipe: &Recipe) -> u64 {
+        match self {
+            Self::Train(model) | Self::Evaluate(model) => model.seed,
+            _ => recipe.seed,
         }
     }
 
     /// Its folder inside the run directory: an arm's training has the arm's name.
     pub fn folder(self, recipe: &Recipe) -> PathBuf {
         match self {
-            Self::Train(at) => PathBuf::from(&recipe.arms[at].name),
-            Self::Evaluate(at) => PathBuf::from("evaluate").join(&recipe.arms[at].name),
+            Self::Train(model) => PathBuf::from(model.folder(recipe)),
+            Self::Evaluate(model) => PathBuf::from("evaluate").join(model.folder(recipe)),
             other => PathBuf::from(other.stage()),
         }
     }
@@ -109,7 +154,9 @@ impl Step {
             Self::Tune => 2,
             // 2: a uniform number inverts the nucleus in the order of ids.
             Self::Generate => 2,
-            Self::Evaluate(_) | Self::Report => 1,
+            // 2: keeps the loss of every document.
+            Self::Evaluate(_) => 2,
+            Self::Report => 1,
         }
     }
 

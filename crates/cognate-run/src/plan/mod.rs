@@ -126,7 +126,7 @@ impl Estimate<'_> {
         let survey = self.survey;
         let row = |documents: f64, tokens: f64, flops: f64, bytes: f64, wall_s: f64| StagePlan {
             stage: step.stage(),
-            arm: step.arm(self.recipe).map(str::to_owned),
+            arm: step.arm(self.recipe),
             documents: documents.round() as u64,
             tokens: tokens.round() as u64,
             flops,
@@ -158,7 +158,7 @@ impl Estimate<'_> {
                 let pairs = self.pairs();
                 row(pairs, 0.0, 0.0, pairs * 24.0, flops / (PAIR_FLOPS_PER_S * threads))
             }
-            Step::Train(at) => self.train(step, at),
+            Step::Train(_) => self.train(step),
             Step::Tune => {
                 let pairs = self.pairs() * f64::from(self.recipe.tune.epochs);
                 let half = survey.tokens_per_document.min(self.recipe.tune.context as f64 / 2.0);
@@ -192,7 +192,7 @@ impl Estimate<'_> {
         }
     }
 
-    fn train(&self, step: Step, at: usize) -> StagePlan {
+    fn train(&self, step: Step) -> StagePlan {
         let tokens = self.recipe.train.tokens();
         let context = (self.survey.tokens_per_document / 2.0).min(self.recipe.model.context as f64 / 2.0);
         let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
@@ -203,7 +203,7 @@ impl Estimate<'_> {
         let all = flops + self.config.forward_flops(measured, measured, context);
         StagePlan {
             stage: step.stage(),
-            arm: Some(self.recipe.arms[at].name.clone()),
+            arm: step.arm(self.recipe),
             documents: (tokens as f64 / self.survey.tokens_per_document).round() as u64,
             tokens,
             flops,

@@ -44,6 +44,8 @@ pub enum Kind {
     Paths,
     /// A list of words, each one of these, not empty.
     Choices(&'static [&'static str]),
+    /// How many of something, or a list of different whole numbers; at most this many.
+    CountOrList(u64),
 }
 
 /// What holds when a key is not written.
@@ -117,6 +119,9 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of at least one path"),
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
+            Self::CountOrList(most) => {
+                write!(f, "a whole number from 1 to {most}, or a list of as many different whole numbers")
+            }
         }
     }
 }
@@ -137,6 +142,9 @@ pub const TABLES: &[(&str, &str)] = &[
     ("arm", "One final model. Without any `[[arm]]` there are three: `repetition`, `sbp` and `oracle`."),
 ];
 
+/// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
+const MOST_SEEDS: u64 = 1000;
+
 const PAPER: &str = "paper";
 const OURS: &str = "ours";
 const FIELD: &str = "field's habit";
@@ -152,7 +160,7 @@ const fn key(
     Key { table, name, kind, default, meaning, source }
 }
 
-use Kind::{Choice, Choices, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
+use Kind::{Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
 use Preset::{Derived, Required, Value};
 
 /// Every key, table by table.
@@ -163,6 +171,12 @@ pub const KEYS: &[Key] = &[
         "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise.",
     ),
     key("", "seed", Integer(0), Value("0"), OURS, "Every random choice of every stage derives from it."),
+    key(
+        "", "seeds", CountOrList(MOST_SEEDS), Derived("`[seed]`, that is one"), "",
+        "Every arm is trained and evaluated once with each of these seeds, which decide its initialisation and the order of \
+         its data; a number n means `seed`, `seed + 1`, … (n of them), a list must hold `seed`. Everything before the arms \
+         depends on `seed` alone.",
+    ),
 
     key(
         "corpus", "paths", Paths, Required, "",

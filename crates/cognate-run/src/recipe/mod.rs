@@ -23,6 +23,8 @@ pub struct Recipe {
     pub name: String,
     /// Every random choice derives from it.
     pub seed: u64,
+    /// What each arm is trained with, one final model each; [`Recipe::seed`] is among them.
+    pub seeds: Vec<u64>,
     /// Where the documents are and how they are split.
     pub corpus: Corpus,
     /// The tokenizer.

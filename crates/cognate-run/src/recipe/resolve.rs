@@ -30,6 +30,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     Ok(Recipe {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
+        seeds: seeds(written.table(""))?,
         corpus: corpus(written.table("corpus"))?,
         tokenize: tokenize(written.table("tokenize"))?,
         embed: embed(written.table("embed")),
@@ -43,6 +44,21 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         tune,
         generate,
     })
+}
+
+fn seeds(section: &Section) -> Result<Vec<u64>> {
+    let seed = section.integer("seed");
+    let Some(seeds) = section.integers_from("seeds", seed) else { return Ok(vec![seed]) };
+    if !seeds.contains(&seed) {
+        let expected = format!("a list with seed = {seed} in it");
+        let advice = "the synthesizer starts from the repetition arm of `seed`: add it to the list, or change `seed`";
+        return Err(section.impossible("seeds", "", expected, advice));
+    }
+    if seeds.iter().any(|seed| *seed > i64::MAX as u64) {
+        let expected = "seeds that a TOML integer holds";
+        return Err(section.impossible("seeds", "", expected, "lower `seed`"));
+    }
+    Ok(seeds)
 }
 
 fn corpus(section: &Section) -> Result<Corpus> {
@@ -333,6 +349,14 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
         if STAGE_NAMES.contains(&arm.name.as_str()) {
             return refuse(
                 format!("an arm cannot be called `{}`: that is a stage's folder", arm.name),
+                "give the arm another name",
+            );
+        }
+        if let Some((_, number)) = arm.name.rsplit_once("-seed-")
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return refuse(
+                format!("an arm cannot be called `{}`: that is the folder of an arm's further seed", arm.name),
                 "give the arm another name",
             );
         }

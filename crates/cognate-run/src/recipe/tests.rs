@@ -116,7 +116,7 @@ fn unknown_and_misplaced_keys() {
     assert_eq!(
         refused("name = \"least\"", "name = \"least\"\nsede = 1"),
         "recipes/r.toml:2: unknown key `sede` in the top of the file; the nearest known key is `seed`\n\
-         hint: the keys of the top of the file are name, seed"
+         hint: the keys of the top of the file are name, seed, seeds"
     );
     assert_eq!(
         refused("[train]", "[trian]"),
@@ -418,4 +418,29 @@ fn the_reference_in_docs_says_what_the_code_does() {
     } else {
         assert!(written == expected, "run this test with COGNATE_UPDATE=1 and look at the difference");
     }
+}
+
+#[test]
+fn seeds_are_a_number_or_a_list_with_the_recipes_own() {
+    let seeds = |line: &str| parse(&LEAST.replace("name = \"least\"", &format!("name = \"least\"\n{line}")));
+    assert_eq!(parse(LEAST).unwrap().seeds, [0]);
+    assert_eq!(seeds("seed = 5\nseeds = 3").unwrap().seeds, [5, 6, 7]);
+    assert_eq!(seeds("seed = 5\nseeds = [9, 5]").unwrap().seeds, [9, 5]);
+    let resolved = seeds("seed = 5\nseeds = 3").unwrap();
+    assert_eq!(parse(&resolved.to_toml().unwrap()).unwrap(), resolved);
+    let refused = |line: &str| {
+        let error = seeds(line).expect_err("refused");
+        error.hint().map_or(error.to_string(), |hint| format!("{error}\nhint: {hint}"))
+    };
+    let expected = "expected a whole number from 1 to 1000, or a list of as many different whole numbers";
+    for wrong in ["0", "1001", "[]", "[0, 0]", "[0, -1]", "[0, 1.5]", "\"all\""] {
+        assert_eq!(refused(&format!("seeds = {wrong}")), format!("recipes/r.toml:2: seeds = {wrong}: {expected}"));
+    }
+    assert_eq!(
+        refused("seed = 4\nseeds = [0, 1]"),
+        "recipes/r.toml:3: seeds = [0, 1]: expected a list with seed = 4 in it\n\
+         hint: the synthesizer starts from the repetition arm of `seed`: add it to the list, or change `seed`"
+    );
+    let named = format!("{LEAST}[[arm]]\nkind = \"repetition\"\nname = \"plain-seed-3\"\n");
+    assert!(refusal(&named).contains("an arm cannot be called `plain-seed-3`"), "{}", refusal(&named));
 }

@@ -45,6 +45,7 @@ pub fn page(report: &Report) -> String {
                     paragraph_unless_empty(page, "caution", &answer.caution);
                 });
                 arms(page, report);
+                super::arms::comparisons(page, report);
                 validation_figure(page, report);
                 tasks(page, report);
                 gap(page, report);

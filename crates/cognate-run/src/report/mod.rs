@@ -4,6 +4,7 @@
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 
 mod answer;
+mod arms;
 mod charts;
 mod data;
 mod html;
@@ -18,8 +19,8 @@ mod terminal;
 mod tests;
 
 pub use data::{
-    Arm, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE, Pairs, Point,
-    QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram,
+    Arm, Comparison, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE, Pairs,
+    Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, SBP, SimilarityHistogram,
     SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;

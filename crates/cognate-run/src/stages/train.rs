@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::plan::model_config;
 use crate::recipe::{Arm, ArmKind};
 use crate::rundir::Work;
+use crate::stage::Replicate;
 
 /// Tokens scored together; changes the speed, never a result.
 pub(crate) const BATCH_TOKENS: usize = 4096;
@@ -52,15 +53,16 @@ pub(crate) struct Relations {
     pub(crate) after: Relation,
 }
 
-/// The stage `train` for one arm.
+/// The stage `train` for one final model.
 pub(crate) fn train_stage(
     context: &Context<'_>,
-    arm: &Arm,
+    replicate: Replicate,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
+    let arm = &recipe.arms[replicate.arm];
     let tokenizer = context.tokenizer()?;
     let tokenized = context.tokenized()?;
     let settings = &recipe.train;
@@ -71,7 +73,7 @@ pub(crate) fn train_stage(
         settings.batch_tokens,
         recipe.model.context,
         tokenizer.end_of_document(),
-        recipe.seed,
+        replicate.seed,
     )?;
     if let (ArmKind::Sbp { .. }, Some(synthetic)) = (arm.kind, stream.tokens_by_source().get(1)) {
         diet.take_synthetic(*synthetic);
@@ -108,7 +110,7 @@ pub(crate) fn train_stage(
         tokenizer: Some(&tokenizer_files(&tokenizer)?),
         fingerprint: &fingerprint.to_string(),
     };
-    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), recipe.seed)?;
+    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), replicate.seed)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
     trained.diet = Some(diet);

@@ -259,3 +259,47 @@ fn too_few_kept_documents_make_another_round() {
     let distinct: std::collections::BTreeSet<_> = ids.iter().map(|(id, _)| id).collect();
     assert_eq!(distinct.len(), ids.len(), "no document comes twice");
 }
+
+/// The recipe's own seed gives the models that it gives alone; another one is trained and measured beside it.
+#[test]
+fn further_seeds_come_beside_the_first_and_give_an_interval() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    let (alone, before) = outcome(&scratch);
+    let found = &alone["comparisons"].as_array().unwrap()[0];
+    assert_eq!((found["arm"].as_str(), found["seeds"].as_u64()), (Some("sbp"), Some(1)), "{found}");
+    let documents = alone["comparisons"][0]["documents"].as_u64().unwrap();
+    assert_eq!(
+        documents,
+        cognate_run::read_texts(&scratch.path("runs/tiny/ingest/validation.jsonl.zst")).unwrap().len() as u64
+    );
+
+    scratch.write("r.toml", recipe("").replace("name = \"tiny\"", "name = \"tiny\"\nseeds = [7, 0]"));
+    let output = scratch.cognate(&["run", "r.toml"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let done: Vec<&str> = stderr.lines().filter(|line| !line.ends_with(": done before")).collect();
+    let names = ["repetition, seed 7", "sbp, seed 7", "oracle, seed 7"];
+    let starts = ["train", "evaluate"].map(|stage| names.map(|name| format!("{stage} {name}: done in "))).concat();
+    assert_eq!(done.len(), 6, "{stderr}");
+    assert!(done.iter().zip(&starts).all(|(line, start)| line.starts_with(start)), "{stderr}");
+    let (both, after) = outcome(&scratch);
+    assert_eq!(before, after, "the recipe's own seed is what it was");
+    let of = |seed: u64| -> Vec<f64> {
+        let arms = both["arms"].as_array().unwrap().iter().filter(|arm| arm["seed"] == seed);
+        arms.map(|arm| arm["validation"]["nats_per_token"].as_f64().unwrap()).collect()
+    };
+    let (first, second) = (of(0), of(7));
+    assert_eq!((first.len(), second.len()), (3, 3));
+    assert!(first.iter().zip(&second).all(|(a, b)| a != b), "{first:?} {second:?}");
+    let mean = |arm: usize| (first[arm] + second[arm]) / 2.0;
+    assert_eq!(both["gap_closed"]["validation"]["seeds"], 2);
+    let found = &both["comparisons"][0];
+    let number = |name: &str| found[name].as_f64().unwrap();
+    assert!((number("difference") - (mean(1) - mean(0))).abs() < 1e-9, "{found}");
+    assert!(number("low") < number("difference") && number("difference") < number("high"), "{found}");
+    assert_eq!((found["seeds"].as_u64(), found["documents"].as_u64()), (Some(2), Some(documents)));
+    let plan: Value = serde_json::from_str(&scratch.succeeds(&["plan", "r.toml", "--json"])).unwrap();
+    let trained = plan["stages"].as_array().unwrap().iter().filter(|stage| stage["stage"] == "train");
+    assert_eq!(trained.count(), 6);
+}
