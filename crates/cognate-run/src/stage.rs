@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::recipe::{ArmKind, Recipe};
+use crate::recipe::{ArmKind, Recipe, Synthesis};
 
 /// The stages' names: modules, commands, recipe tables, folders and rows of the report are all called so.
 pub const STAGE_NAMES: [&str; 10] =
@@ -59,11 +59,11 @@ pub enum Step {
     /// One final model.
     Train(Replicate),
     /// The synthesizer, from the repetition arm's best checkpoint.
-    Tune,
+    Tune(Synthesis),
     /// The synthesizer's documents.
-    Generate,
+    Generate(Synthesis),
     /// Those of them that are kept.
-    Filter,
+    Filter(Synthesis),
     /// One final model, measured.
     Evaluate(Replicate),
     /// Everything, told.
@@ -78,16 +78,20 @@ impl Step {
             models.map(Self::Train).collect::<Vec<_>>()
         };
         let mut steps = vec![Self::Ingest, Self::Tokenize];
-        let synthesis = recipe.synthetic_tokens().is_some();
-        if synthesis {
+        if recipe.syntheses().any(Synthesis::is_tuned) {
             steps.extend([Self::Embed, Self::Pair]);
         }
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Repetition)));
-        if synthesis {
-            steps.extend([Self::Tune, Self::Generate, Self::Filter]);
+        for synthesis in recipe.syntheses() {
+            if synthesis.is_tuned() {
+                steps.push(Self::Tune(synthesis));
+            }
+            steps.extend([Self::Generate(synthesis), Self::Filter(synthesis)]);
         }
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Sbp { .. })));
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Oracle { .. })));
+        steps.extend(arms_of(|kind| matches!(kind, ArmKind::RandomPairs { .. } | ArmKind::Unconditional { .. })));
+        steps.extend(arms_of(|kind| matches!(kind, ArmKind::EqualFlops)));
         steps.extend(Replicate::all(recipe).into_iter().map(Self::Evaluate));
         steps.push(Self::Report);
         steps
@@ -101,18 +105,21 @@ impl Step {
             Self::Embed => "embed",
             Self::Pair => "pair",
             Self::Train(_) => "train",
-            Self::Tune => "tune",
-            Self::Generate => "generate",
-            Self::Filter => "filter",
+            Self::Tune(_) => "tune",
+            Self::Generate(_) => "generate",
+            Self::Filter(_) => "filter",
             Self::Evaluate(_) => "evaluate",
             Self::Report => "report",
         }
     }
 
-    /// The arm it works for, where it works for one, with the seed where that is not the recipe's own.
+    /// The arm it works for, where it works for one or for one kind of control, with the seed where that is not the recipe's own.
     pub fn arm(self, recipe: &Recipe) -> Option<String> {
         match self {
             Self::Train(model) | Self::Evaluate(model) => Some(model.label(recipe)),
+            Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
+                synthesis.control().map(str::to_owned)
+            }
             _ => None,
         }
     }
@@ -130,6 +137,12 @@ impl Step {
         match self {
             Self::Train(model) => PathBuf::from(model.folder(recipe)),
             Self::Evaluate(model) => PathBuf::from("evaluate").join(model.folder(recipe)),
+            Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
+                PathBuf::from(match synthesis.control() {
+                    Some(control) => format!("{}-{control}", self.stage()),
+                    None => self.stage().to_owned(),
+                })
+            }
             other => PathBuf::from(other.stage()),
         }
     }
@@ -149,11 +162,11 @@ impl Step {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
             Self::Train(_) => 1,
             // 2: drops what recites a training document, scores relevance, and measures more.
-            Self::Filter => 2,
+            Self::Filter(_) => 2,
             // 2: the pairs that choose the checkpoint are not those that it is measured on.
-            Self::Tune => 2,
+            Self::Tune(_) => 2,
             // 2: a uniform number inverts the nucleus in the order of ids.
-            Self::Generate => 2,
+            Self::Generate(_) => 2,
             // 2: keeps the loss of every document.
             Self::Evaluate(_) => 2,
             Self::Report => 1,
@@ -162,6 +175,6 @@ impl Step {
 
     /// Whether a partial folder is worth keeping: these stages checkpoint inside themselves, the others begin anew.
     pub fn resumes(self) -> bool {
-        matches!(self, Self::Train(_) | Self::Tune | Self::Generate)
+        matches!(self, Self::Train(_) | Self::Tune(_) | Self::Generate(_))
     }
 }

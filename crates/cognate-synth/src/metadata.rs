@@ -2,7 +2,7 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `seed_id` | string | the document it was generated from |
+//! | `seed_id` | string | the document it was generated from; absent where it was written from none |
 //! | `synthesizer` | string | fingerprint of the model that wrote it |
 //! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |

@@ -145,6 +145,9 @@ pub const TABLES: &[(&str, &str)] = &[
 /// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
 const MOST_SEEDS: u64 = 1000;
 
+/// The kinds of arms.
+pub(super) const ARM_KINDS: [&str; 6] = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
+
 const PAPER: &str = "paper";
 const OURS: &str = "ours";
 const FIELD: &str = "field's habit";
@@ -461,13 +464,16 @@ pub const KEYS: &[Key] = &[
 
     key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),
     key(
-        "arm", "kind", Choice(&["repetition", "sbp", "oracle"]), Required, "",
+        "arm", "kind", Choice(&ARM_KINDS), Required, "",
         "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
-         `oracle`: fresh documents.",
+         `oracle`: fresh documents. Controls: `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second \
+         documents shuffled; `unconditional`, as `sbp` with the repetition arm's own samples, written from no document; \
+         `equal-flops`, `repetition` to as many operations as the first `sbp` arm cost, its base model, pairing, tuning, generation \
+         and filtering included.",
     ),
     key(
-        "arm", "synthetic_share", Number(Interval::SHARE), Value("0.25"), "paper: 0.125 to 0.375",
-        "`sbp` only: share of the budget that is synthetic.",
+        "arm", "synthetic_share", Number(Interval::SHARE), Derived("`0.25`; for a control that of the first `sbp` arm"),
+        "paper: 0.125 to 0.375", "`sbp`, `random-pairs` and `unconditional` only: share of the budget that is synthetic.",
     ),
     key(
         "arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",

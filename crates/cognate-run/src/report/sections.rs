@@ -251,7 +251,9 @@ fn ledger(page: &mut Markup, report: &Report) {
 
 /// What equal token budgets leave out: the way to the synthetic documents, against training the sbp arm.
 fn synthesis_cost(report: &Report) -> String {
-    let synthesis = report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str()));
+    // What names an arm was made for a control.
+    let synthesis = |entry: &&LedgerEntry| entry.arm.is_none() && SYNTHESIS_STAGES.contains(&entry.stage.as_str());
+    let synthesis = report.ledger.iter().filter(synthesis);
     let (wall_s, cost) = synthesis.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
     let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
     let budgets = || report.arms.iter().map(|arm| arm.train_tokens);

@@ -189,7 +189,7 @@ fn generate_with(
     let records = Records {
         synthesizer: &config.synthesizer,
         sampling: config.sampling_record(),
-        seed_id: &|number| prompts.seed_id(number).to_owned(),
+        seed_id: &|number| prompts.named_seed(number).map(str::to_owned),
         decode: &|tokens| tokenizer.decode(tokens),
     };
     let settings = config.settings(seeds, end_of_document, related);
@@ -211,9 +211,11 @@ fn add_seed_figures(stats: &mut GenerateStats, prompts: &SeedPrompts<'_>, first:
     let mut distinct = HashSet::new();
     for number in first..first + stats.documents {
         let tokens = prompts.seed_tokens(number);
-        distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
+        if !prompts.seeds.is_empty() {
+            distinct.insert(seed_of(prompts.seed, number, prompts.seeds.len()));
+        }
         stats.seeds_cut += u64::from(tokens > prompts.max_seed_tokens);
-        stats.prompt_tokens += (tokens.min(prompts.max_seed_tokens) + SPECIAL_TOKENS) as u64;
+        stats.prompt_tokens += (tokens.min(prompts.max_seed_tokens) + prompts.special_tokens()) as u64;
     }
     stats.distinct_seeds = distinct.len() as u64;
 }

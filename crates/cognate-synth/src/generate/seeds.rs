@@ -16,7 +16,8 @@ pub(crate) const SPECIAL_TOKENS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Seeds {
     ids: Vec<String>,
-    tokens: TokenFile,
+    /// None where documents are written from nothing.
+    tokens: Option<TokenFile>,
 }
 
 impl Seeds {
@@ -36,11 +37,20 @@ impl Seeds {
         if ids.len() != tokens.documents() {
             return Err(Error::SeedCount { path, documents: ids.len(), tokenized: tokens.documents() });
         }
-        Ok(Self { ids, tokens })
+        Ok(Self { ids, tokens: Some(tokens) })
     }
 
-    /// How many there are; at least one.
-    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    /// No seeds: documents are the model's own samples, after nothing but an end-of-document token, and name no seed.
+    pub fn none() -> Self {
+        Self { ids: Vec::new(), tokens: None }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_none()
+    }
+
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -51,9 +61,14 @@ impl Seeds {
         for (index, id) in self.ids.iter().enumerate() {
             bytes.extend_from_slice(&(id.len() as u64).to_le_bytes());
             bytes.extend_from_slice(id.as_bytes());
-            bytes.extend_from_slice(&(self.tokens.len(index) as u64).to_le_bytes());
+            bytes.extend_from_slice(&(self.len_of(index) as u64).to_le_bytes());
         }
         Hash::of(bytes)
+    }
+
+    /// Tokens of a seed, the closing end-of-document token included; 0 where there are no seeds.
+    fn len_of(&self, index: usize) -> usize {
+        self.tokens.as_ref().map_or(0, |tokens| tokens.len(index))
     }
 }
 
@@ -77,7 +92,17 @@ impl SeedPrompts<'_> {
     /// Tokens of document `number`'s seed, before any cut, without its closing end-of-document token.
     pub(crate) fn seed_tokens(&self, number: u64) -> usize {
         let index = seed_of(self.seed, number, self.seeds.len());
-        self.seeds.tokens.len(index).saturating_sub(1)
+        self.seeds.len_of(index).saturating_sub(1)
+    }
+
+    /// Special tokens of a prompt.
+    pub(crate) fn special_tokens(&self) -> usize {
+        if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
+    }
+
+    /// The id of document `number`'s seed, where it has one.
+    pub(crate) fn named_seed(&self, number: u64) -> Option<&str> {
+        (!self.seeds.is_empty()).then(|| self.seed_id(number))
     }
 }
 
@@ -87,13 +112,15 @@ impl Prompts for SeedPrompts<'_> {
         let kept = self.seed_tokens(number).min(self.max_seed_tokens);
         let mut prompt = Vec::with_capacity(kept + SPECIAL_TOKENS);
         prompt.push(self.end_of_document);
-        self.seeds.tokens.read(index, 0..kept, &mut prompt);
-        prompt.push(self.related);
+        if let Some(tokens) = &self.seeds.tokens {
+            tokens.read(index, 0..kept, &mut prompt);
+            prompt.push(self.related);
+        }
         prompt
     }
 
     fn seed_id(&self, number: u64) -> &str {
-        &self.seeds.ids[seed_of(self.seed, number, self.seeds.len())]
+        if self.seeds.is_empty() { "none" } else { &self.seeds.ids[seed_of(self.seed, number, self.seeds.len())] }
     }
 }
 

@@ -48,7 +48,8 @@ pub fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) struct Records<'a> {
     pub(crate) synthesizer: &'a str,
     pub(crate) sampling: Value,
-    pub(crate) seed_id: &'a dyn Fn(u64) -> String,
+    /// None where it was written from nothing.
+    pub(crate) seed_id: &'a dyn Fn(u64) -> Option<String>,
     pub(crate) decode: &'a dyn Fn(&[u32]) -> String,
 }
 
@@ -56,7 +57,9 @@ impl Records<'_> {
     fn record(&self, finished: &Finished) -> Document {
         let mean = f64::from_bits(finished.log_probability_bits) / finished.tokens.len().max(1) as f64;
         let mut fields = Map::new();
-        fields.insert(metadata::SEED_ID.into(), (self.seed_id)(finished.number).into());
+        if let Some(seed_id) = (self.seed_id)(finished.number) {
+            fields.insert(metadata::SEED_ID.into(), seed_id.into());
+        }
         fields.insert(metadata::SYNTHESIZER.into(), self.synthesizer.into());
         fields.insert(metadata::SAMPLING.into(), self.sampling.clone());
         // Six decimals: as much as it means, and they come back from JSON exactly.
