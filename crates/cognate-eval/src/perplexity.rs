@@ -112,8 +112,7 @@ pub struct DocumentScore {
 /// Scores documents: the figures, and each document in order.
 ///
 /// # Errors
-/// When there is no text, the model does not fit the tokenizer, a loss is not a number, a document cannot be read, or the
-/// monitor interrupts.
+/// As [`document_losses`].
 pub fn perplexity<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,

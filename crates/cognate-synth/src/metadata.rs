@@ -2,7 +2,7 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `seed_id` | string | the document it was generated from |
+//! | `seed_id` | string | the document it was generated from; absent where it was written from none |
 //! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
 //! | `synthesizer` | string | fingerprint of the model that wrote it |
 //! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |

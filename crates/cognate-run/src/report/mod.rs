@@ -4,6 +4,7 @@
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 
 mod answer;
+mod arms;
 pub(crate) mod cards;
 mod charts;
 mod compare;
@@ -28,9 +29,9 @@ mod tests;
 pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, comparison_page, comparison_table};
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
-    Arm, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE,
-    Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve, SBP,
-    SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
+    Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
+    Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve,
+    SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};

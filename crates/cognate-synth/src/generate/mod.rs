@@ -242,7 +242,7 @@ fn generate_with(
         synthesizer: &config.synthesizer,
         sampling: config.sampling_record(),
         samples_per_seed: config.samples_per_seed,
-        seed_id: &|number| prompts.seed_id(number).to_owned(),
+        seed_id: &|number| prompts.named_seed(number).map(str::to_owned),
         decode: &|tokens| tokenizer.decode(tokens),
     };
     let settings = config.settings(seeds, end_of_document, related);
