@@ -207,7 +207,7 @@ pub fn generate<D: Device>(
     }
     let precision_effect = match config.precision {
         Precision::F32 => None,
-        Precision::Int8 => Some(precision::effect(model, seeds, tokenizer.end_of_document(), config)?),
+        Precision::Int8 => precision::effect(model, seeds, tokenizer.end_of_document(), config)?,
     };
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
     let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
