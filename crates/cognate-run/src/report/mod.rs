@@ -12,6 +12,7 @@ mod curves;
 mod data;
 mod download;
 mod html;
+mod inspection;
 mod ledger;
 mod live;
 mod losses;
@@ -34,6 +35,10 @@ pub use data::{
     SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
+pub use inspection::{
+    DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
+    is_inspection_page, visible,
+};
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use terminal::closing_table;
 

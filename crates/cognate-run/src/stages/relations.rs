@@ -1,11 +1,12 @@
 //! `embed` and `pair`: documents to vectors to pairs.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    LsaConfig, PairConfig, Vectors, exact_neighbours, lsa, measure_similarities, read_vectors, select_pairs,
+    LsaConfig, Pair, PairConfig, Vectors, exact_neighbours, lsa, measure_similarities, read_vectors, select_pairs,
     suggest_window, write_pairs, write_vectors,
 };
 use serde_json::json;
@@ -51,6 +52,18 @@ pub(crate) fn lsa_config(recipe: &Recipe) -> LsaConfig {
 pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>> {
     let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
     reader.map(|record| record.map(|(_, document)| (document.id, document.text)).map_err(Into::into)).collect()
+}
+
+/// Each seed's most similar target; the lower number where two are equally similar.
+pub(crate) fn nearest(pairs: &[Pair]) -> HashMap<u32, Pair> {
+    let mut nearest: HashMap<u32, Pair> = HashMap::new();
+    for pair in pairs {
+        let best = nearest.entry(pair.first).or_insert(*pair);
+        if pair.similarity > best.similarity {
+            *best = *pair;
+        }
+    }
+    nearest
 }
 
 /// The stage `pair`.
