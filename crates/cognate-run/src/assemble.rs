@@ -332,8 +332,8 @@ fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {
 fn precision_note(effect: &PrecisionEffect) -> String {
     let error = effect.loss_added_error.map_or_else(String::new, |error| format!(" (standard error {error:.5})"));
     format!(
-        "The synthesizer wrote with products in 8-bit integers: on the text of {} seeds it loses {:+.5} nats per token by that{error}, \
-         to {:.3} in f32.",
+        "The synthesizer wrote with products in 8-bit integers: on the text of {} seeds it loses {:+.5} nats per token by that{error}; in f32 \
+         it has {:.3}.",
         effect.documents, effect.loss_added, effect.loss_f32
     )
 }

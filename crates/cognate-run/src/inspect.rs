@@ -11,7 +11,7 @@ use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::shards, metadata, pair_overlap};
 
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Synthesis};
 use crate::report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use crate::rundir::{Manifest, RECIPE};
 use crate::stage::Step;
@@ -91,7 +91,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
     }
     let recipe = Recipe::load(&root.join(RECIPE))?;
     let steps = Step::all(&recipe);
-    let Some(last) = steps.iter().position(|step| *step == Step::Filter) else {
+    let Some(last) = steps.iter().position(|step| *step == Step::Filter(Synthesis::Related)) else {
         return Err(setting(
             "DIR",
             root,
