@@ -112,7 +112,8 @@ pub struct DocumentScore {
 /// Scores documents: the figures, and each document in order.
 ///
 /// # Errors
-/// As [`document_losses`].
+/// When there is no text, the model does not fit the tokenizer, a loss is not a number, a document cannot be read, or the
+/// monitor interrupts.
 pub fn perplexity<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
