@@ -5,6 +5,7 @@ mod compare;
 mod examples;
 mod provenance;
 mod quality;
+mod samples;
 mod tasks;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::curves;
 use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::markup::Markup;
-use super::numbers::{count, decimals, flops, measure, nats, or_none, significant, tokens};
+use super::numbers::{decimals, flops, nats, or_none, significant, tokens};
 use super::{losses, sections};
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
@@ -67,7 +67,7 @@ pub(super) fn body(page: &mut Markup, report: &Report) {
     arms(page, report);
     super::arms::comparisons(page, report);
     validation(page, report);
-    tasks(page, report);
+    super::tasks::tasks(page, report);
     curves::task_curves(page, report);
     sections::all(page, report);
 }
@@ -247,31 +247,6 @@ fn arms(page: &mut Markup, report: &Report) {
     let rows: Vec<Vec<Cell>> = report.arms.iter().map(row).collect();
     table(page, "The arms: final models, scored on validation documents that none of them saw", &columns, &rows);
     downloads(page, &[("arms.csv", arms_csv(report))]);
-}
-
-fn tasks(page: &mut Markup, report: &Report) {
-    let mut rows = Vec::new();
-    for arm in &report.arms {
-        for (name, score) in &arm.tasks {
-            let value = |value: f64| match score.metric.as_str() {
-                "accuracy" => format!("{}\u{a0}%", decimals(value * 100.0, 1)),
-                _ => measure(value, ""),
-            };
-            let error = score.stderr.map_or_else(String::new, |error| format!("± {}", value(error)));
-            rows.push(vec![
-                Cell::new(format!("{name}, {}", arm_label(report, &arm.name, arm.seed))),
-                Cell::new(&score.metric),
-                Cell::new(value(score.value)),
-                Cell::new(error),
-                Cell::new(count(score.n)),
-            ]);
-        }
-    }
-    if !rows.is_empty() {
-        section(page, "tasks", "Tasks", |page| {
-            table(page, "Scores on tasks", &["task and arm", "metric", "score", "standard error", "items"], &rows);
-        });
-    }
 }
 
 /// The answer as a figure; validation losses where there is no gap to draw.
