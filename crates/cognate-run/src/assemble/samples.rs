@@ -58,7 +58,7 @@ impl Assembly<'_> {
         for outcome in read_lines::<Outcome>(&artifact.path(QUESTIONS))? {
             outcomes.entry(outcome.task.clone()).or_default().push(outcome);
         }
-        let mut average = Sample::default();
+        let mut of_tasks = BTreeMap::new();
         for (name, score) in &tasks {
             let sample =
                 questions(outcomes.get(name).map_or(&[], Vec::as_slice), &score.metric, self.is_by_group(name));
@@ -67,16 +67,12 @@ impl Assembly<'_> {
                     path: artifact.path(QUESTIONS),
                     message: format!("expected {} questions of {name} with their {}", score.n, score.metric),
                 })?;
-            // Every task counts alike in the average, whatever it has of questions.
-            let share = sample.weights.iter().sum::<f64>();
-            for ((item, weight), total) in sample.items.iter().zip(&sample.weights).zip(&sample.totals) {
-                average.push(format!("{name} {item}"), weight / share, total / share);
-            }
-            samples.insert(name.clone(), sample);
+            of_tasks.insert(name.clone(), sample);
         }
-        if tasks.len() > 1 {
-            samples.insert(TASK_AVERAGE.to_owned(), average);
+        if of_tasks.len() > 1 {
+            samples.insert(TASK_AVERAGE.to_owned(), average(&of_tasks));
         }
+        samples.append(&mut of_tasks);
         Ok(samples)
     }
 
@@ -84,6 +80,18 @@ impl Assembly<'_> {
     fn is_by_group(&self, task: &str) -> bool {
         cognate_eval::tasks::Definition::bundled(task).is_ok_and(|task| task.averages_groups())
     }
+}
+
+/// The mean of several tasks' figures: each counts alike, whatever it has of questions.
+fn average(tasks: &BTreeMap<String, Sample>) -> Sample {
+    let mut average = Sample::default();
+    for (name, sample) in tasks {
+        let share = sample.weights.iter().sum::<f64>();
+        for ((item, weight), total) in sample.items.iter().zip(&sample.weights).zip(&sample.totals) {
+            average.push(format!("{name} {item}"), weight / share, total / share);
+        }
+    }
+    average
 }
 
 /// The questions of one task; none where one lacks the metric.
@@ -120,10 +128,23 @@ mod tests {
         }
     }
 
+    fn figure(sample: &Sample) -> f64 {
+        sample.totals.iter().sum::<f64>() / sample.weights.iter().sum::<f64>()
+    }
+
+    #[test]
+    fn tasks_count_alike_in_their_average() {
+        let few = questions(&[outcome(1, "", true)], "accuracy", false).unwrap();
+        let many: Vec<Outcome> = (1..=4).map(|row| outcome(row, "", row == 1)).collect();
+        let many = questions(&many, "accuracy", false).unwrap();
+        let average = average(&BTreeMap::from([("few".to_owned(), few), ("many".to_owned(), many)]));
+        assert_eq!((figure(&average), average.items.len()), ((1.0 + 0.25) / 2.0, 5));
+        assert_eq!((average.items[0].as_str(), average.items[4].as_str()), ("few  1", "many  4"));
+    }
+
     #[test]
     fn groups_count_alike_where_the_task_says_so() {
         let outcomes = [outcome(1, "a", true), outcome(1, "b", false), outcome(2, "b", false), outcome(3, "b", true)];
-        let figure = |sample: &Sample| sample.totals.iter().sum::<f64>() / sample.weights.iter().sum::<f64>();
         let by_group = questions(&outcomes, "accuracy", true).unwrap();
         assert!((figure(&by_group) - (1.0 + 1.0 / 3.0) / 2.0).abs() < 1e-12);
         let alike = questions(&outcomes, "accuracy", false).unwrap();
