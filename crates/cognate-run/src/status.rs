@@ -81,7 +81,10 @@ fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<Stag
         progress: None,
     };
     if step == Step::Report {
-        let state = if root.join(crate::report::JSON_FILE).exists() { StageState::Done } else { StageState::Waiting };
+        // One of what existed when somebody asked for it is not the run's last word.
+        let whole =
+            crate::report::read(&root.join(crate::report::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
+        let state = if whole { StageState::Done } else { StageState::Waiting };
         return Ok(StageStatus { state, ..waiting });
     }
     let folder = root.join(step.folder(recipe));
