@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    LsaConfig, Pair, PairConfig, Vectors, exact_neighbours, lsa, measure_similarities, read_vectors, select_pairs,
-    suggest_window, write_pairs, write_vectors,
+    LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_pairs,
+    read_vectors, select_pairs, suggest_window, write_pairs, write_vectors,
 };
+use cognate_train::related_rows;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::context::{Context, Made};
@@ -52,6 +54,40 @@ pub(crate) fn lsa_config(recipe: &Recipe) -> LsaConfig {
 pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>> {
     let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
     reader.map(|record| record.map(|(_, document)| (document.id, document.text)).map_err(Into::into)).collect()
+}
+
+/// How documents were packed into rows of related ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Packing {
+    pub(crate) documents: u64,
+    /// Walks through the pairs.
+    pub(crate) chains: u64,
+    /// Contexts.
+    pub(crate) rows: u64,
+    /// Documents that are alone in theirs.
+    pub(crate) alone: u64,
+}
+
+/// The pairs in a file of the stage `pair`, whose documents are called `ids`.
+pub(crate) fn pairs_of(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
+    Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
+}
+
+/// The unique documents in rows of related ones. No synthesizer is measured here, so the pairs that were held out count too.
+pub(crate) fn rows_of_related(context: &Context<'_>) -> Result<(Vec<Vec<u32>>, Packing)> {
+    let file = context.tokens("tokenize", "unique")?;
+    let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
+    let mut pairs = pairs_of(context, "train.parquet", &ids)?;
+    pairs.extend(pairs_of(context, "held_out.parquet", &ids)?);
+    let chains = chains(file.documents(), &pairs);
+    let rows = related_rows(&file, &chains, context.recipe.model.context);
+    let packing = Packing {
+        documents: file.documents() as u64,
+        chains: chains.len() as u64,
+        rows: rows.len() as u64,
+        alone: rows.iter().filter(|row| row.len() == 1).count() as u64,
+    };
+    Ok((rows, packing))
 }
 
 /// Each seed's most similar target; the lower number where two are equally similar.

@@ -10,8 +10,8 @@ use cognate_corpus::{TokenFile, TokenWriter};
 use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_train::{
-    Error, Job, Outcome, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, related_rows,
-    train,
+    Error, Job, Outcome, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig,
+    related_rows, train,
 };
 
 fn config() -> Config {
