@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::answer::{Losses, answer};
 use super::charts::{self, STYLES, Size};
 use super::curves;
-use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION};
+use super::data::{Arm, Report, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::markup::Markup;
 use super::numbers::{count, decimals, flops, measure, nats, or_none, significant, tokens};
