@@ -8,7 +8,7 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Recipe, Synthesis, Train};
+use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Pair, Recipe, Synthesis, Train};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::{Step, candidates, weight_decays};
 use crate::stages::synthesis::shard_hashes;
@@ -148,8 +148,7 @@ impl<'a> Context<'a> {
                 match *kind {
                     ArmKind::Repetition => {}
                     ArmKind::RelatedContext => {
-                        add("the related documents", self.artifact("pair"), "train.parquet")?;
-                        add("the related documents held out", self.artifact("pair"), "held_out.parquet")?;
+                        add("the vectors", self.artifact("embed"), "vectors.parquet")?;
                     }
                     ArmKind::Regularised { .. } if model.seed == self.recipe.seed => {
                         add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
@@ -313,6 +312,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Train(model) => {
             let arm = json(serde_json::to_value(&recipe.arms[model.arm]))?;
             put("train", training(&recipe.train)?);
+            if recipe.arms[model.arm].kind == ArmKind::RelatedContext {
+                let Pair { neighbours, max_similarity, .. } = recipe.pair;
+                put("pair", json!({"neighbours": neighbours, "max_similarity": max_similarity}));
+            }
             put("arm", without(arm, &["name"]));
             put("model", json(serde_json::to_value(&recipe.model))?);
             put("positions", json!(max_positions(recipe)));

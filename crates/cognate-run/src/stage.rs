@@ -131,9 +131,12 @@ impl Step {
             models.map(Self::Train).collect::<Vec<_>>()
         };
         let mut steps = vec![Self::Ingest, Self::Tokenize];
-        let packs = recipe.arms.iter().any(|arm| arm.kind == ArmKind::RelatedContext);
-        if recipe.syntheses().any(Synthesis::is_tuned) || packs {
-            steps.extend([Self::Embed, Self::Pair]);
+        let tunes = recipe.syntheses().any(Synthesis::is_tuned);
+        if tunes || recipe.arms.iter().any(|arm| arm.kind == ArmKind::RelatedContext) {
+            steps.push(Self::Embed);
+        }
+        if tunes {
+            steps.push(Self::Pair);
         }
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Repetition)));
         for synthesis in recipe.syntheses() {
@@ -289,8 +292,8 @@ mod tests {
     }
 
     #[test]
-    fn contexts_of_related_documents_need_pairs() {
+    fn contexts_of_related_documents_need_vectors() {
         let labels = labels("[[arm]]\nkind = \"related-context\"\n");
-        assert_eq!(&labels[2..4], ["embed", "pair"], "{labels:?}");
+        assert_eq!(&labels[2..4], ["embed", "train repetition, seed 4"], "{labels:?}");
     }
 }

@@ -74,7 +74,7 @@ fn packing_note(arm: &str, packing: &Packing) -> String {
     let Packing { documents, chains, rows, alone } = packing;
     format!(
         "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} documents \
-         stood alone in theirs. What finding the relations cost is in the ledger under embed and pair, and not in the arm's compute."
+         stood alone in theirs. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
     )
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_pairs,
-    read_vectors, select_pairs, suggest_window, write_pairs, write_vectors,
+    LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_vectors,
+    select_pairs, suggest_window, write_pairs, write_vectors,
 };
 use cognate_train::related_rows;
 use serde::{Deserialize, Serialize};
@@ -68,17 +68,19 @@ pub(crate) struct Packing {
     pub(crate) alone: u64,
 }
 
-/// The pairs in a file of the stage `pair`, whose documents are called `ids`.
-pub(crate) fn pairs_of(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
-    Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
-}
-
-/// The unique documents in rows of related ones. No synthesizer is measured here, so the pairs that were held out count too.
-pub(crate) fn rows_of_related(context: &Context<'_>) -> Result<(Vec<Vec<u32>>, Packing)> {
+/// The unique documents in rows of related ones. As in In-Context Pretraining, every document's nearest neighbours count, however far
+/// they are; only near-copies do not.
+pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Vec<u32>>, Packing)> {
+    let pair = &context.recipe.pair;
     let file = context.tokens("tokenize", "unique")?;
-    let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
-    let mut pairs = pairs_of(context, "train.parquet", &ids)?;
-    pairs.extend(pairs_of(context, "held_out.parquet", &ids)?);
+    let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
+    let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
+    let of = |first: usize| neighbours.of(first).map(move |(second, similarity)| (first as u32, second, similarity));
+    let links = (0..neighbours.len()).flat_map(of);
+    let pairs: Vec<Pair> = links
+        .filter(|(_, _, similarity)| *similarity < pair.max_similarity as f32)
+        .map(|(first, second, similarity)| Pair { first, second, similarity })
+        .collect();
     let chains = chains(file.documents(), &pairs);
     let rows = related_rows(&file, &chains, context.recipe.model.context);
     let packing = Packing {

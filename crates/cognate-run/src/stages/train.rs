@@ -10,7 +10,7 @@ use cognate_eval::{Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_ops::Cpu;
-use cognate_pair::read_vectors;
+use cognate_pair::{Pair, read_pairs, read_vectors};
 use cognate_train::{
     Job, Outcome, PairStream, PairTokens, PlainStream, Point, Schedule, Shape, Source, Stream, TrainConfig, train,
 };
@@ -25,7 +25,7 @@ use crate::recipe::{Arm, ArmKind, Synthesis};
 use crate::rundir::Work;
 use crate::stage::{Replicate, Step, weight_decays};
 use crate::stages::regularised::{self, Sweep, Taken};
-use crate::stages::relations::{Packing, pairs_of, rows_of_related};
+use crate::stages::relations::{Packing, rows_of_related};
 
 /// Tokens scored together; changes the speed, never a result.
 pub(crate) const BATCH_TOKENS: usize = 4096;
@@ -133,7 +133,7 @@ fn train_arm(
     let mut sources = sources(context, arm, &diet)?;
     let mut packing = None;
     if let (ArmKind::RelatedContext, [unique]) = (&arm.kind, sources.as_mut_slice()) {
-        let (rows, packed) = rows_of_related(context)?;
+        let (rows, packed) = rows_of_related(context, monitor)?;
         (unique.rows, packing) = (Some(rows), Some(packed));
     }
     let stream = PlainStream::new(
@@ -237,7 +237,8 @@ pub(crate) fn tune_stage(
     let file = context.tokens("tokenize", "unique")?;
     let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
     let pairs = |name: &str| -> Result<Vec<(u32, u32)>> {
-        Ok(pairs_of(context, name, &ids)?.iter().map(|pair| (pair.first, pair.second)).collect())
+        let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
+        Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
     };
     let (mut training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
     // A control is measured on the pairs that the synthesizer of related documents is measured on.

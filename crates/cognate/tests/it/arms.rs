@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use cognate_base::Hash;
-use cognate_pair::{chains, read_pairs, read_vectors};
+use cognate_base::{Hash, Silent};
+use cognate_pair::{Pair, chains, exact_neighbours, read_vectors};
 use serde_json::Value;
 
 use crate::support::{Scratch, corpus, lines, recipe, wait_for};
@@ -197,16 +197,19 @@ fn related_documents_stand_in_one_context() {
     assert!(related["flops"].as_f64() > repetition["flops"].as_f64(), "attention over several documents is more work");
     assert_ne!(repetition["validation"], related["validation"]);
 
-    // The contexts come from the pairs of the stage `pair`.
-    let ids = read_vectors(&whole.path("runs/tiny/embed/vectors.parquet")).unwrap().ids;
+    // The contexts come from the nearest neighbours.
+    let vectors = read_vectors(&whole.path("runs/tiny/embed/vectors.parquet")).unwrap();
+    let neighbours = exact_neighbours(&vectors, 10, &Silent).unwrap();
     let mut pairs = Vec::new();
-    for name in ["train", "held_out"] {
-        pairs.extend(read_pairs(&whole.path(&format!("runs/tiny/pair/{name}.parquet")), &ids).unwrap());
+    for first in 0..neighbours.len() {
+        let near = neighbours.of(first).filter(|(_, similarity)| *similarity < 0.95);
+        pairs.extend(near.map(|(second, similarity)| Pair { first: first as u32, second, similarity }));
     }
+    let ids = vectors.ids;
     let packing = &json(&whole, "related-context/manifest.json")["statistics"]["packing"];
     let number = |name: &str| packing[name].as_u64().unwrap() as usize;
     assert_eq!((number("documents"), number("chains")), (ids.len(), chains(ids.len(), &pairs).len()));
-    assert!(number("chains") < ids.len() / 2 && number("rows") < ids.len() * 2 / 3, "{packing}");
+    assert!(number("chains") < ids.len() / 4 && number("rows") < ids.len() * 2 / 3, "{packing}");
     assert!(number("alone") < ids.len() / 4, "{packing}");
     let note = format!("saw its {} documents in {} contexts", ids.len(), number("rows"));
     assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
