@@ -20,7 +20,7 @@ pub use bench::{StepBench, StepTimes};
 pub use checkpoint::{Point, Progress};
 pub use error::Error;
 pub use pair_stream::{PairStream, PairTokens};
-pub use plain_stream::{PlainStream, Source};
+pub use plain_stream::{Piece, PlainStream, Source};
 pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use train::{Job, Outcome, TrainConfig, train};

@@ -15,13 +15,24 @@ pub struct Source {
     pub name: String,
     /// Tokenized documents.
     pub file: TokenFile,
-    /// Documents that stand in one segment, in this order, each of the file's in exactly one row ([`crate::related_rows`] makes
-    /// them); `None` where each stands alone.
-    pub rows: Option<Vec<Vec<u32>>>,
+    /// What stands in one segment, in this order; all rows together hold every token of the file once ([`crate::related_rows`] makes
+    /// them). `None` where each document stands alone.
+    pub rows: Option<Vec<Vec<Piece>>>,
     /// Tokens to take.
     pub tokens: u64,
     /// Whether documents come again once all have been seen; without it, too few tokens are an error.
     pub repeat: bool,
+}
+
+/// Tokens `from..to` of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its number in the file.
+    pub document: u32,
+    /// First token.
+    pub from: usize,
+    /// Behind the last token.
+    pub to: usize,
 }
 
 impl Source {
@@ -30,47 +41,54 @@ impl Source {
         self.rows.as_ref().map_or(self.file.documents(), Vec::len)
     }
 
-    /// The documents of a row.
-    fn documents<'a>(&'a self, row: &'a u32) -> &'a [u32] {
+    /// Tokens of a row.
+    fn row_tokens(&self, row: u32) -> usize {
         match &self.rows {
-            Some(rows) => &rows[*row as usize],
-            None => std::slice::from_ref(row),
+            Some(rows) => rows[row as usize].iter().map(|piece| piece.to - piece.from).sum(),
+            None => self.file.len(row as usize),
         }
     }
 
-    /// Tokens of a row.
-    fn row_tokens(&self, row: u32) -> usize {
-        self.documents(&row).iter().map(|&document| self.file.len(document as usize)).sum()
+    /// What a row's first token follows: the token before it in its document, or `begin`.
+    fn before(&self, row: u32, begin: u32) -> u32 {
+        let first = self.rows.as_ref().and_then(|rows| rows[row as usize].first());
+        let Some(piece) = first.filter(|piece| piece.from > 0) else { return begin };
+        let mut token = Vec::with_capacity(1);
+        self.file.read(piece.document as usize, piece.from - 1..piece.from, &mut token);
+        token[0]
     }
 
-    /// Appends the tokens `range` of a row, whose documents follow each other.
+    /// Appends the tokens `range` of a row, whose pieces follow each other.
     fn read(&self, row: u32, range: Range<usize>, out: &mut Vec<u32>) {
+        let Some(rows) = &self.rows else { return self.file.read(row as usize, range, out) };
         let mut start = 0;
-        for &document in self.documents(&row) {
-            let end = start + self.file.len(document as usize);
+        for &Piece { document, from, to } in &rows[row as usize] {
+            let end = start + to - from;
             if range.start < end && start < range.end {
-                self.file.read(document as usize, range.start.max(start) - start..range.end.min(end) - start, out);
+                let part = range.start.max(start) - start + from..range.end.min(end) - start + from;
+                self.file.read(document as usize, part, out);
             }
             start = end;
         }
     }
 
-    /// Refuses rows that leave a document out, hold one twice, or name one that is not there.
+    /// Refuses rows that do not hold every token once, each document's in its order.
     fn check_rows(&self) -> Result<()> {
         let Some(rows) = &self.rows else { return Ok(()) };
-        let mut seen = vec![false; self.file.documents()];
-        let refused = |value: u32, reason: &str| {
-            Err(Error::Setting { field: "rows", value: format!("document {value}"), reason: reason.into() })
+        let mut held = vec![0; self.file.documents()];
+        let refused = |document: usize, reason: &str| {
+            Err(Error::Setting { field: "rows", value: format!("document {document}"), reason: reason.into() })
         };
-        for &document in rows.iter().flatten() {
-            match seen.get_mut(document as usize) {
+        for &Piece { document, from, to } in rows.iter().flatten() {
+            let document = document as usize;
+            match held.get_mut(document) {
                 None => return refused(document, "the file has no such document"),
-                Some(true) => return refused(document, "it stands in the rows twice"),
-                Some(seen) => *seen = true,
+                Some(held) if *held == from && from < to && to <= self.file.len(document) => *held = to,
+                Some(_) => return refused(document, "its pieces do not follow each other, or one comes twice"),
             }
         }
-        match (0..seen.len()).find(|&document| !seen[document] && self.file.len(document) > 0) {
-            Some(missing) => refused(missing as u32, "it stands in no row"),
+        match (0..held.len()).find(|&document| held[document] < self.file.len(document)) {
+            Some(missing) => refused(missing, "the rows do not hold all of it"),
             None => Ok(()),
         }
     }
@@ -90,7 +108,7 @@ struct Appearance {
 /// batch as a segment: begin token, then its tokens; targets are its tokens and its end. One longer than the context is cut
 /// into pieces of `context` tokens, and one that a batch's end cuts goes on in the next batch as a segment of its own.
 ///
-/// Where a source has rows, all of this holds with a row in the place of a document: its documents are one segment, in which
+/// Where a source has rows, all of this holds with a row in the place of a document: its pieces of documents are one segment, in which
 /// positions run on and attention reaches back to the documents before; the end token of one is what the next follows.
 pub struct PlainStream {
     sources: Vec<Source>,
@@ -161,7 +179,7 @@ impl PlainStream {
             let end = ((start / self.context + 1) * self.context).min(to);
             tokens.clear();
             if start == 0 {
-                tokens.push(self.begin);
+                tokens.push(source.before(appearance.row, self.begin));
             }
             source.read(appearance.row, start.saturating_sub(1)..end, &mut tokens);
             batch.push(&tokens[..end - start], &tokens[1..]);
@@ -320,9 +338,16 @@ mod tests {
         token_file(&lengths.iter().enumerate().map(document).collect::<Vec<Vec<u32>>>())
     }
 
+    /// Rows of whole documents.
+    fn whole(file: &TokenFile, rows: &[Vec<u32>]) -> Vec<Vec<Piece>> {
+        let len = |document: u32| if (document as usize) < file.documents() { file.len(document as usize) } else { 1 };
+        let piece = |&document: &u32| Piece { document, from: 0, to: len(document) };
+        rows.iter().map(|row| row.iter().map(piece).collect()).collect()
+    }
+
     fn row_stream(file: &TokenFile, rows: Vec<Vec<u32>>, epochs: u64, seed: u64) -> Result<PlainStream> {
         let tokens = epochs * file.tokens(); // 29 an epoch
-        let source = Source { rows: Some(rows), ..source("u", file, tokens, true) };
+        let source = Source { rows: Some(whole(file, &rows)), ..source("u", file, tokens, true) };
         PlainStream::new(vec![source], epochs, file.tokens() as usize, 8, 0, seed)
     }
 
@@ -352,11 +377,23 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_begins_inside_a_document_follows_the_token_before() {
+        let (_folder, file) = token_file(&[vec![10, 11, 12, 0], vec![20, 21, 0]]);
+        let piece = |document, from, to| Piece { document, from, to };
+        let rows = Some(vec![vec![piece(0, 0, 2)], vec![piece(0, 2, 4), piece(1, 0, 3)]]);
+        let stream = PlainStream::new(vec![Source { rows, ..source("u", &file, 7, true) }], 1, 7, 8, 0, 1).unwrap();
+        let mut all = unrolled(&stream);
+        let second = all.iter().position(|(_, target)| *target == 12).unwrap();
+        all.rotate_left(if second == 0 { 5 } else { 0 });
+        assert_eq!(all, [(0, 10), (10, 11), (11, 12), (12, 0), (0, 20), (20, 21), (21, 0)]);
+    }
+
+    #[test]
     fn rows_keep_their_documents_and_change_places_every_epoch() {
         let documents: Vec<Vec<u32>> = (0..40).map(|i| vec![100 + i, 0]).collect();
         let (_folder, file) = token_file(&documents);
         let rows: Vec<Vec<u32>> = (0..20).map(|i| vec![39 - i, i]).collect();
-        let source = Source { rows: Some(rows.clone()), ..source("u", &file, 160, true) };
+        let source = Source { rows: Some(whole(&file, &rows)), ..source("u", &file, 160, true) };
         // 32 tokens a batch of 4-token rows: a row is never cut.
         let stream = PlainStream::new(vec![source], 5, 32, 8, 0, 3).unwrap();
         let targets: Vec<u32> = unrolled(&stream).iter().map(|(_, target)| *target).collect();
@@ -374,8 +411,9 @@ mod tests {
     fn rows_hold_every_document_once() {
         let (_folder, file) = related();
         let refused = |rows: Vec<Vec<u32>>| row_stream(&file, rows, 1, 1).err().unwrap().to_string();
-        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 5]]), "rows = document 4: it stands in no row");
-        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 4, 5, 1]]), "rows = document 1: it stands in the rows twice");
+        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 5]]), "rows = document 4: the rows do not hold all of it");
+        let twice = "rows = document 1: its pieces do not follow each other, or one comes twice";
+        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 4, 5, 1]]), twice);
         assert_eq!(refused(vec![vec![0, 6]]), "rows = document 6: the file has no such document");
     }
 

@@ -3,23 +3,26 @@
 
 use cognate_corpus::TokenFile;
 
-/// Cuts chains of related documents, by their numbers in `file`, into rows of whole documents: a row takes the chain's next document
-/// as long as the row's tokens stay within `context`. A longer document is a row of its own. No row goes on in another chain, so
-/// that two documents of one row are always neighbours in a chain, or have only neighbours between them.
-///
-/// Shi et al. fill every context and cut documents at its ends; here none is cut, as in every other arm.
-pub fn related_rows(file: &TokenFile, chains: &[Vec<u32>], context: usize) -> Vec<Vec<u32>> {
+use crate::Piece;
+
+/// Cuts chains of related documents, by their numbers in `file`, into rows of `context` tokens; the last row of a chain is shorter, for
+/// no row goes on in another chain. A document that a row's end cuts goes on in the next row.
+pub fn related_rows(file: &TokenFile, chains: &[Vec<u32>], context: usize) -> Vec<Vec<Piece>> {
     let mut rows = Vec::new();
     for chain in chains {
-        let (mut row, mut tokens) = (Vec::new(), 0);
+        let (mut row, mut room) = (Vec::new(), context);
         for &document in chain {
-            let len = file.len(document as usize);
-            if tokens > 0 && tokens + len > context {
-                rows.push(std::mem::take(&mut row));
-                tokens = 0;
+            let (mut from, len) = (0, file.len(document as usize));
+            while from < len && context > 0 {
+                let to = len.min(from + room);
+                row.push(Piece { document, from, to });
+                room -= to - from;
+                from = to;
+                if room == 0 {
+                    rows.push(std::mem::take(&mut row));
+                    room = context;
+                }
             }
-            row.push(document);
-            tokens += len;
         }
         if !row.is_empty() {
             rows.push(row);
@@ -34,14 +37,21 @@ mod tests {
     use crate::train::tests::token_file;
 
     #[test]
-    fn rows_are_whole_documents_of_one_chain_in_its_order() {
-        // Tokens of documents 0 to 7, their ends included.
-        let lengths = [4, 3, 3, 12, 2, 5, 5, 1];
+    fn rows_are_full_and_hold_one_chain_in_its_order() {
+        // Tokens of documents 0 to 4, their ends included.
+        let lengths = [4, 3, 3, 12, 2];
         let (_folder, file) = token_file(&lengths.map(|len| vec![7; len]));
-        let chains = [vec![6, 0, 5, 1], vec![2], vec![4, 3, 7]];
-        let rows = related_rows(&file, &chains, 10);
-        assert_eq!(rows, [vec![6, 0], vec![5, 1], vec![2], vec![4], vec![3], vec![7]]);
-        assert_eq!(related_rows(&file, &chains, 100), chains);
-        assert_eq!(rows.concat(), chains.concat(), "every document once, in the order of the chains");
+        let piece = |document, from, to| Piece { document, from, to };
+        let rows = related_rows(&file, &[vec![2, 0, 1], vec![4, 3]], 5);
+        assert_eq!(
+            rows,
+            [
+                vec![piece(2, 0, 3), piece(0, 0, 2)],
+                vec![piece(0, 2, 4), piece(1, 0, 3)],
+                vec![piece(4, 0, 2), piece(3, 0, 3)],
+                vec![piece(3, 3, 8)],
+                vec![piece(3, 8, 12)]
+            ]
+        );
     }
 }

@@ -73,8 +73,8 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
 fn packing_note(arm: &str, packing: &Packing) -> String {
     let Packing { documents, chains, rows, alone } = packing;
     format!(
-        "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} documents \
-         stood alone in theirs. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
+        "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} contexts \
+         hold text of one document only. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
     )
 }
 

@@ -9,7 +9,7 @@ use cognate_pair::{
     LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_vectors,
     select_pairs, suggest_window, write_pairs, write_vectors,
 };
-use cognate_train::related_rows;
+use cognate_train::{Piece, related_rows};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -64,13 +64,13 @@ pub(crate) struct Packing {
     pub(crate) chains: u64,
     /// Contexts.
     pub(crate) rows: u64,
-    /// Documents that are alone in theirs.
+    /// Contexts that hold text of one document only.
     pub(crate) alone: u64,
 }
 
 /// The unique documents in rows of related ones. As in In-Context Pretraining, every document's nearest neighbours count, however far
 /// they are; only near-copies do not.
-pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Vec<u32>>, Packing)> {
+pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Vec<Piece>>, Packing)> {
     let pair = &context.recipe.pair;
     let file = context.tokens("tokenize", "unique")?;
     let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
