@@ -28,6 +28,7 @@ pub mod tokenize;
 pub mod tokenizer;
 pub mod writer;
 
+pub use contamination::without_shared_passages;
 pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Result, TokenFileProblem};
 pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};

@@ -301,6 +301,17 @@ pub struct LedgerEntry {
     pub peak_rss_bytes: Option<u64>,
 }
 
+impl LedgerEntry {
+    /// Counts `other`, which is a part of the same work.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.wall_s += other.wall_s;
+        self.flops += other.flops;
+        self.tokens += other.tokens;
+        self.documents += other.documents;
+        self.peak_rss_bytes = self.peak_rss_bytes.max(other.peak_rss_bytes);
+    }
+}
+
 /// Losses of one final model on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
