@@ -55,7 +55,9 @@ def main():
     parser.add_argument("--program", default="target/release/cognate")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     o = parser.parse_args()
-    works = {**SHAPES, **{name: {**SHAPES["13.8 M"], **change} for name, change in VARIANTS.items()}}
+    # The variants stand beside what they are variants of: the machine's speed moves within minutes.
+    variants = {name: {**SHAPES["13.8 M"], **change} for name, change in VARIANTS.items()}
+    works = {"13.8 M": SHAPES["13.8 M"], **variants, **SHAPES}
     records = []
     out = o.out.open("w")
     out.write(json.dumps({"processor": processor(), "shapes": works}) + "\n")

@@ -114,6 +114,7 @@ impl Assembly<'_> {
                 flops: trained.taken.map_or(training.manifest.work.flops, |taken| taken.flops),
                 validation: Validation {
                     nats_per_token: scores.nats_per_token,
+                    stderr: scores.stderr,
                     perplexity: scores.perplexity,
                     bits_per_byte: scores.bits_per_byte,
                 },

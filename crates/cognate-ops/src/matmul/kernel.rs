@@ -1,6 +1,6 @@
 //! Register tiles: the innermost loop of every product, one for each instruction set.
 //!
-//! A tile of the output is kept in registers while k runs: each step multiplies a column of the left panel (one number a row,
+//! A tile of the output is kept in registers while k runs: each step multiplies a column of the left side (one number a row,
 //! broadcast) by a row of the right panel (one to three registers). Bound: two multiply-adds a cycle, each of a full register.
 //! Nine rows by three AVX-512 registers are 27 of them a step with 12 loads. Taller and narrower tiles (14 by 2, 24 by 1) do
 //! as well on an idle core, but issue more instructions for the same work, which shows where a sibling thread takes its share.
@@ -13,7 +13,7 @@ use crate::simd::{Isa, isa};
 /// Most rows and columns of a register tile, over all instruction sets.
 const LARGEST_TILE: usize = 9 * 48;
 
-/// Size of a register tile: panels of the left matrix are as many rows high, panels of the right one as many columns wide.
+/// Size of a register tile: what is read of the left matrix is as many rows high, panels of the right one as many columns wide.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tile {
     pub(super) rows: usize,

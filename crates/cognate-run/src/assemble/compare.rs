@@ -69,7 +69,7 @@ impl Assembly<'_> {
                 let gap = match three.flatten() {
                     Some(paired) => gap_of(measure, &paired),
                     None if measure == VALIDATION => self.gap_without_documents(arms, arm),
-                    None => GapClosed { mean: None, low: None, high: None, seeds: 0 },
+                    None => continue,
                 };
                 gaps.insert(gap_key(measure, name), gap);
             }

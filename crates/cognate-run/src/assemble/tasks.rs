@@ -26,16 +26,45 @@ impl Assembly<'_> {
             return Ok(Vec::new());
         }
         let text = fs_err::read_to_string(&path)?;
+        let models = Replicate::all(self.recipe);
         let point = |(at, line): (usize, &str)| {
             let mut point: TaskPoint = serde_json::from_str(line).map_err(|error| Error::Damaged {
                 path: path.clone(),
                 message: format!("line {}: {error}; write it again with `cognate evaluate --all-checkpoints`", at + 1),
             })?;
-            if let Some(arm) = self.recipe.arms.iter().find(|arm| arm.name == point.arm) {
-                self.report_name(arm).clone_into(&mut point.arm);
+            if let Some(model) = models.iter().find(|model| model.folder(self.recipe) == point.arm) {
+                self.report_name(&self.recipe.arms[model.arm]).clone_into(&mut point.arm);
+                point.seed = Some(model.seed);
             }
             Ok(point)
         };
         text.lines().enumerate().map(point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::recipe::Recipe;
+
+    #[test]
+    fn a_folder_of_another_seed_is_its_arm_with_that_seed() {
+        let text = "name = \"a\"\nseeds = [0, 7]\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
+                    [train]\nbudget_tokens = 100000\n[[arm]]\nkind = \"repetition\"\nname = \"plain\"\n";
+        let recipe = Recipe::parse(Path::new("r.toml"), text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let line = |arm: &str| {
+            format!(
+                "{{\"arm\":\"{arm}\",\"step\":1,\"tokens\":9,\"task\":\"t\",\"metric\":\"accuracy\",\"value\":0.5,\
+                 \"stderr\":null,\"n\":4}}\n"
+            )
+        };
+        let lines: String = ["plain", "plain-seed-7", "elsewhere"].into_iter().map(line).collect();
+        fs_err::write(folder.path().join(TASK_CURVES), lines).unwrap();
+        let found = Assembly { root: folder.path(), recipe: &recipe }.task_curves().unwrap();
+        let named: Vec<_> = found.iter().map(|point| (point.arm.as_str(), point.seed)).collect();
+        assert_eq!(named, [("repetition", Some(0)), ("repetition", Some(7)), ("elsewhere", None)]);
     }
 }

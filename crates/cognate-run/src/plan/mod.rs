@@ -214,7 +214,7 @@ impl Estimate<'_> {
             _ => self.recipe.train.tokens(),
         };
         let segment = match kind {
-            // At most: rows are not filled to the end.
+            // At most: the last row of a chain is not filled to the end.
             ArmKind::RelatedContext => self.recipe.model.context as f64,
             _ => self.survey.tokens_per_document.min(self.recipe.model.context as f64),
         };

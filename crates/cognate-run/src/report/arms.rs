@@ -1,6 +1,7 @@
 //! The arms beside repetition: differences and shares of the gap, with their intervals.
 
 use super::data::{ArmComparison, Report, VALIDATION, gap_key};
+use super::download::{Csv, downloads, number};
 use super::html::{Cell, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, percent, signed_nats, signed_points};
@@ -16,7 +17,7 @@ pub(super) fn comparisons(page: &mut Markup, report: &Report) {
         page,
         report,
         caption,
-        "arm",
+        ("arm", "documents", "comparisons.csv"),
         |found| (found.measure == VALIDATION).then(|| found.arm.clone()),
         signed_nats,
     );
@@ -28,7 +29,7 @@ pub(super) fn task_comparisons(page: &mut Markup, report: &Report) {
                    with 95\u{a0}% intervals; the task average gives every task the same weight";
     let label =
         |found: &ArmComparison| (found.measure != VALIDATION).then(|| format!("{}, {}", found.measure, found.arm));
-    compared(page, report, caption, "task and arm", label, signed_points);
+    compared(page, report, caption, ("task and arm", "items", "task-comparisons.csv"), label, signed_points);
 }
 
 /// A table of the comparisons that have a label, or nothing.
@@ -36,7 +37,7 @@ fn compared(
     page: &mut Markup,
     report: &Report,
     caption: &str,
-    first: &str,
+    (first, last, file): (&str, &str, &str),
     label: impl Fn(&ArmComparison) -> Option<String>,
     difference: fn(f64) -> String,
 ) {
@@ -62,6 +63,42 @@ fn compared(
     };
     let rows: Vec<Vec<Cell>> = report.comparisons.iter().filter_map(row).collect();
     if !rows.is_empty() {
-        table(page, caption, &[first, "difference", "significant", "gap closed", "seeds", "documents"], &rows);
+        table(page, caption, &[first, "difference", "significant", "gap closed", "seeds", last], &rows);
+        let told = report.comparisons.iter().filter(|found| label(found).is_some());
+        downloads(page, &[(file, csv(report, told))]);
     }
+}
+
+fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>) -> Csv {
+    let columns = [
+        "measure",
+        "arm",
+        "against",
+        "difference",
+        "low",
+        "high",
+        "gap_closed",
+        "gap_low",
+        "gap_high",
+        "seeds",
+        "items",
+    ];
+    let mut csv = Csv::new(&columns);
+    for found in comparisons {
+        let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm));
+        csv.row([
+            found.measure.clone(),
+            found.arm.clone(),
+            found.against.clone(),
+            number(found.difference),
+            number(found.low),
+            number(found.high),
+            number(gap.and_then(|gap| gap.mean)),
+            number(gap.and_then(|gap| gap.low)),
+            number(gap.and_then(|gap| gap.high)),
+            found.seeds.to_string(),
+            found.documents.to_string(),
+        ]);
+    }
+    csv
 }

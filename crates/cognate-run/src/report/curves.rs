@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::charts::{Line, LineChart, Size};
 use super::data::Report;
-use super::html::{Cell, arm_style, section, table};
+use super::download::{Csv, downloads, number};
+use super::html::{Cell, arm_label, arm_style, section, table};
 use super::markup::Markup;
 use super::numbers::{decimals, tokens};
 
@@ -15,8 +16,11 @@ pub const TASK_CURVES: &str = "task_curves.jsonl";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskPoint {
-    /// The arm.
+    /// The arm; in [`TASK_CURVES`] its folder.
     pub arm: String,
+    /// Its seed, where the report knows the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Training steps so far.
     pub step: u64,
     /// Training tokens seen so far.
@@ -37,17 +41,19 @@ pub struct TaskPoint {
 pub(super) fn task_curves(page: &mut Markup, report: &Report) {
     let points = &report.task_curves;
     let tasks = distinct(points.iter().map(|point| point.task.as_str()));
-    let arms = distinct(points.iter().map(|point| point.arm.as_str()));
+    let lines = distinct(points.iter().map(|point| (point.arm.as_str(), point.seed)));
     if tasks.is_empty() {
         return;
     }
     section(page, "task-curves", "Tasks over training tokens", |page| {
         page.element("div", &[("class", &"panels")], |page| {
             for task in &tasks {
-                let line = |arm: &&str| {
-                    let of = points.iter().filter(|point| point.task == *task && point.arm == *arm);
+                let line = |&(arm, seed): &(&str, Option<u64>)| {
+                    let of = points.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
+                    let first = lines.iter().find(|line| line.0 == arm) == Some(&(arm, seed));
                     Line {
-                        label: Some((*arm).to_owned()),
+                        // One label for all seeds of an arm: their lines look alike.
+                        label: first.then(|| arm.to_owned()),
                         style: arm_style(report, arm),
                         faint: false,
                         points: of.map(|point| (point.tokens as f64, point.value)).collect(),
@@ -58,7 +64,7 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
                     title: &format!("{metric} on {task} over training tokens"),
                     description: "A line with marks for each arm; a mark is a checkpoint. The table below has the ends.",
                     y_name: metric,
-                    lines: arms.iter().map(line).collect(),
+                    lines: lines.iter().map(line).collect(),
                     y_also: Vec::new(),
                     y_top: f64::INFINITY,
                 };
@@ -68,24 +74,29 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
                 });
             }
         });
-        ends(page, report, &tasks, &arms);
+        ends(page, report, &tasks, &lines);
+        downloads(page, &[("task-curves.csv", csv(report))]);
     });
 }
 
 /// First and last checkpoint of each line, with their standard errors.
-fn ends(page: &mut Markup, report: &Report, tasks: &[&str], arms: &[&str]) {
+fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &[(&str, Option<u64>)]) {
     let value = |point: &TaskPoint| {
         let stderr = point.stderr.map_or_else(String::new, |stderr| format!(" ± {}", decimals(stderr, 4)));
         format!("{}{stderr}", decimals(point.value, 4))
     };
     let mut rows = Vec::new();
     for task in tasks {
-        for arm in arms {
-            let mut of = report.task_curves.iter().filter(|point| point.task == *task && point.arm == *arm);
+        for &(arm, seed) in lines {
+            let mut of =
+                report.task_curves.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
             let Some(first) = of.next() else { continue };
             let last = of.next_back().unwrap_or(first);
             rows.push(vec![
-                Cell::new(format!("{task}, {arm}")),
+                Cell::new(format!(
+                    "{task}, {}",
+                    seed.map_or_else(|| arm.to_owned(), |seed| arm_label(report, arm, seed))
+                )),
                 Cell::new(&last.metric),
                 Cell::new(format!("{} at {}", value(first), tokens(first.tokens))),
                 Cell::new(format!("{} at {}", value(last), tokens(last.tokens))),
@@ -96,8 +107,26 @@ fn ends(page: &mut Markup, report: &Report, tasks: &[&str], arms: &[&str]) {
     table(page, "Figures ± standard errors at the ends of the lines, and training tokens", &columns, &rows);
 }
 
+fn csv(report: &Report) -> Csv {
+    let mut csv = Csv::new(&["task", "arm", "seed", "step", "tokens", "metric", "value", "stderr", "items"]);
+    for point in &report.task_curves {
+        csv.row([
+            point.task.clone(),
+            point.arm.clone(),
+            point.seed.map_or_else(String::new, |seed| seed.to_string()),
+            point.step.to_string(),
+            point.tokens.to_string(),
+            point.metric.clone(),
+            number(point.value),
+            number(point.stderr),
+            point.n.to_string(),
+        ]);
+    }
+    csv
+}
+
 /// In the order of their first appearance.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn distinct<T: PartialEq>(names: impl Iterator<Item = T>) -> Vec<T> {
     let mut found = Vec::new();
     for name in names {
         if !found.contains(&name) {
@@ -118,6 +147,7 @@ mod tests {
         assert!(!super::super::page(&report).contains("task-curves"));
         let point = |arm: &str, task: &str, step: u64, value: f64| TaskPoint {
             arm: arm.to_owned(),
+            seed: None,
             step,
             tokens: step * 1000,
             task: task.to_owned(),

@@ -106,6 +106,9 @@ pub struct Arm {
 pub struct Validation {
     /// Mean −log p over all scored tokens, in nats.
     pub nats_per_token: f64,
+    /// Its standard error over documents; `None` for fewer than two, or where an older version did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<f64>,
     /// exp of [`Validation::nats_per_token`].
     pub perplexity: f64,
     /// Summed −log₂ p over the bytes of the documents' UTF-8 text: comparable between tokenizers.

@@ -234,7 +234,10 @@ fn arms(page: &mut Markup, report: &Report) {
     let row = |arm: &Arm| {
         vec![
             Cell::new(&arm.name),
-            Cell::new(nats(arm.validation.nats_per_token)),
+            Cell::with_detail(
+                nats(arm.validation.nats_per_token),
+                arm.validation.stderr.map_or_else(String::new, |stderr| format!("± {}", nats(stderr))),
+            ),
             Cell::new(significant(arm.validation.perplexity, 4)),
             Cell::new(decimals(arm.validation.bits_per_byte, 3)),
             Cell::new(tokens(arm.train_tokens)),
@@ -246,7 +249,12 @@ fn arms(page: &mut Markup, report: &Report) {
         ]
     };
     let rows: Vec<Vec<Cell>> = report.arms.iter().map(row).collect();
-    table(page, "The arms: final models, scored on validation documents that none of them saw", &columns, &rows);
+    table(
+        page,
+        "The arms: final models, scored on validation documents that none of them saw; ± is a standard error over documents",
+        &columns,
+        &rows,
+    );
     downloads(page, &[("arms.csv", arms_csv(report))]);
 }
 
@@ -289,6 +297,7 @@ fn arms_csv(report: &Report) -> Csv {
         "arm",
         "seed",
         "nats_per_token",
+        "stderr",
         "perplexity",
         "bits_per_byte",
         "train_tokens",
@@ -303,6 +312,7 @@ fn arms_csv(report: &Report) -> Csv {
             arm.name.clone(),
             arm.seed.to_string(),
             number(scores.nats_per_token),
+            number(scores.stderr),
             number(scores.perplexity),
             number(scores.bits_per_byte),
             arm.train_tokens.to_string(),

@@ -11,14 +11,21 @@ const SYNTHESIS_STAGES: [&str; 5] = ["embed", "pair", "tune", "generate", "filte
 
 /// The way to an arm's synthetic documents: what the ledger has for the arm itself, and for sbp what it has for no arm.
 pub(super) fn synthesis_of<'a>(report: &'a Report, arm: &'a str) -> impl Iterator<Item = &'a LedgerEntry> {
-    let of_arm = move |entry: &&LedgerEntry| owner(entry) == Some(arm);
+    let own = report.ledger.iter().any(|entry| entry.stage == "generate" && entry.arm.as_deref() == Some(arm));
+    let trained = report.arms.iter().any(|other| other.name == arm && other.synthetic_tokens > 0);
+    // Every sbp arm has the same documents, whatever its share of them.
+    let shares = !own && (trained || arm == SBP);
+    let of_arm = move |entry: &&LedgerEntry| entry.arm.as_deref().map_or(shares, |other| other == arm);
     report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str())).filter(of_arm)
 }
 
-/// The arm that a stage worked for. Synthesis that names none is the sbp arms'; `None` where all arms share a stage.
-fn owner(entry: &LedgerEntry) -> Option<&str> {
+/// The arm that a stage worked for. Synthesis that names none is the first sbp arm's, where a synthesizer was tuned for it; `None`
+/// where arms share a stage.
+fn owner<'a>(report: &Report, entry: &'a LedgerEntry) -> Option<&'a str> {
+    let related =
+        || report.ledger.iter().any(|other| other.arm.is_none() && matches!(&*other.stage, "tune" | "generate"));
     let synthesis = SYNTHESIS_STAGES.contains(&entry.stage.as_str());
-    entry.arm.as_deref().or(synthesis.then_some(SBP))
+    entry.arm.as_deref().or_else(|| (synthesis && related()).then_some(SBP))
 }
 
 /// The section.
@@ -40,7 +47,8 @@ pub(super) fn ledger(page: &mut Markup, report: &Report) {
             "peak memory",
         ];
         let caption = "Wall time, floating-point operations, tokens, documents and memory of every stage. Finding pairs, \
-                       tuning, generating and filtering belong to the sbp arm.";
+                       tuning, generating and filtering belong to the sbp arm where there is one; controls have stages \
+                       of their own after embedding and pairing, which they share with it.";
         table(page, caption, &columns, &stage_rows(report));
         arm_costs(page, report);
         downloads(page, &[("ledger.csv", ledger_csv(report))]);
@@ -53,7 +61,7 @@ fn stage_rows(report: &Report) -> Vec<Vec<Cell>> {
     let row = |entry: &LedgerEntry| {
         let name = entry.arm.as_ref().map_or_else(|| entry.stage.clone(), |arm| format!("{} · {arm}", entry.stage));
         let (time, compute) = (share(entry.wall_s, wall_s), share(entry.flops, operations));
-        let of_arm = owner(entry).map(|arm| share(entry.flops, cost(report, arm).1));
+        let of_arm = owner(report, entry).map(|arm| share(entry.flops, cost(report, arm).1));
         vec![
             Cell::new(name),
             Cell::new(duration(entry.wall_s)),
@@ -84,14 +92,14 @@ fn stage_rows(report: &Report) -> Vec<Vec<Cell>> {
 
 /// Seconds and operations of all stages that worked for an arm.
 fn cost(report: &Report, arm: &str) -> (f64, f64) {
-    let own = report.ledger.iter().filter(|entry| owner(entry) == Some(arm));
+    let own = report.ledger.iter().filter(|entry| owner(report, entry) == Some(arm));
     own.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops))
 }
 
 /// A row per arm: what synthesis, training and evaluation took of it.
 fn arm_costs(page: &mut Markup, report: &Report) {
     let mut arms: Vec<&str> = Vec::new();
-    for arm in report.ledger.iter().filter_map(owner) {
+    for arm in report.ledger.iter().filter_map(|entry| owner(report, entry)) {
         if !arms.contains(&arm) {
             arms.push(arm);
         }
@@ -99,7 +107,7 @@ fn arm_costs(page: &mut Markup, report: &Report) {
     let row = |arm: &&str| {
         let (wall_s, operations) = cost(report, arm);
         let part = |wanted: &dyn Fn(&str) -> bool| {
-            let own = report.ledger.iter().filter(|entry| owner(entry) == Some(*arm) && wanted(&entry.stage));
+            let own = report.ledger.iter().filter(|entry| owner(report, entry) == Some(*arm) && wanted(&entry.stage));
             let (time, compute) = own.fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
             let shares = format!("{} of time", percent(share(time, wall_s)));
             let shown = or_none(compute == 0.0, percent(share(compute, operations)));

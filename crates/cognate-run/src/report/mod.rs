@@ -112,6 +112,7 @@ fn to_json(report: &Report) -> io::Result<String> {
     // ... and where null is allowed, it must mean that nothing was measured.
     let gaps = report.gap_closed.values().flat_map(|gap| [gap.mean, gap.low, gap.high]);
     let errors = report.arms.iter().flat_map(|arm| arm.tasks.values()).map(|score| score.stderr);
+    let errors = errors.chain(report.arms.iter().map(|arm| arm.validation.stderr));
     let errors = errors.chain(report.task_curves.iter().map(|point| point.stderr));
     let similarities = report.examples.iter().map(|example| example.synthetic_similarity);
     let others = errors.map(|value| ("stderr", value)).chain(similarities.map(|value| ("synthetic_similarity", value)));

@@ -2,6 +2,7 @@
 
 use super::charts;
 use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
+use super::download::{Csv, downloads, number};
 use super::html::{Cell, figure, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, counted, decimals, measure, nats, percent, tokens};
@@ -25,10 +26,42 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
         if !quality.pair_figures.is_empty() {
             compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
         }
+        let mut data = vec![("synthetic.csv", figures_csv(quality))];
         if let Some(known) = &quality.calibration {
             calibration(page, known);
+            data.push(("roc.csv", roc_csv(known)));
         }
+        downloads(page, &data);
     });
+}
+
+fn figures_csv(quality: &SyntheticQuality) -> Csv {
+    let mut csv = Csv::new(&["figure", "unit", "whose", "value", "low", "high", "n", "interval"]);
+    for figure in quality.figures.iter().chain(&quality.pair_figures) {
+        for of in &figure.of {
+            csv.row([
+                figure.name.clone(),
+                figure.unit.clone(),
+                of.whose.clone(),
+                number(of.value),
+                number(of.low),
+                number(of.high),
+                of.n.to_string(),
+                figure.interval.clone(),
+            ]);
+        }
+    }
+    csv
+}
+
+fn roc_csv(known: &Calibration) -> Csv {
+    let mut csv = Csv::new(&["score", "random_share", "true_share"]);
+    for curve in &known.curves {
+        for &(random, real) in &curve.points {
+            csv.row([curve.score.clone(), number(random), number(real)]);
+        }
+    }
+    csv
 }
 
 /// What the scores of relevance are worth.

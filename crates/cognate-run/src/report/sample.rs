@@ -78,6 +78,7 @@ fn arm(name: &str, nats_per_token: f64, unique_tokens: u64, synthetic_tokens: u6
         flops: 2.61e14,
         validation: Validation {
             nats_per_token,
+            stderr: Some(0.021),
             perplexity: nats_per_token.exp(),
             bits_per_byte: nats_per_token / std::f64::consts::LN_2 / 3.91,
         },

@@ -17,7 +17,12 @@ fn of_arms(losses: &[(&str, f64)]) -> Report {
         train_tokens: 20_000_000,
         // The oracle's split holds more than its budget comes to: it counts as what was seen.
         unique_tokens: if *name == ORACLE { 70_000_000 } else { 1_000_000 },
-        validation: Validation { nats_per_token: *nats, perplexity: nats.exp(), bits_per_byte: nats / 3.0 },
+        validation: Validation {
+            nats_per_token: *nats,
+            stderr: None,
+            perplexity: nats.exp(),
+            bits_per_byte: nats / 3.0,
+        },
         ..sample.arms[0].clone()
     };
     let arms: Vec<Arm> = losses.iter().map(arm).collect();
@@ -32,7 +37,8 @@ fn headline(losses: &[(&str, f64)]) -> String {
 fn report_json_has_the_names_that_readers_rely_on() {
     let mut report = sample();
     report.arms.truncate(1);
-    report.arms[0].validation = Validation { nats_per_token: 5.0, perplexity: 148.5, bits_per_byte: 1.75 };
+    report.arms[0].validation =
+        Validation { nats_per_token: 5.0, stderr: None, perplexity: 148.5, bits_per_byte: 1.75 };
     let score = TaskScore { metric: "accuracy".to_owned(), value: 0.5, stderr: Some(0.25), n: 4 };
     report.arms[0].tasks.insert("sciq".to_owned(), score);
     report.ledger.truncate(3);
@@ -288,7 +294,8 @@ One seed: nothing here tells such a difference from chance.
     assert_eq!(table, expected);
     let mut wide = sample();
     wide.arms[0].name = "an arm with a name that is far too long".to_owned();
-    wide.arms[0].validation = Validation { nats_per_token: 1e12, perplexity: f64::MAX, bits_per_byte: 1e-9 };
+    wide.arms[0].validation =
+        Validation { nats_per_token: 1e12, stderr: None, perplexity: f64::MAX, bits_per_byte: 1e-9 };
     wide.arms[0].train_tokens = 999_000_000_000_000;
     for line in closing_table(&wide).lines().chain(table.lines()) {
         assert!(line.chars().count() <= 80, "{line}");

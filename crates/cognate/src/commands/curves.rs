@@ -10,8 +10,10 @@ use super::Result;
 use super::evaluate::{Job, write_lines};
 use crate::failure::Failure;
 
-/// The folder of a run that holds the synthesizer's checkpoints: no final model, and what it has seen is no measure of one.
-const SYNTHESIZER: &str = "tune";
+/// The folders of a run that hold synthesizers' checkpoints: no final models, and what these have seen is no measure of one.
+fn is_synthesizer(folder: &str) -> bool {
+    folder == "tune" || folder.starts_with("tune-")
+}
 
 /// A checkpoint of a training.
 struct Checkpoint {
@@ -36,6 +38,7 @@ pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
             let text = |field: &str| score[field].as_str().unwrap_or_default().to_owned();
             points.push(TaskPoint {
                 arm: arm.clone(),
+                seed: None,
                 step: *step,
                 tokens: *tokens,
                 task: task.clone(),
@@ -65,7 +68,7 @@ fn all_in(folder: &Path) -> Result<Vec<Checkpoint>> {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let training = trained_in(folder, &entry.path())?;
-            if name != SYNTHESIZER && training.join("checkpoints").is_dir() {
+            if !is_synthesizer(&name) && training.join("checkpoints").is_dir() {
                 found.extend(of_training(&name, &training)?);
             }
         }
