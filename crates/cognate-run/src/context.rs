@@ -285,7 +285,8 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             put("synthetic_tokens", json!(recipe.synthetic_tokens()));
         }
         Step::Filter => {
-            put("filter", json(serde_json::to_value(&recipe.filter))?);
+            let filter = json(serde_json::to_value(&recipe.filter))?;
+            put("filter", without(filter, &["judge_url", "judge_key_env"]));
             put("synthetic_tokens", json!(recipe.synthetic_tokens()));
         }
         Step::Evaluate(_) => {

@@ -15,8 +15,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Scoring, Seeds, Target, TextPair,
-    generate, generate_endpoint,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target,
+    TextPair, generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::recipe::{Endpoint, Recipe};
 use crate::rundir::{Artifact, State, Watched, Work};
 use crate::stage::Step;
+use crate::stages::judge;
 use crate::stages::quality::{Measured, Synthesizer, measure};
 
 /// Documents in one file of synthetic documents.
@@ -122,7 +123,7 @@ pub(crate) fn server(endpoint: &Endpoint) -> Result<EndpointConfig> {
     Ok(EndpointConfig {
         url: endpoint.url.clone(),
         model: endpoint.model.clone(),
-        key: endpoint.key_env.as_deref().map(Key::from_environment).transpose()?,
+        key: endpoint.key_env.as_deref().map(|name| Key::from_environment(name, Role::Synthesizer)).transpose()?,
         concurrency: endpoint.concurrency,
         timeout: Duration::from_secs(endpoint.timeout_s),
         attempts: u32::try_from(endpoint.attempts).unwrap_or(u32::MAX),
@@ -183,6 +184,7 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     };
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
+    let judged = judge::known_pairs(context, monitor)?;
     let mut synthesizer = Synthesizer::load(context)?;
     let calibration = synthesizer.calibrate(context, monitor)?;
     let threshold = calibration.as_ref().map(|calibration| calibration.threshold);
@@ -195,9 +197,10 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
         let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
         let scoring = Scoring { scorer: &mut scorer, threshold };
-        let stats = filter(inputs, folder, &config, Some(scoring), monitor)?;
+        let mut stats = filter(inputs, folder, &config, Some(scoring), monitor)?;
         let tokens = tokenize(&folder.join(KEPT), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
+            stats.judge = judge::kept_documents(context, folder, judged, monitor)?;
             let measured = measure(context, folder, calibration, monitor)?;
             let filtered = Filtered { rounds: rounds.len(), filter: stats, measured, synthetic: tokens };
             return Ok(kept(filtered, synthesizer.flops));

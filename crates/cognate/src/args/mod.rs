@@ -12,8 +12,8 @@ pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
 pub(crate) use models::{
-    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, OptimizerArgs, PERPLEXITY, SampleArgs, ShapeArgs,
-    TrainArgs, TuneArgs,
+    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, JudgeArgs, OptimizerArgs, PERPLEXITY, SampleArgs,
+    ShapeArgs, TrainArgs, TuneArgs,
 };
 
 use crate::commands::BenchArgs;

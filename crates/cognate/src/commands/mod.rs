@@ -5,6 +5,7 @@ mod curves;
 mod documents;
 mod evaluate;
 mod experiment;
+mod judge;
 mod models;
 mod relations;
 mod serve;

@@ -8,11 +8,12 @@ use cognate_corpus::TokenFile;
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Scoring, Seeds, Target,
-    TextPair, generate_endpoint, relevance_of_texts, write_related,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
+    Seeds, Target, TextPair, generate_endpoint, relevance_of_texts, write_related,
 };
 use serde_json::json;
 
+use super::judge::Judging;
 use super::models::{check_vocabulary, tokenizer_of};
 use super::{Result, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
@@ -43,7 +44,7 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
     let endpoint = EndpointConfig {
         url: url.to_owned(),
         model: endpoint_model.clone(),
-        key: endpoint_key_env.as_deref().map(Key::from_environment).transpose()?,
+        key: endpoint_key_env.as_deref().map(|name| Key::from_environment(name, Role::Synthesizer)).transpose()?,
         concurrency: *endpoint_concurrency,
         timeout: Duration::from_secs(args.endpoint.endpoint_timeout_s as u64),
         attempts: u32::try_from(args.endpoint.endpoint_attempts).unwrap_or(u32::MAX),
@@ -115,6 +116,19 @@ fn visible(text: &str) -> String {
 }
 
 pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result {
+    // Before the work: a server that is not there shows now.
+    let judging = Judging::begin(args, terminal)?;
+    let mut stats = filtered(args, threads, terminal)?;
+    let judged = judging.map(|judging| judging.end(args, terminal)).transpose();
+    if let Ok(judged) = &judged {
+        stats.judge.clone_from(judged);
+    }
+    // Where the judge fails in the end, what the filters did is told all the same.
+    print_json(&stats)?;
+    judged.map(drop)
+}
+
+fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<FilterStats> {
     let config = FilterConfig {
         min_words: args.min_words,
         near_copy: args.near_copy,
@@ -126,7 +140,7 @@ pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> 
     };
     let inputs = FilterInputs { synthetic: &args.synthetic, training: &args.training, real: args.real.as_deref() };
     let Some(checkpoint) = &args.synthesizer else {
-        return print_json(&cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
+        return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };
     let (mut model, special) = Decoder::load(device(args.device, threads)?, checkpoint)?;
     let tokenizer = tokenizer_of(checkpoint, special)?;
@@ -135,5 +149,5 @@ pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> 
     let options = RelevanceOptions::of(&tokenizer, max_seed_tokens, BATCH_TOKENS)?;
     let mut scorer = |pairs: &[TextPair<'_>]| relevance_of_texts(&mut model, &tokenizer, pairs, options, terminal);
     let scoring = Scoring { scorer: &mut scorer, threshold: None };
-    print_json(&cognate_synth::filter::stage::filter(inputs, &args.out, &config, Some(scoring), terminal)?)
+    Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, Some(scoring), terminal)?)
 }
