@@ -50,7 +50,8 @@ def main():
     checkpoints = dict(pair.split("=", 1) for pair in o.checkpoint)
     records, out = [], o.out.open("w")
 
-    def keep(**record):
+    def keep(turn, model, side, measured):
+        record = {**measured, "round": turn, "model": model, "side": side}
         records.append(record)
         out.write(json.dumps(record) + "\n")
         out.flush()
@@ -61,11 +62,11 @@ def main():
     for turn in range(o.rounds):
         for model, folder in checkpoints.items():
             for side, measure in sides(o, folder).items():
-                keep(round=turn, model=model, side=side, **measure())
-    for model, folder in checkpoints.items():
-        for batch in SCALING:
-            for precision in ("f32", "int8"):
-                keep(round=0, model=model, side=f"cognate {precision}", **cognate(o.program, folder, precision, batch))
+                keep(turn, model, side, measure())
+    model, folder = next(iter(checkpoints.items()))
+    for batch in SCALING:
+        for precision in ("f32", "int8"):
+            keep(0, model, f"cognate {precision}", cognate(o.program, folder, precision, batch))
     table(records, checkpoints)
 
 
@@ -83,10 +84,10 @@ def table(records, checkpoints):
         print("| " + " | ".join([model, *cells, *ratios]) + " |")
     print("\n| model, precision | " + " | ".join(f"batch {batch}" for batch in sorted((*SCALING, BATCH))) + " |")
     print("|---|" + "---|" * (len(SCALING) + 1))
-    for model in checkpoints:
-        for side in ("cognate f32", "cognate int8"):
-            cells = [f"{statistics.median(rates(model, side, batch)):,.0f}" for batch in sorted((*SCALING, BATCH))]
-            print(f"| {model}, {side.split()[1]} | " + " | ".join(cells) + " |")
+    model = next(iter(checkpoints))
+    for side in ("cognate f32", "cognate int8"):
+        cells = [f"{statistics.median(rates(model, side, batch)):,.0f}" for batch in sorted((*SCALING, BATCH))]
+        print(f"| {model}, {side.split()[1]} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ pub struct DecodeCache<D: Device> {
     packed: PackedWeights<D>,
     buffers: Vec<D::Buffer>,
     lengths: Vec<usize>,
+    /// Logits on the host, for as many rows as go through the head at a time.
+    logits: Vec<f32>,
     capacity: usize,
     precision: Precision,
 }
@@ -31,7 +33,14 @@ impl<D: Device> DecodeCache<D> {
         let heads = model.config.head_shape();
         let buffers =
             (0..model.config.layers).map(|_| model.device.kv_cache(slots * capacity, heads, precision)).collect();
-        Self { packed: model.pack_weights(precision), buffers, lengths: vec![0; slots], capacity, precision }
+        Self {
+            packed: model.pack_weights(precision),
+            buffers,
+            lengths: vec![0; slots],
+            logits: Vec::new(),
+            capacity,
+            precision,
+        }
     }
 
     /// Empties a slot for another sequence.

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::recipe::{Arm, ArmKind, Recipe};
+use crate::recipe::{Arm, ArmKind, Recipe, Synthesis};
+use crate::stage::{Replicate, Step};
 use crate::stages::documents::Tokenized;
+use crate::stages::synthesis::further_rounds_flops;
 
 /// What one arm sees in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,11 +25,15 @@ pub struct Diet {
 impl Diet {
     /// The diet of `arm` on splits of `unique` and `oracle` tokens.
     pub fn of(recipe: &Recipe, arm: &Arm, unique: u64, oracle: u64) -> Self {
-        let train_tokens = recipe.train.tokens();
+        Self::of_tokens(recipe, arm, recipe.train.tokens(), (unique, oracle))
+    }
+
+    /// The same for a budget of its own.
+    pub(crate) fn of_tokens(recipe: &Recipe, arm: &Arm, train_tokens: u64, (unique, oracle): (u64, u64)) -> Self {
         let synthetic_tokens = recipe.synthetic_tokens_of(arm).unwrap_or(0);
         let unique_tokens = match arm.kind {
-            ArmKind::Repetition | ArmKind::Sbp { .. } => unique,
             ArmKind::Oracle { .. } => unique + oracle,
+            _ => unique,
         };
         let epochs = (train_tokens - synthetic_tokens) as f64 / unique_tokens.max(1) as f64;
         Self { train_tokens, unique_tokens, synthetic_tokens, epochs }
@@ -38,6 +44,27 @@ impl Diet {
         self.synthetic_tokens = tokens;
         self.epochs = self.train_tokens.saturating_sub(tokens) as f64 / self.unique_tokens.max(1) as f64;
     }
+}
+
+/// Steps of an `equal-flops` arm: as many as make the operations of everything that the first `sbp` arm of the same seed cost, at
+/// what a step of repetition costs, to the nearest step.
+pub(crate) fn equal_flops_steps(context: &Context<'_>, seed: u64) -> Result<u64> {
+    let recipe = context.recipe;
+    let place = |wanted: fn(&ArmKind) -> bool| recipe.arms.iter().position(|arm| wanted(&arm.kind)).unwrap_or(0);
+    let trained = |arm: usize, seed: u64| Step::Train(Replicate { arm, seed });
+    let repetition = place(|kind| *kind == ArmKind::Repetition);
+    let sbp = trained(place(|kind| matches!(kind, ArmKind::Sbp { .. })), seed);
+    let related = Synthesis::Related;
+    let shared = [Step::Embed, Step::Pair, Step::Tune(related), Step::Generate(related), Step::Filter(related), sbp];
+    // The synthesizer starts from the repetition arm of the recipe's own seed.
+    let mut total = context.base().manifest.work.flops;
+    for step in shared {
+        total += context.artifact_if(step.folder(recipe)).map_or(0.0, |artifact| artifact.manifest.work.flops);
+    }
+    total += further_rounds_flops(context)?;
+    let steps = recipe.train.steps() as f64;
+    let per_step = context.artifact(trained(repetition, seed).folder(recipe)).manifest.work.flops / steps;
+    Ok(((total / per_step).round() as u64).max(1))
 }
 
 /// Refuses, before anything is trained, arms whose splits hold too few tokens.

@@ -8,10 +8,11 @@ use cognate_base::files::write_atomic;
 
 use crate::assemble::Assembly;
 use crate::error::Result;
+use crate::recipe::Synthesis;
 use crate::report::Report;
 use crate::report::cards::{Checkpoint, dataset, model};
 use crate::rundir::MANIFEST;
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 
 /// File name of a card, which is the Hub's.
 const CARD: &str = "README.md";
@@ -28,16 +29,16 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
         let folder = artifact.join(folder);
         (artifact.join(MANIFEST).exists() && folder.is_dir()).then_some(folder)
     };
-    if let (Some(folder), Some(card)) = (place(Step::Filter, ""), dataset(report)) {
+    if let (Some(folder), Some(card)) = (place(Step::Filter(Synthesis::Related), ""), dataset(report)) {
         write_card(&folder, &card)?;
     }
-    if let Some(folder) = place(Step::Tune, "best") {
+    if let Some(folder) = place(Step::Tune(Synthesis::Related), "best") {
         write_card(&folder, &model(report, Checkpoint::Synthesizer))?;
     }
-    for at in 0..run.recipe.arms.len() {
-        let Some(arm) = run.reported(report, at) else { continue };
+    for replicate in Replicate::all(run.recipe) {
+        let Some(arm) = run.reported(report, replicate) else { continue };
         for (name, checkpoint) in [("final", Checkpoint::Final(arm)), ("best", Checkpoint::Best(arm))] {
-            if let Some(folder) = place(Step::Train(at), name) {
+            if let Some(folder) = place(Step::Train(replicate), name) {
                 write_card(&folder, &model(report, checkpoint))?;
             }
         }

@@ -8,7 +8,7 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Recipe};
+use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Recipe, Synthesis};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::Step;
 use crate::stages::synthesis::shard_hashes;
@@ -141,42 +141,61 @@ impl<'a> Context<'a> {
             }
             Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
             Step::Pair => add("the vectors", self.artifact("embed"), "vectors.parquet")?,
-            Step::Train(at) => {
+            Step::Train(model) => {
                 let tokenize = self.artifact("tokenize");
                 add("the tokenizer", tokenize, "tokenizer.json")?;
                 for split in ["validation", "unique"] {
                     self.add_tokens(&mut add, &format!("the {split} tokens"), "tokenize", split)?;
                 }
-                match self.recipe.arms[at].kind {
+                let kind = &self.recipe.arms[model.arm].kind;
+                match *kind {
                     ArmKind::Repetition => {}
+                    ArmKind::EqualFlops => {
+                        let steps = crate::arms::equal_flops_steps(self, model.seed)?;
+                        inputs.insert("what the sbp arm cost, in steps,".to_owned(), Hash::of(steps.to_string()));
+                    }
                     ArmKind::Oracle { .. } => self.add_tokens(&mut add, "the oracle tokens", "tokenize", "oracle")?,
-                    ArmKind::Sbp { .. } if self.artifact_if("filter").is_none() => {}
-                    ArmKind::Sbp { .. } => self.add_tokens(&mut add, "the synthetic tokens", "filter", "synthetic")?,
+                    ArmKind::Sbp { .. } | ArmKind::RandomPairs { .. } | ArmKind::Unconditional { .. } => {
+                        if let Some(filter) = self.filter_of(kind) {
+                            self.add_tokens(&mut add, "the synthetic tokens", &filter, "synthetic")?;
+                        }
+                    }
                 }
             }
-            Step::Tune => {
+            Step::Tune(_) => {
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
                 add("the base model", self.base(), "best/model.safetensors")?;
                 add("the training pairs", self.artifact("pair"), "train.parquet")?;
                 add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
             }
-            Step::Generate => {
+            Step::Generate(synthesis) if synthesis.is_tuned() => {
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
-                add("the synthesizer", self.artifact("tune"), "best/model.safetensors")?;
+                add(
+                    "the synthesizer",
+                    self.artifact(Step::Tune(synthesis).folder(self.recipe)),
+                    "best/model.safetensors",
+                )?;
             }
-            Step::Filter => {
+            Step::Generate(_) => {
+                add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+                add("the base model", self.base(), "best/model.safetensors")?;
+            }
+            Step::Filter(synthesis) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
                 add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
-                add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
-                add("the synthesizer", self.artifact("tune"), "best/model.safetensors")?;
+                if synthesis.is_tuned() {
+                    let tune = self.artifact(Step::Tune(synthesis).folder(self.recipe));
+                    add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
+                    add("the synthesizer", tune, "best/model.safetensors")?;
+                }
                 add("the base model", self.base(), "best/model.safetensors")?;
-                inputs.extend(shard_hashes(self.artifact("generate")));
+                inputs.extend(shard_hashes(self.artifact(Step::Generate(synthesis).folder(self.recipe))));
             }
-            Step::Evaluate(at) => {
+            Step::Evaluate(model) => {
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
-                let arm = self.artifact(Step::Train(at).folder(self.recipe));
+                let arm = self.artifact(Step::Train(model).folder(self.recipe));
                 add("the model", arm, "final/model.safetensors")?;
                 add("the tokenizer", arm, "final/tokenizer.json")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
@@ -192,6 +211,13 @@ impl<'a> Context<'a> {
         Ok(inputs)
     }
 
+    /// The folder of the synthetic tokens that an arm is trained on; none where it is trained on none.
+    pub(crate) fn filter_of(&self, kind: &ArmKind) -> Option<PathBuf> {
+        let (synthesis, _) = kind.synthetic()?;
+        let folder = Step::Filter(synthesis).folder(self.recipe);
+        self.artifact_if(&folder).map(|_| folder)
+    }
+
     /// The repetition arm's artifact: what tuning starts from.
     pub(crate) fn base(&self) -> &Artifact {
         let base = self.recipe.repetition();
@@ -203,7 +229,7 @@ impl<'a> Context<'a> {
         &self,
         add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>,
         name: &str,
-        artifact: &str,
+        artifact: impl AsRef<Path>,
         prefix: &str,
     ) -> Result<()> {
         let artifact = self.artifact(artifact);
@@ -241,8 +267,8 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
     let json = |value: serde_json::Result<Value>| value.map_err(|error| Error::Io(error.into()));
     let mut config = Map::new();
     let mut put = |name: &str, value: Value| config.insert(name.to_owned(), value);
-    if !matches!(step, Step::Tokenize | Step::Filter | Step::Evaluate(_) | Step::Report) {
-        put("seed", json!(recipe.seed));
+    if !matches!(step, Step::Tokenize | Step::Filter(_) | Step::Evaluate(_) | Step::Report) {
+        put("seed", json!(step.seed(recipe)));
     }
     match step {
         Step::Ingest => {
@@ -258,19 +284,20 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Pair => {
             put("pair", json(serde_json::to_value(&recipe.pair))?);
         }
-        Step::Train(at) => {
-            let arm = &recipe.arms[at];
+        Step::Train(model) => {
+            let arm = &recipe.arms[model.arm];
             put("model", json(serde_json::to_value(&recipe.model))?);
             let train = json(serde_json::to_value(&recipe.train))?;
             put("train", without(train, &["checkpoint_every_tokens", "keep_checkpoints"]));
             put("arm", without(json(serde_json::to_value(arm))?, &["name"]));
             put("positions", json!(max_positions(recipe)));
         }
-        Step::Tune => {
+        Step::Tune(synthesis) => {
             let tune = json(serde_json::to_value(&recipe.tune))?;
             put("tune", without(tune, &["checkpoint_every_tokens"]));
+            put_control(&mut put, synthesis);
         }
-        Step::Generate => {
+        Step::Generate(synthesis) => {
             let generate = json(serde_json::to_value(&recipe.generate))?;
             let mut how = vec!["slots", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
             how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
@@ -282,12 +309,19 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
                 how.push("method");
             }
             put("generate", without(generate, &how));
-            put("synthetic_tokens", json!(recipe.synthetic_tokens()));
+            put("synthetic_tokens", json!(recipe.synthetic_tokens(synthesis)));
+            put_control(&mut put, synthesis);
         }
-        Step::Filter => {
+        Step::Filter(synthesis) => {
             let filter = json(serde_json::to_value(&recipe.filter))?;
-            put("filter", without(filter, &["judge_url", "judge_key_env"]));
-            put("synthetic_tokens", json!(recipe.synthetic_tokens()));
+            let mut how = vec!["judge_url", "judge_key_env"];
+            if synthesis != Synthesis::Related {
+                // A control's documents go before no judge.
+                how.extend(["judge_model", "judge_samples"]);
+            }
+            put("filter", without(filter, &how));
+            put("synthetic_tokens", json!(recipe.synthetic_tokens(synthesis)));
+            put_control(&mut put, synthesis);
         }
         Step::Evaluate(_) => {
             put("evaluate", without(json(serde_json::to_value(&recipe.evaluate))?, &["data_dir"]));
@@ -298,6 +332,13 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Report => {}
     }
     Ok(Value::Object(config))
+}
+
+/// Which control a stage works for: what is made for another is another thing.
+fn put_control(put: &mut dyn FnMut(&str, Value) -> Option<Value>, synthesis: Synthesis) {
+    if let Some(control) = synthesis.control() {
+        put("control", json!(control));
+    }
 }
 
 /// The longest context that any stage shows the model: the same for every arm, with synthesis or without.

@@ -80,6 +80,22 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// There are no documents of the kind to look at.
+    #[error("{path} holds no {what}", path = path.display())]
+    NoDocuments {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A run that has not come to what was asked for.
+    #[error("{folder} has no synthetic documents to show yet: the stage `{stage}` is not finished", folder = folder.display())]
+    Unfinished {
+        /// The run directory.
+        folder: std::path::PathBuf,
+        /// The first stage that is missing.
+        stage: String,
+    },
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted,
@@ -155,6 +171,11 @@ impl Error {
                  run directory"
                     .to_owned(),
             ),
+            Self::Unfinished { folder, .. } => Some(format!(
+                "`cognate run` continues it; documents that are written and not filtered yet are shown by `cognate inspect \
+                 synthetic {0}/generate --documents {0}/ingest/unique.jsonl.zst`",
+                folder.display()
+            )),
             _ => None,
         }
     }

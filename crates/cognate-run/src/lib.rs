@@ -7,6 +7,7 @@ mod assemble;
 mod cards;
 mod context;
 mod error;
+mod inspect;
 mod metrics;
 mod plan;
 pub mod recipe;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use context::{DeviceKind, Settings};
 pub use error::{Error, Result};
+pub use inspect::{InspectOptions, inspect};
 pub use plan::{Plan, StagePlan, plan};
 pub use runner::{Outcome, compare, report_again, run, seconds};
 pub use stages::documents::train_tokenizer;

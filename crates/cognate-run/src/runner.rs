@@ -10,7 +10,7 @@ use crate::assemble::{self, Assembly};
 use crate::cards;
 use crate::context::{Context, Made, Settings, config};
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Synthesis};
 use crate::report;
 use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
@@ -39,16 +39,18 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
         let name = step.folder(recipe);
         run.check_config(&name, step.stage(), step.version(), &config(recipe, *step)?, step.resumes())?;
     }
-    let generate = Step::Generate.folder(recipe);
+    let related = Step::Generate(Synthesis::Related);
+    let generate = related.folder(recipe);
     if let Some(endpoint) = &recipe.generate.endpoint
-        && steps.contains(&Step::Generate)
+        && steps.contains(&related)
         && !run.folder(&generate).join(MANIFEST).exists()
     {
         // A key that is not there shows now, and not after hours of training.
         synthesis::server(endpoint)?.check()?;
     }
-    if steps.contains(&Step::Filter)
-        && !run.folder(&Step::Filter.folder(recipe)).join(MANIFEST).exists()
+    let filter = Step::Filter(Synthesis::Related);
+    if steps.contains(&filter)
+        && !run.folder(&filter.folder(recipe)).join(MANIFEST).exists()
         && let Some(judge) = judge::config(recipe)?
     {
         judge.check()?;
@@ -135,7 +137,7 @@ fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
     let label = step.label(context.recipe);
     let name = step.folder(context.recipe);
     let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
-    let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {
+    let attempt = match context.run.enter(&name, identity, step.seed(context.recipe), step.resumes())? {
         State::Done(manifest) => {
             tracing::info!("{label}: done before");
             let folder = context.run.folder(&name);
@@ -170,11 +172,11 @@ fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Moni
         Step::Tokenize => documents::tokenize_stage(context, folder, monitor),
         Step::Embed => relations::embed_stage(context, folder, monitor),
         Step::Pair => relations::pair_stage(context, folder, monitor),
-        Step::Train(at) => train::train_stage(context, &context.recipe.arms[at], folder, fingerprint, monitor),
-        Step::Tune => train::tune_stage(context, folder, fingerprint, monitor),
-        Step::Generate => synthesis::generate_round(context, 1, 0, folder, monitor),
-        Step::Filter => synthesis::filter_stage(context, folder, monitor),
-        Step::Evaluate(at) => evaluate::evaluate_stage(context, at, folder, monitor),
+        Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
+        Step::Tune(synthesis) => train::tune_stage(context, synthesis, folder, fingerprint, monitor),
+        Step::Generate(synthesis) => synthesis::generate_round(context, synthesis, (1, 0), folder, monitor),
+        Step::Filter(synthesis) => synthesis::filter_stage(context, synthesis, folder, monitor),
+        Step::Evaluate(model) => evaluate::evaluate_stage(context, model, folder, monitor),
         Step::Report => Ok(Made::default()),
     }
 }

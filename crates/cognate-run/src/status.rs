@@ -73,7 +73,7 @@ pub fn status(root: &Path) -> Result<Status> {
 fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<StageStatus> {
     let waiting = StageStatus {
         stage: step.stage(),
-        arm: step.arm(recipe).map(str::to_owned),
+        arm: step.arm(recipe),
         state: StageState::Waiting,
         wall_s: None,
         tokens: None,

@@ -28,7 +28,7 @@ pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training,
 pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring};
 pub use filter::{FilterConfig, Reason};
 pub use generate::seeds::Seeds;
-pub use generate::{GenerateConfig, GenerateStats, Part, Sample, Target, generate, write_related};
+pub use generate::{GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, write_related};
 pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, calibrate};
 pub use score::judge::{JudgeConfig, JudgeStats, Judgement, KnownPairs};

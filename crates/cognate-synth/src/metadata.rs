@@ -2,7 +2,7 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `seed_id` | string | the document it was generated from |
+//! | `seed_id` | string | the document it was generated from; absent where it was written from none |
 //! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
 //! | `synthesizer` | string | fingerprint of the model that wrote it |
 //! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
@@ -11,6 +11,7 @@
 //! | `relevance` | number | (log p(d2 \| d1) − log p(d2)) / tokens, by the synthesizer; added by `filter` where it is given one |
 //! | `cycle` | number | (log p(d1 \| d2) − log p(d1)) / tokens, likewise |
 //! | `tokens` | integer | drawn tokens, the closing end-of-document token included |
+//! | `dropped` | object | `reason` and `detail`, of a document that `filter` dropped |
 //!
 //! Token ids are not kept. Encoding the text again may give other tokens than were drawn (a model may spell a word in pieces that
 //! the tokenizer would join, and bytes that are no UTF-8 become U+FFFD in the text); training uses the text, as other tools will.
@@ -31,6 +32,7 @@ pub(crate) const FINISH_REASON: &str = "finish_reason";
 pub(crate) const RELEVANCE: &str = "relevance";
 pub(crate) const CYCLE: &str = "cycle";
 pub(crate) const TOKENS: &str = "tokens";
+pub(crate) const DROPPED: &str = "dropped";
 
 /// Says which of its seed's samples document `number` is, where there are several.
 pub(crate) fn insert_sample(fields: &mut Map<String, Value>, number: u64, samples_per_seed: u64) {
@@ -77,15 +79,22 @@ pub fn mean_log_probability(document: &Document) -> Result<Option<f64>> {
     read(document, MEAN_LOG_PROBABILITY, "a number", Value::as_f64)
 }
 
+/// How the document ended, where it says so: `eod` or `cap`, or what completion servers say, `stop` or `length`.
+pub fn finish_reason(document: &Document) -> Result<Option<&str>> {
+    let convert = |value| Value::as_str(value).filter(|reason| matches!(*reason, "eod" | "stop" | "cap" | "length"));
+    read(document, FINISH_REASON, "\"eod\" or \"cap\"", convert)
+}
+
 /// Whether the document was cut at the cap on new tokens; one that says nothing was not.
 pub fn unfinished(document: &Document) -> Result<bool> {
-    let convert = |value: &Value| match value.as_str() {
-        // `stop` and `length` are what completion servers say.
-        Some("eod" | "stop") => Some(false),
-        Some("cap" | "length") => Some(true),
-        _ => None,
-    };
-    Ok(read(document, FINISH_REASON, "\"eod\" or \"cap\"", convert)?.unwrap_or(false))
+    Ok(matches!(finish_reason(document)?, Some("cap" | "length")))
+}
+
+/// Reason and detail, where a filter dropped the document.
+pub fn dropped(document: &Document) -> Result<Option<(&str, &str)>> {
+    read(document, DROPPED, "an object with `reason` and `detail`", |value| {
+        Some((value.get("reason")?.as_str()?, value.get("detail")?.as_str()?))
+    })
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl<D: Device> Decoder<D> {
         let placed = Placed::new(&self.device, &batch);
         let slots = self.device.indices(&slots);
         self.reserve(placed.len, cache.capacity, false);
-        let DecodeCache { packed, buffers, capacity, precision, .. } = cache;
+        let DecodeCache { packed, buffers, logits, capacity, precision, .. } = cache;
         let (capacity, precision) = (*capacity, *precision);
         let mut context = Context::Cache { buffers, slots: &slots, capacity, packed, precision };
         self.forward(&placed, &mut context, false);
@@ -78,7 +78,7 @@ impl<D: Device> Decoder<D> {
             self.gather_scored(&placed);
         }
         let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
-        let mut logits = vec![0.0; chunk.min(placed.scored_len) * vocab];
+        logits.resize(logits.len().max(chunk.min(placed.scored_len) * vocab), 0.0);
         for start in (0..placed.scored_len).step_by(chunk) {
             let rows = start..(start + chunk).min(placed.scored_len);
             self.head_logits(rows.clone(), packed.get(&self.layout.head.start));

@@ -61,6 +61,20 @@ impl Stored for Bfloat16 {
     }
 }
 
+/// How far ahead of what is read the next keys and values are asked for, in bytes: processors stop looking ahead at the end of a page.
+const AHEAD: usize = 4096;
+
+/// Asks for the cache line [`AHEAD`] of `numbers`, which need not be there.
+#[inline(always)]
+fn fetch<T>(numbers: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: fetching an address that cannot be read does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_byte_add(AHEAD).cast()) };
+    }
+}
+
 /// Sixteen numbers widened.
 #[inline(always)]
 fn widened<T: Stored>(numbers: &[T; LANES]) -> [f32; LANES] {
@@ -80,6 +94,7 @@ fn score<const FMA: bool, const Q: usize, T: Stored>(scores: &mut [f32], queries
         let mut sums = [[[0.0f32; LANES]; CHAINS]; Q];
         for (queries, keys) in queries.chunks(CHAINS).zip(keys.chunks(CHAINS)) {
             for (chain, (query, key)) in queries.iter().zip(keys).enumerate() {
+                fetch(key);
                 let key = widened(key);
                 for q in 0..Q {
                     for i in 0..LANES {
@@ -143,6 +158,7 @@ fn columns<const FMA: bool, const Q: usize, const W: usize, T: Stored>(
     let mut sums = [[0.0f32; W]; Q];
     for (j, values) in values.chunks_exact(stride).take(seen[0]).enumerate() {
         let values: &[T; W] = values[at..at + W].as_array().expect("W columns");
+        values.chunks(64 / size_of::<T>()).for_each(fetch);
         for q in 0..Q {
             let weight = scores[q * positions + j];
             for i in 0..W {

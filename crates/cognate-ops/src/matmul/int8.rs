@@ -254,22 +254,20 @@ mod vnni {
                 let right = right.add(p * V * LANES * QUAD);
                 let left = left.add(p * R * QUAD);
                 let mut columns = [_mm512_setzero_si512(); V];
-                for j in 0..V {
-                    columns[j] = _mm512_loadu_si512(right.add(j * LANES * QUAD).cast());
+                for (j, column) in columns.iter_mut().enumerate() {
+                    *column = _mm512_loadu_si512(right.add(j * LANES * QUAD).cast());
                 }
-                for i in 0..R {
+                for (i, sums) in sums.iter_mut().enumerate() {
                     let row = _mm512_set1_epi32(left.add(i * QUAD).cast::<i32>().read_unaligned());
-                    for j in 0..V {
-                        sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], row, columns[j]);
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = _mm512_dpbusd_epi32(*sum, row, column);
                     }
                 }
             }
         }
-        for i in 0..R {
-            for j in 0..V {
-                // SAFETY: the caller's promise.
-                unsafe { _mm512_storeu_si512(out.add((i * V + j) * LANES).cast(), sums[i][j]) };
-            }
+        for (at, sum) in sums.iter().flatten().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_si512(out.add(at * LANES).cast(), *sum) };
         }
     }
 }

@@ -11,7 +11,7 @@ use cognate_synth::metadata;
 use super::Assembly;
 use crate::error::Result;
 use crate::report::{Example, ExampleText};
-use crate::stages::relations::read_texts;
+use crate::stages::relations::{nearest, read_texts};
 
 /// Examples in a report.
 const EXAMPLES: usize = 3;
@@ -56,16 +56,4 @@ impl Assembly<'_> {
         };
         Ok(chosen.into_iter().map(example).collect())
     }
-}
-
-/// Each seed's most similar target; the lower number where two are equally similar.
-fn nearest(pairs: &[Pair]) -> HashMap<u32, Pair> {
-    let mut nearest: HashMap<u32, Pair> = HashMap::new();
-    for pair in pairs {
-        let best = nearest.entry(pair.first).or_insert(*pair);
-        if pair.similarity > best.similarity {
-            *best = *pair;
-        }
-    }
-    nearest
 }

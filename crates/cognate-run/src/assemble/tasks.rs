@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::Assembly;
 use crate::error::{Error, Result};
 use crate::report::{TASK_CURVES, TaskPoint, TaskScore};
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 use crate::stages::tasks::Scored;
 
 impl Assembly<'_> {
-    /// The tasks' figures of the arm at `at`.
-    pub(super) fn tasks(&self, at: usize) -> Result<BTreeMap<String, TaskScore>> {
-        let scored: Option<Scored> = self.statistics(Step::Evaluate(at).folder(self.recipe))?;
+    /// The tasks' figures of the model `model`.
+    pub(super) fn tasks(&self, model: Replicate) -> Result<BTreeMap<String, TaskScore>> {
+        let scored: Option<Scored> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
         let score = |(name, scores): (String, cognate_eval::tasks::TaskScores)| {
             let score = TaskScore { metric: scores.metric, value: scores.value, stderr: scores.stderr, n: scores.n };
             (name, score)

@@ -46,7 +46,7 @@ pub(crate) fn measure(
     if monitor.interrupted() {
         return Err(Error::Interrupted);
     }
-    let generation_tokens_per_s = match recipe.synthetic_tokens() {
+    let generation_tokens_per_s = match recipe.syntheses().next() {
         Some(_) => {
             let measured = generate(&mut model, recipe, document)?;
             let context = document as f64;

@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::arms::Diet;
 use crate::context::{DeviceKind, max_positions};
 use crate::error::Result;
-use crate::recipe::{ArmKind, Model, Recipe};
+use crate::recipe::{ArmKind, Model, Recipe, Synthesis};
 use crate::runner::seconds;
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 use calibrate::Speed;
 use corpus::Survey;
 
@@ -70,7 +70,7 @@ pub fn plan(recipe: &Recipe, device: DeviceKind, threads: usize, monitor: &dyn M
         name: recipe.name.clone(),
         parameters: config.parameters() as u64,
         training_flops_per_s: speed.training_flops_per_s,
-        generation_tokens_per_s: recipe.synthetic_tokens().map(|_| speed.generation_tokens_per_s),
+        generation_tokens_per_s: recipe.syntheses().next().map(|_| speed.generation_tokens_per_s),
         stages,
         notes: estimate.notes(),
     })
@@ -126,7 +126,7 @@ impl Estimate<'_> {
         let survey = self.survey;
         let row = |documents: f64, tokens: f64, flops: f64, bytes: f64, wall_s: f64| StagePlan {
             stage: step.stage(),
-            arm: step.arm(self.recipe).map(str::to_owned),
+            arm: step.arm(self.recipe),
             documents: documents.round() as u64,
             tokens: tokens.round() as u64,
             flops,
@@ -158,26 +158,29 @@ impl Estimate<'_> {
                 let pairs = self.pairs();
                 row(pairs, 0.0, 0.0, pairs * 24.0, flops / (PAIR_FLOPS_PER_S * threads))
             }
-            Step::Train(at) => self.train(step, at),
-            Step::Tune => {
+            Step::Train(model) => self.train(step, model),
+            Step::Tune(_) => {
                 let pairs = self.pairs() * f64::from(self.recipe.tune.epochs);
                 let half = survey.tokens_per_document.min(self.recipe.tune.context as f64 / 2.0);
                 let tokens = pairs * 2.0 * half;
                 let flops = self.config.training_flops(tokens, tokens / 2.0, half);
                 row(pairs, tokens, flops, self.training_bytes(), flops / self.speed.training_flops_per_s)
             }
-            Step::Generate => {
-                let tokens =
-                    self.recipe.synthetic_tokens().unwrap_or(0) as f64 * (1.0 + self.recipe.generate.oversample);
+            Step::Generate(synthesis) => {
+                let need = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
+                let tokens = need * (1.0 + self.recipe.generate.oversample);
                 let length = survey.tokens_per_document.min(self.recipe.generate.max_new_tokens as f64);
-                let seed = survey.tokens_per_document.min(self.recipe.generate.max_seed_tokens as f64);
+                let seed = match synthesis.is_tuned() {
+                    true => survey.tokens_per_document.min(self.recipe.generate.max_seed_tokens as f64),
+                    false => 0.0,
+                };
                 let written = tokens / length;
                 let flops = self.config.forward_flops(tokens + written * seed, tokens, seed + length / 2.0);
                 let bytes = tokens * survey.bytes_per_token() * PACKED;
                 row(written, tokens, flops, bytes, tokens / self.speed.generation_tokens_per_s)
             }
-            Step::Filter => {
-                let tokens = self.recipe.synthetic_tokens().unwrap_or(0) as f64;
+            Step::Filter(synthesis) => {
+                let tokens = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
                 let kept = tokens / survey.tokens_per_document;
                 let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, kept);
                 row(kept, tokens, 0.0, bytes, kept / FILTER_DOCUMENTS_PER_S)
@@ -192,8 +195,11 @@ impl Estimate<'_> {
         }
     }
 
-    fn train(&self, step: Step, at: usize) -> StagePlan {
-        let tokens = self.recipe.train.tokens();
+    fn train(&self, step: Step, model: Replicate) -> StagePlan {
+        let tokens = match self.recipe.arms[model.arm].kind {
+            ArmKind::EqualFlops => self.equal_flops_tokens(model.seed),
+            _ => self.recipe.train.tokens(),
+        };
         let context = (self.survey.tokens_per_document / 2.0).min(self.recipe.model.context as f64 / 2.0);
         let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
         let every = self.recipe.train.validate_every_tokens.max(1);
@@ -203,13 +209,27 @@ impl Estimate<'_> {
         let all = flops + self.config.forward_flops(measured, measured, context);
         StagePlan {
             stage: step.stage(),
-            arm: Some(self.recipe.arms[at].name.clone()),
+            arm: step.arm(self.recipe),
             documents: (tokens as f64 / self.survey.tokens_per_document).round() as u64,
             tokens,
             flops,
             bytes: self.training_bytes() as u64,
             wall_s: all / self.speed.training_flops_per_s,
         }
+    }
+
+    /// Tokens whose training takes as many operations as the first `sbp` arm costs, as far as operations are planned.
+    fn equal_flops_tokens(&self, seed: u64) -> u64 {
+        let place = |wanted: fn(&ArmKind) -> bool| self.recipe.arms.iter().position(|arm| wanted(&arm.kind));
+        let arms = [place(|kind| *kind == ArmKind::Repetition), place(|kind| matches!(kind, ArmKind::Sbp { .. }))];
+        let trained = arms.into_iter().flatten().map(|arm| Step::Train(Replicate { arm, seed }));
+        let related = Synthesis::Related;
+        let written = [Step::Tune(related), Step::Generate(related)];
+        let written = written.into_iter().filter(|_| self.recipe.synthetic_tokens(related).is_some());
+        let flops: f64 = trained.chain(written).map(|step| self.stage(step).flops).sum();
+        let tokens = self.recipe.train.tokens();
+        let own = arms[0].map_or(1.0, |arm| self.stage(Step::Train(Replicate { arm, seed })).flops);
+        (tokens as f64 * flops / own) as u64
     }
 
     fn unique_documents(&self) -> f64 {
@@ -246,7 +266,11 @@ impl Estimate<'_> {
             survey.vocabulary,
         )];
         for arm in &self.recipe.arms {
-            let diet = Diet::of(self.recipe, arm, unique as u64, oracle as u64);
+            let tokens = match arm.kind {
+                ArmKind::EqualFlops => self.equal_flops_tokens(self.recipe.seed),
+                _ => self.recipe.train.tokens(),
+            };
+            let diet = Diet::of_tokens(self.recipe, arm, tokens, (unique as u64, oracle as u64));
             notes.push(format!(
                 "{}: {} unique tokens seen {:.2} times, {} synthetic tokens",
                 arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens

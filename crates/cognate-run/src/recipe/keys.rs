@@ -44,6 +44,8 @@ pub enum Kind {
     Paths,
     /// A list of words, each one of these, not empty.
     Choices(&'static [&'static str]),
+    /// How many of something, or a list of different whole numbers; at most this many.
+    CountOrList(u64),
 }
 
 /// What holds when a key is not written.
@@ -118,6 +120,9 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of at least one path"),
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
+            Self::CountOrList(most) => {
+                write!(f, "a whole number from 1 to {most}, or a list of as many different whole numbers")
+            }
         }
     }
 }
@@ -141,6 +146,12 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     ("arm", "One final model. Without any `[[arm]]` there are three: `repetition`, `sbp` and `oracle`."),
 ];
+
+/// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
+const MOST_SEEDS: u64 = 1000;
+
+/// The kinds of arms.
+pub(super) const ARM_KINDS: [&str; 6] = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
 
 const PAPER: &str = "paper";
 const OURS: &str = "ours";
@@ -174,7 +185,7 @@ const TASKS: [&str; 13] = [
     "webquestions",
 ];
 
-use Kind::{Choice, Choices, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
+use Kind::{Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
 use Preset::{Derived, Required, Value};
 
 /// Every key, table by table.
@@ -185,6 +196,12 @@ pub const KEYS: &[Key] = &[
         "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise.",
     ),
     key("", "seed", Integer(0), Value("0"), OURS, "Every random choice of every stage derives from it."),
+    key(
+        "", "seeds", CountOrList(MOST_SEEDS), Derived("`[seed]`, that is one"), "",
+        "Every arm is trained and evaluated once with each of these seeds, which decide its initialisation and the order of \
+         its data; a number n means `seed`, `seed + 1`, … (n of them), a list must hold `seed`. Everything before the arms \
+         depends on `seed` alone.",
+    ),
 
     key(
         "corpus", "paths", Paths, Required, "",
@@ -527,13 +544,16 @@ pub const KEYS: &[Key] = &[
 
     key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),
     key(
-        "arm", "kind", Choice(&["repetition", "sbp", "oracle"]), Required, "",
+        "arm", "kind", Choice(&ARM_KINDS), Required, "",
         "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
-         `oracle`: fresh documents.",
+         `oracle`: fresh documents. Controls: `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second \
+         documents shuffled; `unconditional`, as `sbp` with the repetition arm's own samples, written from no document; \
+         `equal-flops`, `repetition` to as many operations as the first `sbp` arm cost, its base model, pairing, tuning, generation \
+         and filtering included.",
     ),
     key(
-        "arm", "synthetic_share", Number(Interval::SHARE), Value("0.25"), "paper: 0.125 to 0.375",
-        "`sbp` only: share of the budget that is synthetic.",
+        "arm", "synthetic_share", Number(Interval::SHARE), Derived("`0.25`; for a control that of the first `sbp` arm"),
+        "paper: 0.125 to 0.375", "`sbp`, `random-pairs` and `unconditional` only: share of the budget that is synthetic.",
     ),
     key(
         "arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",

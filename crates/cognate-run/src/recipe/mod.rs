@@ -25,6 +25,8 @@ pub struct Recipe {
     pub name: String,
     /// Every random choice derives from it.
     pub seed: u64,
+    /// What each arm is trained with, one final model each; [`Recipe::seed`] is among them.
+    pub seeds: Vec<u64>,
     /// Where the documents are and how they are split.
     pub corpus: Corpus,
     /// The tokenizer.
@@ -351,7 +353,7 @@ pub struct Arm {
 
 /// What an arm is trained on. A closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ArmKind {
     /// Unique documents, repeated to the budget.
     Repetition,
@@ -365,6 +367,48 @@ pub enum ArmKind {
         /// How often its documents may be seen at most.
         max_epochs: f64,
     },
+    /// As `sbp`, with a synthesizer that was tuned on shuffled pairs.
+    RandomPairs {
+        /// Share of the budget that is synthetic.
+        synthetic_share: f64,
+    },
+    /// As `sbp`, with the base model's own samples, which were written from no document.
+    Unconditional {
+        /// Share of the budget that is synthetic.
+        synthetic_share: f64,
+    },
+    /// As `repetition`, until its operations are as many as everything that the first `sbp` arm cost.
+    EqualFlops,
+}
+
+/// How synthetic documents come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synthesis {
+    /// By a synthesizer that was tuned on related documents.
+    Related,
+    /// By one that was tuned on the same pairs with their second documents shuffled.
+    RandomPairs,
+    /// By the base model, from nothing.
+    Unconditional,
+}
+
+impl Synthesis {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 3] = [Self::Related, Self::RandomPairs, Self::Unconditional];
+
+    /// The control that it serves, by its arms' kind; none for the method itself.
+    pub fn control(self) -> Option<&'static str> {
+        match self {
+            Self::Related => None,
+            Self::RandomPairs => Some("random-pairs"),
+            Self::Unconditional => Some("unconditional"),
+        }
+    }
+
+    /// Whether a synthesizer is tuned for it, which writes from seeds.
+    pub fn is_tuned(self) -> bool {
+        self != Self::Unconditional
+    }
 }
 
 impl ArmKind {
@@ -374,6 +418,19 @@ impl ArmKind {
             Self::Repetition => "repetition",
             Self::Sbp { .. } => "sbp",
             Self::Oracle { .. } => "oracle",
+            Self::RandomPairs { .. } => "random-pairs",
+            Self::Unconditional { .. } => "unconditional",
+            Self::EqualFlops => "equal-flops",
+        }
+    }
+
+    /// How its synthetic documents come about, and their share of the budget; none where it has none.
+    pub fn synthetic(&self) -> Option<(Synthesis, f64)> {
+        match *self {
+            Self::Sbp { synthetic_share } => Some((Synthesis::Related, synthetic_share)),
+            Self::RandomPairs { synthetic_share } => Some((Synthesis::RandomPairs, synthetic_share)),
+            Self::Unconditional { synthetic_share } => Some((Synthesis::Unconditional, synthetic_share)),
+            Self::Repetition | Self::Oracle { .. } | Self::EqualFlops => None,
         }
     }
 }
@@ -406,19 +463,22 @@ impl Recipe {
         self.arms.iter().find(|arm| arm.kind == ArmKind::Repetition)
     }
 
-    /// Synthetic tokens that the arm with the largest share needs: how long `generate` goes on. None without such an
-    /// arm.
-    pub fn synthetic_tokens(&self) -> Option<u64> {
-        let needs = self.arms.iter().filter_map(|arm| self.synthetic_tokens_of(arm));
+    /// Synthetic tokens that the arm with the largest share needs of those that come about so: how long `generate` goes on. None
+    /// without such an arm.
+    pub fn synthetic_tokens(&self, synthesis: Synthesis) -> Option<u64> {
+        let own = |arm: &&Arm| arm.kind.synthetic().is_some_and(|(other, _)| other == synthesis);
+        let needs = self.arms.iter().filter(own).filter_map(|arm| self.synthetic_tokens_of(arm));
         needs.max().filter(|tokens| *tokens > 0)
+    }
+
+    /// The ways in which synthetic documents are needed.
+    pub fn syntheses(&self) -> impl Iterator<Item = Synthesis> + '_ {
+        Synthesis::ALL.into_iter().filter(|synthesis| self.synthetic_tokens(*synthesis).is_some())
     }
 
     /// Synthetic tokens that `arm` is trained on, where it is trained on any.
     pub fn synthetic_tokens_of(&self, arm: &Arm) -> Option<u64> {
-        match arm.kind {
-            ArmKind::Sbp { synthetic_share } => Some((synthetic_share * self.train.tokens() as f64).round() as u64),
-            ArmKind::Repetition | ArmKind::Oracle { .. } => None,
-        }
+        arm.kind.synthetic().map(|(_, share)| (share * self.train.tokens() as f64).round() as u64)
     }
 
     /// The recipe as TOML, every key written out.

@@ -9,7 +9,7 @@ use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
 
 use super::error::RecipeError;
-use super::keys::keys_of;
+use super::keys::{ARM_KINDS, keys_of};
 use super::written::{Section, Written};
 use super::{
     About, Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
@@ -19,6 +19,9 @@ use crate::plan::decoder_config;
 use crate::stage::STAGE_NAMES;
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
+
+/// Share of an `sbp` arm's budget that is synthetic, where it is not written.
+const SYNTHETIC_SHARE: f64 = 0.25;
 
 pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     for table in ["", "corpus", "model", "train"] {
@@ -31,6 +34,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     Ok(Recipe {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
+        seeds: seeds(written.table(""))?,
         corpus: corpus(written.table("corpus"))?,
         tokenize: tokenize(written.table("tokenize"))?,
         embed: embed(written.table("embed")),
@@ -45,6 +49,21 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         tune,
         generate,
     })
+}
+
+fn seeds(section: &Section) -> Result<Vec<u64>> {
+    let seed = section.integer("seed");
+    let Some(seeds) = section.integers_from("seeds", seed) else { return Ok(vec![seed]) };
+    if !seeds.contains(&seed) {
+        let expected = format!("a list with seed = {seed} in it");
+        let advice = "the synthesizer starts from the repetition arm of `seed`: add it to the list, or change `seed`";
+        return Err(section.impossible("seeds", "", expected, advice));
+    }
+    if seeds.iter().any(|seed| *seed > i64::MAX as u64) {
+        let expected = "seeds that a TOML integer holds";
+        return Err(section.impossible("seeds", "", expected, "lower `seed`"));
+    }
+    Ok(seeds)
 }
 
 fn corpus(section: &Section) -> Result<Corpus> {
@@ -407,14 +426,14 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
         let arm = |kind: ArmKind| Arm { name: kind.word().to_owned(), kind };
         return Ok(vec![
             arm(ArmKind::Repetition),
-            arm(ArmKind::Sbp { synthetic_share: 0.25 }),
+            arm(ArmKind::Sbp { synthetic_share: SYNTHETIC_SHARE }),
             arm(ArmKind::Oracle { max_epochs: 1.0 }),
         ]);
     }
     let mut arms: Vec<Arm> = Vec::new();
     let mut lines = BTreeMap::new();
     for section in &written.arms {
-        let arm = arm(section)?;
+        let arm = arm(section, first_share(written))?;
         let refuse = |message: String, advice: &str| {
             Err(Box::new(RecipeError::Arms { at: section.place(), message, advice: advice.to_owned() }))
         };
@@ -424,8 +443,21 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
                 "give the arm another name",
             );
         }
-        let kinds = ["repetition", "sbp", "oracle"];
-        if arm.name != arm.kind.word() && kinds.contains(&arm.name.as_str()) {
+        if let Some((_, number)) = arm.name.rsplit_once("-seed-")
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return refuse(
+                format!("an arm cannot be called `{}`: that is the folder of an arm's further seed", arm.name),
+                "give the arm another name",
+            );
+        }
+        if ["tune-", "generate-", "filter-"].iter().any(|stage| arm.name.starts_with(stage)) {
+            return refuse(
+                format!("an arm cannot be called `{}`: folders of stages begin so", arm.name),
+                "give the arm another name",
+            );
+        }
+        if arm.name != arm.kind.word() && ARM_KINDS.contains(&arm.name.as_str()) {
             return refuse(
                 format!("an arm of kind `{}` cannot be called `{}`: that is another kind", arm.kind.word(), arm.name),
                 "give the arm another name",
@@ -445,35 +477,74 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
         }
         arms.push(arm);
     }
-    let needs_base = arms.iter().position(|arm| matches!(arm.kind, ArmKind::Sbp { .. }));
-    let has_base = arms.iter().any(|arm| arm.kind == ArmKind::Repetition);
-    match needs_base {
-        Some(at) if !has_base => Err(Box::new(RecipeError::Arms {
-            at: written.arms[at].place(),
-            message: format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
-            advice: "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \
-                \"repetition\""
-                .to_owned(),
-        })),
-        _ => Ok(arms),
-    }
+    check_needs(written, &arms)?;
+    Ok(arms)
 }
 
-fn arm(section: &Section) -> Result<Arm> {
+/// What arms need of each other, and of who writes.
+fn check_needs(written: &Written, arms: &[Arm]) -> Result<()> {
+    let refuse = |at: usize, message: String, advice: &str| {
+        Err(Box::new(RecipeError::Arms { at: written.arms[at].place(), message, advice: advice.to_owned() }))
+    };
+    let has = |wanted: fn(&ArmKind) -> bool| arms.iter().any(|arm| wanted(&arm.kind));
+    let find = |wanted: fn(&ArmKind) -> bool| arms.iter().position(|arm| wanted(&arm.kind));
+    if let Some(at) = find(|kind| kind.synthetic().is_some() || *kind == ArmKind::EqualFlops)
+        && !has(|kind| *kind == ArmKind::Repetition)
+    {
+        return refuse(
+            at,
+            format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
+            "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\"",
+        );
+    }
+    if let Some(at) = find(|kind| *kind == ArmKind::EqualFlops)
+        && !has(|kind| matches!(kind, ArmKind::Sbp { .. }))
+    {
+        return refuse(
+            at,
+            format!("arm `{}` has no arm of kind `sbp` beside it", arms[at].name),
+            "its operations are as many as that arm cost: add `[[arm]]` with kind = \"sbp\"",
+        );
+    }
+    if let Some(at) = find(|kind| kind.synthetic().is_some_and(|(synthesis, _)| synthesis.control().is_some()))
+        && written.table("generate").text("method") != "model"
+    {
+        return refuse(
+            at,
+            format!("arm `{}` cannot be written by a completion server, which serves one synthesizer", arms[at].name),
+            "remove the arm, or write method = \"model\" in [generate]",
+        );
+    }
+    Ok(())
+}
+
+/// The share of the first `sbp` arm, where it is written.
+fn first_share(written: &Written) -> Option<f64> {
+    let first = written.arms.iter().find(|section| section.text_if("kind").is_some_and(|kind| kind == "sbp"));
+    first.and_then(|section| section.number_if("synthetic_share"))
+}
+
+/// `first_share` is what a control's share is where it is not written.
+fn arm(section: &Section, first_share: Option<f64>) -> Result<Arm> {
     let word = section.text("kind");
-    let only_for = |key: &str, kind: &str| {
-        if !section.has(key) || word == kind {
+    let only_for = |key: &str, kinds: &[&str]| {
+        if !section.has(key) || kinds.contains(&word.as_str()) {
             return Ok(());
         }
-        let advice = format!("remove the key, or write kind = \"{kind}\"");
+        let advice = format!("remove the key, or write kind = \"{}\"", kinds[0]);
         Err(section.impossible(key, "", format_args!("no `{key}` in an arm of kind \"{word}\""), &advice))
     };
-    only_for("synthetic_share", "sbp")?;
-    only_for("max_epochs", "oracle")?;
+    only_for("synthetic_share", &["sbp", "random-pairs", "unconditional"])?;
+    only_for("max_epochs", &["oracle"])?;
+    let share = |default: f64| section.number_or("synthetic_share", default);
+    let of_control = || share(first_share.unwrap_or(SYNTHETIC_SHARE));
     let kind = match word.as_str() {
         "repetition" => ArmKind::Repetition,
-        "sbp" => ArmKind::Sbp { synthetic_share: section.number("synthetic_share") },
+        "sbp" => ArmKind::Sbp { synthetic_share: share(SYNTHETIC_SHARE) },
         "oracle" => ArmKind::Oracle { max_epochs: section.number("max_epochs") },
+        "random-pairs" => ArmKind::RandomPairs { synthetic_share: of_control() },
+        "unconditional" => ArmKind::Unconditional { synthetic_share: of_control() },
+        "equal-flops" => ArmKind::EqualFlops,
         other => unreachable!("keys.rs lists the kinds of arms; `{other}` is not among them"),
     };
     Ok(Arm { name: section.text_if("name").unwrap_or_else(|| word.clone()), kind })

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::keys::{self, Preset};
-use super::{ArmKind, GenerateMethod, Recipe, RecipeError, Threshold};
+use super::{ArmKind, GenerateMethod, Recipe, RecipeError, Synthesis, Threshold};
 
 /// The least that a recipe must say; tests put lines into it or take lines out.
 const LEAST: &str = r#"name = "least"
@@ -47,7 +47,7 @@ fn the_least_recipe_resolves_to_documented_defaults() {
     );
     assert_eq!(recipe.tokenize.vocab_size, Some(8192));
     assert_eq!(recipe.arms.iter().map(|arm| arm.name.as_str()).collect::<Vec<_>>(), ["repetition", "sbp", "oracle"]);
-    assert_eq!(recipe.synthetic_tokens(), Some(249_856));
+    assert_eq!(recipe.synthetic_tokens(Synthesis::Related), Some(249_856));
     assert_eq!(recipe.at(Path::new("documents.jsonl")), Path::new("recipes/documents.jsonl"));
 }
 
@@ -119,7 +119,7 @@ fn values_are_read_as_written() {
     assert_eq!((recipe.train.peak_rate, recipe.train.final_rate), (1e-2, 5e-5));
     assert_eq!(recipe.pair.min_similarity, Threshold::At(0.0));
     assert_eq!(recipe.arms[0].kind, ArmKind::Oracle { max_epochs: 2.0 });
-    assert_eq!(recipe.synthetic_tokens(), None);
+    assert_eq!(recipe.synthetic_tokens(Synthesis::Related), None);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn unknown_and_misplaced_keys() {
     assert_eq!(
         refused("name = \"least\"", "name = \"least\"\nsede = 1"),
         "recipes/r.toml:2: unknown key `sede` in the top of the file; the nearest known key is `seed`\n\
-         hint: the keys of the top of the file are name, seed"
+         hint: the keys of the top of the file are name, seed, seeds"
     );
     assert_eq!(
         refused("[train]", "[trian]"),
@@ -334,7 +334,7 @@ fn a_servers_precision_is_its_own() {
     assert!(message.starts_with("recipes/r.toml:14: [generate] precision"), "{message}");
     assert!(message.contains("the server decides how it multiplies"), "{message}");
     let resolved = parse(&LEAST.replace("[train]", "[generate]\nprecision = \"int8\"\n[train]")).unwrap();
-    let config = crate::context::config(&resolved, crate::stage::Step::Generate).unwrap();
+    let config = crate::context::config(&resolved, crate::stage::Step::Generate(Synthesis::Related)).unwrap();
     assert_eq!(config["generate"]["precision"], "int8");
 }
 
@@ -364,7 +364,7 @@ fn what_may_be_a_secret_is_refused_unseen() {
 fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
     let generate = |more: &str| {
         let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
-        crate::context::config(&recipe, crate::stage::Step::Generate).unwrap()["generate"].clone()
+        crate::context::config(&recipe, crate::stage::Step::Generate(Synthesis::Related)).unwrap()["generate"].clone()
     };
     let mut keys: Vec<String> = generate("").as_object().unwrap().keys().cloned().collect();
     keys.sort();
@@ -407,16 +407,19 @@ fn a_judge_has_an_address_and_a_name_and_shows_no_secret() {
         let message = written(secret);
         assert!(message.contains("(not shown)") && !message.contains("s3cret"), "{message}");
     }
-    let filter = |more: &str| {
+    let of = |more: &str, synthesis| {
         let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
-        crate::context::config(&recipe, crate::stage::Step::Filter).unwrap()["filter"].clone()
+        crate::context::config(&recipe, crate::stage::Step::Filter(synthesis)).unwrap()["filter"].clone()
     };
+    let filter = |more: &str| of(more, Synthesis::Related);
     assert!(filter("").as_object().unwrap().keys().all(|key| !key.starts_with("judge")), "as before there were judges");
     let here = filter(JUDGE);
     assert_eq!((&here["judge_model"], &here["judge_samples"]), (&"wise".into(), &200.into()));
     assert_eq!(here, filter(&format!("{}judge_key_env = \"K\"\n", JUDGE.replace("host", "other"))));
     assert!(!here.to_string().contains("host"), "{here}");
     assert_ne!(here, filter(&JUDGE.replace("wise", "wiser")));
+    let control = |more: &str| of(more, Synthesis::RandomPairs);
+    assert_eq!(control(JUDGE), control(""), "a control's documents go before no judge");
 }
 
 #[test]
@@ -425,14 +428,19 @@ fn arms_that_cannot_be() {
     let base = "[[arm]]\nkind = \"repetition\"\n";
     assert_eq!(
         refused(&format!("{base}[[arm]]\nkind = \"spb\"\n")),
-        "recipes/r.toml:16: [[arm]] kind = \"spb\": expected one of \"repetition\", \"sbp\", \"oracle\"\n\
+        "recipes/r.toml:16: [[arm]] kind = \"spb\": expected one of \"repetition\", \"sbp\", \"oracle\", \
+         \"random-pairs\", \"unconditional\", \"equal-flops\"\n\
          hint: the nearest of them is \"sbp\""
     );
     assert_eq!(
         refused("[[arm]]\nname = \"a\"\n"),
-        "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\"\n\
+        "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\", \
+         \"random-pairs\", \"unconditional\", \"equal-flops\"\n\
          hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
-         `oracle`: fresh documents"
+         `oracle`: fresh documents. Controls: \
+         `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second documents shuffled; `unconditional`, as \
+         `sbp` with the repetition arm's own samples, written from no document; `equal-flops`, `repetition` to as many operations \
+         as the first `sbp` arm cost, its base model, pairing, tuning, generation and filtering included"
     );
     assert_eq!(
         refused("[arm]\nkind = \"sbp\"\n"),
@@ -512,4 +520,67 @@ fn published_tasks_need_their_folder_and_are_those_that_there_are() {
     }
     let found = recipe("data_dir = \"tasks\"\ntasks = [\"blimp\", \"blimp\"]\nlimit = 7\n").unwrap().evaluate;
     assert_eq!((found.tasks, found.limit), (vec!["blimp".to_owned()], 7));
+}
+
+#[test]
+fn seeds_are_a_number_or_a_list_with_the_recipes_own() {
+    let seeds = |line: &str| parse(&LEAST.replace("name = \"least\"", &format!("name = \"least\"\n{line}")));
+    assert_eq!(parse(LEAST).unwrap().seeds, [0]);
+    assert_eq!(seeds("seed = 5\nseeds = 3").unwrap().seeds, [5, 6, 7]);
+    assert_eq!(seeds("seed = 5\nseeds = [9, 5]").unwrap().seeds, [9, 5]);
+    let resolved = seeds("seed = 5\nseeds = 3").unwrap();
+    assert_eq!(parse(&resolved.to_toml().unwrap()).unwrap(), resolved);
+    let refused = |line: &str| {
+        let error = seeds(line).expect_err("refused");
+        error.hint().map_or(error.to_string(), |hint| format!("{error}\nhint: {hint}"))
+    };
+    let expected = "expected a whole number from 1 to 1000, or a list of as many different whole numbers";
+    for wrong in ["0", "1001", "[]", "[0, 0]", "[0, -1]", "[0, 1.5]", "\"all\""] {
+        assert_eq!(refused(&format!("seeds = {wrong}")), format!("recipes/r.toml:2: seeds = {wrong}: {expected}"));
+    }
+    assert_eq!(
+        refused("seed = 4\nseeds = [0, 1]"),
+        "recipes/r.toml:3: seeds = [0, 1]: expected a list with seed = 4 in it\n\
+         hint: the synthesizer starts from the repetition arm of `seed`: add it to the list, or change `seed`"
+    );
+    let named = format!("{LEAST}[[arm]]\nkind = \"repetition\"\nname = \"plain-seed-3\"\n");
+    assert!(refusal(&named).contains("an arm cannot be called `plain-seed-3`"), "{}", refusal(&named));
+}
+
+#[test]
+fn controls_take_the_share_of_the_arm_that_they_control() {
+    let arms = |more: &str| format!("{LEAST}[[arm]]\nkind = \"repetition\"\n{more}");
+    let controls = "[[arm]]\nkind = \"random-pairs\"\n[[arm]]\nkind = \"unconditional\"\n";
+    let shares = |text: &str| -> Vec<f64> {
+        let recipe = parse(text).unwrap();
+        assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+        recipe.arms.iter().filter_map(|arm| arm.kind.synthetic()).map(|(_, share)| share).collect()
+    };
+    assert_eq!(shares(&arms(controls)), [0.25, 0.25]);
+    let sbp = "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.5\n";
+    assert_eq!(shares(&arms(&format!("{controls}{sbp}"))), [0.5, 0.5, 0.5]);
+    let own =
+        format!("{sbp}[[arm]]\nkind = \"unconditional\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"equal-flops\"\n");
+    assert_eq!(shares(&arms(&own)), [0.5, 0.1]);
+    assert_eq!(
+        refusal(&arms("[[arm]]\nkind = \"equal-flops\"\n")),
+        "recipes/r.toml:15: arm `equal-flops` has no arm of kind `sbp` beside it\n\
+         hint: its operations are as many as that arm cost: add `[[arm]]` with kind = \"sbp\""
+    );
+    assert!(
+        refusal(&format!("{LEAST}{controls}")).contains("`random-pairs` has no arm of kind `repetition` beside it")
+    );
+    assert!(
+        refusal(&arms("[[arm]]\nkind = \"equal-flops\"\nsynthetic_share = 0.5\n"))
+            .contains("expected no `synthetic_share` in an arm of kind \"equal-flops\"")
+    );
+    assert!(
+        refusal(&arms("[[arm]]\nkind = \"oracle\"\nname = \"generate-2\"\n")).contains("folders of stages begin so")
+    );
+    let server = arms(controls).replace("[train]", &format!("{SERVER}\n[train]"));
+    assert!(
+        refusal(&server).contains("arm `random-pairs` cannot be written by a completion server"),
+        "{}",
+        refusal(&server)
+    );
 }

@@ -49,6 +49,7 @@ enum Value {
     Number(f64),
     Flag(bool),
     List(Vec<String>),
+    Integers(Vec<u64>),
 }
 
 /// Reads `text`, the content of the recipe at `file`.
@@ -258,6 +259,22 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             });
             texts.collect::<Result<Vec<_>, _>>().map(Value::List)
         }
+        (Kind::CountOrList(most), DeValue::Integer(_)) => match integer(value) {
+            Some(n) if (1..=i128::from(most)).contains(&n) => Ok(Value::Integer(n as u64)),
+            _ => refuse(),
+        },
+        (Kind::CountOrList(most), DeValue::Array(items)) if !items.is_empty() && items.len() as u64 <= most => {
+            let mut numbers: Vec<u64> = Vec::new();
+            for item in items.iter() {
+                match integer(item.get_ref()) {
+                    Some(n) if (0..=i128::from(i64::MAX)).contains(&n) && !numbers.contains(&(n as u64)) => {
+                        numbers.push(n as u64);
+                    }
+                    _ => return refuse(),
+                }
+            }
+            Ok(Value::Integers(numbers))
+        }
         _ => refuse(),
     }
 }
@@ -419,6 +436,15 @@ impl Section {
         match self.value(key) {
             Some(Value::List(list)) => list,
             other => panic!("`{key}` is no list but {other:?}"),
+        }
+    }
+
+    /// The numbers of a list, or those from `first` on, as many as are written; none where nothing is.
+    pub(super) fn integers_from(&self, key: &str, first: u64) -> Option<Vec<u64>> {
+        match self.value(key)? {
+            Value::Integer(n) => Some((0..n).map(|i| first.saturating_add(i)).collect()),
+            Value::Integers(numbers) => Some(numbers),
+            other => panic!("`{key}` is neither a number nor a list but {other:?}"),
         }
     }
 

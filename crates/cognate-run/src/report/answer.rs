@@ -1,7 +1,7 @@
 //! The answer in words: sentences made from the numbers, which never claim more than the numbers show.
 
-use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
-use super::numbers::{counted, nats, percent, significant};
+use super::data::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
+use super::numbers::{counted, nats, percent, signed_nats, significant};
 
 /// What the first screen says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,32 +50,52 @@ pub(super) fn answer(report: &Report) -> Answer {
     let (headline, detail) = match (losses.repetition, losses.sbp, losses.oracle) {
         (Some(repetition), Some(sbp), Some(oracle)) => {
             let computed = gap_closed(repetition, sbp, oracle);
-            let share = report.gap_closed.get(VALIDATION).map_or(computed, |gap| gap.mean);
+            let gap = report.gap_closed.get(VALIDATION);
+            let share = gap.map_or(computed, |gap| gap.mean);
             (with_oracle(report, repetition, sbp, oracle, share), losses_in_words(repetition, sbp, Some(oracle)))
         }
         (Some(repetition), Some(sbp), None) => (
-            format!("{} There is no oracle arm, so no gap to measure.", against_repetition(sbp, repetition)),
+            format!("{} There is no oracle arm, so no gap to measure.", against_repetition(report, sbp, repetition)),
             losses_in_words(repetition, sbp, None),
         ),
         _ => (missing(report), String::new()),
     };
-    Answer { headline, detail, caution: caution(losses) }
+    Answer { headline, detail, caution: caution(report, losses) }
+}
+
+/// sbp beside repetition on validation documents.
+fn comparison(report: &Report) -> Option<&ArmComparison> {
+    report.comparisons.iter().find(|found| found.arm == SBP && found.measure == VALIDATION)
 }
 
 fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: Option<f64>) -> String {
-    let compared = against_repetition(sbp, repetition);
+    let compared = against_repetition(report, sbp, repetition);
+    let interval = interval_of(report.gap_closed.get(VALIDATION));
     match share {
         None if oracle < repetition => format!("{compared} The share of the gap was not computed."),
         None => format!("There was no gap to close: the oracle arm was not better than repetition. {compared}"),
+        Some(_) if comparison(report).is_some_and(|found| !found.is_significant()) => compared,
         Some(share) if share <= 0.0 || nats(repetition - sbp) == "0.000" => compared,
         Some(share) if share > 1.0 => format!(
-            "Synthetic documents closed the whole gap to {}, and more: {} of it.",
+            "Synthetic documents closed the whole gap to {}, and more: {} of it{interval}.",
             oracle_in_words(report),
             percent(share)
         ),
         Some(share) => {
-            format!("Synthetic documents closed {} of the gap to {}.", percent(share), oracle_in_words(report))
+            format!(
+                "Synthetic documents closed {} of the gap to {}{interval}.",
+                percent(share),
+                oracle_in_words(report)
+            )
         }
+    }
+}
+
+/// ` (95 % interval 12 % to 30 %)`, or nothing.
+fn interval_of(gap: Option<&GapClosed>) -> String {
+    match gap.map(|gap| (gap.low, gap.high)) {
+        Some((Some(low), Some(high))) => format!(" (95\u{a0}% interval {} to {})", percent(low), percent(high)),
+        _ => String::new(),
     }
 }
 
@@ -91,8 +111,17 @@ fn oracle_in_words(report: &Report) -> String {
     format!("having {} times as much unique text", significant(ratio, 2))
 }
 
-fn against_repetition(sbp: f64, repetition: f64) -> String {
+fn against_repetition(report: &Report, sbp: f64, repetition: f64) -> String {
     let difference = nats((sbp - repetition).abs());
+    let found = comparison(report);
+    if let Some(found) = found.filter(|found| !found.is_significant()) {
+        return format!(
+            "No significant difference between sbp and repetition: {} nats per token, 95\u{a0}% interval {} to {}.",
+            signed_nats(found.difference),
+            signed_nats(found.low),
+            signed_nats(found.high)
+        );
+    }
     if difference == "0.000" {
         "Synthetic documents made no difference: sbp and repetition ended within 0.001 nats per token of each other."
             .to_owned()
@@ -124,7 +153,22 @@ fn missing(report: &Report) -> String {
     }
 }
 
-fn caution(losses: Losses) -> String {
+/// What the intervals cover, and what they do not.
+fn caution(report: &Report, losses: Losses) -> String {
+    if let Some(found) = comparison(report) {
+        let documents = counted(found.documents, "validation document", "validation documents");
+        let unmeasured = "another split, synthesizer or synthetic corpus";
+        return match found.seeds {
+            1 => format!(
+                "One seed: the interval covers the choice of {documents} alone, not what another seed would give, nor \
+                 {unmeasured}."
+            ),
+            seeds => format!(
+                "Intervals cover the choice of {} and {documents}, not {unmeasured}; over so few seeds they are too narrow.",
+                counted(seeds, "seed", "seeds")
+            ),
+        };
+    }
     match losses {
         Losses { repetition: Some(_), sbp: Some(_), seeds: 1, .. } => {
             "One seed: nothing here tells such a difference from chance.".to_owned()

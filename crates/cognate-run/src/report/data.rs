@@ -32,6 +32,9 @@ pub struct Report {
     /// Share of the distance from `repetition` to `oracle` that `sbp` covered, by what was measured
     /// (see [`VALIDATION`] and [`validation_gap`]).
     pub gap_closed: BTreeMap<String, GapClosed>,
+    /// Every arm beside repetition.
+    #[serde(default)]
+    pub comparisons: Vec<ArmComparison>,
     /// What became of the generated documents.
     pub synthetic_quality: SyntheticQuality,
     /// What every stage cost, in the order in which the stages ran.
@@ -127,6 +130,37 @@ pub struct GapClosed {
     pub high: Option<f64>,
     /// Seeds that every one of the three arms was trained with.
     pub seeds: u64,
+}
+
+/// The difference between two arms on the same documents. The interval is of 95 %, from resampling documents and, where there are
+/// several, seeds (docs/evaluation.md).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmComparison {
+    /// [`Arm::name`].
+    pub arm: String,
+    /// Name of the arm that it is compared with.
+    pub against: String,
+    /// What was measured: [`VALIDATION`] is nats per token, of which fewer are better.
+    pub measure: String,
+    /// `arm` minus `against`, over the seeds that both have.
+    pub difference: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end of its interval.
+    pub high: f64,
+    /// Seeds; with one, the interval covers documents alone.
+    pub seeds: u64,
+    /// Documents.
+    pub documents: u64,
+}
+
+impl ArmComparison {
+    /// Whether the interval leaves out 0.
+    #[must_use]
+    pub fn is_significant(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
 }
 
 /// What became of the generated documents.

@@ -65,6 +65,7 @@ pub(super) fn body(page: &mut Markup, report: &Report) {
     });
     gap(page, report);
     arms(page, report);
+    super::arms::comparisons(page, report);
     validation(page, report);
     tasks(page, report);
     curves::task_curves(page, report);

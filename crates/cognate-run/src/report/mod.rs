@@ -4,6 +4,7 @@
 //! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
 
 mod answer;
+mod arms;
 pub(crate) mod cards;
 mod charts;
 mod compare;
@@ -11,6 +12,7 @@ mod curves;
 mod data;
 mod download;
 mod html;
+mod inspection;
 mod ledger;
 mod live;
 mod losses;
@@ -28,11 +30,15 @@ mod tests;
 pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, comparison_page, comparison_table};
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
-    Arm, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry, Measure, ORACLE,
-    Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve, SBP,
-    SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
+    Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
+    Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve,
+    SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
 };
 pub use html::page;
+pub use inspection::{
+    DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
+    is_inspection_page, visible,
+};
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use terminal::closing_table;
 

@@ -18,6 +18,7 @@ pub(super) fn sample() -> Report {
     ];
     Report {
         name: "quick".to_owned(),
+        comparisons: Vec::new(),
         gap_closed: BTreeMap::from([(VALIDATION.to_owned(), validation_gap(&arms))]),
         curves: vec![
             curve(REPETITION, 2.6, |seen| 5.08 + 0.5 * (seen - 0.6).max(0.0).powi(2)),

@@ -68,7 +68,8 @@ fn report_json_has_the_names_that_readers_rely_on() {
     let mut names: Vec<&String> = json.as_object().unwrap().keys().collect();
     names.sort_unstable();
     let mut expected =
-        ["name", "arms", "gap_closed", "synthetic_quality", "ledger", "curves", "pairs", "relation"].to_vec();
+        ["name", "arms", "gap_closed", "comparisons", "synthetic_quality", "ledger", "curves", "pairs", "relation"]
+            .to_vec();
     expected.extend(["examples", "recipe", "environment", "notes", "missing", "files", "cards"]);
     expected.sort_unstable();
     assert_eq!(names, expected);
@@ -192,6 +193,58 @@ fn the_answer_is_said_in_words_whatever_came_out() {
     for (losses, expected) in cases {
         assert_eq!(headline(losses), expected, "{losses:?}");
     }
+}
+
+/// A report with losses and a difference between sbp and repetition whose interval is `low` to `high`.
+fn compared(losses: &[(&str, f64)], low: f64, high: f64, seeds: u64) -> Report {
+    let found = ArmComparison {
+        arm: SBP.to_owned(),
+        against: REPETITION.to_owned(),
+        measure: VALIDATION.to_owned(),
+        difference: (low + high) / 2.0,
+        low,
+        high,
+        seeds,
+        documents: 320,
+    };
+    let mut report = of_arms(losses);
+    let gap = GapClosed { low: Some(0.1), high: Some(0.375), ..report.gap_closed[VALIDATION] };
+    report.gap_closed.insert(VALIDATION.to_owned(), gap);
+    report.comparisons.push(found);
+    report
+}
+
+#[test]
+fn an_interval_that_holds_zero_is_no_significant_difference() {
+    let losses = [(REPETITION, 5.0), (SBP, 4.77), (ORACLE, 4.0)];
+    let said = |low: f64, high: f64, seeds: u64| {
+        let Answer { headline, caution, .. } = answer(&compared(&losses, low, high, seeds));
+        (headline.replace('\u{a0}', " "), caution.replace('\u{a0}', " "))
+    };
+    let (headline, caution) = said(-0.5, 0.04, 1);
+    assert_eq!(
+        headline,
+        "No significant difference between sbp and repetition: −0.230 nats per token, 95 % interval −0.500 to +0.040."
+    );
+    assert_eq!(
+        caution,
+        "One seed: the interval covers the choice of 320 validation documents alone, not what another seed would give, nor \
+         another split, synthesizer or synthetic corpus."
+    );
+    assert_eq!(said(0.0, 0.2, 1).0.split(':').next(), Some("No significant difference between sbp and repetition"));
+    let (headline, caution) = said(-0.4, -0.06, 3);
+    assert_eq!(
+        headline,
+        "Synthetic documents closed 23 % of the gap to having 20 times as much unique text (95 % interval 10 % to 38 %)."
+    );
+    assert!(caution.starts_with("Intervals cover the choice of 3 seeds and 320 validation documents, "), "{caution}");
+    let worse = answer(&compared(&[(REPETITION, 5.0), (SBP, 5.03), (ORACLE, 4.0)], 0.01, 0.05, 3)).headline;
+    assert!(worse.starts_with("Synthetic documents did not help: sbp ended 0.030"), "{worse}");
+    let none = answer(&compared(&[(REPETITION, 5.0), (SBP, 4.9), (ORACLE, 5.2)], -0.2, 0.1, 2)).headline;
+    assert!(none.contains("No significant difference between sbp and repetition: "), "{none}");
+    let page = page(&compared(&losses, -0.5, 0.04, 1)).replace('\u{a0}', " ");
+    assert!(page.contains("data-label=\"significant\"><span>no</span></td>"), "{page}");
+    assert!(page.contains("<small>10 % to 38 %</small>"));
 }
 
 #[test]

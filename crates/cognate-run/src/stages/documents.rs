@@ -120,7 +120,7 @@ impl Context<'_> {
     }
 
     /// The token file of a split, or of the kept synthetic documents.
-    pub(crate) fn tokens(&self, artifact: &str, prefix: &str) -> Result<TokenFile> {
+    pub(crate) fn tokens(&self, artifact: impl AsRef<Path>, prefix: &str) -> Result<TokenFile> {
         Ok(TokenFile::open(&self.artifact(artifact).path(prefix))?)
     }
 

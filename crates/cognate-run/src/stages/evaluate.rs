@@ -1,11 +1,11 @@
-//! `evaluate`: every arm's final model on the validation split and on published tasks.
+//! `evaluate`: every final model on the validation split and on published tasks.
 
 use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{PerplexityOptions, perplexity};
+use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde_json::json;
 
@@ -14,21 +14,28 @@ use super::train::BATCH_TOKENS;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::rundir::Work;
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 
-/// File with one arm's scores.
+/// File with a model's scores.
 const SCORES: &str = "scores.json";
+/// File with a model's loss on each document, a [`DocumentScore`] a line.
+const DOCUMENTS: &str = "documents.jsonl";
 
-/// The stage `evaluate` for the arm at `at`.
-pub(crate) fn evaluate_stage(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let arm = context.artifact(Step::Train(at).folder(context.recipe));
+/// The stage `evaluate` for one final model.
+pub(crate) fn evaluate_stage(
+    context: &Context<'_>,
+    model: Replicate,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let arm = context.artifact(Step::Train(model).folder(context.recipe));
     let (mut model, _) = Decoder::load(context.device()?, &arm.path("final"))?;
     let tokenizer = context.tokenizer()?;
     let documents = context.artifact("ingest").path("validation.jsonl.zst");
     let reader = Reader::open(&[documents], &ReadOptions::default())?;
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
-    let (found, _) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
+    let (found, each) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
     let scored = tasks::score(context.recipe, &mut model, &tokenizer, folder, monitor)?;
     let mut statistics = json!(found);
     if !scored.tasks.is_empty() {
@@ -37,8 +44,10 @@ pub(crate) fn evaluate_stage(context: &Context<'_>, at: usize, folder: &Path, mo
     let mut text = serde_json::to_string_pretty(&statistics).map_err(|error| Error::Io(error.into()))?;
     text.push('\n');
     write_atomic(folder.join(SCORES), text)?;
+    write_scores(folder, &each)?;
     let mut made = Made::default();
     made.file(SCORES);
+    made.rows(DOCUMENTS, found.documents);
     if !scored.tasks.is_empty() {
         made.file(tasks::QUESTIONS);
     }
@@ -50,4 +59,24 @@ pub(crate) fn evaluate_stage(context: &Context<'_>, at: usize, folder: &Path, mo
         documents: found.documents,
     };
     Ok(made)
+}
+
+fn write_scores(folder: &Path, scores: &[DocumentScore]) -> Result<()> {
+    let mut text = String::new();
+    for score in scores {
+        text.push_str(&serde_json::to_string(score).map_err(|error| Error::Io(error.into()))?);
+        text.push('\n');
+    }
+    Ok(write_atomic(folder.join(DOCUMENTS), text)?)
+}
+
+/// What [`evaluate_stage`] wrote into `folder` about each document.
+pub(crate) fn read_scores(folder: &Path) -> Result<Vec<DocumentScore>> {
+    let path = folder.join(DOCUMENTS);
+    let text = fs_err::read_to_string(&path)?;
+    let score = |(at, line): (usize, &str)| {
+        serde_json::from_str(line)
+            .map_err(|error| Error::Damaged { path: path.clone(), message: format!("line {}: {error}", at + 1) })
+    };
+    text.lines().enumerate().map(score).collect()
 }

@@ -69,9 +69,10 @@ pub(crate) struct Synthesizer {
 }
 
 impl Synthesizer {
-    pub(crate) fn load(context: &Context<'_>) -> Result<Self> {
+    /// The synthesizer that lies in the folder `tune`.
+    pub(crate) fn load(context: &Context<'_>, tune: &Path) -> Result<Self> {
         let tokenizer = context.tokenizer()?;
-        let (model, _) = Decoder::load(context.device()?, &context.artifact("tune").path("best"))?;
+        let (model, _) = Decoder::load(context.device()?, &context.artifact(tune).path("best"))?;
         let options = RelevanceOptions::of(&tokenizer, context.recipe.generate.max_seed_tokens, BATCH_TOKENS)?;
         Ok(Self { model, tokenizer, options, known: HashMap::new(), flops: 0.0 })
     }

@@ -23,8 +23,8 @@ use serde_json::json;
 
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
-use crate::recipe::{Endpoint, Recipe};
-use crate::rundir::{Artifact, State, Watched, Work};
+use crate::recipe::{Endpoint, Recipe, Synthesis};
+use crate::rundir::{Artifact, Manifest, State, Watched, Work};
 use crate::stage::Step;
 use crate::stages::judge;
 use crate::stages::quality::{Measured, Synthesizer, measure};
@@ -48,14 +48,47 @@ pub(crate) struct Filtered {
     pub(crate) synthetic: TokenizeStats,
 }
 
+/// Statistics of `filter` for a control, whose documents nothing else is measured of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FilteredControl {
+    /// Rounds of generation that it took.
+    pub(crate) rounds: usize,
+    pub(crate) filter: FilterStats,
+    /// The kept documents, tokenized as every document is.
+    pub(crate) synthetic: TokenizeStats,
+}
+
+/// What both kinds of statistics of `filter` say.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Rounds {
+    pub(crate) rounds: usize,
+}
+
 /// The folder of a round of generation, counted from 1.
-pub(crate) fn round_folder(round: usize) -> PathBuf {
-    PathBuf::from(if round == 1 { "generate".to_owned() } else { format!("generate-{round}") })
+pub(crate) fn round_folder(recipe: &Recipe, synthesis: Synthesis, round: usize) -> PathBuf {
+    let first = Step::Generate(synthesis).folder(recipe);
+    if round == 1 { first } else { PathBuf::from(format!("{}-{round}", first.display())) }
+}
+
+/// Operations of the rounds of generation after the first, of related documents.
+pub(crate) fn further_rounds_flops(context: &Context<'_>) -> Result<f64> {
+    let (recipe, related) = (context.recipe, Synthesis::Related);
+    let filter = Step::Filter(related).folder(recipe);
+    if context.artifact_if(&filter).is_none() {
+        return Ok(0.0);
+    }
+    let Rounds { rounds } = context.statistics(&filter)?;
+    let mut flops = 0.0;
+    for round in 2..=rounds {
+        let folder = context.run.folder(&round_folder(recipe, related, round));
+        flops += Manifest::read(&folder)?.map_or(0.0, |manifest| manifest.work.flops);
+    }
+    Ok(flops)
 }
 
 /// Tokens that a round writes.
-fn round_tokens(recipe: &Recipe, round: usize) -> u64 {
-    let need = recipe.synthetic_tokens().unwrap_or(0) as f64;
+fn round_tokens(recipe: &Recipe, synthesis: Synthesis, round: usize) -> u64 {
+    let need = recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
     let oversample = recipe.generate.oversample;
     let share = match round {
         1 => 1.0 + oversample,
@@ -64,23 +97,28 @@ fn round_tokens(recipe: &Recipe, round: usize) -> u64 {
     ((need * share).ceil() as u64).max(1)
 }
 
-/// One round of the stage `generate`, whose documents are numbered from `first` on.
+/// One round of the stage `generate`, with its number and the number of its first document.
 pub(crate) fn generate_round(
     context: &Context<'_>,
-    round: usize,
-    first: u64,
+    synthesis: Synthesis,
+    (round, first): (usize, u64),
     folder: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
     let tokenizer = context.tokenizer()?;
     let documents = context.artifact("ingest").path("unique.jsonl.zst");
-    let seeds = Seeds::open(&documents, context.tokens("tokenize", "unique")?)?;
-    let synthesizer = context.artifact("tune");
+    let (seeds, synthesizer) = match synthesis.is_tuned() {
+        true => (
+            Seeds::open(&documents, context.tokens("tokenize", "unique")?)?,
+            context.artifact(Step::Tune(synthesis).folder(recipe)),
+        ),
+        false => (Seeds::none(), context.base()),
+    };
     let config = GenerateConfig {
         seed: recipe.seed,
         first_document: first,
-        target: Target::Tokens(round_tokens(recipe, round)),
+        target: Target::Tokens(round_tokens(recipe, synthesis, round)),
         shard: None,
         samples_per_seed: recipe.generate.samples_per_seed,
         sampling: recipe.generate.sampling,
@@ -147,19 +185,20 @@ fn generation_flops(config: &Config, wrote: &Wrote) -> f64 {
 }
 
 /// A further round, made or found.
-fn further_round(context: &Context<'_>, round: usize, first: u64) -> Result<Artifact> {
-    let name = round_folder(round);
-    let mut identity = context.identity(Step::Generate)?;
+fn further_round(context: &Context<'_>, synthesis: Synthesis, round: usize, first: u64) -> Result<Artifact> {
+    let step = Step::Generate(synthesis);
+    let name = round_folder(context.recipe, synthesis, round);
+    let mut identity = context.identity(step)?;
     if let serde_json::Value::Object(config) = &mut identity.config {
         config.insert("round".to_owned(), json!({"number": round, "first_document": first}));
     }
     let folder = context.run.folder(&name);
-    let attempt = match context.run.enter(&name, identity, context.recipe.seed, Step::Generate.resumes())? {
+    let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {
         State::Done(manifest) => return Ok(Artifact { folder, manifest: *manifest }),
         State::Open(attempt) => attempt,
     };
-    let watched = Watched::new(context.monitor, &format!("generate, round {round}"), &attempt);
-    match generate_round(context, round, first, attempt.folder(), &watched) {
+    let watched = Watched::new(context.monitor, &format!("{}, round {round}", step.label(context.recipe)), &attempt);
+    match generate_round(context, synthesis, (round, first), attempt.folder(), &watched) {
         Ok(made) => Ok(Artifact { folder, manifest: attempt.finish(&made.files, &made.rows, made.work)? }),
         Err(error) => {
             watched.stop();
@@ -169,44 +208,75 @@ fn further_round(context: &Context<'_>, round: usize, first: u64) -> Result<Arti
 }
 
 /// The stage `filter`: filters what was written, and has more written until the arms' need is met.
-pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+pub(crate) fn filter_stage(
+    context: &Context<'_>,
+    synthesis: Synthesis,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
     let recipe = context.recipe;
-    let needed = recipe.synthetic_tokens().unwrap_or(0);
+    let label = Step::Filter(synthesis).label(recipe);
+    let needed = recipe.synthetic_tokens(synthesis).unwrap_or(0);
     let tokenizer = context.tokenizer()?;
     let config = FilterConfig {
         min_words: recipe.filter.min_words,
         near_copy: recipe.filter.near_copy,
         verbatim_words: recipe.filter.verbatim_words,
-        min_relevance: recipe.filter.min_relevance,
+        // What was written from no document is related to none.
+        min_relevance: recipe.filter.min_relevance.filter(|_| synthesis.is_tuned()),
         near_duplicate: recipe.filter.near_duplicate,
         samples: recipe.filter.samples,
         quality_documents: recipe.filter.quality_documents,
     };
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
-    let judged = judge::known_pairs(context, monitor)?;
-    let mut synthesizer = Synthesizer::load(context)?;
-    let calibration = synthesizer.calibrate(context, monitor)?;
+    let judged = match synthesis {
+        Synthesis::Related => judge::known_pairs(context, monitor)?,
+        _ => None,
+    };
+    // Scores of a control are not told, so it is scored where they drop documents, and only there.
+    let scored = synthesis == Synthesis::Related || config.min_relevance.is_some();
+    let mut synthesizer = match scored {
+        true => Some(Synthesizer::load(context, &Step::Tune(synthesis).folder(recipe))?),
+        false => None,
+    };
+    let calibration = match &mut synthesizer {
+        Some(synthesizer) if synthesis == Synthesis::Related => synthesizer.calibrate(context, monitor)?,
+        _ => None,
+    };
     let threshold = calibration.as_ref().map(|calibration| calibration.threshold);
-    let mut rounds = vec![context.artifact("generate").clone()];
+    let mut rounds = vec![context.artifact(round_folder(recipe, synthesis, 1)).clone()];
     loop {
         let mut synthetic = Vec::new();
         for round in &rounds {
             synthetic.extend(shards(&round.folder)?);
         }
         let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
-        let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
-        let scoring = Scoring { scorer: &mut scorer, threshold };
-        let mut stats = filter(inputs, folder, &config, Some(scoring), monitor)?;
+        let mut stats = match &mut synthesizer {
+            Some(synthesizer) => {
+                let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
+                let scoring = Scoring { scorer: &mut scorer, threshold };
+                filter(inputs, folder, &config, Some(scoring), monitor)?
+            }
+            None => filter(inputs, folder, &config, None, monitor)?,
+        };
         let tokens = tokenize(&folder.join(KEPT), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
-            stats.judge = judge::kept_documents(context, folder, judged, monitor)?;
-            let measured = measure(context, folder, calibration, monitor)?;
-            let filtered = Filtered { rounds: rounds.len(), filter: stats, measured, synthetic: tokens };
-            return Ok(kept(filtered, synthesizer.flops));
+            let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
+            let statistics = match synthesis {
+                Synthesis::Related => {
+                    stats.judge = judge::kept_documents(context, folder, judged, monitor)?;
+                    let measured = measure(context, folder, calibration, monitor)?;
+                    json!(Filtered { rounds, filter: stats, measured, synthetic: tokens })
+                }
+                _ => json!(FilteredControl { rounds, filter: stats, synthetic: tokens }),
+            };
+            let flops = synthesizer.map_or(0.0, |synthesizer| synthesizer.flops);
+            let work = Work { statistics, flops, tokens: tokens.tokens, documents: read };
+            return Ok(kept(work, tokens, kept_documents));
         }
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
-        let possible: u64 = (rounds.len() + 1..=MOST_ROUNDS).map(|round| round_tokens(recipe, round)).sum();
+        let possible: u64 = (rounds.len() + 1..=MOST_ROUNDS).map(|round| round_tokens(recipe, synthesis, round)).sum();
         let missing = (needed - tokens.tokens) as f64 * written as f64 / tokens.tokens.max(1) as f64;
         if missing > possible as f64 {
             return Err(Error::TooFewSynthetic {
@@ -218,23 +288,17 @@ pub(crate) fn filter_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
             });
         }
         let first = rounds.iter().map(|round| round.manifest.work.documents).sum();
-        tracing::info!("filter: {} of {needed} tokens are kept; generating more", tokens.tokens);
-        rounds.push(further_round(context, rounds.len() + 1, first)?);
+        tracing::info!("{label}: {} of {needed} tokens are kept; generating more", tokens.tokens);
+        rounds.push(further_round(context, synthesis, rounds.len() + 1, first)?);
     }
 }
 
-fn kept(filtered: Filtered, flops: f64) -> Made {
-    let mut made = Made::default();
-    made.rows(KEPT, filtered.filter.kept.documents);
+fn kept(work: Work, synthetic: TokenizeStats, documents: u64) -> Made {
+    let mut made = Made { work, ..Made::default() };
+    made.rows(KEPT, documents);
     made.file(DROPPED);
-    made.rows("synthetic.bin", filtered.synthetic.tokens);
-    made.rows("synthetic.idx", filtered.synthetic.documents);
-    made.work = Work {
-        statistics: json!(filtered),
-        flops,
-        tokens: filtered.synthetic.tokens,
-        documents: filtered.filter.read.documents,
-    };
+    made.rows("synthetic.bin", synthetic.tokens);
+    made.rows("synthetic.idx", synthetic.documents);
     made
 }
 

@@ -17,12 +17,13 @@ use cognate_train::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::arms::Diet;
+use crate::arms::{Diet, equal_flops_steps};
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::plan::model_config;
-use crate::recipe::{Arm, ArmKind};
+use crate::recipe::{Arm, ArmKind, Synthesis};
 use crate::rundir::Work;
+use crate::stage::Replicate;
 
 /// Tokens scored together; changes the speed, never a result.
 pub(crate) const BATCH_TOKENS: usize = 4096;
@@ -52,28 +53,34 @@ pub(crate) struct Relations {
     pub(crate) after: Relation,
 }
 
-/// The stage `train` for one arm.
+/// The stage `train` for one final model.
 pub(crate) fn train_stage(
     context: &Context<'_>,
-    arm: &Arm,
+    replicate: Replicate,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
+    let arm = &recipe.arms[replicate.arm];
     let tokenizer = context.tokenizer()?;
     let tokenized = context.tokenized()?;
     let settings = &recipe.train;
-    let mut diet = Diet::of(recipe, arm, tokenized.unique.tokens, tokenized.oracle.tokens);
+    let steps = match arm.kind {
+        ArmKind::EqualFlops => equal_flops_steps(context, replicate.seed)?,
+        _ => settings.steps(),
+    };
+    let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
+    let mut diet = Diet::of_tokens(recipe, arm, steps * settings.batch_tokens as u64, splits);
     let stream = PlainStream::new(
         sources(context, arm, &diet)?,
-        settings.steps(),
+        steps,
         settings.batch_tokens,
         recipe.model.context,
         tokenizer.end_of_document(),
-        recipe.seed,
+        replicate.seed,
     )?;
-    if let (ArmKind::Sbp { .. }, Some(synthetic)) = (arm.kind, stream.tokens_by_source().get(1)) {
+    if let (Some(_), Some(synthetic)) = (arm.kind.synthetic(), stream.tokens_by_source().get(1)) {
         diet.take_synthetic(*synthetic);
     }
     let validation = validation_items(
@@ -108,7 +115,7 @@ pub(crate) fn train_stage(
         tokenizer: Some(&tokenizer_files(&tokenizer)?),
         fingerprint: &fingerprint.to_string(),
     };
-    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), recipe.seed)?;
+    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), replicate.seed)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
     trained.diet = Some(diet);
@@ -117,25 +124,23 @@ pub(crate) fn train_stage(
 
 /// Where an arm's tokens come from.
 fn sources(context: &Context<'_>, arm: &Arm, diet: &Diet) -> Result<Vec<Source>> {
-    let source = |name: &str, artifact: &str, tokens: u64, repeat: bool| -> Result<Source> {
+    let source = |name: &str, artifact: &Path, tokens: u64, repeat: bool| -> Result<Source> {
         Ok(Source { name: name.to_owned(), file: context.tokens(artifact, name)?, tokens, repeat })
     };
+    let real = Path::new("tokenize");
     let total = diet.train_tokens;
-    match arm.kind {
-        ArmKind::Repetition => Ok(vec![source("unique", "tokenize", total, true)?]),
-        ArmKind::Sbp { .. } if diet.synthetic_tokens == 0 => Ok(vec![source("unique", "tokenize", total, true)?]),
-        ArmKind::Sbp { .. } => Ok(vec![
-            source("unique", "tokenize", total - diet.synthetic_tokens, true)?,
-            source("synthetic", "filter", diet.synthetic_tokens, false)?,
-        ]),
-        ArmKind::Oracle { max_epochs } => {
-            let unique = context.tokens("tokenize", "unique")?.tokens();
-            // Each split gives in proportion to what it holds.
-            let share = (u128::from(total) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
-            let repeat = max_epochs > 1.0;
-            Ok(vec![source("unique", "tokenize", share, repeat)?, source("oracle", "tokenize", total - share, repeat)?])
-        }
+    if let ArmKind::Oracle { max_epochs } = arm.kind {
+        let unique = context.tokens(real, "unique")?.tokens();
+        // Each split gives in proportion to what it holds.
+        let share = (u128::from(total) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
+        let repeat = max_epochs > 1.0;
+        return Ok(vec![source("unique", real, share, repeat)?, source("oracle", real, total - share, repeat)?]);
     }
+    let mut sources = vec![source("unique", real, total - diet.synthetic_tokens, true)?];
+    if let (Some(filter), 1..) = (context.filter_of(&arm.kind), diet.synthetic_tokens) {
+        sources.push(source("synthetic", &filter, diet.synthetic_tokens, false)?);
+    }
+    Ok(sources)
 }
 
 /// Documents to measure the loss on, drawn once, in pieces of `context` tokens as training sees them.
@@ -158,6 +163,7 @@ pub fn validation_items(file: &TokenFile, documents: usize, context: usize, begi
 /// The stage `tune`.
 pub(crate) fn tune_stage(
     context: &Context<'_>,
+    synthesis: Synthesis,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
@@ -170,14 +176,19 @@ pub(crate) fn tune_stage(
         let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
         Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
     };
-    let (training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+    let (mut training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+    // A control is measured on the pairs that the synthesizer of related documents is measured on.
+    let (mut choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
+    if synthesis == Synthesis::RandomPairs {
+        training = shuffle_targets(&training, recipe.seed);
+        choosing = shuffle_targets(&choosing, recipe.seed);
+    }
     let frame = PairTokens {
         end_of_document: tokenizer.end_of_document(),
         related: tokenizer.related()?,
         context: settings.context,
     };
     let stream = PairStream::new(file.clone(), &training, settings.epochs, settings.batch_tokens, frame, recipe.seed)?;
-    let (choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
     let validation: Vec<ScoreItem> =
         choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
     let every = |tokens: Option<u64>| {
@@ -225,6 +236,25 @@ pub(crate) fn tune_stage(
         trained.relation = Some(Relations { before, after: measured.relation(&outcome.best, monitor)? });
     }
     finish(folder, &outcome, &trained, training.len() as u64)
+}
+
+/// The same seeds with the same targets, each target now behind a random seed: every document is a seed and a target as often as
+/// before, and nothing but chance relates the two. No document is its own target, except where there is no other.
+pub(crate) fn shuffle_targets(pairs: &[Numbers], seed: u64) -> Vec<Numbers> {
+    let mut targets: Vec<u32> = pairs.iter().map(|(_, target)| *target).collect();
+    let mut stream = random::stream(seed, "random pairs", 0);
+    targets.shuffle(&mut stream);
+    for at in 0..pairs.len() {
+        if pairs[at].0 == targets[at] {
+            // Changing places with another keeps how often each is a target; one of the two must not become its own.
+            let other = (1..pairs.len()).map(|step| (at + step) % pairs.len());
+            let mut fitting = other.filter(|&other| targets[other] != pairs[at].0 && pairs[other].0 != targets[at]);
+            if let Some(other) = fitting.next() {
+                targets.swap(at, other);
+            }
+        }
+    }
+    pairs.iter().zip(targets).map(|((first, _), target)| (*first, target)).collect()
 }
 
 /// The numbers of a pair's documents.
@@ -374,6 +404,28 @@ mod tests {
         assert!(drawn.is_sorted());
         assert_eq!(drawn, draw(&items, 10, 3, "test"));
         assert_eq!(draw(&items, 1000, 3, "test"), items);
+    }
+
+    #[test]
+    fn shuffled_pairs_keep_every_seed_and_target_and_lose_the_relation() {
+        // Document i is related to i + 1, in both directions; of three documents, some are related to all others.
+        let mut pairs: Vec<Numbers> = (0..200).flat_map(|i| [(i, i + 1), (i + 1, i)]).collect();
+        let shuffled = shuffle_targets(&pairs, 3);
+        assert_eq!(shuffled, shuffle_targets(&pairs, 3));
+        assert_ne!(shuffled, shuffle_targets(&pairs, 4));
+        let seeds = |pairs: &[Numbers]| pairs.iter().map(|pair| pair.0).collect::<Vec<_>>();
+        let targets = |pairs: &[Numbers]| {
+            let mut targets: Vec<u32> = pairs.iter().map(|pair| pair.1).collect();
+            targets.sort_unstable();
+            targets
+        };
+        assert_eq!((seeds(&shuffled), targets(&shuffled)), (seeds(&pairs), targets(&pairs)));
+        assert!(shuffled.iter().all(|(seed, target)| seed != target));
+        // About two of 400 by chance; ten are four standard deviations more.
+        let related = shuffled.iter().filter(|(seed, target)| seed.abs_diff(*target) == 1).count();
+        assert!(related < 10, "{related}");
+        pairs.truncate(2);
+        assert_eq!(shuffle_targets(&pairs, 3), pairs, "two documents have no other partner");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Snapshot {
         let status = status(root)?;
         let (mut validation, mut training) = (Vec::new(), None);
         for (step, stage) in Step::all(&recipe).into_iter().zip(&status.stages) {
-            if !matches!(step, Step::Train(_) | Step::Tune) {
+            if !matches!(step, Step::Train(_) | Step::Tune(_)) {
                 continue;
             }
             let metrics = Metrics::read(&root.join(step.folder(&recipe)))?;
@@ -53,9 +53,9 @@ impl Snapshot {
                 points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
             };
             // Tuning sees other data, whose losses have no place among the arms'.
-            let name = step.arm(&recipe);
+            let name = step.arm(&recipe).filter(|_| matches!(step, Step::Train(_)));
             if let Some(name) = name.filter(|_| !metrics.validation.is_empty()) {
-                validation.push((name.to_owned(), points(&metrics.validation)));
+                validation.push((name, points(&metrics.validation)));
             }
             if matches!(stage.state, StageState::Running | StageState::Stopped) && !metrics.train.is_empty() {
                 training = Some((step.label(&recipe), points(&metrics.train_thinned(TRAIN_POINTS))));

@@ -339,7 +339,7 @@ impl<'a> Stage<'a> {
         let count = self.stats.dropped.entry(reason).or_default();
         *count += 1;
         if *count <= self.config.samples as u64 {
-            document.metadata.insert("dropped".into(), json!({"reason": reason, "detail": detail}));
+            document.metadata.insert(metadata::DROPPED.into(), json!({"reason": reason, "detail": detail}));
             self.dropped.write(&document)?;
         }
         if let Some(rule) = rule {

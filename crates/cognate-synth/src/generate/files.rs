@@ -161,7 +161,7 @@ impl<'a> Files<'a> {
         self.stats.mean_log_probability = (tokens > 0).then(|| sum / tokens as f64);
         let mut distinct = HashSet::new();
         for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
-            distinct.insert(prompts.index(number));
+            distinct.extend((!prompts.seeds.is_empty()).then(|| prompts.index(number)));
             self.stats.seeds_cut += u64::from(prompts.is_cut(number));
             self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
         }

@@ -9,7 +9,7 @@
 //! | [`files`] | files of synthetic documents, and [`join`] for the parts of one generation |
 //! | `store` | the local decoder's documents on their way into them, resume |
 //! | [`sample`](write_related) | a few documents of one text, to read |
-//! | [`timed`](write_made_up) | the same on made-up prompts, for benchmarks |
+//! | [`timed`](TimedGeneration) | the same on made-up prompts, for benchmarks |
 
 pub mod files;
 pub mod join;
@@ -27,7 +27,7 @@ use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
-use cognate_model::{DecodeCache, Decoder};
+use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -38,11 +38,11 @@ pub(crate) use numbers::Numbers;
 pub use numbers::{Part, Target};
 pub use precision::PrecisionEffect;
 pub use sample::{Sample, write_related};
-use schedule::{Engine, Rules};
+use schedule::{Draw, Engine, Rules};
 pub(crate) use schedule::{Finish, Prompts};
 use seeds::{SPECIAL_TOKENS, SeedPrompts, Seeds};
 use store::{Records, Store};
-pub use timed::write_made_up;
+pub use timed::TimedGeneration;
 
 /// The version of the records and of how they come about; part of what a restart compares.
 ///
@@ -207,7 +207,7 @@ pub fn generate<D: Device>(
     }
     let precision_effect = match config.precision {
         Precision::F32 => None,
-        Precision::Int8 => Some(precision::effect(model, seeds, tokenizer.end_of_document(), config)?),
+        Precision::Int8 => precision::effect(model, seeds, tokenizer.end_of_document(), config)?,
     };
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
     let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
@@ -242,7 +242,7 @@ fn generate_with(
         synthesizer: &config.synthesizer,
         sampling: config.sampling_record(),
         samples_per_seed: config.samples_per_seed,
-        seed_id: &|number| prompts.seed_id(number).to_owned(),
+        seed_id: &|number| prompts.named_seed(number).map(str::to_owned),
         decode: &|tokens| tokenizer.decode(tokens),
     };
     let settings = config.settings(seeds, end_of_document, related);
@@ -279,11 +279,13 @@ impl<D: Device> Engine for ModelEngine<'_, D> {
         self.cache.reset(slot);
     }
 
-    fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()> {
-        Ok(self.model.advance(&mut self.cache, work, logits)?)
-    }
-
-    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        self.model.device().each(tasks, body);
+    fn advance(&mut self, work: &[(usize, &[u32])], draw: &mut Draw<'_>) -> Result<()> {
+        let device = self.model.device().clone();
+        let last = |&(slot, tokens)| Feed { slot, tokens, from: <[u32]>::len(tokens) - 1 };
+        let feeds: Vec<Feed<'_>> = work.iter().map(last).collect();
+        self.model.advance_rows(&mut self.cache, &feeds, &mut |first, logits| {
+            draw(&|tasks, body| device.each(tasks, body), first, logits);
+        })?;
+        Ok(())
     }
 }

@@ -26,16 +26,20 @@ pub struct PrecisionEffect {
     pub loss_added_error: Option<f64>,
 }
 
+/// None where there is no text to score.
 pub(super) fn effect<D: Device>(
     model: &mut Decoder<D>,
     seeds: &Seeds,
     end_of_document: u32,
     config: &GenerateConfig,
-) -> Result<PrecisionEffect> {
+) -> Result<Option<PrecisionEffect>> {
     let documents: Vec<Vec<u32>> = (0..seeds.len().min(DOCUMENTS))
         .map(|index| seeds.begun(index, config.max_seed_tokens, end_of_document))
         .filter(|tokens| tokens.len() > 1)
         .collect();
+    if documents.is_empty() {
+        return Ok(None);
+    }
     let longest = config.max_seed_tokens + 1;
     let exact = nats(model, &documents, longest, Precision::F32)?;
     let rounded = nats(model, &documents, longest, config.precision)?;
@@ -47,13 +51,13 @@ pub(super) fn effect<D: Device>(
     let squares: f64 =
         residuals.map(|(tokens, (exact, rounded))| (rounded - exact - added * scored(tokens)).powi(2)).sum();
     let n = documents.len() as f64;
-    Ok(PrecisionEffect {
+    Ok(Some(PrecisionEffect {
         documents: documents.len() as u64,
         tokens: tokens as u64,
         loss_f32: exact.iter().sum::<f64>() / tokens,
         loss_added: added,
         loss_added_error: (n > 1.0).then(|| (squares * n / (n - 1.0)).sqrt() / tokens),
-    })
+    }))
 }
 
 /// Nats of each document after its first token, the end of the document before it.

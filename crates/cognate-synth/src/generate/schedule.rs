@@ -31,13 +31,15 @@ pub(crate) trait Engine {
     fn vocab(&self) -> usize;
     /// Empties a slot.
     fn reset(&mut self, slot: usize);
-    /// Appends tokens to slots; `logits` becomes work × vocabulary, for the position after each item's last token.
-    fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()>;
-    /// Runs `body` for each number below `tasks` on the threads that the engine may use.
-    fn each(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        (0..tasks).for_each(body);
-    }
+    /// Appends tokens to slots, and hands the logits for the position after each item's last token to `draw`, some items at a time:
+    /// the number of the first of them, and their rows by the vocabulary. They are not kept.
+    fn advance(&mut self, work: &[(usize, &[u32])], draw: &mut Draw<'_>) -> Result<()>;
 }
+
+/// What takes logits, with threads to do it on.
+pub(crate) type Draw<'a> = dyn FnMut(&Each<'_>, usize, &[f32]) + 'a;
+/// Runs a body for each number below the first, on the threads that the engine may use.
+pub(crate) type Each<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 
 /// The prompt of every document.
 pub(crate) trait Prompts {
@@ -131,7 +133,6 @@ pub(crate) fn run(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let mut slots: Vec<Option<Active>> = (0..engine.slots()).map(|_| None).collect();
-    let mut logits = Vec::new();
     let mut samplers = vec![Sampler::new(rules.sampling)?];
     let mut unstarted = progress.next;
     loop {
@@ -144,7 +145,7 @@ pub(crate) fn run(
         }
         cancel_needless(&mut slots, progress, rules);
         unstarted = refill(engine, &mut slots, prompts, rules, progress, unstarted);
-        step(engine, &mut slots, prompts, rules, &mut samplers, &mut logits)?;
+        step(engine, &mut slots, prompts, rules, &mut samplers)?;
         collect(&mut slots, progress, rules);
         let drawn = progress.tokens + tokens_in_work(&slots, progress, u64::MAX);
         monitor.advance(rules.numbers.done(progress.next, drawn), &format!("{} documents", progress.next));
@@ -217,54 +218,59 @@ fn refill(
     unstarted
 }
 
-/// Feeds every slot and draws one token for each.
+/// Feeds every slot and draws one token for each, as soon as its logits are there.
 fn step(
     engine: &mut dyn Engine,
     slots: &mut [Option<Active>],
     prompts: &dyn Prompts,
     rules: &Rules,
     samplers: &mut Vec<Sampler>,
-    logits: &mut Vec<f32>,
 ) -> Result<()> {
+    let uniforms: Vec<f64> = slots.iter_mut().flatten().map(|active| random::unit(active.stream.next_u64())).collect();
+    let active: Vec<&Active> = slots.iter().flatten().collect();
     let work: Vec<(usize, &[u32])> =
         slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.as_ref()?.fresh()))).collect();
-    engine.advance(&work, logits)?;
-    let mut active: Vec<(&mut Active, &[f32])> =
-        slots.iter_mut().flatten().zip(logits.chunks_exact(engine.vocab())).collect();
-    let tasks = active.len().div_ceil(DRAWS_TASK);
-    if samplers.len() < tasks {
-        samplers.resize(tasks, samplers[0].clone());
-    }
-    // Each task's lock is taken once, by that task.
-    let parts: Vec<_> =
-        active.chunks_mut(DRAWS_TASK).zip(samplers).map(|part| Mutex::new((part, Vec::new()))).collect();
-    engine.each(tasks, &|task| {
-        let mut part = parts[task].lock().unwrap_or_else(PoisonError::into_inner);
-        let ((active, sampler), broken) = &mut *part;
-        for (active, logits) in active.iter_mut() {
-            if let Err(bad) = draw(active, &logits[..rules.vocab], rules, sampler) {
-                broken.push((active.number, active.tokens.len(), bad));
-            }
+    let vocab = engine.vocab();
+    let mut drawn: Vec<Option<Result<Drawn, BadLogit>>> = (0..work.len()).map(|_| None).collect();
+    engine.advance(&work, &mut |each, first, logits| {
+        let logits: Vec<&[f32]> = logits.chunks_exact(vocab).collect();
+        let tasks = logits.len().div_ceil(DRAWS_TASK);
+        if samplers.len() < tasks {
+            samplers.resize(tasks, samplers[0].clone());
         }
-    });
-    let broken = parts.into_iter().flat_map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner).1);
-    match broken.min_by_key(|(document, ..)| *document) {
+        // Each task's lock is taken once, by that task.
+        let parts = drawn[first..first + logits.len()].chunks_mut(DRAWS_TASK).zip(samplers.iter_mut());
+        let parts: Vec<_> = parts.map(Mutex::new).collect();
+        each(tasks, &|task| {
+            let mut part = parts[task].lock().unwrap_or_else(PoisonError::into_inner);
+            let (drawn, sampler) = &mut *part;
+            for (row, drawn) in (task * DRAWS_TASK..).zip(drawn.iter_mut()) {
+                let (active, uniform) = (active[first + row], uniforms[first + row]);
+                let seen: [&[u32]; 2] = [&active.prompt, &active.tokens];
+                *drawn = Some(sampler.draw(&logits[row][..rules.vocab], &rules.never, &seen, uniform));
+            }
+        });
+    })?;
+    let mut broken: Option<(u64, usize, BadLogit)> = None;
+    for (active, drawn) in slots.iter_mut().flatten().zip(drawn) {
+        match drawn.expect("the engine hands on the logits of every item") {
+            Ok(Drawn { token, log_probability }) => {
+                active.tokens.push(token);
+                active.log_probability += log_probability;
+            }
+            Err(bad) if broken.as_ref().is_none_or(|(first, ..)| active.number < *first) => {
+                broken = Some((active.number, active.tokens.len(), bad));
+            }
+            Err(_) => {}
+        }
+    }
+    match broken {
         None => Ok(()),
         Some((document, position, BadLogit { token, value })) => {
             let seed_id = prompts.seed_id(document).to_owned();
             Err(Error::Logits { document, seed_id, position, token, value })
         }
     }
-}
-
-/// Draws the next token of one document.
-fn draw(active: &mut Active, logits: &[f32], rules: &Rules, sampler: &mut Sampler) -> Result<(), BadLogit> {
-    let uniform = random::unit(active.stream.next_u64());
-    let Drawn { token, log_probability } =
-        sampler.draw(logits, &rules.never, &[&active.prompt, &active.tokens], uniform)?;
-    active.tokens.push(token);
-    active.log_probability += log_probability;
-    Ok(())
 }
 
 /// Takes finished documents out of their slots.

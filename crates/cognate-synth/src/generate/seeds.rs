@@ -16,7 +16,8 @@ pub(crate) const SPECIAL_TOKENS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Seeds {
     ids: Vec<String>,
-    tokens: TokenFile,
+    /// None where documents are written from nothing.
+    tokens: Option<TokenFile>,
 }
 
 impl Seeds {
@@ -36,27 +37,38 @@ impl Seeds {
         if ids.len() != tokens.documents() {
             return Err(Error::SeedCount { path, documents: ids.len(), tokenized: tokens.documents() });
         }
-        Ok(Self { ids, tokens })
+        Ok(Self { ids, tokens: Some(tokens) })
     }
 
-    /// How many there are; at least one.
-    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    /// No seeds: documents are the model's own samples, after nothing but an end-of-document token, and name no seed.
+    pub fn none() -> Self {
+        Self { ids: Vec::new(), tokens: None }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_none()
+    }
+
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// The end-of-document token, and after it the first tokens of a seed, at most `longest`, without its own closing token.
     pub(crate) fn begun(&self, index: usize, longest: usize, end_of_document: u32) -> Vec<u32> {
-        let kept = self.tokens.len(index).saturating_sub(1).min(longest);
-        let mut tokens = Vec::with_capacity(kept + SPECIAL_TOKENS);
-        tokens.push(end_of_document);
-        self.tokens.read(index, 0..kept, &mut tokens);
-        tokens
+        let kept = self.len_of(index).saturating_sub(1).min(longest);
+        let mut begun = Vec::with_capacity(kept + SPECIAL_TOKENS);
+        begun.push(end_of_document);
+        if let Some(tokens) = &self.tokens {
+            tokens.read(index, 0..kept, &mut begun);
+        }
+        begun
     }
 
     /// Refuses a token file that a larger vocabulary made.
     pub(crate) fn check(&self, vocab: usize) -> Result<()> {
-        Ok(self.tokens.check_ids(vocab)?)
+        Ok(self.tokens.as_ref().map_or(Ok(()), |tokens| tokens.check_ids(vocab))?)
     }
 
     /// Tells these seeds from others: a hash of their ids and lengths in order.
@@ -65,9 +77,14 @@ impl Seeds {
         for (index, id) in self.ids.iter().enumerate() {
             bytes.extend_from_slice(&(id.len() as u64).to_le_bytes());
             bytes.extend_from_slice(id.as_bytes());
-            bytes.extend_from_slice(&(self.tokens.len(index) as u64).to_le_bytes());
+            bytes.extend_from_slice(&(self.len_of(index) as u64).to_le_bytes());
         }
         Hash::of(bytes)
+    }
+
+    /// Tokens of a seed, the closing end-of-document token included; 0 where there are no seeds.
+    fn len_of(&self, index: usize) -> usize {
+        self.tokens.as_ref().map_or(0, |tokens| tokens.len(index))
     }
 }
 
@@ -97,7 +114,7 @@ impl SeedPrompts<'_> {
 
     /// Tokens of document `number`'s seed, before any cut, without its closing end-of-document token.
     fn seed_tokens(&self, number: u64) -> usize {
-        self.seeds.tokens.len(self.index(number)).saturating_sub(1)
+        self.seeds.len_of(self.index(number)).saturating_sub(1)
     }
 
     /// Whether that seed loses its end.
@@ -107,19 +124,26 @@ impl SeedPrompts<'_> {
 
     /// Tokens of the prompt.
     pub(crate) fn prompt_tokens(&self, number: u64) -> usize {
-        self.seed_tokens(number).min(self.max_seed_tokens) + SPECIAL_TOKENS
+        self.seed_tokens(number).min(self.max_seed_tokens) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
+    }
+
+    /// The id of document `number`'s seed, where it has one.
+    pub(crate) fn named_seed(&self, number: u64) -> Option<&str> {
+        (!self.seeds.is_empty()).then(|| self.seed_id(number))
     }
 }
 
 impl Prompts for SeedPrompts<'_> {
     fn prompt(&self, number: u64) -> Vec<u32> {
         let mut prompt = self.seeds.begun(self.index(number), self.max_seed_tokens, self.end_of_document);
-        prompt.push(self.related);
+        if !self.seeds.is_empty() {
+            prompt.push(self.related);
+        }
         prompt
     }
 
     fn seed_id(&self, number: u64) -> &str {
-        &self.seeds.ids[self.index(number)]
+        if self.seeds.is_empty() { "none" } else { &self.seeds.ids[self.index(number)] }
     }
 }
 

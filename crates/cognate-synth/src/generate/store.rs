@@ -25,7 +25,8 @@ pub(crate) struct Records<'a> {
     pub(crate) synthesizer: &'a str,
     pub(crate) sampling: Value,
     pub(crate) samples_per_seed: u64,
-    pub(crate) seed_id: &'a dyn Fn(u64) -> String,
+    /// None where it was written from nothing.
+    pub(crate) seed_id: &'a dyn Fn(u64) -> Option<String>,
     pub(crate) decode: &'a dyn Fn(&[u32]) -> String,
 }
 
@@ -33,7 +34,9 @@ impl Records<'_> {
     fn record(&self, finished: &Finished) -> Document {
         let mean = f64::from_bits(finished.log_probability_bits) / finished.tokens.len().max(1) as f64;
         let mut fields = Map::new();
-        fields.insert(metadata::SEED_ID.into(), (self.seed_id)(finished.number).into());
+        if let Some(seed_id) = (self.seed_id)(finished.number) {
+            fields.insert(metadata::SEED_ID.into(), seed_id.into());
+        }
         metadata::insert_sample(&mut fields, finished.number, self.samples_per_seed);
         fields.insert(metadata::SYNTHESIZER.into(), self.synthesizer.into());
         fields.insert(metadata::SAMPLING.into(), self.sampling.clone());

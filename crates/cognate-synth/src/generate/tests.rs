@@ -9,7 +9,7 @@ use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader, TokenFile};
 use cognate_ops::Precision;
 use tempfile::TempDir;
 
-use super::schedule::{Finish, Finished, Progress};
+use super::schedule::{Draw, Finish, Finished, Progress};
 use super::seeds::seed_of;
 use super::*;
 use crate::filter::words::mix;
@@ -60,11 +60,11 @@ impl Engine for Toy {
         self.histories[slot].clear();
     }
 
-    fn advance(&mut self, work: &[(usize, &[u32])], logits: &mut Vec<f32>) -> Result<()> {
+    fn advance(&mut self, work: &[(usize, &[u32])], draw: &mut Draw<'_>) -> Result<()> {
         assert!(!work.is_empty());
         assert!(work.windows(2).all(|pair| pair[0].0 < pair[1].0), "a slot twice in one step");
         self.calls += 1;
-        logits.clear();
+        let mut logits = Vec::new();
         for &(slot, tokens) in work {
             assert!(!tokens.is_empty());
             if self.histories[slot].is_empty() {
@@ -79,6 +79,12 @@ impl Engine for Toy {
                 logits[start + 3] = f32::NAN;
             }
         }
+        // In two parts, as a model's head may hand them on.
+        let each = |tasks: usize, body: &(dyn Fn(usize) + Sync)| (0..tasks).for_each(body);
+        let half = work.len() / 2;
+        let (before, after) = logits.split_at(half * self.vocab);
+        draw(&each, 0, before);
+        draw(&each, half, after);
         Ok(())
     }
 }

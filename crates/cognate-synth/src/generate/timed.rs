@@ -28,31 +28,44 @@ impl Prompts for MadeUp {
     }
 }
 
-/// Writes `documents` documents of `new_tokens` tokens each, after prompts of `prompt_tokens`, all at the same time, and throws
-/// them away. No document ends early.
-///
-/// # Errors
-/// When the sampling settings are impossible, a logit is not a number, or the model refuses.
-pub fn write_made_up<D: Device>(
-    model: &mut Decoder<D>,
-    documents: usize,
-    (prompt_tokens, new_tokens): (usize, usize),
-    sampling: Sampling,
-    precision: Precision,
-) -> Result<()> {
-    let vocab = model.config().vocab;
-    let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens, precision);
-    let mut engine = ModelEngine { slots: documents, vocab, cache, model };
-    let end_of_document = 0;
-    let rules = Rules {
-        seed: 0,
-        sampling,
-        max_new_tokens: new_tokens,
-        end_of_document,
-        never: vec![end_of_document],
-        vocab,
-        numbers: Numbers::first_few(documents as u64),
-    };
-    let prompts = MadeUp { tokens: prompt_tokens, vocab };
-    schedule::run(&mut engine, &prompts, &rules, &mut Progress::default(), &mut |_| Ok(()), &Silent)
+/// The same number of documents of the same length, again and again.
+pub struct TimedGeneration<'a, D: Device> {
+    engine: ModelEngine<'a, D>,
+    prompts: MadeUp,
+    rules: Rules,
+}
+
+impl<'a, D: Device> TimedGeneration<'a, D> {
+    /// Makes the cache for `documents` documents of `new_tokens` tokens each, after prompts of `prompt_tokens`, all at the same time.
+    /// No document ends early.
+    pub fn new(
+        model: &'a mut Decoder<D>,
+        documents: usize,
+        (prompt_tokens, new_tokens): (usize, usize),
+        sampling: Sampling,
+        precision: Precision,
+    ) -> Self {
+        let (vocab, end_of_document) = (model.config().vocab, 0);
+        let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens, precision);
+        let rules = Rules {
+            seed: 0,
+            sampling,
+            max_new_tokens: new_tokens,
+            end_of_document,
+            never: vec![end_of_document],
+            vocab,
+            numbers: Numbers::first_few(documents as u64),
+        };
+        let engine = ModelEngine { slots: documents, vocab, cache, model };
+        Self { engine, prompts: MadeUp { tokens: prompt_tokens, vocab }, rules }
+    }
+
+    /// Writes the documents and throws them away.
+    ///
+    /// # Errors
+    /// When the sampling settings are impossible, a logit is not a number, or the model refuses.
+    pub fn run(&mut self) -> Result<()> {
+        let Self { engine, prompts, rules } = self;
+        schedule::run(engine, prompts, rules, &mut Progress::default(), &mut |_| Ok(()), &Silent)
+    }
 }

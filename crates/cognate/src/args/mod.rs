@@ -1,6 +1,7 @@
 //! The command line as typed. What it means is worked out in `commands`.
 
 mod documents;
+mod inspect;
 mod models;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
+pub(crate) use inspect::{InspectArgs, InspectSyntheticArgs};
 pub(crate) use models::{
     EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, JudgeArgs, OptimizerArgs, PERPLEXITY, SampleArgs,
     ShapeArgs, TrainArgs, TuneArgs,
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Keep good synthetic documents, and say why the others are not.
     Filter(FilterArgs),
+    /// Look at what a run made.
+    #[command(subcommand)]
+    Inspect(InspectArgs),
     /// Measure a checkpoint on documents and on published tasks.
     Evaluate(EvaluateArgs),
     /// Time the engine on this machine.

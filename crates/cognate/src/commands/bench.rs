@@ -8,7 +8,7 @@ use cognate_base::process::peak_rss_bytes;
 use cognate_model::{Config, Decoder};
 use cognate_ops::{Cpu, Precision};
 use cognate_synth::Sampling;
-use cognate_synth::generate::write_made_up;
+use cognate_synth::generate::TimedGeneration;
 use cognate_train::StepBench;
 use serde_json::json;
 
@@ -151,14 +151,14 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
     }
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
-    let mut write = |documents: usize, new_tokens: usize| {
-        write_made_up(&mut model, documents, (args.prompt_tokens, new_tokens), sampling, args.precision)
-    };
-    write(args.batch.min(4), args.new_tokens.min(8))?;
+    let short = (args.prompt_tokens, args.new_tokens.min(8));
+    TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision).run()?;
+    let shape = (args.prompt_tokens, args.new_tokens);
+    let mut generation = TimedGeneration::new(&mut model, args.batch, shape, sampling, args.precision);
     let mut rates = Vec::new();
     for _ in 0..args.runs {
         let start = Instant::now();
-        write(args.batch, args.new_tokens)?;
+        generation.run()?;
         rates.push((args.batch * args.new_tokens) as f64 / start.elapsed().as_secs_f64());
     }
     let mut sorted = rates.clone();

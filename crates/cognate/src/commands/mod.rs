@@ -5,6 +5,7 @@ mod curves;
 mod documents;
 mod evaluate;
 mod experiment;
+mod inspect;
 mod judge;
 mod models;
 mod relations;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Join(args) => synthesis::join(&args),
         Command::Sample(args) => synthesis::sample(&args, threads, terminal),
         Command::Filter(args) => synthesis::filter(&args, threads, terminal),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
         Command::Bench(args) => bench::bench(&args, threads),
     }

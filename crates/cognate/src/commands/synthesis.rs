@@ -7,6 +7,7 @@ use cognate_base::Hash;
 use cognate_corpus::TokenFile;
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
+use cognate_run::report::visible;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
     Seeds, Target, TextPair, generate_endpoint, relevance_of_texts, write_related,
@@ -105,14 +106,6 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
         print(&format!("{head}\n{}\n\n", visible(&sample.text)))?;
     }
     Ok(())
-}
-
-/// A text without what would steer a terminal: control characters, and characters that turn the direction of what follows.
-fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.trim().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result {

@@ -11,7 +11,7 @@ fn help_lists_every_command() {
     let help = Scratch::new().succeeds(&["--help"]);
     for command in [
         "run", "plan", "status", "report", "ingest", "tokenize", "embed", "pair", "train", "tune", "generate",
-        "filter", "evaluate", "bench",
+        "filter", "inspect", "evaluate", "bench",
     ] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing in\n{help}");
     }

@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod endpoint;
 mod evaluation;
+mod inspect;
 mod judge;
 mod runs;
 #[allow(dead_code, reason = "the library's tests need more faults than the program's")]

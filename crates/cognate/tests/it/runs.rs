@@ -318,3 +318,114 @@ fn too_few_kept_documents_make_another_round() {
     let distinct: std::collections::BTreeSet<_> = ids.iter().map(|(id, _)| id).collect();
     assert_eq!(distinct.len(), ids.len(), "no document comes twice");
 }
+
+/// The recipe's own seed gives the models that it gives alone; another one is trained and measured beside it.
+#[test]
+fn further_seeds_come_beside_the_first_and_give_an_interval() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    let (alone, before) = outcome(&scratch);
+    let found = &alone["comparisons"].as_array().unwrap()[0];
+    assert_eq!((found["arm"].as_str(), found["seeds"].as_u64()), (Some("sbp"), Some(1)), "{found}");
+    let documents = alone["comparisons"][0]["documents"].as_u64().unwrap();
+    assert_eq!(
+        documents,
+        cognate_run::read_texts(&scratch.path("runs/tiny/ingest/validation.jsonl.zst")).unwrap().len() as u64
+    );
+
+    scratch.write("r.toml", recipe("").replace("name = \"tiny\"", "name = \"tiny\"\nseeds = [7, 0]"));
+    let output = scratch.cognate(&["run", "r.toml"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let done: Vec<&str> = stderr.lines().filter(|line| !line.ends_with(": done before")).collect();
+    let names = ["repetition, seed 7", "sbp, seed 7", "oracle, seed 7"];
+    let starts = ["train", "evaluate"].map(|stage| names.map(|name| format!("{stage} {name}: done in "))).concat();
+    assert_eq!(done.len(), 6, "{stderr}");
+    assert!(done.iter().zip(&starts).all(|(line, start)| line.starts_with(start)), "{stderr}");
+    let (both, after) = outcome(&scratch);
+    assert_eq!(before, after, "the recipe's own seed is what it was");
+    let of = |seed: u64| -> Vec<f64> {
+        let arms = both["arms"].as_array().unwrap().iter().filter(|arm| arm["seed"] == seed);
+        arms.map(|arm| arm["validation"]["nats_per_token"].as_f64().unwrap()).collect()
+    };
+    let (first, second) = (of(0), of(7));
+    assert_eq!((first.len(), second.len()), (3, 3));
+    assert!(first.iter().zip(&second).all(|(a, b)| a != b), "{first:?} {second:?}");
+    let mean = |arm: usize| (first[arm] + second[arm]) / 2.0;
+    assert_eq!(both["gap_closed"]["validation"]["seeds"], 2);
+    let found = &both["comparisons"][0];
+    let number = |name: &str| found[name].as_f64().unwrap();
+    assert!((number("difference") - (mean(1) - mean(0))).abs() < 1e-9, "{found}");
+    assert!(number("low") < number("difference") && number("difference") < number("high"), "{found}");
+    assert_eq!((found["seeds"].as_u64(), found["documents"].as_u64()), (Some(2), Some(documents)));
+    let plan: Value = serde_json::from_str(&scratch.succeeds(&["plan", "r.toml", "--json"])).unwrap();
+    let trained = plan["stages"].as_array().unwrap().iter().filter(|stage| stage["stage"] == "train");
+    assert_eq!(trained.count(), 6);
+}
+
+/// The three arms with every control beside them.
+fn with_controls() -> String {
+    let kinds = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
+    let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
+    recipe(&arms)
+}
+
+#[test]
+fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    let (_, before) = outcome(&scratch);
+    scratch.write("r.toml", with_controls());
+    for point in ["tune-random-pairs/checkpoints", "generate-unconditional/started.json"] {
+        let mut child = start(&scratch);
+        assert!(wait_for(&mut child, &scratch, &format!("runs/tiny/{point}")));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    scratch.succeeds(&["run", "r.toml"]);
+    let (report, after) = outcome(&scratch);
+    assert_eq!(before, after, "what was there is what it was");
+    let arm = |name: &str| report["arms"].as_array().unwrap().iter().find(|arm| arm["name"] == name).unwrap().clone();
+    let number = |value: &Value| value.as_f64().unwrap();
+    for control in ["random-pairs", "unconditional"] {
+        assert_eq!(arm(control)["train_tokens"], 40960, "{control}");
+        let synthetic = arm(control)["synthetic_tokens"].as_u64().unwrap();
+        assert!(synthetic.abs_diff(10240) < 200, "{control}: {synthetic}");
+        assert_eq!(report["gap_closed"][format!("validation of {control}")]["seeds"], 1, "{}", report["gap_closed"]);
+        assert!(report["comparisons"].as_array().unwrap().iter().any(|found| found["arm"] == control));
+    }
+    let seeds = |folder: &str| -> Vec<bool> {
+        let path = scratch.path(&format!("runs/tiny/{folder}/synthetic.jsonl.zst"));
+        let reader = cognate_corpus::Reader::open(&[path], &Default::default()).unwrap();
+        reader.map(|record| record.unwrap().1.metadata.contains_key("seed_id")).collect()
+    };
+    for (folder, seeded) in [("filter", true), ("filter-random-pairs", true), ("filter-unconditional", false)] {
+        let found = seeds(folder);
+        assert!(!found.is_empty() && found.iter().all(|has| *has == seeded), "{folder}");
+    }
+    let weights =
+        |folder: &str| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/best/model.safetensors"))).unwrap();
+    assert_ne!(weights("tune"), weights("tune-random-pairs"));
+
+    // All that the sbp arm cost, from the ledger: its base, pairing, tuning, generation, filters, its own training.
+    let ledger = report["ledger"].as_array().unwrap();
+    let stages = ["embed", "pair", "tune", "generate", "filter"];
+    let shared = ledger.iter().filter(|row| stages.iter().any(|stage| row["stage"] == *stage) && row["arm"].is_null());
+    let parts: Vec<f64> = shared.map(|row| number(&row["flops"])).collect();
+    assert!(parts.len() == 5 && parts.iter().all(|flops| *flops > 0.0), "{parts:?}");
+    let repetition = number(&arm("repetition")["flops"]);
+    let all = repetition + parts.iter().sum::<f64>() + number(&arm("sbp")["flops"]);
+    let spent = number(&arm("equal-flops")["flops"]);
+    // To half a step of forty, and what later documents are longer or shorter by.
+    assert!((spent - all).abs() < repetition / 40.0, "{spent} {all}");
+    assert_eq!(arm("equal-flops")["synthetic_tokens"], 0);
+    assert!(arm("equal-flops")["train_tokens"].as_u64().unwrap() > 2 * 40960);
+    let notes = report["notes"].to_string();
+    for expected in ["Control random-pairs: of ", "Control unconditional: of ", "shares no training with repetition"] {
+        assert!(notes.contains(expected), "{expected}: {notes}");
+    }
+    let plan: Value = serde_json::from_str(&scratch.succeeds(&["plan", "r.toml", "--json"])).unwrap();
+    let planned =
+        plan["stages"].as_array().unwrap().iter().filter(|row| row["arm"] == "equal-flops" && row["stage"] == "train");
+    assert!(planned.map(|row| row["tokens"].as_u64().unwrap()).sum::<u64>() > 2 * 40960);
+}
