@@ -11,10 +11,12 @@
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
+//! | `cut` | where a document is cut that is too long for a prompt |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
 
 mod contamination;
+mod cut;
 pub mod document;
 mod error;
 pub mod ingest;
@@ -28,6 +30,7 @@ pub mod tokenize;
 pub mod tokenizer;
 pub mod writer;
 
+pub use cut::{Boundary, Cut, CutCounts};
 pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Result, TokenFileProblem};
 pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};

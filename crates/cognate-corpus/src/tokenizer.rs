@@ -11,7 +11,10 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, Tokenizer as Inner};
+use tokenizers::{
+    AddedToken, DecodeStream, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    Tokenizer as Inner,
+};
 
 use crate::error::{Error, Result};
 
@@ -31,6 +34,10 @@ const MIN_PAIR_COUNT: u64 = 2;
 
 /// The trainer counts pairs in 32 bits with a sign; a text of this many bytes cannot overflow them.
 const MOST_TRAINING_BYTES: usize = i32::MAX as usize;
+
+/// Text of tokens that come one by one.
+pub(crate) type Pieces<'a> =
+    DecodeStream<'a, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Turns text into token numbers and back.
 #[derive(Clone, Debug)]
@@ -221,6 +228,11 @@ impl Tokenizer {
     /// When a loaded tokenizer's decoder fails, which none in the `tokenizers` library does.
     pub fn decode(&self, ids: &[u32]) -> String {
         self.inner.decode(ids, true).expect("the decoders of the tokenizers library do not fail")
+    }
+
+    /// Decodes token by token: a step gives the text that its token completes, none where a character is not whole yet.
+    pub(crate) fn pieces(&self) -> Pieces<'_> {
+        self.inner.decode_stream(true)
     }
 
     /// The tokens that the tokenizer itself puts before any text it is given (a begin token, with many of other people's

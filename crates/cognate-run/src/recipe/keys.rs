@@ -440,7 +440,10 @@ pub const KEYS: &[Key] = &[
         "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
         "A document that is longer is unfinished.",
     ),
-    key("generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS, "A longer seed is cut."),
+    key(
+        "generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS,
+        "A longer seed is cut, at the last sentence that fits, otherwise the last word.",
+    ),
     key(
         "generate", "slots", Integer(1), Value("64"), OURS,
         "Documents written at the same time; no result depends on it.",

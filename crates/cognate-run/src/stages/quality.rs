@@ -95,7 +95,7 @@ impl Synthesizer {
         let tokens: usize = pairs.iter().map(|pair| pair.seed.len() + pair.document.len()).sum();
         // Four conditional and two unconditional passes over each pair's tokens.
         self.count(6 * tokens as u64, 6 * pairs.len() as u64);
-        Ok(calibrate(&mut self.model, &pairs, self.options, recipe.seed, monitor)?)
+        Ok(calibrate(&mut self.model, &self.tokenizer, &pairs, self.options, recipe.seed, monitor)?)
     }
 
     /// Scores documents, each of them once.

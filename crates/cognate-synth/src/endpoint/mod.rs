@@ -127,7 +127,7 @@ pub fn generate_endpoint(
     check_model(model, tokenizer, config)?;
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
     seeds.check(tokenizer.vocab_size())?;
-    let prompts = config.prompts(seeds, end_of_document, related);
+    let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
     let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling);

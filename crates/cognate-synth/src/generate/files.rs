@@ -162,7 +162,10 @@ impl<'a> Files<'a> {
         let mut distinct = HashSet::new();
         for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
             distinct.extend((!prompts.seeds.is_empty()).then(|| prompts.index(number)));
-            self.stats.seeds_cut += u64::from(prompts.is_cut(number));
+            if let Some(cut) = prompts.cut(number) {
+                self.stats.seeds_cut += 1;
+                self.stats.seeds_cut_at.add(cut.at);
+            }
             self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
         }
         self.stats.distinct_seeds = distinct.len() as u64;

@@ -234,7 +234,7 @@ pub(crate) struct GenerateArgs {
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
     #[arg(long, value_parser = positive)]
     pub(crate) max_new_tokens: Option<usize>,
-    /// Longest seed in tokens [default: half of the positions, less two]
+    /// Longest seed in tokens; a longer one is cut at a sentence's or a word's end [default: half of the positions, less two]
     #[arg(long, value_parser = positive)]
     pub(crate) max_seed_tokens: Option<usize>,
     /// Documents written at the same time.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
-use cognate_corpus::TokenFile;
+use cognate_corpus::{Boundary, TokenFile};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_run::report::visible;
@@ -91,8 +91,16 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
     let drawing = (args.sampling.sampling(), args.seed);
     let (samples, cut) =
         write_related(&mut model, &tokenizer, &text, (args.number, max_new_tokens), drawing, terminal)?;
-    if cut {
-        tracing::warn!("the text is longer than the checkpoint's context leaves room for: its end is cut off");
+    if let Some(cut) = cut {
+        let end = match cut.at {
+            Boundary::Sentence => "a sentence",
+            Boundary::Word => "a word",
+            Boundary::Token => "a token",
+        };
+        let kept = cut.tokens;
+        tracing::warn!(
+            "the checkpoint's context has no room for the whole text: it is cut after {end}, {kept} tokens are kept"
+        );
     }
     for (at, sample) in samples.iter().enumerate() {
         if args.json {
