@@ -37,6 +37,6 @@ pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
-pub use tokenize::{TokenizeStats, tokenize};
+pub use tokenize::{TokenizeStats, check_tokens, tokenize};
 pub use tokenizer::{END_OF_DOCUMENT, FrameIds, RELATED, Tokenizer};
 pub use writer::DocumentWriter;

@@ -269,6 +269,24 @@ impl Tokenizer {
         self.related.ok_or(Error::NoRelatedToken)
     }
 
+    /// Refuses another tokenizer than this: one in which a number stands for another token. The paths are where each came from.
+    ///
+    /// # Errors
+    /// [`Error::OtherTokenizer`], naming the first such number.
+    pub fn check_same(&self, path: &Path, other: &Self, other_path: &Path) -> Result<()> {
+        let token = |tokenizer: &Self, id| tokenizer.inner.id_to_token(id);
+        let ids = 0..self.vocab_size.max(other.vocab_size) as u32;
+        let Some(id) = ids.into_iter().find(|&id| token(self, id) != token(other, id)) else { return Ok(()) };
+        let show = |token: Option<String>| token.map_or_else(|| "none".to_owned(), |token| format!("{token:?}"));
+        Err(Error::OtherTokenizer {
+            first: path.to_path_buf(),
+            second: other_path.to_path_buf(),
+            id,
+            first_token: show(token(self, id)),
+            second_token: show(token(other, id)),
+        })
+    }
+
     /// The largest token number plus one: the rows that an embedding table needs.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
-use cognate_corpus::{Boundary, TokenFile};
+use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_run::report::visible;
+use cognate_synth::generate::files::document_files;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
     Seeds, Target, TextPair, generate_endpoint, relevance_of_texts, write_related,
@@ -30,7 +31,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     check_vocabulary(&model, &args.checkpoint, &tokenizer)?;
-    let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
+    let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, model.config())?;
     print_json(&cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?)
 }
@@ -39,7 +40,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
 fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
     let (model, special) = read_config(&args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
-    let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
+    let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, &model)?;
     let EndpointArgs { endpoint_model, endpoint_concurrency, endpoint_key_env, .. } = &args.endpoint;
     let endpoint = EndpointConfig {
@@ -52,6 +53,14 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
         first_wait: EndpointConfig::FIRST_WAIT,
     };
     print_json(&generate_endpoint(&model, &tokenizer, &seeds, &args.out, &config, &endpoint, terminal)?)
+}
+
+/// The seeds, whose tokens are those of the checkpoint's own tokenizer.
+fn seeds(args: &GenerateArgs, tokenizer: &Tokenizer) -> Result<Seeds> {
+    let tokens = TokenFile::open(&args.tokens)?;
+    let seeds = Seeds::open(&args.documents, tokens.clone())?;
+    check_tokens(&args.documents, &tokens, tokenizer, &args.checkpoint.join("tokenizer.json"))?;
+    Ok(seeds)
 }
 
 fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig> {
@@ -139,7 +148,8 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
         samples: args.samples,
         quality_documents: args.quality_documents,
     };
-    let inputs = FilterInputs { synthetic: &args.synthetic, training: &args.training, real: args.real.as_deref() };
+    let synthetic = document_files(&args.synthetic)?;
+    let inputs = FilterInputs { synthetic: &synthetic, training: &args.training, real: args.real.as_deref() };
     let Some(checkpoint) = &args.synthesizer else {
         return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };
