@@ -7,6 +7,31 @@
 
 use std::collections::HashSet;
 
+use crate::document::Document;
+use crate::error::Result;
+
+/// Those of `documents` that share no passage of `words` consecutive words with any of `others`, in their order, and how many
+/// do. With `words` zero nothing is looked for. Memory is that of the passages of `documents`; `others` go by one at a time.
+///
+/// # Errors
+/// When one of `others` cannot be read.
+pub fn without_shared_passages(
+    documents: Vec<Document>,
+    others: impl Iterator<Item = Result<Document>>,
+    words: usize,
+) -> Result<(Vec<Document>, usize)> {
+    let (mut passages, mut shared) = (Passages::new(words), Passages::new(words));
+    documents.iter().for_each(|document| passages.add(&document.text));
+    for other in others {
+        passages.common(&other?.text, &mut shared);
+    }
+    let before = documents.len();
+    let kept: Vec<Document> =
+        documents.into_iter().filter(|document| shared.shared(&document.text).is_none()).collect();
+    let dropped = before - kept.len();
+    Ok((kept, dropped))
+}
+
 /// The passages of `words` consecutive words that validation documents hold, as hashes.
 #[derive(Debug)]
 pub(crate) struct Passages {
@@ -25,6 +50,16 @@ impl Passages {
         let hashes = &mut self.hashes;
         each_passage(text, self.words, |hash, _| {
             hashes.insert(hash);
+            true
+        });
+    }
+
+    /// Adds to `found` every passage of `text` that is here too.
+    fn common(&self, text: &str, found: &mut Self) {
+        each_passage(text, self.words, |hash, _| {
+            if self.hashes.contains(&hash) {
+                found.hashes.insert(hash);
+            }
             true
         });
     }
@@ -167,6 +202,22 @@ mod tests {
         let mut passages = Passages::new(0);
         passages.add("one two three");
         assert_eq!(passages.shared("one two three"), None);
+    }
+
+    #[test]
+    fn documents_that_share_a_passage_with_others_are_left_out() {
+        let document =
+            |text: &str| Document { id: text.to_owned(), text: text.to_owned(), metadata: serde_json::Map::new() };
+        let documents = ["a b c d e", "f g h", "x a b c", "b c d a"].map(document).to_vec();
+        let others = ["z A, b. C", "d e f g"];
+        let kept = |words| {
+            let others = others.iter().map(|text| Ok(document(text)));
+            let (kept, dropped) = without_shared_passages(documents.clone(), others, words).unwrap();
+            (kept.into_iter().map(|document| document.id).collect::<Vec<_>>(), dropped)
+        };
+        assert_eq!(kept(3), (vec!["f g h".to_owned(), "b c d a".to_owned()], 2));
+        assert_eq!(kept(2), (vec![], 4));
+        assert_eq!(kept(0).1, 0);
     }
 
     proptest! {

@@ -30,6 +30,7 @@ pub mod tokenize;
 pub mod tokenizer;
 pub mod writer;
 
+pub use contamination::without_shared_passages;
 pub use cut::{Boundary, Cut, CutCounts};
 pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Result, TokenFileProblem};

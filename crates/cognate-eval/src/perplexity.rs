@@ -329,8 +329,13 @@ mod tests {
         };
         let (whole, _) = run(&[&long, "dog"], 10_000, &mut by_token).unwrap();
         for max_positions in [1, 2, 3, 16, 33] {
-            let (cut, _) = run(&[&long, "dog"], max_positions, &mut by_token).unwrap();
-            assert!(cut.windowed >= 1);
+            let (cut, documents) = run(&[&long, "dog"], max_positions, &mut by_token).unwrap();
+            let windows = documents.iter().map(|document| document.tokens.div_ceil(max_positions as u64));
+            assert!(documents.iter().map(|document| document.windows).eq(windows), "{max_positions}: {documents:?}");
+            assert_eq!(
+                cut.windowed,
+                documents.iter().filter(|document| document.tokens > max_positions as u64).count() as u64
+            );
             assert_eq!(Perplexity { windowed: 0, ..cut }, whole, "{max_positions}");
         }
     }

@@ -4,6 +4,7 @@
 //! - [`exact_neighbours`] finds the most similar documents of each document.
 //! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder
 //!   tells related documents from unrelated ones.
+//! - [`chains`] lines documents up so that each follows one that it is paired with.
 //! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another
 //!   tool's.
 //!
@@ -11,6 +12,7 @@
 //! alone, partial sums are added in a fixed order, and neighbours are a total order over scores that are computed once
 //! each.
 
+mod chains;
 mod error;
 mod lsa;
 mod neighbours;
@@ -19,6 +21,7 @@ mod progress;
 mod table;
 mod vectors;
 
+pub use chains::chains;
 pub use error::{Error, Result};
 pub use lsa::{Lsa, LsaConfig, LsaStats, lsa};
 pub use neighbours::{Neighbours, exact_neighbours};

@@ -75,6 +75,11 @@ pub(crate) fn check_budgets(context: &Context<'_>) -> Result<()> {
 
 fn check_budget(recipe: &Recipe, arm: &Arm, tokenized: &Tokenized) -> Result<()> {
     let diet = Diet::of(recipe, arm, tokenized.unique.tokens, tokenized.oracle.tokens);
+    if let ArmKind::Regularised { .. } = arm.kind
+        && tokenized.oracle.documents == 0
+    {
+        return Err(Error::NoSelection { arm: arm.name.clone(), reason: "the oracle split is empty".to_owned() });
+    }
     let ArmKind::Oracle { max_epochs } = arm.kind else { return Ok(()) };
     if diet.epochs <= max_epochs {
         return Ok(());

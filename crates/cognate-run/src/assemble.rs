@@ -5,7 +5,9 @@ mod compare;
 mod examples;
 mod provenance;
 mod quality;
+mod samples;
 mod tasks;
+mod trainings;
 
 use std::path::Path;
 
@@ -109,7 +111,7 @@ impl Assembly<'_> {
                 unique_tokens: diet.unique_tokens,
                 synthetic_tokens: diet.synthetic_tokens,
                 epochs: diet.epochs,
-                flops: training.manifest.work.flops,
+                flops: trained.taken.map_or(training.manifest.work.flops, |taken| taken.flops),
                 validation: Validation {
                     nats_per_token: scores.nats_per_token,
                     perplexity: scores.perplexity,
@@ -166,7 +168,7 @@ impl Assembly<'_> {
     }
 
     fn ledger(&self) -> Result<Vec<LedgerEntry>> {
-        let mut entries = Vec::new();
+        let mut entries: Vec<LedgerEntry> = Vec::new();
         for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
             let Some(artifact) = self.artifact(step.folder(self.recipe))? else { continue };
             let mut parts = vec![artifact];
@@ -179,9 +181,10 @@ impl Assembly<'_> {
             }
             let arm = match step {
                 Step::Train(model) | Step::Evaluate(model) => Some(self.report_label(model)),
+                Step::Sweep { arm, .. } => Some(self.report_label(Replicate { arm, seed: self.recipe.seed })),
                 other => other.arm(self.recipe),
             };
-            entries.push(LedgerEntry {
+            let entry = LedgerEntry {
                 stage: step.stage().to_owned(),
                 arm,
                 wall_s: parts.iter().map(|part| part.manifest.wall_s).sum(),
@@ -189,7 +192,12 @@ impl Assembly<'_> {
                 tokens: parts.iter().map(|part| part.manifest.work.tokens).sum(),
                 documents: parts.iter().map(|part| part.manifest.work.documents).sum(),
                 peak_rss_bytes: parts.iter().map(|part| part.manifest.peak_rss_bytes).max().flatten(),
-            });
+            };
+            // All that a sweep trained is the arm's cost, chosen or not.
+            match entries.last_mut().filter(|last| (&last.stage, &last.arm) == (&entry.stage, &entry.arm)) {
+                Some(last) => last.add(&entry),
+                None => entries.push(entry),
+            }
         }
         Ok(entries)
     }
@@ -261,6 +269,9 @@ impl Assembly<'_> {
                 ));
             }
         }
+        for (at, arm) in self.recipe.arms.iter().enumerate() {
+            notes.extend(self.training_notes(at, arm)?);
+        }
         if let Some(arm) = self.recipe.arms.iter().find(|arm| arm.kind == ArmKind::EqualFlops) {
             notes.push(format!(
                 "The arm {} shares no training with repetition: the rate falls over all of its own steps, so it is another model \
@@ -286,7 +297,7 @@ impl Assembly<'_> {
                     trained.parameters
                 ));
             }
-            if let (ArmKind::Oracle { .. }, Some(diet)) = (arm.kind, trained.diet)
+            if let (ArmKind::Oracle { .. }, Some(diet)) = (&arm.kind, trained.diet)
                 && diet.epochs > 1.0
             {
                 notes.push(format!("The oracle saw its documents {:.2} times on average, not once.", diet.epochs));

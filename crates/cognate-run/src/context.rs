@@ -8,9 +8,9 @@ use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Recipe, Synthesis};
+use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Pair, Recipe, Synthesis, Train};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
-use crate::stage::Step;
+use crate::stage::{Step, candidates, weight_decays};
 use crate::stages::synthesis::shard_hashes;
 use crate::stages::tasks;
 
@@ -141,15 +141,27 @@ impl<'a> Context<'a> {
             }
             Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
             Step::Pair => add("the vectors", self.artifact("embed"), "vectors.parquet")?,
+            Step::Sweep { .. } => self.add_training(&mut add)?,
             Step::Train(model) => {
-                let tokenize = self.artifact("tokenize");
-                add("the tokenizer", tokenize, "tokenizer.json")?;
-                for split in ["validation", "unique"] {
-                    self.add_tokens(&mut add, &format!("the {split} tokens"), "tokenize", split)?;
-                }
+                self.add_training(&mut add)?;
                 let kind = &self.recipe.arms[model.arm].kind;
                 match *kind {
                     ArmKind::Repetition => {}
+                    ArmKind::RelatedContext => {
+                        add("the vectors", self.artifact("embed"), "vectors.parquet")?;
+                    }
+                    ArmKind::Regularised { .. } if model.seed == self.recipe.seed => {
+                        add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                        add("the oracle documents", self.artifact("ingest"), "oracle.jsonl.zst")?;
+                        for (weight_decay, step) in candidates(self.recipe, model.arm) {
+                            let name = format!("the model of weight decay {weight_decay}");
+                            add(&name, self.artifact(step.folder(self.recipe)), "final/model.safetensors")?;
+                        }
+                    }
+                    ArmKind::Regularised { .. } => {
+                        let chosen = crate::stages::regularised::chosen(self, model.arm)?;
+                        inputs.insert("the chosen weight decay".to_owned(), Hash::of(chosen.to_string()));
+                    }
                     ArmKind::EqualFlops => {
                         let steps = crate::arms::equal_flops_steps(self, model.seed)?;
                         inputs.insert("what the sbp arm cost, in steps,".to_owned(), Hash::of(steps.to_string()));
@@ -225,6 +237,15 @@ impl<'a> Context<'a> {
         self.artifact(&base.name)
     }
 
+    /// What every training reads.
+    fn add_training(&self, add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>) -> Result<()> {
+        add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+        for split in ["validation", "unique"] {
+            self.add_tokens(add, &format!("the {split} tokens"), "tokenize", split)?;
+        }
+        Ok(())
+    }
+
     fn add_tokens(
         &self,
         add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>,
@@ -265,6 +286,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         table
     };
     let json = |value: serde_json::Result<Value>| value.map_err(|error| Error::Io(error.into()));
+    let training = |train: &Train| {
+        let train = json(serde_json::to_value(train))?;
+        Ok::<_, Error>(without(train, &["checkpoint_every_tokens", "keep_checkpoints"]))
+    };
     let mut config = Map::new();
     let mut put = |name: &str, value: Value| config.insert(name.to_owned(), value);
     if !matches!(step, Step::Tokenize | Step::Filter(_) | Step::Evaluate(_) | Step::Report) {
@@ -285,11 +310,22 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             put("pair", json(serde_json::to_value(&recipe.pair))?);
         }
         Step::Train(model) => {
-            let arm = &recipe.arms[model.arm];
+            let arm = json(serde_json::to_value(&recipe.arms[model.arm]))?;
+            put("train", training(&recipe.train)?);
+            if recipe.arms[model.arm].kind == ArmKind::RelatedContext {
+                let Pair { neighbours, max_similarity, .. } = recipe.pair;
+                put("pair", json!({"neighbours": neighbours, "max_similarity": max_similarity}));
+            }
+            put("arm", without(arm, &["name"]));
             put("model", json(serde_json::to_value(&recipe.model))?);
-            let train = json(serde_json::to_value(&recipe.train))?;
-            put("train", without(train, &["checkpoint_every_tokens", "keep_checkpoints"]));
-            put("arm", without(json(serde_json::to_value(arm))?, &["name"]));
+            put("positions", json!(max_positions(recipe)));
+        }
+        Step::Sweep { arm, decay } => {
+            // All that a candidate differs from repetition in.
+            let weight_decay = weight_decays(&recipe.arms[arm].kind)[decay];
+            put("train", training(&Train { weight_decay, ..recipe.train.clone() })?);
+            put("arm", json!({"kind": ArmKind::Repetition.word()}));
+            put("model", json(serde_json::to_value(&recipe.model))?);
             put("positions", json!(max_positions(recipe)));
         }
         Step::Tune(synthesis) => {

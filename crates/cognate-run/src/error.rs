@@ -45,6 +45,14 @@ pub enum Error {
         /// The largest budget that would do.
         most: u64,
     },
+    /// Nothing is left to choose an arm's weight decay by.
+    #[error("the arm `{arm}` has no documents to choose its weight decay by: {reason}")]
+    NoSelection {
+        /// The arm.
+        arm: String,
+        /// Why not, in words.
+        reason: String,
+    },
     /// The filters leave too little, however much is generated.
     #[error(
         "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept \
@@ -166,6 +174,9 @@ impl Error {
                 "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's \
                  max_epochs"
             )),
+            Self::NoSelection { .. } => {
+                Some("raise the arm's selection_documents, lower [corpus] unique_share, or remove the arm".to_owned())
+            }
             Self::TooFewSynthetic { .. } => Some(
                 "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the \
                  run directory"

@@ -173,6 +173,7 @@ fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Moni
         Step::Embed => relations::embed_stage(context, folder, monitor),
         Step::Pair => relations::pair_stage(context, folder, monitor),
         Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
+        Step::Sweep { arm, decay } => train::sweep_stage(context, (arm, decay), folder, fingerprint, monitor),
         Step::Tune(synthesis) => train::tune_stage(context, synthesis, folder, fingerprint, monitor),
         Step::Generate(synthesis) => synthesis::generate_round(context, synthesis, (1, 0), folder, monitor),
         Step::Filter(synthesis) => synthesis::filter_stage(context, synthesis, folder, monitor),

@@ -8,6 +8,9 @@ use crate::recipe::{ArmKind, Recipe, Synthesis};
 pub const STAGE_NAMES: [&str; 10] =
     ["ingest", "tokenize", "embed", "pair", "train", "tune", "generate", "filter", "evaluate", "report"];
 
+/// The folder of trainings that an arm chooses from.
+pub const SWEEP: &str = "sweep";
+
 /// One final model: an arm, by its place in [`Recipe::arms`], trained with one of [`Recipe::seeds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replicate {
@@ -45,6 +48,49 @@ impl Replicate {
     }
 }
 
+/// The weight decays that an arm chooses from; none where it chooses from none.
+pub fn weight_decays(kind: &ArmKind) -> &[f64] {
+    match kind {
+        ArmKind::Regularised { weight_decays, .. } => weight_decays,
+        _ => &[],
+    }
+}
+
+/// The trainings from which an arm of the kind `regularised` chooses, by its place, each with its weight decay: that of `[train]` is
+/// the repetition arm's, and is not trained again. All of them have the recipe's own seed.
+pub fn candidates(recipe: &Recipe, arm: usize) -> Vec<(f64, Step)> {
+    let repetition = recipe.arms.iter().position(|other| other.kind == ArmKind::Repetition);
+    let step = |(decay, weight_decay): (usize, &f64)| match repetition {
+        Some(repetition) if *weight_decay == recipe.train.weight_decay => {
+            (*weight_decay, Step::Train(Replicate { arm: repetition, seed: recipe.seed }))
+        }
+        _ => (*weight_decay, Step::Sweep { arm, decay }),
+    };
+    weight_decays(&recipe.arms[arm].kind).iter().enumerate().map(step).collect()
+}
+
+/// What an arm of the kind `regularised` takes: its candidates, then the choice among them, then its other seeds. None for another.
+fn sweep(recipe: &Recipe, arm: usize) -> Vec<Step> {
+    let candidates = candidates(recipe, arm);
+    if candidates.is_empty() {
+        return Vec::new();
+    }
+    let trained = candidates.into_iter().map(|(_, step)| step).filter(|step| matches!(step, Step::Sweep { .. }));
+    let (own, others): (Vec<_>, Vec<_>) = Replicate::of(recipe, arm).partition(|model| model.seed == recipe.seed);
+    trained.chain(own.into_iter().chain(others).map(Step::Train)).collect()
+}
+
+/// Stage and arm, for people.
+pub(crate) fn label(stage: &str, arm: Option<&str>) -> String {
+    arm.map_or_else(|| stage.to_owned(), |arm| format!("{stage} {arm}"))
+}
+
+/// Characters of a column that holds `labels`, with room behind the longest; never fewer than most recipes need, so that runs look
+/// alike.
+pub(crate) fn column(labels: &[String]) -> usize {
+    labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(22) + 2
+}
+
 /// One stage of one recipe. `Train` and `Evaluate` work for a final model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -56,6 +102,13 @@ pub enum Step {
     Embed,
     /// Vectors to pairs.
     Pair,
+    /// A model with one of the weight decays that an arm of the kind `regularised` chooses from.
+    Sweep {
+        /// The arm's place.
+        arm: usize,
+        /// The weight decay's place among the arm's.
+        decay: usize,
+    },
     /// One final model.
     Train(Replicate),
     /// The synthesizer, from the repetition arm's best checkpoint.
@@ -78,8 +131,12 @@ impl Step {
             models.map(Self::Train).collect::<Vec<_>>()
         };
         let mut steps = vec![Self::Ingest, Self::Tokenize];
-        if recipe.syntheses().any(Synthesis::is_tuned) {
-            steps.extend([Self::Embed, Self::Pair]);
+        let tunes = recipe.syntheses().any(Synthesis::is_tuned);
+        if tunes || recipe.arms.iter().any(|arm| arm.kind == ArmKind::RelatedContext) {
+            steps.push(Self::Embed);
+        }
+        if tunes {
+            steps.push(Self::Pair);
         }
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Repetition)));
         for synthesis in recipe.syntheses() {
@@ -91,6 +148,10 @@ impl Step {
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Sbp { .. })));
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::Oracle { .. })));
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::RandomPairs { .. } | ArmKind::Unconditional { .. })));
+        for arm in 0..recipe.arms.len() {
+            steps.extend(sweep(recipe, arm));
+        }
+        steps.extend(arms_of(|kind| matches!(kind, ArmKind::RelatedContext)));
         steps.extend(arms_of(|kind| matches!(kind, ArmKind::EqualFlops)));
         steps.extend(Replicate::all(recipe).into_iter().map(Self::Evaluate));
         steps.push(Self::Report);
@@ -104,7 +165,7 @@ impl Step {
             Self::Tokenize => "tokenize",
             Self::Embed => "embed",
             Self::Pair => "pair",
-            Self::Train(_) => "train",
+            Self::Train(_) | Self::Sweep { .. } => "train",
             Self::Tune(_) => "tune",
             Self::Generate(_) => "generate",
             Self::Filter(_) => "filter",
@@ -117,6 +178,10 @@ impl Step {
     pub fn arm(self, recipe: &Recipe) -> Option<String> {
         match self {
             Self::Train(model) | Self::Evaluate(model) => Some(model.label(recipe)),
+            Self::Sweep { arm, decay } => {
+                let arm = &recipe.arms[arm];
+                Some(format!("{}, weight decay {}", arm.name, weight_decays(&arm.kind)[decay]))
+            }
             Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
                 synthesis.control().map(str::to_owned)
             }
@@ -137,6 +202,11 @@ impl Step {
         match self {
             Self::Train(model) => PathBuf::from(model.folder(recipe)),
             Self::Evaluate(model) => PathBuf::from("evaluate").join(model.folder(recipe)),
+            Self::Sweep { arm, decay } => {
+                let arm = &recipe.arms[arm];
+                let weight_decay = weight_decays(&arm.kind)[decay];
+                PathBuf::from(SWEEP).join(&arm.name).join(format!("weight-decay-{weight_decay}"))
+            }
             Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
                 PathBuf::from(match synthesis.control() {
                     Some(control) => format!("{}-{control}", self.stage()),
@@ -149,10 +219,7 @@ impl Step {
 
     /// Stage and arm, for people: `train sbp`.
     pub fn label(self, recipe: &Recipe) -> String {
-        match self.arm(recipe) {
-            Some(arm) => format!("{} {arm}", self.stage()),
-            None => self.stage().to_owned(),
-        }
+        label(self.stage(), self.arm(recipe).as_deref())
     }
 
     /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is
@@ -160,7 +227,7 @@ impl Step {
     pub fn version(self) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
-            Self::Train(_) => 1,
+            Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are.
             Self::Filter(_) => 3,
@@ -176,6 +243,58 @@ impl Step {
 
     /// Whether a partial folder is worth keeping: these stages checkpoint inside themselves, the others begin anew.
     pub fn resumes(self) -> bool {
-        matches!(self, Self::Train(_) | Self::Tune(_) | Self::Generate(_))
+        matches!(self, Self::Train(_) | Self::Sweep { .. } | Self::Tune(_) | Self::Generate(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn labels(arms: &str) -> Vec<String> {
+        let text = format!(
+            "name = \"a\"\nseed = 5\nseeds = [4, 5]\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
+             [train]\nbudget_tokens = 100000\nweight_decay = 0.8\n[[arm]]\nkind = \"repetition\"\n{arms}"
+        );
+        let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
+        Step::all(&recipe)
+            .into_iter()
+            .filter(|step| step.stage() != "evaluate")
+            .map(|step| step.label(&recipe))
+            .collect()
+    }
+
+    #[test]
+    fn candidates_are_trained_before_the_choice_and_the_choice_before_other_seeds() {
+        assert_eq!(
+            labels("[[arm]]\nkind = \"regularised\"\n"),
+            [
+                "ingest",
+                "tokenize",
+                "train repetition, seed 4",
+                "train repetition",
+                // That of 0.8 is repetition.
+                "train regularised, weight decay 0.1",
+                "train regularised, weight decay 3.2",
+                "train regularised",
+                "train regularised, seed 4",
+                "report"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_column_has_room_behind_its_longest_label() {
+        let labels = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(column(&labels(&["ingest", "train repetition"])), 24);
+        assert_eq!(column(&labels(&["evaluate random-pairs, seed 1", "ingest"])), 31);
+    }
+
+    #[test]
+    fn contexts_of_related_documents_need_vectors() {
+        let labels = labels("[[arm]]\nkind = \"related-context\"\n");
+        assert_eq!(&labels[2..4], ["embed", "train repetition, seed 4"], "{labels:?}");
     }
 }

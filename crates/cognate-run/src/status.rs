@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::rundir::{Lock, Manifest, Progress, RECIPE, RunDirError, was_begun};
 use crate::runner::seconds;
-use crate::stage::Step;
+use crate::stage::{Step, column, label};
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -81,7 +81,10 @@ fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<Stag
         progress: None,
     };
     if step == Step::Report {
-        let state = if root.join(crate::report::JSON_FILE).exists() { StageState::Done } else { StageState::Waiting };
+        // One of what existed when somebody asked for it is not the run's last word.
+        let whole =
+            crate::report::read(&root.join(crate::report::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
+        let state = if whole { StageState::Done } else { StageState::Waiting };
         return Ok(StageStatus { state, ..waiting });
     }
     let folder = root.join(step.folder(recipe));
@@ -111,11 +114,9 @@ impl fmt::Display for Status {
             }
             None => writeln!(f, "{}: not running; `cognate run` continues it", self.name)?,
         }
-        for stage in &self.stages {
-            let label = match &stage.arm {
-                Some(arm) => format!("{} {arm}", stage.stage),
-                None => stage.stage.to_owned(),
-            };
+        let labels: Vec<String> = self.stages.iter().map(|row| label(row.stage, row.arm.as_deref())).collect();
+        let width = column(&labels);
+        for (stage, label) in self.stages.iter().zip(&labels) {
             let state = match stage.state {
                 StageState::Done => "done",
                 StageState::Running => "running",
@@ -124,7 +125,7 @@ impl fmt::Display for Status {
             };
             let time = stage.wall_s.map(seconds).unwrap_or_default();
             let detail = stage.progress.as_ref().map(describe).unwrap_or_default();
-            writeln!(f, "{}", format!("  {label:<24}{state:<10}{time:>14}  {detail}").trim_end())?;
+            writeln!(f, "{}", format!("  {label:<width$}{state:<10}{time:>14}  {detail}").trim_end())?;
         }
         Ok(())
     }

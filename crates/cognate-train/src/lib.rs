@@ -9,6 +9,7 @@ mod error;
 mod metrics;
 mod pair_stream;
 mod plain_stream;
+mod rows;
 mod schedule;
 mod tensorboard;
 mod train;
@@ -19,7 +20,8 @@ pub use bench::{StepBench, StepTimes};
 pub use checkpoint::{Point, Progress};
 pub use error::Error;
 pub use pair_stream::{PairStream, PairTokens};
-pub use plain_stream::{PlainStream, Source};
+pub use plain_stream::{Piece, PlainStream, Source};
+pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use train::{Job, Outcome, TrainConfig, train};
 

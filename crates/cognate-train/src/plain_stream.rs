@@ -1,5 +1,7 @@
 //! Batches of plain documents from one source or several, shuffled together.
 
+use std::ops::Range;
+
 use cognate_base::random::{self, Rng, SliceRandom};
 use cognate_corpus::TokenFile;
 use cognate_model::Batch;
@@ -13,17 +15,90 @@ pub struct Source {
     pub name: String,
     /// Tokenized documents.
     pub file: TokenFile,
+    /// What stands in one segment, in this order; all rows together hold every token of the file once ([`crate::related_rows`] makes
+    /// them). `None` where each document stands alone.
+    pub rows: Option<Vec<Vec<Piece>>>,
     /// Tokens to take.
     pub tokens: u64,
     /// Whether documents come again once all have been seen; without it, too few tokens are an error.
     pub repeat: bool,
 }
 
-/// One appearance of a document.
+/// Tokens `from..to` of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its number in the file.
+    pub document: u32,
+    /// First token.
+    pub from: usize,
+    /// Behind the last token.
+    pub to: usize,
+}
+
+impl Source {
+    /// Number of rows.
+    fn len(&self) -> usize {
+        self.rows.as_ref().map_or(self.file.documents(), Vec::len)
+    }
+
+    /// Tokens of a row.
+    fn row_tokens(&self, row: u32) -> usize {
+        match &self.rows {
+            Some(rows) => rows[row as usize].iter().map(|piece| piece.to - piece.from).sum(),
+            None => self.file.len(row as usize),
+        }
+    }
+
+    /// What a row's first token follows: the token before it in its document, or `begin`.
+    fn before(&self, row: u32, begin: u32) -> u32 {
+        let first = self.rows.as_ref().and_then(|rows| rows[row as usize].first());
+        let Some(piece) = first.filter(|piece| piece.from > 0) else { return begin };
+        let mut token = Vec::with_capacity(1);
+        self.file.read(piece.document as usize, piece.from - 1..piece.from, &mut token);
+        token[0]
+    }
+
+    /// Appends the tokens `range` of a row, whose pieces follow each other.
+    fn read(&self, row: u32, range: Range<usize>, out: &mut Vec<u32>) {
+        let Some(rows) = &self.rows else { return self.file.read(row as usize, range, out) };
+        let mut start = 0;
+        for &Piece { document, from, to } in &rows[row as usize] {
+            let end = start + to - from;
+            if range.start < end && start < range.end {
+                let part = range.start.max(start) - start + from..range.end.min(end) - start + from;
+                self.file.read(document as usize, part, out);
+            }
+            start = end;
+        }
+    }
+
+    /// Refuses rows that do not hold every token once, each document's in its order.
+    fn check_rows(&self) -> Result<()> {
+        let Some(rows) = &self.rows else { return Ok(()) };
+        let mut held = vec![0; self.file.documents()];
+        let refused = |document: usize, reason: &str| {
+            Err(Error::Setting { field: "rows", value: format!("document {document}"), reason: reason.into() })
+        };
+        for &Piece { document, from, to } in rows.iter().flatten() {
+            let document = document as usize;
+            match held.get_mut(document) {
+                None => return refused(document, "the file has no such document"),
+                Some(held) if *held == from && from < to && to <= self.file.len(document) => *held = to,
+                Some(_) => return refused(document, "its pieces do not follow each other, or one comes twice"),
+            }
+        }
+        match (0..held.len()).find(|&document| held[document] < self.file.len(document)) {
+            Some(missing) => refused(missing, "the rows do not hold all of it"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One appearance of a row: a document, or several that stand in one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Appearance {
     source: u16,
-    document: u32,
+    row: u32,
 }
 
 /// Plain documents as an endless-looking row of tokens, cut into batches of exactly `batch_tokens`.
@@ -32,6 +107,9 @@ struct Appearance {
 /// each drawn with a chance in proportion to the tokens that it has left, so that all end together. A document enters a
 /// batch as a segment: begin token, then its tokens; targets are its tokens and its end. One longer than the context is cut
 /// into pieces of `context` tokens, and one that a batch's end cuts goes on in the next batch as a segment of its own.
+///
+/// Where a source has rows, all of this holds with a row in the place of a document: its pieces of documents are one segment, in which
+/// positions run on and attention reaches back to the documents before; the end token of one is what the next follows.
 pub struct PlainStream {
     sources: Vec<Source>,
     order: Vec<Appearance>,
@@ -68,6 +146,7 @@ impl PlainStream {
             return Err(Error::Setting { field: "budget_tokens", value: budget.to_string(), reason });
         }
         for source in &sources {
+            source.check_rows()?;
             let found = source.file.tokens();
             if found == 0 && source.tokens > 0 || !source.repeat && found < source.tokens {
                 return Err(Error::TooFewTokens { name: source.name.clone(), found, needed: source.tokens });
@@ -90,19 +169,19 @@ impl PlainStream {
         totals
     }
 
-    /// Adds the targets `from..to` of a document as segments of at most `context` tokens.
+    /// Adds the targets `from..to` of a row as segments of at most `context` tokens.
     fn push(&self, appearance: Appearance, from: usize, to: usize, batch: &mut Batch) {
-        let file = &self.sources[usize::from(appearance.source)].file;
+        let source = &self.sources[usize::from(appearance.source)];
         let mut tokens = Vec::new();
         let mut start = from;
         while start < to {
-            // Pieces begin at multiples of the context, wherever a batch cut the document.
+            // Pieces begin at multiples of the context, wherever a batch cut the row.
             let end = ((start / self.context + 1) * self.context).min(to);
             tokens.clear();
             if start == 0 {
-                tokens.push(self.begin);
+                tokens.push(source.before(appearance.row, self.begin));
             }
-            file.read(appearance.document as usize, start.saturating_sub(1)..end, &mut tokens);
+            source.read(appearance.row, start.saturating_sub(1)..end, &mut tokens);
             batch.push(&tokens[..end - start], &tokens[1..]);
             start = end;
         }
@@ -133,20 +212,20 @@ impl Stream for PlainStream {
     }
 }
 
-/// The documents of one source, epoch after epoch.
+/// The rows of one source, epoch after epoch.
 struct Shuffled {
     order: Vec<u32>,
     at: usize,
     epoch: u64,
 }
 
-/// Merges the sources into one order of documents that holds at least `budget` tokens.
+/// Merges the sources into one order of rows that holds at least `budget` tokens.
 fn merge(sources: &[Source], budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u64>) {
     let mut shuffled: Vec<Shuffled> = sources
         .iter()
         .map(|source| Shuffled {
             // An empty document has no token to train on.
-            order: (0..source.file.documents()).filter(|&i| source.file.len(i) > 0).map(|i| i as u32).collect(),
+            order: (0..source.len() as u32).filter(|&row| source.row_tokens(row) > 0).collect(),
             at: 0,
             epoch: 0,
         })
@@ -164,21 +243,21 @@ fn merge(sources: &[Source], budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u6
             }
             ticket -= tokens;
         }
-        let documents = &mut shuffled[chosen];
-        if documents.at == 0 {
+        let rows = &mut shuffled[chosen];
+        if rows.at == 0 {
             let purpose = format!("shuffle {}", sources[chosen].name);
-            documents.order.sort_unstable();
-            documents.order.shuffle(&mut random::stream(seed, &purpose, documents.epoch));
+            rows.order.sort_unstable();
+            rows.order.shuffle(&mut random::stream(seed, &purpose, rows.epoch));
         }
-        let document = documents.order[documents.at];
-        documents.at += 1;
-        if documents.at == documents.order.len() {
-            (documents.at, documents.epoch) = (0, documents.epoch + 1);
+        let row = rows.order[rows.at];
+        rows.at += 1;
+        if rows.at == rows.order.len() {
+            (rows.at, rows.epoch) = (0, rows.epoch + 1);
         }
-        let len = sources[chosen].file.len(document as usize) as u64;
+        let len = sources[chosen].row_tokens(row) as u64;
         left[chosen] = left[chosen].saturating_sub(len);
         total += len;
-        order.push(Appearance { source: chosen as u16, document });
+        order.push(Appearance { source: chosen as u16, row });
         ends.push(total);
     }
     (order, ends)
@@ -190,7 +269,7 @@ mod tests {
     use crate::train::tests::token_file;
 
     fn source(name: &str, file: &TokenFile, tokens: u64, repeat: bool) -> Source {
-        Source { name: name.into(), file: file.clone(), tokens, repeat }
+        Source { name: name.into(), file: file.clone(), rows: None, tokens, repeat }
     }
 
     /// All (input, target) pairs of a stream, in order.
@@ -250,6 +329,92 @@ mod tests {
         assert!(seen.chunks(5).all(|same| same.iter().all(|t| t == &same[0])) && seen.len() == 300);
         let other = PlainStream::new(sources.clone(), 12, 100, 64, 0, 4).unwrap();
         assert_ne!(all, unrolled(&other), "another seed, another order");
+    }
+
+    /// Documents 0 to 5 with tokens 100·i + 10, …, and their end; the third is longer than the context of 8.
+    fn related() -> (tempfile::TempDir, TokenFile) {
+        let lengths = [2u32, 3, 11, 2, 1, 4];
+        let document = |(i, len): (usize, &u32)| (0..*len).map(|j| 100 * i as u32 + 10 + j).chain([0]).collect();
+        token_file(&lengths.iter().enumerate().map(document).collect::<Vec<Vec<u32>>>())
+    }
+
+    /// Rows of whole documents.
+    fn whole(file: &TokenFile, rows: &[Vec<u32>]) -> Vec<Vec<Piece>> {
+        let len = |document: u32| if (document as usize) < file.documents() { file.len(document as usize) } else { 1 };
+        let piece = |&document: &u32| Piece { document, from: 0, to: len(document) };
+        rows.iter().map(|row| row.iter().map(piece).collect()).collect()
+    }
+
+    fn row_stream(file: &TokenFile, rows: Vec<Vec<u32>>, epochs: u64, seed: u64) -> Result<PlainStream> {
+        let tokens = epochs * file.tokens(); // 29 an epoch
+        let source = Source { rows: Some(whole(file, &rows)), ..source("u", file, tokens, true) };
+        PlainStream::new(vec![source], epochs, file.tokens() as usize, 8, 0, seed)
+    }
+
+    #[test]
+    fn documents_of_a_row_follow_each_other_in_one_segment() {
+        let (_folder, file) = related();
+        let stream = row_stream(&file, vec![vec![3, 0], vec![2], vec![4, 1], vec![5]], 1, 1).unwrap();
+        let mut batch = Batch::new();
+        stream.fill(0, &mut batch);
+        let mut segments: Vec<(Vec<u32>, Vec<u32>)> =
+            batch.segments().map(|s| (batch.tokens[s.clone()].to_vec(), batch.targets[s].to_vec())).collect();
+        segments.sort_by_key(|(_, targets)| targets[0]);
+        let expected: [(&[u32], &[u32]); 5] = [
+            (&[0, 210, 211, 212, 213, 214, 215, 216], &[210, 211, 212, 213, 214, 215, 216, 217]),
+            (&[217, 218, 219, 220], &[218, 219, 220, 0]),
+            // The end of the first document is what the second follows, and its first token comes at position 3.
+            (&[0, 310, 311, 0, 10, 11], &[310, 311, 0, 10, 11, 0]),
+            (&[0, 410, 0, 110, 111, 112], &[410, 0, 110, 111, 112, 0]),
+            (&[0, 510, 511, 512, 513], &[510, 511, 512, 513, 0]),
+        ];
+        assert_eq!(segments.len(), expected.len());
+        for ((tokens, targets), (expected_tokens, expected_targets)) in segments.iter().zip(expected) {
+            assert_eq!((tokens.as_slice(), targets.as_slice()), (expected_tokens, expected_targets));
+        }
+        let positions: Vec<u32> = batch.segments().flat_map(|segment| 0..segment.len() as u32).collect();
+        assert_eq!(batch.positions, positions);
+    }
+
+    #[test]
+    fn a_row_that_begins_inside_a_document_follows_the_token_before() {
+        let (_folder, file) = token_file(&[vec![10, 11, 12, 0], vec![20, 21, 0]]);
+        let piece = |document, from, to| Piece { document, from, to };
+        let rows = Some(vec![vec![piece(0, 0, 2)], vec![piece(0, 2, 4), piece(1, 0, 3)]]);
+        let stream = PlainStream::new(vec![Source { rows, ..source("u", &file, 7, true) }], 1, 7, 8, 0, 1).unwrap();
+        let mut all = unrolled(&stream);
+        let second = all.iter().position(|(_, target)| *target == 12).unwrap();
+        all.rotate_left(if second == 0 { 5 } else { 0 });
+        assert_eq!(all, [(0, 10), (10, 11), (11, 12), (12, 0), (0, 20), (20, 21), (21, 0)]);
+    }
+
+    #[test]
+    fn rows_keep_their_documents_and_change_places_every_epoch() {
+        let documents: Vec<Vec<u32>> = (0..40).map(|i| vec![100 + i, 0]).collect();
+        let (_folder, file) = token_file(&documents);
+        let rows: Vec<Vec<u32>> = (0..20).map(|i| vec![39 - i, i]).collect();
+        let source = Source { rows: Some(whole(&file, &rows)), ..source("u", &file, 160, true) };
+        // 32 tokens a batch of 4-token rows: a row is never cut.
+        let stream = PlainStream::new(vec![source], 5, 32, 8, 0, 3).unwrap();
+        let targets: Vec<u32> = unrolled(&stream).iter().map(|(_, target)| *target).collect();
+        let seen: Vec<Vec<u32>> = targets.chunks(4).map(|row| vec![row[0] - 100, row[2] - 100]).collect();
+        let (first, second) = seen.split_at(20);
+        assert_ne!(first, second, "each epoch has its own order");
+        for epoch in [first, second] {
+            let mut sorted = epoch.to_vec();
+            sorted.sort_by_key(|row| row[1]);
+            assert_eq!(sorted, rows, "every row once, as it is");
+        }
+    }
+
+    #[test]
+    fn rows_hold_every_document_once() {
+        let (_folder, file) = related();
+        let refused = |rows: Vec<Vec<u32>>| row_stream(&file, rows, 1, 1).err().unwrap().to_string();
+        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 5]]), "rows = document 4: the rows do not hold all of it");
+        let twice = "rows = document 1: its pieces do not follow each other, or one comes twice";
+        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 4, 5, 1]]), twice);
+        assert_eq!(refused(vec![vec![0, 6]]), "rows = document 6: the file has no such document");
     }
 
     #[test]

@@ -185,6 +185,12 @@ impl Definition {
         }
     }
 
+    /// Whether the task's figure is the mean of its groups' means, and not of all its questions.
+    #[must_use]
+    pub fn averages_groups(&self) -> bool {
+        self.average == Average::Groups
+    }
+
     /// A task from its table.
     pub(crate) fn parse(name: &str, table: &str) -> Result<Self> {
         let bad = |problem: String| Error::Definition { name: name.to_owned(), problem };

@@ -22,11 +22,27 @@ pub(super) struct Tile {
     pub(super) lanes: usize,
     pub(super) isa: Isa,
     /// By rows, then by registers of columns, both counted from 1.
-    kernels: &'static [&'static [Kernel]],
+    kernels: &'static [&'static [Kernels]],
 }
 
-/// (k, left panel, right panel, what comes next, out, stride of out's rows, whether to add), for a tile of a fixed size.
-type Kernel = unsafe fn(usize, *const f32, *const f32, *const f32, *mut f32, usize, bool);
+/// Where a tile reads its left side.
+#[derive(Clone, Copy)]
+pub(super) enum Left {
+    /// A panel: all rows of one k, then of the next.
+    Panel(*const f32),
+    /// The matrix itself: k runs along a row, rows are that far apart.
+    Rows(*const f32, usize),
+}
+
+/// The kernels of a tile of a fixed size, by where the left side is read.
+#[derive(Clone, Copy, Debug)]
+struct Kernels {
+    panel: Kernel,
+    rows: Kernel,
+}
+
+/// (k, left side, stride of its rows, right panel, what comes next, out, stride of out's rows, whether to add).
+type Kernel = unsafe fn(usize, *const f32, usize, *const f32, *const f32, *mut f32, usize, bool);
 
 /// The tile of the instruction set in use.
 pub(super) fn tile() -> Tile {
@@ -45,17 +61,17 @@ impl Tile {
         Self { rows: m.div_ceil(m.div_ceil(self.rows).max(1)).max(1), ..self }
     }
 
-    /// out (rows, columns) (+)= left panel (k, rows) · right panel (k, columns up to a multiple of `lanes`), rows of out being
+    /// out (rows, columns) (+)= left (rows, k) · right panel (k, columns up to a multiple of `lanes`), rows of out being
     /// `stride` apart. Meanwhile half a cache line a step is fetched from `next`, which need not be readable.
     ///
     /// # Safety
-    /// The panels hold that many numbers, `out` may be written at `columns` numbers of each of `rows` rows, and both are at
+    /// Both sides hold that many numbers, `out` may be written at `columns` numbers of each of `rows` rows, and both are at
     /// least 1 and at most `self`'s.
     #[inline]
     pub(super) unsafe fn multiply(
         self,
         k: usize,
-        left: *const f32,
+        left: Left,
         right: *const f32,
         next: *const f32,
         out: *mut f32,
@@ -63,15 +79,19 @@ impl Tile {
         add: bool,
     ) {
         let registers = columns.div_ceil(self.lanes);
-        let kernel = self.kernels[rows - 1][registers - 1];
+        let kernels = self.kernels[rows - 1][registers - 1];
+        let (kernel, left, row) = match left {
+            Left::Panel(start) => (kernels.panel, start, 0),
+            Left::Rows(start, row) => (kernels.rows, start, row),
+        };
         if columns == registers * self.lanes {
             // SAFETY: the caller's promise; the processor has the instructions, since `tile` asked.
-            return unsafe { kernel(k, left, right, next, out, stride, add) };
+            return unsafe { kernel(k, left, row, right, next, out, stride, add) };
         }
         let mut whole = [0.0f32; LARGEST_TILE];
         let wide = registers * self.lanes;
         // SAFETY: as above, with `whole` as a target that all columns fit in.
-        unsafe { kernel(k, left, right, next, whole.as_mut_ptr(), wide, false) };
+        unsafe { kernel(k, left, row, right, next, whole.as_mut_ptr(), wide, false) };
         for (i, sums) in whole.chunks_exact(wide).take(rows).enumerate() {
             // SAFETY: the caller promises `columns` writable numbers in each row.
             let out = unsafe { std::slice::from_raw_parts_mut(out.add(i * stride), columns) };
@@ -85,7 +105,7 @@ impl Tile {
 /// Defines the kernels of one instruction set, for 1 to `$rows` rows and one to three registers of columns.
 macro_rules! kernels {
     ($isa:expr, $feature:literal, $lanes:literal, [$($rows:literal)*], $register:ty, $load:ident, $splat:ident, $fma:ident, $sum:ident, $store:ident) => {
-        const KERNELS: &[&[Kernel]] = &[$(&[multiply::<$rows, 1>, multiply::<$rows, 2>, multiply::<$rows, 3>]),*];
+        const KERNELS: &[&[Kernels]] = &[$(&[kernels::<$rows, 1>(), kernels::<$rows, 2>(), kernels::<$rows, 3>()]),*];
         pub(super) const TILE: Tile =
             Tile { rows: KERNELS.len(), columns: 3 * $lanes, lanes: $lanes, isa: $isa, kernels: KERNELS };
         /// Steps a turn of the loop: fewer instructions that only count, where a sibling thread takes its share of them.
@@ -93,13 +113,19 @@ macro_rules! kernels {
         /// Steps between a prefetch of the left panel and its use.
         const AHEAD: usize = 16;
 
-        /// sums += column of the left panel · row of the right panel, for one k.
+        const fn kernels<const R: usize, const V: usize>() -> Kernels {
+            Kernels { panel: multiply::<R, V, true>, rows: multiply::<R, V, false> }
+        }
+
+        /// sums += column of the left side, numbers `row` apart · row of the right panel, for one k.
         ///
         /// # Safety
-        /// There are `R` and `V` registers' worth of numbers to read.
+        /// There are `R` numbers and `V` registers' worth of numbers to read.
         #[target_feature(enable = $feature)]
         #[inline]
-        unsafe fn step<const R: usize, const V: usize>(sums: &mut [[$register; V]; R], left: *const f32, right: *const f32) {
+        unsafe fn step<const R: usize, const V: usize>(
+            sums: &mut [[$register; V]; R], left: *const f32, row: usize, right: *const f32,
+        ) {
             // SAFETY: the caller's promise.
             unsafe {
                 let mut columns = [$splat(0.0); V];
@@ -107,7 +133,7 @@ macro_rules! kernels {
                     columns[j] = $load(right.add(j * $lanes));
                 }
                 for i in 0..R {
-                    let x = $splat(*left.add(i));
+                    let x = $splat(*left.add(i * row));
                     for j in 0..V {
                         sums[i][j] = $fma(x, columns[j], sums[i][j]);
                     }
@@ -120,9 +146,12 @@ macro_rules! kernels {
         /// # Safety
         /// As [`super::Tile::multiply`], for a processor with the instructions.
         #[target_feature(enable = $feature)]
-        unsafe fn multiply<const R: usize, const V: usize>(
-            k: usize, left: *const f32, right: *const f32, next: *const f32, out: *mut f32, stride: usize, add: bool,
+        unsafe fn multiply<const R: usize, const V: usize, const PANEL: bool>(
+            k: usize, left: *const f32, row: usize, right: *const f32, next: *const f32, out: *mut f32, stride: usize,
+            add: bool,
         ) {
+            // How far apart the numbers of one k are, and those of one row.
+            let (row, along) = if PANEL { (1, R) } else { (row, 1) };
             // SAFETY: every index is inside what the caller promises; prefetching an address does not read it.
             unsafe {
                 for i in 0..R {
@@ -133,19 +162,21 @@ macro_rules! kernels {
                 let mut sums = [[$splat(0.0); V]; R];
                 let mut p = 0;
                 while p + STEPS <= k {
-                    for line in 0..(STEPS * R).div_ceil(16) {
-                        _mm_prefetch::<_MM_HINT_T0>(left.wrapping_add((p + AHEAD) * R + 16 * line).cast());
+                    if PANEL {
+                        for line in 0..(STEPS * R).div_ceil(16) {
+                            _mm_prefetch::<_MM_HINT_T0>(left.wrapping_add((p + AHEAD) * R + 16 * line).cast());
+                        }
                     }
                     for line in 0..STEPS / 2 {
                         _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(p * 8 + 16 * line).cast());
                     }
                     for u in 0..STEPS {
-                        step(&mut sums, left.add((p + u) * R), right.add((p + u) * V * $lanes));
+                        step(&mut sums, left.add((p + u) * along), row, right.add((p + u) * V * $lanes));
                     }
                     p += STEPS;
                 }
                 while p < k {
-                    step(&mut sums, left.add(p * R), right.add(p * V * $lanes));
+                    step(&mut sums, left.add(p * along), row, right.add(p * V * $lanes));
                     p += 1;
                 }
                 for i in 0..R {
@@ -163,7 +194,7 @@ macro_rules! kernels {
 mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::{Isa, Kernel, Tile};
+    use super::{Isa, Kernels, Tile};
 
     kernels!(
         Isa::Avx512,
@@ -183,7 +214,7 @@ mod avx512 {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{Isa, Kernel, Tile};
+    use super::{Isa, Kernels, Tile};
 
     kernels!(
         Isa::Avx2,
@@ -200,32 +231,39 @@ mod avx2 {
 }
 
 mod portable {
-    use super::{Isa, Kernel, Tile};
+    use super::{Isa, Kernels, Tile};
 
     const COLUMNS: usize = 8;
-    const KERNELS: &[&[Kernel]] = &[&[multiply::<1>], &[multiply::<2>], &[multiply::<3>], &[multiply::<4>]];
+    const KERNELS: &[&[Kernels]] = &[&[kernels::<1>()], &[kernels::<2>()], &[kernels::<3>()], &[kernels::<4>()]];
     pub(super) const TILE: Tile =
         Tile { rows: KERNELS.len(), columns: COLUMNS, lanes: COLUMNS, isa: Isa::Portable, kernels: KERNELS };
+
+    const fn kernels<const R: usize>() -> Kernels {
+        Kernels { panel: multiply::<R, true>, rows: multiply::<R, false> }
+    }
 
     /// One tile of `R` rows, in whatever registers the compiler finds.
     ///
     /// # Safety
     /// As [`super::Tile::multiply`].
-    unsafe fn multiply<const R: usize>(
+    unsafe fn multiply<const R: usize, const PANEL: bool>(
         k: usize,
         left: *const f32,
+        row: usize,
         right: *const f32,
         _next: *const f32,
         out: *mut f32,
         stride: usize,
         add: bool,
     ) {
-        // SAFETY: the caller promises panels of these sizes.
-        let (left, right) =
-            unsafe { (std::slice::from_raw_parts(left, k * R), std::slice::from_raw_parts(right, k * COLUMNS)) };
+        let (row, along) = if PANEL { (1, R) } else { (row, 1) };
+        // SAFETY: the caller promises a panel of this size.
+        let right = unsafe { std::slice::from_raw_parts(right, k * COLUMNS) };
         let mut sums = [[0.0f32; COLUMNS]; R];
-        for (left, right) in left.as_chunks::<R>().0.iter().zip(right.as_chunks::<COLUMNS>().0) {
-            for (sums, x) in sums.iter_mut().zip(left) {
+        for (p, right) in right.as_chunks::<COLUMNS>().0.iter().enumerate() {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller promises k numbers of each row.
+                let x = unsafe { *left.add(p * along + i * row) };
                 for j in 0..COLUMNS {
                     sums[j] += x * right[j];
                 }

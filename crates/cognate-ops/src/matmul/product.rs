@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::thread::LocalKey;
 
-use super::kernel::{Tile, tile};
+use super::kernel::{Left, Tile, tile};
 use super::pack::{Operand, pack};
 use crate::cpu::{Cpu, Shared};
 
@@ -103,13 +103,25 @@ fn k_longest(k: usize) -> usize {
     k_blocks(k).map(|block| block.len()).max().unwrap_or(0)
 }
 
-/// Packs rows of the left matrix for a block of k.
+/// Numbers of scratch that [`left_side`] needs for `rows` rows of a block of `k`.
+fn left_scratch(left: Operand, rows: usize, k: usize) -> usize {
+    if left.k == 1 { 0 } else { (rows * k).next_multiple_of(16) }
+}
+
+/// Rows of the left matrix for a block of k: where they stand, if k runs along them, or else in panels. A row's numbers are
+/// broadcast one by one, so moving them gains nothing; across rows each k is a cache line of its own, and reading them in place
+/// gained 3 % of a training step at width 192 and lost as much at 1024.
 ///
 /// # Safety
-/// As [`pack`], for those rows and the whole block.
-unsafe fn pack_left(t: Tile, panels: &mut [f32], left: Operand, k: &Range<usize>, rows: Range<usize>) {
+/// As [`pack`], for those rows and the whole block; the result may be read for as long as both.
+unsafe fn left_side(t: Tile, panels: &mut [f32], left: Operand, k: &Range<usize>, rows: Range<usize>) -> Left {
+    let left = left.from(k.start, rows.start);
+    if left.k == 1 {
+        return Left::Rows(left.start, left.lane);
+    }
     // SAFETY: the caller's promise.
-    unsafe { pack(t.isa, panels, left.from(k.start, rows.start), k.len(), rows.len(), t.rows, 1) }
+    unsafe { pack(t.isa, panels, left, k.len(), rows.len(), t.rows, 1) };
+    Left::Panel(panels.as_ptr())
 }
 
 /// Packs columns of the right matrix for a block of k.
@@ -121,20 +133,24 @@ unsafe fn pack_right(t: Tile, panels: &mut [f32], right: Operand, k: &Range<usiz
     unsafe { pack(t.isa, panels, right.from(k.start, columns.start), k.len(), columns.len(), t.columns, t.lanes) }
 }
 
-/// target (rows, columns) (+)= left panels · right panels for one block of k.
+/// target (rows, columns) (+)= left side · right panels for one block of k.
 ///
 /// # Safety
-/// The panels are those of that many rows and columns, and the target may be written there.
-unsafe fn tiles(t: Tile, k: usize, left: &[f32], rows: usize, right: &[f32], columns: usize, target: Target) {
-    assert!(left.len() >= rows * k && right.len() >= columns.next_multiple_of(t.lanes) * k);
+/// The left side is that of those rows, the panels are those of that many columns, and the target may be written there.
+unsafe fn tiles(t: Tile, k: usize, left: Left, rows: usize, right: &[f32], columns: usize, target: Target) {
+    assert!(right.len() >= columns.next_multiple_of(t.lanes) * k);
     for j in (0..columns).step_by(t.columns) {
         for i in (0..rows).step_by(t.rows) {
             // The tiles of one right panel fetch the next one, each its share.
             let next = right.as_ptr().wrapping_add((j + t.columns) * k + i / t.rows * k * 8);
             let size = (t.rows.min(rows - i), t.columns.min(columns - j), target.stride);
-            // SAFETY: the assertion covers the panels, the caller's promise the target.
+            let left = match left {
+                Left::Panel(start) => Left::Panel(start.wrapping_add(i * k)),
+                Left::Rows(start, row) => Left::Rows(start.wrapping_add(i * row), row),
+            };
+            // SAFETY: the assertion covers the right panels, the caller's promise the left side and the target.
             unsafe {
-                let (left, right) = (left.as_ptr().add(i * k), right.as_ptr().add(j * k));
+                let right = right.as_ptr().add(j * k);
                 t.multiply(k, left, right, next, target.from(i, j).start, size, target.add);
             }
         }
@@ -164,8 +180,8 @@ pub(crate) unsafe fn product((m, n, k): (usize, usize, usize), target: Target, l
         unsafe { clear(m, n, target) };
     }
     let rows_block = PANELS_TASK * t.rows;
-    let (left_len, longest) = (rows_block.min(m) * k_longest(k), k_longest(k));
-    let left_len = left_len.next_multiple_of(16);
+    let longest = k_longest(k);
+    let left_len = left_scratch(left, rows_block.min(m), longest);
     with(&OWN, left_len + COLUMNS_BLOCK.min(n).next_multiple_of(t.lanes) * longest, |panels| {
         let (left_panels, right_panels) = panels.split_at_mut(left_len);
         for column in (0..n).step_by(COLUMNS_BLOCK) {
@@ -178,8 +194,8 @@ pub(crate) unsafe fn product((m, n, k): (usize, usize, usize), target: Target, l
                     let target = Target { add: target.add || block.start > 0, ..target.from(row, column) };
                     // SAFETY: the caller's promise.
                     unsafe {
-                        pack_left(t, left_panels, left, &block, rows.clone());
-                        tiles(t, block.len(), left_panels, rows.len(), right_panels, columns.len(), target);
+                        let left = left_side(t, left_panels, left, &block, rows.clone());
+                        tiles(t, block.len(), left, rows.len(), right_panels, columns.len(), target);
                     }
                 }
             }
@@ -210,18 +226,46 @@ pub(crate) unsafe fn parallel(
     }
 }
 
-/// Few rows: the left matrix is packed once, and each task packs its own columns of the right one.
+/// The left side of every block of k, for tasks that share it.
+#[derive(Clone, Copy)]
+struct LeftSides<'a> {
+    left: Operand,
+    rows: usize,
+    panels: &'a [f32],
+}
+
+impl LeftSides<'_> {
+    /// Runs `work` on the left side of `rows` rows.
+    ///
+    /// # Safety
+    /// As [`pack`], for those rows and all of k.
+    unsafe fn with(t: Tile, left: Operand, rows: usize, k: usize, work: impl FnOnce(LeftSides<'_>)) {
+        with(&SHARED, left_scratch(left, rows, k), |panels| {
+            if !panels.is_empty() {
+                for block in k_blocks(k) {
+                    // SAFETY: the caller's promise.
+                    unsafe { left_side(t, &mut panels[rows * block.start..], left, &block, 0..rows) };
+                }
+            }
+            work(LeftSides { left, rows, panels });
+        });
+    }
+
+    fn of(&self, block: &Range<usize>) -> Left {
+        match self.panels {
+            [] => Left::Rows(self.left.from(block.start, 0).start, self.left.lane),
+            panels => Left::Panel(panels[self.rows * block.start..].as_ptr()),
+        }
+    }
+}
+
+/// Few rows: each task packs its own columns of the right matrix.
 ///
 /// # Safety
 /// As [`product`].
 unsafe fn short(cpu: &Cpu, (m, n, k): (usize, usize, usize), target: Target, left: Operand, right: Operand) {
     let t = tile();
-    with(&SHARED, m * k, |left_panels| {
-        for block in k_blocks(k) {
-            // SAFETY: the caller's promise.
-            unsafe { pack_left(t, &mut left_panels[m * block.start..], left, &block, 0..m) };
-        }
-        let left_panels = &*left_panels;
+    let tasks = |left: LeftSides<'_>| {
         cpu.each(n.div_ceil(COLUMNS_TASK), |task| {
             let columns = task * COLUMNS_TASK..((task + 1) * COLUMNS_TASK).min(n);
             with(&OWN, columns.len().next_multiple_of(t.lanes) * k_longest(k), |right_panels| {
@@ -230,12 +274,14 @@ unsafe fn short(cpu: &Cpu, (m, n, k): (usize, usize, usize), target: Target, lef
                     // SAFETY: the caller's promise; tasks write different columns.
                     unsafe {
                         pack_right(t, right_panels, right, &block, columns.clone());
-                        tiles(t, block.len(), &left_panels[m * block.start..], m, right_panels, columns.len(), target);
+                        tiles(t, block.len(), left.of(&block), m, right_panels, columns.len(), target);
                     }
                 }
             });
         });
-    });
+    };
+    // SAFETY: the caller's promise.
+    unsafe { LeftSides::with(t, left, m, k, tasks) };
 }
 
 /// Few rows and a packed right matrix: each task takes some columns.
@@ -251,27 +297,22 @@ pub(super) unsafe fn short_by_panels(
     right_panels: &[f32],
 ) {
     let (t, padded) = (t.even(m), n.next_multiple_of(t.lanes));
-    with(&SHARED, m * k, |left_panels| {
-        for block in k_blocks(k) {
-            // SAFETY: the caller's promise.
-            unsafe { pack_left(t, &mut left_panels[m * block.start..], left, &block, 0..m) };
-        }
-        let left_panels = &*left_panels;
+    let tasks = |left: LeftSides<'_>| {
         cpu.each(n.div_ceil(COLUMNS_TASK), |task| {
             let columns = task * COLUMNS_TASK..((task + 1) * COLUMNS_TASK).min(n);
             for block in k_blocks(k) {
                 let target = Target { add: target.add || block.start > 0, ..target.from(0, columns.start) };
                 let right_panels = &right_panels[padded * block.start + columns.start * block.len()..];
                 // SAFETY: the caller's promise; tasks write different columns.
-                unsafe {
-                    tiles(t, block.len(), &left_panels[m * block.start..], m, right_panels, columns.len(), target);
-                }
+                unsafe { tiles(t, block.len(), left.of(&block), m, right_panels, columns.len(), target) };
             }
         });
-    });
+    };
+    // SAFETY: the caller's promise.
+    unsafe { LeftSides::with(t, left, m, k, tasks) };
 }
 
-/// Many rows: the right matrix is packed once by all threads, and each task packs its own rows of the left one.
+/// Many rows: the right matrix is packed once by all threads, and each task takes some rows.
 ///
 /// # Safety
 /// As [`product`].
@@ -344,14 +385,14 @@ pub(super) unsafe fn rows_by_columns(
         let (at, column) = (i % row_blocks, i / row_blocks * COLUMNS_BLOCK);
         let rows = panels * at / row_blocks * t.rows..(panels * (at + 1) / row_blocks * t.rows).min(m);
         let columns = COLUMNS_BLOCK.min(n - column);
-        with(&OWN, rows.len() * k_longest(k), |left_panels| {
+        with(&OWN, left_scratch(left, rows.len(), k_longest(k)), |left_panels| {
             for block in k_blocks(k) {
                 let target = Target { add: target.add || block.start > 0, ..target.from(rows.start, column) };
                 let right_panels = &right_panels[padded * block.start + column * block.len()..];
                 // SAFETY: the caller's promise; tasks write different rows or columns.
                 unsafe {
-                    pack_left(t, left_panels, left, &block, rows.clone());
-                    tiles(t, block.len(), left_panels, rows.len(), right_panels, columns, target);
+                    let left = left_side(t, left_panels, left, &block, rows.clone());
+                    tiles(t, block.len(), left, rows.len(), right_panels, columns, target);
                 }
             }
         });

@@ -94,7 +94,7 @@ impl Assembly<'_> {
 fn is_told(step: Step, file: &FileEntry) -> bool {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     match step {
-        Step::Train(_) | Step::Tune(_) => name == "model.safetensors",
+        Step::Train(_) | Step::Sweep { .. } | Step::Tune(_) => name == "model.safetensors",
         _ => !name.starts_with("dropped") && !name.starts_with("rejected") && name != "generate.json",
     }
 }

@@ -15,7 +15,7 @@ use crate::context::{DeviceKind, max_positions};
 use crate::error::Result;
 use crate::recipe::{ArmKind, Model, Recipe, Synthesis};
 use crate::runner::seconds;
-use crate::stage::{Replicate, Step};
+use crate::stage::{Replicate, Step, column, label};
 use calibrate::Speed;
 use corpus::Survey;
 
@@ -158,7 +158,19 @@ impl Estimate<'_> {
                 let pairs = self.pairs();
                 row(pairs, 0.0, 0.0, pairs * 24.0, flops / (PAIR_FLOPS_PER_S * threads))
             }
-            Step::Train(model) => self.train(step, model),
+            Step::Sweep { .. } => self.train(step, &ArmKind::Repetition, self.recipe.seed),
+            Step::Train(model) => match &self.recipe.arms[model.arm].kind {
+                // What it chooses from is trained in stages of its own.
+                ArmKind::Regularised { weight_decays, selection_documents } if model.seed == self.recipe.seed => {
+                    let (_, oracle) = self.split_tokens();
+                    let documents = (*selection_documents as f64).min(oracle / survey.tokens_per_document);
+                    let tokens = documents * survey.tokens_per_document * weight_decays.len() as f64;
+                    let flops = self.config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
+                    let models = self.config.parameters() as f64 * 8.0;
+                    row(documents, tokens, flops, models, flops / self.speed.training_flops_per_s)
+                }
+                kind => self.train(step, kind, model.seed),
+            },
             Step::Tune(_) => {
                 let pairs = self.pairs() * f64::from(self.recipe.tune.epochs);
                 let half = survey.tokens_per_document.min(self.recipe.tune.context as f64 / 2.0);
@@ -195,12 +207,18 @@ impl Estimate<'_> {
         }
     }
 
-    fn train(&self, step: Step, model: Replicate) -> StagePlan {
-        let tokens = match self.recipe.arms[model.arm].kind {
-            ArmKind::EqualFlops => self.equal_flops_tokens(model.seed),
+    /// A training of an arm of `kind` with `seed`.
+    fn train(&self, step: Step, kind: &ArmKind, seed: u64) -> StagePlan {
+        let tokens = match kind {
+            ArmKind::EqualFlops => self.equal_flops_tokens(seed),
             _ => self.recipe.train.tokens(),
         };
-        let context = (self.survey.tokens_per_document / 2.0).min(self.recipe.model.context as f64 / 2.0);
+        let segment = match kind {
+            // At most: rows are not filled to the end.
+            ArmKind::RelatedContext => self.recipe.model.context as f64,
+            _ => self.survey.tokens_per_document.min(self.recipe.model.context as f64),
+        };
+        let context = segment / 2.0;
         let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
         let every = self.recipe.train.validate_every_tokens.max(1);
         let held = self.survey.documents * self.recipe.corpus.validation_share;
@@ -305,17 +323,19 @@ impl Estimate<'_> {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} parameters", self.name, short(self.parameters as f64))?;
+        let labels: Vec<String> = self.stages.iter().map(|row| label(row.stage, row.arm.as_deref())).collect();
+        let width = column(&labels);
         let header = ["stage", "documents", "tokens", "FLOPs", "on disk", "time"];
         writeln!(
             f,
-            "  {:<24}{:>12}{:>10}{:>10}{:>12}{:>16}",
+            "  {:<width$}{:>12}{:>10}{:>10}{:>12}{:>16}",
             header[0], header[1], header[2], header[3], header[4], header[5]
         )?;
         let mut line = |label: &str, documents: u64, tokens: u64, flops: f64, bytes: u64, wall_s: f64| {
             let blank = |x: f64| if x == 0.0 { "-".to_owned() } else { short(x) };
             writeln!(
                 f,
-                "  {label:<24}{:>12}{:>10}{:>10}{:>12}{:>16}",
+                "  {label:<width$}{:>12}{:>10}{:>10}{:>12}{:>16}",
                 blank(documents as f64),
                 blank(tokens as f64),
                 blank(flops),
@@ -323,9 +343,8 @@ impl fmt::Display for Plan {
                 seconds(wall_s)
             )
         };
-        for row in &self.stages {
-            let label = row.arm.as_ref().map_or(row.stage.to_owned(), |arm| format!("{} {arm}", row.stage));
-            line(&label, row.documents, row.tokens, row.flops, row.bytes, row.wall_s)?;
+        for (row, label) in self.stages.iter().zip(&labels) {
+            line(label, row.documents, row.tokens, row.flops, row.bytes, row.wall_s)?;
         }
         let flops = self.stages.iter().map(|row| row.flops).sum();
         let bytes = self.stages.iter().map(|row| row.bytes).sum();

@@ -44,6 +44,8 @@ pub enum Kind {
     Paths,
     /// A list of words, each one of these, not empty.
     Choices(&'static [&'static str]),
+    /// A list of at least two different numbers, each inside the interval.
+    Numbers(Interval),
     /// How many of something, or a list of different whole numbers; at most this many.
     CountOrList(u64),
 }
@@ -120,6 +122,7 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of at least one path"),
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
+            Self::Numbers(interval) => write!(f, "a list of at least two different numbers, each {interval}"),
             Self::CountOrList(most) => {
                 write!(f, "a whole number from 1 to {most}, or a list of as many different whole numbers")
             }
@@ -151,7 +154,8 @@ pub const TABLES: &[(&str, &str)] = &[
 const MOST_SEEDS: u64 = 1000;
 
 /// The kinds of arms.
-pub(super) const ARM_KINDS: [&str; 6] = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
+pub(crate) const ARM_KINDS: [&str; 8] =
+    ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops", "regularised", "related-context"];
 
 const PAPER: &str = "paper";
 const OURS: &str = "ours";
@@ -185,7 +189,7 @@ const TASKS: [&str; 13] = [
     "webquestions",
 ];
 
-use Kind::{Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Path, Paths, Text};
+use Kind::{Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Numbers, Path, Paths, Text};
 use Preset::{Derived, Required, Value};
 
 /// Every key, table by table.
@@ -552,7 +556,8 @@ pub const KEYS: &[Key] = &[
          `oracle`: fresh documents. Controls: `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second \
          documents shuffled; `unconditional`, as `sbp` with the repetition arm's own samples, written from no document; \
          `equal-flops`, `repetition` to as many operations as the first `sbp` arm cost, its base model, pairing, tuning, generation \
-         and filtering included.",
+         and filtering included; `regularised`, `repetition` with the best of several weight decays, chosen on documents of the \
+         oracle split, on which no arm is scored; `related-context`, `repetition` with related documents packed into one context.",
     ),
     key(
         "arm", "synthetic_share", Number(Interval::SHARE), Derived("`0.25`; for a control that of the first `sbp` arm"),
@@ -561,6 +566,17 @@ pub const KEYS: &[Key] = &[
     key(
         "arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",
         "`oracle` only: how often its documents may be seen at most.",
+    ),
+    key(
+        "arm", "weight_decays", Numbers(Interval::NOT_NEGATIVE), Value("[0.1, 0.8, 3.2]"),
+        "the usual one, and about 8 and 30 times that: 30 is what Kim et al. 2025, arXiv 2509.14786, found best for repeated text",
+        "`regularised` only: the weight decays that are tried, each in a training to the whole budget with the recipe's `seed`; \
+         the other seeds take the one that was chosen. That of `[train]` is the repetition arm itself and is not trained again.",
+    ),
+    key(
+        "arm", "selection_documents", Integer(1), Value("500"), OURS,
+        "`regularised` only: documents, at most, on which the weight decay is chosen, drawn once from the oracle split; those that \
+         share `[corpus] contamination_words` words in a row with the unique split are left out.",
     ),
 ];
 

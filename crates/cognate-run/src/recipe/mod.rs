@@ -352,7 +352,7 @@ pub struct Arm {
 }
 
 /// What an arm is trained on. A closed set.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ArmKind {
     /// Unique documents, repeated to the budget.
@@ -379,6 +379,15 @@ pub enum ArmKind {
     },
     /// As `repetition`, until its operations are as many as everything that the first `sbp` arm cost.
     EqualFlops,
+    /// As `repetition`, with the weight decay that is best on documents that no arm is scored on.
+    Regularised {
+        /// The candidates.
+        weight_decays: Vec<f64>,
+        /// Documents to choose by, at most.
+        selection_documents: usize,
+    },
+    /// As `repetition`, with related documents in one context, each behind one that it is paired with.
+    RelatedContext,
 }
 
 /// How synthetic documents come about.
@@ -421,6 +430,8 @@ impl ArmKind {
             Self::RandomPairs { .. } => "random-pairs",
             Self::Unconditional { .. } => "unconditional",
             Self::EqualFlops => "equal-flops",
+            Self::Regularised { .. } => "regularised",
+            Self::RelatedContext => "related-context",
         }
     }
 
@@ -430,7 +441,11 @@ impl ArmKind {
             Self::Sbp { synthetic_share } => Some((Synthesis::Related, synthetic_share)),
             Self::RandomPairs { synthetic_share } => Some((Synthesis::RandomPairs, synthetic_share)),
             Self::Unconditional { synthetic_share } => Some((Synthesis::Unconditional, synthetic_share)),
-            Self::Repetition | Self::Oracle { .. } | Self::EqualFlops => None,
+            Self::Repetition
+            | Self::Oracle { .. }
+            | Self::EqualFlops
+            | Self::Regularised { .. }
+            | Self::RelatedContext => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     GeneratePrecision, Judge, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
-use crate::stage::STAGE_NAMES;
+use crate::stage::{STAGE_NAMES, SWEEP};
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -437,7 +437,7 @@ fn arms(written: &Written) -> Result<Vec<Arm>> {
         let refuse = |message: String, advice: &str| {
             Err(Box::new(RecipeError::Arms { at: section.place(), message, advice: advice.to_owned() }))
         };
-        if STAGE_NAMES.contains(&arm.name.as_str()) {
+        if STAGE_NAMES.contains(&arm.name.as_str()) || arm.name == SWEEP {
             return refuse(
                 format!("an arm cannot be called `{}`: that is a stage's folder", arm.name),
                 "give the arm another name",
@@ -506,6 +506,32 @@ fn check_needs(written: &Written, arms: &[Arm]) -> Result<()> {
             "its operations are as many as that arm cost: add `[[arm]]` with kind = \"sbp\"",
         );
     }
+    let regularised = find(|kind| matches!(kind, ArmKind::Regularised { .. }));
+    if let Some(at) = regularised
+        && !has(|kind| *kind == ArmKind::Repetition)
+    {
+        return refuse(
+            at,
+            format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
+            "it is repetition with another weight decay, and is compared with it: add `[[arm]]` with kind = \"repetition\"",
+        );
+    }
+    let corpus = written.table("corpus");
+    let (validation, unique) = (corpus.number("validation_share"), corpus.number("unique_share"));
+    if let Some(at) = regularised
+        && validation + unique > 1.0 - 1e-9
+    {
+        return refuse(
+            at,
+            format!(
+                "arm `{}` has no documents to choose its weight decay by: validation_share = {validation} and unique_share = \
+                 {unique} leave none",
+                arms[at].name
+            ),
+            "the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
+             unique_share in [corpus] a little",
+        );
+    }
     if let Some(at) = find(|kind| kind.synthetic().is_some_and(|(synthesis, _)| synthesis.control().is_some()))
         && written.table("generate").text("method") != "model"
     {
@@ -536,6 +562,8 @@ fn arm(section: &Section, first_share: Option<f64>) -> Result<Arm> {
     };
     only_for("synthetic_share", &["sbp", "random-pairs", "unconditional"])?;
     only_for("max_epochs", &["oracle"])?;
+    only_for("weight_decays", &["regularised"])?;
+    only_for("selection_documents", &["regularised"])?;
     let share = |default: f64| section.number_or("synthetic_share", default);
     let of_control = || share(first_share.unwrap_or(SYNTHETIC_SHARE));
     let kind = match word.as_str() {
@@ -545,6 +573,11 @@ fn arm(section: &Section, first_share: Option<f64>) -> Result<Arm> {
         "random-pairs" => ArmKind::RandomPairs { synthetic_share: of_control() },
         "unconditional" => ArmKind::Unconditional { synthetic_share: of_control() },
         "equal-flops" => ArmKind::EqualFlops,
+        "regularised" => ArmKind::Regularised {
+            weight_decays: section.numbers("weight_decays"),
+            selection_documents: section.integer("selection_documents") as usize,
+        },
+        "related-context" => ArmKind::RelatedContext,
         other => unreachable!("keys.rs lists the kinds of arms; `{other}` is not among them"),
     };
     Ok(Arm { name: section.text_if("name").unwrap_or_else(|| word.clone()), kind })

@@ -429,18 +429,20 @@ fn arms_that_cannot_be() {
     assert_eq!(
         refused(&format!("{base}[[arm]]\nkind = \"spb\"\n")),
         "recipes/r.toml:16: [[arm]] kind = \"spb\": expected one of \"repetition\", \"sbp\", \"oracle\", \
-         \"random-pairs\", \"unconditional\", \"equal-flops\"\n\
+         \"random-pairs\", \"unconditional\", \"equal-flops\", \"regularised\", \"related-context\"\n\
          hint: the nearest of them is \"sbp\""
     );
     assert_eq!(
         refused("[[arm]]\nname = \"a\"\n"),
         "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\", \
-         \"random-pairs\", \"unconditional\", \"equal-flops\"\n\
+         \"random-pairs\", \"unconditional\", \"equal-flops\", \"regularised\", \"related-context\"\n\
          hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
          `oracle`: fresh documents. Controls: \
          `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second documents shuffled; `unconditional`, as \
          `sbp` with the repetition arm's own samples, written from no document; `equal-flops`, `repetition` to as many operations \
-         as the first `sbp` arm cost, its base model, pairing, tuning, generation and filtering included"
+         as the first `sbp` arm cost, its base model, pairing, tuning, generation and filtering included; `regularised`, \
+         `repetition` with the best of several weight decays, chosen on documents of the oracle split, on which no arm is scored; \
+         `related-context`, `repetition` with related documents packed into one context"
     );
     assert_eq!(
         refused("[arm]\nkind = \"sbp\"\n"),
@@ -583,4 +585,55 @@ fn controls_take_the_share_of_the_arm_that_they_control() {
         "{}",
         refusal(&server)
     );
+}
+
+#[test]
+fn a_regularised_arm_says_what_it_tries_and_needs_documents_to_choose_by() {
+    let arm = |more: &str| format!("{LEAST}[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"regularised\"\n{more}");
+    let kind = |more: &str| {
+        let recipe = parse(&arm(more)).unwrap();
+        assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+        recipe.arms[1].kind.clone()
+    };
+    let tries = |weight_decays: &[f64], selection_documents| ArmKind::Regularised {
+        weight_decays: weight_decays.to_vec(),
+        selection_documents,
+    };
+    assert_eq!(kind(""), tries(&[0.1, 0.8, 3.2], 500));
+    assert_eq!(kind("weight_decays = [1, 0.0]\nselection_documents = 7\n"), tries(&[1.0, 0.0], 7));
+    for wrong in ["[]", "[0.1]", "[0.1, 0.1]", "[0.1, -1]", "[0.1, inf]", "[0.1, \"1\"]", "0.1"] {
+        assert_eq!(
+            refusal(&arm(&format!("weight_decays = {wrong}\n"))),
+            format!(
+                "recipes/r.toml:17: [[arm]] weight_decays = {wrong}: expected a list of at least two different numbers, each a \
+                 number of at least 0"
+            )
+        );
+    }
+    assert_eq!(
+        refusal(&arm("selection_documents = 0\n")),
+        "recipes/r.toml:17: [[arm]] selection_documents = 0: expected a whole number of at least 1"
+    );
+    assert_eq!(
+        refusal(&arm("").replace("[model]", "validation_share = 0.1\nunique_share = 0.9\n[model]")),
+        "recipes/r.toml:17: arm `regularised` has no documents to choose its weight decay by: validation_share = 0.1 and \
+         unique_share = 0.9 leave none\n\
+         hint: the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
+         unique_share in [corpus] a little"
+    );
+    assert_eq!(
+        refusal(&format!("{LEAST}[[arm]]\nkind = \"regularised\"\n")),
+        "recipes/r.toml:13: arm `regularised` has no arm of kind `repetition` beside it\n\
+         hint: it is repetition with another weight decay, and is compared with it: add `[[arm]]` with kind = \"repetition\""
+    );
+    for (kind, key) in [("related-context", "weight_decays = [0.1, 1]"), ("sbp", "selection_documents = 5")] {
+        let text = arm(&format!("[[arm]]\nkind = \"{kind}\"\n{key}\n"));
+        assert!(
+            refusal(&text).ends_with("hint: remove the key, or write kind = \"regularised\""),
+            "{}",
+            refusal(&text)
+        );
+    }
+    let named = format!("{LEAST}[[arm]]\nkind = \"repetition\"\nname = \"sweep\"\n");
+    assert!(refusal(&named).contains("an arm cannot be called `sweep`"), "{}", refusal(&named));
 }

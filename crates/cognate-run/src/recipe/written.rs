@@ -50,6 +50,7 @@ enum Value {
     Flag(bool),
     List(Vec<String>),
     Integers(Vec<u64>),
+    Numbers(Vec<f64>),
 }
 
 /// Reads `text`, the content of the recipe at `file`.
@@ -259,6 +260,16 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             });
             texts.collect::<Result<Vec<_>, _>>().map(Value::List)
         }
+        (Kind::Numbers(interval), DeValue::Array(items)) if items.len() > 1 => {
+            let mut numbers: Vec<f64> = Vec::new();
+            for item in items.iter() {
+                match number(item.get_ref()) {
+                    Some(x) if interval.contains(x) && !numbers.contains(&x) => numbers.push(x),
+                    _ => return refuse(),
+                }
+            }
+            Ok(Value::Numbers(numbers))
+        }
         (Kind::CountOrList(most), DeValue::Integer(_)) => match integer(value) {
             Some(n) if (1..=i128::from(most)).contains(&n) => Ok(Value::Integer(n as u64)),
             _ => refuse(),
@@ -407,6 +418,14 @@ impl Section {
             Value::Number(x) => Some(x),
             Value::Text(auto) if auto == "auto" => None,
             other => panic!("`{key}` is no number but {other:?}"),
+        }
+    }
+
+    /// A list of numbers that is written or has a plain default.
+    pub(super) fn numbers(&self, key: &str) -> Vec<f64> {
+        match self.value(key) {
+            Some(Value::Numbers(numbers)) => numbers,
+            other => panic!("`{key}` is no list of numbers but {other:?}"),
         }
     }
 

@@ -20,6 +20,14 @@ pub const SBP: &str = "sbp";
 pub const ORACLE: &str = "oracle";
 /// The key of [`Report::gap_closed`] for validation nats per token.
 pub const VALIDATION: &str = "validation";
+/// The measure that is the mean of all tasks' figures, where there are several.
+pub const TASK_AVERAGE: &str = "task average";
+
+/// The key of [`Report::gap_closed`] for an arm: the measure (for [`SBP`]), or `MEASURE of ARM`.
+#[must_use]
+pub fn gap_key(measure: &str, arm: &str) -> String {
+    if arm == SBP { measure.to_owned() } else { format!("{measure} of {arm}") }
+}
 
 /// One experiment, measured: what `report.json` holds and `report.html` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,7 +149,8 @@ pub struct ArmComparison {
     pub arm: String,
     /// Name of the arm that it is compared with.
     pub against: String,
-    /// What was measured: [`VALIDATION`] is nats per token, of which fewer are better.
+    /// What was measured: [`VALIDATION`] is nats per token, of which fewer are better; a task's name or [`TASK_AVERAGE`] a share of
+    /// right answers, of which more are.
     pub measure: String,
     /// `arm` minus `against`, over the seeds that both have.
     pub difference: f64,
@@ -290,6 +299,17 @@ pub struct LedgerEntry {
     /// Most resident memory of the process while the stage ran, in bytes; `None` where the system does not tell.
     #[serde(default)]
     pub peak_rss_bytes: Option<u64>,
+}
+
+impl LedgerEntry {
+    /// Counts `other`, which is a part of the same work.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.wall_s += other.wall_s;
+        self.flops += other.flops;
+        self.tokens += other.tokens;
+        self.documents += other.documents;
+        self.peak_rss_bytes = self.peak_rss_bytes.max(other.peak_rss_bytes);
+    }
 }
 
 /// Losses of one final model on the way.

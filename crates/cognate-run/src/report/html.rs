@@ -5,13 +5,14 @@
 use std::fmt::Display;
 
 use super::answer::{Losses, answer};
-use super::charts::{self, Size};
+use super::charts::{self, STYLES, Size};
 use super::curves;
-use super::data::{Arm, ORACLE, REPETITION, Report, SBP, VALIDATION};
+use super::data::{Arm, Report, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::markup::Markup;
-use super::numbers::{count, decimals, flops, measure, nats, or_none, significant, tokens};
+use super::numbers::{decimals, flops, nats, or_none, significant, tokens};
 use super::{losses, sections};
+use crate::recipe::keys::ARM_KINDS;
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -67,7 +68,7 @@ pub(super) fn body(page: &mut Markup, report: &Report) {
     arms(page, report);
     super::arms::comparisons(page, report);
     validation(page, report);
-    tasks(page, report);
+    super::tasks::tasks(page, report);
     curves::task_curves(page, report);
     sections::all(page, report);
 }
@@ -195,16 +196,16 @@ pub(super) fn arm_label(report: &Report, name: &str, seed: u64) -> String {
     if several { format!("{name}, seed {seed}") } else { name.to_owned() }
 }
 
-/// Dash pattern, marker and colour of an arm: the same in every figure.
+/// Dash pattern, marker and colour of an arm: the same in every figure and every report for the first arm of a kind. Further arms of
+/// a kind share what styles are left.
 pub(super) fn arm_style(report: &Report, name: &str) -> usize {
-    const FIXED: [&str; 3] = [REPETITION, SBP, ORACLE];
-    let fixed = FIXED.iter().position(|fixed| *fixed == name);
-    fixed.unwrap_or_else(|| {
-        let mut controls: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
-        controls.retain(|control| !FIXED.contains(control));
-        controls.dedup();
-        let index = controls.iter().position(|control| *control == name).unwrap_or(0);
-        FIXED.len() + index % 3
+    let kind = ARM_KINDS.iter().position(|kind| *kind == name);
+    kind.unwrap_or_else(|| {
+        let mut further: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
+        further.retain(|arm| !ARM_KINDS.contains(arm));
+        further.dedup();
+        let index = further.iter().position(|arm| *arm == name).unwrap_or(0);
+        ARM_KINDS.len() + index % (STYLES - ARM_KINDS.len())
     })
 }
 
@@ -247,31 +248,6 @@ fn arms(page: &mut Markup, report: &Report) {
     let rows: Vec<Vec<Cell>> = report.arms.iter().map(row).collect();
     table(page, "The arms: final models, scored on validation documents that none of them saw", &columns, &rows);
     downloads(page, &[("arms.csv", arms_csv(report))]);
-}
-
-fn tasks(page: &mut Markup, report: &Report) {
-    let mut rows = Vec::new();
-    for arm in &report.arms {
-        for (name, score) in &arm.tasks {
-            let value = |value: f64| match score.metric.as_str() {
-                "accuracy" => format!("{}\u{a0}%", decimals(value * 100.0, 1)),
-                _ => measure(value, ""),
-            };
-            let error = score.stderr.map_or_else(String::new, |error| format!("± {}", value(error)));
-            rows.push(vec![
-                Cell::new(format!("{name}, {}", arm_label(report, &arm.name, arm.seed))),
-                Cell::new(&score.metric),
-                Cell::new(value(score.value)),
-                Cell::new(error),
-                Cell::new(count(score.n)),
-            ]);
-        }
-    }
-    if !rows.is_empty() {
-        section(page, "tasks", "Tasks", |page| {
-            table(page, "Scores on tasks", &["task and arm", "metric", "score", "standard error", "items"], &rows);
-        });
-    }
 }
 
 /// The answer as a figure; validation losses where there is no gap to draw.
@@ -337,4 +313,41 @@ fn arms_csv(report: &Report) -> Csv {
         ]);
     }
     csv
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::sample::sample;
+    use super::*;
+
+    /// Every kind of arm, and four more arms, can be told apart without colour: no two have both marker and dashes in common.
+    #[test]
+    fn every_arm_has_a_look_of_its_own() {
+        let mut report = sample();
+        let more = ["a", "b", "c", "d"];
+        let names: Vec<&str> = ARM_KINDS.into_iter().chain(more).collect();
+        report.arms = names.iter().map(|name| Arm { name: (*name).to_owned(), ..report.arms[0].clone() }).collect();
+        let styles: Vec<usize> = names.iter().map(|name| arm_style(&report, name)).collect();
+        assert_eq!(styles, (0..STYLES).collect::<Vec<_>>());
+        let css = include_str!("style.css");
+        let rule = |selector: &str| {
+            let rules = css.split('}').filter_map(|rule| rule.split_once('{'));
+            let mut found = rules.filter(|(of, _)| of.trim() == selector).map(|(_, rule)| rule.trim().to_owned());
+            found.next().unwrap_or_else(|| panic!("no rule for {selector}"))
+        };
+        let look = |style: usize| {
+            let dashes = rule(&format!(".line.s{style}"));
+            let dashes = dashes.split_once("dasharray:").map_or("", |(_, dashes)| dashes).to_owned();
+            assert!(rule(&format!("text.s{style}")).contains("--s"));
+            let hollow = rule(&format!(".mark.s{style}")).contains("--paper");
+            (charts::marker(style), hollow, dashes)
+        };
+        let looks: BTreeSet<String> = styles.iter().map(|style| format!("{:?}", look(*style))).collect();
+        assert_eq!(looks.len(), STYLES, "{looks:?}");
+        let markers: BTreeSet<String> =
+            styles.iter().map(|style| format!("{:?}{}", look(*style).0, look(*style).1)).collect();
+        assert_eq!(markers.len(), STYLES, "the markers alone tell them apart: {markers:?}");
+    }
 }

@@ -23,6 +23,7 @@ mod quality;
 #[cfg(test)]
 mod sample;
 mod sections;
+mod tasks;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
     Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve,
-    SBP, SimilarityHistogram, SyntheticQuality, TaskScore, VALIDATION, Validation, gap_closed, validation_gap,
+    SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation, gap_closed, gap_key,
+    validation_gap,
 };
 pub use html::page;
 pub use inspection::{

@@ -45,10 +45,19 @@ pub(super) fn nats(value: f64) -> String {
     decimals(value, 3)
 }
 
+/// A text with a plus where it shows something above zero.
+fn signed(value: f64, text: String) -> String {
+    if value > 0.0 && text.bytes().any(|byte| matches!(byte, b'1'..=b'9')) { format!("+{text}") } else { text }
+}
+
 /// [`nats`] with a sign for both directions.
 pub(super) fn signed_nats(value: f64) -> String {
-    let text = nats(value);
-    if value > 0.0 && text.bytes().any(|byte| matches!(byte, b'1'..=b'9')) { format!("+{text}") } else { text }
+    signed(value, nats(value))
+}
+
+/// A difference of shares in percentage points, with a sign for both directions: one decimal.
+pub(super) fn signed_points(value: f64) -> String {
+    signed(value, decimals(value * 100.0, 1))
 }
 
 /// An estimate of nats with its standard error, where it has one: `5.402 ± 0.013`.

@@ -7,6 +7,7 @@ use cognate_base::files::write_atomic;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::tasks;
@@ -72,11 +73,15 @@ fn write_scores(folder: &Path, scores: &[DocumentScore]) -> Result<()> {
 
 /// What [`evaluate_stage`] wrote into `folder` about each document.
 pub(crate) fn read_scores(folder: &Path) -> Result<Vec<DocumentScore>> {
-    let path = folder.join(DOCUMENTS);
-    let text = fs_err::read_to_string(&path)?;
-    let score = |(at, line): (usize, &str)| {
+    read_lines(&folder.join(DOCUMENTS))
+}
+
+/// The JSON objects of a file, one a line.
+pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = fs_err::read_to_string(path)?;
+    let object = |(at, line): (usize, &str)| {
         serde_json::from_str(line)
-            .map_err(|error| Error::Damaged { path: path.clone(), message: format!("line {}: {error}", at + 1) })
+            .map_err(|error| Error::Damaged { path: path.to_owned(), message: format!("line {}: {error}", at + 1) })
     };
-    text.lines().enumerate().map(score).collect()
+    text.lines().enumerate().map(object).collect()
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    LsaConfig, Pair, PairConfig, Vectors, exact_neighbours, lsa, measure_similarities, read_vectors, select_pairs,
-    suggest_window, write_pairs, write_vectors,
+    LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_vectors,
+    select_pairs, suggest_window, write_pairs, write_vectors,
 };
+use cognate_train::{Piece, related_rows};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::context::{Context, Made};
@@ -52,6 +54,42 @@ pub(crate) fn lsa_config(recipe: &Recipe) -> LsaConfig {
 pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>> {
     let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
     reader.map(|record| record.map(|(_, document)| (document.id, document.text)).map_err(Into::into)).collect()
+}
+
+/// How documents were packed into rows of related ones.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Packing {
+    pub(crate) documents: u64,
+    /// Walks through the pairs.
+    pub(crate) chains: u64,
+    /// Contexts.
+    pub(crate) rows: u64,
+    /// Contexts that hold text of one document only.
+    pub(crate) alone: u64,
+}
+
+/// The unique documents in rows of related ones. As in In-Context Pretraining, every document's nearest neighbours count, however far
+/// they are; only near-copies do not.
+pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Vec<Piece>>, Packing)> {
+    let pair = &context.recipe.pair;
+    let file = context.tokens("tokenize", "unique")?;
+    let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
+    let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
+    let of = |first: usize| neighbours.of(first).map(move |(second, similarity)| (first as u32, second, similarity));
+    let links = (0..neighbours.len()).flat_map(of);
+    let pairs: Vec<Pair> = links
+        .filter(|(_, _, similarity)| *similarity < pair.max_similarity as f32)
+        .map(|(first, second, similarity)| Pair { first, second, similarity })
+        .collect();
+    let chains = chains(file.documents(), &pairs);
+    let rows = related_rows(&file, &chains, context.recipe.model.context);
+    let packing = Packing {
+        documents: file.documents() as u64,
+        chains: chains.len() as u64,
+        rows: rows.len() as u64,
+        alone: rows.iter().filter(|row| row.len() == 1).count() as u64,
+    };
+    Ok((rows, packing))
 }
 
 /// Each seed's most similar target; the lower number where two are equally similar.

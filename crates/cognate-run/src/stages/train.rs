@@ -23,7 +23,9 @@ use crate::error::{Error, Result};
 use crate::plan::model_config;
 use crate::recipe::{Arm, ArmKind, Synthesis};
 use crate::rundir::Work;
-use crate::stage::Replicate;
+use crate::stage::{Replicate, Step, weight_decays};
+use crate::stages::regularised::{self, Sweep, Taken};
+use crate::stages::relations::{Packing, rows_of_related};
 
 /// Tokens scored together; changes the speed, never a result.
 pub(crate) const BATCH_TOKENS: usize = 4096;
@@ -44,6 +46,15 @@ pub(crate) struct Trained {
     pub(crate) diet: Option<Diet>,
     /// What tuning taught; none for an arm.
     pub(crate) relation: Option<Relations>,
+    /// How its weight decay was chosen, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sweep: Option<Sweep>,
+    /// Where it was trained, if not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taken: Option<Taken>,
+    /// How documents were packed, where several stand in one context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) packing: Option<Packing>,
 }
 
 /// What a synthesizer knows about held-out pairs.
@@ -63,22 +74,75 @@ pub(crate) fn train_stage(
 ) -> Result<Made> {
     let recipe = context.recipe;
     let arm = &recipe.arms[replicate.arm];
+    let weight_decay = match arm.kind {
+        ArmKind::Regularised { .. } if replicate.seed == recipe.seed => {
+            return regularised::choose(context, replicate.arm, folder, monitor);
+        }
+        ArmKind::Regularised { .. } => regularised::chosen(context, replicate.arm)?,
+        _ => recipe.train.weight_decay,
+    };
+    let repetition = recipe.arms.iter().position(|other| other.kind == ArmKind::Repetition);
+    if let (ArmKind::Regularised { .. }, Some(repetition)) = (&arm.kind, repetition)
+        && weight_decay == recipe.train.weight_decay
+    {
+        let same = Step::Train(Replicate { arm: repetition, seed: replicate.seed });
+        return Ok(regularised::take(context, same, folder)?.0);
+    }
+    train_arm(context, Training { arm, seed: replicate.seed, weight_decay }, folder, fingerprint, monitor)
+}
+
+/// The stage `train` for one weight decay that the arm at `arm` chooses from.
+pub(crate) fn sweep_stage(
+    context: &Context<'_>,
+    (arm, decay): (usize, usize),
+    folder: &Path,
+    fingerprint: Hash,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let arm = &context.recipe.arms[arm];
+    let weight_decay = weight_decays(&arm.kind)[decay];
+    let training = Training { arm, seed: context.recipe.seed, weight_decay };
+    train_arm(context, training, folder, fingerprint, monitor)
+}
+
+/// What one training of an arm is.
+struct Training<'a> {
+    arm: &'a Arm,
+    seed: u64,
+    weight_decay: f64,
+}
+
+fn train_arm(
+    context: &Context<'_>,
+    training: Training<'_>,
+    folder: &Path,
+    fingerprint: Hash,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let Training { arm, seed, weight_decay } = training;
+    let recipe = context.recipe;
     let tokenizer = context.tokenizer()?;
     let tokenized = context.tokenized()?;
     let settings = &recipe.train;
     let steps = match arm.kind {
-        ArmKind::EqualFlops => equal_flops_steps(context, replicate.seed)?,
+        ArmKind::EqualFlops => equal_flops_steps(context, seed)?,
         _ => settings.steps(),
     };
     let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
     let mut diet = Diet::of_tokens(recipe, arm, steps * settings.batch_tokens as u64, splits);
+    let mut sources = sources(context, arm, &diet)?;
+    let mut packing = None;
+    if let (ArmKind::RelatedContext, [unique]) = (&arm.kind, sources.as_mut_slice()) {
+        let (rows, packed) = rows_of_related(context, monitor)?;
+        (unique.rows, packing) = (Some(rows), Some(packed));
+    }
     let stream = PlainStream::new(
-        sources(context, arm, &diet)?,
+        sources,
         steps,
         settings.batch_tokens,
         recipe.model.context,
         tokenizer.end_of_document(),
-        replicate.seed,
+        seed,
     )?;
     if let (Some(_), Some(synthetic)) = (arm.kind.synthetic(), stream.tokens_by_source().get(1)) {
         diet.take_synthetic(*synthetic);
@@ -101,7 +165,7 @@ pub(crate) fn train_stage(
         beta1: settings.beta1,
         beta2: settings.beta2,
         epsilon: settings.epsilon,
-        weight_decay: settings.weight_decay,
+        weight_decay,
         clip: settings.clip,
         validate_every: every(settings.validate_every_tokens),
         checkpoint_every: every(settings.checkpoint_every_tokens),
@@ -115,17 +179,17 @@ pub(crate) fn train_stage(
         tokenizer: Some(&tokenizer_files(&tokenizer)?),
         fingerprint: &fingerprint.to_string(),
     };
-    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), replicate.seed)?;
+    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), seed)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
-    trained.diet = Some(diet);
+    (trained.diet, trained.packing) = (Some(diet), packing);
     finish(folder, &outcome, &trained, 0)
 }
 
 /// Where an arm's tokens come from.
 fn sources(context: &Context<'_>, arm: &Arm, diet: &Diet) -> Result<Vec<Source>> {
     let source = |name: &str, artifact: &Path, tokens: u64, repeat: bool| -> Result<Source> {
-        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, name)?, tokens, repeat })
+        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, name)?, rows: None, tokens, repeat })
     };
     let real = Path::new("tokenize");
     let total = diet.train_tokens;
@@ -327,6 +391,9 @@ fn trained(model: &Decoder<Cpu>, outcome: &Outcome) -> Trained {
         curve: progress.curve.clone(),
         diet: None,
         relation: None,
+        sweep: None,
+        taken: None,
+        packing: None,
     }
 }
 
@@ -352,10 +419,15 @@ fn publish(checkpoint: &Path, folder: &Path) -> Result<()> {
         if name == "optimizer.safetensors" || name == "training.json" {
             continue;
         }
-        let link = folder.join(name);
-        if fs_err::hard_link(&path, &link).is_err() {
-            fs_err::copy(&path, &link)?;
-        }
+        link(&path, &folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// Gives a file that nobody writes into any more a second name.
+pub(crate) fn link(path: &Path, second: &Path) -> Result<()> {
+    if fs_err::hard_link(path, second).is_err() {
+        fs_err::copy(path, second)?;
     }
     Ok(())
 }

@@ -45,14 +45,14 @@ impl Snapshot {
         let status = status(root)?;
         let (mut validation, mut training) = (Vec::new(), None);
         for (step, stage) in Step::all(&recipe).into_iter().zip(&status.stages) {
-            if !matches!(step, Step::Train(_) | Step::Tune(_)) {
+            if !matches!(step, Step::Train(_) | Step::Sweep { .. } | Step::Tune(_)) {
                 continue;
             }
             let metrics = Metrics::read(&root.join(step.folder(&recipe)))?;
             let points = |points: &[crate::report::Point]| -> Vec<(f64, f64)> {
                 points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
             };
-            // Tuning sees other data, whose losses have no place among the arms'.
+            // Tuning sees other data, whose losses have no place among the arms'; of a sweep, the arm has the chosen one's.
             let name = step.arm(&recipe).filter(|_| matches!(step, Step::Train(_)));
             if let Some(name) = name.filter(|_| !metrics.validation.is_empty()) {
                 validation.push((name, points(&metrics.validation)));

@@ -3,6 +3,7 @@
 use super::Snapshot;
 use super::plot::{Curve, plot};
 use crate::runner::seconds;
+use crate::stage::{column, label};
 use crate::status::{StageState, StageStatus};
 
 /// Characters of a bar.
@@ -55,14 +56,12 @@ pub(super) fn frame(snapshot: &Snapshot, width: usize, height: usize) -> Vec<Str
 fn stages(stages: &[StageStatus], room: usize) -> Vec<String> {
     let at = stages.iter().position(|stage| stage.state != StageState::Done).unwrap_or(stages.len());
     let first = if stages.len() <= room { 0 } else { at.saturating_sub(room / 2).min(stages.len() - room) };
-    stages.iter().skip(first).take(room).map(line).collect()
+    let labels: Vec<String> = stages.iter().map(|stage| label(stage.stage, stage.arm.as_deref())).collect();
+    let width = column(&labels);
+    stages.iter().zip(&labels).skip(first).take(room).map(|(stage, label)| line(stage, label, width)).collect()
 }
 
-fn line(stage: &StageStatus) -> String {
-    let label = match &stage.arm {
-        Some(arm) => format!("{} {arm}", stage.stage),
-        None => stage.stage.to_owned(),
-    };
+fn line(stage: &StageStatus, label: &str, width: usize) -> String {
     let time = stage.wall_s.map(seconds).unwrap_or_default();
     let state = match stage.state {
         StageState::Done => "done",
@@ -80,7 +79,7 @@ fn line(stage: &StageStatus) -> String {
         }
         None => String::new(),
     };
-    format!("  {label:<24}{state:<9}{time:>12}  {detail}").trim_end().to_owned()
+    format!("  {label:<width$}{state:<9}{time:>12}  {detail}").trim_end().to_owned()
 }
 
 /// `████████░░░░░░░░░░░░  41 %`.

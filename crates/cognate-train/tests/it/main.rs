@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{TokenFile, TokenWriter};
-use cognate_model::{Batch, Config, Decoder, ScoreItem};
+use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_train::{
-    Error, Job, Outcome, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, train,
+    Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Schedule, Shape, Source, Stream, TrainConfig,
+    related_rows, train,
 };
 
 fn config() -> Config {
@@ -58,7 +59,15 @@ fn corpus(folder: &Path) -> TokenFile {
 }
 
 fn stream(file: &TokenFile, steps: u64) -> PlainStream {
-    let source = Source { name: "unique".into(), file: file.clone(), tokens: steps * 64, repeat: true };
+    let source = Source { name: "unique".into(), file: file.clone(), rows: None, tokens: steps * 64, repeat: true };
+    PlainStream::new(vec![source], steps, 64, 32, 0, 1).unwrap()
+}
+
+/// The same documents in rows of 32 tokens, those of neighbouring numbers together.
+fn row_stream(file: &TokenFile, steps: u64) -> PlainStream {
+    let chains: Vec<Vec<u32>> = (0..4).map(|chain| (chain * 10..chain * 10 + 10).collect()).collect();
+    let rows = Some(related_rows(file, &chains, 32));
+    let source = Source { name: "unique".into(), file: file.clone(), rows, tokens: steps * 64, repeat: true };
     PlainStream::new(vec![source], steps, 64, 32, 0, 1).unwrap()
 }
 
@@ -157,6 +166,60 @@ fn a_run_stopped_anywhere_ends_with_the_bits_of_one_that_was_not() {
     // And once more: everything is there already.
     let again = run(disturbed.path(), &stream, 2, &StopAfter(1.into())).unwrap();
     assert_eq!(again.progress, resumed.progress);
+}
+
+#[test]
+fn rows_of_documents_resume_to_the_same_bits() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    let whole = run(undisturbed.path(), &row_stream(&corpus(undisturbed.path()), 23), 2, &Silent).unwrap();
+    let alone = tempfile::tempdir().unwrap();
+    let plain = run(alone.path(), &stream(&corpus(alone.path()), 23), 2, &Silent).unwrap();
+    assert_ne!(weights(&whole.last), weights(&plain.last));
+    assert!(whole.progress.flops > plain.progress.flops, "attention over rows is more work");
+    let disturbed = tempfile::tempdir().unwrap();
+    let file = corpus(disturbed.path());
+    for stop_after in [3, 7, 2] {
+        let error = run(disturbed.path(), &row_stream(&file, 23), 1, &StopAfter(stop_after.into())).unwrap_err();
+        assert!(matches!(error, Error::Interrupted));
+    }
+    let resumed = run(disturbed.path(), &row_stream(&file, 23), 2, &Silent).unwrap();
+    assert_eq!(weights(&resumed.last), weights(&whole.last));
+    assert_eq!(metrics(disturbed.path()), metrics(undisturbed.path()));
+}
+
+/// What a document's loss depends on: its own tokens alone, or also those of the document before it in its row.
+#[test]
+fn attention_crosses_the_documents_of_a_row_and_of_nothing_else() {
+    /// The loss on the second document's four tokens, where the first is `first`.
+    fn loss(first: [u32; 5], rows: Option<Vec<Vec<Piece>>>) -> f64 {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("tokens");
+        let mut writer = TokenWriter::create(&prefix, 60).unwrap();
+        writer.push(&first).unwrap();
+        writer.push(&[20, 21, 22, 0]).unwrap();
+        writer.finish().unwrap();
+        let file = TokenFile::open(&prefix).unwrap();
+        let source = Source { name: "unique".into(), file, rows, tokens: 9, repeat: true };
+        let stream = PlainStream::new(vec![source], 1, 9, 32, 0, 1).unwrap();
+        let mut batch = Batch::new();
+        stream.fill(0, &mut batch);
+        let second = batch.targets.iter().position(|target| *target == 20).unwrap();
+        for (at, target) in batch.targets.iter_mut().enumerate() {
+            if !(second..second + 4).contains(&at) {
+                *target = IGNORE;
+            }
+        }
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), config(), 1).unwrap();
+        let mut gradients = model.gradients();
+        model.loss_and_gradients(&batch, &mut gradients, 1.0).unwrap()
+    }
+    let (this, that) = ([5, 6, 7, 8, 0], [45, 36, 27, 18, 0]);
+    assert_eq!(loss(this, None), loss(that, None));
+    let pieces = [Piece { document: 0, from: 0, to: 5 }, Piece { document: 1, from: 0, to: 4 }];
+    let together = Some(vec![pieces.to_vec()]);
+    assert!((loss(this, together.clone()) - loss(that, together)).abs() > 1e-4);
+    let apart = Some(pieces.map(|piece| vec![piece]).to_vec());
+    assert_eq!(loss(this, apart), loss(that, None));
 }
 
 #[test]

@@ -64,8 +64,9 @@ fn all_in(folder: &Path) -> Result<Vec<Checkpoint>> {
         for entry in fs_err::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name != SYNTHESIZER && entry.path().join("checkpoints").is_dir() {
-                found.extend(of_training(&name, &entry.path())?);
+            let training = trained_in(folder, &entry.path())?;
+            if name != SYNTHESIZER && training.join("checkpoints").is_dir() {
+                found.extend(of_training(&name, &training)?);
             }
         }
     }
@@ -75,6 +76,14 @@ fn all_in(folder: &Path) -> Result<Vec<Checkpoint>> {
     }
     found.sort_by(|a, b| (&a.arm, a.step).cmp(&(&b.arm, b.step)));
     Ok(found)
+}
+
+/// The folder in which the model of `arm`'s folder was trained: another one of the run, where the arm took what was trained there.
+fn trained_in(run: &Path, arm: &Path) -> Result<PathBuf> {
+    let Ok(manifest) = fs_err::read_to_string(arm.join("manifest.json")) else { return Ok(arm.to_path_buf()) };
+    let manifest: Value = serde_json::from_str(&manifest).map_err(std::io::Error::from)?;
+    let taken = manifest["statistics"]["taken"]["folder"].as_str();
+    Ok(taken.map_or_else(|| arm.to_path_buf(), |folder| run.join(folder)))
 }
 
 fn of_training(arm: &str, folder: &Path) -> Result<Vec<Checkpoint>> {

@@ -30,7 +30,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     for (i, prefix) in args.tokens.iter().enumerate() {
         let file = TokenFile::open(prefix)?;
         file.check_ids(tokenizer.vocab_size())?;
-        sources.push(Source { name: format!("source {i}"), file, tokens: 0, repeat: true });
+        sources.push(Source { name: format!("source {i}"), file, rows: None, tokens: 0, repeat: true });
     }
     share(&mut sources, steps * args.batch_tokens as u64);
     let begin = tokenizer.end_of_document();

@@ -227,9 +227,13 @@ fn an_interrupted_run_exits_with_130_or_143_and_continues() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.ends_with("interrupted: the same command continues where it stopped\n"), "{stderr}");
+        scratch.succeeds(&["report", "runs/tiny"]);
         let status: Value = serde_json::from_str(&scratch.succeeds(&["status", "runs/tiny", "--json"])).unwrap();
         assert!(status["running"].is_null());
-        assert_eq!(status["stages"].as_array().unwrap().iter().filter(|stage| stage["state"] == "stopped").count(), 1);
+        let stages = status["stages"].as_array().unwrap();
+        assert_eq!(stages.iter().filter(|stage| stage["state"] == "stopped").count(), 1);
+        let report = stages.last().unwrap();
+        assert_eq!((&report["stage"], &report["state"]), (&"report".into(), &"waiting".into()), "a report of a part");
     }
     scratch.succeeds(&["run", "r.toml", "--threads", "1"]);
     assert_eq!(outcome(&undisturbed), outcome(&scratch));

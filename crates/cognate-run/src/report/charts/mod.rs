@@ -21,6 +21,40 @@ const CHARACTER: f64 = 7.8;
 /// Room that one line of label needs.
 const LINE_HEIGHT: f64 = 16.0;
 
+/// Looks of a line: each has its marker and dashes, the style sheet its colour.
+pub(super) const STYLES: usize = 12;
+
+/// The corners of a style's marker around its point; none for a disc. From the ninth style on they begin again, and the style sheet
+/// leaves them hollow.
+pub(super) fn marker(style: usize) -> &'static [(f64, f64)] {
+    match style % 8 {
+        0 => &[(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
+        1 => &[],
+        2 => &[(0.0, -4.6), (4.6, 3.6), (-4.6, 3.6)],
+        3 => &[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)],
+        4 => &[(0.0, 4.6), (4.6, -3.6), (-4.6, -3.6)],
+        // A cross.
+        5 => &[
+            (-1.6, -5.0),
+            (1.6, -5.0),
+            (1.6, -1.6),
+            (5.0, -1.6),
+            (5.0, 1.6),
+            (1.6, 1.6),
+            (1.6, 5.0),
+            (-1.6, 5.0),
+            (-1.6, 1.6),
+            (-5.0, 1.6),
+            (-5.0, -1.6),
+            (-1.6, -1.6),
+        ],
+        // A bar.
+        6 => &[(-2.0, -5.0), (2.0, -5.0), (2.0, 5.0), (-2.0, 5.0)],
+        // An hourglass.
+        _ => &[(-4.4, -4.6), (4.4, -4.6), (-4.4, 4.6), (4.4, 4.6)],
+    }
+}
+
 /// Outer size of a figure, in its own units.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
@@ -231,18 +265,14 @@ impl Canvas<'_> {
         self.markup.empty("path", &[("class", &class), ("d", &d)]);
     }
 
-    /// A small sign that tells series apart without colour: disc, square, triangle, diamond, by `style`.
+    /// A small sign that tells series apart without colour, by `style`.
     fn marker(&mut self, style: usize, (x, y): (f64, f64)) {
         let class = format!("mark s{style}");
-        let shape: &[(f64, f64)] = match style % 4 {
-            0 => &[(-3.5, -3.5), (3.5, -3.5), (3.5, 3.5), (-3.5, 3.5)],
-            1 => {
-                let [x, y] = [x, y].map(number);
-                return self.markup.empty("circle", &[("class", &class), ("cx", &x), ("cy", &y), ("r", &"4")]);
-            }
-            2 => &[(0.0, -4.6), (4.6, 3.6), (-4.6, 3.6)],
-            _ => &[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)],
-        };
+        let shape = marker(style);
+        if shape.is_empty() {
+            let [x, y] = [x, y].map(number);
+            return self.markup.empty("circle", &[("class", &class), ("cx", &x), ("cy", &y), ("r", &"4")]);
+        }
         let points: Vec<(f64, f64)> = shape.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
         self.path(&class, &points, true);
     }

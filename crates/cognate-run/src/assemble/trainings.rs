@@ -1,0 +1,125 @@
+//! What a reader should know of arms that are trained otherwise than repetition: the weight decay's choice, and the contexts.
+
+use super::Assembly;
+use crate::error::Result;
+use crate::recipe::Arm;
+use crate::stage::{Replicate, Step};
+use crate::stages::regularised::Sweep;
+use crate::stages::relations::Packing;
+use crate::stages::train::Trained;
+
+impl Assembly<'_> {
+    /// Sentences about the arm at `at`, where it is finished and there is something to say.
+    pub(super) fn training_notes(&self, at: usize, arm: &Arm) -> Result<Vec<String>> {
+        let (name, mut notes) = (self.report_name(arm), Vec::new());
+        for model in Replicate::of(self.recipe, at) {
+            let Some(trained) = self.statistics::<Trained>(Step::Train(model).folder(self.recipe))? else { continue };
+            if let Some(sweep) = &trained.sweep {
+                notes.push(sweep_note(name, sweep, self.recipe.seeds.len() > 1));
+            }
+            if let Some(taken) = trained.taken.filter(|_| trained.sweep.is_none()) {
+                notes.push(format!(
+                    "The arm {} has the same training as the stage {}: it is that model, and was not trained again.",
+                    self.report_label(model),
+                    taken.from
+                ));
+            }
+            if let Some(packing) = trained.packing.filter(|_| model.seed == self.recipe.seed) {
+                notes.push(packing_note(name, &packing));
+            }
+        }
+        Ok(notes)
+    }
+}
+
+fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
+    let tried: Vec<String> = sweep
+        .candidates
+        .iter()
+        .map(|tried| {
+            let error = tried.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));
+            let reused = tried
+                .reused
+                .as_ref()
+                .map_or_else(String::new, |stage| format!(", the model of {stage}, not trained again"));
+            format!("{} ({:.4}{error}{reused})", tried.weight_decay, tried.nats_per_token)
+        })
+        .collect();
+    let mut note = format!(
+        "The arm {arm} chose its weight decay by nats per token on {} documents of the oracle split, on which no arm is scored: of {} \
+         it took {}.",
+        sweep.documents,
+        tried.join(", "),
+        sweep.chosen
+    );
+    if sweep.left_out > 0 {
+        note.push_str(&format!(
+            " {} more were drawn and left out, because they share a passage with the unique split.",
+            sweep.left_out
+        ));
+    }
+    let decays = || sweep.candidates.iter().map(|tried| tried.weight_decay);
+    let least = decays().all(|decay| decay >= sweep.chosen);
+    if least || decays().all(|decay| decay <= sweep.chosen) {
+        let (end, beyond) = if least { ("smallest", "smaller") } else { ("largest", "larger") };
+        note.push_str(&format!(" That is the {end} one that was tried: a {beyond} one may be better."));
+    }
+    if seeds {
+        note.push_str(" It was chosen with the recipe's own seed, for all seeds.");
+    }
+    note
+}
+
+fn packing_note(arm: &str, packing: &Packing) -> String {
+    let Packing { documents, chains, rows, alone } = packing;
+    format!(
+        "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} contexts \
+         hold text of one document only. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::regularised::Candidate;
+
+    #[test]
+    fn a_sweep_says_what_was_tried_what_was_reused_and_what_lies_at_its_end() {
+        let candidate = |weight_decay: f64, nats_per_token: f64, reused: Option<&str>| Candidate {
+            weight_decay,
+            nats_per_token,
+            stderr: Some(0.0123),
+            reused: reused.map(str::to_owned),
+        };
+        let mut sweep = Sweep {
+            documents: 320,
+            left_out: 0,
+            candidates: vec![
+                candidate(0.1, 4.5, Some("train repetition")),
+                candidate(0.8, 4.25, None),
+                candidate(3.2, 4.375, None),
+            ],
+            chosen: 0.8,
+        };
+        assert_eq!(
+            sweep_note("regularised", &sweep, false),
+            "The arm regularised chose its weight decay by nats per token on 320 documents of the oracle split, on which no arm is \
+             scored: of 0.1 (4.5000 ± 0.0123, the model of train repetition, not trained again), 0.8 (4.2500 ± 0.0123), 3.2 (4.3750 ± \
+             0.0123) it took 0.8."
+        );
+        (sweep.chosen, sweep.left_out) = (3.2, 7);
+        let note = sweep_note("regularised", &sweep, true);
+        for expected in [
+            " 7 more were drawn and left out, because they share a passage",
+            " That is the largest one that was tried: a larger one may be better.",
+            " It was chosen with the recipe's own seed, for all seeds.",
+        ] {
+            assert!(note.contains(expected), "{note}");
+        }
+        sweep.chosen = 0.1;
+        assert!(
+            sweep_note("r", &sweep, false)
+                .ends_with("That is the smallest one that was tried: a smaller one may be better.")
+        );
+    }
+}
