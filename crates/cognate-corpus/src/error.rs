@@ -223,6 +223,38 @@ pub enum Error {
         /// Tokens in the vocabulary.
         vocab_size: usize,
     },
+    /// A token file was made with another tokenizer, or of other documents.
+    #[error(
+        "{tokens}: the tokens of document {id:?} are not those that {tokenizer} makes of its text in {documents}: the file was made with \
+         another tokenizer or of other documents; run `cognate tokenize {documents} --tokenizer {tokenizer}`"
+    )]
+    OtherTokens {
+        /// The token file.
+        tokens: PathBuf,
+        /// The first document whose tokens differ.
+        id: String,
+        /// The tokenizer.
+        tokenizer: PathBuf,
+        /// The documents.
+        documents: PathBuf,
+    },
+    /// Two tokenizers that must be the same are not.
+    #[error(
+        "{first} and {second} are different tokenizers: token {id} is {first_token} in the one and {second_token} in the other; give the \
+         one that the checkpoint was trained with"
+    )]
+    OtherTokenizer {
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// The first number that they differ in.
+        id: u32,
+        /// What the one has there.
+        first_token: String,
+        /// What the other has there.
+        second_token: String,
+    },
     /// A document has more tokens than the format can say.
     #[error("document {document} has {tokens} tokens; a token file holds at most 2147483647 per document: split it")]
     DocumentTooLong {

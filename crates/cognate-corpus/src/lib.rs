@@ -11,10 +11,12 @@
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
+//! | `cut` | where a document is cut that is too long for a prompt |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
 
 mod contamination;
+mod cut;
 pub mod document;
 mod error;
 pub mod ingest;
@@ -29,12 +31,13 @@ pub mod tokenizer;
 pub mod writer;
 
 pub use contamination::without_shared_passages;
+pub use cut::{Boundary, Cut, CutCounts};
 pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Result, TokenFileProblem};
 pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
-pub use tokenize::{TokenizeStats, tokenize};
+pub use tokenize::{TokenizeStats, check_tokens, tokenize};
 pub use tokenizer::{END_OF_DOCUMENT, FrameIds, RELATED, Tokenizer};
 pub use writer::DocumentWriter;

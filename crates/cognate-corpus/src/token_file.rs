@@ -185,6 +185,11 @@ impl TokenFile {
         Ok(Self(Arc::new(mapped)))
     }
 
+    /// Where the tokens are.
+    pub fn path(&self) -> &Path {
+        &self.0.data_path
+    }
+
     /// How many documents there are.
     pub fn documents(&self) -> usize {
         self.0.documents

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::reader::{ReadOptions, Reader};
-use crate::token_file::TokenWriter;
+use crate::token_file::{TokenFile, TokenWriter};
 use crate::tokenizer::Tokenizer;
 
 /// Texts encoded at a time: enough to keep the threads busy, little enough to hold in memory.
@@ -59,6 +59,32 @@ pub fn tokenize(
     monitor.end();
     let written = writer.finish()?;
     Ok(TokenizeStats { documents: written.documents, tokens: written.tokens, bytes })
+}
+
+/// Documents at the beginning of a file whose tokens are made again: another vocabulary shows in the first words.
+const COMPARED: usize = 16;
+
+/// Refuses a token file that another tokenizer made, or that was made of other documents than those of the file `documents`: the
+/// first 16 of them are encoded again. `path` is where the tokenizer came from.
+///
+/// # Errors
+/// [`Error::OtherTokens`], naming the files and the first document that differs; and when the documents cannot be read.
+pub fn check_tokens(documents: &Path, tokens: &TokenFile, tokenizer: &Tokenizer, path: &Path) -> Result<()> {
+    let reader = Reader::open(&[PathBuf::from(documents)], &ReadOptions::default())?;
+    for (at, record) in reader.take(COMPARED.min(tokens.documents())).enumerate() {
+        let (_, document) = record?;
+        let mut expected = tokenizer.encode(&document.text)?;
+        expected.push(tokenizer.end_of_document());
+        if tokens.document(at) != expected {
+            return Err(Error::OtherTokens {
+                tokens: tokens.path().to_path_buf(),
+                id: document.id,
+                tokenizer: path.to_path_buf(),
+                documents: documents.to_path_buf(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn next_batch(reader: &mut Reader) -> Result<Vec<String>> {

@@ -11,7 +11,10 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, Tokenizer as Inner};
+use tokenizers::{
+    AddedToken, DecodeStream, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    Tokenizer as Inner,
+};
 
 use crate::error::{Error, Result};
 
@@ -31,6 +34,10 @@ const MIN_PAIR_COUNT: u64 = 2;
 
 /// The trainer counts pairs in 32 bits with a sign; a text of this many bytes cannot overflow them.
 const MOST_TRAINING_BYTES: usize = i32::MAX as usize;
+
+/// Text of tokens that come one by one.
+pub(crate) type Pieces<'a> =
+    DecodeStream<'a, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Turns text into token numbers and back.
 #[derive(Clone, Debug)]
@@ -223,6 +230,11 @@ impl Tokenizer {
         self.inner.decode(ids, true).expect("the decoders of the tokenizers library do not fail")
     }
 
+    /// Decodes token by token: a step gives the text that its token completes, none where a character is not whole yet.
+    pub(crate) fn pieces(&self) -> Pieces<'_> {
+        self.inner.decode_stream(true)
+    }
+
     /// The tokens that the tokenizer itself puts before any text it is given (a begin token, with many of other people's
     /// tokenizers); none for ours.
     ///
@@ -255,6 +267,24 @@ impl Tokenizer {
     /// When the tokenizer came with a checkpoint that was never tuned on pairs, and has none.
     pub fn related(&self) -> Result<u32> {
         self.related.ok_or(Error::NoRelatedToken)
+    }
+
+    /// Refuses another tokenizer than this: one in which a number stands for another token. The paths are where each came from.
+    ///
+    /// # Errors
+    /// [`Error::OtherTokenizer`], naming the first such number.
+    pub fn check_same(&self, path: &Path, other: &Self, other_path: &Path) -> Result<()> {
+        let token = |tokenizer: &Self, id| tokenizer.inner.id_to_token(id);
+        let ids = 0..self.vocab_size.max(other.vocab_size) as u32;
+        let Some(id) = ids.into_iter().find(|&id| token(self, id) != token(other, id)) else { return Ok(()) };
+        let show = |token: Option<String>| token.map_or_else(|| "none".to_owned(), |token| format!("{token:?}"));
+        Err(Error::OtherTokenizer {
+            first: path.to_path_buf(),
+            second: other_path.to_path_buf(),
+            id,
+            first_token: show(token(self, id)),
+            second_token: show(token(other, id)),
+        })
     }
 
     /// The largest token number plus one: the rows that an embedding table needs.

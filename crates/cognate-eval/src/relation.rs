@@ -21,7 +21,7 @@ pub struct RelationOptions {
     pub end_of_document: u32,
     /// Stands between d1 and d2.
     pub related: u32,
-    /// A longer d1 keeps this many of its first tokens, as in generation.
+    /// A longer d1 keeps this many of its first tokens: generation keeps up to half a sentence less, to end with a whole one.
     pub max_seed_tokens: usize,
     /// Decides which d1 is whose random one.
     pub seed: u64,

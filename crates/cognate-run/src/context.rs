@@ -349,7 +349,13 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             put_control(&mut put, synthesis);
         }
         Step::Filter(synthesis) => {
-            put("filter", json(serde_json::to_value(&recipe.filter))?);
+            let filter = json(serde_json::to_value(&recipe.filter))?;
+            let mut how = vec!["judge_url", "judge_key_env"];
+            if synthesis != Synthesis::Related {
+                // A control's documents go before no judge.
+                how.extend(["judge_model", "judge_samples"]);
+            }
+            put("filter", without(filter, &how));
             put("synthetic_tokens", json!(recipe.synthetic_tokens(synthesis)));
             put_control(&mut put, synthesis);
         }

@@ -8,7 +8,7 @@ use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs};
 use cognate_synth::filter::stage::{DROPPED, KEPT};
-use cognate_synth::{generate::files::shards, metadata, pair_overlap};
+use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, Synthesis};
@@ -129,11 +129,7 @@ fn of_files(dir: &Path, options: &InspectOptions) -> Result<Sources> {
     let (synthetic, which) = match (filtered, options.dropped) {
         (true, false) => (vec![dir.join(KEPT)], "kept"),
         (_, true) => (vec![dir.join(DROPPED)], "dropped"),
-        (false, false) if dir.is_dir() => match shards(dir)? {
-            written if written.is_empty() => (vec![dir.to_path_buf()], "synthetic"),
-            written => (written, "synthetic"),
-        },
-        (false, false) => (vec![dir.to_path_buf()], "synthetic"),
+        (false, false) => (document_files(&[dir.to_path_buf()])?, "synthetic"),
     };
     let whole = fs_err::canonicalize(dir)?;
     let name = whole.file_name().map_or_else(|| "documents".to_owned(), |name| name.to_string_lossy().into_owned());

@@ -14,7 +14,7 @@ use crate::recipe::{Recipe, Synthesis};
 use crate::report;
 use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
-use crate::stages::{documents, evaluate, relations, synthesis, tasks, train};
+use crate::stages::{documents, evaluate, judge, relations, synthesis, tasks, train};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,13 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     {
         // A key that is not there shows now, and not after hours of training.
         synthesis::server(endpoint)?.check()?;
+    }
+    let filter = Step::Filter(Synthesis::Related);
+    if steps.contains(&filter)
+        && !run.folder(&filter.folder(recipe)).join(MANIFEST).exists()
+        && let Some(judge) = judge::config(recipe)?
+    {
+        judge.check()?;
     }
     tasks::tasks(recipe)?; // so does a task's file
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;

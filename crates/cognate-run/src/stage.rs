@@ -228,12 +228,13 @@ impl Step {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
             Self::Train(_) | Self::Sweep { .. } => 1,
-            // 2: drops what recites a training document, scores relevance, and measures more.
-            Self::Filter(_) => 2,
+            // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
+            // scored after are cut as seeds are.
+            Self::Filter(_) => 3,
             // 2: the pairs that choose the checkpoint are not those that it is measured on.
             Self::Tune(_) => 2,
-            // 2: a uniform number inverts the nucleus in the order of ids.
-            Self::Generate(_) => 2,
+            // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
+            Self::Generate(_) => 3,
             // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.
             Self::Evaluate(_) => 2,
             Self::Report => 1,

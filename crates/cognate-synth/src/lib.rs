@@ -8,7 +8,7 @@
 //! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
 //! | [`endpoint`] | the same from a completion server |
 //! | [`metadata`] | what a synthetic document says about itself |
-//! | [`score`] | how related a document is to its seed, by the synthesizer itself |
+//! | [`score`] | how related a document is to its seed, by the synthesizer itself or by a judge |
 //! | [`filter`] | which documents are kept, why not, and how good they are |
 //!
 //! Nothing here trains a model, and nothing here decides what is done with the documents.
@@ -21,7 +21,7 @@ pub mod metadata;
 pub mod sampling;
 pub mod score;
 
-pub use endpoint::{EndpointConfig, EndpointError, Key, generate_endpoint};
+pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::interval::Figure;
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
@@ -31,5 +31,6 @@ pub use generate::seeds::Seeds;
 pub use generate::{GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, write_related};
 pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, calibrate};
+pub use score::judge::{JudgeConfig, JudgeStats, Judgement, KnownPairs};
 pub use score::relevance::{Relevance, RelevanceOptions, TextPair, TokenPair, relevance, relevance_of_texts};
 pub use score::roc::{Roc, roc};

@@ -8,7 +8,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Trial};
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("a_served_page_follows_its_run", a_served_page_follows_its_run),
         trial("a_report_fits_a_phone_and_prints", a_report_fits_a_phone_and_prints),
+        trial("inspected_documents_fit_a_phone_and_a_desk", inspected_documents_fit_a_phone_and_a_desk),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -94,20 +95,44 @@ fn a_served_page_follows_its_run(browser: &Browser) {
     assert!(shown.contains("<section id=\"stages\">") && !shown.contains("<script"), "{shown}");
 }
 
+fn url(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+/// How wide a page gets where it has `room`, in pixels. Chromium measures a frame for a page of ours: the page itself has no script
+/// that could tell.
+fn wide(browser: &Browser, scratch: &Scratch, page: &str, room: u32) -> u32 {
+    let frame = format!(
+        "<iframe id=f width={room} height=800 src=\"{page}\"></iframe><pre id=o></pre><script>onload=()=>{{\
+         const d=f.contentDocument.documentElement;o.textContent='wide '+d.scrollWidth}}</script>"
+    );
+    let outer = scratch.write("frame.html", frame);
+    let shown = browser.run(scratch, &["--allow-file-access-from-files", "--dump-dom"], &url(&outer));
+    let wide = shown.split_once("<pre id=\"o\">wide ").and_then(|(_, rest)| rest.split_once('<')).unwrap().0;
+    wide.parse().unwrap()
+}
+
 fn a_report_fits_a_phone_and_prints(browser: &Browser) {
     let scratch = ready();
     scratch.succeeds(&["run", "r.toml"]);
-    // Chromium measures a frame of a phone's width for a page of ours: the report has no script that could tell.
+    assert_eq!(wide(browser, &scratch, "runs/tiny/report.html", 390), 390);
     let report = scratch.path("runs/tiny/report.html");
-    let frame = "<iframe id=f width=390 height=800 src=\"runs/tiny/report.html\"></iframe><pre id=o></pre><script>onload=()=>{\
-                 const d=f.contentDocument.documentElement;o.textContent='wide '+d.scrollWidth}</script>";
-    let page = scratch.write("phone.html", frame);
-    let url = |path: &PathBuf| format!("file://{}", path.display());
-    let shown = browser.run(&scratch, &["--allow-file-access-from-files", "--dump-dom"], &url(&page));
-    let wide = shown.split_once("<pre id=\"o\">wide ").and_then(|(_, rest)| rest.split_once('<')).unwrap().0;
-    assert!(wide.parse::<u32>().unwrap() <= 390, "the page is {wide} wide on a phone of 390");
     let pdf = scratch.path("report.pdf");
     browser.run(&scratch, &[&format!("--print-to-pdf={}", pdf.display())], &url(&report));
     let bytes = fs_err::read(pdf).unwrap();
     assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 20_000, "{} bytes", bytes.len());
+}
+
+fn inspected_documents_fit_a_phone_and_a_desk(browser: &Browser) {
+    let scratch = Scratch::new();
+    // A word that is wider than a phone, as formulas and addresses are.
+    let long = "x".repeat(400);
+    scratch.write("seeds.jsonl", format!("{{\"id\": \"a\", \"text\": \"seed {long}\"}}\n"));
+    let document = format!("{{\"id\": \"s\", \"text\": \"new {long}\", \"metadata\": {{\"seed_id\": \"a\"}}}}\n");
+    scratch.write("synthetic.jsonl", document);
+    let command = "inspect synthetic synthetic.jsonl --documents seeds.jsonl --html page.html";
+    scratch.succeeds(&command.split(' ').collect::<Vec<_>>());
+    for room in [390, 1440] {
+        assert_eq!(wide(browser, &scratch, "page.html", room), room);
+    }
 }

@@ -1,6 +1,6 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
-use cognate_synth::{Calibration, Figure, Quality, Roc, Share};
+use cognate_synth::{Calibration, Figure, JudgeStats, Judgement, Quality, Roc, Share};
 
 use crate::report::{self, QualityFigure, QualityValue};
 use crate::stages::synthesis::Filtered;
@@ -101,8 +101,25 @@ pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
     let share = |known: &Calibration| [known.true_irrelevant.figure(), known.random_irrelevant.figure()];
     let irrelevant = scored.and_then(|scored| scored.irrelevant).and_then(Share::figure);
     rows.push(pairs("irrelevant pairs", "share", BINOMIAL, of(irrelevant, share)));
+    if let Some(judge) = &filtered.filter.judge {
+        rows.extend(judged(judge));
+    }
     rows.retain(|figure| !figure.of.is_empty());
     rows
+}
+
+/// What the judge says, and how often it said nothing that counts.
+fn judged(judge: &JudgeStats) -> [QualityFigure; 2] {
+    let kinds = [Some(&judge.synthetic), judge.neighbours.as_ref(), Some(&judge.random)];
+    let unclear = |found: &Judgement| {
+        let count = found.unclear as f64;
+        (found.asked() > 0).then_some(Figure { value: count, low: count, high: count, n: found.asked() })
+    };
+    let name = |what: &str| format!("{what} {}", judge.model);
+    [
+        pairs(&name("irrelevant pairs by the judge"), "share", BINOMIAL, kinds.map(|kind| kind?.irrelevant)),
+        pairs(&name("unclear answers of the judge"), "answers", "none", kinds.map(|kind| unclear(kind?))),
+    ]
 }
 
 /// How well relevance tells true pairs from random ones.

@@ -444,7 +444,10 @@ pub const KEYS: &[Key] = &[
         "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
         "A document that is longer is unfinished.",
     ),
-    key("generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS, "A longer seed is cut."),
+    key(
+        "generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS,
+        "A longer seed is cut, at the last sentence that fits, otherwise the last word.",
+    ),
     key(
         "generate", "slots", Integer(1), Value("64"), OURS,
         "Documents written at the same time; no result depends on it.",
@@ -504,6 +507,24 @@ pub const KEYS: &[Key] = &[
     key(
         "filter", "quality_documents", Integer(1), Value("10000"), OURS,
         "Documents that the quality figures look at, the first so many.",
+    ),
+    key(
+        "filter", "judge_url", Text, Derived("none: nobody is asked"), "",
+        "A completion server whose model is asked whether pairs are related (docs/filters.md has the prompt), as \
+         `http://127.0.0.1:8000/v1`; the answers are reported and drop nothing.",
+    ),
+    key(
+        "filter", "judge_model", Text, Derived("required beside `judge_url`"), "",
+        "The name that the server knows the judge by.",
+    ),
+    key(
+        "filter", "judge_key_env", Text, Derived("no key"), "",
+        "The name of the environment variable that holds that server's key, in capitals; never the key itself.",
+    ),
+    key(
+        "filter", "judge_samples", Integer(1), Derived("`200`"), OURS,
+        "Pairs that the judge is asked about: so many of seed and synthetic document, of true neighbours, and of random \
+         documents.",
     ),
 
     key(

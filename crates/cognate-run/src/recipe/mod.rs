@@ -290,6 +290,23 @@ pub struct Filter {
     pub near_duplicate: f64,
     pub samples: usize,
     pub quality_documents: usize,
+    /// There where a judge is asked.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Judge>,
+}
+
+/// The keys of `[filter]` about a judge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Judge {
+    #[serde(rename = "judge_url")]
+    pub url: String,
+    #[serde(rename = "judge_model")]
+    pub model: String,
+    #[serde(rename = "judge_key_env", skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<String>,
+    #[serde(rename = "judge_samples")]
+    pub samples: usize,
 }
 
 /// `[report]`: in no stage's fingerprint.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cognate_synth::Sampling;
-use cognate_synth::endpoint::{Key, completions_url};
+use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
 
 use super::error::RecipeError;
@@ -13,7 +13,7 @@ use super::keys::{ARM_KINDS, keys_of};
 use super::written::{Section, Written};
 use super::{
     About, Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
-    GeneratePrecision, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
+    GeneratePrecision, Judge, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
 use crate::stage::{STAGE_NAMES, SWEEP};
@@ -39,7 +39,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         tokenize: tokenize(written.table("tokenize"))?,
         embed: embed(written.table("embed")),
         pair: pair(written.table("pair"))?,
-        filter: filter(written.table("filter")),
+        filter: filter(written.table("filter"))?,
         evaluate: evaluate(written.table("evaluate"))?,
         report: about(written.table("report"))?,
         arms: arms(written)?,
@@ -311,16 +311,8 @@ fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
         let expected = "no other than f32 beside method = \"endpoint\"";
         return Err(section.impossible("precision", "", expected, "remove it: the server decides how it multiplies"));
     }
-    // What the library says of it shows no password.
-    if let Err(cognate_synth::Error::Setting { value, expected, .. }) = completions_url(&url) {
-        return Err(section.impossible_shown("endpoint_url", &value, &expected, ""));
-    }
-    let key_env = section.text_if("endpoint_key_env");
-    if key_env.as_ref().is_some_and(|name| !Key::is_variable(name)) {
-        let expected = "the name of an environment variable, in capitals, digits and _";
-        let advice = "put the key into such a variable, and its name here: a recipe is copied into the run directory";
-        return Err(section.impossible_shown("endpoint_key_env", "(not shown)", expected, advice));
-    }
+    checked_url(section, "endpoint_url", &url, Role::Synthesizer)?;
+    let key_env = key_variable(section, "endpoint_key_env")?;
     Ok(Some(Endpoint {
         url,
         model: section.text_if("endpoint_model").unwrap_or_else(|| "synthesizer".to_owned()),
@@ -331,8 +323,53 @@ fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
     }))
 }
 
-fn filter(section: &Section) -> Filter {
-    Filter {
+/// Refuses an address that none can be at.
+fn checked_url(section: &Section, key: &str, url: &str, role: Role) -> Result<()> {
+    // What the library says of it shows no password.
+    match completions_url(url, role) {
+        Err(cognate_synth::Error::Setting { value, expected, .. }) => {
+            Err(section.impossible_shown(key, &value, &expected, ""))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name of the variable that holds a server's key.
+fn key_variable(section: &Section, key: &str) -> Result<Option<String>> {
+    let name = section.text_if(key);
+    if name.as_ref().is_some_and(|name| !Key::is_variable(name)) {
+        let expected = "the name of an environment variable, in capitals, digits and _";
+        let advice = "put the key into such a variable, and its name here: a recipe is copied into the run directory";
+        return Err(section.impossible_shown(key, "(not shown)", expected, advice));
+    }
+    Ok(name)
+}
+
+/// The judge, where its address is given.
+fn judge(section: &Section) -> Result<Option<Judge>> {
+    let Some(url) = section.text_if("judge_url") else {
+        let Some(key) =
+            keys_of("filter").map(|key| key.name).find(|name| name.starts_with("judge_") && section.has(name))
+        else {
+            return Ok(None);
+        };
+        let (expected, advice) = ("`judge_url` beside it", "give the address of the judge's server, or remove the key");
+        return Err(match key {
+            "judge_key_env" => section.impossible_shown(key, "(not shown)", expected, advice),
+            key => section.impossible(key, "", expected, advice),
+        });
+    };
+    checked_url(section, "judge_url", &url, Role::Judge)?;
+    let Some(model) = section.text_if("judge_model") else {
+        let advice = "give the name that the server knows the judge by";
+        return Err(section.impossible("judge_url", "", "`judge_model` beside it", advice));
+    };
+    let key_env = key_variable(section, "judge_key_env")?;
+    Ok(Some(Judge { url, model, key_env, samples: section.integer_or("judge_samples", 200) as usize }))
+}
+
+fn filter(section: &Section) -> Result<Filter> {
+    Ok(Filter {
         min_words: section.integer("min_words") as usize,
         near_copy: section.number("near_copy"),
         min_relevance: section.number_if("min_relevance"),
@@ -340,7 +377,8 @@ fn filter(section: &Section) -> Filter {
         near_duplicate: section.number("near_duplicate"),
         samples: section.integer("samples") as usize,
         quality_documents: section.integer("quality_documents") as usize,
-    }
+        judge: judge(section)?,
+    })
 }
 
 fn evaluate(section: &Section) -> Result<Evaluate> {

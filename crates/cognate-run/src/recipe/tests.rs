@@ -82,7 +82,8 @@ fn a_resolved_recipe_reads_back_as_itself() {
     let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"half\"\nkind = \"sbp\"\nsynthetic_share = 0.5\n";
     let text = LEAST.replace("[train]", "[pair]\nmin_similarity = 0.25\n\n[train]");
     let server = LEAST.replace("[train]", &format!("{SERVER}endpoint_key_env = \"THE_KEY\"\n\n[train]"));
-    for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text, server] {
+    let judge = LEAST.replace("[train]", &format!("{JUDGE}judge_key_env = \"THE_KEY\"\n\n[train]"));
+    for text in [LEAST.to_owned(), format!("{LEAST}{arms}"), text, server, judge] {
         let recipe = parse(&text).unwrap();
         assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
     }
@@ -378,6 +379,47 @@ fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
     assert_eq!(here, generate(&format!("{}{how}", SERVER.replace("host", "other"))));
     assert_ne!(here, generate(&format!("{SERVER}endpoint_model = \"other\"\n")));
     assert!(!here.to_string().contains("host"), "{here}");
+}
+
+const JUDGE: &str = "[filter]\njudge_url = \"http://host:8000/v1\"\njudge_model = \"wise\"\n";
+
+#[test]
+fn a_judge_has_an_address_and_a_name_and_shows_no_secret() {
+    let recipe = parse(&LEAST.replace("[train]", &format!("{JUDGE}[train]"))).unwrap();
+    let judge = recipe.filter.judge.unwrap();
+    assert_eq!((judge.model.as_str(), judge.samples, judge.key_env), ("wise", 200, None));
+    let written = |more: &str| refused("[train]", &format!("[filter]\n{more}[train]"));
+    assert_eq!(
+        written("judge_samples = 9\n"),
+        "recipes/r.toml:12: [filter] judge_samples = 9: expected `judge_url` beside it\n\
+         hint: give the address of the judge's server, or remove the key"
+    );
+    assert_eq!(
+        written("judge_url = \"http://host\"\n"),
+        "recipes/r.toml:12: [filter] judge_url = \"http://host\": expected `judge_model` beside it\n\
+         hint: give the name that the server knows the judge by"
+    );
+    for secret in [
+        "judge_url = \"http://me:s3cret@host/v1\"\n",
+        "judge_key_env = \"sk-s3cret\"\n",
+        "judge_url = \"http://host\"\njudge_model = \"wise\"\njudge_key_env = \"sk-s3cret\"\n",
+    ] {
+        let message = written(secret);
+        assert!(message.contains("(not shown)") && !message.contains("s3cret"), "{message}");
+    }
+    let of = |more: &str, synthesis| {
+        let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
+        crate::context::config(&recipe, crate::stage::Step::Filter(synthesis)).unwrap()["filter"].clone()
+    };
+    let filter = |more: &str| of(more, Synthesis::Related);
+    assert!(filter("").as_object().unwrap().keys().all(|key| !key.starts_with("judge")), "as before there were judges");
+    let here = filter(JUDGE);
+    assert_eq!((&here["judge_model"], &here["judge_samples"]), (&"wise".into(), &200.into()));
+    assert_eq!(here, filter(&format!("{}judge_key_env = \"K\"\n", JUDGE.replace("host", "other"))));
+    assert!(!here.to_string().contains("host"), "{here}");
+    assert_ne!(here, filter(&JUDGE.replace("wise", "wiser")));
+    let control = |more: &str| of(more, Synthesis::RandomPairs);
+    assert_eq!(control(JUDGE), control(""), "a control's documents go before no judge");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod documents;
 pub(crate) mod evaluate;
+pub(crate) mod judge;
 pub(crate) mod quality;
 pub(crate) mod regularised;
 pub(crate) mod relations;

@@ -95,7 +95,7 @@ impl Synthesizer {
         let tokens: usize = pairs.iter().map(|pair| pair.seed.len() + pair.document.len()).sum();
         // Four conditional and two unconditional passes over each pair's tokens.
         self.count(6 * tokens as u64, 6 * pairs.len() as u64);
-        Ok(calibrate(&mut self.model, &pairs, self.options, recipe.seed, monitor)?)
+        Ok(calibrate(&mut self.model, &self.tokenizer, &pairs, self.options, recipe.seed, monitor)?)
     }
 
     /// Scores documents, each of them once.
@@ -147,15 +147,15 @@ pub(crate) fn measure(
     })
 }
 
-fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
+pub(super) fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
     read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))
 }
 
-fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
+pub(super) fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
     Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
 }
 
-fn read_first(path: &Path, most: usize) -> Result<Vec<Document>> {
+pub(super) fn read_first(path: &Path, most: usize) -> Result<Vec<Document>> {
     let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
     reader.take(most).map(|record| Ok(record?.1)).collect()
 }

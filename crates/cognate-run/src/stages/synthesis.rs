@@ -15,8 +15,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Scoring, Seeds, Target, TextPair,
-    generate, generate_endpoint,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target,
+    TextPair, generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::recipe::{Endpoint, Recipe, Synthesis};
 use crate::rundir::{Artifact, Manifest, State, Watched, Work};
 use crate::stage::Step;
+use crate::stages::judge;
 use crate::stages::quality::{Measured, Synthesizer, measure};
 
 /// Documents in one file of synthetic documents.
@@ -160,7 +161,7 @@ pub(crate) fn server(endpoint: &Endpoint) -> Result<EndpointConfig> {
     Ok(EndpointConfig {
         url: endpoint.url.clone(),
         model: endpoint.model.clone(),
-        key: endpoint.key_env.as_deref().map(Key::from_environment).transpose()?,
+        key: endpoint.key_env.as_deref().map(|name| Key::from_environment(name, Role::Synthesizer)).transpose()?,
         concurrency: endpoint.concurrency,
         timeout: Duration::from_secs(endpoint.timeout_s),
         attempts: u32::try_from(endpoint.attempts).unwrap_or(u32::MAX),
@@ -229,6 +230,10 @@ pub(crate) fn filter_stage(
     };
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
+    let judged = match synthesis {
+        Synthesis::Related => judge::known_pairs(context, monitor)?,
+        _ => None,
+    };
     // Scores of a control are not told, so it is scored where they drop documents, and only there.
     let scored = synthesis == Synthesis::Related || config.min_relevance.is_some();
     let mut synthesizer = match scored {
@@ -247,7 +252,7 @@ pub(crate) fn filter_stage(
             synthetic.extend(shards(&round.folder)?);
         }
         let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
-        let stats = match &mut synthesizer {
+        let mut stats = match &mut synthesizer {
             Some(synthesizer) => {
                 let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
                 let scoring = Scoring { scorer: &mut scorer, threshold };
@@ -260,6 +265,7 @@ pub(crate) fn filter_stage(
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
             let statistics = match synthesis {
                 Synthesis::Related => {
+                    stats.judge = judge::kept_documents(context, folder, judged, monitor)?;
                     let measured = measure(context, folder, calibration, monitor)?;
                     json!(Filtered { rounds, filter: stats, measured, synthetic: tokens })
                 }

@@ -8,6 +8,7 @@ use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use ureq::tls::{RootCerts, TlsConfig};
 
+use super::Role;
 use super::error::Fault;
 use crate::error::{Error, Result};
 
@@ -41,12 +42,12 @@ impl Key {
         first && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     }
 
-    /// The key that the environment variable `name` holds.
+    /// The key that the environment variable `name` holds, which the recipe's key of that role gave.
     ///
     /// # Errors
     /// [`Error::Setting`] when `name` is no variable's name, or the variable is not set, empty, or not a header's value.
-    pub fn from_environment(name: &str) -> Result<Self> {
-        let refuse = |value: &str, expected: &str| Error::setting("endpoint_key_env", value, expected);
+    pub fn from_environment(name: &str, role: Role) -> Result<Self> {
+        let refuse = |value: &str, expected: &str| Error::setting(role.key_env(), value, expected);
         if !Self::is_variable(name) {
             let expected = "the name of an environment variable, in capitals, digits and _: not the key itself";
             return Err(refuse("(not shown)", expected));
@@ -103,8 +104,8 @@ pub(super) struct Client {
 
 impl Client {
     /// A client for the server at `url`, of which at most `connections` stay open, waiting for `timeout` at most.
-    pub(super) fn new(url: &str, key: Option<Key>, timeout: Duration, connections: usize) -> Result<Self> {
-        let url = completions_url(url)?;
+    pub(super) fn new(url: &str, role: Role, key: Option<Key>, timeout: Duration, connections: usize) -> Result<Self> {
+        let url = completions_url(url, role)?;
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let mut config = Agent::config_builder()
             .user_agent(concat!("cognate/", env!("CARGO_PKG_VERSION")))
@@ -193,13 +194,16 @@ impl Client {
 ///
 /// # Errors
 /// [`Error::Setting`] when it is no http or https address, or holds what may be a secret; that is not shown then.
-pub fn completions_url(url: &str) -> Result<String> {
+pub fn completions_url(url: &str, role: Role) -> Result<String> {
     let refuse = || {
         // What stands before an @ or after a ? may be a password.
         let shown = if url.contains(['@', '?', '#']) { "(not shown)" } else { url };
-        let expected = "http://HOST:PORT or https://HOST, with a path or without, as in http://127.0.0.1:8000/v1; no name, \
-                        password or query: a key goes into the variable that endpoint_key_env names";
-        Error::setting("endpoint_url", shown, expected)
+        let expected = format!(
+            "http://HOST:PORT or https://HOST, with a path or without, as in http://127.0.0.1:8000/v1; no name, password or \
+             query: a key goes into the variable that {} names",
+            role.key_env()
+        );
+        Error::setting(role.url(), shown, expected)
     };
     let uri: Uri = url.parse().map_err(|_| refuse())?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -227,7 +231,8 @@ mod tests {
     use super::*;
 
     fn client(key: &str) -> Client {
-        Client::new("http://127.0.0.1:9", Some(Key::new(key).unwrap()), Duration::from_secs(1), 1).unwrap()
+        let key = Some(Key::new(key).unwrap());
+        Client::new("http://127.0.0.1:9", Role::Synthesizer, key, Duration::from_secs(1), 1).unwrap()
     }
 
     #[test]
@@ -240,13 +245,15 @@ mod tests {
             ("http://[::1]:8000/v1/", "http://[::1]:8000/v1/completions"),
         ];
         for (given, expected) in cases {
-            assert_eq!(completions_url(given).unwrap(), expected);
+            assert_eq!(completions_url(given, Role::Synthesizer).unwrap(), expected);
         }
         for bad in ["", "host:8000", "ftp://host", "http://", "/v1", "http://me:pass@host", "http://host/v1?key=s3cret"]
         {
-            let message = completions_url(bad).unwrap_err().to_string();
-            assert!(message.starts_with("endpoint_url = "), "{message}");
-            assert!(!message.contains("pass@") && !message.contains("s3cret"), "{message}");
+            for (role, field) in [(Role::Synthesizer, "endpoint_url = "), (Role::Judge, "judge_url = ")] {
+                let message = completions_url(bad, role).unwrap_err().to_string();
+                assert!(message.starts_with(field), "{message}");
+                assert!(!message.contains("pass@") && !message.contains("s3cret"), "{message}");
+            }
         }
     }
 
@@ -278,10 +285,10 @@ mod tests {
         assert!(!format!("{client:?}").contains("s3cret"));
         // Not only hidden by name: what is given in the variable's place is not shown either.
         for wrong in ["s3cret", "hf_s3cret", "sk-s3cret", "", "1KEY", "A-B"] {
-            let message = Key::from_environment(wrong).unwrap_err().to_string();
+            let message = Key::from_environment(wrong, Role::Judge).unwrap_err().to_string();
             assert!(message.contains("(not shown)") && !message.contains("s3cret"), "{message}");
         }
-        let unset = Key::from_environment("COGNATE_NO_SUCH_VARIABLE").unwrap_err().to_string();
+        let unset = Key::from_environment("COGNATE_NO_SUCH_VARIABLE", Role::Judge).unwrap_err().to_string();
         assert!(unset.contains("COGNATE_NO_SUCH_VARIABLE") && unset.contains("not set"), "{unset}");
         let broken = Key::new("s3c\nret").unwrap_err().to_string();
         assert!(!broken.contains("s3c"), "{broken}");

@@ -1,18 +1,22 @@
-//! Why a completion server gave no document, and what to do about it.
+//! Why a completion server gave no answer, and what to do about it.
 
 use std::fmt;
 
-/// A document that the server did not write.
+use super::Role;
+
+/// A document that the server did not write, or a pair that it did not judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointError {
+    /// What the server is for.
+    pub role: Role,
     /// Where it was asked for.
     pub url: String,
     /// The name of the model that was asked.
     pub model: String,
     /// Whether a key was sent.
     pub with_key: bool,
-    /// The document's number.
-    pub document: u64,
+    /// The document's number, or the pair's.
+    pub number: u64,
     /// How often it was asked for.
     pub attempts: u32,
     /// What came back the last time.
@@ -62,30 +66,32 @@ impl fmt::Display for Fault {
 impl EndpointError {
     /// What to do about it.
     fn advice(&self) -> String {
-        let model = &self.model;
+        let (model, role) = (&self.model, self.role);
+        let (url, served) = (role.url(), role.served());
         match &self.fault {
             Fault::Status { status: 401 | 403, .. } if self.with_key => {
-                "the server refuses the key: check the variable that endpoint_key_env names".into()
+                format!("the server refuses the key: check the variable that {} names", role.key_env())
             }
-            Fault::Status { status: 401 | 403, .. } => {
-                "the server wants a key: put it into an environment variable, and name that with endpoint_key_env".into()
-            }
+            Fault::Status { status: 401 | 403, .. } => format!(
+                "the server wants a key: put it into an environment variable, and name that with {}",
+                role.key_env()
+            ),
             Fault::Status { status: 404, .. } => format!(
-                "check that the server speaks /v1/completions at endpoint_url and serves the synthesizer under the name that \
-                 endpoint_model gives, {model:?}"
+                "check that the server speaks /v1/completions at {url} and serves {served} under the name that {} gives, \
+                 {model:?}",
+                role.model()
             ),
-            Fault::Status { status: 300..=399, .. } => "give the address that it redirects to as endpoint_url".into(),
+            Fault::Status { status: 300..=399, .. } => format!("give the address that it redirects to as {url}"),
             Fault::Status { status: 400..=499, .. } if !is_transient(&self.fault) => format!(
-                "the server refuses the request: check endpoint_model = {model:?}, and that its context holds max_seed_tokens, \
-                 max_new_tokens and two more"
+                "the server refuses the request: check {} = {model:?}, and that its context holds {}",
+                role.model(),
+                role.context()
             ),
-            Fault::Answer { .. } => {
-                "check that endpoint_url is a completion server that serves the synthesizer; docs/endpoint.md has command lines \
-                 that do"
-                    .into()
-            }
+            Fault::Answer { .. } => format!(
+                "check that {url} is a completion server that serves {served}; docs/endpoint.md has command lines that do"
+            ),
             Fault::Status { .. } | Fault::Transport(_) | Fault::Wait { .. } => {
-                "check that the server runs at endpoint_url, and run again: what is written is kept".into()
+                format!("check that the server runs at {url}, and run again: {}", role.kept())
             }
         }
     }
@@ -99,7 +105,7 @@ pub(super) fn is_transient(fault: &Fault) -> bool {
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: document {}: {}", self.url, self.document, self.fault)?;
+        write!(f, "{}: {} {}: {}", self.url, self.role.asked(), self.number, self.fault)?;
         if self.attempts > 1 {
             write!(f, " (attempt {})", self.attempts)?;
         }

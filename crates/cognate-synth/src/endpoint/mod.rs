@@ -7,6 +7,8 @@
 //! | `client` | one request over HTTP; the key |
 //! | `retry` | how long to wait before another attempt |
 //! | `workers` | the threads that ask |
+//! | `ask` | a list of questions for another server: the judge's |
+//! | `role` | whether a server writes or judges, and the keys that say where it is |
 //! | `store` | shards and the journal, resume |
 //! | `error` | what a server can do wrong, and what to do then |
 //!
@@ -14,12 +16,14 @@
 //! generator of its own. What is promised is: every document once, in the order of the numbers, and bytes that depend on the
 //! server's answers alone, never on their order, on repeated requests or on interruptions.
 
+pub(crate) mod ask;
 mod client;
 mod error;
-mod protocol;
+pub(crate) mod protocol;
 mod retry;
+mod role;
 mod store;
-mod workers;
+pub(crate) mod workers;
 
 use std::path::Path;
 use std::time::Duration;
@@ -34,10 +38,10 @@ use crate::generate::files::document_id;
 use crate::generate::seeds::{SPECIAL_TOKENS, Seeds};
 use crate::generate::{GenerateConfig, GenerateStats, Numbers, Prompts};
 use crate::metadata;
-use client::Client;
 pub use client::{Key, completions_url};
 pub use error::{EndpointError, Fault};
 use protocol::{Job, Written};
+pub use role::Role;
 use store::Store;
 use workers::{Asker, Workers};
 
@@ -51,12 +55,12 @@ const AHEAD: u64 = 16;
 /// Threads beyond which a slip is more likely than a server.
 const MOST_THREADS: usize = 4096;
 
-/// Where and how to ask. The documents depend on `model` alone.
+/// Where and how to ask. What is answered depends on `model` alone.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
     /// The server's address, as `http://127.0.0.1:8000/v1`.
     pub url: String,
-    /// The name that the server knows the synthesizer by.
+    /// The name that the server knows the model by.
     pub model: String,
     /// What the server wants to hear, where it wants to hear something.
     pub key: Option<Key>,
@@ -79,9 +83,15 @@ impl EndpointConfig {
     /// # Errors
     /// [`Error::Setting`], naming the key of the recipe.
     pub fn check(&self) -> Result<()> {
-        completions_url(&self.url)?;
+        self.check_as(Role::Synthesizer)
+    }
+
+    /// The same for a server of either role; only the first two values of a judge are a user's.
+    pub(crate) fn check_as(&self, role: Role) -> Result<()> {
+        completions_url(&self.url, role)?;
         if self.model.is_empty() {
-            return Err(Error::setting("endpoint_model", "\"\"", "the name that the server knows the synthesizer by"));
+            let expected = format!("the name that the server knows {} by", role.served());
+            return Err(Error::setting(role.model(), "\"\"", expected));
         }
         if !(1..=MOST_THREADS).contains(&self.concurrency) {
             let expected = format!("a whole number from 1 to {MOST_THREADS}");
@@ -115,23 +125,16 @@ pub fn generate_endpoint(
     config.check()?;
     endpoint.check()?;
     check_model(model, tokenizer, config)?;
-    let client = Client::new(&endpoint.url, endpoint.key.clone(), endpoint.timeout, endpoint.concurrency)?;
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
     seeds.check(tokenizer.vocab_size())?;
-    let prompts = config.prompts(seeds, end_of_document, related);
+    let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
     let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling);
     let mut settings = config.settings(seeds, end_of_document, related);
     settings.insert("sampling".into(), sampling.clone());
     let mut store = Store::open(out, &settings, &record, config)?;
-    let asker = Asker {
-        client,
-        model: endpoint.model.clone(),
-        attempts: endpoint.attempts,
-        first_wait: endpoint.first_wait,
-        seed: config.seed,
-    };
+    let asker = Asker::new(endpoint, Role::Synthesizer, config.seed)?;
     let job = |number| Job::new(config, &endpoint.model, related, number, &prompts.prompt(number));
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);
@@ -207,7 +210,7 @@ fn drive(
 }
 
 /// Before stopping: what has arrived is paid for.
-fn keep_arrived(workers: &Workers, store: &mut Store<'_>) -> Result<()> {
+fn keep_arrived(workers: &Workers<Job>, store: &mut Store<'_>) -> Result<()> {
     while let Some(outcome) = workers.receive(Duration::ZERO)? {
         if let Ok(written) = outcome {
             store.accept(written)?;

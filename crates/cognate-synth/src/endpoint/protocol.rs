@@ -5,8 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::Fault;
+use super::workers::Question;
 use crate::generate::{Finish, GenerateConfig};
 use crate::sampling::Sampling;
+
+/// What a server said, as a message.
+pub(crate) type Said<'a> = &'a dyn Fn(&[u8]) -> String;
 
 /// What makes a token impossible, in every server's own words.
 const NEVER: f64 = -100.0;
@@ -38,7 +42,7 @@ pub(super) struct Job {
 }
 
 /// The seed of document `number`'s draws: 31 bits, which every server takes (llama.cpp's has 32 bits, and all ones mean none).
-pub(super) fn request_seed(seed: u64, number: u64) -> u64 {
+pub(crate) fn request_seed(seed: u64, number: u64) -> u64 {
     random::stream(seed, "endpoint-seed", number).next_u64() >> 33
 }
 
@@ -73,20 +77,40 @@ impl Job {
         let body = body.to_string().into_bytes();
         Self { number, prompt_tokens: prompt.len(), max_new_tokens: config.max_new_tokens, body }
     }
+}
 
-    /// The document in the body of an answer with status 200. Otherwise what is wrong with it, and whether asking again may help:
-    /// a body that is no JSON may be a proxy's or a cut one, and a document that the server gave up may come out the next time;
-    /// an answer that says something else than was asked would say it again.
-    pub(super) fn read(&self, body: &[u8], said: impl Fn(&[u8]) -> String) -> Result<Written, (Fault, bool)> {
+/// The answer in a body, and its text. What is no JSON may be a proxy's or a cut one: asking again may help then.
+pub(crate) fn completion(body: &[u8], said: Said<'_>) -> Result<(Value, String), (Fault, bool)> {
+    let wrong = |what: String, transient: bool| (Fault::Answer { what, said: said(body) }, transient);
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|error| wrong(format!("the answer is not JSON: {error}"), true))?;
+    let Some(choice) = answer.pointer("/choices/0") else {
+        return Err(wrong("the answer has no choices".into(), false));
+    };
+    let Some(text) = choice.get("text").and_then(Value::as_str) else {
+        return Err(wrong("its choice has no text".into(), false));
+    };
+    let text = text.to_owned();
+    Ok((answer, text))
+}
+
+impl Question for Job {
+    type Answer = Written;
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// A document that the server gave up may come out the next time; an answer that says something else than was asked would
+    /// say it again.
+    fn read(&self, body: &[u8], said: Said<'_>) -> Result<Written, (Fault, bool)> {
         let wrong = |what: String, transient: bool| (Fault::Answer { what, said: said(body) }, transient);
-        let answer: Value =
-            serde_json::from_slice(body).map_err(|error| wrong(format!("the answer is not JSON: {error}"), true))?;
-        let Some(choice) = answer.pointer("/choices/0") else {
-            return Err(wrong("the answer has no choices".into(), false));
-        };
-        let Some(text) = choice.get("text").and_then(Value::as_str) else {
-            return Err(wrong("its choice has no text".into(), false));
-        };
+        let (answer, text) = completion(body, said)?;
+        let choice = &answer["choices"][0];
         let finish = match choice.get("finish_reason").and_then(Value::as_str) {
             Some("stop") => Finish::Eod,
             Some("length") => Finish::Cap,
@@ -124,7 +148,7 @@ impl Job {
             return Err(wrong(what, false));
         }
         let mean_log_probability = mean(&log_probabilities);
-        Ok(Written { number: self.number, text: text.to_owned(), tokens, finish, mean_log_probability })
+        Ok(Written { number: self.number, text, tokens, finish, mean_log_probability })
     }
 }
 
@@ -175,7 +199,7 @@ mod tests {
 
     fn read(body: Value) -> Result<Written, (String, bool)> {
         let said = |body: &[u8]| String::from_utf8(body.to_vec()).unwrap();
-        job().read(body.to_string().as_bytes(), said).map_err(|(fault, transient)| (fault.to_string(), transient))
+        job().read(body.to_string().as_bytes(), &said).map_err(|(fault, transient)| (fault.to_string(), transient))
     }
 
     #[test]
@@ -272,7 +296,7 @@ mod tests {
             );
             assert_eq!(transient, again, "{message}");
         }
-        let (fault, transient) = job().read(b"{\"choices\": [", |_| "cut".into()).unwrap_err();
+        let (fault, transient) = job().read(b"{\"choices\": [", &|_: &[u8]| "cut".into()).unwrap_err();
         assert!(transient && fault.to_string().contains("not JSON"), "{fault}");
     }
 }

@@ -1,4 +1,4 @@
-//! A fixed number of threads that ask for documents, each as often as it takes.
+//! A fixed number of threads that ask, for documents or for judgements, each as often as it takes.
 //!
 //! A thread that waits, for its turn or before another attempt, can be stopped at once; one that waits for an answer cannot, and
 //! is left behind: it ends with its request, and nobody takes the answer.
@@ -10,15 +10,29 @@ use std::time::{Duration, SystemTime};
 
 use super::client::{Client, NoReply};
 use super::error::{EndpointError, Fault, is_transient};
-use super::protocol::{Job, Written};
+use super::protocol::Said;
 use super::retry::{MOST_ASKED, backoff, retry_after};
+use super::{EndpointConfig, Role};
 use crate::error::{Error, Result};
 
-/// Asks a server for documents.
+/// A request and what its answer means.
+pub(crate) trait Question: Send + 'static {
+    /// What is read out of the answer.
+    type Answer: Send + 'static;
+    /// What tells it from the others.
+    fn number(&self) -> u64;
+    /// The request's body.
+    fn body(&self) -> &[u8];
+    /// What the body of an answer with status 200 says. Otherwise what is wrong with it, and whether asking again may help.
+    fn read(&self, body: &[u8], said: Said<'_>) -> Result<Self::Answer, (Fault, bool)>;
+}
+
+/// Asks a server.
 pub(super) struct Asker {
+    pub(super) role: Role,
     pub(super) client: Client,
     pub(super) model: String,
-    /// Attempts at one document.
+    /// Attempts at one question.
     pub(super) attempts: u32,
     /// The wait before the second attempt, before jitter.
     pub(super) first_wait: Duration,
@@ -26,10 +40,10 @@ pub(super) struct Asker {
     pub(super) seed: u64,
 }
 
-/// What became of a job.
-type Outcome = Result<Written, Box<EndpointError>>;
+/// What became of a question.
+type Outcome<A> = Result<A, Box<EndpointError>>;
 
-/// An attempt that gave no document.
+/// An attempt that gave no answer.
 struct Failed {
     fault: Fault,
     transient: bool,
@@ -38,9 +52,9 @@ struct Failed {
 }
 
 /// The threads, with the way to them and back.
-pub(super) struct Workers {
-    jobs: Sender<Job>,
-    outcomes: Receiver<Outcome>,
+pub(super) struct Workers<Q: Question> {
+    questions: Sender<Q>,
+    outcomes: Receiver<Outcome<Q::Answer>>,
     shared: Arc<Shared>,
 }
 
@@ -51,10 +65,10 @@ struct Shared {
     repeated: AtomicU64,
 }
 
-impl Workers {
+impl<Q: Question> Workers<Q> {
     /// Starts `threads` of them.
     pub(super) fn start(asker: Asker, threads: usize) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel();
+        let (questions, queue) = mpsc::channel();
         let (sender, outcomes) = mpsc::channel();
         let (asker, queue, shared) = (Arc::new(asker), Arc::new(Mutex::new(queue)), Arc::new(Shared::default()));
         for index in 0..threads {
@@ -62,16 +76,16 @@ impl Workers {
             let body = move || work(&asker, &queue, &shared, &sender);
             std::thread::Builder::new().name(format!("endpoint-{index}")).spawn(body)?;
         }
-        Ok(Self { jobs, outcomes, shared })
+        Ok(Self { questions, outcomes, shared })
     }
 
-    /// Hands out a job.
-    pub(super) fn send(&self, job: Job) -> Result<()> {
-        self.jobs.send(job).map_err(|_| gone())
+    /// Hands out a question.
+    pub(super) fn send(&self, question: Q) -> Result<()> {
+        self.questions.send(question).map_err(|_| gone())
     }
 
     /// The next outcome, or none within `patience`.
-    pub(super) fn receive(&self, patience: Duration) -> Result<Option<Outcome>> {
+    pub(super) fn receive(&self, patience: Duration) -> Result<Option<Outcome<Q::Answer>>> {
         match self.outcomes.recv_timeout(patience) {
             Ok(outcome) => Ok(Some(outcome)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -79,13 +93,13 @@ impl Workers {
         }
     }
 
-    /// Requests so far that were not a document's first.
+    /// Requests so far that were not a question's first.
     pub(super) fn repeated(&self) -> u64 {
         self.shared.repeated.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Workers {
+impl<Q: Question> Drop for Workers<Q> {
     fn drop(&mut self) {
         *self.shared.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.wake.notify_all();
@@ -106,12 +120,17 @@ impl Shared {
     }
 }
 
-/// One thread: job after job, until there are no more.
-fn work(asker: &Asker, queue: &Mutex<Receiver<Job>>, shared: &Shared, outcomes: &Sender<Outcome>) {
+/// One thread: question after question, until there are no more.
+fn work<Q: Question>(
+    asker: &Asker,
+    queue: &Mutex<Receiver<Q>>,
+    shared: &Shared,
+    outcomes: &Sender<Outcome<Q::Answer>>,
+) {
     loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        let Some(outcome) = asker.ask(&job, shared) else { return };
+        let question = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(question) = question else { return };
+        let Some(outcome) = asker.ask(&question, shared) else { return };
         if outcomes.send(outcome).is_err() {
             return;
         }
@@ -119,24 +138,33 @@ fn work(asker: &Asker, queue: &Mutex<Receiver<Job>>, shared: &Shared, outcomes: 
 }
 
 impl Asker {
-    /// Asks until there is a document, or no hope of one; none when all is to stop.
-    fn ask(&self, job: &Job, shared: &Shared) -> Option<Outcome> {
+    /// Asks as `endpoint` says; `seed` spreads the waits.
+    pub(super) fn new(endpoint: &EndpointConfig, role: Role, seed: u64) -> Result<Self> {
+        let EndpointConfig { url, model, key, concurrency, timeout, attempts, first_wait } = endpoint;
+        let client = Client::new(url, role, key.clone(), *timeout, *concurrency)?;
+        Ok(Self { role, client, model: model.clone(), attempts: *attempts, first_wait: *first_wait, seed })
+    }
+
+    /// Asks until there is an answer, or no hope of one; none when all is to stop.
+    fn ask<Q: Question>(&self, question: &Q, shared: &Shared) -> Option<Outcome<Q::Answer>> {
         let mut attempt = 1;
         loop {
             if !shared.pause(Duration::ZERO) {
                 return None;
             }
-            let failed = match self.attempt(job) {
-                Ok(written) => return Some(Ok(written)),
+            let failed = match self.attempt(question) {
+                Ok(answer) => return Some(Ok(answer)),
                 Err(failed) => failed,
             };
             if !failed.transient || attempt >= self.attempts {
-                return Some(Err(Box::new(self.error(job, attempt, failed.fault))));
+                return Some(Err(Box::new(self.error(question.number(), attempt, failed.fault))));
             }
-            let wait = backoff(self.first_wait, self.seed, job.number, attempt).max(failed.asked.unwrap_or_default());
+            let wait =
+                backoff(self.first_wait, self.seed, question.number(), attempt).max(failed.asked.unwrap_or_default());
             tracing::info!(
-                "document {}, attempt {attempt}: {}; asking again in {:.1} s",
-                job.number,
+                "{} {}, attempt {attempt}: {}; asking again in {:.1} s",
+                self.role.asked(),
+                question.number(),
                 failed.fault,
                 wait.as_secs_f64()
             );
@@ -149,14 +177,14 @@ impl Asker {
     }
 
     /// One request.
-    fn attempt(&self, job: &Job) -> Result<Written, Failed> {
-        let reply = self.client.post(&job.body).map_err(|NoReply { fault, transient }| Failed {
+    fn attempt<Q: Question>(&self, question: &Q) -> Result<Q::Answer, Failed> {
+        let reply = self.client.post(question.body()).map_err(|NoReply { fault, transient }| Failed {
             fault,
             transient,
             asked: None,
         })?;
         if reply.status == 200 {
-            let read = job.read(&reply.body, |body| self.client.said(body));
+            let read = question.read(&reply.body, &|body| self.client.said(body));
             return read.map_err(|(fault, transient)| Failed { fault, transient, asked: None });
         }
         let fault = Fault::Status { status: reply.status, said: self.client.said(&reply.body) };
@@ -171,12 +199,13 @@ impl Asker {
         }
     }
 
-    fn error(&self, job: &Job, attempts: u32, fault: Fault) -> EndpointError {
+    fn error(&self, number: u64, attempts: u32, fault: Fault) -> EndpointError {
         EndpointError {
             url: self.client.url().to_owned(),
             model: self.model.clone(),
+            role: self.role,
             with_key: self.client.has_key(),
-            document: job.number,
+            number,
             attempts,
             fault,
         }

@@ -17,6 +17,7 @@ use super::words::Shingles;
 use super::{FilterConfig, Reason, SHINGLE_WORDS, Verdict, judge};
 use crate::error::{Error, Result};
 use crate::metadata;
+use crate::score::judge::JudgeStats;
 use crate::score::relevance::{Relevance, TextPair};
 
 /// The kept documents' file.
@@ -84,6 +85,9 @@ pub struct FilterStats {
     pub without_seed: u64,
     /// How related documents are to their seeds; none where nothing scored them.
     pub relevance: Option<RelevanceStats>,
+    /// What a judge says about it; none where none was asked. [`filter`] itself asks none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgeStats>,
     /// Figures side by side: `real` (where given), `raw`, `kept`.
     pub quality: Vec<Quality>,
 }
@@ -209,6 +213,7 @@ impl<'a> Stage<'a> {
                 repetition_rules: BTreeMap::new(),
                 without_seed: 0,
                 relevance: None,
+                judge: None,
                 quality: Vec::new(),
             },
             raw_sample: Vec::new(),

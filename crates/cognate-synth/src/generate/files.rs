@@ -47,6 +47,24 @@ pub fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Paths of documents, each folder that a generation wrote taken as its finished files: the settings and the partial documents beside
+/// them are no documents.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn document_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let written = if path.is_dir() { shards(path)? } else { Vec::new() };
+        if written.is_empty() {
+            files.push(path.clone());
+        } else {
+            files.extend(written);
+        }
+    }
+    Ok(files)
+}
+
 /// The files in an output folder, and the figures of what they hold.
 pub(crate) struct Files<'a> {
     folder: &'a Path,
@@ -162,7 +180,10 @@ impl<'a> Files<'a> {
         let mut distinct = HashSet::new();
         for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
             distinct.extend((!prompts.seeds.is_empty()).then(|| prompts.index(number)));
-            self.stats.seeds_cut += u64::from(prompts.is_cut(number));
+            if let Some(cut) = prompts.cut(number) {
+                self.stats.seeds_cut += 1;
+                self.stats.seeds_cut_at.add(cut.at);
+            }
             self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
         }
         self.stats.distinct_seeds = distinct.len() as u64;

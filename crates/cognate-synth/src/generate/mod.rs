@@ -23,10 +23,11 @@ mod store;
 mod tests;
 mod timed;
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use cognate_base::Monitor;
-use cognate_corpus::Tokenizer;
+use cognate_corpus::{CutCounts, Tokenizer};
 use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,8 @@ pub use timed::TimedGeneration;
 
 /// The version of the records and of how they come about; part of what a restart compares.
 ///
-/// 2: a uniform number inverts the nucleus in the order of ids.
-const FORMAT: u64 = 2;
+/// 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
+const FORMAT: u64 = 3;
 
 /// How to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +70,7 @@ pub struct GenerateConfig {
     pub precision: Precision,
     /// Longest synthetic document, in tokens; a document that reaches it is cut and marked `cap`.
     pub max_new_tokens: usize,
-    /// A longer seed keeps this many of its first tokens.
+    /// A longer seed is cut, at the last sentence that fits, otherwise the last word ([`Tokenizer::cut`]).
     pub max_seed_tokens: usize,
     /// Documents generated at a time. Changes the speed, never the documents.
     pub slots: usize,
@@ -108,9 +109,10 @@ impl GenerateConfig {
     }
 
     /// The prompts of the documents.
-    pub(crate) fn prompts<'a>(&self, seeds: &'a Seeds, end_of_document: u32, related: u32) -> SeedPrompts<'a> {
+    pub(crate) fn prompts<'a>(&self, seeds: &'a Seeds, tokenizer: &'a Tokenizer, related: u32) -> SeedPrompts<'a> {
         let Self { seed, samples_per_seed, max_seed_tokens, .. } = *self;
-        SeedPrompts { seeds, seed, samples_per_seed, max_seed_tokens, end_of_document, related }
+        let cuts = RefCell::default();
+        SeedPrompts { seeds, seed, samples_per_seed, max_seed_tokens, tokenizer, related, cuts }
     }
 
     /// Tokens that a slot may hold.
@@ -168,6 +170,9 @@ pub struct GenerateStats {
     pub capped: u64,
     /// Documents whose seed was longer than `max_seed_tokens` and lost its end.
     pub seeds_cut: u64,
+    /// What those seeds end with instead.
+    #[serde(default)]
+    pub seeds_cut_at: CutCounts,
     /// Different seeds among the documents'.
     pub distinct_seeds: u64,
     /// Nats per drawn token under the untempered model, over all tokens; from a completion server as it gave them, and none where
@@ -191,6 +196,7 @@ pub fn generate<D: Device>(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     config.check()?;
+    let related = tokenizer.related()?;
     let (model_vocab, vocab) = (model.config().vocab, tokenizer.vocab_size());
     if model_vocab < vocab {
         return Err(Error::Vocabulary { model: model_vocab, tokenizer: vocab });
@@ -207,7 +213,7 @@ pub fn generate<D: Device>(
     }
     let precision_effect = match config.precision {
         Precision::F32 => None,
-        Precision::Int8 => precision::effect(model, seeds, tokenizer.end_of_document(), config)?,
+        Precision::Int8 => precision::effect(model, &config.prompts(seeds, tokenizer, related), config)?,
     };
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
     let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
@@ -226,7 +232,7 @@ fn generate_with(
 ) -> Result<GenerateStats> {
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
     seeds.check(tokenizer.vocab_size())?;
-    let prompts = config.prompts(seeds, end_of_document, related);
+    let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let rules = Rules {
         seed: config.seed,

@@ -5,7 +5,7 @@ use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::GenerateConfig;
-use super::seeds::Seeds;
+use super::seeds::SeedPrompts;
 use crate::error::Result;
 
 /// Documents that are scored, the first ones.
@@ -29,12 +29,11 @@ pub struct PrecisionEffect {
 /// None where there is no text to score.
 pub(super) fn effect<D: Device>(
     model: &mut Decoder<D>,
-    seeds: &Seeds,
-    end_of_document: u32,
+    prompts: &SeedPrompts<'_>,
     config: &GenerateConfig,
 ) -> Result<Option<PrecisionEffect>> {
-    let documents: Vec<Vec<u32>> = (0..seeds.len().min(DOCUMENTS))
-        .map(|index| seeds.begun(index, config.max_seed_tokens, end_of_document))
+    let documents: Vec<Vec<u32>> = (0..prompts.seeds.len().min(DOCUMENTS))
+        .map(|index| prompts.begun(index))
         .filter(|tokens| tokens.len() > 1)
         .collect();
     if documents.is_empty() {

@@ -1,7 +1,7 @@
 //! A few documents of one text, to read.
 
 use cognate_base::Monitor;
-use cognate_corpus::Tokenizer;
+use cognate_corpus::{Cut, Tokenizer};
 use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
 use serde::Serialize;
@@ -41,8 +41,8 @@ impl Prompts for OneSeed {
     }
 }
 
-/// Writes `count` documents related to `text`, of at most `max_new_tokens` tokens. Of a text that does not fit in front of them,
-/// the first tokens are kept; the second value says whether. The same `seed` gives the same documents, and more of them with a
+/// Writes `count` documents related to `text`, of at most `max_new_tokens` tokens. A text that does not fit in front of them is cut,
+/// as the second value says. The same `seed` gives the same documents, and more of them with a
 /// larger `count`.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn write_related<D: Device>(
     (count, max_new_tokens): (usize, usize),
     (sampling, seed): (Sampling, u64),
     monitor: &dyn Monitor,
-) -> Result<(Vec<Sample>, bool)> {
+) -> Result<(Vec<Sample>, Option<Cut>)> {
     sampling.check()?;
     let related = tokenizer.related()?;
     let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
@@ -72,8 +72,8 @@ pub fn write_related<D: Device>(
     if tokens.is_empty() {
         return Err(Error::setting("seed-text", "an empty text", "a document to start from"));
     }
-    let cut = tokens.len() > room;
-    tokens.truncate(room);
+    let cut = tokenizer.cut(&tokens, room);
+    tokens.truncate(cut.map_or(room, |cut| cut.tokens));
     let mut prompt = vec![tokenizer.end_of_document()];
     prompt.extend(tokens);
     prompt.push(related);

@@ -1,10 +1,12 @@
 //! Which seed document each synthetic document starts from, and the prompt made of it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
 use cognate_base::random::{self, Rng};
-use cognate_corpus::{ReadOptions, Reader, TokenFile};
+use cognate_corpus::{Cut, ReadOptions, Reader, TokenFile, Tokenizer};
 
 use super::schedule::Prompts;
 use crate::error::{Error, Result};
@@ -55,17 +57,6 @@ impl Seeds {
         self.ids.len()
     }
 
-    /// The end-of-document token, and after it the first tokens of a seed, at most `longest`, without its own closing token.
-    pub(crate) fn begun(&self, index: usize, longest: usize, end_of_document: u32) -> Vec<u32> {
-        let kept = self.len_of(index).saturating_sub(1).min(longest);
-        let mut begun = Vec::with_capacity(kept + SPECIAL_TOKENS);
-        begun.push(end_of_document);
-        if let Some(tokens) = &self.tokens {
-            tokens.read(index, 0..kept, &mut begun);
-        }
-        begun
-    }
-
     /// Refuses a token file that a larger vocabulary made.
     pub(crate) fn check(&self, vocab: usize) -> Result<()> {
         Ok(self.tokens.as_ref().map_or(Ok(()), |tokens| tokens.check_ids(vocab))?)
@@ -80,6 +71,13 @@ impl Seeds {
             bytes.extend_from_slice(&(self.len_of(index) as u64).to_le_bytes());
         }
         Hash::of(bytes)
+    }
+
+    /// Appends the first `kept` tokens of a seed to `out`.
+    fn read(&self, index: usize, kept: usize, out: &mut Vec<u32>) {
+        if let Some(tokens) = &self.tokens {
+            tokens.read(index, 0..kept, out);
+        }
     }
 
     /// Tokens of a seed, the closing end-of-document token included; 0 where there are no seeds.
@@ -102,8 +100,10 @@ pub(crate) struct SeedPrompts<'a> {
     /// So many documents in a row start from one seed.
     pub(crate) samples_per_seed: u64,
     pub(crate) max_seed_tokens: usize,
-    pub(crate) end_of_document: u32,
+    pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) related: u32,
+    /// The cuts found so far, by the place of the seed.
+    pub(crate) cuts: RefCell<HashMap<usize, Cut>>,
 }
 
 impl SeedPrompts<'_> {
@@ -112,19 +112,48 @@ impl SeedPrompts<'_> {
         seed_of(self.seed, number / self.samples_per_seed, self.seeds.len())
     }
 
-    /// Tokens of document `number`'s seed, before any cut, without its closing end-of-document token.
-    fn seed_tokens(&self, number: u64) -> usize {
-        self.seeds.len_of(self.index(number)).saturating_sub(1)
+    /// Tokens of a seed, before any cut, without its closing end-of-document token.
+    fn seed_tokens(&self, index: usize) -> usize {
+        self.seeds.len_of(index).saturating_sub(1)
     }
 
-    /// Whether that seed loses its end.
-    pub(crate) fn is_cut(&self, number: u64) -> bool {
-        self.seed_tokens(number) > self.max_seed_tokens
+    /// Where the seed at a place is cut; none where it fits.
+    fn cut_at(&self, index: usize) -> Option<Cut> {
+        let length = self.seed_tokens(index);
+        if length <= self.max_seed_tokens {
+            return None;
+        }
+        if let Some(&known) = self.cuts.borrow().get(&index) {
+            return Some(known);
+        }
+        let mut tokens = Vec::with_capacity(length);
+        self.seeds.read(index, length, &mut tokens);
+        let cut = self.tokenizer.cut(&tokens, self.max_seed_tokens)?;
+        self.cuts.borrow_mut().insert(index, cut);
+        Some(cut)
+    }
+
+    /// Where document `number`'s seed is cut; none where it fits.
+    pub(crate) fn cut(&self, number: u64) -> Option<Cut> {
+        self.cut_at(self.index(number))
+    }
+
+    fn kept(&self, index: usize) -> usize {
+        self.cut_at(index).map_or_else(|| self.seed_tokens(index), |cut| cut.tokens)
     }
 
     /// Tokens of the prompt.
     pub(crate) fn prompt_tokens(&self, number: u64) -> usize {
-        self.seed_tokens(number).min(self.max_seed_tokens) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
+        self.kept(self.index(number)) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
+    }
+
+    /// The end-of-document token, and after it the seed at a place, cut where it is too long, without its own closing token.
+    pub(crate) fn begun(&self, index: usize) -> Vec<u32> {
+        let kept = self.kept(index);
+        let mut begun = Vec::with_capacity(kept + SPECIAL_TOKENS);
+        begun.push(self.tokenizer.end_of_document());
+        self.seeds.read(index, kept, &mut begun);
+        begun
     }
 
     /// The id of document `number`'s seed, where it has one.
@@ -135,7 +164,7 @@ impl SeedPrompts<'_> {
 
 impl Prompts for SeedPrompts<'_> {
     fn prompt(&self, number: u64) -> Vec<u32> {
-        let mut prompt = self.seeds.begun(self.index(number), self.max_seed_tokens, self.end_of_document);
+        let mut prompt = self.begun(self.index(number));
         if !self.seeds.is_empty() {
             prompt.push(self.related);
         }

@@ -118,19 +118,29 @@ const SEED_TEXTS: [&str; 5] =
 
 impl World {
     fn new() -> Self {
+        Self::of(&SEED_TEXTS, 270)
+    }
+
+    fn of(texts: &[&str], vocab_size: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("unique.jsonl");
         let mut writer = DocumentWriter::create(&path).unwrap();
-        for (i, text) in SEED_TEXTS.iter().enumerate() {
+        for (i, text) in texts.iter().enumerate() {
             let document = Document { id: format!("seed-{i}"), text: (*text).into(), metadata: Map::new() };
             writer.write(&document).unwrap();
         }
         writer.finish().unwrap();
-        let tokenizer = Tokenizer::train(SEED_TEXTS.iter().map(|text| (*text).to_owned()), 270).unwrap();
+        let tokenizer = Tokenizer::train(texts.iter().map(|text| (*text).to_owned()), vocab_size).unwrap();
         let prefix = folder.path().join("unique");
         cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
         let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
         Self { folder, tokenizer, seeds }
+    }
+
+    /// The prompts of [`draw_all`].
+    fn prompts(&self) -> SeedPrompts<'_> {
+        let config = GenerateConfig { seed: 3, ..config(1) };
+        config.prompts(&self.seeds, &self.tokenizer, self.tokenizer.related().unwrap())
     }
 
     fn out(&self, name: &str) -> PathBuf {
@@ -339,7 +349,6 @@ fn records_say_where_they_come_from() {
     let world = World::new();
     let stats = world.run(&world.out("a"), &config(5), &Silent).unwrap();
     let found = documents(&world.out("a"));
-    let lengths: Vec<usize> = SEED_TEXTS.iter().map(|text| world.tokenizer.encode(text).unwrap().len()).collect();
     let (mut cut, mut prompt) = (0, 0);
     for (number, document) in found.iter().enumerate() {
         let seed = seed_of(11, number as u64, SEED_TEXTS.len());
@@ -349,11 +358,36 @@ fn records_say_where_they_come_from() {
         assert!(document.metadata["mean_log_probability"].as_f64().unwrap() < 0.0);
         let capped = metadata::unfinished(document).unwrap();
         assert!(!capped || document.metadata["tokens"] == 30);
-        cut += u64::from(lengths[seed] > 12);
-        prompt += lengths[seed].min(12) as u64 + 2;
+        let encoded = world.tokenizer.encode(SEED_TEXTS[seed]).unwrap();
+        let found = world.tokenizer.cut(&encoded, 12);
+        cut += u64::from(found.is_some());
+        prompt += found.map_or(encoded.len(), |found| found.tokens) as u64 + 2;
     }
     assert!(cut > 0, "no seed was long enough");
     assert_eq!((stats.seeds_cut, stats.prompt_tokens, stats.distinct_seeds), (cut, prompt, 5));
+}
+
+#[test]
+fn long_seeds_are_cut_at_the_end_of_a_sentence_or_a_word_and_counted() {
+    // Every byte is a token; fourteen fit.
+    let texts = ["A dog sat. Cats sat too.", "dogs about cats", "xxxxxxxxxxxxxxxxxxxx", "a short seed"];
+    let expected = ["A dog sat.", "dogs about", "xxxxxxxxxxxxxx", "a short seed"];
+    let world = World::of(&texts, 258);
+    let config = GenerateConfig { max_seed_tokens: 14, ..config(3) };
+    let stats = world.run(&world.out("a"), &config, &Silent).unwrap();
+    let prompts = config.prompts(&world.seeds, &world.tokenizer, world.tokenizer.related().unwrap());
+    let (mut counts, mut cut) = ([0; 4], CutCounts::default());
+    for number in 0..stats.documents {
+        let seed = seed_of(11, number, 4);
+        counts[seed] += 1;
+        let prompt = prompts.prompt(number);
+        assert_eq!(world.tokenizer.decode(&prompt[1..prompt.len() - 1]), expected[seed]);
+        assert_eq!(prompts.prompt_tokens(number), prompt.len());
+    }
+    [cut.sentence, cut.word, cut.token, _] = counts;
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+    assert_eq!((stats.seeds_cut_at, stats.seeds_cut), (cut, stats.documents - counts[3]));
+    assert_eq!(world.run(&world.out("a"), &config, &Silent).unwrap(), stats);
 }
 
 /// Runs the schedule alone and returns what it hands on.
@@ -368,14 +402,7 @@ fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
         vocab: world.tokenizer.vocab_size(),
         numbers: Numbers::until(600),
     };
-    let prompts = SeedPrompts {
-        seeds: &world.seeds,
-        seed: 3,
-        samples_per_seed: 1,
-        max_seed_tokens: 12,
-        end_of_document,
-        related,
-    };
+    let prompts = world.prompts();
     let mut all = Vec::new();
     let mut sink = |finished: &Finished| {
         all.push(finished.clone());
@@ -390,15 +417,7 @@ fn draw_all(world: &World, toy: &mut Toy, sampling: Sampling) -> Vec<Finished> {
 fn two_documents_of_one_seed_differ() {
     let world = World::new();
     let mut toy = Toy::new(4, &world.tokenizer);
-    let (end_of_document, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
-    let prompts = SeedPrompts {
-        seeds: &world.seeds,
-        seed: 3,
-        samples_per_seed: 1,
-        max_seed_tokens: 12,
-        end_of_document,
-        related,
-    };
+    let prompts = world.prompts();
     let mut by_prompt: BTreeMap<Vec<u32>, Vec<Vec<u32>>> = BTreeMap::new();
     for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.0, 1.0)) {
         // Shorter ones may coincide by chance: the toy has hardly 300 likely tokens.
@@ -419,15 +438,8 @@ fn log_probabilities_are_the_models_and_special_tokens_stay_out() {
     let world = World::new();
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut toy = Toy::new(4, &world.tokenizer);
+    let prompts = world.prompts();
     for finished in draw_all(&world, &mut toy, Sampling::nucleus(1.3, 0.7)) {
-        let prompts = SeedPrompts {
-            seeds: &world.seeds,
-            seed: 3,
-            samples_per_seed: 1,
-            max_seed_tokens: 12,
-            end_of_document: end,
-            related,
-        };
         let mut history = prompts.prompt(finished.number);
         let mut expected = 0.0;
         for &token in &finished.tokens {

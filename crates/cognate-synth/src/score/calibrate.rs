@@ -2,6 +2,7 @@
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
+use cognate_corpus::Tokenizer;
 use cognate_model::Decoder;
 use cognate_ops::Device;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,7 @@ pub struct Calibration {
 /// As [`relevance`].
 pub fn calibrate<D: Device>(
     model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
     pairs: &[TokenPair],
     options: RelevanceOptions,
     seed: u64,
@@ -57,7 +59,7 @@ pub fn calibrate<D: Device>(
 ) -> Result<Option<Calibration>> {
     let Some(random) = random_pairs(pairs, seed) else { return Ok(None) };
     let all = [pairs, &random].concat();
-    let scores = relevance(model, &all, options, monitor)?;
+    let scores = relevance(model, tokenizer, &all, options, monitor)?;
     Ok(calibration(&scores[..pairs.len()], &scores[pairs.len()..]))
 }
 
@@ -114,7 +116,7 @@ pub(crate) fn random_pairs(pairs: &[TokenPair], seed: u64) -> Option<Vec<TokenPa
 #[cfg(test)]
 mod tests {
     use super::super::relevance::measure;
-    use super::super::relevance::tests::{OPTIONS, by_context, pair};
+    use super::super::relevance::tests::{OPTIONS, by_context, first_six, pair};
     use super::*;
 
     #[test]
@@ -126,7 +128,7 @@ mod tests {
         assert!(pairs.iter().zip(&random).all(|(a, b)| a.document == b.document && a.seed != b.seed));
         assert_eq!(random, random_pairs(&pairs, 3).unwrap());
         assert_ne!(random, random_pairs(&pairs, 4).unwrap());
-        let scored = |pairs: &[TokenPair]| measure(&mut by_context, pairs, OPTIONS, 100).unwrap();
+        let scored = |pairs: &[TokenPair]| measure(&mut by_context, &first_six, pairs, OPTIONS, 100).unwrap();
         let found = calibration(&scored(&pairs), &scored(&random)).unwrap();
         assert_eq!((found.pairs, found.forward.area, found.backward.area), (20, 1.0, 1.0));
         assert_eq!((found.true_forward.unwrap().value, found.random_forward.unwrap().value), (1.0, 0.0));

@@ -23,7 +23,7 @@ pub struct RelevanceOptions {
     pub end_of_document: u32,
     /// Stands between the two documents.
     pub related: u32,
-    /// A longer document keeps this many of its first tokens where it stands before the other, as in generation.
+    /// A longer document is cut where it stands before the other, as in generation ([`Tokenizer::cut`]).
     pub max_seed_tokens: usize,
     /// Tokens per batch. Changes the speed, never the result.
     pub batch_tokens: usize,
@@ -82,6 +82,7 @@ pub struct Relevance {
 /// interrupts.
 pub fn relevance<D: Device>(
     model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
     pairs: &[TokenPair],
     options: RelevanceOptions,
     monitor: &dyn Monitor,
@@ -89,7 +90,9 @@ pub fn relevance<D: Device>(
     let max_positions = model.config().max_positions;
     let quiet = Quiet(monitor);
     let mut nats = |items: &[ScoreItem]| Ok(score(model, items, options.batch_tokens, &quiet)?);
-    measure(&mut nats, pairs, options, max_positions)
+    let most = options.max_seed_tokens;
+    let kept = |document: &[u32]| tokenizer.cut(document, most).map_or(document.len(), |cut| cut.tokens);
+    measure(&mut nats, &kept, pairs, options, max_positions)
 }
 
 /// Scores pairs of texts, encoded as training encodes them.
@@ -116,11 +119,14 @@ pub fn relevance_of_texts<D: Device>(
             TokenPair { name: pair.name.to_owned(), seed: next(), document: next() }
         })
         .collect();
-    relevance(model, &pairs, options, monitor)
+    relevance(model, tokenizer, &pairs, options, monitor)
 }
 
 /// −log p of items, in nats: the model, or a test's stand-in.
 pub(super) type Nats<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
+
+/// How many tokens of a document are kept where it stands before another.
+pub(super) type Kept<'a> = &'a dyn Fn(&[u32]) -> usize;
 
 /// Items to score, each different one once: a seed's own probability is asked for again and again.
 #[derive(Default)]
@@ -149,6 +155,7 @@ struct Direction {
 
 pub(super) fn measure(
     nats: Nats<'_>,
+    kept: Kept<'_>,
     pairs: &[TokenPair],
     options: RelevanceOptions,
     max_positions: usize,
@@ -161,7 +168,7 @@ pub(super) fn measure(
         let (d1, d2) = (open(&pair.seed), open(&pair.document));
         let (mut cut, mut read) = (false, 0);
         let mut direction = |first: &[u32], second: &[u32]| -> Result<Direction> {
-            let kept = first.len().min(options.max_seed_tokens);
+            let kept = kept(first);
             let prompt = [&[options.end_of_document], &first[..kept], &[options.related]].concat();
             let room = (max_positions + 1).saturating_sub(prompt.len());
             if room < 2 {
@@ -217,6 +224,10 @@ pub(super) mod tests {
     pub(in crate::score) const OPTIONS: RelevanceOptions =
         RelevanceOptions { end_of_document: 0, related: 1, max_seed_tokens: 6, batch_tokens: 64 };
 
+    pub(in crate::score) fn first_six(document: &[u32]) -> usize {
+        document.len().min(OPTIONS.max_seed_tokens)
+    }
+
     pub(in crate::score) fn pair(seed: &[u32], document: &[u32]) -> TokenPair {
         TokenPair { name: "p".into(), seed: seed.to_vec(), document: document.to_vec() }
     }
@@ -231,12 +242,14 @@ pub(super) mod tests {
     fn what_the_other_document_saves_by_hand() {
         // d2 has two of its three tokens from d1: alone 3·3 + 1, after d1 1 + 1 + 3 + 1, so 4 saved over 4 tokens.
         // d1 has two of its five tokens in d2: 4 saved over 6 tokens.
-        let found = measure(&mut by_context, &[pair(&[10, 11, 12, 13, 14], &[10, 11, 20])], OPTIONS, 100).unwrap();
+        let found =
+            measure(&mut by_context, &first_six, &[pair(&[10, 11, 12, 13, 14], &[10, 11, 20])], OPTIONS, 100).unwrap();
         assert_eq!(found, [Relevance { forward: 1.0, backward: 4.0 / 6.0, cut: false, tokens: 7 + 8 + 5 + 12 }]);
         // Closing tokens may be there already.
-        let closed = measure(&mut by_context, &[pair(&[10, 11, 12, 13, 14, 0], &[10, 11, 20, 0])], OPTIONS, 100);
+        let closed =
+            measure(&mut by_context, &first_six, &[pair(&[10, 11, 12, 13, 14, 0], &[10, 11, 20, 0])], OPTIONS, 100);
         assert_eq!(closed.unwrap(), found);
-        let strangers = measure(&mut by_context, &[pair(&[10], &[20])], OPTIONS, 100).unwrap();
+        let strangers = measure(&mut by_context, &first_six, &[pair(&[10], &[20])], OPTIONS, 100).unwrap();
         assert_eq!((strangers[0].forward, strangers[0].backward), (0.0, 0.0));
     }
 
@@ -248,7 +261,7 @@ pub(super) mod tests {
             by_context(items)
         };
         let pairs = [pair(&[10, 11], &[20]), pair(&[10, 11], &[21]), pair(&[10, 11], &[20])];
-        let found = measure(&mut nats, &pairs, OPTIONS, 100).unwrap();
+        let found = measure(&mut nats, &first_six, &pairs, OPTIONS, 100).unwrap();
         // Alone: d1, 20, 21; together: two in each direction.
         assert_eq!((asked, found[0]), (7, found[2]));
     }
@@ -260,18 +273,18 @@ pub(super) mod tests {
             assert!(items.iter().all(|item| item.prompt.len() + item.continuation.len() - 1 <= 12));
             by_context(items)
         };
-        let found = measure(&mut nats, &[pair(&long, &[10, 11]), pair(&[30], &[31])], OPTIONS, 12).unwrap();
+        let found = measure(&mut nats, &first_six, &[pair(&long, &[10, 11]), pair(&[30], &[31])], OPTIONS, 12).unwrap();
         // d1 is cut to 6 tokens as a context; as a target 12 + 1 − 4 = 9 of its 11 tokens fit.
         assert_eq!((found[0].cut, found[1].cut), (true, false));
         assert_eq!((found[0].forward, found[0].backward), (4.0 / 3.0, 4.0 / 9.0));
-        let error = measure(&mut by_context, &[pair(&long, &[10])], OPTIONS, 8).unwrap_err();
+        let error = measure(&mut by_context, &first_six, &[pair(&long, &[10])], OPTIONS, 8).unwrap_err();
         assert!(matches!(error, Error::Context { max_positions: 8, max_seed_tokens: 6, excess: 1, .. }), "{error}");
     }
 
     #[test]
     fn a_score_that_is_no_number_names_the_pair() {
         let mut nats = |items: &[ScoreItem]| Ok(vec![f64::NAN; items.len()]);
-        let error = measure(&mut nats, &[pair(&[10], &[11])], OPTIONS, 100).unwrap_err();
+        let error = measure(&mut nats, &first_six, &[pair(&[10], &[11])], OPTIONS, 100).unwrap_err();
         assert!(error.to_string().starts_with("p: the synthesizer's score is NaN"), "{error}");
     }
 }

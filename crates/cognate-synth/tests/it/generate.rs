@@ -7,7 +7,9 @@ use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem, score};
 use cognate_ops::{Cpu, Precision};
 use cognate_synth::generate::files::shards;
-use cognate_synth::{Error, GenerateConfig, Sampling, Seeds, Target, generate};
+use cognate_synth::{
+    Error, GenerateConfig, RelevanceOptions, Sampling, Seeds, Target, TextPair, generate, relevance_of_texts,
+};
 use tempfile::TempDir;
 
 use crate::{document, read, write};
@@ -31,6 +33,13 @@ impl World {
         cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
         let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
         Self { folder, tokenizer, seeds }
+    }
+
+    /// A text's tokens, cut as a seed is.
+    fn cut(&self, text: &str, most: usize) -> Vec<u32> {
+        let mut tokens = self.tokenizer.encode(text).unwrap();
+        tokens.truncate(self.tokenizer.cut(&tokens, most).map_or(most, |cut| cut.tokens));
+        tokens
     }
 
     fn model(&self, threads: usize) -> Decoder<Cpu> {
@@ -109,7 +118,7 @@ fn greedy_documents_are_those_of_full_forward_passes() {
     for found in read(&shards(&out).unwrap()).iter().take(8) {
         let seed: usize = found.metadata["seed_id"].as_str().unwrap()[1..].parse().unwrap();
         let mut context = vec![end];
-        context.extend(world.tokenizer.encode(TEXTS[seed]).unwrap().into_iter().take(14));
+        context.extend(world.cut(TEXTS[seed], 14));
         context.push(related);
         let mut tokens = Vec::new();
         while tokens.len() < 24 && tokens.last() != Some(&end) {
@@ -126,6 +135,26 @@ fn greedy_documents_are_those_of_full_forward_passes() {
     }
 }
 
+/// What a document is scored after is what generation would start from.
+#[test]
+fn relevance_is_scored_after_the_seed_as_generation_cuts_it() {
+    let world = World::new();
+    let (seed, document) = (TEXTS[2], TEXTS[1]);
+    let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
+    let kept = world.cut(seed, 14);
+    let fits = &world.tokenizer.encode(seed).unwrap()[..14];
+    assert!(kept.len() < 14 && fits.starts_with(&kept), "the cut moved no further than to a token");
+    let target = [world.tokenizer.encode(document).unwrap(), vec![end]].concat();
+    let item = |prompt| ScoreItem { prompt, continuation: target.clone() };
+    let items = [item([vec![end], kept, vec![related]].concat()), item(vec![end])];
+    let nats = score(&mut world.model(1), &items, 64, &Silent).unwrap();
+    let options = RelevanceOptions::of(&world.tokenizer, 14, 64).unwrap();
+    let pair = TextPair { name: "p", seed, document };
+    let found = relevance_of_texts(&mut world.model(1), &world.tokenizer, &[pair], options, &Silent).unwrap();
+    let expected = (nats[1] - nats[0]) / target.len() as f64;
+    assert!(found[0].cut && (found[0].forward - expected).abs() < 1e-9, "{found:?} {expected}");
+}
+
 /// The loss of the seeds in f32 is the one that scoring finds, and in 8-bit integers another by a little.
 #[test]
 fn what_lower_precision_costs_is_measured() {
@@ -136,9 +165,8 @@ fn what_lower_precision_costs_is_measured() {
 
     let mut items = Vec::new();
     for text in TEXTS {
-        let mut tokens = world.tokenizer.encode(text).unwrap();
-        tokens.truncate(config(1).max_seed_tokens);
-        items.push(ScoreItem { prompt: vec![world.tokenizer.end_of_document()], continuation: tokens });
+        let continuation = world.cut(text, config(1).max_seed_tokens);
+        items.push(ScoreItem { prompt: vec![world.tokenizer.end_of_document()], continuation });
     }
     let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
     let scores = score(&mut world.model(1), &items, 64, &Silent).unwrap();

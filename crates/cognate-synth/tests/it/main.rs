@@ -5,6 +5,7 @@
 mod endpoint;
 mod filter;
 mod generate;
+mod judge;
 mod server;
 
 use std::path::{Path, PathBuf};

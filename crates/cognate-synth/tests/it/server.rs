@@ -223,7 +223,10 @@ fn respond(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> st
 
 /// The right answer: some words, which follow from prompt and seed.
 pub(crate) fn answer(body: &Value) -> Value {
-    let prompt: Vec<u64> = body["prompt"].as_array().unwrap().iter().map(|token| token.as_u64().unwrap()).collect();
+    let prompt: Vec<u64> = match &body["prompt"] {
+        Value::String(text) => text.bytes().map(u64::from).collect(),
+        tokens => tokens.as_array().unwrap().iter().map(|token| token.as_u64().unwrap()).collect(),
+    };
     // A fixed linear congruential generator: the same words everywhere.
     let mut state = prompt.iter().fold(body["seed"].as_u64().unwrap(), |state, &token| step(state ^ token));
     let mut next = |n: u64| {

@@ -14,8 +14,8 @@ pub(crate) use documents::{
 };
 pub(crate) use inspect::{InspectArgs, InspectSyntheticArgs};
 pub(crate) use models::{
-    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, OptimizerArgs, PERPLEXITY, SampleArgs, ShapeArgs,
-    TrainArgs, TuneArgs,
+    EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, JudgeArgs, OptimizerArgs, PERPLEXITY, SampleArgs,
+    ShapeArgs, TrainArgs, TuneArgs,
 };
 
 use crate::commands::BenchArgs;

@@ -234,7 +234,7 @@ pub(crate) struct GenerateArgs {
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
     #[arg(long, value_parser = positive)]
     pub(crate) max_new_tokens: Option<usize>,
-    /// Longest seed in tokens [default: half of the positions, less two]
+    /// Longest seed in tokens; a longer one is cut at a sentence's or a word's end [default: half of the positions, less two]
     #[arg(long, value_parser = positive)]
     pub(crate) max_seed_tokens: Option<usize>,
     /// Documents written at the same time.
@@ -326,7 +326,29 @@ pub(crate) struct FilterArgs {
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = positive)]
     pub(crate) quality_documents: usize,
     #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
     pub(crate) device: DeviceArg,
+}
+
+/// A model that is asked whether pairs are related.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// Ask the model of a completion server whether pairs are related, as http://127.0.0.1:8000/v1; it drops nothing.
+    #[arg(long, value_name = "URL", requires = "judge_model")]
+    pub(crate) judge_url: Option<String>,
+    /// The name that the server knows that model by.
+    #[arg(long, value_name = "NAME", requires = "judge_url")]
+    pub(crate) judge_model: Option<String>,
+    /// The environment variable that holds the server's key, in capitals.
+    #[arg(long, value_name = "VARIABLE", requires = "judge_url")]
+    pub(crate) judge_key_env: Option<String>,
+    /// Pairs of each kind to ask about.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = positive, requires = "judge_url")]
+    pub(crate) judge_samples: usize,
+    /// True neighbours to ask about too: pairs of training documents, as `cognate pair` writes them [default: none]
+    #[arg(long, value_name = "FILE", requires = "judge_url")]
+    pub(crate) judge_pairs: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

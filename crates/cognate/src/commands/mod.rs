@@ -6,6 +6,7 @@ mod documents;
 mod evaluate;
 mod experiment;
 mod inspect;
+mod judge;
 mod models;
 mod relations;
 mod serve;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_corpus::{FrameIds, TokenFile, Tokenizer};
+use cognate_corpus::{FrameIds, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::SpecialIds;
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
@@ -46,7 +46,14 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     };
     let cpu = device(args.device, threads)?;
     let mut model = match &args.init {
-        Some(checkpoint) => load(cpu, checkpoint, &tokenizer)?,
+        Some(checkpoint) => {
+            let own = checkpoint.join("tokenizer.json");
+            // Weights of elsewhere may come without one.
+            if own.exists() {
+                tokenizer.check_same(&args.tokenizer, &Tokenizer::load(&own)?, &own)?;
+            }
+            load(cpu, checkpoint, &tokenizer)?
+        }
         None => Decoder::new(cpu, config(&args.shape, tokenizer.vocab_size(), args.context)?, seed)?,
     };
     let flops = model.config().training_flops(args.budget_tokens as f64, 0.0, args.context as f64 / 2.0);
@@ -70,9 +77,11 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
 }
 
 pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Result {
-    let tokenizer = Tokenizer::load(&args.checkpoint.join("tokenizer.json"))?;
+    let tokenizer_path = args.checkpoint.join("tokenizer.json");
+    let tokenizer = Tokenizer::load(&tokenizer_path)?;
     let file = TokenFile::open(&args.tokens)?;
     file.check_ids(tokenizer.vocab_size())?;
+    check_tokens(&args.documents, &file, &tokenizer, &tokenizer_path)?;
     let ids: Vec<String> = read_texts(&args.documents)?.into_iter().map(|(id, _)| id).collect();
     if ids.len() != file.documents() {
         let expected = format!("the documents of --tokens, which holds {}", file.documents());

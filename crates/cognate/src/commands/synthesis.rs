@@ -4,16 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
-use cognate_corpus::TokenFile;
+use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_run::report::visible;
+use cognate_synth::generate::files::document_files;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, GenerateConfig, Key, RelevanceOptions, Scoring, Seeds, Target,
-    TextPair, generate_endpoint, relevance_of_texts, write_related,
+    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
+    Seeds, Target, TextPair, generate_endpoint, relevance_of_texts, write_related,
 };
 use serde_json::json;
 
+use super::judge::Judging;
 use super::models::{check_vocabulary, tokenizer_of};
 use super::{Result, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
@@ -29,7 +31,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     check_vocabulary(&model, &args.checkpoint, &tokenizer)?;
-    let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
+    let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, model.config())?;
     print_json(&cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?)
 }
@@ -38,19 +40,27 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
 fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
     let (model, special) = read_config(&args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
-    let seeds = Seeds::open(&args.documents, TokenFile::open(&args.tokens)?)?;
+    let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, &model)?;
     let EndpointArgs { endpoint_model, endpoint_concurrency, endpoint_key_env, .. } = &args.endpoint;
     let endpoint = EndpointConfig {
         url: url.to_owned(),
         model: endpoint_model.clone(),
-        key: endpoint_key_env.as_deref().map(Key::from_environment).transpose()?,
+        key: endpoint_key_env.as_deref().map(|name| Key::from_environment(name, Role::Synthesizer)).transpose()?,
         concurrency: *endpoint_concurrency,
         timeout: Duration::from_secs(args.endpoint.endpoint_timeout_s as u64),
         attempts: u32::try_from(args.endpoint.endpoint_attempts).unwrap_or(u32::MAX),
         first_wait: EndpointConfig::FIRST_WAIT,
     };
     print_json(&generate_endpoint(&model, &tokenizer, &seeds, &args.out, &config, &endpoint, terminal)?)
+}
+
+/// The seeds, whose tokens are those of the checkpoint's own tokenizer.
+fn seeds(args: &GenerateArgs, tokenizer: &Tokenizer) -> Result<Seeds> {
+    let tokens = TokenFile::open(&args.tokens)?;
+    let seeds = Seeds::open(&args.documents, tokens.clone())?;
+    check_tokens(&args.documents, &tokens, tokenizer, &args.checkpoint.join("tokenizer.json"))?;
+    Ok(seeds)
 }
 
 fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig> {
@@ -90,8 +100,16 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
     let drawing = (args.sampling.sampling(), args.seed);
     let (samples, cut) =
         write_related(&mut model, &tokenizer, &text, (args.number, max_new_tokens), drawing, terminal)?;
-    if cut {
-        tracing::warn!("the text is longer than the checkpoint's context leaves room for: its end is cut off");
+    if let Some(cut) = cut {
+        let end = match cut.at {
+            Boundary::Sentence => "a sentence",
+            Boundary::Word => "a word",
+            Boundary::Token => "a token",
+        };
+        let kept = cut.tokens;
+        tracing::warn!(
+            "the checkpoint's context has no room for the whole text: it is cut after {end}, {kept} tokens are kept"
+        );
     }
     for (at, sample) in samples.iter().enumerate() {
         if args.json {
@@ -108,6 +126,19 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
 }
 
 pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result {
+    // Before the work: a server that is not there shows now.
+    let judging = Judging::begin(args, terminal)?;
+    let mut stats = filtered(args, threads, terminal)?;
+    let judged = judging.map(|judging| judging.end(args, terminal)).transpose();
+    if let Ok(judged) = &judged {
+        stats.judge.clone_from(judged);
+    }
+    // Where the judge fails in the end, what the filters did is told all the same.
+    print_json(&stats)?;
+    judged.map(drop)
+}
+
+fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<FilterStats> {
     let config = FilterConfig {
         min_words: args.min_words,
         near_copy: args.near_copy,
@@ -117,9 +148,10 @@ pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> 
         samples: args.samples,
         quality_documents: args.quality_documents,
     };
-    let inputs = FilterInputs { synthetic: &args.synthetic, training: &args.training, real: args.real.as_deref() };
+    let synthetic = document_files(&args.synthetic)?;
+    let inputs = FilterInputs { synthetic: &synthetic, training: &args.training, real: args.real.as_deref() };
     let Some(checkpoint) = &args.synthesizer else {
-        return print_json(&cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
+        return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };
     let (mut model, special) = Decoder::load(device(args.device, threads)?, checkpoint)?;
     let tokenizer = tokenizer_of(checkpoint, special)?;
@@ -128,5 +160,5 @@ pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> 
     let options = RelevanceOptions::of(&tokenizer, max_seed_tokens, BATCH_TOKENS)?;
     let mut scorer = |pairs: &[TextPair<'_>]| relevance_of_texts(&mut model, &tokenizer, pairs, options, terminal);
     let scoring = Scoring { scorer: &mut scorer, threshold: None };
-    print_json(&cognate_synth::filter::stage::filter(inputs, &args.out, &config, Some(scoring), terminal)?)
+    Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, Some(scoring), terminal)?)
 }

@@ -62,14 +62,33 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     let sampled = scratch.succeeds(&sample.split_whitespace().collect::<Vec<_>>());
     assert!(sampled.starts_with("[1 of 3] ") && sampled.contains("\n[3 of 3] "), "{sampled}");
     assert!(sampled.contains(" nats per token, "), "{sampled}");
+    // Another tokenizer of the same size, and of other words.
+    let shouted = corpus(400).to_uppercase().replace("\"ID\"", "\"id\"").replace("\"TEXT\"", "\"text\"");
+    scratch.write("shouted.jsonl", shouted);
+    run("tokenize shouted.jsonl --tokenizer other.json --train 420 --out shouted");
+    run("tokenize c/unique.jsonl.zst --tokenizer other.json --out foreign");
+    let refused = |line: &str, expected: &[&str]| {
+        let (code, stderr) = scratch.fails(&line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(code, 1, "{line}: {stderr}");
+        assert!(expected.iter().all(|expected| stderr.contains(expected)), "{line}: {stderr}");
+        assert!(!scratch.path("none").exists(), "{line}");
+    };
+    let own = format!("{synthesizer}/tokenizer.json");
+    let swapped = |line: &str| format!("{} --out none", line.replace("--tokens unique", "--tokens foreign"));
+    for line in [swapped(&more), format!("{} --endpoint http://127.0.0.1:9/v1", swapped(&more))] {
+        refused(&line, &["foreign.bin: the tokens of document ", "c/unique.jsonl.zst", &own]);
+    }
+    let tune = format!("tune {base} --documents c/unique.jsonl.zst --tokens foreign --pairs pairs.parquet --out none");
+    refused(&tune, &["foreign.bin: ", &format!("{base}/tokenizer.json")]);
+    let train = "train --tokens foreign --tokenizer other.json --out none --budget-tokens 1000 --batch-tokens 1000 --context 128";
+    refused(&format!("{train} --init {base}"), &["different tokenizers: token ", "other.json", base]);
     scratch.write("empty.txt", "");
     let (code, stderr) = scratch.fails(&["sample", synthesizer, "--seed-text", "empty.txt", "--quiet"]);
     assert_eq!(code, 1);
     assert!(stderr.starts_with("error: seed-text = an empty text: expected a document to start from"), "{stderr}");
-    let kept = run(
-        "filter synthetic/synthetic-00000.jsonl.zst --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out \
-         kept --min-words 3",
-    );
+    // The folder's settings are no documents.
+    let kept =
+        run("filter synthetic --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out kept --min-words 3");
     assert_eq!(kept["read"]["documents"], written["documents"]);
     assert!(scratch.path("kept/synthetic.jsonl.zst").exists());
     assert_eq!(kept["relevance"], Value::Null);

@@ -192,6 +192,8 @@ mod tests {
         assert_eq!(wrapped("one\n\ntwo ", 9), ["one", "", "two"]);
         // Two columns each; the accent has none and stays with its letter.
         assert_eq!(wrapped("文献検索", 5), ["文献", "検索"]);
+        assert_eq!(wrapped("文献 検索", 8), ["文献", "検索"]);
+        assert_eq!(columns_of("文献e\u{301}"), 5);
         assert_eq!(wrapped("abcde\u{301}f", 5), ["abcde\u{301}", "f"]);
         assert_eq!(wrapped("", 5), [""; 0]);
     }

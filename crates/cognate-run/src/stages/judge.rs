@@ -1,0 +1,50 @@
+//! What `filter` asks a judge, where the recipe names one: whether pairs of documents are related.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use cognate_base::Monitor;
+use cognate_synth::filter::stage::KEPT;
+use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
+
+use super::quality::{pairs, read_first, unique_texts};
+use crate::context::Context;
+use crate::error::Result;
+use crate::recipe::Recipe;
+
+/// The judge that a recipe names, with its key from the environment.
+pub(crate) fn config(recipe: &Recipe) -> Result<Option<JudgeConfig>> {
+    let Some(judge) = &recipe.filter.judge else { return Ok(None) };
+    let key = judge.key_env.as_deref().map(|name| Key::from_environment(name, Role::Judge)).transpose()?;
+    Ok(Some(JudgeConfig::new(judge.url.clone(), judge.model.clone(), key, judge.samples, recipe.seed)))
+}
+
+/// The judge's word on true neighbours and random pairs.
+pub(crate) fn known_pairs(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<KnownPairs>> {
+    let Some(config) = config(context.recipe)? else { return Ok(None) };
+    let documents = unique_texts(context)?;
+    let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
+    let mut true_pairs = pairs(context, "train.parquet", &ids)?;
+    true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
+    let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();
+    let text = |number: u32| texts[number as usize];
+    let neighbours: Vec<TextPair<'_>> = true_pairs
+        .iter()
+        .map(|pair| TextPair { name: "true neighbours", seed: text(pair.first), document: text(pair.second) })
+        .collect();
+    Ok(Some(KnownPairs::judge(&texts, Some(&neighbours), &config, monitor)?))
+}
+
+/// Its word on the kept documents in `folder`, beside what it said before.
+pub(crate) fn kept_documents(
+    context: &Context<'_>,
+    folder: &Path,
+    known: Option<KnownPairs>,
+    monitor: &dyn Monitor,
+) -> Result<Option<JudgeStats>> {
+    let Some((config, known)) = config(context.recipe)?.zip(known) else { return Ok(None) };
+    let documents = unique_texts(context)?;
+    let texts: HashMap<&str, &str> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    let kept = read_first(&folder.join(KEPT), context.recipe.filter.quality_documents)?;
+    Ok(Some(known.beside(&kept, &texts, &config, monitor)?))
+}
