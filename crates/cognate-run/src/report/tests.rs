@@ -346,7 +346,7 @@ fn the_page_is_whole_and_fetches_nothing() {
     assert_eq!(names.iter().filter(|name| *name == "svg").count(), 13);
     // A link saves what the page holds itself, and leads nowhere.
     let links = html.matches("<a ").count();
-    assert_eq!((links, html.matches("<a download=\"").count()), (6, links));
+    assert_eq!((links, html.matches("<a download=\"").count()), (8, links));
     assert_eq!(html.matches("href=\"data:text/csv;charset=utf-8,").count(), links);
     let attributes = html.split("<pre").next().unwrap_or_default();
     for reference in ["src=", "url(", "@import", "href=\"http", "NaN", ">inf", "None", "Some("] {
