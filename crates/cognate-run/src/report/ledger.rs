@@ -173,3 +173,36 @@ fn ledger_csv(report: &Report) -> Csv {
     }
     csv
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::Arm;
+    use super::super::sample::sample;
+    use super::*;
+
+    fn operations<'a>(report: &'a Report, arm: &'a str) -> f64 {
+        synthesis_of(report, arm).map(|entry| entry.flops).sum()
+    }
+
+    #[test]
+    fn sbp_arms_share_their_synthesis_and_a_control_has_its_own() {
+        let mut report = sample();
+        let shared = operations(&report, SBP);
+        assert!(shared > 0.0 && operations(&report, "repetition") == 0.0);
+        let generate = report.ledger.iter().find(|entry| entry.stage == "generate").unwrap().clone();
+        report.ledger.push(LedgerEntry { arm: Some("random-pairs".into()), flops: 7.0, ..generate });
+        let sbp = report.arms.iter().find(|arm| arm.name == SBP).unwrap().clone();
+        report.arms.extend(["more of it", "random-pairs"].map(|name| Arm { name: name.into(), ..sbp.clone() }));
+        assert_eq!(operations(&report, "more of it"), shared);
+        assert_eq!((operations(&report, "random-pairs"), operations(&report, SBP)), (7.0, shared));
+    }
+
+    #[test]
+    fn embedding_alone_makes_no_sbp_arm() {
+        let mut report = sample();
+        let embed = report.ledger.iter().position(|entry| entry.stage == "embed").unwrap();
+        assert_eq!(owner(&report, &report.ledger[embed]), Some(SBP));
+        report.ledger.retain(|entry| !matches!(&*entry.stage, "tune" | "generate"));
+        assert_eq!(owner(&report, &report.ledger[embed]), None);
+    }
+}
