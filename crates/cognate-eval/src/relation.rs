@@ -6,6 +6,7 @@
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
+use cognate_corpus::Tokenizer;
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Device;
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,7 @@ use crate::ratio::{Estimate, ratio};
 /// How pairs are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelationOptions {
-    /// Stands before and after a document.
-    pub end_of_document: u32,
-    /// Stands between d1 and d2.
-    pub related: u32,
-    /// A longer d1 keeps this many of its first tokens: generation keeps up to half a sentence less, to end with a whole one.
+    /// A longer d1 is cut as generation cuts a seed: [`Tokenizer::cut`].
     pub max_seed_tokens: usize,
     /// Decides which d1 is whose random one.
     pub seed: u64,
@@ -55,9 +52,11 @@ pub struct Relation {
 /// Scores pairs (d1, d2) of token sequences; a closing end-of-document token on either may be there or not.
 ///
 /// # Errors
-/// When no pair has another seed to compare with, the context is too short, a loss is not a number, or the monitor interrupts.
+/// When the tokenizer has no related-document token, no pair has another seed to compare with, the context is too short, a loss is
+/// not a number, or the monitor interrupts.
 pub fn relation<D: Device>(
     model: &mut Decoder<D>,
+    tokenizer: &Tokenizer,
     pairs: &[(Vec<u32>, Vec<u32>)],
     options: RelationOptions,
     monitor: &dyn Monitor,
@@ -69,7 +68,33 @@ pub fn relation<D: Device>(
         part.finish_one();
         Ok(nats)
     };
-    measure(&mut scorer, pairs, options, max_positions)
+    let kept = |d1: &[u32]| tokenizer.cut(d1, options.max_seed_tokens).map_or(d1.len(), |cut| cut.tokens);
+    let frame =
+        Frame { end_of_document: tokenizer.end_of_document(), related: tokenizer.related()?, kept: &kept, max_positions };
+    measure(&mut scorer, pairs, options.seed, &frame)
+}
+
+/// How a pair becomes a prompt and a target.
+struct Frame<'a> {
+    /// Stands before and after a document.
+    end_of_document: u32,
+    /// Stands between d1 and d2.
+    related: u32,
+    /// How many tokens of a d1 stand in a prompt.
+    kept: &'a dyn Fn(&[u32]) -> usize,
+    /// Tokens that the model's context holds.
+    max_positions: usize,
+}
+
+impl Frame<'_> {
+    /// A document without its closing token.
+    fn open<'d>(&self, document: &'d [u32]) -> &'d [u32] {
+        document.strip_suffix(&[self.end_of_document]).unwrap_or(document)
+    }
+
+    fn prompt(&self, d1: &[u32]) -> Vec<u32> {
+        [&[self.end_of_document], &d1[..(self.kept)(d1)], &[self.related]].concat()
+    }
 }
 
 /// A pair under its three contexts.
@@ -79,25 +104,29 @@ struct Question {
     target: Vec<u32>,
 }
 
+/// The loss of each continuation, in nats.
+type Scorer<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
+
 fn measure(
-    scorer: &mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>,
+    scorer: Scorer<'_>,
     pairs: &[(Vec<u32>, Vec<u32>)],
-    options: RelationOptions,
-    max_positions: usize,
+    seed: u64,
+    frame: &Frame<'_>,
 ) -> Result<Relation> {
-    let pairs: Vec<(&[u32], &[u32])> = pairs.iter().map(|(d1, d2)| (open(d1, options), open(d2, options))).collect();
-    let others = other_seeds(&pairs, options.seed)?;
+    let max_positions = frame.max_positions;
+    let pairs: Vec<(&[u32], &[u32])> = pairs.iter().map(|(d1, d2)| (frame.open(d1), frame.open(d2))).collect();
+    let others = other_seeds(&pairs, seed)?;
     let mut questions = Vec::with_capacity(pairs.len());
     let (mut seeds_cut, mut targets_cut) = (0, 0);
     for (&(d1, d2), &other) in pairs.iter().zip(&others) {
-        let (true_prompt, random_prompt) = (prompt(d1, options), prompt(pairs[other].0, options));
+        let (true_prompt, random_prompt) = (frame.prompt(d1), frame.prompt(pairs[other].0));
         let longest = true_prompt.len().max(random_prompt.len());
         if longest > max_positions {
             return Err(Error::Context { max_positions, seed_tokens: longest - 2 });
         }
-        let mut target = [d2, &[options.end_of_document]].concat();
+        let mut target = [d2, &[frame.end_of_document]].concat();
         let room = max_positions + 1 - longest;
-        seeds_cut += u64::from(d1.len() > options.max_seed_tokens);
+        seeds_cut += u64::from(true_prompt.len() < d1.len() + 2);
         targets_cut += u64::from(target.len() > room);
         target.truncate(room);
         questions.push(Question { true_prompt, random_prompt, target });
@@ -112,7 +141,7 @@ fn measure(
     };
     let true_nats = ask(&|q| q.true_prompt.clone())?;
     let random_nats = ask(&|q| q.random_prompt.clone())?;
-    let no_nats = ask(&|_| vec![options.end_of_document])?;
+    let no_nats = ask(&|_| vec![frame.end_of_document])?;
     let lengths: Vec<f64> = questions.iter().map(|q| q.target.len() as f64).collect();
     let estimate = |nats: &dyn Fn(usize) -> f64| ratio((0..lengths.len()).map(|i| (lengths[i], nats(i))));
     Ok(Relation {
@@ -126,15 +155,6 @@ fn measure(
         seeds_cut,
         targets_cut,
     })
-}
-
-/// A document without its closing token.
-fn open(document: &[u32], options: RelationOptions) -> &[u32] {
-    document.strip_suffix(&[options.end_of_document]).unwrap_or(document)
-}
-
-fn prompt(d1: &[u32], options: RelationOptions) -> Vec<u32> {
-    [&[options.end_of_document], &d1[..d1.len().min(options.max_seed_tokens)], &[options.related]].concat()
 }
 
 /// For each pair, the pair whose d1 serves as its random one: the next in a shuffled circle whose d1 is neither the pair's own d1
@@ -162,8 +182,15 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: RelationOptions =
-        RelationOptions { end_of_document: 0, related: 1, max_seed_tokens: 6, seed: 5, batch_tokens: 64 };
+    /// Measures with d1s of six tokens at most, in a context of so many tokens.
+    fn measured(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], max_positions: usize) -> Result<Relation> {
+        measure(
+            scorer,
+            pairs,
+            5,
+            &Frame { end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions },
+        )
+    }
 
     /// Pair i: d1 = 10·i + 10 and following, d2 the same tokens in reverse.
     fn pairs(n: u32, length: u32) -> Vec<(Vec<u32>, Vec<u32>)> {
@@ -183,7 +210,7 @@ mod tests {
 
     #[test]
     fn contexts_are_told_apart() {
-        let found = measure(&mut by_context, &pairs(8, 4), OPTIONS, 100).unwrap();
+        let found = measured(&mut by_context, &pairs(8, 4), 100).unwrap();
         // Five tokens each, the closing one stands in every context: true 1.5; random (4·3.5 + 1.5)/5; none (4·3 + 1)/5.
         assert_eq!((found.pairs, found.tokens), (8, 40));
         assert_eq!((found.true_seed.value, found.random_seed.value, found.no_seed.value), (1.5, 3.1, 2.6));
@@ -196,8 +223,8 @@ mod tests {
     fn a_closing_token_may_be_there_already() {
         let closed: Vec<_> =
             pairs(8, 4).into_iter().map(|(d1, d2)| ([d1, vec![0]].concat(), [d2, vec![0]].concat())).collect();
-        let found = measure(&mut by_context, &closed, OPTIONS, 100).unwrap();
-        assert_eq!(found, measure(&mut by_context, &pairs(8, 4), OPTIONS, 100).unwrap());
+        let found = measured(&mut by_context, &closed, 100).unwrap();
+        assert_eq!(found, measured(&mut by_context, &pairs(8, 4), 100).unwrap());
     }
 
     #[test]
@@ -208,11 +235,11 @@ mod tests {
             lengths.push(items.iter().map(|item| item.continuation.clone()).collect::<Vec<_>>());
             by_context(items)
         };
-        let found = measure(&mut scorer, &pairs(5, 9), OPTIONS, 12).unwrap();
+        let found = measured(&mut scorer, &pairs(5, 9), 12).unwrap();
         // Prompts of 1 + 6 + 1; 12 + 1 − 8 = 5 tokens of d2 fit.
         assert_eq!((found.seeds_cut, found.targets_cut, found.tokens), (5, 5, 25));
         assert!(lengths[0] == lengths[1] && lengths[1] == lengths[2]);
-        let error = measure(&mut by_context, &pairs(5, 9), OPTIONS, 7).unwrap_err();
+        let error = measured(&mut by_context, &pairs(5, 9), 7).unwrap_err();
         assert!(matches!(error, Error::Context { max_positions: 7, seed_tokens: 6 }), "{error}");
     }
 
@@ -238,7 +265,7 @@ mod tests {
     fn without_another_seed_there_is_no_comparison() {
         let (a, b) = (vec![10], vec![11]);
         for pairs in [vec![], vec![(a.clone(), b.clone())], vec![(a.clone(), b.clone()), (b, a)]] {
-            let error = measure(&mut by_context, &pairs, OPTIONS, 100).unwrap_err();
+            let error = measured(&mut by_context, &pairs, 100).unwrap_err();
             assert!(matches!(error, Error::NoOtherSeed { .. }), "{error}");
         }
     }
@@ -247,7 +274,7 @@ mod tests {
     fn a_loss_that_is_no_number_names_the_pair() {
         let mut scorer =
             |items: &[ScoreItem]| Ok((0..items.len()).map(|i| if i == 3 { f64::INFINITY } else { 1.0 }).collect());
-        let error = measure(&mut scorer, &pairs(5, 2), OPTIONS, 100).unwrap_err();
+        let error = measured(&mut scorer, &pairs(5, 2), 100).unwrap_err();
         assert!(error.to_string().starts_with("pair 3: the model's loss is inf"), "{error}");
     }
 }

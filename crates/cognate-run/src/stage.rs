@@ -231,8 +231,9 @@ impl Step {
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are.
             Self::Filter(_) => 3,
-            // 2: the pairs that choose the checkpoint are not those that it is measured on.
-            Self::Tune(_) => 2,
+            // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
+            // after are cut as in generation.
+            Self::Tune(_) => 3,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
             Self::Generate(_) => 3,
             // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.

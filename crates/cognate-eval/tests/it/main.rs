@@ -109,27 +109,32 @@ fn relation_is_the_sum_over_the_logits() {
     let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| tokenizer.encode(text).unwrap()).collect();
     let pairs: Vec<(Vec<u32>, Vec<u32>)> = [(0, 1), (2, 3)].map(|(a, b)| (texts[a].clone(), texts[b].clone())).to_vec();
     let mut model = model(tokenizer.vocab_size(), 128, 2);
-    let options = RelationOptions { end_of_document: end, related, max_seed_tokens: 100, seed: 1, batch_tokens: 256 };
-    let found = relation(&mut model, &pairs, options, &Silent).unwrap();
-    let mut sums = [0.0; 3];
-    for (index, (d1, d2)) in pairs.iter().enumerate() {
-        let target = [d2.as_slice(), &[end]].concat();
-        let other = &pairs[1 - index].0; // of two pairs, the other
-        for (sum, prompt) in sums.iter_mut().zip([
-            [&[end], d1.as_slice(), &[related]].concat(),
-            [&[end], other.as_slice(), &[related]].concat(),
-            vec![end],
-        ]) {
-            *sum += nats(&mut model, &prompt, &target);
+    // All seeds fit, or the third text is cut at the end of a word, not where the tokens end.
+    for (most, cut) in [(100, 0), (14, 1)] {
+        let options = RelationOptions { max_seed_tokens: most, seed: 1, batch_tokens: 256 };
+        let found = relation(&mut model, &tokenizer, &pairs, options, &Silent).unwrap();
+        let short = |d1: &[u32]| d1[..tokenizer.cut(d1, most).map_or(d1.len(), |cut| cut.tokens)].to_vec();
+        assert_eq!((found.seeds_cut, short(&texts[2]).len() < texts[2].len().min(most)), (cut, cut > 0));
+        let mut sums = [0.0; 3];
+        for (index, (d1, d2)) in pairs.iter().enumerate() {
+            let target = [d2.as_slice(), &[end]].concat();
+            let other = &pairs[1 - index].0; // of two pairs, the other
+            for (sum, prompt) in sums.iter_mut().zip([
+                [&[end], short(d1).as_slice(), &[related]].concat(),
+                [&[end], short(other).as_slice(), &[related]].concat(),
+                vec![end],
+            ]) {
+                *sum += nats(&mut model, &prompt, &target);
+            }
         }
+        let tokens = found.tokens as f64;
+        assert_eq!(found.tokens, (texts[1].len() + texts[3].len() + 2) as u64);
+        for (estimate, sum) in [(found.true_seed, sums[0]), (found.random_seed, sums[1]), (found.no_seed, sums[2])] {
+            assert!((estimate.value / (sum / tokens) - 1.0).abs() < 1e-6, "{found:?} {sums:?}");
+        }
+        let gain = found.random_seed.value - found.true_seed.value;
+        assert!((found.gain_over_random.value - gain).abs() < 1e-12);
     }
-    let tokens = found.tokens as f64;
-    assert_eq!(found.tokens, (texts[1].len() + texts[3].len() + 2) as u64);
-    for (estimate, sum) in [(found.true_seed, sums[0]), (found.random_seed, sums[1]), (found.no_seed, sums[2])] {
-        assert!((estimate.value / (sum / tokens) - 1.0).abs() < 1e-6, "{found:?} {sums:?}");
-    }
-    let gain = found.random_seed.value - found.true_seed.value;
-    assert!((found.gain_over_random.value - gain).abs() < 1e-12);
 }
 
 struct Stopped;

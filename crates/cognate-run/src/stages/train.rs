@@ -368,14 +368,12 @@ impl Measured<'_> {
         let tokens = |document: u32| self.file.document(document as usize);
         let pairs: Vec<_> = self.pairs.iter().map(|(first, second)| (tokens(*first), tokens(*second))).collect();
         let options = RelationOptions {
-            end_of_document: self.tokenizer.end_of_document(),
-            related: self.tokenizer.related()?,
             max_seed_tokens: recipe.generate.max_seed_tokens,
             seed: recipe.seed,
             batch_tokens: BATCH_TOKENS,
         };
         let (mut model, _) = Decoder::load(self.context.device()?, checkpoint)?;
-        Ok(relation(&mut model, &pairs, options, monitor)?)
+        Ok(relation(&mut model, self.tokenizer, &pairs, options, monitor)?)
     }
 }
 
