@@ -3,87 +3,28 @@
 use std::path::Path;
 
 use cognate_base::Silent;
-use cognate_corpus::{TokenFile, Tokenizer};
-use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem, score};
+use cognate_model::{Batch, Decoder, IGNORE, ScoreItem, score};
 use cognate_ops::{Cpu, Precision};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    Error, GenerateConfig, RelevanceOptions, Sampling, Seeds, Target, TextPair, generate, relevance_of_texts,
+    Error, GenerateConfig, GenerateStats, RelevanceOptions, Sampling, TextPair, generate, relevance_of_texts,
 };
-use tempfile::TempDir;
 
-use crate::{document, read, write};
-
-const TEXTS: [&str; 4] = ["stars and planets", "a planet", "cats and other animals that live in houses", "x"];
-
-struct World {
-    folder: TempDir,
-    tokenizer: Tokenizer,
-    seeds: Seeds,
-}
+use crate::read;
+use crate::world::{TEXTS, World, settings, shape};
 
 impl World {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let documents: Vec<_> =
-            TEXTS.iter().enumerate().map(|(i, text)| document(&format!("u{i}"), text, &[])).collect();
-        let path = write(&folder.path().join("unique.jsonl"), &documents);
-        let tokenizer = Tokenizer::train(TEXTS.iter().map(|text| (*text).to_owned()), 265).unwrap();
-        let prefix = folder.path().join("unique");
-        cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
-        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
-        Self { folder, tokenizer, seeds }
-    }
-
-    /// A text's tokens, cut as a seed is.
-    fn cut(&self, text: &str, most: usize) -> Vec<u32> {
-        let mut tokens = self.tokenizer.encode(text).unwrap();
-        tokens.truncate(self.tokenizer.cut(&tokens, most).map_or(most, |cut| cut.tokens));
-        tokens
-    }
-
     fn model(&self, threads: usize) -> Decoder<Cpu> {
         Decoder::new(Cpu::new(threads).unwrap(), shape(self.tokenizer.vocab_size() + 3), 4).unwrap()
     }
 
-    fn run(&self, threads: usize, out: &Path, config: &GenerateConfig) -> cognate_synth::GenerateStats {
+    fn run(&self, threads: usize, out: &Path, config: &GenerateConfig) -> GenerateStats {
         generate(&mut self.model(threads), &self.tokenizer, &self.seeds, out, config, &Silent).unwrap()
     }
 }
 
-fn shape(vocab: usize) -> Config {
-    Config {
-        vocab,
-        width: 32,
-        layers: 2,
-        heads: 2,
-        kv_heads: 1,
-        head_width: 16,
-        ffn: 64,
-        max_positions: 64,
-        rope_base: 10_000.0,
-        rope_scaling: None,
-        norm_eps: 1e-6,
-        qk_norm: true,
-        tied: false,
-    }
-}
-
 fn config(slots: usize, temperature: f64) -> GenerateConfig {
-    GenerateConfig {
-        seed: 9,
-        first_document: 0,
-        target: Target::Tokens(700),
-        shard: None,
-        samples_per_seed: 1,
-        sampling: Sampling::nucleus(temperature, 0.95),
-        precision: Precision::F32,
-        max_new_tokens: 24,
-        max_seed_tokens: 14,
-        slots,
-        shard_documents: 10,
-        synthesizer: "random".into(),
-    }
+    GenerateConfig { sampling: Sampling::nucleus(temperature, 0.95), slots, ..settings() }
 }
 
 #[test]
@@ -94,7 +35,7 @@ fn slots_and_threads_do_not_change_a_bit() {
     };
     for precision in [Precision::F32, Precision::Int8] {
         let run = |slots: usize, threads: usize| {
-            let out = world.folder.path().join(format!("{slots}-{threads}-{}", precision.name()));
+            let out = world.out(&format!("{slots}-{threads}-{}", precision.name()));
             let stats = world.run(threads, &out, &GenerateConfig { precision, ..config(slots, 1.0) });
             (stats, files(&out))
         };
@@ -111,7 +52,7 @@ fn slots_and_threads_do_not_change_a_bit() {
 #[test]
 fn greedy_documents_are_those_of_full_forward_passes() {
     let world = World::new();
-    let out = world.folder.path().join("greedy");
+    let out = world.out("greedy");
     world.run(2, &out, &config(5, 0.0));
     let (end, related) = (world.tokenizer.end_of_document(), world.tokenizer.related().unwrap());
     let mut model = world.model(2);
@@ -160,7 +101,7 @@ fn relevance_is_scored_after_the_seed_as_generation_cuts_it() {
 fn what_lower_precision_costs_is_measured() {
     let world = World::new();
     let config = |slots| GenerateConfig { precision: Precision::Int8, ..config(slots, 1.0) };
-    let stats = world.run(1, &world.folder.path().join("rounded"), &config(3));
+    let stats = world.run(1, &world.out("rounded"), &config(3));
     let effect = stats.precision_effect.unwrap();
 
     let mut items = Vec::new();
@@ -176,15 +117,14 @@ fn what_lower_precision_costs_is_measured() {
     // Nearly uniform predictions of an untrained model, moved by less than a hundredth of their spread.
     assert!(effect.loss_added != 0.0 && effect.loss_added.abs() < 0.01, "{effect:?}");
     assert!(effect.loss_added_error.unwrap() < 0.01, "{effect:?}");
-    let exact =
-        world.run(1, &world.folder.path().join("exact"), &GenerateConfig { precision: Precision::F32, ..config(3) });
+    let exact = world.run(1, &world.out("exact"), &GenerateConfig { precision: Precision::F32, ..config(3) });
     assert_eq!(exact.precision_effect, None);
 }
 
 #[test]
 fn a_model_that_does_not_fit_is_refused_before_anything_is_written() {
     let world = World::new();
-    let out = world.folder.path().join("refused");
+    let out = world.out("refused");
     let run = |vocab: usize, config: &GenerateConfig| {
         let mut model = Decoder::new(Cpu::new(1).unwrap(), shape(vocab), 4).unwrap();
         generate(&mut model, &world.tokenizer, &world.seeds, &out, config, &Silent).unwrap_err()

@@ -7,7 +7,9 @@ mod filter;
 mod generate;
 mod judge;
 mod server;
+mod world;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
@@ -27,4 +29,12 @@ fn write(path: &Path, documents: &[Document]) -> PathBuf {
 
 fn read(paths: &[PathBuf]) -> Vec<Document> {
     Reader::open(paths, &ReadOptions::default()).unwrap().map(|record| record.unwrap().1).collect()
+}
+
+/// Every file of a folder.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs_err::read(&path).unwrap()))
+        .collect()
 }
