@@ -47,7 +47,7 @@ impl Assembly<'_> {
         // Every stage's peak began anew, so the process's own is the last stage's.
         let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
         let environment = Environment { peak_rss_bytes: environment.peak_rss_bytes.max(peaks), ..environment };
-        Ok(Report {
+        let mut report = Report {
             name: self.recipe.name.clone(),
             gap_closed,
             comparisons,
@@ -65,7 +65,9 @@ impl Assembly<'_> {
             missing: self.missing()?,
             files: self.files()?,
             cards: self.card_facts()?,
-        })
+        };
+        report.count_task_curves();
+        Ok(report)
     }
 
     /// A finished artifact by its folder's name, where there is one.

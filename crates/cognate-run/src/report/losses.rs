@@ -5,8 +5,8 @@ use super::charts::{self, Line, LineChart, Size, XAxis};
 use super::data::{Curve, Point, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{arm_label, arm_style, both_sizes, figure, section};
-use super::ledger::synthesis_of;
 use super::markup::Markup;
+use super::operations::axis_note;
 
 /// Points of a line that a wide figure draws; `report.json` and the data behind it have them all.
 const POINTS: usize = 240;
@@ -58,37 +58,12 @@ pub(super) fn curves(page: &mut Markup, report: &Report) {
 
 /// The validation loss of all arms over what they cost, synthesis included.
 fn over_flops(page: &mut Markup, report: &Report) {
-    let lines = validation_lines(report, |curve, point| Some(flops_at(report, curve)? + spent(report, curve, point)?));
+    let lines = validation_lines(report, |curve, point| report.flops_at(&curve.arm, curve.seed, point.tokens));
     if lines.iter().all(|line| line.points.is_empty()) {
         return;
     }
-    let shifted = report.curves.iter().any(|curve| flops_at(report, curve).is_some_and(|flops| flops > 0.0));
-    let caption = if shifted {
-        "The same losses over floating-point operations. A line of synthetic documents begins where finding pairs, tuning, \
-         generating and filtering ended: what they cost counts. The base model that tuning starts from is the repetition \
-         arm's and does not. Operations are spread evenly over an arm's tokens."
-    } else {
-        "The same losses over floating-point operations, spread evenly over an arm's tokens."
-    };
-    validation_figure(page, ("Validation loss over floating-point operations", caption), XAxis::FLOPS, lines);
-}
-
-/// Operations before an arm's first training step; `None` where training it was not counted.
-fn flops_at(report: &Report, curve: &Curve) -> Option<f64> {
-    let flops = synthesis_of(report, &curve.arm).map(|entry| entry.flops).sum();
-    arm_of(report, curve).map(|_| flops)
-}
-
-/// Operations of training up to a point.
-fn spent(report: &Report, curve: &Curve, point: &Point) -> Option<f64> {
-    let (flops, tokens) = arm_of(report, curve)?;
-    Some(flops * point.tokens as f64 / tokens as f64)
-}
-
-/// Operations and tokens of the whole of an arm's training.
-fn arm_of(report: &Report, curve: &Curve) -> Option<(f64, u64)> {
-    let arm = report.arms.iter().find(|arm| arm.name == curve.arm && arm.seed == curve.seed)?;
-    (arm.flops > 0.0 && arm.train_tokens > 0).then_some((arm.flops, arm.train_tokens))
+    let caption = format!("The same losses over floating-point operations. {}", axis_note(report));
+    validation_figure(page, ("Validation loss over floating-point operations", &caption), XAxis::FLOPS, lines);
 }
 
 /// One line per curve, with one label per arm.
@@ -147,7 +122,7 @@ fn losses_csv(report: &Report) -> Csv {
     for curve in &report.curves {
         for (loss, points) in [("training", &curve.train), ("validation", &curve.validation)] {
             for point in points {
-                let flops = flops_at(report, curve).zip(spent(report, curve, point)).map(|(before, own)| before + own);
+                let flops = report.flops_at(&curve.arm, curve.seed, point.tokens);
                 csv.row([
                     curve.arm.clone(),
                     curve.seed.to_string(),
