@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::recipe::{ArmKind, Model, Recipe, Synthesis};
 use crate::runner::seconds;
 use crate::stage::{Replicate, Step, column, label};
+use crate::stages::relations::search_flops;
 use calibrate::Speed;
 use corpus::Survey;
 
@@ -151,12 +152,12 @@ impl Estimate<'_> {
                 let d = self.recipe.embed.dimensions as f64;
                 let weights = unique * survey.bytes_per_document / 9.0;
                 let flops = 12.0 * 2.0 * weights * (d + 32.0);
-                row(unique, 0.0, 0.0, unique * d * 4.0, flops / (EMBED_FLOPS_PER_S * threads))
+                row(unique, 0.0, flops, unique * d * 4.0, flops / (EMBED_FLOPS_PER_S * threads))
             }
             Step::Pair => {
-                let flops = unique * unique * self.recipe.embed.dimensions as f64;
+                let flops = search_flops(unique, self.recipe.embed.dimensions as f64);
                 let pairs = self.pairs();
-                row(pairs, 0.0, 0.0, pairs * 24.0, flops / (PAIR_FLOPS_PER_S * threads))
+                row(pairs, 0.0, flops, pairs * 24.0, self.search_s(flops))
             }
             Step::Sweep { .. } => self.train(step, &ArmKind::Repetition, self.recipe.seed),
             Step::Train(model) => match &self.recipe.arms[model.arm].kind {
@@ -225,14 +226,18 @@ impl Estimate<'_> {
         let validation = held.min(self.recipe.train.validate_documents as f64) * self.survey.tokens_per_document;
         let measured = (tokens / every) as f64 * validation;
         let all = flops + self.config.forward_flops(measured, measured, context);
+        let search = match kind {
+            ArmKind::RelatedContext => search_flops(self.unique_documents(), self.recipe.embed.dimensions as f64),
+            _ => 0.0,
+        };
         StagePlan {
             stage: step.stage(),
             arm: step.arm(self.recipe),
             documents: (tokens as f64 / self.survey.tokens_per_document).round() as u64,
             tokens,
-            flops,
+            flops: flops + search,
             bytes: self.training_bytes() as u64,
-            wall_s: all / self.speed.training_flops_per_s,
+            wall_s: all / self.speed.training_flops_per_s + self.search_s(search),
         }
     }
 
@@ -248,6 +253,11 @@ impl Estimate<'_> {
         let tokens = self.recipe.train.tokens();
         let own = arms[0].map_or(1.0, |arm| self.stage(Step::Train(Replicate { arm, seed })).flops);
         (tokens as f64 * flops / own) as u64
+    }
+
+    /// Seconds that `flops` of the search for neighbours take.
+    fn search_s(&self, flops: f64) -> f64 {
+        flops / (PAIR_FLOPS_PER_S * self.speed.threads as f64)
     }
 
     fn unique_documents(&self) -> f64 {

@@ -147,7 +147,7 @@ fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>) {
 
 fn csv(report: &Report) -> Csv {
     let columns =
-        ["task", "arm", "seed", "step", "tokens", "flops_with_synthesis", "metric", "value", "stderr", "items"];
+        ["task", "arm", "seed", "step", "tokens", "flops_with_preparation", "metric", "value", "stderr", "items"];
     let mut csv = Csv::new(&columns);
     for point in &report.task_curves {
         csv.row([
@@ -225,7 +225,7 @@ mod tests {
             assert!(section.contains(expected), "{expected} is missing in {section}");
         }
         let csv = saved(&page, "task-curves.csv").unwrap();
-        assert!(csv.starts_with("task,arm,seed,step,tokens,flops_with_synthesis,metric,"), "{csv}");
+        assert!(csv.starts_with("task,arm,seed,step,tokens,flops_with_preparation,metric,"), "{csv}");
         assert!(csv.contains("\nblimp,oracle,,2,2000,2000000000,accuracy,0.52,0.0125,40\n"), "{csv}");
         assert!(csv.contains("\npiqa,repetition,,2,2000,,accuracy,0.61,"), "{csv}");
     }

@@ -56,7 +56,7 @@ pub(super) fn curves(page: &mut Markup, report: &Report) {
     });
 }
 
-/// The validation loss of all arms over what they cost, synthesis included.
+/// The validation loss of all arms over what they cost, preparation included.
 fn over_flops(page: &mut Markup, report: &Report) {
     let lines = validation_lines(report, |curve, point| report.flops_at(&curve.arm, curve.seed, point.tokens));
     if lines.iter().all(|line| line.points.is_empty()) {
@@ -118,7 +118,7 @@ fn curve_lines(report: &Report, curve: &Curve) -> [Line; 2] {
 
 /// Every point, with the operations up to it where they are known.
 fn losses_csv(report: &Report) -> Csv {
-    let mut csv = Csv::new(&["arm", "seed", "loss", "tokens", "flops_with_synthesis", "nats_per_token"]);
+    let mut csv = Csv::new(&["arm", "seed", "loss", "tokens", "flops_with_preparation", "nats_per_token"]);
     for curve in &report.curves {
         for (loss, points) in [("training", &curve.train), ("validation", &curve.validation)] {
             for point in points {
@@ -145,13 +145,12 @@ mod tests {
     use super::super::sample::sample;
 
     #[test]
-    fn what_synthesis_cost_comes_before_the_first_step() {
+    fn what_an_arm_needed_comes_before_the_first_step() {
         let report = sample();
         let html = page(&report);
         let csv = saved(&html, "losses.csv").unwrap();
         let points = report.curves.iter().map(|curve| curve.train.len() + curve.validation.len()).sum::<usize>();
         assert_eq!(csv.lines().count(), points + 1, "every point, and the names");
-        // The ledger's embed, pair, tune and generate: 4.1e10 + 4e9 + 8.12e13 + 2.9e13; training the arm: 2.61e14.
         let synthesis = 110_245_000_000_000_u64;
         let row = |arm: &str, tokens: u64| {
             let start = format!("{arm},1,validation,{tokens},");
@@ -160,7 +159,7 @@ mod tests {
         assert_eq!((row("sbp", 0), row("sbp", 12_000_000)), (synthesis, synthesis + 261_000_000_000_000));
         assert_eq!((row("oracle", 0), row("oracle", 6_000_000)), (0, 130_500_000_000_000));
         assert!(
-            html.contains("training and synthesis, FLOP")
+            html.contains("preparation and training, FLOP")
                 && html.contains("Validation loss over floating-point operations")
         );
     }

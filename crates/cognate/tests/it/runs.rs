@@ -417,6 +417,19 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     let shared = ledger.iter().filter(|row| stages.iter().any(|stage| row["stage"] == *stage) && row["arm"].is_null());
     let parts: Vec<f64> = shared.map(|row| number(&row["flops"])).collect();
     assert!(parts.len() == 5 && parts.iter().all(|flops| *flops > 0.0), "{parts:?}");
+    // The arms' lines begin there: a control's at what it shares with sbp and at its own stages.
+    let of = |control: &str| -> f64 {
+        ledger
+            .iter()
+            .filter(|row| row["arm"] == control && row["stage"] != "train" && row["stage"] != "evaluate")
+            .map(|row| number(&row["flops"]))
+            .sum()
+    };
+    let starts = ["sbp", "random-pairs", "unconditional"].map(|name| number(&arm(name)["preparation_flops"]));
+    let expected = [parts.iter().sum(), parts[0] + parts[1] + of("random-pairs"), of("unconditional")];
+    for (start, expected) in starts.into_iter().zip(expected) {
+        assert!(expected > 0.0 && (start - expected).abs() < 1e-9 * expected, "{starts:?} {expected:?}");
+    }
     let repetition = number(&arm("repetition")["flops"]);
     let all = repetition + parts.iter().sum::<f64>() + number(&arm("sbp")["flops"]);
     let spent = number(&arm("equal-flops")["flops"]);

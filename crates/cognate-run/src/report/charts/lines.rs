@@ -18,8 +18,8 @@ pub(in super::super) struct XAxis {
 impl XAxis {
     /// Tokens that a model was trained on.
     pub(in super::super) const TOKENS: Self = Self { name: "training tokens", unit: Unit::Tokens };
-    /// Operations of training, and of what only this arm needed before it.
-    pub(in super::super) const FLOPS: Self = Self { name: "training and synthesis, FLOP", unit: Unit::Flops };
+    /// Operations of training, and of what the arm needed before it and repetition does not.
+    pub(in super::super) const FLOPS: Self = Self { name: "preparation and training, FLOP", unit: Unit::Flops };
 }
 
 /// One line of a chart.
