@@ -10,10 +10,10 @@ use cognate_base::Monitor;
 use cognate_model::Config;
 use serde::Serialize;
 
-use crate::arms::Diet;
+use crate::arms::{Diet, sbp_cost, steps_of};
 use crate::context::{DeviceKind, max_positions};
 use crate::error::Result;
-use crate::recipe::{ArmKind, Model, Recipe, Synthesis};
+use crate::recipe::{ArmKind, Model, PERPLEXITY, Recipe, Synthesis};
 use crate::runner::seconds;
 use crate::stage::{Replicate, Step, column, label};
 use crate::stages::relations::search_flops;
@@ -48,7 +48,7 @@ pub struct StagePlan {
     pub documents: u64,
     /// Tokens that it reads or writes.
     pub tokens: u64,
-    /// Floating-point operations of the model.
+    /// Floating-point operations, as the ledger counts them.
     pub flops: f64,
     /// Bytes that it leaves on disk.
     pub bytes: u64,
@@ -180,14 +180,8 @@ impl Estimate<'_> {
                 row(pairs, tokens, flops, self.training_bytes(), flops / self.speed.training_flops_per_s)
             }
             Step::Generate(synthesis) => {
-                let need = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
-                let tokens = need * (1.0 + self.recipe.generate.oversample);
-                let length = survey.tokens_per_document.min(self.recipe.generate.max_new_tokens as f64);
-                let seed = match synthesis.is_tuned() {
-                    true => survey.tokens_per_document.min(self.recipe.generate.max_seed_tokens as f64),
-                    false => 0.0,
-                };
-                let written = tokens / length;
+                let (written, length, seed) = self.written(synthesis);
+                let tokens = written * length;
                 let flops = self.config.forward_flops(tokens + written * seed, tokens, seed + length / 2.0);
                 let bytes = tokens * survey.bytes_per_token() * PACKED;
                 row(written, tokens, flops, bytes, tokens / self.speed.generation_tokens_per_s)
@@ -196,7 +190,9 @@ impl Estimate<'_> {
                 let tokens = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
                 let kept = tokens / survey.tokens_per_document;
                 let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, kept);
-                row(kept, tokens, 0.0, bytes, kept / FILTER_DOCUMENTS_PER_S)
+                let flops = self.scoring_flops(synthesis);
+                let wall_s = kept / FILTER_DOCUMENTS_PER_S + flops / self.speed.training_flops_per_s;
+                row(kept, tokens, flops, bytes, wall_s)
             }
             Step::Evaluate(_) => {
                 let documents = documents * self.recipe.corpus.validation_share;
@@ -241,18 +237,44 @@ impl Estimate<'_> {
         }
     }
 
-    /// Tokens whose training takes as many operations as the first `sbp` arm costs, as far as operations are planned.
+    /// Tokens of an `equal-flops` arm, from the rows of everything that the first `sbp` arm costs.
     fn equal_flops_tokens(&self, seed: u64) -> u64 {
-        let place = |wanted: fn(&ArmKind) -> bool| self.recipe.arms.iter().position(|arm| wanted(&arm.kind));
-        let arms = [place(|kind| *kind == ArmKind::Repetition), place(|kind| matches!(kind, ArmKind::Sbp { .. }))];
-        let trained = arms.into_iter().flatten().map(|arm| Step::Train(Replicate { arm, seed }));
-        let related = Synthesis::Related;
-        let written = [Step::Tune(related), Step::Generate(related)];
-        let written = written.into_iter().filter(|_| self.recipe.synthetic_tokens(related).is_some());
-        let flops: f64 = trained.chain(written).map(|step| self.stage(step).flops).sum();
-        let tokens = self.recipe.train.tokens();
-        let own = arms[0].map_or(1.0, |arm| self.stage(Step::Train(Replicate { arm, seed })).flops);
-        (tokens as f64 * flops / own) as u64
+        let flops: f64 = sbp_cost(self.recipe, seed).into_iter().map(|step| self.stage(step).flops).sum();
+        let arm = self.recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
+        let repetition = self.stage(Step::Train(Replicate { arm, seed })).flops;
+        let train = &self.recipe.train;
+        steps_of(flops, repetition / train.steps() as f64) * train.batch_tokens as u64
+    }
+
+    /// What a synthesis writes: documents, tokens of one, and tokens of the seed that it is written from.
+    fn written(&self, synthesis: Synthesis) -> (f64, f64, f64) {
+        let (generate, mean) = (&self.recipe.generate, self.survey.tokens_per_document);
+        let need = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
+        let length = mean.min(generate.max_new_tokens as f64);
+        let seed = if synthesis.is_tuned() { mean.min(generate.max_seed_tokens as f64) } else { 0.0 };
+        (need * (1.0 + generate.oversample) / length, length, seed)
+    }
+
+    /// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
+    fn scoring_flops(&self, synthesis: Synthesis) -> f64 {
+        let passes = |sequences: f64, tokens: f64| {
+            self.config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0)
+        };
+        let calibrated = synthesis == Synthesis::Related;
+        if !(calibrated || (synthesis.is_tuned() && self.recipe.filter.min_relevance.is_some())) {
+            return 0.0;
+        }
+        let (documents, length, seed) = self.written(synthesis);
+        // Each text after the other and each alone: three times the tokens of both, in four sequences.
+        let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
+        if calibrated {
+            let share = self.recipe.pair.held_out_share;
+            let held_out = self.pairs() * share / (1.0 - share).max(f64::EPSILON);
+            let pairs = held_out.min(self.recipe.tune.relation_pairs as f64);
+            // Four conditional passes over a pair and two over its parts, as they are counted.
+            flops += passes(6.0 * pairs, 2.0 * self.survey.tokens_per_document);
+        }
+        flops
     }
 
     /// Seconds that `flops` of the search for neighbours take.
@@ -316,8 +338,18 @@ impl Estimate<'_> {
             let url = &endpoint.url;
             notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
         }
+        let tasks: Vec<&str> =
+            self.recipe.evaluate.tasks.iter().map(String::as_str).filter(|task| *task != PERPLEXITY).collect();
+        if !tasks.is_empty() {
+            notes.push(format!(
+                "evaluate: published tasks ({}) are counted neither in FLOPs nor in time: how long their questions are is not looked at here",
+                tasks.join(", ")
+            ));
+        }
         notes.push(
-            "pairs, and with them tuning, are counted at most: the similarity window is not known yet".to_owned(),
+            "pairs are counted at most, and with them tuning, scoring relevance and an equal-flops arm: the similarity window is not \
+             known yet"
+                .to_owned(),
         );
         notes
     }
@@ -383,11 +415,55 @@ fn short(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn numbers_have_three_digits_and_a_prefix() {
         let expected = ["0", "7", "999", "1.00 k", "13.8 M", "250 G", "1.23 P", "4567 E"];
         assert_eq!(expected, [0.0, 7.0, 999.0, 999.6, 13.768e6, 2.5e11, 1.234e15, 4.567e21].map(short));
+    }
+
+    const RECIPE: &str = "name = \"a\"\n[corpus]\npaths = [\"d\"]\nunique_share = 0.5\n[embed]\ndimensions = 64\n[model]\nlayers = 1\n\
+                          width = 8\nheads = 1\n[train]\nbudget_tokens = 100000\nbatch_tokens = 1000\n[[arm]]\nkind = \"repetition\"\n\
+                          [[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"equal-flops\"\n[[arm]]\nkind = \"related-context\"\n";
+
+    /// The operations of every training and stage of [`RECIPE`], by their labels, on a corpus of so many documents.
+    fn flops(documents: f64) -> impl Fn(&str) -> f64 {
+        let recipe = Recipe::parse(Path::new("r.toml"), RECIPE).unwrap();
+        let survey = Survey {
+            documents,
+            bytes_per_document: 1000.0,
+            tokens_per_document: 250.0,
+            vocabulary: 300,
+            encode_bytes_per_s: 1e6,
+            train_bytes_per_s: 1e6,
+            whole: true,
+        };
+        let speed = Speed { threads: 1, training_flops_per_s: 1e9, generation_tokens_per_s: 1e3 };
+        let config = model_config(&recipe, survey.vocabulary);
+        let estimate = Estimate { recipe: &recipe, survey: &survey, config: &config, speed: &speed };
+        let rows: Vec<(String, f64)> =
+            Step::all(&recipe).into_iter().map(|step| (step.label(&recipe), estimate.stage(step).flops)).collect();
+        move |label| rows.iter().find(|row| row.0 == label).unwrap_or_else(|| panic!("{label}")).1
+    }
+
+    #[test]
+    fn equal_flops_is_planned_equal_to_everything_that_sbp_costs() {
+        // So many documents that every stage is worth many steps.
+        let of = flops(1e5);
+        let parts = ["embed", "pair", "tune", "generate", "filter", "train repetition", "train sbp"].map(&of);
+        let step = of("train repetition") / 100.0;
+        assert!(parts.iter().all(|part| *part > step), "{parts:?} {step}");
+        let equal = of("train equal-flops");
+        assert!((equal - parts.iter().sum::<f64>()).abs() <= 0.5001 * step, "{equal} {parts:?} {step}");
+    }
+
+    #[test]
+    fn related_contexts_are_planned_with_their_search() {
+        let search = flops(1e5)("train related-context") - flops(0.0)("train related-context");
+        // Half of the documents are unique, with vectors of 64 numbers.
+        assert!((search - 5e4 * 5e4 * 64.0).abs() < 1.0, "{search}");
     }
 }

@@ -180,6 +180,8 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
         "error: evaluate.data_dir = data: expected a folder with sciq.{jsonl,jsonl.zst,jsonl.gz,json,parquet}\n";
     assert_eq!((code, stderr.as_str(), scratch.path("none/ingest").exists()), (2, expected, false));
     scratch.write("r.toml", text);
+    let plan = scratch.succeeds(&["plan", "r.toml"]);
+    assert!(plan.contains("published tasks (arc_easy, blimp) are counted neither in FLOPs nor in time"), "{plan}");
     scratch.succeeds(&["run", "r.toml"]);
     let report = || -> Value {
         serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
@@ -252,6 +254,7 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
         assert!((point["flops"].as_f64().unwrap() - expected).abs() < 1e-9 * expected, "{point} {expected}");
     }
     let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("Operations of published tasks are not counted."));
     for axis in ["training tokens", "floating-point operations"] {
         assert!(page.contains(&format!("accuracy on blimp over {axis}")), "{axis}");
     }
