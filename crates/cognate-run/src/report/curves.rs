@@ -1,5 +1,7 @@
 //! Tasks over training tokens and over operations: which ability comes when, and at what cost. A chart for each task, a line for each arm.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::charts::{Line, LineChart, Size, XAxis};
@@ -12,6 +14,9 @@ use super::operations::axis_note;
 
 /// File of [`TaskPoint`]s in a run directory, as JSON Lines.
 pub const TASK_CURVES: &str = "task_curves.jsonl";
+
+/// Rows of `task-curves.csv`, at most: the page stays small however many models there are. `report.json` has every point.
+const CSV_ROWS: usize = 6_000;
 
 /// A task's figure at one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,7 +67,14 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
             panels(page, report, &counted, &lines, &OVER_FLOPS);
         }
         ends(page, report, &tasks, &lines);
-        downloads(page, &[("task-curves.csv", csv(report))]);
+        let each = points.len().div_ceil(CSV_ROWS);
+        if each > 1 {
+            let told = format!(
+                "There are many models: task-curves.csv has one of {each} checkpoints, the last among them, report.json each."
+            );
+            page.leaf("p", &[], told);
+        }
+        downloads(page, &[("task-curves.csv", csv(report, each))]);
     });
 }
 
@@ -87,7 +99,7 @@ impl Over {
 /// A chart for each task.
 fn panels(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>, over: &Over) {
     let points = &report.task_curves;
-    page.element("div", &[("class", &"panels")], |page| {
+    page.element("div", &[("class", &"panels arms")], |page| {
         for task in tasks {
             let line = |&(arm, seed): &(&str, Option<u64>)| {
                 let of = points.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
@@ -145,11 +157,19 @@ fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>) {
     table(page, "Figures ± standard errors at the ends of the lines, and training tokens", &columns, &rows);
 }
 
-fn csv(report: &Report) -> Csv {
+/// The points of every line, of `each` so many one, counted from the line's end.
+fn csv(report: &Report, each: usize) -> Csv {
     let columns =
         ["task", "arm", "seed", "step", "tokens", "flops_with_preparation", "metric", "value", "stderr", "items"];
     let mut csv = Csv::new(&columns);
-    for point in &report.task_curves {
+    let mut behind: HashMap<_, usize> = HashMap::new();
+    let mut told: Vec<&TaskPoint> = report.task_curves.iter().rev().collect();
+    told.retain(|point| {
+        let behind = behind.entry((&point.task, &point.arm, point.seed)).or_default();
+        *behind += 1;
+        (*behind - 1).is_multiple_of(each)
+    });
+    for point in told.into_iter().rev() {
         csv.row([
             point.task.clone(),
             point.arm.clone(),

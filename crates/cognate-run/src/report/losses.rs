@@ -7,11 +7,15 @@ use super::download::{Csv, downloads, number};
 use super::html::{arm_label, arm_style, both_sizes, figure, section};
 use super::markup::Markup;
 use super::operations::axis_note;
+use crate::metrics::thinned;
 
 /// Points of a line that a wide figure draws; `report.json` and the data behind it have them all.
 const POINTS: usize = 240;
 /// Points of a training curve that a small figure draws.
 const PANEL_POINTS: usize = 120;
+/// Points of all training curves together in `losses.csv`, about: the page stays small however many models there are. `report.json`
+/// has them all.
+const CSV_POINTS: usize = 10_000;
 
 /// The validation loss of all arms over training tokens.
 pub(super) fn over_tokens(page: &mut Markup, report: &Report) {
@@ -52,6 +56,13 @@ pub(super) fn curves(page: &mut Markup, report: &Report) {
                 });
             }
         });
+        if report.curves.iter().any(|curve| curve.train.len() > csv_points(report)) {
+            page.leaf(
+                "p",
+                &[],
+                "There are many models: losses.csv has means of neighbouring points of training, report.json each.",
+            );
+        }
         downloads(page, &[("losses.csv", losses_csv(report))]);
     });
 }
@@ -116,11 +127,17 @@ fn curve_lines(report: &Report, curve: &Curve) -> [Line; 2] {
     [line("training", true, &curve.train), line("validation", false, &curve.validation)]
 }
 
-/// Every point, with the operations up to it where they are known.
+/// Points of a training curve in `losses.csv`; never fewer than are drawn.
+fn csv_points(report: &Report) -> usize {
+    (CSV_POINTS / report.curves.len().max(1)).max(PANEL_POINTS)
+}
+
+/// The points, with the operations up to each where they are known.
 fn losses_csv(report: &Report) -> Csv {
     let mut csv = Csv::new(&["arm", "seed", "loss", "tokens", "flops_with_preparation", "nats_per_token"]);
     for curve in &report.curves {
-        for (loss, points) in [("training", &curve.train), ("validation", &curve.validation)] {
+        let train = thinned(&curve.train, csv_points(report));
+        for (loss, points) in [("training", &train), ("validation", &curve.validation)] {
             for point in points {
                 let flops = report.flops_at(&curve.arm, curve.seed, point.tokens);
                 csv.row([

@@ -13,6 +13,8 @@ mod data;
 mod download;
 mod html;
 mod inspection;
+#[cfg(test)]
+mod largest;
 mod ledger;
 mod live;
 mod losses;
