@@ -176,7 +176,7 @@ mod tests {
         assert_eq!((row("sbp", 0), row("sbp", 12_000_000)), (synthesis, synthesis + 261_000_000_000_000));
         assert_eq!((row("oracle", 0), row("oracle", 6_000_000)), (0, 130_500_000_000_000));
         assert!(
-            html.contains("preparation and training, FLOP")
+            html.contains("FLOP, preparation included")
                 && html.contains("Validation loss over floating-point operations")
         );
     }

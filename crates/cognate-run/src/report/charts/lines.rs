@@ -22,7 +22,7 @@ impl XAxis {
     /// Tokens that a model was trained on.
     pub(in super::super) const TOKENS: Self = Self { name: "training tokens", unit: Unit::Tokens };
     /// Operations of training, and of what the arm needed before it and repetition does not.
-    pub(in super::super) const FLOPS: Self = Self { name: "preparation and training, FLOP", unit: Unit::Flops };
+    pub(in super::super) const FLOPS: Self = Self { name: "FLOP, preparation included", unit: Unit::Flops };
 }
 
 /// One line of a chart.
