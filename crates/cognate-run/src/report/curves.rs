@@ -31,8 +31,8 @@ pub struct TaskPoint {
     pub step: u64,
     /// Training tokens seen so far.
     pub tokens: u64,
-    /// Operations up to here, those before the arm's own training included, as [`Report::flops_at`] counts them; `None` in
-    /// [`TASK_CURVES`], and where the arm's training was not counted.
+    /// Operations up to here, [`Arm::preparation_flops`](super::Arm::preparation_flops) included; `None` in [`TASK_CURVES`], and where
+    /// the arm's training was not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flops: Option<f64>,
     /// The task.
