@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::recipe::{Arm, ArmKind, Recipe, Synthesis};
-use crate::stage::{Replicate, Step};
+use crate::recipe::{Arm, ArmKind, Recipe};
+use crate::stage::{Replicate, Step, preparation};
 use crate::stages::documents::Tokenized;
 use crate::stages::synthesis::further_rounds_flops;
 
@@ -46,25 +46,33 @@ impl Diet {
     }
 }
 
-/// Steps of an `equal-flops` arm: as many as make the operations of everything that the first `sbp` arm of the same seed cost, at
-/// what a step of repetition costs, to the nearest step.
+/// Everything that the first `sbp` arm costs with `seed`: the base model, which is the repetition arm's of the recipe's own seed, all
+/// that the arm needs beside it, and its own training.
+pub(crate) fn sbp_cost(recipe: &Recipe, seed: u64) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Some(arm) = recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition) {
+        steps.push(Step::Train(Replicate { arm, seed: recipe.seed }));
+    }
+    if let Some(arm) = recipe.arms.iter().position(|arm| matches!(arm.kind, ArmKind::Sbp { .. })) {
+        steps.extend(preparation(recipe, arm));
+        steps.push(Step::Train(Replicate { arm, seed }));
+    }
+    steps
+}
+
+/// Steps of training that take as many operations as [`sbp_cost`], at what a step of repetition costs, to the nearest step.
+pub(crate) fn steps_of(flops: f64, flops_per_step: f64) -> u64 {
+    ((flops / flops_per_step).round() as u64).max(1)
+}
+
+/// Steps of an `equal-flops` arm.
 pub(crate) fn equal_flops_steps(context: &Context<'_>, seed: u64) -> Result<u64> {
     let recipe = context.recipe;
-    let place = |wanted: fn(&ArmKind) -> bool| recipe.arms.iter().position(|arm| wanted(&arm.kind)).unwrap_or(0);
-    let trained = |arm: usize, seed: u64| Step::Train(Replicate { arm, seed });
-    let repetition = place(|kind| *kind == ArmKind::Repetition);
-    let sbp = trained(place(|kind| matches!(kind, ArmKind::Sbp { .. })), seed);
-    let related = Synthesis::Related;
-    let shared = [Step::Embed, Step::Pair, Step::Tune(related), Step::Generate(related), Step::Filter(related), sbp];
-    // The synthesizer starts from the repetition arm of the recipe's own seed.
-    let mut total = context.base().manifest.work.flops;
-    for step in shared {
-        total += context.artifact_if(step.folder(recipe)).map_or(0.0, |artifact| artifact.manifest.work.flops);
-    }
-    total += further_rounds_flops(context)?;
-    let steps = recipe.train.steps() as f64;
-    let per_step = context.artifact(trained(repetition, seed).folder(recipe)).manifest.work.flops / steps;
-    Ok(((total / per_step).round() as u64).max(1))
+    let flops = |step: Step| context.artifact(step.folder(recipe)).manifest.work.flops;
+    let total: f64 = sbp_cost(recipe, seed).into_iter().map(flops).sum();
+    let arm = recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
+    let per_step = flops(Step::Train(Replicate { arm, seed })) / recipe.train.steps() as f64;
+    Ok(steps_of(total + further_rounds_flops(context)?, per_step))
 }
 
 /// Refuses, before anything is trained, arms whose splits hold too few tokens.

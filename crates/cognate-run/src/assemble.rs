@@ -2,6 +2,7 @@
 //! of what exists, with a note of what is missing.
 
 mod compare;
+mod costs;
 mod examples;
 mod provenance;
 mod quality;
@@ -22,12 +23,12 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::recipe::{Arm, ArmKind, Recipe};
 use crate::report::{
-    self, Curve, Dropped, Environment, LedgerEntry, Measure, Point, Relation, RelationLoss, Report,
-    SimilarityHistogram, SyntheticQuality, Validation,
+    self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, Report, SimilarityHistogram,
+    SyntheticQuality, Validation,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step};
-use crate::stages::synthesis::{Filtered, FilteredControl, Rounds, round_folder};
+use crate::stages::synthesis::{Filtered, FilteredControl};
 use crate::stages::train::Trained;
 
 /// Points of a training curve in a report; more are averaged.
@@ -47,7 +48,7 @@ impl Assembly<'_> {
         // Every stage's peak began anew, so the process's own is the last stage's.
         let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
         let environment = Environment { peak_rss_bytes: environment.peak_rss_bytes.max(peaks), ..environment };
-        Ok(Report {
+        let mut report = Report {
             name: self.recipe.name.clone(),
             gap_closed,
             comparisons,
@@ -65,7 +66,9 @@ impl Assembly<'_> {
             missing: self.missing()?,
             files: self.files()?,
             cards: self.card_facts()?,
-        })
+        };
+        report.count_task_curves();
+        Ok(report)
     }
 
     /// A finished artifact by its folder's name, where there is one.
@@ -111,7 +114,8 @@ impl Assembly<'_> {
                 unique_tokens: diet.unique_tokens,
                 synthetic_tokens: diet.synthetic_tokens,
                 epochs: diet.epochs,
-                flops: trained.taken.map_or(training.manifest.work.flops, |taken| taken.flops),
+                flops: costs::training_flops(&training.manifest, &trained),
+                preparation_flops: self.preparation_flops(model, &trained)?,
                 validation: Validation {
                     nats_per_token: scores.nats_per_token,
                     stderr: scores.stderr,
@@ -166,41 +170,6 @@ impl Assembly<'_> {
             pair_figures: quality::pair_figures(&filtered),
             calibration: filtered.measured.calibration.as_ref().map(quality::calibration),
         })
-    }
-
-    fn ledger(&self) -> Result<Vec<LedgerEntry>> {
-        let mut entries: Vec<LedgerEntry> = Vec::new();
-        for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
-            let Some(artifact) = self.artifact(step.folder(self.recipe))? else { continue };
-            let mut parts = vec![artifact];
-            if let Step::Generate(synthesis) = step {
-                let filter = Step::Filter(synthesis).folder(self.recipe);
-                let rounds = self.statistics::<Rounds>(filter)?.map_or(1, |filtered| filtered.rounds);
-                for round in 2..=rounds {
-                    parts.extend(self.artifact(round_folder(self.recipe, synthesis, round))?);
-                }
-            }
-            let arm = match step {
-                Step::Train(model) | Step::Evaluate(model) => Some(self.report_label(model)),
-                Step::Sweep { arm, .. } => Some(self.report_label(Replicate { arm, seed: self.recipe.seed })),
-                other => other.arm(self.recipe),
-            };
-            let entry = LedgerEntry {
-                stage: step.stage().to_owned(),
-                arm,
-                wall_s: parts.iter().map(|part| part.manifest.wall_s).sum(),
-                flops: parts.iter().map(|part| part.manifest.work.flops).sum(),
-                tokens: parts.iter().map(|part| part.manifest.work.tokens).sum(),
-                documents: parts.iter().map(|part| part.manifest.work.documents).sum(),
-                peak_rss_bytes: parts.iter().map(|part| part.manifest.peak_rss_bytes).max().flatten(),
-            };
-            // All that a sweep trained is the arm's cost, chosen or not.
-            match entries.last_mut().filter(|last| (&last.stage, &last.arm) == (&entry.stage, &entry.arm)) {
-                Some(last) => last.add(&entry),
-                None => entries.push(entry),
-            }
-        }
-        Ok(entries)
     }
 
     fn pairs(&self) -> Result<Option<report::Pairs>> {

@@ -49,15 +49,20 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The training losses, averaged over neighbours where there are more than `most`.
+    /// The training losses, [`thinned`].
     pub(crate) fn train_thinned(&self, most: usize) -> Vec<Point> {
-        let run = self.train.len().div_ceil(most.max(1)).max(1);
-        let mean = |points: &[Point]| Point {
-            tokens: points.last().map_or(0, |last| last.tokens),
-            nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
-        };
-        self.train.chunks(run).map(mean).collect()
+        thinned(&self.train, most)
     }
+}
+
+/// Losses, averaged over equally many neighbours where there are more than `most`.
+pub(crate) fn thinned(points: &[Point], most: usize) -> Vec<Point> {
+    let run = points.len().div_ceil(most.max(1)).max(1);
+    let mean = |points: &[Point]| Point {
+        tokens: points.last().map_or(0, |last| last.tokens),
+        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
+    };
+    points.chunks(run).map(mean).collect()
 }
 
 #[cfg(test)]

@@ -71,13 +71,32 @@ pub fn candidates(recipe: &Recipe, arm: usize) -> Vec<(f64, Step)> {
 
 /// What an arm of the kind `regularised` takes: its candidates, then the choice among them, then its other seeds. None for another.
 fn sweep(recipe: &Recipe, arm: usize) -> Vec<Step> {
-    let candidates = candidates(recipe, arm);
-    if candidates.is_empty() {
+    if weight_decays(&recipe.arms[arm].kind).is_empty() {
         return Vec::new();
     }
-    let trained = candidates.into_iter().map(|(_, step)| step).filter(|step| matches!(step, Step::Sweep { .. }));
     let (own, others): (Vec<_>, Vec<_>) = Replicate::of(recipe, arm).partition(|model| model.seed == recipe.seed);
-    trained.chain(own.into_iter().chain(others).map(Step::Train)).collect()
+    preparation(recipe, arm).into_iter().chain(own.into_iter().chain(others).map(Step::Train)).collect()
+}
+
+/// What the arm at `arm` needs before its own training and repetition does not, whether or not another arm needs it too. The base
+/// model that tuning starts from is the repetition arm's, and not among it.
+pub fn preparation(recipe: &Recipe, arm: usize) -> Vec<Step> {
+    let written = recipe.synthetic_tokens_of(&recipe.arms[arm]).unwrap_or(0) > 0;
+    match (&recipe.arms[arm].kind, recipe.arms[arm].kind.synthetic()) {
+        (_, Some((synthesis, _))) if written => {
+            let mut steps = vec![Step::Generate(synthesis), Step::Filter(synthesis)];
+            if synthesis.is_tuned() {
+                steps.splice(0..0, [Step::Embed, Step::Pair, Step::Tune(synthesis)]);
+            }
+            steps
+        }
+        (ArmKind::RelatedContext, _) => vec![Step::Embed],
+        (ArmKind::Regularised { .. }, _) => {
+            let candidates = candidates(recipe, arm).into_iter().map(|(_, step)| step);
+            candidates.filter(|step| matches!(step, Step::Sweep { .. })).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Stage and arm, for people.
@@ -254,12 +273,16 @@ mod tests {
 
     use super::*;
 
-    fn labels(arms: &str) -> Vec<String> {
+    fn with_arms(arms: &str) -> Recipe {
         let text = format!(
             "name = \"a\"\nseed = 5\nseeds = [4, 5]\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
              [train]\nbudget_tokens = 100000\nweight_decay = 0.8\n[[arm]]\nkind = \"repetition\"\n{arms}"
         );
-        let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
+        Recipe::parse(Path::new("r.toml"), &text).unwrap()
+    }
+
+    fn labels(arms: &str) -> Vec<String> {
+        let recipe = with_arms(arms);
         Step::all(&recipe)
             .into_iter()
             .filter(|step| step.stage() != "evaluate")
@@ -297,5 +320,33 @@ mod tests {
     fn contexts_of_related_documents_need_vectors() {
         let labels = labels("[[arm]]\nkind = \"related-context\"\n");
         assert_eq!(&labels[2..4], ["embed", "train repetition, seed 4"], "{labels:?}");
+    }
+
+    #[test]
+    fn an_arm_is_prepared_by_what_repetition_does_not_need() {
+        let kinds = ["sbp", "random-pairs", "unconditional", "oracle", "related-context", "regularised", "equal-flops"];
+        let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
+        let recipe = with_arms(&format!("{arms}[[arm]]\nname = \"none-of-it\"\nkind = \"sbp\"\nsynthetic_share = 0\n"));
+        let all = Step::all(&recipe);
+        let steps = |at: usize| -> Vec<String> {
+            let steps = preparation(&recipe, at);
+            assert!(steps.iter().all(|step| all.contains(step)), "{at}: a stage that the recipe does not have");
+            steps.into_iter().map(|step| step.label(&recipe)).collect()
+        };
+        let expected: [&[&str]; 9] = [
+            &[],
+            &["embed", "pair", "tune", "generate", "filter"],
+            // Its pairs are those of sbp, shuffled: that another arm needs them too makes them no cheaper.
+            &["embed", "pair", "tune random-pairs", "generate random-pairs", "filter random-pairs"],
+            &["generate unconditional", "filter unconditional"],
+            &[],
+            &["embed"],
+            &["train regularised, weight decay 0.1", "train regularised, weight decay 3.2"],
+            &[],
+            &[],
+        ];
+        for (at, expected) in expected.into_iter().enumerate() {
+            assert_eq!(steps(at), expected, "{at}");
+        }
     }
 }

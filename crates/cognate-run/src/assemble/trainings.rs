@@ -71,10 +71,10 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
 }
 
 fn packing_note(arm: &str, packing: &Packing) -> String {
-    let Packing { documents, chains, rows, alone } = packing;
+    let Packing { documents, chains, rows, alone, .. } = packing;
     format!(
         "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} contexts \
-         hold text of one document only. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
+         hold text of one document only. In the ledger, embedding has a row of its own, and the search for neighbours is in this arm's training."
     )
 }
 

@@ -1,16 +1,22 @@
-//! Tasks over training tokens: which ability comes when. A chart for each task, a line for each arm.
+//! Tasks over training tokens and over operations: which ability comes when, and at what cost. A chart for each task, a line for each arm.
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::charts::{Line, LineChart, Size};
+use super::charts::{Line, LineChart, Size, XAxis};
 use super::data::Report;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, arm_style, section, table};
 use super::markup::Markup;
 use super::numbers::{decimals, tokens};
+use super::operations::axis_note;
 
 /// File of [`TaskPoint`]s in a run directory, as JSON Lines.
 pub const TASK_CURVES: &str = "task_curves.jsonl";
+
+/// Rows of `task-curves.csv`, at most: the page stays small however many models there are. `report.json` has every point.
+const CSV_ROWS: usize = 6_000;
 
 /// A task's figure at one checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +31,10 @@ pub struct TaskPoint {
     pub step: u64,
     /// Training tokens seen so far.
     pub tokens: u64,
+    /// Operations up to here, [`Arm::preparation_flops`](super::Arm::preparation_flops) included; `None` in [`TASK_CURVES`], and where
+    /// the arm's training was not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flops: Option<f64>,
     /// The task.
     pub task: String,
     /// What was measured, as `accuracy` or `perplexity`.
@@ -37,6 +47,9 @@ pub struct TaskPoint {
     pub n: u64,
 }
 
+/// The arms' models whose checkpoints were measured.
+type Lines<'a> = [(&'a str, Option<u64>)];
+
 /// The section of the page; nothing where no checkpoint was measured.
 pub(super) fn task_curves(page: &mut Markup, report: &Report) {
     let points = &report.task_curves;
@@ -45,42 +58,79 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
     if tasks.is_empty() {
         return;
     }
-    section(page, "task-curves", "Tasks over training tokens", |page| {
-        page.element("div", &[("class", &"panels")], |page| {
-            for task in &tasks {
-                let line = |&(arm, seed): &(&str, Option<u64>)| {
-                    let of = points.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
-                    let first = lines.iter().find(|line| line.0 == arm) == Some(&(arm, seed));
-                    Line {
-                        // One label for all seeds of an arm: their lines look alike.
-                        label: first.then(|| arm.to_owned()),
-                        style: arm_style(report, arm),
-                        faint: false,
-                        points: of.map(|point| (point.tokens as f64, point.value)).collect(),
-                    }
-                };
-                let metric = points.iter().find(|point| point.task == *task).map_or("", |point| &point.metric);
-                let chart = LineChart {
-                    title: &format!("{metric} on {task} over training tokens"),
-                    description: "A line with marks for each arm; a mark is a checkpoint. The table below has the ends.",
-                    y_name: metric,
-                    lines: lines.iter().map(line).collect(),
-                    y_also: Vec::new(),
-                    y_top: f64::INFINITY,
-                };
-                page.element("figure", &[("class", &"panel")], |page| {
-                    page.leaf("h3", &[], task);
-                    chart.draw(page, "panel", Size::PANEL);
-                });
-            }
-        });
+    section(page, "task-curves", "Task curves", |page| {
+        page.leaf("p", &[], "Every measured checkpoint over the tokens that its model was trained on until then.");
+        panels(page, report, &tasks, &lines, &OVER_TOKENS);
+        let counted: Vec<&str> = tasks.iter().copied().filter(|task| OVER_FLOPS.counts(points, task)).collect();
+        if !counted.is_empty() {
+            page.leaf("p", &[], format!("The same over floating-point operations. {}", axis_note(report)));
+            panels(page, report, &counted, &lines, &OVER_FLOPS);
+        }
         ends(page, report, &tasks, &lines);
-        downloads(page, &[("task-curves.csv", csv(report))]);
+        let each = points.len().div_ceil(CSV_ROWS);
+        if each > 1 {
+            let told = format!(
+                "There are many models: task-curves.csv has one of {each} checkpoints, the last among them, report.json each."
+            );
+            page.leaf("p", &[], told);
+        }
+        downloads(page, &[("task-curves.csv", csv(report, each))]);
+    });
+}
+
+/// What the tasks are drawn over.
+struct Over {
+    axis: XAxis,
+    words: &'static str,
+    place: fn(&TaskPoint) -> Option<f64>,
+}
+
+const OVER_TOKENS: Over =
+    Over { axis: XAxis::TOKENS, words: "training tokens", place: |point| Some(point.tokens as f64) };
+const OVER_FLOPS: Over = Over { axis: XAxis::FLOPS, words: "floating-point operations", place: |point| point.flops };
+
+impl Over {
+    /// Whether a point of `task` has a place.
+    fn counts(&self, points: &[TaskPoint], task: &str) -> bool {
+        points.iter().any(|point| point.task == task && (self.place)(point).is_some())
+    }
+}
+
+/// A chart for each task.
+fn panels(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>, over: &Over) {
+    let points = &report.task_curves;
+    page.element("div", &[("class", &"panels arms")], |page| {
+        for task in tasks {
+            let line = |&(arm, seed): &(&str, Option<u64>)| {
+                let of = points.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
+                let first = lines.iter().find(|line| line.0 == arm) == Some(&(arm, seed));
+                Line {
+                    // One label for all seeds of an arm: their lines look alike.
+                    label: first.then(|| arm.to_owned()),
+                    style: arm_style(report, arm),
+                    faint: false,
+                    points: of.filter_map(|point| Some(((over.place)(point)?, point.value))).collect(),
+                }
+            };
+            let metric = points.iter().find(|point| point.task == *task).map_or("", |point| &point.metric);
+            let chart = LineChart {
+                title: &format!("{metric} on {task} over {}", over.words),
+                description: "A line with marks for each arm; a mark is a checkpoint. The table below has the ends.",
+                y_name: metric,
+                lines: lines.iter().map(line).collect(),
+                y_also: Vec::new(),
+                y_top: f64::INFINITY,
+            };
+            page.element("figure", &[("class", &"panel")], |page| {
+                page.leaf("h3", &[], task);
+                chart.draw_over(page, "panel", Size::PANEL, over.axis);
+            });
+        }
     });
 }
 
 /// First and last checkpoint of each line, with their standard errors.
-fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &[(&str, Option<u64>)]) {
+fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>) {
     let value = |point: &TaskPoint| {
         let stderr = point.stderr.map_or_else(String::new, |stderr| format!(" ± {}", decimals(stderr, 4)));
         format!("{}{stderr}", decimals(point.value, 4))
@@ -107,15 +157,26 @@ fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &[(&str, Opti
     table(page, "Figures ± standard errors at the ends of the lines, and training tokens", &columns, &rows);
 }
 
-fn csv(report: &Report) -> Csv {
-    let mut csv = Csv::new(&["task", "arm", "seed", "step", "tokens", "metric", "value", "stderr", "items"]);
-    for point in &report.task_curves {
+/// The points of every line, of `each` so many one, counted from the line's end.
+fn csv(report: &Report, each: usize) -> Csv {
+    let columns =
+        ["task", "arm", "seed", "step", "tokens", "flops_with_preparation", "metric", "value", "stderr", "items"];
+    let mut csv = Csv::new(&columns);
+    let mut behind: HashMap<_, usize> = HashMap::new();
+    let mut told: Vec<&TaskPoint> = report.task_curves.iter().rev().collect();
+    told.retain(|point| {
+        let behind = behind.entry((&point.task, &point.arm, point.seed)).or_default();
+        *behind += 1;
+        (*behind - 1).is_multiple_of(each)
+    });
+    for point in told.into_iter().rev() {
         csv.row([
             point.task.clone(),
             point.arm.clone(),
             point.seed.map_or_else(String::new, |seed| seed.to_string()),
             point.step.to_string(),
             point.tokens.to_string(),
+            number(point.flops.map(f64::round)),
             point.metric.clone(),
             number(point.value),
             number(point.stderr),
@@ -138,6 +199,7 @@ fn distinct<T: PartialEq>(names: impl Iterator<Item = T>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::download::saved;
     use super::super::sample::sample;
     use super::*;
 
@@ -150,6 +212,7 @@ mod tests {
             seed: None,
             step,
             tokens: step * 1000,
+            flops: (task == "blimp").then_some(step as f64 * 1e9),
             task: task.to_owned(),
             metric: "accuracy".to_owned(),
             value,
@@ -163,11 +226,27 @@ mod tests {
         let page = super::super::page(&report);
         let from = page.find("id=\"task-curves\"").unwrap();
         let section = &page[from..from + page[from..].find("</section>").unwrap()];
-        assert_eq!(section.matches("<svg").count(), 2);
+        // Both tasks over tokens, and over operations the one whose operations are known.
+        assert_eq!(section.matches("<svg").count(), 3);
+        let titles: Vec<&str> = section.split("<title>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+        let over = |task: &str, what: &str| format!("accuracy on {task} over {what}");
+        let expected = [
+            over("blimp", "training tokens"),
+            over("piqa", "training tokens"),
+            over("blimp", "floating-point operations"),
+        ];
+        assert_eq!(titles, expected);
+        let last = &section[section.rfind("<svg").unwrap()..];
+        // Three billion operations at the right end, no thousands of tokens.
+        assert!(last.contains(">3\u{a0}G</text>") && !last.contains(">3\u{a0}k</text>"), "{last}");
         assert!(section.contains("blimp, oracle") && section.contains("piqa, repetition"), "{section}");
         assert!(!section.contains("piqa, oracle"), "nothing was measured there");
         for expected in ["0.5100 at", "0.5300 ± 0.0125 at"] {
             assert!(section.contains(expected), "{expected} is missing in {section}");
         }
+        let csv = saved(&page, "task-curves.csv").unwrap();
+        assert!(csv.starts_with("task,arm,seed,step,tokens,flops_with_preparation,metric,"), "{csv}");
+        assert!(csv.contains("\nblimp,oracle,,2,2000,2000000000,accuracy,0.52,0.0125,40\n"), "{csv}");
+        assert!(csv.contains("\npiqa,repetition,,2,2000,,accuracy,0.61,"), "{csv}");
     }
 }

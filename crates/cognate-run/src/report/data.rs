@@ -94,6 +94,12 @@ pub struct Arm {
     /// Floating-point operations of training this model (a number of operations, not a rate). Not a `u64`: runs
     /// above 1.8e19 are ordinary.
     pub flops: f64,
+    /// Operations of what this model needed before that training and repetition does not, whether or not another arm needed it too:
+    /// for synthetic documents embedding, pairing, tuning, generating and filtering; for a chosen weight decay the other trainings
+    /// of the sweep and scoring all of them; for related contexts embedding and the search for neighbours. The base model that
+    /// tuning starts from is the repetition arm's, and not among it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preparation_flops: f64,
     /// Scores on the validation documents.
     pub validation: Validation,
     /// Scores on other tasks, by task name; empty where none were asked for.
@@ -113,6 +119,10 @@ pub struct Validation {
     pub perplexity: f64,
     /// Summed −log₂ p over the bytes of the documents' UTF-8 text: comparable between tokenizers.
     pub bits_per_byte: f64,
+}
+
+fn is_zero(flops: &f64) -> bool {
+    *flops == 0.0
 }
 
 /// One task's score.

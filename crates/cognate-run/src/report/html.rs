@@ -305,6 +305,7 @@ fn arms_csv(report: &Report) -> Csv {
         "synthetic_tokens",
         "epochs",
         "flops",
+        "preparation_flops",
     ]);
     for arm in &report.arms {
         let scores = arm.validation;
@@ -320,6 +321,7 @@ fn arms_csv(report: &Report) -> Csv {
             arm.synthetic_tokens.to_string(),
             number(arm.epochs),
             number(arm.flops),
+            number(arm.preparation_flops),
         ]);
     }
     csv

@@ -9,14 +9,10 @@ use super::numbers::{NONE, bytes, count, duration, flops, or_none, percent, toke
 /// Stages that only a run with synthetic documents needs, apart from training the arm itself.
 const SYNTHESIS_STAGES: [&str; 5] = ["embed", "pair", "tune", "generate", "filter"];
 
-/// The way to an arm's synthetic documents: what the ledger has for the arm itself, and for sbp what it has for no arm.
-pub(super) fn synthesis_of<'a>(report: &'a Report, arm: &'a str) -> impl Iterator<Item = &'a LedgerEntry> {
-    let own = report.ledger.iter().any(|entry| entry.stage == "generate" && entry.arm.as_deref() == Some(arm));
-    let trained = report.arms.iter().any(|other| other.name == arm && other.synthetic_tokens > 0);
-    // Every sbp arm has the same documents, whatever its share of them.
-    let shares = !own && (trained || arm == SBP);
-    let of_arm = move |entry: &&LedgerEntry| entry.arm.as_deref().map_or(shares, |other| other == arm);
-    report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str())).filter(of_arm)
+/// The way to the documents that all sbp arms have in common, whatever their share of them.
+fn synthesis(report: &Report) -> impl Iterator<Item = &LedgerEntry> {
+    let of_sbp = |entry: &&LedgerEntry| entry.arm.as_deref().is_none_or(|arm| arm == SBP);
+    report.ledger.iter().filter(|entry| SYNTHESIS_STAGES.contains(&entry.stage.as_str())).filter(of_sbp)
 }
 
 /// The arm that a stage worked for. Synthesis that names none is the first sbp arm's, where a synthesizer was tuned for it; `None`
@@ -49,7 +45,9 @@ pub(super) fn ledger(page: &mut Markup, report: &Report) {
         let caption = "Wall time, floating-point operations, tokens, documents and memory of every stage. Finding pairs, \
                        tuning, generating and filtering belong to the sbp arm where there is one; controls have stages \
                        of their own after embedding and pairing, which they share with it.";
-        table(page, caption, &columns, &stage_rows(report));
+        let tasks = report.arms.iter().any(|arm| !arm.tasks.is_empty());
+        let uncounted = if tasks { " Operations of published tasks are not counted." } else { "" };
+        table(page, &format!("{caption}{uncounted}"), &columns, &stage_rows(report));
         arm_costs(page, report);
         downloads(page, &[("ledger.csv", ledger_csv(report))]);
     });
@@ -135,8 +133,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 /// What equal token budgets leave out: the way to the synthetic documents, against training the sbp arm.
 fn synthesis_cost(report: &Report) -> String {
-    let (wall_s, cost) =
-        synthesis_of(report, SBP).fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
+    let (wall_s, cost) = synthesis(report).fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
     let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
     let budgets = || report.arms.iter().map(|arm| arm.train_tokens);
     let (least, most) = (budgets().min().unwrap_or(0), budgets().max().unwrap_or(0));
@@ -176,25 +173,18 @@ fn ledger_csv(report: &Report) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::Arm;
     use super::super::sample::sample;
     use super::*;
 
-    fn operations<'a>(report: &'a Report, arm: &'a str) -> f64 {
-        synthesis_of(report, arm).map(|entry| entry.flops).sum()
-    }
-
     #[test]
-    fn sbp_arms_share_their_synthesis_and_a_control_has_its_own() {
+    fn a_controls_synthesis_is_not_sbps() {
         let mut report = sample();
-        let shared = operations(&report, SBP);
-        assert!(shared > 0.0 && operations(&report, "repetition") == 0.0);
+        let operations = |report: &Report| synthesis(report).map(|entry| entry.flops).sum::<f64>();
+        let before = operations(&report);
+        assert!(before > 0.0);
         let generate = report.ledger.iter().find(|entry| entry.stage == "generate").unwrap().clone();
-        report.ledger.push(LedgerEntry { arm: Some("random-pairs".into()), flops: 7.0, ..generate });
-        let sbp = report.arms.iter().find(|arm| arm.name == SBP).unwrap().clone();
-        report.arms.extend(["more of it", "random-pairs"].map(|name| Arm { name: name.into(), ..sbp.clone() }));
-        assert_eq!(operations(&report, "more of it"), shared);
-        assert_eq!((operations(&report, "random-pairs"), operations(&report, SBP)), (7.0, shared));
+        report.ledger.push(LedgerEntry { arm: Some("random-pairs".into()), ..generate });
+        assert_eq!(operations(&report), before);
     }
 
     #[test]

@@ -5,13 +5,17 @@ use super::charts::{self, Line, LineChart, Size, XAxis};
 use super::data::{Curve, Point, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{arm_label, arm_style, both_sizes, figure, section};
-use super::ledger::synthesis_of;
 use super::markup::Markup;
+use super::operations::axis_note;
+use crate::metrics::thinned;
 
 /// Points of a line that a wide figure draws; `report.json` and the data behind it have them all.
 const POINTS: usize = 240;
 /// Points of a training curve that a small figure draws.
 const PANEL_POINTS: usize = 120;
+/// Points of all training curves together in `losses.csv`, about: the page stays small however many models there are. `report.json`
+/// has them all.
+const CSV_POINTS: usize = 10_000;
 
 /// The validation loss of all arms over training tokens.
 pub(super) fn over_tokens(page: &mut Markup, report: &Report) {
@@ -52,43 +56,25 @@ pub(super) fn curves(page: &mut Markup, report: &Report) {
                 });
             }
         });
+        if report.curves.iter().any(|curve| curve.train.len() > csv_points(report)) {
+            page.leaf(
+                "p",
+                &[],
+                "There are many models: losses.csv has means of neighbouring points of training, report.json each.",
+            );
+        }
         downloads(page, &[("losses.csv", losses_csv(report))]);
     });
 }
 
-/// The validation loss of all arms over what they cost, synthesis included.
+/// The validation loss of all arms over what they cost, preparation included.
 fn over_flops(page: &mut Markup, report: &Report) {
-    let lines = validation_lines(report, |curve, point| Some(flops_at(report, curve)? + spent(report, curve, point)?));
+    let lines = validation_lines(report, |curve, point| report.flops_at(&curve.arm, curve.seed, point.tokens));
     if lines.iter().all(|line| line.points.is_empty()) {
         return;
     }
-    let shifted = report.curves.iter().any(|curve| flops_at(report, curve).is_some_and(|flops| flops > 0.0));
-    let caption = if shifted {
-        "The same losses over floating-point operations. A line of synthetic documents begins where finding pairs, tuning, \
-         generating and filtering ended: what they cost counts. The base model that tuning starts from is the repetition \
-         arm's and does not. Operations are spread evenly over an arm's tokens."
-    } else {
-        "The same losses over floating-point operations, spread evenly over an arm's tokens."
-    };
-    validation_figure(page, ("Validation loss over floating-point operations", caption), XAxis::FLOPS, lines);
-}
-
-/// Operations before an arm's first training step; `None` where training it was not counted.
-fn flops_at(report: &Report, curve: &Curve) -> Option<f64> {
-    let flops = synthesis_of(report, &curve.arm).map(|entry| entry.flops).sum();
-    arm_of(report, curve).map(|_| flops)
-}
-
-/// Operations of training up to a point.
-fn spent(report: &Report, curve: &Curve, point: &Point) -> Option<f64> {
-    let (flops, tokens) = arm_of(report, curve)?;
-    Some(flops * point.tokens as f64 / tokens as f64)
-}
-
-/// Operations and tokens of the whole of an arm's training.
-fn arm_of(report: &Report, curve: &Curve) -> Option<(f64, u64)> {
-    let arm = report.arms.iter().find(|arm| arm.name == curve.arm && arm.seed == curve.seed)?;
-    (arm.flops > 0.0 && arm.train_tokens > 0).then_some((arm.flops, arm.train_tokens))
+    let caption = format!("The same losses over floating-point operations. {}", axis_note(report));
+    validation_figure(page, ("Validation loss over floating-point operations", &caption), XAxis::FLOPS, lines);
 }
 
 /// One line per curve, with one label per arm.
@@ -141,13 +127,19 @@ fn curve_lines(report: &Report, curve: &Curve) -> [Line; 2] {
     [line("training", true, &curve.train), line("validation", false, &curve.validation)]
 }
 
-/// Every point, with the operations up to it where they are known.
+/// Points of a training curve in `losses.csv`; never fewer than are drawn.
+fn csv_points(report: &Report) -> usize {
+    (CSV_POINTS / report.curves.len().max(1)).max(PANEL_POINTS)
+}
+
+/// The points, with the operations up to each where they are known.
 fn losses_csv(report: &Report) -> Csv {
-    let mut csv = Csv::new(&["arm", "seed", "loss", "tokens", "flops_with_synthesis", "nats_per_token"]);
+    let mut csv = Csv::new(&["arm", "seed", "loss", "tokens", "flops_with_preparation", "nats_per_token"]);
     for curve in &report.curves {
-        for (loss, points) in [("training", &curve.train), ("validation", &curve.validation)] {
+        let train = thinned(&curve.train, csv_points(report));
+        for (loss, points) in [("training", &train), ("validation", &curve.validation)] {
             for point in points {
-                let flops = flops_at(report, curve).zip(spent(report, curve, point)).map(|(before, own)| before + own);
+                let flops = report.flops_at(&curve.arm, curve.seed, point.tokens);
                 csv.row([
                     curve.arm.clone(),
                     curve.seed.to_string(),
@@ -170,13 +162,12 @@ mod tests {
     use super::super::sample::sample;
 
     #[test]
-    fn what_synthesis_cost_comes_before_the_first_step() {
+    fn what_an_arm_needed_comes_before_the_first_step() {
         let report = sample();
         let html = page(&report);
         let csv = saved(&html, "losses.csv").unwrap();
         let points = report.curves.iter().map(|curve| curve.train.len() + curve.validation.len()).sum::<usize>();
         assert_eq!(csv.lines().count(), points + 1, "every point, and the names");
-        // The ledger's embed, pair, tune and generate: 4.1e10 + 4e9 + 8.12e13 + 2.9e13; training the arm: 2.61e14.
         let synthesis = 110_245_000_000_000_u64;
         let row = |arm: &str, tokens: u64| {
             let start = format!("{arm},1,validation,{tokens},");
@@ -185,7 +176,7 @@ mod tests {
         assert_eq!((row("sbp", 0), row("sbp", 12_000_000)), (synthesis, synthesis + 261_000_000_000_000));
         assert_eq!((row("oracle", 0), row("oracle", 6_000_000)), (0, 130_500_000_000_000));
         assert!(
-            html.contains("training and synthesis, FLOP")
+            html.contains("FLOP, preparation included")
                 && html.contains("Validation loss over floating-point operations")
         );
     }

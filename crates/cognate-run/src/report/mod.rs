@@ -13,11 +13,14 @@ mod data;
 mod download;
 mod html;
 mod inspection;
+#[cfg(test)]
+mod largest;
 mod ledger;
 mod live;
 mod losses;
 mod markup;
 mod numbers;
+mod operations;
 mod provenance;
 mod quality;
 #[cfg(test)]
@@ -116,6 +119,7 @@ fn to_json(report: &Report) -> io::Result<String> {
     let errors = errors.chain(report.task_curves.iter().map(|point| point.stderr));
     let similarities = report.examples.iter().map(|example| example.synthetic_similarity);
     let others = errors.map(|value| ("stderr", value)).chain(similarities.map(|value| ("synthetic_similarity", value)));
+    let others = others.chain(report.task_curves.iter().map(|point| ("flops", point.flops)));
     let mut optional = gaps.map(|value| ("gap_closed", value)).chain(others);
     match optional.find(|(_, value)| value.is_some_and(|value| !value.is_finite())) {
         Some((name, _)) => refuse(name),

@@ -378,26 +378,6 @@ fn the_answer_comes_first() {
 }
 
 #[test]
-fn a_large_experiment_is_a_page_below_3_mb() {
-    let mut report = sample();
-    let (arms, curves) = (report.arms.clone(), report.curves.clone());
-    let thinned = |points: &[Point]| points.iter().step_by(2).copied().collect::<Vec<_>>();
-    for name in ["random-pairs", "unconditional", "regularised", "related-context", "equal-flops"] {
-        report.arms.push(Arm { name: name.to_owned(), ..arms[0].clone() });
-        report.curves.push(Curve { arm: name.to_owned(), ..curves[0].clone() });
-    }
-    let (arms, curves) = (report.arms.clone(), report.curves.clone());
-    for seed in 2..=5 {
-        report.arms.extend(arms.iter().map(|arm| Arm { seed, ..arm.clone() }));
-        // A report has at most 600 points of a training curve.
-        report.curves.extend(curves.iter().map(|curve| Curve { seed, train: thinned(&curve.train), ..curve.clone() }));
-    }
-    let html = page(&report);
-    assert_eq!(report.arms.len(), 40);
-    assert!(html.len() < 3_000_000, "{} bytes", html.len());
-}
-
-#[test]
 fn an_unfinished_run_says_what_is_missing() {
     let mut report = sample();
     assert!(!page(&report).contains("not finished"));

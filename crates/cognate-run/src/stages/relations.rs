@@ -66,6 +66,9 @@ pub(crate) struct Packing {
     pub(crate) rows: u64,
     /// Contexts that hold text of one document only.
     pub(crate) alone: u64,
+    /// Operations of the search for neighbours; none in a run of a version that did not count them.
+    #[serde(default)]
+    pub(crate) search_flops: f64,
 }
 
 /// The unique documents in rows of related ones. As in In-Context Pretraining, every document's nearest neighbours count, however far
@@ -88,8 +91,14 @@ pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> R
         chains: chains.len() as u64,
         rows: rows.len() as u64,
         alone: rows.iter().filter(|row| row.len() == 1).count() as u64,
+        search_flops: search_flops(vectors.len() as f64, vectors.width as f64),
     };
     Ok((rows, packing))
+}
+
+/// Operations of the search for the neighbours of `documents` vectors of `width` numbers: every pair of them is multiplied once.
+pub(crate) fn search_flops(documents: f64, width: f64) -> f64 {
+    documents.powi(2) * width
 }
 
 /// Each seed's most similar target; the lower number where two are equally similar.
@@ -128,8 +137,7 @@ pub(crate) fn pair_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Mon
     let mut made = Made::default();
     made.rows("train.parquet", pairs.train.len() as u64);
     made.rows("held_out.parquet", pairs.held_out.len() as u64);
-    // Every pair of rows is multiplied once.
-    let flops = (vectors.len() as f64).powi(2) * vectors.width as f64;
+    let flops = search_flops(vectors.len() as f64, vectors.width as f64);
     made.work = Work { statistics: json!(stats), documents: vectors.len() as u64, flops, ..Work::default() };
     Ok(made)
 }

@@ -183,7 +183,9 @@ fn train_arm(
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(&model, &outcome);
     (trained.diet, trained.packing) = (Some(diet), packing);
-    finish(folder, &outcome, &trained, 0)
+    let mut made = finish(folder, &outcome, &trained, 0)?;
+    made.work.flops += packing.map_or(0.0, |packing| packing.search_flops);
+    Ok(made)
 }
 
 /// Where an arm's tokens come from.

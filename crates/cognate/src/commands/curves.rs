@@ -41,6 +41,7 @@ pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
                 seed: None,
                 step: *step,
                 tokens: *tokens,
+                flops: None,
                 task: task.clone(),
                 metric: text("metric"),
                 value: score["value"].as_f64().unwrap_or(f64::NAN),

@@ -116,6 +116,10 @@ fn a_regularised_arm_is_the_best_candidate_by_documents_that_no_arm_is_scored_on
     let spent = flops(folders[0]) + flops(folders[2]) + flops("regularised");
     assert!(rows.len() == 1 && (rows[0]["flops"].as_f64().unwrap() - spent).abs() < 1e-6 * spent, "{rows:?}");
     assert!(flops("regularised") > 0.0 && spent > 1.9 * arm["flops"].as_f64().unwrap());
+    // Before its own training came all else of that row; where it is repetition's model, all of it.
+    let own = if best == 1 { 0.0 } else { flops(folders[best]) };
+    let preparation = arm["preparation_flops"].as_f64().unwrap();
+    assert!((preparation - (spent - own)).abs() < 1e-6 * spent, "{preparation} {spent} {own}");
     let notes = report["notes"].to_string();
     assert!(notes.contains("The arm regularised chose its weight decay by nats per token on "), "{notes}");
     assert!(notes.contains("the model of train repetition, not trained again"), "{notes}");
@@ -152,6 +156,18 @@ fn a_choice_of_repetitions_own_weight_decay_trains_nothing_twice() {
         (arm["validation"]["nats_per_token"].clone(), arm["flops"].clone())
     };
     assert_eq!(nats("regularised", 7), nats("repetition", 7));
+    // Every seed has its weight decay from the sweep. Its own training is one more, where it is none of those that were tried.
+    let flops = |folder: &str| json(&scratch, &format!("{folder}/manifest.json"))["flops"].as_f64().unwrap();
+    let decay = |weight_decay: u32| flops(&format!("sweep/heavy/weight-decay-{weight_decay}"));
+    let prepared = |name: &str, seed: u64| {
+        let arm = arms.iter().find(|arm| arm["name"] == name && arm["seed"] == seed).unwrap();
+        arm["preparation_flops"].as_f64().unwrap()
+    };
+    let tried = flops("sweep/regularised/weight-decay-100") + flops("regularised");
+    assert_eq!((prepared("regularised", 0), prepared("regularised", 7)), (tried, tried));
+    let chosen = heavy.as_f64().unwrap() as u32;
+    assert_eq!(prepared("heavy", 0), decay(190 - chosen) + flops("heavy"));
+    assert_eq!(prepared("heavy", 7), decay(90) + decay(100) + flops("heavy"));
     let status = scratch.succeeds(&["status", "runs/tiny"]);
     assert!(
         status.contains("train heavy, weight decay 90  ") && !status.contains("regularised, weight decay 0.1"),
@@ -205,6 +221,21 @@ fn related_documents_stand_in_one_context() {
         let near = neighbours.of(first).filter(|(_, similarity)| *similarity < 0.95);
         pairs.extend(near.map(|(second, similarity)| Pair { first: first as u32, second, similarity }));
     }
+    // The search is counted as that of the stage `pair` is, beside the model's own operations; it comes before them.
+    let search = (vectors.len() * vectors.len() * vectors.width) as f64;
+    let row = |stage: &str, arm: Option<&str>| {
+        let rows = report["ledger"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["stage"] == stage && row["arm"].as_str() == arm);
+        row.unwrap_or_else(|| panic!("{stage}"))["flops"].as_f64().unwrap()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * b;
+    let last = whole.names("runs/tiny/related-context/checkpoints").into_iter().max().unwrap();
+    let state = json(&whole, &format!("related-context/checkpoints/{last}/training.json"));
+    let trained = state["progress"]["flops"].as_f64().unwrap();
+    assert!(near(related["flops"].as_f64().unwrap(), trained), "{related} {trained}");
+    assert!(near(row("train", Some("related-context")), trained + search));
+    assert!(near(related["preparation_flops"].as_f64().unwrap(), row("embed", None) + search));
+    assert!(row("embed", None) > 0.0 && repetition["preparation_flops"].is_null());
     let ids = vectors.ids;
     let packing = &json(&whole, "related-context/manifest.json")["statistics"]["packing"];
     let number = |name: &str| packing[name].as_u64().unwrap() as usize;

@@ -180,6 +180,8 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
         "error: evaluate.data_dir = data: expected a folder with sciq.{jsonl,jsonl.zst,jsonl.gz,json,parquet}\n";
     assert_eq!((code, stderr.as_str(), scratch.path("none/ingest").exists()), (2, expected, false));
     scratch.write("r.toml", text);
+    let plan = scratch.succeeds(&["plan", "r.toml"]);
+    assert!(plan.contains("published tasks (arc_easy, blimp) are counted neither in FLOPs nor in time"), "{plan}");
     scratch.succeeds(&["run", "r.toml"]);
     let report = || -> Value {
         serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
@@ -244,8 +246,18 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
     assert_eq!(curves.as_array().unwrap().len(), count);
     // Under the report's names of the arms.
     assert!(curves.as_array().unwrap().iter().all(|p| p["arm"] == "repetition" || p["arm"] == "oracle"), "{curves}");
+    // In proportion to the tokens, up to the operations of the whole training.
+    for point in curves.as_array().unwrap() {
+        let arm = arms.as_array().unwrap().iter().find(|arm| arm["name"] == point["arm"]).unwrap();
+        let share = point["tokens"].as_f64().unwrap() / arm["train_tokens"].as_f64().unwrap();
+        let expected = arm["flops"].as_f64().unwrap() * share;
+        assert!((point["flops"].as_f64().unwrap() - expected).abs() < 1e-9 * expected, "{point} {expected}");
+    }
     let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
-    assert!(page.contains("Tasks over training tokens") && page.contains("accuracy on blimp over training tokens"));
+    assert!(page.contains("Operations of published tasks are not counted."));
+    for axis in ["training tokens", "floating-point operations"] {
+        assert!(page.contains(&format!("accuracy on blimp over {axis}")), "{axis}");
+    }
     let found =
         scratch.fails(&["evaluate", "--all-checkpoints", "data", "--data-dir", "data", "--tasks", "blimp", "--quiet"]);
     let expected = "error: --all-checkpoints = data: expected a run directory or a training's folder, with checkpoints/step-* in it\n";

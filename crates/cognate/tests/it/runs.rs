@@ -417,6 +417,19 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     let shared = ledger.iter().filter(|row| stages.iter().any(|stage| row["stage"] == *stage) && row["arm"].is_null());
     let parts: Vec<f64> = shared.map(|row| number(&row["flops"])).collect();
     assert!(parts.len() == 5 && parts.iter().all(|flops| *flops > 0.0), "{parts:?}");
+    // The arms' lines begin there: a control's at what it shares with sbp and at its own stages.
+    let of = |control: &str| -> f64 {
+        ledger
+            .iter()
+            .filter(|row| row["arm"] == control && row["stage"] != "train" && row["stage"] != "evaluate")
+            .map(|row| number(&row["flops"]))
+            .sum()
+    };
+    let starts = ["sbp", "random-pairs", "unconditional"].map(|name| number(&arm(name)["preparation_flops"]));
+    let expected = [parts.iter().sum(), parts[0] + parts[1] + of("random-pairs"), of("unconditional")];
+    for (start, expected) in starts.into_iter().zip(expected) {
+        assert!(expected > 0.0 && (start - expected).abs() < 1e-9 * expected, "{starts:?} {expected:?}");
+    }
     let repetition = number(&arm("repetition")["flops"]);
     let all = repetition + parts.iter().sum::<f64>() + number(&arm("sbp")["flops"]);
     let spent = number(&arm("equal-flops")["flops"]);
@@ -429,7 +442,21 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
         assert!(notes.contains(expected), "{expected}: {notes}");
     }
     let plan: Value = serde_json::from_str(&scratch.succeeds(&["plan", "r.toml", "--json"])).unwrap();
-    let planned =
-        plan["stages"].as_array().unwrap().iter().filter(|row| row["arm"] == "equal-flops" && row["stage"] == "train");
-    assert!(planned.map(|row| row["tokens"].as_u64().unwrap()).sum::<u64>() > 2 * 40960);
+    let planned = plan["stages"].as_array().unwrap();
+    let of = |rows: &[Value], stage: &str, arm: Option<&str>| {
+        let row = rows.iter().find(|row| row["stage"] == stage && row["arm"].as_str() == arm);
+        number(&row.unwrap_or_else(|| panic!("{stage} {arm:?}"))["flops"])
+    };
+    // What the ledger counts for sbp is planned too, and nothing else: equal-flops is equal to it in both.
+    let mut all = 0.0;
+    // Pairs are planned at most, and with them tuning and the pairs by which filters read relevance.
+    let stages = [("embed", None, 1.5), ("pair", None, 1.5), ("tune", None, 10.0), ("generate", None, 1.5)];
+    let trained = [("filter", None, 5.0), ("train", Some("repetition"), 1.1), ("train", Some("sbp"), 1.1)];
+    for (stage, arm, most) in stages.into_iter().chain(trained) {
+        let (planned, spent) = (of(planned, stage, arm), of(ledger, stage, arm));
+        assert!(planned < most * spent && spent < 1.5 * planned, "{stage} {arm:?}: {planned} planned, {spent} spent");
+        all += planned;
+    }
+    let equal = of(planned, "train", Some("equal-flops"));
+    assert!((equal - all).abs() <= 0.5001 * of(planned, "train", Some("repetition")) / 40.0, "{equal} {all}");
 }

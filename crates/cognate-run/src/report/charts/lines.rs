@@ -7,6 +7,9 @@ use super::{Axis, CHARACTER, Canvas, LINE_HEIGHT, Size, Unit, clip, spread};
 const LABEL_CHARACTERS: usize = 18;
 /// About so many markers sit on a line; more would hide it.
 const MARKERS: usize = 7;
+/// As many of a chart with more than [`CROWD`] lines, which they would hide.
+const CROWD_MARKERS: usize = 3;
+const CROWD: usize = 12;
 
 /// What a chart's horizontal axis counts.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +21,8 @@ pub(in super::super) struct XAxis {
 impl XAxis {
     /// Tokens that a model was trained on.
     pub(in super::super) const TOKENS: Self = Self { name: "training tokens", unit: Unit::Tokens };
-    /// Operations of training, and of what only this arm needed before it.
-    pub(in super::super) const FLOPS: Self = Self { name: "training and synthesis, FLOP", unit: Unit::Flops };
+    /// Operations of training, and of what the arm needed before it and repetition does not.
+    pub(in super::super) const FLOPS: Self = Self { name: "FLOP, preparation included", unit: Unit::Flops };
 }
 
 /// One line of a chart.
@@ -74,8 +77,9 @@ impl LineChart<'_> {
                 let middle = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
                 canvas.text("tick", "middle", middle, "nothing was recorded");
             }
+            let markers = if lines.len() > CROWD { CROWD_MARKERS } else { MARKERS };
             for line in &lines {
-                draw_line(canvas, line, &x, &y);
+                draw_line(canvas, line, &x, &y, markers);
             }
             draw_labels(canvas, &lines, &x, &y);
         });
@@ -125,7 +129,7 @@ pub(in super::super) fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f6
     points.chunks(each).map(mean).collect()
 }
 
-fn draw_line(canvas: &mut Canvas<'_>, line: &Line, x: &Axis, y: &Axis) {
+fn draw_line(canvas: &mut Canvas<'_>, line: &Line, x: &Axis, y: &Axis, markers: usize) {
     let points: Vec<(f64, f64)> = line.points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
     let class = format!("{} s{}", if line.faint { "line faint" } else { "line" }, line.style);
     if points.len() > 1 {
@@ -135,7 +139,7 @@ fn draw_line(canvas: &mut Canvas<'_>, line: &Line, x: &Axis, y: &Axis) {
         return;
     }
     // From the end backwards, so that the last point, which matters most, has one; styles are staggered before it.
-    let every = points.len().div_ceil(MARKERS).max(1);
+    let every = points.len().div_ceil(markers).max(1);
     for (index, point) in points.iter().rev().enumerate() {
         if index == 0 || (index > every / 2 && index % every == line.style % every) {
             canvas.marker(line.style, *point);

@@ -1,0 +1,80 @@
+//! What stages cost: the ledger, and what an arm needed before its own training.
+
+use super::Assembly;
+use crate::error::Result;
+use crate::recipe::ArmKind;
+use crate::report::LedgerEntry;
+use crate::rundir::{Artifact, Manifest};
+use crate::stage::{Replicate, Step, preparation};
+use crate::stages::synthesis::{Rounds, round_folder};
+use crate::stages::train::Trained;
+
+impl Assembly<'_> {
+    /// A row for every stage that is finished; one for all that a sweep trained.
+    pub(super) fn ledger(&self) -> Result<Vec<LedgerEntry>> {
+        let mut entries: Vec<LedgerEntry> = Vec::new();
+        for step in Step::all(self.recipe).into_iter().filter(|step| *step != Step::Report) {
+            let parts = self.parts(step)?;
+            if parts.is_empty() {
+                continue;
+            }
+            let arm = match step {
+                Step::Train(model) | Step::Evaluate(model) => Some(self.report_label(model)),
+                Step::Sweep { arm, .. } => Some(self.report_label(Replicate { arm, seed: self.recipe.seed })),
+                other => other.arm(self.recipe),
+            };
+            let entry = LedgerEntry {
+                stage: step.stage().to_owned(),
+                arm,
+                wall_s: parts.iter().map(|part| part.manifest.wall_s).sum(),
+                flops: parts.iter().map(|part| part.manifest.work.flops).sum(),
+                tokens: parts.iter().map(|part| part.manifest.work.tokens).sum(),
+                documents: parts.iter().map(|part| part.manifest.work.documents).sum(),
+                peak_rss_bytes: parts.iter().map(|part| part.manifest.peak_rss_bytes).max().flatten(),
+            };
+            // All that a sweep trained is the arm's cost, chosen or not.
+            match entries.last_mut().filter(|last| (&last.stage, &last.arm) == (&entry.stage, &entry.arm)) {
+                Some(last) => last.add(&entry),
+                None => entries.push(entry),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What a finished stage left: several artifacts where it took several rounds, none where it is not finished.
+    fn parts(&self, step: Step) -> Result<Vec<Artifact>> {
+        let Some(artifact) = self.artifact(step.folder(self.recipe))? else { return Ok(Vec::new()) };
+        let mut parts = vec![artifact];
+        if let Step::Generate(synthesis) = step {
+            let filter = Step::Filter(synthesis).folder(self.recipe);
+            let rounds = self.statistics::<Rounds>(filter)?.map_or(1, |filtered| filtered.rounds);
+            for round in 2..=rounds {
+                parts.extend(self.artifact(round_folder(self.recipe, synthesis, round))?);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Operations of what `model` needed before its own training and repetition does not: see
+    /// [`Arm::preparation_flops`](crate::report::Arm::preparation_flops).
+    pub(super) fn preparation_flops(&self, model: Replicate, trained: &Trained) -> Result<f64> {
+        let mut steps = preparation(self.recipe, model.arm);
+        // Of a sweep the model itself is one training, where that is the one which was chosen.
+        steps.retain(|step| trained.taken.as_ref().is_none_or(|taken| taken.folder != step.folder(self.recipe)));
+        if let ArmKind::Regularised { .. } = self.recipe.arms[model.arm].kind {
+            // The recipe's own seed trains nothing there: it scores the candidates.
+            steps.push(Step::Train(Replicate { seed: self.recipe.seed, ..model }));
+        }
+        let mut flops = trained.packing.map_or(0.0, |packing| packing.search_flops);
+        for step in steps {
+            flops += self.parts(step)?.iter().map(|part| part.manifest.work.flops).sum::<f64>();
+        }
+        Ok(flops)
+    }
+}
+
+/// Operations of training the model that `manifest` stands for, wherever it was trained, and of nothing else.
+pub(super) fn training_flops(manifest: &Manifest, trained: &Trained) -> f64 {
+    let search = trained.packing.map_or(0.0, |packing| packing.search_flops);
+    trained.taken.as_ref().map_or(manifest.work.flops - search, |taken| taken.flops)
+}
