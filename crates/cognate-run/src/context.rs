@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
     pub(crate) fn identity(&self, step: Step) -> Result<Identity> {
         Ok(Identity {
             stage: step.stage().to_owned(),
-            code: step.version(),
+            code: step.version(self.recipe),
             config: config(self.recipe, step)?,
             inputs: self.inputs(step)?,
         })

@@ -71,11 +71,24 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
 }
 
 fn packing_note(arm: &str, packing: &Packing) -> String {
-    let Packing { documents, chains, rows, alone } = packing;
-    format!(
-        "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} contexts \
-         hold text of one document only. Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute."
-    )
+    let Packing { documents, chains, contexts, alone, repeated_tokens, cut_rows } = *packing;
+    let mut note = format!(
+        "The arm {arm} saw its {documents} documents in {contexts} contexts, cut from {chains} chains of related documents; {alone} \
+         contexts hold text of one document only."
+    );
+    if let Some(tokens @ 1..) = repeated_tokens {
+        note.push_str(&format!(" {tokens} tokens come twice an epoch, to fill its last row."));
+    }
+    if let Some(cut @ 1..) = cut_rows {
+        note.push_str(&format!(
+            " [train] batch_tokens is no multiple of [model] context: in the whole training, {cut} rows were cut where a batch ended, and \
+             attention did not reach back over that."
+        ));
+    }
+    note.push_str(
+        " Embedding has a row of its own in the ledger, and the search for neighbours is in this arm's time, not in its compute.",
+    );
+    note
 }
 
 #[cfg(test)]
@@ -120,6 +133,25 @@ mod tests {
         assert!(
             sweep_note("r", &sweep, false)
                 .ends_with("That is the smallest one that was tried: a smaller one may be better.")
+        );
+    }
+
+    #[test]
+    fn packing_says_what_comes_twice_and_what_is_cut() {
+        let whole =
+            Packing { documents: 9, chains: 3, contexts: 5, alone: 1, repeated_tokens: Some(0), cut_rows: Some(0) };
+        let note = packing_note("r", &whole);
+        assert!(
+            note.starts_with(
+                "The arm r saw its 9 documents in 5 contexts, cut from 3 chains of related documents; 1 contexts hold"
+            ),
+            "{note}"
+        );
+        assert!(!note.contains("twice") && !note.contains("batch"), "{note}");
+        let note = packing_note("r", &Packing { repeated_tokens: Some(7), cut_rows: Some(40), ..whole });
+        assert!(
+            note.contains(" 7 tokens come twice an epoch") && note.contains(" 40 rows were cut where a batch ended"),
+            "{note}"
         );
     }
 }

@@ -144,6 +144,9 @@ fn train_arm(
         tokenizer.end_of_document(),
         seed,
     )?;
+    if let Some(packing) = &mut packing {
+        packing.cut_rows = Some(stream.cut_rows());
+    }
     if let (Some(_), Some(synthetic)) = (arm.kind.synthetic(), stream.tokens_by_source().get(1)) {
         diet.take_synthetic(*synthetic);
     }

@@ -209,8 +209,26 @@ fn related_documents_stand_in_one_context() {
     let packing = &json(&whole, "related-context/manifest.json")["statistics"]["packing"];
     let number = |name: &str| packing[name].as_u64().unwrap() as usize;
     assert_eq!((number("documents"), number("chains")), (ids.len(), chains(ids.len(), &pairs).len()));
-    assert!(number("chains") < ids.len() / 4 && number("rows") < ids.len() * 2 / 3, "{packing}");
+    assert!(number("chains") < ids.len() / 4 && number("contexts") < ids.len() * 2 / 3, "{packing}");
     assert!(number("alone") < ids.len() / 4, "{packing}");
-    let note = format!("saw its {} documents in {} contexts", ids.len(), number("rows"));
+    // 1,024 tokens a batch are eight rows of 128.
+    let tokens = related["unique_tokens"].as_u64().unwrap() as usize;
+    assert_eq!((number("repeated_tokens"), number("cut_rows")), (tokens.next_multiple_of(128) - tokens, 0));
+    let note = format!("saw its {} documents in {} contexts", ids.len(), number("contexts"));
     assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
+}
+
+#[test]
+fn rows_that_batches_cut_are_counted_and_told() {
+    let scratch = ready(&format!("{REPETITION}[[arm]]\nkind = \"related-context\"\n"));
+    let text = fs_err::read_to_string(scratch.path("r.toml")).unwrap();
+    scratch.write("r.toml", text.replace("batch_tokens = 1024\npeak_rate", "batch_tokens = 1000\npeak_rate"));
+    let plan = scratch.succeeds(&["plan", "r.toml"]);
+    assert!(plan.contains("batch_tokens = 1000 is no multiple of [model] context = 128"), "{plan}");
+    scratch.succeeds(&["run", "r.toml"]);
+    let packing = &json(&scratch, "related-context/manifest.json")["statistics"]["packing"];
+    // Of 40 batches the ends of the 16th and 32nd are ends of rows; the last cuts off what is not trained on.
+    assert_eq!(packing["cut_rows"], 37, "{packing}");
+    let notes = json(&scratch, "report.json")["notes"].to_string();
+    assert!(notes.contains("37 rows were cut where a batch ended"), "{notes}");
 }
