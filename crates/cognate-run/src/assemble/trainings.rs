@@ -42,7 +42,12 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
                 .reused
                 .as_ref()
                 .map_or_else(String::new, |stage| format!(", the model of {stage}, not trained again"));
-            format!("{} ({:.4}{error}{reused})", tried.weight_decay, tried.nats_per_token)
+            let loss = match (tried.nats_per_token, &tried.diverged) {
+                (Some(nats), _) => format!("{nats:.4}"),
+                (None, Some(how)) => format!("diverged: {how}"),
+                (None, None) => "no loss".to_owned(),
+            };
+            format!("{} ({loss}{error}{reused})", tried.weight_decay)
         })
         .collect();
     let mut note = format!(
@@ -100,9 +105,10 @@ mod tests {
     fn a_sweep_says_what_was_tried_what_was_reused_and_what_lies_at_its_end() {
         let candidate = |weight_decay: f64, nats_per_token: f64, reused: Option<&str>| Candidate {
             weight_decay,
-            nats_per_token,
+            nats_per_token: Some(nats_per_token),
             stderr: Some(0.0123),
             reused: reused.map(str::to_owned),
+            diverged: None,
         };
         let mut sweep = Sweep {
             documents: 320,
