@@ -4,7 +4,7 @@ python tools/reference/lm_eval_throughput.py CHECKPOINT DATA_DIR [--cognate PROG
 
 Needs what lm_eval_compare.py needs. The harness' time begins when its model is loaded and its tasks are made, and is the best of the
 batch sizes given. Cognate's is the whole command: start, loading,
-reading, encoding, scoring. Prints a table in Markdown; the ratio is of the best times of all rounds.
+reading, encoding, scoring. Prints a table in Markdown; the ratio and the requests a second are of the best times of all rounds.
 """
 
 import argparse
@@ -49,8 +49,9 @@ def main() -> None:
         parser.error(f"{arguments.checkpoint} is not a directory")
     torch.set_num_threads(arguments.threads)
     sizes = [int(size) for size in arguments.batch_sizes.split(",")]
-    print("| task | documents | " + " | ".join(f"harness, batch {size}, s" for size in sizes) + " | Cognate, s | ratio |")
-    print("|---" * (4 + len(sizes)) + "|")
+    print("| task | documents | " + " | ".join(f"harness, batch {size}, s" for size in sizes) + " | Cognate, s | requests "
+          "| requests a second (harness, Cognate) | ratio |")
+    print("|---" * (6 + len(sizes)) + "|")
     for name in arguments.tasks.split(","):
         limit = documents_of(name, arguments.limit)
         made = harness_tasks(arguments.data_dir, name, limit)
@@ -63,8 +64,9 @@ def main() -> None:
             ours.append(cognate_s(arguments, name, limit))
         documents = sum(len(task.eval_docs) for task in made)
         cells = [" ".join(f"{t:.2f}" for t in theirs[size]) for size in sizes]
-        ratio = min(min(times) for times in theirs.values()) / min(ours)
-        print(f"| {name} | {documents} | " + " | ".join(cells) + f" | {' '.join(f'{t:.2f}' for t in ours)} | {ratio:.1f} |", flush=True)
+        best, requests = min(min(times) for times in theirs.values()), sum(len(task.instances) for task in made)
+        print(f"| {name} | {documents} | " + " | ".join(cells) + f" | {' '.join(f'{t:.2f}' for t in ours)} | {requests} "
+              f"| {requests / best:.0f}, {requests / min(ours):.0f} | {best / min(ours):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,12 @@ pub fn relation<D: Device>(
         Ok(nats)
     };
     let kept = |d1: &[u32]| tokenizer.cut(d1, options.max_seed_tokens).map_or(d1.len(), |cut| cut.tokens);
-    let frame =
-        Frame { end_of_document: tokenizer.end_of_document(), related: tokenizer.related()?, kept: &kept, max_positions };
+    let frame = Frame {
+        end_of_document: tokenizer.end_of_document(),
+        related: tokenizer.related()?,
+        kept: &kept,
+        max_positions,
+    };
     measure(&mut scorer, pairs, options.seed, &frame)
 }
 
@@ -107,12 +111,7 @@ struct Question {
 /// The loss of each continuation, in nats.
 type Scorer<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
 
-fn measure(
-    scorer: Scorer<'_>,
-    pairs: &[(Vec<u32>, Vec<u32>)],
-    seed: u64,
-    frame: &Frame<'_>,
-) -> Result<Relation> {
+fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame: &Frame<'_>) -> Result<Relation> {
     let max_positions = frame.max_positions;
     let pairs: Vec<(&[u32], &[u32])> = pairs.iter().map(|(d1, d2)| (frame.open(d1), frame.open(d2))).collect();
     let others = other_seeds(&pairs, seed)?;
@@ -184,12 +183,7 @@ mod tests {
 
     /// Measures with d1s of six tokens at most, in a context of so many tokens.
     fn measured(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], max_positions: usize) -> Result<Relation> {
-        measure(
-            scorer,
-            pairs,
-            5,
-            &Frame { end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions },
-        )
+        measure(scorer, pairs, 5, &Frame { end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions })
     }
 
     /// Pair i: d1 = 10·i + 10 and following, d2 the same tokens in reverse.

@@ -75,7 +75,7 @@ pub(crate) fn equal_flops_steps(context: &Context<'_>, seed: u64) -> Result<u64>
     Ok(steps_of(total + further_rounds_flops(context)?, per_step))
 }
 
-/// Refuses, before anything is trained, arms whose splits hold too few tokens.
+/// Refuses, before anything is trained, arms whose splits hold too few tokens or documents.
 pub(crate) fn check_budgets(context: &Context<'_>) -> Result<()> {
     let tokenized = context.tokenized()?;
     context.recipe.arms.iter().try_for_each(|arm| check_budget(context.recipe, arm, &tokenized))
@@ -87,6 +87,11 @@ fn check_budget(recipe: &Recipe, arm: &Arm, tokenized: &Tokenized) -> Result<()>
         && tokenized.oracle.documents == 0
     {
         return Err(Error::NoSelection { arm: arm.name.clone(), reason: "the oracle split is empty".to_owned() });
+    }
+    let neighbours = recipe.pair.neighbours;
+    if arm.kind == ArmKind::RelatedContext && tokenized.unique.documents <= neighbours as u64 {
+        let documents = tokenized.unique.documents;
+        return Err(Error::TooFewNeighbours { arm: arm.name.clone(), neighbours, documents });
     }
     let ArmKind::Oracle { max_epochs } = arm.kind else { return Ok(()) };
     if diet.epochs <= max_epochs {

@@ -13,6 +13,7 @@ use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::{Step, candidates, weight_decays};
 use crate::stages::synthesis::shard_hashes;
 use crate::stages::tasks;
+use crate::stages::train::Trained;
 
 /// Where and how to run: nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -117,7 +118,7 @@ impl<'a> Context<'a> {
     pub(crate) fn identity(&self, step: Step) -> Result<Identity> {
         Ok(Identity {
             stage: step.stage().to_owned(),
-            code: step.version(),
+            code: step.version(self.recipe),
             config: config(self.recipe, step)?,
             inputs: self.inputs(step)?,
         })
@@ -155,7 +156,13 @@ impl<'a> Context<'a> {
                         add("the oracle documents", self.artifact("ingest"), "oracle.jsonl.zst")?;
                         for (weight_decay, step) in candidates(self.recipe, model.arm) {
                             let name = format!("the model of weight decay {weight_decay}");
-                            add(&name, self.artifact(step.folder(self.recipe)), "final/model.safetensors")?;
+                            let folder = step.folder(self.recipe);
+                            // A training that diverged left no model.
+                            let hash = match self.statistics::<Trained>(&folder)?.diverged {
+                                Some(how) => Hash::of(how),
+                                None => self.artifact(folder).hash("final/model.safetensors")?,
+                            };
+                            inputs.insert(name, hash);
                         }
                     }
                     ArmKind::Regularised { .. } => {

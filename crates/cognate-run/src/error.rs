@@ -53,6 +53,27 @@ pub enum Error {
         /// Why not, in words.
         reason: String,
     },
+    /// Fewer documents than each is to have neighbours.
+    #[error(
+        "the corpus is too small for the arm `{arm}`: each document's {neighbours} nearest neighbours are looked for, and the unique \
+         split holds {documents} documents"
+    )]
+    TooFewNeighbours {
+        /// The arm.
+        arm: String,
+        /// Neighbours of a document.
+        neighbours: usize,
+        /// Documents there.
+        documents: u64,
+    },
+    /// Every weight decay that an arm was to choose from made its training diverge.
+    #[error("the arm `{arm}` has no weight decay to choose: the training of each diverged ({reasons})")]
+    AllDiverged {
+        /// The arm.
+        arm: String,
+        /// Each weight decay, with the step and what was no longer a number.
+        reasons: String,
+    },
     /// The filters leave too little, however much is generated.
     #[error(
         "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept \
@@ -176,6 +197,15 @@ impl Error {
             )),
             Self::NoSelection { .. } => {
                 Some("raise the arm's selection_documents, lower [corpus] unique_share, or remove the arm".to_owned())
+            }
+            Self::TooFewNeighbours { documents, .. } => Some(match documents.saturating_sub(1) {
+                0 => "add documents to [corpus] paths, raise [corpus] unique_share, or remove the arm".to_owned(),
+                most => format!(
+                    "lower [pair] neighbours to at most {most}, add documents to [corpus] paths, or raise [corpus] unique_share"
+                ),
+            }),
+            Self::AllDiverged { .. } => {
+                Some("lower the arm's weight_decays or [train] peak_rate, or remove the arm".to_owned())
             }
             Self::TooFewSynthetic { .. } => Some(
                 "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the \

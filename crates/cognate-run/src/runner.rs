@@ -37,7 +37,7 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     let steps = Step::all(recipe);
     for step in steps.iter().filter(|step| **step != Step::Report) {
         let name = step.folder(recipe);
-        run.check_config(&name, step.stage(), step.version(), &config(recipe, *step)?, step.resumes())?;
+        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
     }
     let related = Step::Generate(Synthesis::Related);
     let generate = related.folder(recipe);

@@ -243,9 +243,11 @@ impl Step {
 
     /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is
     /// then refused instead of taken for the newer.
-    pub fn version(self) -> u32 {
+    pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
             Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
+            // 2: all rows are full, and a batch holds whole ones.
+            Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
             Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Progress;
+
 /// An error of the training crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,8 @@ pub enum Error {
         value: f64,
         /// The newest checkpoint.
         last: Option<PathBuf>,
+        /// How far the training had come.
+        progress: Box<Progress>,
     },
     /// Saved state that does not parse.
     #[error("{}: {reason}", path.display())]

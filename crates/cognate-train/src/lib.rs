@@ -11,6 +11,7 @@ mod pair_stream;
 mod plain_stream;
 mod rows;
 mod schedule;
+mod source;
 mod tensorboard;
 mod train;
 
@@ -20,9 +21,10 @@ pub use bench::{StepBench, StepTimes};
 pub use checkpoint::{Point, Progress};
 pub use error::Error;
 pub use pair_stream::{PairStream, PairTokens};
-pub use plain_stream::{Piece, PlainStream, Source};
+pub use plain_stream::PlainStream;
 pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
+pub use source::{Piece, Row, Source};
 pub use train::{Job, Outcome, TrainConfig, train};
 
 /// Result with this crate's error.

@@ -1,100 +1,12 @@
 //! Batches of plain documents from one source or several, shuffled together.
 
-use std::ops::Range;
-
 use cognate_base::random::{self, Rng, SliceRandom};
-use cognate_corpus::TokenFile;
 use cognate_model::Batch;
 
-use crate::{Error, Result, Stream};
+use crate::source::{len_tokens, read};
+use crate::{Error, Piece, Result, Source, Stream};
 
-/// Documents to train on, and how many of their tokens.
-#[derive(Clone)]
-pub struct Source {
-    /// Name, for messages.
-    pub name: String,
-    /// Tokenized documents.
-    pub file: TokenFile,
-    /// What stands in one segment, in this order; all rows together hold every token of the file once ([`crate::related_rows`] makes
-    /// them). `None` where each document stands alone.
-    pub rows: Option<Vec<Vec<Piece>>>,
-    /// Tokens to take.
-    pub tokens: u64,
-    /// Whether documents come again once all have been seen; without it, too few tokens are an error.
-    pub repeat: bool,
-}
-
-/// Tokens `from..to` of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Its number in the file.
-    pub document: u32,
-    /// First token.
-    pub from: usize,
-    /// Behind the last token.
-    pub to: usize,
-}
-
-impl Source {
-    /// Number of rows.
-    fn len(&self) -> usize {
-        self.rows.as_ref().map_or(self.file.documents(), Vec::len)
-    }
-
-    /// Tokens of a row.
-    fn row_tokens(&self, row: u32) -> usize {
-        match &self.rows {
-            Some(rows) => rows[row as usize].iter().map(|piece| piece.to - piece.from).sum(),
-            None => self.file.len(row as usize),
-        }
-    }
-
-    /// What a row's first token follows: the token before it in its document, or `begin`.
-    fn before(&self, row: u32, begin: u32) -> u32 {
-        let first = self.rows.as_ref().and_then(|rows| rows[row as usize].first());
-        let Some(piece) = first.filter(|piece| piece.from > 0) else { return begin };
-        let mut token = Vec::with_capacity(1);
-        self.file.read(piece.document as usize, piece.from - 1..piece.from, &mut token);
-        token[0]
-    }
-
-    /// Appends the tokens `range` of a row, whose pieces follow each other.
-    fn read(&self, row: u32, range: Range<usize>, out: &mut Vec<u32>) {
-        let Some(rows) = &self.rows else { return self.file.read(row as usize, range, out) };
-        let mut start = 0;
-        for &Piece { document, from, to } in &rows[row as usize] {
-            let end = start + to - from;
-            if range.start < end && start < range.end {
-                let part = range.start.max(start) - start + from..range.end.min(end) - start + from;
-                self.file.read(document as usize, part, out);
-            }
-            start = end;
-        }
-    }
-
-    /// Refuses rows that do not hold every token once, each document's in its order.
-    fn check_rows(&self) -> Result<()> {
-        let Some(rows) = &self.rows else { return Ok(()) };
-        let mut held = vec![0; self.file.documents()];
-        let refused = |document: usize, reason: &str| {
-            Err(Error::Setting { field: "rows", value: format!("document {document}"), reason: reason.into() })
-        };
-        for &Piece { document, from, to } in rows.iter().flatten() {
-            let document = document as usize;
-            match held.get_mut(document) {
-                None => return refused(document, "the file has no such document"),
-                Some(held) if *held == from && from < to && to <= self.file.len(document) => *held = to,
-                Some(_) => return refused(document, "its pieces do not follow each other, or one comes twice"),
-            }
-        }
-        match (0..held.len()).find(|&document| held[document] < self.file.len(document)) {
-            Some(missing) => refused(missing, "the rows do not hold all of it"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// One appearance of a row: a document, or several that stand in one segment.
+/// One appearance of a row: a document, or pieces of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Appearance {
     source: u16,
@@ -108,8 +20,9 @@ struct Appearance {
 /// batch as a segment: begin token, then its tokens; targets are its tokens and its end. One longer than the context is cut
 /// into pieces of `context` tokens, and one that a batch's end cuts goes on in the next batch as a segment of its own.
 ///
-/// Where a source has rows, all of this holds with a row in the place of a document: its pieces of documents are one segment, in which
-/// positions run on and attention reaches back to the documents before; the end token of one is what the next follows.
+/// Where a source has rows, all of this holds with a row in the place of a document, and with each of its segments in the place of a
+/// document's text: in a segment positions run on and attention reaches back to the documents before; the end token of one is what the
+/// next follows. Rows of one length, of which a batch holds a whole number, are never cut.
 pub struct PlainStream {
     sources: Vec<Source>,
     order: Vec<Appearance>,
@@ -146,7 +59,7 @@ impl PlainStream {
             return Err(Error::Setting { field: "budget_tokens", value: budget.to_string(), reason });
         }
         for source in &sources {
-            source.check_rows()?;
+            source.check_rows(context)?;
             let found = source.file.tokens();
             if found == 0 && source.tokens > 0 || !source.repeat && found < source.tokens {
                 return Err(Error::TooFewTokens { name: source.name.clone(), found, needed: source.tokens });
@@ -169,19 +82,44 @@ impl PlainStream {
         totals
     }
 
-    /// Adds the targets `from..to` of a row as segments of at most `context` tokens.
+    /// Rows that a batch's end cuts in two, in all of the stream; 0 where no source has rows.
+    pub fn cut_rows(&self) -> u64 {
+        let (batch, budget) = (self.batch_tokens as u64, self.steps * self.batch_tokens as u64);
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let spans = self.order.iter().zip(starts.zip(&self.ends));
+        // What the end of training cuts off is not trained on, and so not in two.
+        let cut = spans.filter(|(appearance, (start, end))| {
+            self.sources[usize::from(appearance.source)].rows.is_some()
+                && start / batch < ((*end).min(&budget) - 1) / batch
+        });
+        cut.count() as u64
+    }
+
+    /// Adds the targets `from..to` of a row, each of its segments as segments of at most `context` tokens.
     fn push(&self, appearance: Appearance, from: usize, to: usize, batch: &mut Batch) {
         let source = &self.sources[usize::from(appearance.source)];
+        let mut start = 0;
+        for segment in source.row(appearance.row).iter() {
+            let end = start + len_tokens(segment);
+            if from < end && start < to {
+                self.push_segment(source, segment, from.max(start) - start, to.min(end) - start, batch);
+            }
+            start = end;
+        }
+    }
+
+    /// The same for one segment of a row, counted from its own beginning.
+    fn push_segment(&self, source: &Source, segment: &[Piece], from: usize, to: usize, batch: &mut Batch) {
         let mut tokens = Vec::new();
         let mut start = from;
         while start < to {
-            // Pieces begin at multiples of the context, wherever a batch cut the row.
+            // Pieces begin at multiples of the context, wherever a batch cut the segment.
             let end = ((start / self.context + 1) * self.context).min(to);
             tokens.clear();
             if start == 0 {
-                tokens.push(source.before(appearance.row, self.begin));
+                tokens.push(source.before(segment, self.begin));
             }
-            source.read(appearance.row, start.saturating_sub(1)..end, &mut tokens);
+            read(&source.file, segment, start.saturating_sub(1)..end, &mut tokens);
             batch.push(&tokens[..end - start], &tokens[1..]);
             start = end;
         }
@@ -265,7 +203,10 @@ fn merge(sources: &[Source], budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u6
 
 #[cfg(test)]
 mod tests {
+    use cognate_corpus::TokenFile;
+
     use super::*;
+    use crate::Row;
     use crate::train::tests::token_file;
 
     fn source(name: &str, file: &TokenFile, tokens: u64, repeat: bool) -> Source {
@@ -338,11 +279,10 @@ mod tests {
         token_file(&lengths.iter().enumerate().map(document).collect::<Vec<Vec<u32>>>())
     }
 
-    /// Rows of whole documents.
-    fn whole(file: &TokenFile, rows: &[Vec<u32>]) -> Vec<Vec<Piece>> {
-        let len = |document: u32| if (document as usize) < file.documents() { file.len(document as usize) } else { 1 };
-        let piece = |&document: &u32| Piece { document, from: 0, to: len(document) };
-        rows.iter().map(|row| row.iter().map(piece).collect()).collect()
+    /// Rows of whole documents, each row one segment.
+    fn whole(file: &TokenFile, rows: &[Vec<u32>]) -> Vec<Row> {
+        let piece = |&document: &u32| Piece { document, from: 0, to: file.len(document as usize) };
+        rows.iter().map(|row| vec![row.iter().map(piece).collect()]).collect()
     }
 
     fn row_stream(file: &TokenFile, rows: Vec<Vec<u32>>, epochs: u64, seed: u64) -> Result<PlainStream> {
@@ -380,7 +320,7 @@ mod tests {
     fn a_row_that_begins_inside_a_document_follows_the_token_before() {
         let (_folder, file) = token_file(&[vec![10, 11, 12, 0], vec![20, 21, 0]]);
         let piece = |document, from, to| Piece { document, from, to };
-        let rows = Some(vec![vec![piece(0, 0, 2)], vec![piece(0, 2, 4), piece(1, 0, 3)]]);
+        let rows = Some(vec![vec![vec![piece(0, 0, 2)]], vec![vec![piece(0, 2, 4), piece(1, 0, 3)]]]);
         let stream = PlainStream::new(vec![Source { rows, ..source("u", &file, 7, true) }], 1, 7, 8, 0, 1).unwrap();
         let mut all = unrolled(&stream);
         let second = all.iter().position(|(_, target)| *target == 12).unwrap();
@@ -405,16 +345,6 @@ mod tests {
             sorted.sort_by_key(|row| row[1]);
             assert_eq!(sorted, rows, "every row once, as it is");
         }
-    }
-
-    #[test]
-    fn rows_hold_every_document_once() {
-        let (_folder, file) = related();
-        let refused = |rows: Vec<Vec<u32>>| row_stream(&file, rows, 1, 1).err().unwrap().to_string();
-        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 5]]), "rows = document 4: the rows do not hold all of it");
-        let twice = "rows = document 1: its pieces do not follow each other, or one comes twice";
-        assert_eq!(refused(vec![vec![0, 1, 2], vec![3, 4, 5, 1]]), twice);
-        assert_eq!(refused(vec![vec![0, 6]]), "rows = document 6: the file has no such document");
     }
 
     #[test]

@@ -169,7 +169,8 @@ impl<D: Device> Run<'_, D> {
         for (what, value) in [("loss", loss), ("gradient norm", norm)] {
             if !value.is_finite() {
                 let last = self.last_saved.map(|step| self.checkpoints.path(step));
-                return Err(Error::NotFinite { step: progress.step + 1, what, value, last });
+                let progress = Box::new(progress.clone());
+                return Err(Error::NotFinite { step: progress.step + 1, what, value, last, progress });
             }
         }
         let rate = config.schedule.rate(progress.step, self.job.stream.steps());
@@ -219,7 +220,8 @@ impl<D: Device> Run<'_, D> {
             let (step, tokens) = (progress.step, progress.tokens);
             if !nats.is_finite() {
                 let last = self.last_saved.map(|step| self.checkpoints.path(step));
-                return Err(Error::NotFinite { step, what: "validation loss", value: nats, last });
+                let progress = Box::new(progress.clone());
+                return Err(Error::NotFinite { step, what: "validation loss", value: nats, last, progress });
             }
             metrics.validation(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
             // The untrained start is a point of the curve, not a checkpoint.

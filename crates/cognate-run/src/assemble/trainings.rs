@@ -42,7 +42,12 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
                 .reused
                 .as_ref()
                 .map_or_else(String::new, |stage| format!(", the model of {stage}, not trained again"));
-            format!("{} ({:.4}{error}{reused})", tried.weight_decay, tried.nats_per_token)
+            let loss = match (tried.nats_per_token, &tried.diverged) {
+                (Some(nats), _) => format!("{nats:.4}"),
+                (None, Some(how)) => format!("diverged: {how}"),
+                (None, None) => "no loss".to_owned(),
+            };
+            format!("{} ({loss}{error}{reused})", tried.weight_decay)
         })
         .collect();
     let mut note = format!(
@@ -71,11 +76,24 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
 }
 
 fn packing_note(arm: &str, packing: &Packing) -> String {
-    let Packing { documents, chains, rows, alone, .. } = packing;
-    format!(
-        "The arm {arm} saw its {documents} documents in {rows} contexts, cut from {chains} chains of related documents; {alone} contexts \
-         hold text of one document only. In the ledger, embedding has a row of its own, and the search for neighbours is in this arm's training."
-    )
+    let Packing { documents, chains, contexts, alone, repeated_tokens, cut_rows, .. } = *packing;
+    let mut note = format!(
+        "The arm {arm} saw its {documents} documents in {contexts} contexts, cut from {chains} chains of related documents; {alone} \
+         contexts hold text of one document only."
+    );
+    if let Some(tokens @ 1..) = repeated_tokens {
+        note.push_str(&format!(" {tokens} tokens come twice an epoch, to fill its last row."));
+    }
+    if let Some(cut @ 1..) = cut_rows {
+        note.push_str(&format!(
+            " [train] batch_tokens is no multiple of [model] context: in the whole training, {cut} rows were cut where a batch ended, and \
+             attention did not reach back over that."
+        ));
+    }
+    note.push_str(
+        " In the ledger, embedding has a row of its own, and the search for neighbours is in this arm's training.",
+    );
+    note
 }
 
 #[cfg(test)]
@@ -87,9 +105,10 @@ mod tests {
     fn a_sweep_says_what_was_tried_what_was_reused_and_what_lies_at_its_end() {
         let candidate = |weight_decay: f64, nats_per_token: f64, reused: Option<&str>| Candidate {
             weight_decay,
-            nats_per_token,
+            nats_per_token: Some(nats_per_token),
             stderr: Some(0.0123),
             reused: reused.map(str::to_owned),
+            diverged: None,
         };
         let mut sweep = Sweep {
             documents: 320,
@@ -120,6 +139,32 @@ mod tests {
         assert!(
             sweep_note("r", &sweep, false)
                 .ends_with("That is the smallest one that was tried: a smaller one may be better.")
+        );
+    }
+
+    #[test]
+    fn packing_says_what_comes_twice_and_what_is_cut() {
+        let whole = Packing {
+            documents: 9,
+            chains: 3,
+            contexts: 5,
+            alone: 1,
+            repeated_tokens: Some(0),
+            cut_rows: Some(0),
+            search_flops: 0.0,
+        };
+        let note = packing_note("r", &whole);
+        assert!(
+            note.starts_with(
+                "The arm r saw its 9 documents in 5 contexts, cut from 3 chains of related documents; 1 contexts hold"
+            ),
+            "{note}"
+        );
+        assert!(!note.contains("twice") && !note.contains("batch"), "{note}");
+        let note = packing_note("r", &Packing { repeated_tokens: Some(7), cut_rows: Some(40), ..whole });
+        assert!(
+            note.contains(" 7 tokens come twice an epoch") && note.contains(" 40 rows were cut where a batch ended"),
+            "{note}"
         );
     }
 }

@@ -118,7 +118,7 @@ impl Estimate<'_> {
             _ => self.recipe.train.tokens(),
         };
         let segment = match kind {
-            // At most: the last row of a chain is not filled to the end.
+            // At most: ends of chains share a row, and see only themselves.
             ArmKind::RelatedContext => self.recipe.model.context as f64,
             _ => self.survey.tokens_per_document.min(self.recipe.model.context as f64),
         };
@@ -232,6 +232,14 @@ impl Estimate<'_> {
                 "{}: {} unique tokens seen {:.2} times, {} synthetic tokens",
                 arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens
             ));
+            let (batch, context) = (self.recipe.train.batch_tokens, self.recipe.model.context);
+            if arm.kind == ArmKind::RelatedContext && !batch.is_multiple_of(context) {
+                notes.push(format!(
+                    "{}: [train] batch_tokens = {batch} is no multiple of [model] context = {context}, so batches cut contexts of related \
+                     documents; how many is counted",
+                    arm.name
+                ));
+            }
             if let ArmKind::Oracle { max_epochs } = arm.kind
                 && diet.epochs > max_epochs
             {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
-use cognate_corpus::{Document, ReadOptions, Reader, without_shared_passages};
-use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
+use cognate_corpus::{Document, ReadOptions, Reader, Tokenizer, without_shared_passages};
+use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,11 +39,14 @@ pub(crate) struct Sweep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Candidate {
     pub(crate) weight_decay: f64,
-    /// Its loss on the documents of the choice.
-    pub(crate) nats_per_token: f64,
+    /// Its loss on the documents of the choice; none where its training diverged, which is worse than any loss.
+    pub(crate) nats_per_token: Option<f64>,
     pub(crate) stderr: Option<f64>,
     /// The stage that trained it for another arm, in words; none where it was trained for this one.
     pub(crate) reused: Option<String>,
+    /// How its training diverged, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) diverged: Option<String>,
 }
 
 /// A model that another stage trained.
@@ -63,8 +66,8 @@ struct Selected<'a> {
     document: &'a str,
     /// Scored tokens, the one that closes the document among them.
     tokens: u64,
-    /// Of each candidate, in their order.
-    nats: Vec<f64>,
+    /// Of each candidate, in their order; null where its training diverged.
+    nats: Vec<Option<f64>>,
 }
 
 /// Scores the candidates of the arm at `arm` and takes the best one's model.
@@ -72,26 +75,27 @@ pub(crate) fn choose(context: &Context<'_>, arm: usize, folder: &Path, monitor: 
     let recipe = context.recipe;
     let (documents, left_out) = selection(context, arm)?;
     let tokenizer = context.tokenizer()?;
-    let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let steps = candidates(recipe, arm);
     let (mut tried, mut scores, mut flops, mut tokens) = (Vec::new(), Vec::new(), 0.0, 0);
     for (weight_decay, step) in &steps {
-        let trained = context.artifact(step.folder(recipe));
-        // What is compared is what is measured later: the model at the end of its training.
-        let (mut model, _) = Decoder::load(context.device()?, &trained.path("final"))?;
-        let (found, each) = perplexity(&mut model, &tokenizer, documents.iter().cloned().map(Ok), options, monitor)?;
-        let (scored, mean) = (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64);
-        flops += model.config().forward_flops(scored, scored, mean / 2.0);
-        tokens += found.tokens;
+        let reused = matches!(step, Step::Train(_)).then(|| step.label(recipe));
+        let folder = step.folder(recipe);
+        let outcome = match context.statistics::<Trained>(&folder)?.diverged {
+            Some(how) => Err(how),
+            None => score(context, &tokenizer, &folder, &documents, monitor)?,
+        };
+        let (nats_per_token, stderr, diverged, each) = match outcome {
+            Ok((found, operations, each)) => {
+                flops += operations;
+                tokens += found.tokens;
+                (Some(found.nats_per_token), found.stderr, None, Some(each))
+            }
+            Err(how) => (None, None, Some(how), None),
+        };
         scores.push(each);
-        tried.push(Candidate {
-            weight_decay: *weight_decay,
-            nats_per_token: found.nats_per_token,
-            stderr: found.stderr,
-            reused: matches!(step, Step::Train(_)).then(|| step.label(recipe)),
-        });
+        tried.push(Candidate { weight_decay: *weight_decay, nats_per_token, stderr, reused, diverged });
     }
-    let best = best(&tried);
+    let best = best(&tried).ok_or_else(|| all_diverged(&recipe.arms[arm].name, &tried))?;
     let (mut made, mut trained) = take(context, steps[best].1, folder)?;
     write_selection(folder, &scores)?;
     made.rows(SELECTION, documents.len() as u64);
@@ -102,10 +106,38 @@ pub(crate) fn choose(context: &Context<'_>, arm: usize, folder: &Path, monitor: 
     Ok(made)
 }
 
-/// The place of the lowest loss; the first of equals.
-fn best(candidates: &[Candidate]) -> usize {
-    let losses = candidates.iter().map(|candidate| candidate.nats_per_token);
-    losses.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
+/// What is found of a trained model, with its operations and each document's part; or how its last steps made it diverge.
+type Scored = std::result::Result<(Perplexity, f64, Vec<DocumentScore>), String>;
+
+/// Scores what is measured later: the model at the end of its training.
+fn score(
+    context: &Context<'_>,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+    documents: &[Document],
+    monitor: &dyn Monitor,
+) -> Result<Scored> {
+    let options = PerplexityOptions::of(tokenizer, BATCH_TOKENS);
+    let (mut model, _) = Decoder::load(context.device()?, &context.artifact(folder).path("final"))?;
+    let (found, each) = match perplexity(&mut model, tokenizer, documents.iter().cloned().map(Ok), options, monitor) {
+        Err(cognate_eval::Error::NotFinite { item, nats }) => return Ok(Err(format!("its loss on {item} is {nats}"))),
+        scored => scored?,
+    };
+    let (scored, mean) = (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64);
+    let operations = model.config().forward_flops(scored, scored, mean / 2.0);
+    Ok(Ok((found, operations, each)))
+}
+
+/// The place of the lowest loss; the first of equals. None where there is no loss.
+fn best(candidates: &[Candidate]) -> Option<usize> {
+    let losses = candidates.iter().enumerate().filter_map(|(at, candidate)| Some((at, candidate.nats_per_token?)));
+    losses.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
+}
+
+fn all_diverged(arm: &str, tried: &[Candidate]) -> Error {
+    let reason = |tried: &Candidate| Some(format!("{}: {}", tried.weight_decay, tried.diverged.as_ref()?));
+    let reasons: Vec<String> = tried.iter().filter_map(reason).collect();
+    Error::AllDiverged { arm: arm.to_owned(), reasons: reasons.join("; ") }
 }
 
 /// The weight decay that the arm at `arm` was given by the recipe's own seed.
@@ -174,10 +206,12 @@ fn selection(context: &Context<'_>, arm: usize) -> Result<(Vec<Document>, u64)> 
     Ok((kept, left_out as u64))
 }
 
-fn write_selection(folder: &Path, scores: &[Vec<DocumentScore>]) -> Result<()> {
+/// Writes what each candidate made of each document; a candidate that diverged has no scores.
+fn write_selection(folder: &Path, scores: &[Option<Vec<DocumentScore>>]) -> Result<()> {
     let mut text = String::new();
-    for (at, score) in scores.first().into_iter().flatten().enumerate() {
-        let nats = scores.iter().map(|each| -each[at].log_likelihood - each[at].end_log_likelihood);
+    for (at, score) in scores.iter().flatten().next().into_iter().flatten().enumerate() {
+        let loss = |each: &Vec<DocumentScore>| -each[at].log_likelihood - each[at].end_log_likelihood;
+        let nats = scores.iter().map(|each| each.as_ref().map(loss));
         let line = Selected { document: &score.document, tokens: score.tokens + 1, nats: nats.collect() };
         text.push_str(&serde_json::to_string(&line).map_err(|error| Error::Io(error.into()))?);
         text.push('\n');
@@ -190,13 +224,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_loss_is_best_and_the_first_of_equals() {
-        let tried = |losses: &[f64]| -> Vec<Candidate> {
-            let candidate =
-                |&nats_per_token: &f64| Candidate { weight_decay: 0.1, nats_per_token, stderr: None, reused: None };
+    fn the_lowest_loss_is_best_and_the_first_of_equals_and_a_diverged_one_never() {
+        let tried = |losses: &[Option<f64>]| -> Vec<Candidate> {
+            let candidate = |&nats_per_token: &Option<f64>| Candidate {
+                weight_decay: 0.1,
+                nats_per_token,
+                stderr: None,
+                reused: None,
+                diverged: nats_per_token.is_none().then(|| "the loss of step 3 is NaN".to_owned()),
+            };
             losses.iter().map(candidate).collect()
         };
-        assert_eq!(best(&tried(&[4.0, 3.5, 3.75])), 1);
-        assert_eq!(best(&tried(&[3.5, 4.0, 3.5])), 0);
+        assert_eq!(best(&tried(&[Some(4.0), Some(3.5), Some(3.75)])), Some(1));
+        assert_eq!(best(&tried(&[Some(3.5), Some(4.0), Some(3.5)])), Some(0));
+        assert_eq!(best(&tried(&[None, Some(4.0), Some(3.5), None])), Some(2));
+        assert_eq!(best(&tried(&[None, None])), None);
     }
 }

@@ -9,7 +9,7 @@ use cognate_pair::{
     LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_vectors,
     select_pairs, suggest_window, write_pairs, write_vectors,
 };
-use cognate_train::{Piece, related_rows};
+use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -62,18 +62,25 @@ pub(crate) struct Packing {
     pub(crate) documents: u64,
     /// Walks through the pairs.
     pub(crate) chains: u64,
-    /// Contexts.
-    pub(crate) rows: u64,
+    /// Stretches of a chain that attention reaches over; before rows were all of one length, a row was one.
+    #[serde(alias = "rows")]
+    pub(crate) contexts: u64,
     /// Contexts that hold text of one document only.
     pub(crate) alone: u64,
+    /// Tokens that come twice an epoch, so that the last row is full. None where that was not counted.
+    #[serde(default)]
+    pub(crate) repeated_tokens: Option<u64>,
+    /// Rows that a batch's end cut in the whole training. None where that was not counted.
+    #[serde(default)]
+    pub(crate) cut_rows: Option<u64>,
     /// Operations of the search for neighbours; none in a run of a version that did not count them.
     #[serde(default)]
     pub(crate) search_flops: f64,
 }
 
 /// The unique documents in rows of related ones. As in In-Context Pretraining, every document's nearest neighbours count, however far
-/// they are; only near-copies do not.
-pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Vec<Piece>>, Packing)> {
+/// they are; only near-copies do not. What is cut is not known before there are batches.
+pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<Row>, Packing)> {
     let pair = &context.recipe.pair;
     let file = context.tokens("tokenize", "unique")?;
     let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
@@ -86,11 +93,15 @@ pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> R
         .collect();
     let chains = chains(file.documents(), &pairs);
     let rows = related_rows(&file, &chains, context.recipe.model.context);
+    let contexts = || rows.iter().flatten();
+    let tokens: usize = contexts().flatten().map(|piece| piece.to - piece.from).sum();
     let packing = Packing {
         documents: file.documents() as u64,
         chains: chains.len() as u64,
-        rows: rows.len() as u64,
-        alone: rows.iter().filter(|row| row.len() == 1).count() as u64,
+        contexts: contexts().count() as u64,
+        alone: contexts().filter(|pieces| pieces.len() == 1).count() as u64,
+        repeated_tokens: Some(tokens as u64 - file.tokens()),
+        cut_rows: None,
         search_flops: search_flops(vectors.len() as f64, vectors.width as f64),
     };
     Ok((rows, packing))

@@ -9,10 +9,10 @@ use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_eval::{Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
-use cognate_ops::Cpu;
 use cognate_pair::{Pair, read_pairs, read_vectors};
 use cognate_train::{
-    Job, Outcome, PairStream, PairTokens, PlainStream, Point, Schedule, Shape, Source, Stream, TrainConfig, train,
+    Job, Outcome, PairStream, PairTokens, PlainStream, Point, Progress, Schedule, Shape, Source, Stream, TrainConfig,
+    train,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,6 +52,9 @@ pub(crate) struct Trained {
     /// Where it was trained, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) taken: Option<Taken>,
+    /// How it diverged, in words: such a model is a candidate that lost, and there is no more of it than what it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) diverged: Option<String>,
     /// How documents were packed, where several stand in one context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) packing: Option<Packing>,
@@ -91,7 +94,8 @@ pub(crate) fn train_stage(
     train_arm(context, Training { arm, seed: replicate.seed, weight_decay }, folder, fingerprint, monitor)
 }
 
-/// The stage `train` for one weight decay that the arm at `arm` chooses from.
+/// The stage `train` for one weight decay that the arm at `arm` chooses from. Where its loss or gradient is no longer a number, what it
+/// cost is all that it leaves: the others may still do.
 pub(crate) fn sweep_stage(
     context: &Context<'_>,
     (arm, decay): (usize, usize),
@@ -102,7 +106,16 @@ pub(crate) fn sweep_stage(
     let arm = &context.recipe.arms[arm];
     let weight_decay = weight_decays(&arm.kind)[decay];
     let training = Training { arm, seed: context.recipe.seed, weight_decay };
-    train_arm(context, training, folder, fingerprint, monitor)
+    match train_arm(context, training, folder, fingerprint, monitor) {
+        Err(Error::Train(cognate_train::Error::NotFinite { step, what, value, progress, .. })) => {
+            let diverged = format!("the {what} of step {step} is {value}");
+            tracing::warn!("{}, weight decay {weight_decay}: {diverged}; it counts as lost", arm.name);
+            let parameters = model_config(context.recipe, context.tokenized()?.vocabulary).parameters();
+            let trained = Trained { diverged: Some(diverged), ..trained(parameters, &progress) };
+            Ok(made(&["metrics.jsonl"], &trained, &progress, 0))
+        }
+        made => made,
+    }
 }
 
 /// What one training of an arm is.
@@ -144,6 +157,9 @@ fn train_arm(
         tokenizer.end_of_document(),
         seed,
     )?;
+    if let Some(packing) = &mut packing {
+        packing.cut_rows = Some(stream.cut_rows());
+    }
     if let (Some(_), Some(synthetic)) = (arm.kind.synthetic(), stream.tokens_by_source().get(1)) {
         diet.take_synthetic(*synthetic);
     }
@@ -181,7 +197,7 @@ fn train_arm(
     };
     let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), seed)?;
     let outcome = train(&mut model, &job, monitor)?;
-    let mut trained = trained(&model, &outcome);
+    let mut trained = trained(model.config().parameters(), &outcome.progress);
     (trained.diet, trained.packing) = (Some(diet), packing);
     let mut made = finish(folder, &outcome, &trained, 0)?;
     made.work.flops += packing.map_or(0.0, |packing| packing.search_flops);
@@ -287,7 +303,7 @@ pub(crate) fn tune_stage(
     };
     let (mut model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
     let outcome = train(&mut model, &job, monitor)?;
-    let mut trained = trained(&model, &outcome);
+    let mut trained = trained(model.config().parameters(), &outcome.progress);
     let drawn = draw(&others, settings.relation_pairs, recipe.seed, "relation pairs");
     // With three seeds, each pair has one to be compared with that is neither of its documents.
     let seeds: BTreeSet<u32> = drawn.iter().map(|(first, _)| *first).collect();
@@ -379,10 +395,9 @@ impl Measured<'_> {
     }
 }
 
-fn trained(model: &Decoder<Cpu>, outcome: &Outcome) -> Trained {
-    let progress = &outcome.progress;
+fn trained(parameters: usize, progress: &Progress) -> Trained {
     Trained {
-        parameters: model.config().parameters(),
+        parameters,
         steps: progress.step,
         tokens: progress.tokens,
         scored_tokens: progress.scored_tokens,
@@ -393,6 +408,7 @@ fn trained(model: &Decoder<Cpu>, outcome: &Outcome) -> Trained {
         relation: None,
         sweep: None,
         taken: None,
+        diverged: None,
         packing: None,
     }
 }
@@ -401,10 +417,12 @@ fn trained(model: &Decoder<Cpu>, outcome: &Outcome) -> Trained {
 fn finish(folder: &Path, outcome: &Outcome, trained: &Trained, documents: u64) -> Result<Made> {
     publish(&outcome.best, &folder.join("best"))?;
     publish(&outcome.last, &folder.join("final"))?;
-    let work =
-        Work { statistics: json!(trained), flops: outcome.progress.flops, tokens: outcome.progress.tokens, documents };
-    let files = ["best", "final", "metrics.jsonl"].map(PathBuf::from).to_vec();
-    Ok(Made { files, rows: BTreeMap::new(), work })
+    Ok(made(&["best", "final", "metrics.jsonl"], trained, &outcome.progress, documents))
+}
+
+fn made(files: &[&str], trained: &Trained, progress: &Progress, documents: u64) -> Made {
+    let work = Work { statistics: json!(trained), flops: progress.flops, tokens: progress.tokens, documents };
+    Made { files: files.iter().map(PathBuf::from).collect(), rows: BTreeMap::new(), work }
 }
 
 /// Gives a checkpoint's model files a second name: hard links where the file system has them, copies elsewhere.

@@ -10,7 +10,7 @@ use cognate_corpus::{TokenFile, TokenWriter};
 use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_train::{
-    Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Schedule, Shape, Source, Stream, TrainConfig,
+    Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig,
     related_rows, train,
 };
 
@@ -191,7 +191,7 @@ fn rows_of_documents_resume_to_the_same_bits() {
 #[test]
 fn attention_crosses_the_documents_of_a_row_and_of_nothing_else() {
     /// The loss on the second document's four tokens, where the first is `first`.
-    fn loss(first: [u32; 5], rows: Option<Vec<Vec<Piece>>>) -> f64 {
+    fn loss(first: [u32; 5], rows: Option<Vec<Row>>) -> f64 {
         let folder = tempfile::tempdir().unwrap();
         let prefix = folder.path().join("tokens");
         let mut writer = TokenWriter::create(&prefix, 60).unwrap();
@@ -216,10 +216,11 @@ fn attention_crosses_the_documents_of_a_row_and_of_nothing_else() {
     let (this, that) = ([5, 6, 7, 8, 0], [45, 36, 27, 18, 0]);
     assert_eq!(loss(this, None), loss(that, None));
     let pieces = [Piece { document: 0, from: 0, to: 5 }, Piece { document: 1, from: 0, to: 4 }];
-    let together = Some(vec![pieces.to_vec()]);
+    let together = Some(vec![vec![pieces.to_vec()]]);
     assert!((loss(this, together.clone()) - loss(that, together)).abs() > 1e-4);
-    let apart = Some(pieces.map(|piece| vec![piece]).to_vec());
-    assert_eq!(loss(this, apart), loss(that, None));
+    let apart = pieces.map(|piece| vec![piece]);
+    assert_eq!(loss(this, Some(apart.clone().map(|segment| vec![segment]).to_vec())), loss(that, None));
+    assert_eq!(loss(this, Some(vec![apart.to_vec()])), loss(that, None), "two segments of one row");
 }
 
 #[test]

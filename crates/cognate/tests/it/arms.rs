@@ -240,8 +240,78 @@ fn related_documents_stand_in_one_context() {
     let packing = &json(&whole, "related-context/manifest.json")["statistics"]["packing"];
     let number = |name: &str| packing[name].as_u64().unwrap() as usize;
     assert_eq!((number("documents"), number("chains")), (ids.len(), chains(ids.len(), &pairs).len()));
-    assert!(number("chains") < ids.len() / 4 && number("rows") < ids.len() * 2 / 3, "{packing}");
+    assert!(number("chains") < ids.len() / 4 && number("contexts") < ids.len() * 2 / 3, "{packing}");
     assert!(number("alone") < ids.len() / 4, "{packing}");
-    let note = format!("saw its {} documents in {} contexts", ids.len(), number("rows"));
+    // 1,024 tokens a batch are eight rows of 128.
+    let tokens = related["unique_tokens"].as_u64().unwrap() as usize;
+    assert_eq!((number("repeated_tokens"), number("cut_rows")), (tokens.next_multiple_of(128) - tokens, 0));
+    let note = format!("saw its {} documents in {} contexts", ids.len(), number("contexts"));
     assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
+}
+
+#[test]
+fn rows_that_batches_cut_are_counted_and_told() {
+    let scratch = ready(&format!("{REPETITION}[[arm]]\nkind = \"related-context\"\n"));
+    let text = fs_err::read_to_string(scratch.path("r.toml")).unwrap();
+    scratch.write("r.toml", text.replace("batch_tokens = 1024\npeak_rate", "batch_tokens = 1000\npeak_rate"));
+    let plan = scratch.succeeds(&["plan", "r.toml"]);
+    assert!(plan.contains("batch_tokens = 1000 is no multiple of [model] context = 128"), "{plan}");
+    scratch.succeeds(&["run", "r.toml"]);
+    let packing = &json(&scratch, "related-context/manifest.json")["statistics"]["packing"];
+    // Of 40 batches the ends of the 16th and 32nd are ends of rows; the last cuts off what is not trained on.
+    assert_eq!(packing["cut_rows"], 37, "{packing}");
+    let notes = json(&scratch, "report.json")["notes"].to_string();
+    assert!(notes.contains("37 rows were cut where a batch ended"), "{notes}");
+}
+
+/// With a learning rate of 1e-2, a weight decay of 1e30 multiplies weights by some -1e28 a step.
+#[test]
+fn a_candidate_that_diverges_loses_and_stops_nothing() {
+    let sweep = "[[arm]]\nkind = \"regularised\"\nweight_decays = [1e30, 3]\n";
+    let scratch = ready(&format!("{REPETITION}{sweep}"));
+    let printed = scratch.succeeds(&["run", "r.toml"]);
+    assert!(printed.contains("regularised"), "{printed}");
+    let diverged = json(&scratch, "sweep/regularised/weight-decay-1000000000000000000000000000000/manifest.json");
+    let how = diverged["statistics"]["diverged"].as_str().unwrap();
+    assert!(how.starts_with("the ") && how.contains(" of step "), "{how}");
+    let found = &json(&scratch, "regularised/manifest.json")["statistics"]["sweep"];
+    assert_eq!((&found["chosen"], &found["candidates"][0]["nats_per_token"]), (&3.0.into(), &Value::Null));
+    assert_eq!(found["candidates"][0]["diverged"], how);
+    assert_eq!(weights(&scratch, "regularised"), weights(&scratch, "sweep/regularised/weight-decay-3"));
+    let selected = lines(&scratch.path("runs/tiny/regularised/selection.jsonl"));
+    assert!(!selected.is_empty() && selected.iter().all(|line| line.contains("\"nats\":[null,")), "{selected:?}");
+    let report = json(&scratch, "report.json");
+    let note = format!("(diverged: {how}), 3 (");
+    assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
+    // What it cost until then is in the ledger.
+    let rows = report["ledger"].as_array().unwrap().iter();
+    let row = rows.clone().find(|row| row["stage"] == "train" && row["arm"] == "regularised").unwrap();
+    let flops = |folder: &str| json(&scratch, &format!("{folder}/manifest.json"))["flops"].as_f64().unwrap();
+    let spent = diverged["flops"].as_f64().unwrap() + flops("sweep/regularised/weight-decay-3") + flops("regularised");
+    assert!((row["flops"].as_f64().unwrap() - spent).abs() < 1e-6 * spent, "{row}");
+    let again = scratch.succeeds(&["run", "r.toml"]);
+    assert!(again.contains("regularised"), "{again}");
+
+    let scratch = ready(&format!("{REPETITION}{}", sweep.replace("3]", "2e30]")));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let told = "error: train regularised: the arm `regularised` has no weight decay to choose: the training of each diverged (";
+    assert!(stderr.contains(told), "{stderr}");
+    assert!(stderr.contains("hint: lower the arm's weight_decays or [train] peak_rate, or remove the arm"), "{stderr}");
+}
+
+#[test]
+fn too_few_documents_for_neighbours_are_told_before_anything_is_trained() {
+    let scratch = ready(&format!("{REPETITION}[[arm]]\nkind = \"related-context\"\n"));
+    let text = fs_err::read_to_string(scratch.path("r.toml")).unwrap();
+    scratch.write("r.toml", text.replace("unique_share = 0.2", "unique_share = 0.005"));
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert_eq!(code, 1);
+    let error = "error: the corpus is too small for the arm `related-context`: each document's 10 nearest neighbours are looked for, \
+                 and the unique split holds ";
+    assert!(stderr.contains(error) && stderr.contains("hint: lower [pair] neighbours to at most "), "{stderr}");
+    assert!(
+        scratch.path("runs/tiny/tokenize").exists() && !scratch.path("runs/tiny/embed").exists(),
+        "before embedding"
+    );
 }
