@@ -70,7 +70,7 @@ impl<D: Device> Decoder<D> {
 
     /// All blocks from the last to the first, then the embedding.
     fn blocks_backward(&mut self, placed: &Placed<D>, gradients: &mut Gradients<D>) {
-        let Self { device, config, layout, parameters, rope, state } = self;
+        let Self { device, config, layout, parameters, rope, state, .. } = self;
         let State { blocks, shared: Some(shared), backward: Some(b), .. } = state else {
             unreachable!("reserved by the caller")
         };

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use cognate_ops::{Device, Precision, View};
 
-pub use rows::Feed;
+pub use rows::{Fed, Feed};
 
 use crate::{Decoder, Result};
 

@@ -2,7 +2,7 @@
 
 use cognate_ops::{AdamW, Device, Precision, RopeTable, View, ViewMut};
 
-use crate::decode::PackedWeights;
+use crate::decode::{Fed, PackedWeights};
 use crate::layout::Block;
 use crate::state::{BlockState, Placed, Shared, State, head_chunk};
 use crate::{Batch, Config, Error, IGNORE, Layout, Result, initialise};
@@ -15,6 +15,7 @@ pub struct Decoder<D: Device> {
     pub(crate) parameters: D::Buffer,
     pub(crate) rope: RopeTable,
     pub(crate) state: State<D>,
+    pub(crate) fed: Fed,
 }
 
 /// Gradients by all parameters, laid out as the parameters are.
@@ -63,7 +64,7 @@ impl<D: Device> Decoder<D> {
         let mut parameters = device.zeros(layout.len());
         device.upload(&mut parameters, 0, values);
         let rope = config.rope_table(0);
-        Ok(Self { device, config, layout, parameters, rope, state: State::new() })
+        Ok(Self { device, config, layout, parameters, rope, state: State::new(), fed: Fed::default() })
     }
 
     /// The configuration.
@@ -165,7 +166,7 @@ impl<D: Device> Decoder<D> {
 
     /// Embedding and all blocks. Block states are kept for backward where `keep`, else the first one serves all.
     pub(crate) fn forward(&mut self, placed: &Placed<D>, context: &mut Context<'_, D>, keep: bool) {
-        let Self { device, config, layout, parameters, rope, state } = self;
+        let Self { device, config, layout, parameters, rope, state, .. } = self;
         let (n, d) = (placed.len, config.width);
         let State { blocks, shared: Some(shared), .. } = state else { unreachable!("reserved by the caller") };
         let table = View::new(parameters, layout.embedding.clone());

@@ -20,7 +20,7 @@ mod state;
 
 pub use batch::{Batch, IGNORE};
 pub use config::{Config, Family, Llama3Scaling};
-pub use decode::{DecodeCache, Feed};
+pub use decode::{DecodeCache, Fed, Feed};
 pub use decoder::{Decoder, Gradients, Moments};
 pub use error::Error;
 pub use layout::{Layout, Tensor};

@@ -17,6 +17,7 @@ mod runner;
 pub mod stage;
 mod stages;
 mod status;
+mod text;
 mod watch;
 
 pub use context::{DeviceKind, Settings};
@@ -28,4 +29,5 @@ pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
 pub use stages::train::{tokenizer_files, validation_items};
 pub use status::{StageState, StageStatus, Status, status};
+pub use text::{visible, wrapped};
 pub use watch::{Live, Snapshot};

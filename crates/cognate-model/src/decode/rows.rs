@@ -18,6 +18,15 @@ pub struct Feed<'a> {
     pub from: usize,
 }
 
+/// What a decoder was fed through caches, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Fed {
+    /// Tokens; a prompt that several continuations share counts once.
+    pub tokens: u64,
+    /// Floating-point operations that these took, as [`Config::forward_flops`](crate::Config::forward_flops) counts them.
+    pub flops: f64,
+}
+
 impl<D: Device> DecodeCache<D> {
     /// Forgets all but the first `len` tokens of a slot: another continuation can follow them.
     ///
@@ -88,8 +97,18 @@ impl<D: Device> Decoder<D> {
             each(start, &logits[..rows.len() * vocab]);
         }
         for feed in work {
-            cache.lengths[feed.slot] += feed.tokens.len();
+            let (used, len) = (&mut cache.lengths[feed.slot], feed.tokens.len());
+            // The first new token attends to itself and those before it, the last to all.
+            let context = *used as f64 + (len + 1) as f64 / 2.0;
+            self.fed.flops += self.config.forward_flops(len as f64, (len - feed.from) as f64, context);
+            self.fed.tokens += len as u64;
+            *used += len;
         }
         Ok(())
+    }
+
+    /// What this decoder was fed through caches, since it was made.
+    pub fn fed(&self) -> Fed {
+        self.fed
     }
 }

@@ -105,6 +105,10 @@ fn cached_decoding_is_the_full_forward_pass() {
             }
         }
         assert_eq!((cache.len(1), cache.len(0)), (60, 0));
+        // 60 tokens that attend to 1, 2, …, 60 of them; each of the seven calls gave one row of logits.
+        let (found, expected) = (model.fed(), config.forward_flops(60.0, 7.0, 30.5));
+        assert_eq!(found.tokens, 60);
+        assert!((found.flops / expected - 1.0).abs() < 1e-12, "{found:?} {expected}");
         // The capacity is rounded up to 64.
         let error = model.advance(&mut cache, &[(1, &[1; 5])], &mut logits).unwrap_err();
         assert_eq!(error.to_string(), "slot 1 holds 60 tokens and has room for 64; 5 more do not fit");

@@ -1,4 +1,5 @@
-//! Every arm beside repetition, with intervals over seeds and documents, and the share of the gap that it closed.
+//! Every arm beside repetition and every control beside sbp, with intervals over seeds and documents, and the share of the gap
+//! that each closed.
 
 use std::collections::BTreeMap;
 
@@ -33,33 +34,22 @@ fn share(measure: &str) -> impl Fn(&[f64]) -> Option<f64> {
 }
 
 impl Assembly<'_> {
-    /// Differences from repetition and shares of the gap, on validation and on every task: under the measure's name for the first
-    /// `sbp` arm, under [`gap_key`] for every other arm between the two.
+    /// Differences from repetition, differences of the controls from the first `sbp` arm, and shares of the gap, on validation and on
+    /// every task. A share stands under the measure's name for the first `sbp` arm, under [`gap_key`] for every other arm between
+    /// repetition and the oracle.
     pub(super) fn compare(&self, arms: &[report::Arm]) -> Result<(Vec<ArmComparison>, BTreeMap<String, GapClosed>)> {
         let (mut comparisons, mut gaps) = (Vec::new(), BTreeMap::new());
         let place = |wanted: fn(&ArmKind) -> bool| self.recipe.arms.iter().position(|arm| wanted(&arm.kind));
         let Some(repetition) = place(|kind| *kind == ArmKind::Repetition) else { return Ok((comparisons, gaps)) };
+        let sbp = place(|kind| matches!(kind, ArmKind::Sbp { .. }));
         let oracle = place(|kind| matches!(kind, ArmKind::Oracle { .. }));
         let of_arm = |arm| self.recipe.seeds.iter().map(move |&seed| self.samples(Replicate { arm, seed }));
         let samples: Samples = (0..self.recipe.arms.len()).map(|arm| of_arm(arm).collect()).collect::<Result<_>>()?;
+        let all = || self.recipe.arms.iter().enumerate().filter(|(at, _)| *at != repetition);
         for measure in measures(&samples) {
-            for (at, arm) in self.recipe.arms.iter().enumerate().filter(|(at, _)| *at != repetition) {
+            for (at, arm) in all() {
+                comparisons.extend(self.difference(&samples, measure, at, repetition)?);
                 let name = self.report_name(arm);
-                if let Some(paired) = self.paired(&samples, measure, &[repetition, at])?
-                    && let Some(found) = paired.means.statistic(|means| Some(means[1] - means[0]))
-                    && let Some((low, high)) = found.interval
-                {
-                    comparisons.push(ArmComparison {
-                        arm: name.to_owned(),
-                        against: self.report_name(&self.recipe.arms[repetition]).to_owned(),
-                        measure: measure.to_owned(),
-                        difference: found.value,
-                        low,
-                        high,
-                        seeds: paired.seeds,
-                        documents: paired.documents,
-                    });
-                }
                 let trained = arms.iter().any(|other| other.name == name);
                 if matches!(arm.kind, ArmKind::Oracle { .. }) || !trained {
                     continue;
@@ -73,8 +63,37 @@ impl Assembly<'_> {
                 };
                 gaps.insert(gap_key(measure, name), gap);
             }
+            let Some(sbp) = sbp else { continue };
+            for (at, _) in all().filter(|(at, arm)| *at != sbp && !matches!(arm.kind, ArmKind::Oracle { .. })) {
+                comparisons.extend(self.difference(&samples, measure, at, sbp)?);
+            }
         }
         Ok((comparisons, gaps))
+    }
+
+    /// How an arm differs from another in a measure; none where no seed of both was evaluated with at least two items.
+    fn difference(
+        &self,
+        samples: &Samples,
+        measure: &str,
+        arm: usize,
+        against: usize,
+    ) -> Result<Option<ArmComparison>> {
+        let Some(paired) = self.paired(samples, measure, &[against, arm])? else { return Ok(None) };
+        let found = paired.means.statistic(|means| Some(means[1] - means[0]));
+        let name = |at: usize| self.report_name(&self.recipe.arms[at]).to_owned();
+        Ok(found.and_then(|found| found.interval.map(|(low, high)| (found.value, low, high))).map(
+            |(difference, low, high)| ArmComparison {
+                arm: name(arm),
+                against: name(against),
+                measure: measure.to_owned(),
+                difference,
+                low,
+                high,
+                seeds: paired.seeds,
+                documents: paired.documents,
+            },
+        ))
     }
 
     /// The share of the validation gap that an arm closed, from the arms' figures alone.

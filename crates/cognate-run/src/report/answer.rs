@@ -3,6 +3,9 @@
 use super::data::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
 use super::numbers::{counted, nats, percent, signed_nats, significant};
 
+#[cfg(test)]
+mod tests;
+
 /// What the first screen says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -60,12 +63,47 @@ pub(super) fn answer(report: &Report) -> Answer {
         ),
         _ => (missing(report), String::new()),
     };
+    let headline = match beside_controls(report) {
+        Some(clause) => format!("{}; {clause}.", headline.trim_end_matches('.')),
+        None => headline,
+    };
     Answer { headline, detail, caution: caution(report, losses) }
+}
+
+/// `sbp was worse than regularised, and not significantly different from random-pairs`, on validation documents; nothing where no
+/// control was compared.
+fn beside_controls(report: &Report) -> Option<String> {
+    let (mut better, mut worse, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    for found in report.comparisons.iter().filter(|found| found.against == SBP && found.measure == VALIDATION) {
+        let place = match found.difference {
+            _ if !found.is_significant() => &mut alike,
+            difference if difference < 0.0 => &mut better,
+            _ => &mut worse,
+        };
+        place.push(found.arm.as_str());
+    }
+    let said = [("worse than", better), ("not significantly different from", alike), ("better than", worse)];
+    let said: Vec<String> =
+        said.iter().filter(|(_, arms)| !arms.is_empty()).map(|(how, arms)| format!("{how} {}", listed(arms))).collect();
+    match said.as_slice() {
+        [] => None,
+        [one] => Some(format!("sbp was {one}")),
+        [first @ .., last] => Some(format!("sbp was {}, and {last}", first.join(", "))),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// sbp beside repetition on validation documents.
 fn comparison(report: &Report) -> Option<&ArmComparison> {
-    report.comparisons.iter().find(|found| found.arm == SBP && found.measure == VALIDATION)
+    let is_it = |found: &&ArmComparison| found.arm == SBP && found.against == REPETITION && found.measure == VALIDATION;
+    report.comparisons.iter().find(is_it)
 }
 
 fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: Option<f64>) -> String {
@@ -153,8 +191,18 @@ fn missing(report: &Report) -> String {
     }
 }
 
-/// What the intervals cover, and what they do not.
+/// How far to trust the answer: what the intervals cover, and whether an arm tells relation from any synthetic text.
 fn caution(report: &Report, losses: Losses) -> String {
+    let mut caution = covered(report, losses);
+    let compared = losses.repetition.is_some() && losses.sbp.is_some();
+    if compared && report.arms.iter().all(|arm| [REPETITION, SBP, ORACLE].contains(&arm.name.as_str())) {
+        caution.push_str(" No control arm: whether unrelated synthetic text would do the same was not asked.");
+    }
+    caution
+}
+
+/// What the intervals cover, and what they do not.
+fn covered(report: &Report, losses: Losses) -> String {
     if let Some(found) = comparison(report) {
         let documents = counted(found.documents, "validation document", "validation documents");
         let unmeasured = "another split, synthesizer or synthetic corpus";

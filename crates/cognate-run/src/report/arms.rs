@@ -1,6 +1,6 @@
-//! The arms beside repetition: differences and shares of the gap, with their intervals.
+//! The arms beside repetition, and the controls beside sbp: differences and shares of the gap, with their intervals.
 
-use super::data::{ArmComparison, Report, VALIDATION, gap_key};
+use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, gap_key};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, table};
 use super::markup::Markup;
@@ -9,64 +9,99 @@ use super::numbers::{NONE, count, percent, signed_nats, signed_points};
 /// Between the two ends of an interval.
 const TO: &str = " to ";
 
+/// What a difference on validation documents is, and in what.
+const NATS: &str = "difference in nats per token (below zero is better)";
+/// What a difference on tasks is, and in what.
+const POINTS: &str = "difference in percentage points (above zero is better)";
+/// What is said of the mean of all tasks.
+const AVERAGE: &str = "the task average gives every task the same weight";
+
 /// Validation: a row for every arm that was compared, or nothing.
 pub(super) fn comparisons(page: &mut Markup, report: &Report) {
-    let caption = "Beside repetition: difference in nats per token (below zero is better) and share of the gap closed, with \
-                   95\u{a0}% intervals";
-    compared(
-        page,
-        report,
-        caption,
-        ("arm", "documents", "comparisons.csv"),
-        |found| (found.measure == VALIDATION).then(|| found.arm.clone()),
-        signed_nats,
+    let label = |found: &ArmComparison| (found.measure == VALIDATION).then(|| found.arm.clone());
+    let repetition = Table {
+        caption: &format!("Beside repetition: {NATS} and share of the gap closed, with 95\u{a0}% intervals"),
+        columns: ("arm", "documents"),
+        file: "comparisons.csv",
+        against: REPETITION,
+        difference: signed_nats,
+    };
+    repetition.write(page, report, label);
+    let caption = format!(
+        "Controls beside sbp: {NATS}, with 95\u{a0}% intervals. Where a control is as good as sbp, what it lacks is not what helped"
     );
+    Table { caption: &caption, file: "beside-sbp.csv", against: SBP, ..repetition }.write(page, report, label);
 }
 
 /// Tasks: a row for every task and arm that was compared, or nothing.
 pub(super) fn task_comparisons(page: &mut Markup, report: &Report) {
-    let caption = "Tasks beside repetition: difference in percentage points (above zero is better) and share of the gap closed, \
-                   with 95\u{a0}% intervals; the task average gives every task the same weight";
     let label =
         |found: &ArmComparison| (found.measure != VALIDATION).then(|| format!("{}, {}", found.measure, found.arm));
-    compared(page, report, caption, ("task and arm", "items", "task-comparisons.csv"), label, signed_points);
+    let repetition = Table {
+        caption: &format!(
+            "Tasks beside repetition: {POINTS} and share of the gap closed, with 95\u{a0}% intervals; {AVERAGE}"
+        ),
+        columns: ("task and arm", "items"),
+        file: "task-comparisons.csv",
+        against: REPETITION,
+        difference: signed_points,
+    };
+    repetition.write(page, report, label);
+    let caption = format!("Controls beside sbp on tasks: {POINTS}, with 95\u{a0}% intervals; {AVERAGE}");
+    Table { caption: &caption, file: "tasks-beside-sbp.csv", against: SBP, ..repetition }.write(page, report, label);
 }
 
-/// A table of the comparisons that have a label, or nothing.
-fn compared(
-    page: &mut Markup,
-    report: &Report,
-    caption: &str,
-    (first, last, file): (&str, &str, &str),
-    label: impl Fn(&ArmComparison) -> Option<String>,
+/// A table of arms beside one of them.
+struct Table<'a> {
+    caption: &'a str,
+    /// Headings of the first and the last column.
+    columns: (&'a str, &'a str),
+    /// Under which name its data can be saved.
+    file: &'a str,
+    /// The arm that the others stand beside. A share of the gap is told beside repetition alone.
+    against: &'a str,
+    /// Writes a difference.
     difference: fn(f64) -> String,
-) {
-    let row = |found: &ArmComparison| {
-        let label = label(found)?;
-        let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm));
-        let share = gap.and_then(|gap| gap.mean).map_or_else(|| NONE.to_owned(), percent);
-        let interval = match gap.map(|gap| (gap.low, gap.high)) {
-            Some((Some(low), Some(high))) => format!("{}{TO}{}", percent(low), percent(high)),
-            _ => String::new(),
+}
+
+impl Table<'_> {
+    /// Writes the comparisons that have a label, or nothing.
+    fn write(&self, page: &mut Markup, report: &Report, label: impl Fn(&ArmComparison) -> Option<String>) {
+        let beside_repetition = self.against == REPETITION;
+        let row = |found: &&ArmComparison| {
+            let mut row = vec![
+                Cell::new(label(found)?),
+                Cell::with_detail(
+                    (self.difference)(found.difference),
+                    format!("{}{TO}{}", (self.difference)(found.low), (self.difference)(found.high)),
+                ),
+                Cell::new(if found.is_significant() { "yes" } else { "no" }),
+            ];
+            row.extend(beside_repetition.then(|| share_of_the_gap(report, found)));
+            row.extend([Cell::new(found.seeds), Cell::new(count(found.documents))]);
+            Some(row)
         };
-        Some(vec![
-            Cell::new(label),
-            Cell::with_detail(
-                difference(found.difference),
-                format!("{}{TO}{}", difference(found.low), difference(found.high)),
-            ),
-            Cell::new(if found.is_significant() { "yes" } else { "no" }),
-            Cell::with_detail(share, interval),
-            Cell::new(found.seeds),
-            Cell::new(count(found.documents)),
-        ])
-    };
-    let rows: Vec<Vec<Cell>> = report.comparisons.iter().filter_map(row).collect();
-    if !rows.is_empty() {
-        table(page, caption, &[first, "difference", "significant", "gap closed", "seeds", last], &rows);
-        let told = report.comparisons.iter().filter(|found| label(found).is_some());
-        downloads(page, &[(file, csv(report, told))]);
+        let told = || report.comparisons.iter().filter(|found| found.against == self.against);
+        let rows: Vec<Vec<Cell>> = told().filter_map(|found| row(&found)).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let mut columns = vec![self.columns.0, "difference", "significant"];
+        columns.extend(beside_repetition.then_some("gap closed"));
+        columns.extend(["seeds", self.columns.1]);
+        table(page, self.caption, &columns, &rows);
+        downloads(page, &[(self.file, csv(report, told().filter(|found| label(found).is_some())))]);
     }
+}
+
+fn share_of_the_gap(report: &Report, found: &ArmComparison) -> Cell {
+    let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm));
+    let share = gap.and_then(|gap| gap.mean).map_or_else(|| NONE.to_owned(), percent);
+    let interval = match gap.map(|gap| (gap.low, gap.high)) {
+        Some((Some(low), Some(high))) => format!("{}{TO}{}", percent(low), percent(high)),
+        _ => String::new(),
+    };
+    Cell::with_detail(share, interval)
 }
 
 fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>) -> Csv {
@@ -85,7 +120,8 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
     ];
     let mut csv = Csv::new(&columns);
     for found in comparisons {
-        let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm));
+        let beside_repetition = found.against == REPETITION;
+        let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm)).filter(|_| beside_repetition);
         csv.row([
             found.measure.clone(),
             found.arm.clone(),

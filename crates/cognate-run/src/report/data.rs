@@ -40,7 +40,7 @@ pub struct Report {
     /// Share of the distance from `repetition` to `oracle` that `sbp` covered, by what was measured
     /// (see [`VALIDATION`] and [`validation_gap`]).
     pub gap_closed: BTreeMap<String, GapClosed>,
-    /// Every arm beside repetition.
+    /// Every arm beside [`REPETITION`], and every control beside [`SBP`].
     #[serde(default)]
     pub comparisons: Vec<ArmComparison>,
     /// What became of the generated documents.

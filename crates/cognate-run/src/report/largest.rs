@@ -35,7 +35,10 @@ fn largest(seeds: u64) -> Report {
             }
         }
         for measure in [VALIDATION, TASK_AVERAGE].into_iter().chain(tasks.iter().copied()).filter(|_| at > 0) {
-            add_comparison(&mut report, name, measure, seeds);
+            add_comparison(&mut report, (name, REPETITION), measure, seeds);
+            if ![SBP, ORACLE].contains(&name) {
+                add_comparison(&mut report, (name, SBP), measure, seeds);
+            }
         }
     }
     report.count_task_curves();
@@ -66,10 +69,10 @@ fn add_stages(report: &mut Report, model: &str) {
     }
 }
 
-fn add_comparison(report: &mut Report, arm: &str, measure: &str, seeds: u64) {
+fn add_comparison(report: &mut Report, (arm, against): (&str, &str), measure: &str, seeds: u64) {
     report.comparisons.push(ArmComparison {
         arm: arm.to_owned(),
-        against: REPETITION.to_owned(),
+        against: against.to_owned(),
         measure: measure.to_owned(),
         difference: digits(1),
         low: digits(2),

@@ -45,9 +45,7 @@ pub(super) fn ledger(page: &mut Markup, report: &Report) {
         let caption = "Wall time, floating-point operations, tokens, documents and memory of every stage. Finding pairs, \
                        tuning, generating and filtering belong to the sbp arm where there is one; controls have stages \
                        of their own after embedding and pairing, which they share with it.";
-        let tasks = report.arms.iter().any(|arm| !arm.tasks.is_empty());
-        let uncounted = if tasks { " Operations of published tasks are not counted." } else { "" };
-        table(page, &format!("{caption}{uncounted}"), &columns, &stage_rows(report));
+        table(page, caption, &columns, &stage_rows(report));
         arm_costs(page, report);
         downloads(page, &[("ledger.csv", ledger_csv(report))]);
     });

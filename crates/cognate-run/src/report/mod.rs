@@ -42,7 +42,7 @@ pub use data::{
 pub use html::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
-    is_inspection_page, visible,
+    is_inspection_page,
 };
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use terminal::closing_table;

@@ -5,6 +5,7 @@ use super::charts::clip;
 use super::data::Report;
 use super::html::unfinished;
 use super::numbers::{decimals, nats, or_none, significant, tokens};
+use crate::text::wrapped;
 
 /// Columns of a terminal that nobody has widened.
 const WIDTH: usize = 80;
@@ -61,21 +62,8 @@ fn write_aligned<const N: usize>(out: &mut String, rows: &[[String; N]]) {
 
 /// Breaks a text at its ordinary spaces. Nothing for an empty one.
 pub(super) fn write_wrapped(out: &mut String, text: &str) {
-    let mut used = 0;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let length = word.chars().count();
-        if used > 0 && used + 1 + length > WIDTH {
-            out.push('\n');
-            used = 0;
-        }
-        if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += length;
-    }
-    if used > 0 {
+    for line in wrapped(text, WIDTH) {
+        out.push_str(&line);
         out.push('\n');
     }
 }

@@ -52,11 +52,13 @@ pub(crate) fn evaluate_stage(
     if !scored.tasks.is_empty() {
         made.file(tasks::QUESTIONS);
     }
-    let (tokens, mean) = (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64);
+    // Documents are scored whole; questions, and they alone, are fed through a cache.
+    let (tokens, mean, questions) =
+        (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64, model.fed());
     made.work = Work {
         statistics,
-        flops: model.config().forward_flops(tokens, tokens, mean / 2.0),
-        tokens: found.tokens,
+        flops: model.config().forward_flops(tokens, tokens, mean / 2.0) + questions.flops,
+        tokens: found.tokens + questions.tokens,
         documents: found.documents,
     };
     Ok(made)

@@ -5,6 +5,7 @@ use super::plot::{Curve, plot};
 use crate::runner::seconds;
 use crate::stage::{column, label};
 use crate::status::{StageState, StageStatus};
+use crate::text::wrapped;
 
 /// Characters of a bar.
 const BAR: usize = 20;
@@ -107,20 +108,6 @@ fn curves(snapshot: &Snapshot) -> (String, Vec<Curve<'_>>) {
         legend.push(format!("{sign} {name}"));
     }
     (legend.join("   "), curves)
-}
-
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn clipped(line: &str, width: usize) -> String {

@@ -1,13 +1,11 @@
 //! `inspect`: what a run made, in the terminal or as a page.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use cognate_base::files::write_atomic;
 use cognate_run::{InspectOptions, report};
-use crossterm::terminal;
 
-use super::{Result, print, print_json};
+use super::{Result, columns, print, print_json};
 use crate::args::{InspectArgs, InspectSyntheticArgs};
 use crate::failure::Failure;
 
@@ -41,15 +39,7 @@ fn synthetic(args: &InspectSyntheticArgs) -> Result {
             write_atomic(path, report::inspection_page(&inspection))?;
             print(&format!("page: {}\n", path.display()))
         }
-        None => print(&report::inspection_text(&inspection, width(args.width)?)),
-    }
-}
-
-fn width(asked: Option<usize>) -> Result<usize> {
-    match asked {
-        Some(width) => Ok(width),
-        None if std::io::stdout().is_terminal() => Ok(usize::from(terminal::size()?.0)),
-        None => Ok(PLAIN_COLUMNS),
+        None => print(&report::inspection_text(&inspection, args.width.or(columns()?).unwrap_or(PLAIN_COLUMNS))),
     }
 }
 

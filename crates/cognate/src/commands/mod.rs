@@ -13,7 +13,7 @@ mod serve;
 mod synthesis;
 mod watch;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 pub(crate) use bench::BenchArgs;
 
@@ -56,6 +56,12 @@ fn print(text: &str) -> Result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Columns of the terminal that stdout is, if it is one.
+fn columns() -> Result<Option<usize>> {
+    let size = std::io::stdout().is_terminal().then(crossterm::terminal::size).transpose()?;
+    Ok(size.map(|(columns, _)| usize::from(columns)))
 }
 
 /// Writes one JSON value on one line to stdout.

@@ -7,7 +7,7 @@ use cognate_base::Hash;
 use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
-use cognate_run::report::visible;
+use cognate_run::{visible, wrapped};
 use cognate_synth::generate::files::document_files;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::judge::Judging;
 use super::models::{check_vocabulary, tokenizer_of};
-use super::{Result, device, print, print_json};
+use super::{Result, columns, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
 use crate::terminal::Terminal;
 
@@ -120,7 +120,12 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
         let mean = sample.mean_log_probability;
         let head =
             format!("[{} of {}] {} tokens, {mean:.3} nats per token, {end}", at + 1, samples.len(), sample.tokens);
-        print(&format!("{head}\n{}\n\n", visible(&sample.text)))?;
+        // Lines as the model wrote them where a file or another program reads; of the terminal's width where a person does.
+        let text = match columns()? {
+            Some(columns) => wrapped(&sample.text, columns).join("\n"),
+            None => visible(&sample.text),
+        };
+        print(&format!("{head}\n{text}\n\n"))?;
     }
     Ok(())
 }

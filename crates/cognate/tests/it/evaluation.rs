@@ -254,7 +254,20 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
         assert!((point["flops"].as_f64().unwrap() - expected).abs() < 1e-9 * expected, "{point} {expected}");
     }
     let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
-    assert!(page.contains("Operations of published tasks are not counted."));
+    // What the questions took is counted beside the validation documents.
+    let scores = fs_err::read_to_string(scratch.path("runs/tiny/evaluate/oracle/scores.json")).unwrap();
+    let validation = serde_json::from_str::<Value>(&scores).unwrap()["tokens"].as_u64().unwrap();
+    let ledger = report()["ledger"].clone();
+    let is_it = |entry: &&Value| entry["stage"] == "evaluate" && entry["arm"] == "oracle";
+    let entry = ledger.as_array().unwrap().iter().find(is_it).unwrap();
+    let questions = entry["tokens"].as_u64().unwrap() - validation;
+    // 2 choices of 2 questions and 2 of 4, with what the choices of a question share read once.
+    assert!((20..200).contains(&questions), "{entry} {validation}");
+    // About the operations a token of a forward pass, a third of training.
+    let per_token = entry["flops"].as_f64().unwrap() / (validation + questions) as f64;
+    let parameters =
+        report()["arms"][1]["flops"].as_f64().unwrap() / report()["arms"][1]["train_tokens"].as_f64().unwrap() / 3.0;
+    assert!((per_token / parameters - 1.0).abs() < 0.2, "{per_token} {parameters}");
     for axis in ["training tokens", "floating-point operations"] {
         assert!(page.contains(&format!("accuracy on blimp over {axis}")), "{axis}");
     }

@@ -396,8 +396,20 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
         let synthetic = arm(control)["synthetic_tokens"].as_u64().unwrap();
         assert!(synthetic.abs_diff(10240) < 200, "{control}: {synthetic}");
         assert_eq!(report["gap_closed"][format!("validation of {control}")]["seeds"], 1, "{}", report["gap_closed"]);
-        assert!(report["comparisons"].as_array().unwrap().iter().any(|found| found["arm"] == control));
+        for against in ["repetition", "sbp"] {
+            let found = report["comparisons"].as_array().unwrap();
+            let found: Vec<&Value> =
+                found.iter().filter(|found| found["arm"] == control && found["against"] == against).collect();
+            assert_eq!(found.len(), 1, "{control} beside {against}");
+            let nats = |name: &str| number(&arm(name)["validation"]["nats_per_token"]);
+            let difference = nats(control) - nats(against);
+            assert!((number(&found[0]["difference"]) - difference).abs() < 1e-9, "{difference}: {}", found[0]);
+        }
     }
+    let beside_sbp = |arm: &str| {
+        report["comparisons"].as_array().unwrap().iter().any(|found| found["arm"] == arm && found["against"] == "sbp")
+    };
+    assert_eq!(["sbp", "repetition", "oracle", "equal-flops"].map(beside_sbp), [false, false, false, true]);
     let seeds = |folder: &str| -> Vec<bool> {
         let path = scratch.path(&format!("runs/tiny/{folder}/synthetic.jsonl.zst"));
         let reader = cognate_corpus::Reader::open(&[path], &Default::default()).unwrap();

@@ -10,7 +10,7 @@ use super::data::ExampleText;
 use super::numbers::{count, counted, decimals, nats, percent, signed_nats};
 
 pub use page::{inspection_page, is_inspection_page};
-pub use text::{inspection_text, visible};
+pub use text::inspection_text;
 
 /// Documents drawn to be read.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,8 +1,7 @@
 //! The terminal's view: columns side by side where there is room for them, one below the other where there is not.
 
-use unicode_width::UnicodeWidthChar;
-
 use super::{Column, Inspected, Inspection};
+use crate::text::{columns as columns_of, visible, wrapped};
 
 /// Between two columns.
 const BETWEEN: &str = " │ ";
@@ -91,52 +90,6 @@ fn body(column: &Column<'_>, width: usize) -> Vec<String> {
     }
 }
 
-/// A text without what would steer a terminal: control characters, and characters that turn the direction of what follows.
-#[must_use]
-pub fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.trim().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// The lines of a text, each broken where it would be wider than `width` columns: at white space, and inside a word that is
-/// wider. None for an empty text.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let text = visible(text);
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let (mut line, mut used) = (String::new(), 0);
-        for word in paragraph.split_whitespace() {
-            let wide = columns_of(word);
-            if used > 0 && used + 1 + wide > width {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            if used > 0 {
-                line.push(' ');
-                used += 1;
-            }
-            for character in word.chars() {
-                let wide = character.width().unwrap_or(0);
-                if used + wide > width {
-                    lines.push(std::mem::take(&mut line));
-                    used = 0;
-                }
-                line.push(character);
-                used += wide;
-            }
-        }
-        lines.push(line);
-    }
-    lines
-}
-
-/// Columns that a line takes in a terminal.
-fn columns_of(line: &str) -> usize {
-    line.chars().map(|character| character.width().unwrap_or(0)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,18 +136,5 @@ mod tests {
             }
             assert!(!text.contains(['\u{1b}', '\u{202e}', '\t']), "{text}");
         }
-    }
-
-    #[test]
-    fn lines_are_broken_at_spaces_and_inside_words_that_are_wider() {
-        assert_eq!(wrapped("ab cd  efg", 5), ["ab cd", "efg"]);
-        assert_eq!(wrapped("a bcdefghi j", 4), ["a", "bcde", "fghi", "j"]);
-        assert_eq!(wrapped("one\n\ntwo ", 9), ["one", "", "two"]);
-        // Two columns each; the accent has none and stays with its letter.
-        assert_eq!(wrapped("文献検索", 5), ["文献", "検索"]);
-        assert_eq!(wrapped("文献 検索", 8), ["文献", "検索"]);
-        assert_eq!(columns_of("文献e\u{301}"), 5);
-        assert_eq!(wrapped("abcde\u{301}f", 5), ["abcde\u{301}", "f"]);
-        assert_eq!(wrapped("", 5), [""; 0]);
     }
 }
