@@ -1,6 +1,6 @@
 //! Runs a recipe: every stage in its order, each skipped, resumed or done. The set of stages is closed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
@@ -76,15 +76,28 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
 /// Writes the report; returns the closing table. Where nothing was done now, what ran the experiment is what it was.
 fn tell(recipe: &Recipe, settings: &Settings, anything_done: bool) -> Result<String> {
     let path = settings.out.join(report::JSON_FILE);
-    let environment = match path.exists() && !anything_done {
-        true => report::read(&path)?.environment,
-        false => assemble::environment(settings),
-    };
+    let kept = if anything_done || !path.exists() { None } else { environment_of(&path)? };
+    let environment = kept.unwrap_or_else(|| assemble::environment(settings));
     let assembly = Assembly { root: &settings.out, recipe };
     let report = assembly.report(environment)?;
     cards::write(&assembly, &report)?;
     let page = report::write(&report, &settings.out)?;
     Ok(format!("{}\nreport: {}\n", report::closing_table(&report), page.display()))
+}
+
+/// What ran the experiment, from a report of any version. None, with a warning, where the file does not say: it is written again
+/// from the run all the same.
+fn environment_of(path: &Path) -> Result<Option<report::Environment>> {
+    #[derive(serde::Deserialize)]
+    struct Kept {
+        environment: report::Environment,
+    }
+    let found = serde_json::from_slice::<Kept>(&fs_err::read(path)?);
+    if let Err(error) = &found {
+        let path = path.display();
+        tracing::warn!("{path} does not say what ran the experiment ({error}): the new report names what writes it");
+    }
+    Ok(found.ok().map(|kept| kept.environment))
 }
 
 /// Writes the report of a run directory again, from what it holds now; returns the closing table.

@@ -323,6 +323,29 @@ fn too_few_kept_documents_make_another_round() {
     assert_eq!(distinct.len(), ids.len(), "no document comes twice");
 }
 
+#[test]
+fn a_report_that_cannot_be_read_is_written_again() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    let path = scratch.path("runs/tiny/report.json");
+    let whole: Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+    // One of a newer version: what ran the experiment is kept.
+    let mut newer = whole.clone();
+    newer["new_field"] = 1.into();
+    newer["environment"]["threads"] = 77.into();
+    fs_err::write(&path, newer.to_string()).unwrap();
+    scratch.succeeds(&["report", "runs/tiny"]);
+    let mut expected = whole.clone();
+    expected["environment"]["threads"] = 77.into();
+    let written = || -> Value { serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap() };
+    assert_eq!(written(), expected);
+    fs_err::write(&path, "{").unwrap();
+    let output = scratch.cognate(&["report", "runs/tiny"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.contains("report.json does not say what ran the experiment"), "{stderr}");
+    assert_eq!(written()["arms"], whole["arms"]);
+}
+
 /// The recipe's own seed gives the models that it gives alone; another one is trained and measured beside it.
 #[test]
 fn further_seeds_come_beside_the_first_and_give_an_interval() {
