@@ -60,6 +60,15 @@ pub(crate) fn sbp_cost(recipe: &Recipe, seed: u64) -> Vec<Step> {
     steps
 }
 
+/// Of a stage's `flops` those that an arm needs. Filtering counts scores of relevance alone: where no document is dropped by them, they
+/// are a measurement, which no arm would be the worse without.
+pub(crate) fn needed_flops(recipe: &Recipe, step: Step, flops: f64) -> f64 {
+    match step {
+        Step::Filter(_) if recipe.filter.min_relevance.is_none() => 0.0,
+        _ => flops,
+    }
+}
+
 /// Steps of training that take as many operations as [`sbp_cost`], at what a step of repetition costs, to the nearest step.
 pub(crate) fn steps_of(flops: f64, flops_per_step: f64) -> u64 {
     ((flops / flops_per_step).round() as u64).max(1)
@@ -68,7 +77,7 @@ pub(crate) fn steps_of(flops: f64, flops_per_step: f64) -> u64 {
 /// Steps of an `equal-flops` arm.
 pub(crate) fn equal_flops_steps(context: &Context<'_>, seed: u64) -> Result<u64> {
     let recipe = context.recipe;
-    let flops = |step: Step| context.artifact(step.folder(recipe)).manifest.work.flops;
+    let flops = |step: Step| needed_flops(recipe, step, context.artifact(step.folder(recipe)).manifest.work.flops);
     let total: f64 = sbp_cost(recipe, seed).into_iter().map(flops).sum();
     let arm = recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
     let per_step = flops(Step::Train(Replicate { arm, seed })) / recipe.train.steps() as f64;

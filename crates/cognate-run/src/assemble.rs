@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::recipe::{Arm, ArmKind, Recipe};
 use crate::report::{
     self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, Report, SimilarityHistogram,
-    SyntheticQuality, Validation,
+    SyntheticQuality, Validation, counted,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step};
@@ -63,6 +63,7 @@ impl Assembly<'_> {
             recipe: self.recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?,
             environment,
             notes: self.notes()?,
+            controls: self.control_notes()?,
             missing: self.missing()?,
             files: self.files()?,
             cards: self.card_facts()?,
@@ -225,8 +226,10 @@ impl Assembly<'_> {
             let filter = Step::Filter(synthesis).folder(self.recipe);
             if let Some(FilteredControl { rounds, filter, .. }) = self.statistics(filter)? {
                 notes.push(format!(
-                    "Control {control}: of {} documents, written in {rounds} rounds, the filters kept {}.",
-                    filter.read.documents, filter.kept.documents
+                    "Control {control}: of {} documents, written in {}, the filters kept {}.",
+                    counted(filter.read.documents, "document", "documents"),
+                    counted(rounds as u64, "round", "rounds"),
+                    counted(filter.kept.documents, "document", "documents")
                 ));
             }
             let tuned: Option<Trained> = self.statistics(Step::Tune(synthesis).folder(self.recipe))?;
@@ -242,12 +245,8 @@ impl Assembly<'_> {
         for (at, arm) in self.recipe.arms.iter().enumerate() {
             notes.extend(self.training_notes(at, arm)?);
         }
-        if let Some(arm) = self.recipe.arms.iter().find(|arm| arm.kind == ArmKind::EqualFlops) {
-            notes.push(format!(
-                "The arm {} shares no training with repetition: the rate falls over all of its own steps, so it is another model \
-                 from the warm-up on.",
-                self.report_name(arm)
-            ));
+        if let Some(note) = self.equal_flops_note()? {
+            notes.push(note);
         }
         Ok(notes)
     }
@@ -263,8 +262,8 @@ impl Assembly<'_> {
             let Some(trained) = self.statistics::<Trained>(&arm.name)? else { continue };
             if name == report::REPETITION || (trained.diet.is_some() && self.recipe.repetition().is_none()) {
                 notes.push(format!(
-                    "The model has {} parameters; what is said here need not hold at any other size.",
-                    trained.parameters
+                    "The model has {}; what is said here need not hold at any other size.",
+                    counted(trained.parameters as u64, "parameter", "parameters")
                 ));
             }
             if let (ArmKind::Oracle { .. }, Some(diet)) = (&arm.kind, trained.diet)
@@ -294,7 +293,6 @@ impl Assembly<'_> {
         }
         let written: Option<GenerateStats> = self.statistics("generate")?;
         notes.extend(written.and_then(|written| written.precision_effect).map(|effect| precision_note(&effect)));
-        notes.extend(self.control_notes()?);
         if self.statistics::<Trained>("tune")?.is_some_and(|trained| trained.relation.is_none()) {
             notes.push("Too few pairs were held out to say what tuning taught about relations.".to_owned());
         }

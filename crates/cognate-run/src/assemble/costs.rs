@@ -1,9 +1,10 @@
 //! What stages cost: the ledger, and what an arm needed before its own training.
 
 use super::Assembly;
+use crate::arms::{needed_flops, sbp_cost};
 use crate::error::Result;
 use crate::recipe::ArmKind;
-use crate::report::LedgerEntry;
+use crate::report::{LedgerEntry, in_flops};
 use crate::rundir::{Artifact, Manifest};
 use crate::stage::{Replicate, Step, preparation};
 use crate::stages::synthesis::{Rounds, round_folder};
@@ -67,9 +68,47 @@ impl Assembly<'_> {
         }
         let mut flops = trained.packing.map_or(0.0, |packing| packing.search_flops);
         for step in steps {
-            flops += self.parts(step)?.iter().map(|part| part.manifest.work.flops).sum::<f64>();
+            flops += self.needed(step)?;
         }
         Ok(flops)
+    }
+
+    /// Operations of a stage, in all of its rounds, that an arm needs.
+    fn needed(&self, step: Step) -> Result<f64> {
+        let flops = self.parts(step)?.iter().map(|part| part.manifest.work.flops).sum();
+        Ok(needed_flops(self.recipe, step, flops))
+    }
+
+    /// What an `equal-flops` arm equals, summand by summand; nothing where there is no such arm, or a summand is missing.
+    pub(super) fn equal_flops_note(&self) -> Result<Option<String>> {
+        let recipe = self.recipe;
+        let Some(arm) = recipe.arms.iter().position(|arm| arm.kind == ArmKind::EqualFlops) else { return Ok(None) };
+        let own = |model: Replicate| self.artifact(Step::Train(model).folder(recipe));
+        let Some(trained) = own(Replicate { arm, seed: recipe.seed })? else { return Ok(None) };
+        let mut parts = Vec::new();
+        let mut total = 0.0;
+        for step in sbp_cost(recipe, recipe.seed) {
+            let flops = self.needed(step)?;
+            total += flops;
+            if flops > 0.0 {
+                let base = matches!(step, Step::Train(model) if recipe.arms[model.arm].kind == ArmKind::Repetition);
+                let label = step.label(recipe);
+                parts.push(format!("{} for {label}{}", in_flops(flops), if base { " (the base model)" } else { "" }));
+            }
+        }
+        let name = self.report_name(&recipe.arms[arm]);
+        let scores = match recipe.filter.min_relevance {
+            None => ". Scores of relevance drop nothing here, so they are measurement, and not among it",
+            Some(_) => "",
+        };
+        Ok(Some(format!(
+            "The arm {name} was trained with {}, to the nearest step what sbp cost in all: {}, {} together{scores}. The base model counts \
+             here, and not where lines over operations begin, since repetition has it for nothing. It shares no training with repetition: \
+             the rate falls over all of its own steps, so it is another model from the warm-up on.",
+            in_flops(trained.manifest.work.flops),
+            parts.join(", "),
+            in_flops(total)
+        )))
     }
 }
 

@@ -5,7 +5,7 @@ use cognate_model::Config;
 use super::StagePlan;
 use super::calibrate::Speed;
 use super::corpus::Survey;
-use crate::arms::{Diet, sbp_cost, steps_of};
+use crate::arms::{Diet, needed_flops, sbp_cost, steps_of};
 use crate::recipe::{ArmKind, PERPLEXITY, Recipe, Synthesis};
 use crate::stage::{Replicate, Step};
 use crate::stages::relations::search_flops;
@@ -146,7 +146,8 @@ impl Estimate<'_> {
 
     /// Tokens of an `equal-flops` arm, from the rows of everything that the first `sbp` arm costs.
     fn equal_flops_tokens(&self, seed: u64) -> u64 {
-        let flops: f64 = sbp_cost(self.recipe, seed).into_iter().map(|step| self.stage(step).flops).sum();
+        let needed = |step: Step| needed_flops(self.recipe, step, self.stage(step).flops);
+        let flops: f64 = sbp_cost(self.recipe, seed).into_iter().map(needed).sum();
         let arm = self.recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
         let repetition = self.stage(Step::Train(Replicate { arm, seed })).flops;
         let train = &self.recipe.train;
@@ -290,7 +291,12 @@ mod tests {
 
     /// The operations of every training and stage of [`RECIPE`], by their labels, on a corpus of so many documents.
     fn flops(documents: f64) -> impl Fn(&str) -> f64 {
-        let recipe = Recipe::parse(Path::new("r.toml"), RECIPE).unwrap();
+        flops_of(RECIPE, documents)
+    }
+
+    /// The same for another recipe.
+    fn flops_of(recipe: &str, documents: f64) -> impl Fn(&str) -> f64 + use<> {
+        let recipe = Recipe::parse(Path::new("r.toml"), recipe).unwrap();
         let survey = Survey {
             documents,
             bytes_per_document: 1000.0,
@@ -312,11 +318,15 @@ mod tests {
     fn equal_flops_is_planned_equal_to_everything_that_sbp_costs() {
         // So many documents that every stage is worth many steps.
         let of = flops(1e5);
-        let parts = ["embed", "pair", "tune", "generate", "filter", "train repetition", "train sbp"].map(&of);
+        let parts = ["embed", "pair", "tune", "generate", "train repetition", "train sbp"].map(&of);
         let step = of("train repetition") / 100.0;
-        assert!(parts.iter().all(|part| *part > step), "{parts:?} {step}");
+        assert!(of("filter") > step && parts.iter().all(|part| *part > step), "{parts:?} {step}");
         let equal = of("train equal-flops");
         assert!((equal - parts.iter().sum::<f64>()).abs() <= 0.5001 * step, "{equal} {parts:?} {step}");
+        // Scores that documents are dropped by are part of it.
+        let of = flops_of(&format!("{RECIPE}[filter]\nmin_relevance = 0.0\n"), 1e5);
+        let equal = of("train equal-flops");
+        assert!((equal - parts.iter().sum::<f64>() - of("filter")).abs() <= 0.5001 * step, "{equal} {parts:?} {step}");
     }
 
     #[test]

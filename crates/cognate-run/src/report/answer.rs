@@ -1,6 +1,7 @@
 //! The answer in words: sentences made from the numbers, which never claim more than the numbers show.
 
 use super::data::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
+use super::lowest;
 use super::numbers::{counted, nats, percent, signed_nats, significant};
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ fn beside_controls(report: &Report) -> Option<String> {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
         names => names.concat(),
@@ -194,6 +195,16 @@ fn missing(report: &Report) -> String {
 /// How far to trust the answer: what the intervals cover, and whether an arm tells relation from any synthetic text.
 fn caution(report: &Report, losses: Losses) -> String {
     let mut caution = covered(report, losses);
+    let share = report.gap_closed.get(VALIDATION).and_then(|gap| gap.mean);
+    if let (Some(share), Some(early)) = (share, lowest::stopped_early(report))
+        && losses.seeds > 0
+        && percent(share) != percent(early)
+    {
+        caution.push_str(&format!(
+            " Repetition was better before its end: with every arm stopped at its lowest loss, sbp closes {} of the gap.",
+            percent(early)
+        ));
+    }
     let compared = losses.repetition.is_some() && losses.sbp.is_some();
     if compared && report.arms.iter().all(|arm| [REPETITION, SBP, ORACLE].contains(&arm.name.as_str())) {
         caution.push_str(" No control arm: whether unrelated synthetic text would do the same was not asked.");

@@ -2,7 +2,7 @@
 
 use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, gap_key};
 use super::download::{Csv, downloads, number};
-use super::html::{Cell, table};
+use super::html::{Cell, list, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, percent, signed_nats, signed_points};
 
@@ -16,28 +16,21 @@ const POINTS: &str = "difference in percentage points (above zero is better)";
 /// What is said of the mean of all tasks.
 const AVERAGE: &str = "the task average gives every task the same weight";
 
-/// Validation: a row for every arm that was compared, or nothing.
-pub(super) fn comparisons(page: &mut Markup, report: &Report) {
-    let label = |found: &ArmComparison| (found.measure == VALIDATION).then(|| found.arm.clone());
-    let repetition = Table {
+/// Validation: a row for every arm that was compared with repetition, or nothing.
+pub(super) fn beside_repetition(page: &mut Markup, report: &Report) {
+    let table = Table {
         caption: &format!("Beside repetition: {NATS} and share of the gap closed, with 95\u{a0}% intervals"),
         columns: ("arm", "documents"),
         file: "comparisons.csv",
         against: REPETITION,
         difference: signed_nats,
     };
-    repetition.write(page, report, label);
-    let caption = format!(
-        "Controls beside sbp: {NATS}, with 95\u{a0}% intervals. Where a control is as good as sbp, what it lacks is not what helped"
-    );
-    Table { caption: &caption, file: "beside-sbp.csv", against: SBP, ..repetition }.write(page, report, label);
+    table.write(page, report, on_validation);
 }
 
-/// Tasks: a row for every task and arm that was compared, or nothing.
-pub(super) fn task_comparisons(page: &mut Markup, report: &Report) {
-    let label =
-        |found: &ArmComparison| (found.measure != VALIDATION).then(|| format!("{}, {}", found.measure, found.arm));
-    let repetition = Table {
+/// Tasks: a row for every task and arm that was compared with repetition, or nothing.
+pub(super) fn tasks_beside_repetition(page: &mut Markup, report: &Report) {
+    let table = Table {
         caption: &format!(
             "Tasks beside repetition: {POINTS} and share of the gap closed, with 95\u{a0}% intervals; {AVERAGE}"
         ),
@@ -46,9 +39,54 @@ pub(super) fn task_comparisons(page: &mut Markup, report: &Report) {
         against: REPETITION,
         difference: signed_points,
     };
-    repetition.write(page, report, label);
-    let caption = format!("Controls beside sbp on tasks: {POINTS}, with 95\u{a0}% intervals; {AVERAGE}");
-    Table { caption: &caption, file: "tasks-beside-sbp.csv", against: SBP, ..repetition }.write(page, report, label);
+    table.write(page, report, on_tasks);
+}
+
+/// Controls beside sbp, on validation and on tasks, or nothing.
+fn beside_sbp(page: &mut Markup, report: &Report) {
+    let validation = Table {
+        caption: &format!("Controls beside sbp: {NATS}, with 95\u{a0}% intervals"),
+        columns: ("arm", "documents"),
+        file: "beside-sbp.csv",
+        against: SBP,
+        difference: signed_nats,
+    };
+    validation.write(page, report, on_validation);
+    let tasks = Table {
+        caption: &format!("Controls beside sbp on tasks: {POINTS}, with 95\u{a0}% intervals; {AVERAGE}"),
+        columns: ("task and arm", "items"),
+        file: "tasks-beside-sbp.csv",
+        against: SBP,
+        difference: signed_points,
+    };
+    tasks.write(page, report, on_tasks);
+}
+
+/// The section on arms that are neither repetition nor sbp nor the oracle, or nothing where there is none.
+pub(super) fn controls(page: &mut Markup, report: &Report) {
+    if report.controls.is_empty() && report.comparisons.iter().all(|found| found.against != SBP) {
+        return;
+    }
+    section(page, "controls", "Controls", |page| {
+        page.leaf(
+            "p",
+            &[],
+            "A control lacks one thing that sbp has. Where it is as good as sbp, what it lacks is not what helped; where it is better, \
+             something cheaper does more.",
+        );
+        beside_sbp(page, report);
+        list(page, &report.controls);
+    });
+}
+
+/// What a row is called that tells of validation.
+fn on_validation(found: &ArmComparison) -> Option<String> {
+    (found.measure == VALIDATION).then(|| found.arm.clone())
+}
+
+/// What a row is called that tells of a task.
+fn on_tasks(found: &ArmComparison) -> Option<String> {
+    (found.measure != VALIDATION).then(|| format!("{}, {}", found.measure, found.arm))
 }
 
 /// A table of arms beside one of them.

@@ -64,6 +64,9 @@ pub struct Report {
     pub environment: Environment,
     /// What a reader should know before trusting the numbers, one plain sentence each.
     pub notes: Vec<String>,
+    /// What a reader should know of the controls: how each was made, and what it equals.
+    #[serde(default)]
+    pub controls: Vec<String>,
     /// Stages that are not finished, in words (`train sbp`); empty for a whole run.
     #[serde(default)]
     pub missing: Vec<String>,

@@ -6,7 +6,6 @@ use std::fmt::Display;
 
 use super::answer::{Losses, answer};
 use super::charts::{self, STYLES, Size};
-use super::curves;
 use super::data::{Arm, Report, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::markup::Markup;
@@ -66,10 +65,7 @@ pub(super) fn body(page: &mut Markup, report: &Report) {
     });
     gap(page, report);
     arms(page, report);
-    super::arms::comparisons(page, report);
-    validation(page, report);
-    super::tasks::tasks(page, report);
-    curves::task_curves(page, report);
+    super::arms::beside_repetition(page, report);
     sections::all(page, report);
 }
 
@@ -86,6 +82,18 @@ pub(super) fn section(page: &mut Markup, id: &str, heading: &str, content: impl 
     page.element("section", &[("id", &id)], |page| {
         page.leaf("h2", &[], heading);
         content(page);
+    });
+}
+
+/// Sentences as a list, or nothing.
+pub(super) fn list(page: &mut Markup, sentences: &[String]) {
+    if sentences.is_empty() {
+        return;
+    }
+    page.element("ul", &[], |page| {
+        for sentence in sentences {
+            page.leaf("li", &[], sentence);
+        }
     });
 }
 
@@ -258,15 +266,26 @@ fn arms(page: &mut Markup, report: &Report) {
     downloads(page, &[("arms.csv", arms_csv(report))]);
 }
 
+/// Nats of repetition, sbp and oracle, and the share of the gap, where there is one to draw.
+fn drawn_gap(report: &Report) -> Option<([f64; 3], f64)> {
+    let losses = Losses::of(report);
+    let share = report.gap_closed.get(VALIDATION)?.mean?;
+    Some(([losses.repetition?, losses.sbp?, losses.oracle?], share))
+}
+
+/// Whether validation losses are the figure of the first screen.
+pub(super) fn losses_are_first(report: &Report) -> bool {
+    drawn_gap(report).is_none()
+}
+
 /// The answer as a figure; validation losses where there is no gap to draw.
 fn gap(page: &mut Markup, report: &Report) {
-    let losses = Losses::of(report);
     let gap = report.gap_closed.get(VALIDATION);
-    let (Some(repetition), Some(sbp), Some(oracle)) = (losses.repetition, losses.sbp, losses.oracle) else {
-        return losses::over_tokens(page, report);
-    };
-    let Some(share) = gap.and_then(|gap| gap.mean) else {
-        page.leaf("p", &[("class", &"absent")], "The share of the gap could not be computed for this run.");
+    let Some((nats, share)) = drawn_gap(report) else {
+        let losses = Losses::of(report);
+        if [losses.repetition, losses.sbp, losses.oracle].iter().all(Option::is_some) {
+            page.leaf("p", &[("class", &"absent")], "The share of the gap could not be computed for this run.");
+        }
         return losses::over_tokens(page, report);
     };
     let interval = gap.and_then(|gap| gap.low.zip(gap.high));
@@ -278,18 +297,9 @@ fn gap(page: &mut Markup, report: &Report) {
     );
     figure(page, "full", &caption, |page| {
         for (class, size) in [("wide", Size::WIDE), ("narrow", Size::NARROW)] {
-            charts::gap_ruler(page, class, size.width, [repetition, sbp, oracle], share, interval);
+            charts::gap_ruler(page, class, size.width, nats, share, interval);
         }
     });
-}
-
-/// Below the first screen: how the arms came to where they are.
-fn validation(page: &mut Markup, report: &Report) {
-    let losses = Losses::of(report);
-    let drawn_above = losses.oracle.is_none() || report.gap_closed.get(VALIDATION).is_none_or(|gap| gap.mean.is_none());
-    if !drawn_above {
-        losses::over_tokens(page, report);
-    }
 }
 
 fn arms_csv(report: &Report) -> Csv {

@@ -1,6 +1,7 @@
 //! What it cost: every stage, and every arm with what belongs to it.
 
-use super::data::{LedgerEntry, Report, SBP};
+use super::answer::listed;
+use super::data::{Arm, LedgerEntry, Report, SBP};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, paragraph_unless_empty, section, table};
 use super::markup::Markup;
@@ -132,25 +133,37 @@ fn share(part: f64, whole: f64) -> f64 {
 /// What equal token budgets leave out: the way to the synthetic documents, against training the sbp arm.
 fn synthesis_cost(report: &Report) -> String {
     let (wall_s, cost) = synthesis(report).fold((0.0, 0.0), |sum, entry| (sum.0 + entry.wall_s, sum.1 + entry.flops));
-    let training = report.arms.iter().find(|arm| arm.name == SBP).map_or(0.0, |arm| arm.flops);
-    let budgets = || report.arms.iter().map(|arm| arm.train_tokens);
-    let (least, most) = (budgets().min().unwrap_or(0), budgets().max().unwrap_or(0));
-    // Whole steps: budgets may differ by a part of one.
-    let equal = if most - least <= most / 100 {
-        "All arms were trained on the same number of tokens."
+    let sbp = report.arms.iter().find(|arm| arm.name == SBP).filter(|arm| arm.flops > 0.0);
+    let equal = equal_budgets(report);
+    let Some(sbp) = sbp.filter(|_| cost > 0.0) else { return equal };
+    // Of all that was counted, what no document depends on.
+    let scores = cost - sbp.preparation_flops;
+    let needed = if scores > cost * 1e-6 {
+        let (scores, needed) = (flops(scores), flops(sbp.preparation_flops));
+        format!(", {scores} of them for scores of relevance that drop nothing: what the documents need is {needed}")
     } else {
-        "The arms were not trained on the same number of tokens."
+        String::new()
     };
-    if cost == 0.0 || training <= 0.0 {
-        return equal.to_owned();
-    }
     format!(
-        "{equal} That leaves out what only synthetic documents need, from embedding to filtering: {} and {}, {} of the \
-         compute that training the sbp arm took.",
+        "{equal} That leaves out what only synthetic documents need, from embedding to filtering: {} and {}{needed}, {} of the compute \
+         that training the sbp arm took.",
         duration(wall_s),
         flops(cost),
-        percent(cost / training)
+        percent(sbp.preparation_flops / sbp.flops)
     )
+}
+
+/// Which arms were trained on as many tokens as the first one.
+fn equal_budgets(report: &Report) -> String {
+    let budget = report.arms.first().map_or(0, |arm| arm.train_tokens);
+    // Whole steps: budgets may differ by a part of one.
+    let differs = |arm: &&Arm| arm.train_tokens.abs_diff(budget) > budget / 100;
+    let mut others: Vec<&str> = report.arms.iter().filter(differs).map(|arm| arm.name.as_str()).collect();
+    others.dedup();
+    match others.as_slice() {
+        [] => "All arms were trained on the same number of tokens.".to_owned(),
+        others => format!("All arms but {} were trained on the same number of tokens.", listed(others)),
+    }
 }
 
 fn ledger_csv(report: &Report) -> Csv {

@@ -1,10 +1,11 @@
 //! Loss curves: of all arms over training tokens and over floating-point operations, and of each arm with its training
 //! loss.
 
-use super::charts::{self, Line, LineChart, Size, XAxis};
-use super::data::{Curve, Point, Report};
+use super::charts::{self, Focus, Line, LineChart, Size, XAxis};
+use super::data::{Curve, ORACLE, Point, REPETITION, Report, SBP};
 use super::download::{Csv, downloads, number};
-use super::html::{arm_label, arm_style, both_sizes, figure, section};
+use super::html::{arm_label, arm_style, both_sizes, figure, losses_are_first, section};
+use super::lowest;
 use super::markup::Markup;
 use super::operations::axis_note;
 use crate::metrics::thinned;
@@ -21,7 +22,7 @@ const CSV_POINTS: usize = 10_000;
 pub(super) fn over_tokens(page: &mut Markup, report: &Report) {
     let lines = validation_lines(report, |_, point| Some(point.tokens as f64));
     let description = "Validation loss while training; lower is better.";
-    validation_figure(page, ("Validation loss over training tokens", description), XAxis::TOKENS, lines);
+    validation_figure(page, report, ("Validation loss over training tokens", description), XAxis::TOKENS, lines);
 }
 
 /// The section about losses.
@@ -30,7 +31,11 @@ pub(super) fn curves(page: &mut Markup, report: &Report) {
         return;
     }
     section(page, "curves", "Loss curves", |page| {
+        if !losses_are_first(report) {
+            over_tokens(page, report);
+        }
         over_flops(page, report);
+        lowest::risen(page, report);
         page.leaf(
             "p",
             &[],
@@ -74,19 +79,17 @@ fn over_flops(page: &mut Markup, report: &Report) {
         return;
     }
     let caption = format!("The same losses over floating-point operations. {}", axis_note(report));
-    validation_figure(page, ("Validation loss over floating-point operations", &caption), XAxis::FLOPS, lines);
+    validation_figure(page, report, ("Validation loss over floating-point operations", &caption), XAxis::FLOPS, lines);
 }
 
 /// One line per curve, with one label per arm.
 fn validation_lines(report: &Report, x: impl Fn(&Curve, &Point) -> Option<f64>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (index, curve) in report.curves.iter().enumerate() {
-        let siblings = report.curves.iter().filter(|other| other.arm == curve.arm).count();
         let first = report.curves[..index].iter().all(|other| other.arm != curve.arm);
-        let label = if siblings > 1 { format!("{}, {siblings} seeds", curve.arm) } else { curve.arm.clone() };
         let points = curve.validation.iter().filter_map(|point| Some((x(curve, point)?, point.nats_per_token)));
         lines.push(Line {
-            label: first.then_some(label),
+            label: first.then(|| curve.arm.clone()),
             style: arm_style(report, &curve.arm),
             faint: false,
             points: charts::thin(&points.collect::<Vec<_>>(), POINTS),
@@ -95,22 +98,57 @@ fn validation_lines(report: &Report, x: impl Fn(&Curve, &Point) -> Option<f64>) 
     lines
 }
 
-fn validation_figure(page: &mut Markup, (title, caption): (&str, &str), x: XAxis, lines: Vec<Line>) {
-    let y_top = charts::focus(&lines);
-    let cut = if y_top.is_finite() { " The steep start is cut off; the curves of each arm show it." } else { "" };
+fn validation_figure(page: &mut Markup, report: &Report, (title, caption): (&str, &str), x: XAxis, lines: Vec<Line>) {
+    let is_control = |curve: &Curve| ![REPETITION, SBP, ORACLE].contains(&curve.arm.as_str());
+    let may_leave: Vec<bool> = report.curves.iter().map(is_control).collect();
+    let focus = charts::focus(&lines, &may_leave);
     let names: Vec<&str> = lines.iter().filter_map(|line| line.label.as_deref()).collect();
     let description = format!("One line per arm: {}.", names.join("; "));
+    let caption = format!("{caption}{}{}", seeds_note(report, &names), cut_note(report, &focus));
     let chart = LineChart {
         title,
         description: &description,
         y_name: "validation loss, nats per token",
         lines,
         y_also: Vec::new(),
-        y_top,
+        y_top: focus.top,
     };
-    figure(page, "full", &format!("{caption}{cut}"), |page| {
+    figure(page, "full", &caption, |page| {
         both_sizes(page, |page, class, size| chart.draw_over(page, class, size, x));
     });
+}
+
+/// That an arm has a line for each of its seeds, where it has several.
+fn seeds_note(report: &Report, arms: &[&str]) -> String {
+    let seeds = |arm: &str| report.curves.iter().filter(|curve| curve.arm == arm).count();
+    let most = arms.iter().map(|arm| seeds(arm)).max().unwrap_or(0);
+    let fewer: Vec<String> =
+        arms.iter().filter(|arm| seeds(arm) < most).map(|arm| format!("{arm} {}", seeds(arm))).collect();
+    match (most, fewer.as_slice()) {
+        (0 | 1, _) => String::new(),
+        (seeds, []) => format!(" Every arm has {seeds} lines, one for each seed."),
+        (seeds, fewer) => format!(" A line for each seed: an arm has {seeds} ({} alone).", fewer.join(", ")),
+    }
+}
+
+/// What the plot leaves out.
+fn cut_note(report: &Report, focus: &Focus) -> String {
+    if focus.top.is_infinite() {
+        return String::new();
+    }
+    let mut left: Vec<&str> = report
+        .curves
+        .iter()
+        .zip(&focus.leaves)
+        .filter(|(_, leaves)| **leaves)
+        .map(|(curve, _)| curve.arm.as_str())
+        .collect();
+    left.dedup();
+    let left = match left.as_slice() {
+        [] => String::new(),
+        left => format!(" The plot is cut off where {} leaves it, far above all others.", left.join(" or ")),
+    };
+    format!(" The steep start is cut off; the curves of each arm show it.{left}")
 }
 
 fn curve_lines(report: &Report, curve: &Curve) -> [Line; 2] {
@@ -156,10 +194,33 @@ fn losses_csv(report: &Report) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::SBP;
     use super::super::download::saved;
     use super::super::page;
     use super::super::sample::sample;
+    use super::*;
+
+    #[test]
+    fn captions_say_how_many_lines_an_arm_has_and_which_leave() {
+        let mut report = sample();
+        let names = ["repetition", "sbp", "oracle"];
+        assert_eq!(seeds_note(&report, &names), "");
+        let again = |curve: &Curve| Curve { seed: 2, ..curve.clone() };
+        report.curves.extend(report.curves.iter().map(again).collect::<Vec<_>>());
+        assert_eq!(seeds_note(&report, &names), " Every arm has 2 lines, one for each seed.");
+        report.curves.pop();
+        assert_eq!(seeds_note(&report, &names), " A line for each seed: an arm has 2 (oracle 1 alone).");
+        let mut long = report.curves[0].clone();
+        long.arm = "equal-flops".to_owned();
+        long.validation.last_mut().unwrap().nats_per_token = 40.0;
+        report.curves.push(long);
+        let html = page(&report);
+        assert_eq!(
+            html.matches("is cut off where equal-flops leaves it").count(),
+            1,
+            "over tokens; it was not counted otherwise"
+        );
+        assert!(!html.contains("2 seeds</text>"));
+    }
 
     #[test]
     fn what_an_arm_needed_comes_before_the_first_step() {

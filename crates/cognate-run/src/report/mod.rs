@@ -18,6 +18,7 @@ mod largest;
 mod ledger;
 mod live;
 mod losses;
+mod lowest;
 mod markup;
 mod numbers;
 mod operations;
@@ -81,6 +82,16 @@ pub(crate) fn headline(report: &Report) -> String {
 pub(crate) fn short_nats(value: f64) -> String {
     let text = numbers::decimals(value, 2);
     if text.chars().count() > 6 { format!("{value:.0e}") } else { text }
+}
+
+/// Operations for a sentence: `2.43 TFLOP`.
+pub(crate) fn in_flops(value: f64) -> String {
+    numbers::flops(value).replace('\u{a0}', " ")
+}
+
+/// A count with its noun for a sentence: `1 round`, `2 rounds`.
+pub(crate) fn counted(value: u64, singular: &str, plural: &str) -> String {
+    numbers::counted(value, singular, plural).replace('\u{a0}', " ")
 }
 
 /// A count of tokens for a terminal: `800 k`.

@@ -50,6 +50,7 @@ pub(super) fn sample() -> Report {
                 .to_owned(),
             "The oracle sees every document of the corpus once and 38 % of them twice.".to_owned(),
         ],
+        controls: vec!["The arm equal-flops was trained with 9 TFLOP.".to_owned()],
         missing: Vec::new(),
         files: files(),
         cards: card_facts(),

@@ -1,26 +1,31 @@
-//! The sections of the page below its first screen, from loss curves to how to repeat it.
+//! The sections of the page below its first screen, from loss curves to how to repeat it, in their order.
 
 use cognate_eval::Estimate;
 
 use super::data::{Example, ExampleText, Measure, Pairs, Relation, Report};
 use super::download::{Csv, downloads, number};
-use super::html::{Cell, both_sizes, figure, section, table};
+use super::html::{Cell, both_sizes, figure, list, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, bytes, count, counted, decimals, estimated, measure, nats, signed_nats};
-use super::{cards, charts, ledger, losses, quality};
+use super::{arms, cards, charts, curves, ledger, losses, quality, tasks};
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
 
-/// Everything below the gap.
+/// Everything below the first screen and the tables of arms.
 pub(super) fn all(page: &mut Markup, report: &Report) {
     losses::curves(page, report);
-    relation(page, report.relation.as_ref());
-    pairs(page, report.pairs.as_ref());
+    tasks::tasks(page, report);
+    curves::task_curves(page, report);
+    arms::controls(page, report);
+    if !report.notes.is_empty() {
+        section(page, "notes", "Before you trust it", |page| list(page, &report.notes));
+    }
     quality::synthetic_quality(page, report);
     examples(page, &report.examples);
+    pairs(page, report.pairs.as_ref());
+    relation(page, report.relation.as_ref());
     ledger::ledger(page, report);
-    notes(page, &report.notes);
     cards::section_of_corpus(page, report);
     section(page, "recipe", "Recipe, as resolved", |page| {
         page.leaf("pre", &[("tabindex", &"0")], report.recipe.trim_end());
@@ -183,19 +188,6 @@ fn beginning(text: &str) -> String {
         Some(space) if cut.len() < text.len() => format!("{} …", cut[..space].trim_end()),
         _ => cut,
     }
-}
-
-fn notes(page: &mut Markup, notes: &[String]) {
-    if notes.is_empty() {
-        return;
-    }
-    section(page, "notes", "Before you trust it", |page| {
-        page.element("ul", &[], |page| {
-            for note in notes {
-                page.leaf("li", &[], note);
-            }
-        });
-    });
 }
 
 fn environment(page: &mut Markup, report: &Report) {

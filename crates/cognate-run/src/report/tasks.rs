@@ -1,6 +1,6 @@
 //! Published tasks: every model's figures, and the arms beside repetition.
 
-use super::arms::task_comparisons;
+use super::arms::tasks_beside_repetition;
 use super::data::Report;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, section, table};
@@ -34,7 +34,7 @@ pub(super) fn tasks(page: &mut Markup, report: &Report) {
     }
     section(page, "tasks", "Tasks", |page| {
         table(page, "Scores on tasks", &["task and arm", "metric", "score", "standard error", "items"], &rows);
-        task_comparisons(page, report);
+        tasks_beside_repetition(page, report);
         downloads(page, &[("tasks.csv", csv(report))]);
     });
 }

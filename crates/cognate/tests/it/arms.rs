@@ -120,7 +120,7 @@ fn a_regularised_arm_is_the_best_candidate_by_documents_that_no_arm_is_scored_on
     let own = if best == 1 { 0.0 } else { flops(folders[best]) };
     let preparation = arm["preparation_flops"].as_f64().unwrap();
     assert!((preparation - (spent - own)).abs() < 1e-6 * spent, "{preparation} {spent} {own}");
-    let notes = report["notes"].to_string();
+    let notes = report["controls"].to_string();
     assert!(notes.contains("The arm regularised chose its weight decay by nats per token on "), "{notes}");
     assert!(notes.contains("the model of train repetition, not trained again"), "{notes}");
     assert!(report["gap_closed"]["validation of regularised"]["mean"].is_f64(), "{}", report["gap_closed"]);
@@ -147,7 +147,7 @@ fn a_choice_of_repetitions_own_weight_decay_trains_nothing_twice() {
     let further = weights(&scratch, "heavy-seed-7");
     assert!(further != chosen && further != weights(&scratch, "repetition-seed-7"));
     let report = json(&scratch, "report.json");
-    let notes = report["notes"].to_string();
+    let notes = report["controls"].to_string();
     let reused = "The arm regularised, seed 7 has the same training as the stage train repetition, seed 7";
     assert!(notes.contains(reused) && notes.contains("for all seeds"), "{notes}");
     let arms = report["arms"].as_array().unwrap();
@@ -246,7 +246,7 @@ fn related_documents_stand_in_one_context() {
     let tokens = related["unique_tokens"].as_u64().unwrap() as usize;
     assert_eq!((number("repeated_tokens"), number("cut_rows")), (tokens.next_multiple_of(128) - tokens, 0));
     let note = format!("saw its {} documents in {} contexts", ids.len(), number("contexts"));
-    assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
+    assert!(report["controls"].to_string().contains(&note), "{}", report["controls"]);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn rows_that_batches_cut_are_counted_and_told() {
     let packing = &json(&scratch, "related-context/manifest.json")["statistics"]["packing"];
     // Of 40 batches the ends of the 16th and 32nd are ends of rows; the last cuts off what is not trained on.
     assert_eq!(packing["cut_rows"], 37, "{packing}");
-    let notes = json(&scratch, "report.json")["notes"].to_string();
+    let notes = json(&scratch, "report.json")["controls"].to_string();
     assert!(notes.contains("37 rows were cut where a batch ended"), "{notes}");
 }
 
@@ -282,7 +282,7 @@ fn a_candidate_that_diverges_loses_and_stops_nothing() {
     assert!(!selected.is_empty() && selected.iter().all(|line| line.contains("\"nats\":[null,")), "{selected:?}");
     let report = json(&scratch, "report.json");
     let note = format!("(diverged: {how}), 3 (");
-    assert!(report["notes"].to_string().contains(&note), "{}", report["notes"]);
+    assert!(report["controls"].to_string().contains(&note), "{}", report["controls"]);
     // What it cost until then is in the ledger.
     let rows = report["ledger"].as_array().unwrap().iter();
     let row = rows.clone().find(|row| row["stage"] == "train" && row["arm"] == "regularised").unwrap();

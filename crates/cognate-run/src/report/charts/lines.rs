@@ -106,17 +106,48 @@ fn visible(line: &Line, top: f64) -> Line {
     Line { points, ..line.clone() }
 }
 
-/// The value above which a chart may cut the lines' steep starts off, so that their ends can be told apart: the highest
-/// value after the first tenth of the tokens, or at the end of a line. Infinite, that is, nothing is cut, where this
-/// would gain little.
-pub(in super::super) fn focus(lines: &[Line]) -> f64 {
-    let points = || lines.iter().flat_map(|line| line.points.iter()).filter(|(x, y)| x.is_finite() && y.is_finite());
-    let most = points().map(|point| point.0).fold(0.0, f64::max);
-    let ends = lines.iter().filter_map(|line| line.points.iter().rfind(|(x, y)| x.is_finite() && y.is_finite()));
-    let late = points().filter(|point| point.0 >= most / 10.0).chain(ends).map(|point| point.1);
-    let (low, high) = late.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(y), high.max(y)));
-    let highest = points().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
-    if high > low && highest - low > 1.5 * (high - low) { high } else { f64::INFINITY }
+/// A line whose late values lie so many times further above the lowest than those of the lines that must stay would squeeze them.
+const SQUEEZED: f64 = 2.0;
+
+/// How far up a chart of lines reaches.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) struct Focus {
+    /// Values above it do not stretch the plot. Infinite, that is, nothing is cut, where cutting would gain little.
+    pub(in super::super) top: f64,
+    /// For each line, whether its end lies above.
+    pub(in super::super) leaves: Vec<bool>,
+}
+
+/// Cuts the steep starts of lines off, so that their ends can be told apart: the plot reaches to the highest value after the first
+/// tenth of the tokens, or at the end of a line. A line that `may_leave` is not counted where it would squeeze all others.
+pub(in super::super) fn focus(lines: &[Line], may_leave: &[bool]) -> Focus {
+    let finite = |line: &Line| -> Vec<(f64, f64)> {
+        line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    };
+    let points: Vec<Vec<(f64, f64)>> = lines.iter().map(finite).collect();
+    // Of the lines that stay, since one that goes on much longer would make all of their points early ones.
+    let range_of = |staying: &[bool]| {
+        let stay = || points.iter().zip(staying).filter(|(_, stays)| **stays).map(|(points, _)| points);
+        let most = stay().flatten().map(|point| point.0).fold(0.0, f64::max);
+        let late = stay().flat_map(|points| points.iter().filter(|point| point.0 >= most / 10.0).chain(points.last()));
+        late.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| (low.min(point.1), high.max(point.1)))
+    };
+    let must_stay: Vec<bool> = (0..lines.len()).map(|at| !may_leave.get(at).copied().unwrap_or(false)).collect();
+    let (low, high) = range_of(&must_stay);
+    let squeezes = |points: &[(f64, f64)]| {
+        let starts_inside = points.iter().any(|point| point.1 <= high);
+        high > low && starts_inside && points.last().is_some_and(|end| end.1 - low > SQUEEZED * (high - low))
+    };
+    let mut leaves: Vec<bool> =
+        points.iter().zip(&must_stay).map(|(points, stays)| !stays && squeezes(points)).collect();
+    let staying: Vec<bool> = leaves.iter().map(|leaves| !leaves).collect();
+    let (low, high) = range_of(&staying);
+    let highest = points.iter().flatten().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
+    let top = if high > low && highest - low > 1.5 * (high - low) { high } else { f64::INFINITY };
+    if top.is_infinite() {
+        leaves.fill(false);
+    }
+    Focus { top, leaves }
 }
 
 /// At most about `most` points: means of equally many neighbours.
@@ -202,13 +233,28 @@ mod tests {
     #[test]
     fn a_steep_start_is_cut_at_the_top() {
         let steep = line(&[(0.0, 9.0), (10.0, 5.0), (100.0, 4.0)]);
-        assert_eq!(focus(std::slice::from_ref(&steep)), 5.0);
+        let top = |lines: &[Line]| focus(lines, &[]).top;
+        assert_eq!(top(std::slice::from_ref(&steep)), 5.0);
         assert_eq!(visible(&steep, 6.0).points, [(7.5, 6.0), (10.0, 5.0), (100.0, 4.0)]);
         let climbing = line(&[(0.0, 5.0), (10.0, 9.0), (20.0, 5.0)]);
         assert_eq!(visible(&climbing, 6.0).points, [(0.0, 5.0), (2.5, 6.0), (17.5, 6.0), (20.0, 5.0)]);
-        assert_eq!(focus(&[line(&[(0.0, 4.2), (100.0, 4.0)])]), f64::INFINITY, "nothing to gain");
-        assert_eq!(focus(&[]), f64::INFINITY);
-        assert_eq!(focus(&[steep, line(&[(0.0, 9.0)])]), f64::INFINITY, "no line disappears");
+        assert_eq!(top(&[line(&[(0.0, 4.2), (100.0, 4.0)])]), f64::INFINITY, "nothing to gain");
+        assert_eq!(top(&[]), f64::INFINITY);
+        assert_eq!(top(&[steep, line(&[(0.0, 9.0)])]), f64::INFINITY, "no line disappears");
+    }
+
+    #[test]
+    fn a_line_that_would_squeeze_all_others_leaves_where_it_may() {
+        let near = line(&[(0.0, 9.0), (10.0, 5.0), (100.0, 4.0)]);
+        let long = line(&[(0.0, 9.0), (10.0, 5.0), (100.0, 4.5), (200.0, 8.0), (300.0, 10.0)]);
+        let lines = [near.clone(), long.clone()];
+        assert_eq!(focus(&lines, &[false, true]), Focus { top: 5.0, leaves: vec![false, true] });
+        assert_eq!(focus(&lines, &[false, false]).leaves, [false, false], "a line that must stay does");
+        assert_eq!(visible(&long, 5.0).points.last().unwrap().1, 5.0, "it ends at the edge");
+        let beside = line(&[(0.0, 9.0), (10.0, 5.5), (100.0, 5.5)]);
+        assert_eq!(focus(&[near.clone(), beside], &[false, true]), Focus { top: 5.5, leaves: vec![false, false] });
+        let outside = line(&[(0.0, 9.0), (100.0, 12.0)]);
+        assert_eq!(focus(&[near, outside], &[false, true]).leaves, [false, false], "no line disappears");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod roc;
 mod rulers;
 
 pub(super) use histogram::similarity_histogram;
-pub(super) use lines::{Line, LineChart, XAxis, focus, thin};
+pub(super) use lines::{Focus, Line, LineChart, XAxis, focus, thin};
 pub(super) use roc::roc_curves;
 pub(super) use rulers::{gain_bars, gap_ruler};
 
