@@ -121,7 +121,9 @@ impl Assembly<'_> {
                     nats_per_token: scores.nats_per_token,
                     stderr: scores.stderr,
                     perplexity: scores.perplexity,
+                    perplexity_stderr: scores.perplexity_stderr,
                     bits_per_byte: scores.bits_per_byte,
+                    bits_per_byte_stderr: scores.bits_per_byte_stderr,
                 },
                 tasks: self.tasks(model)?,
             });

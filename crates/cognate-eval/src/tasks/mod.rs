@@ -40,7 +40,7 @@ use record::Question;
 pub use record::RecordProblem;
 pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
-pub use scores::{ChoiceOutcome, Group, Outcome, TaskScores};
+pub use scores::{ANSWER_NATS, ChoiceOutcome, Group, Outcome, TaskScores};
 use shots::Examples;
 pub(crate) use template::words;
 

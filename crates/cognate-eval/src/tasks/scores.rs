@@ -78,8 +78,8 @@ pub struct Group {
     pub n: u64,
 }
 
-/// Mean −ln p of the right continuation, in nats.
-const NATS: &str = "answer_nats";
+/// The metric that is the mean of −ln p of the right continuation, in nats.
+pub const ANSWER_NATS: &str = "answer_nats";
 
 impl Outcome {
     /// Works out the metrics of a question whose choices were scored.
@@ -104,7 +104,7 @@ impl Outcome {
             Kind::Completion | Kind::Generation => vec![("accuracy", f64::from(u8::from(right.greedy)))],
         };
         self.metrics = metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.metrics.insert(NATS.to_owned(), -right.log_likelihood);
+        self.metrics.insert(ANSWER_NATS.to_owned(), -right.log_likelihood);
     }
 }
 
@@ -123,7 +123,7 @@ impl TaskScores {
             outcomes.first().map(|outcome| outcome.metrics.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
         let mut metrics: BTreeMap<String, Estimate> =
             names.into_iter().map(|name| (name.clone(), overall(task, outcomes, &name))).collect();
-        if let Some(nats) = metrics.get(NATS) {
+        if let Some(nats) = metrics.get(ANSWER_NATS) {
             // A last word counts as one, as in the reference; other answers by their tokens.
             let (name, mean) = match task.kind {
                 Kind::Completion => ("perplexity", *nats),

@@ -9,7 +9,7 @@ use super::Assembly;
 use super::samples::Sample;
 use crate::error::{Error, Result};
 use crate::recipe::{Arm, ArmKind};
-use crate::report::{self, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, validation_gap};
+use crate::report::{self, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap};
 use crate::stage::{Replicate, Step};
 
 /// Resamples of an interval.
@@ -29,7 +29,7 @@ struct Paired {
 
 /// The share of the gap in a measure of which less is better, or more.
 fn share(measure: &str) -> impl Fn(&[f64]) -> Option<f64> {
-    let sign = if measure == VALIDATION { 1.0 } else { -1.0 };
+    let sign = if is_in_nats(measure) { 1.0 } else { -1.0 };
     move |means: &[f64]| gap_closed(sign * means[0], sign * means[1], sign * means[2])
 }
 
@@ -155,6 +155,7 @@ mod tests {
     fn a_share_is_of_the_way_to_the_oracle_whichever_way_is_better() {
         let near = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}");
         near(share(VALIDATION)(&[5.0, 4.75, 4.0]), 0.25);
+        near(share(&report::answer_nats("blimp"))(&[5.0, 4.75, 4.0]), 0.25);
         near(share("blimp")(&[0.5, 0.55, 0.7]), 0.25);
         near(share("task average")(&[0.5, 0.45, 0.7]), -0.25);
         // Where the oracle is no better there is no gap.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use cognate_eval::DocumentScore;
-use cognate_eval::tasks::Outcome;
+use cognate_eval::tasks::{ANSWER_NATS, Outcome};
 
 use super::Assembly;
 use crate::error::{Error, Result};
-use crate::report::{TASK_AVERAGE, VALIDATION};
+use crate::report::{TASK_AVERAGE, VALIDATION, answer_nats};
 use crate::stage::{Replicate, Step};
 use crate::stages::evaluate::{read_lines, read_scores};
 use crate::stages::tasks::QUESTIONS;
@@ -37,8 +37,8 @@ impl Sample {
 }
 
 impl Assembly<'_> {
-    /// The model's sample of every measure: [`VALIDATION`] in nats, every task in its metric, and [`TASK_AVERAGE`] where there are
-    /// several tasks. Empty where the model is not evaluated yet.
+    /// The model's sample of every measure: [`VALIDATION`] in nats, every task in its metric and, where its right answers are known,
+    /// in their nats, and [`TASK_AVERAGE`] where there are several tasks. Empty where the model is not evaluated yet.
     pub(super) fn samples(&self, model: Replicate) -> Result<BTreeMap<String, Sample>> {
         let Some(artifact) = self.artifact(Step::Evaluate(model).folder(self.recipe))? else {
             return Ok(BTreeMap::new());
@@ -60,8 +60,12 @@ impl Assembly<'_> {
         }
         let mut of_tasks = BTreeMap::new();
         for (name, score) in &tasks {
-            let sample =
-                questions(outcomes.get(name).map_or(&[], Vec::as_slice), &score.metric, self.is_by_group(name));
+            let outcomes = outcomes.get(name).map_or(&[][..], Vec::as_slice);
+            let by_group = self.is_by_group(name);
+            if let Some(sample) = questions(outcomes, ANSWER_NATS, by_group) {
+                samples.insert(answer_nats(name), sample);
+            }
+            let sample = questions(outcomes, &score.metric, by_group);
             let sample =
                 sample.filter(|sample| sample.items.len() as u64 == score.n).ok_or_else(|| Error::Damaged {
                     path: artifact.path(QUESTIONS),

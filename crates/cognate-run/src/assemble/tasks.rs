@@ -13,8 +13,8 @@ impl Assembly<'_> {
     pub(super) fn tasks(&self, model: Replicate) -> Result<BTreeMap<String, TaskScore>> {
         let scored: Option<Scored> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
         let score = |(name, scores): (String, cognate_eval::tasks::TaskScores)| {
-            let score = TaskScore { metric: scores.metric, value: scores.value, stderr: scores.stderr, n: scores.n };
-            (name, score)
+            let cognate_eval::tasks::TaskScores { metric, value, stderr, n, metrics, .. } = scores;
+            (name, TaskScore { metric, value, stderr, n, metrics })
         };
         Ok(scored.unwrap_or_default().tasks.into_iter().map(score).collect())
     }

@@ -1,6 +1,6 @@
 //! The arms beside repetition, and the controls beside sbp: differences and shares of the gap, with their intervals.
 
-use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, gap_key};
+use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, answer_nats, gap_key, is_in_nats};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
@@ -13,6 +13,8 @@ const TO: &str = " to ";
 const NATS: &str = "difference in nats per token (below zero is better)";
 /// What a difference on tasks is, and in what.
 const POINTS: &str = "difference in percentage points (above zero is better)";
+/// What a difference on right answers is, and in what.
+const ANSWERS: &str = "of right answers in the mean −ln p of a question, in nats (below zero is better)";
 /// What is said of the mean of all tasks.
 const AVERAGE: &str = "the task average gives every task the same weight";
 
@@ -23,23 +25,23 @@ pub(super) fn beside_repetition(page: &mut Markup, report: &Report) {
         columns: ("arm", "documents"),
         file: "comparisons.csv",
         against: REPETITION,
-        difference: signed_nats,
+        of_tasks: false,
     };
-    table.write(page, report, on_validation);
+    table.write(page, report);
 }
 
 /// Tasks: a row for every task and arm that was compared with repetition, or nothing.
 pub(super) fn tasks_beside_repetition(page: &mut Markup, report: &Report) {
     let table = Table {
         caption: &format!(
-            "Tasks beside repetition: {POINTS} and share of the gap closed, with 95\u{a0}% intervals; {AVERAGE}"
+            "Tasks beside repetition: {POINTS}, {ANSWERS}, and share of the gap in points closed, with 95\u{a0}% intervals; {AVERAGE}"
         ),
         columns: ("task and arm", "items"),
         file: "task-comparisons.csv",
         against: REPETITION,
-        difference: signed_points,
+        of_tasks: true,
     };
-    table.write(page, report, on_tasks);
+    table.write(page, report);
 }
 
 /// Controls beside sbp, on validation and on tasks, or nothing.
@@ -49,17 +51,17 @@ fn beside_sbp(page: &mut Markup, report: &Report) {
         columns: ("arm", "documents"),
         file: "beside-sbp.csv",
         against: SBP,
-        difference: signed_nats,
+        of_tasks: false,
     };
-    validation.write(page, report, on_validation);
+    validation.write(page, report);
     let tasks = Table {
-        caption: &format!("Controls beside sbp on tasks: {POINTS}, with 95\u{a0}% intervals; {AVERAGE}"),
+        caption: &format!("Controls beside sbp on tasks: {POINTS}, {ANSWERS}, with 95\u{a0}% intervals; {AVERAGE}"),
         columns: ("task and arm", "items"),
         file: "tasks-beside-sbp.csv",
         against: SBP,
-        difference: signed_points,
+        of_tasks: true,
     };
-    tasks.write(page, report, on_tasks);
+    tasks.write(page, report);
 }
 
 /// The section on arms that are neither repetition nor sbp nor the oracle, or nothing where there is none.
@@ -79,14 +81,17 @@ pub(super) fn controls(page: &mut Markup, report: &Report) {
     });
 }
 
-/// What a row is called that tells of validation.
-fn on_validation(found: &ArmComparison) -> Option<String> {
-    (found.measure == VALIDATION).then(|| found.arm.clone())
+/// The difference in nats of right answers that belongs to the one in a task's score.
+fn answers(report: &Report, score: &ArmComparison) -> Cell {
+    let wanted = (&score.arm, &score.against, &answer_nats(&score.measure));
+    let mut all = report.comparisons.iter();
+    all.find(|found| (&found.arm, &found.against, &found.measure) == wanted)
+        .map_or_else(|| Cell::new(NONE), |found| difference(found, signed_nats))
 }
 
-/// What a row is called that tells of a task.
-fn on_tasks(found: &ArmComparison) -> Option<String> {
-    (found.measure != VALIDATION).then(|| format!("{}, {}", found.measure, found.arm))
+/// A difference over its interval.
+fn difference(found: &ArmComparison, shown: fn(f64) -> String) -> Cell {
+    Cell::with_detail(shown(found.difference), format!("{}{TO}{}", shown(found.low), shown(found.high)))
 }
 
 /// A table of arms beside one of them.
@@ -98,37 +103,49 @@ struct Table<'a> {
     file: &'a str,
     /// The arm that the others stand beside. A share of the gap is told beside repetition alone.
     against: &'a str,
-    /// Writes a difference.
-    difference: fn(f64) -> String,
+    /// Whether it is about tasks, in points and in nats of right answers, and not about validation, in nats per token.
+    of_tasks: bool,
 }
 
 impl Table<'_> {
-    /// Writes the comparisons that have a label, or nothing.
-    fn write(&self, page: &mut Markup, report: &Report, label: impl Fn(&ArmComparison) -> Option<String>) {
+    fn is_about(&self, found: &ArmComparison) -> bool {
+        found.against == self.against && (found.measure != VALIDATION) == self.of_tasks
+    }
+
+    /// What the row of a comparison is called; none for nats of right answers, which stand in the row of their task.
+    fn label(&self, found: &ArmComparison) -> Option<String> {
+        match (self.of_tasks, is_in_nats(&found.measure)) {
+            (false, _) => Some(found.arm.clone()),
+            (true, false) => Some(format!("{}, {}", found.measure, found.arm)),
+            (true, true) => None,
+        }
+    }
+
+    /// Writes the comparisons that it is about, or nothing.
+    fn write(&self, page: &mut Markup, report: &Report) {
         let beside_repetition = self.against == REPETITION;
         let row = |found: &&ArmComparison| {
             let mut row = vec![
-                Cell::new(label(found)?),
-                Cell::with_detail(
-                    (self.difference)(found.difference),
-                    format!("{}{TO}{}", (self.difference)(found.low), (self.difference)(found.high)),
-                ),
+                Cell::new(self.label(found)?),
+                difference(found, if self.of_tasks { signed_points } else { signed_nats }),
                 Cell::new(if found.is_significant() { "yes" } else { "no" }),
             ];
+            row.extend(self.of_tasks.then(|| answers(report, found)));
             row.extend(beside_repetition.then(|| share_of_the_gap(report, found)));
             row.extend([Cell::new(found.seeds), Cell::new(count(found.documents))]);
             Some(row)
         };
-        let told = || report.comparisons.iter().filter(|found| found.against == self.against);
+        let told = || report.comparisons.iter().filter(|found| self.is_about(found));
         let rows: Vec<Vec<Cell>> = told().filter_map(|found| row(&found)).collect();
         if rows.is_empty() {
             return;
         }
         let mut columns = vec![self.columns.0, "difference", "significant"];
+        columns.extend(self.of_tasks.then_some("right answers"));
         columns.extend(beside_repetition.then_some("gap closed"));
         columns.extend(["seeds", self.columns.1]);
         table(page, self.caption, &columns, &rows);
-        downloads(page, &[(self.file, csv(report, told().filter(|found| label(found).is_some())))]);
+        downloads(page, &[(self.file, csv(report, told()))]);
     }
 }
 

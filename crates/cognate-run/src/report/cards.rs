@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::answer::answer;
 use super::data::{Arm, REPETITION, Report};
 use super::html::{Cell, section, table, unfinished};
+use super::lowest::lowest;
 use super::markup::Markup;
 use super::numbers::{count, decimals, nats, percent, significant, tokens};
 
@@ -214,9 +215,7 @@ fn about_arm(report: &Report, arm: &Arm, is_final: bool) -> String {
     } else {
         let base = if arm.name == REPETITION { ", which synthesizer-tuning starts from" } else { "" };
         let curve = report.curves.iter().find(|curve| curve.arm == arm.name && curve.seed == arm.seed);
-        let lowest = curve.into_iter().flat_map(|curve| &curve.validation).map(|point| point.nats_per_token);
-        let lowest = lowest.min_by(f64::total_cmp);
-        let loss = lowest.map_or_else(String::new, |loss| {
+        let loss = curve.and_then(lowest).map(|point| point.nats_per_token).map_or_else(String::new, |loss| {
             format!(" ({} nats per token on the documents that training is watched with)", nats(loss))
         });
         format!(
@@ -264,25 +263,35 @@ fn results(report: &Report, arm: &Arm) -> Vec<Value> {
     let mut results = vec![result(
         &validation,
         "validation",
-        vec![
-            json!({"type": "perplexity", "name": "perplexity per token", "value": arm.validation.perplexity}),
-            json!({"type": "bits_per_byte", "name": "bits per byte", "value": arm.validation.bits_per_byte}),
-        ],
+        [
+            metric("perplexity", "perplexity per token", arm.validation.perplexity, arm.validation.perplexity_stderr),
+            metric("bits_per_byte", "bits per byte", arm.validation.bits_per_byte, arm.validation.bits_per_byte_stderr),
+        ]
+        .concat(),
     )];
     for (name, score) in &arm.tasks {
-        let metric = json!({"type": score.metric, "name": score.metric, "value": score.value});
-        results.push(result(name, name, vec![metric]));
+        results.push(result(name, name, metric(&score.metric, &score.metric, score.value, score.stderr)));
     }
     results
 }
 
+/// A metric of the model index, and its standard error as one of its own, since an entry has no place for it.
+fn metric(kind: &str, name: &str, value: f64, stderr: Option<f64>) -> Vec<Value> {
+    let error = stderr.map(
+        |stderr| json!({"type": format!("{kind}_stderr"), "name": format!("{name}, standard error"), "value": stderr}),
+    );
+    std::iter::once(json!({"type": kind, "name": name, "value": value})).chain(error).collect()
+}
+
 fn scores(report: &Report, arm: &Arm) -> String {
+    let scores = arm.validation;
     let mut out = format!(
         "\n## Scores\n\nOn the validation documents of the run, which no arm saw: {} nats per token, perplexity {}, {} bits per \
-         byte.\n",
-        nats(arm.validation.nats_per_token),
-        significant(arm.validation.perplexity, 4),
-        decimals(arm.validation.bits_per_byte, 3)
+         byte.{}\n",
+        with_error(nats(scores.nats_per_token), scores.stderr.map(nats)),
+        with_error(significant(scores.perplexity, 4), scores.perplexity_stderr.map(|error| significant(error, 2))),
+        with_error(decimals(scores.bits_per_byte, 3), scores.bits_per_byte_stderr.map(|error| decimals(error, 3))),
+        if scores.stderr.is_some() { " ± is a standard error over documents." } else { "" }
     );
     if !arm.tasks.is_empty() {
         out.push_str("\n| task | metric | score | standard error | items |\n|---|---|---|---|---|\n");
@@ -299,6 +308,11 @@ fn scores(report: &Report, arm: &Arm) -> String {
     }
     out.push_str(&format!("\n{}", said(report)));
     out
+}
+
+/// `5.127 ± 0.021`.
+fn with_error(value: String, error: Option<String>) -> String {
+    error.map_or_else(|| value.clone(), |error| format!("{value} ± {error}"))
 }
 
 /// The report's answer.
@@ -462,7 +476,13 @@ mod tests {
     #[test]
     fn a_model_card_scores_its_own_arm() {
         let mut report = sample();
-        let score = TaskScore { metric: "accuracy".to_owned(), value: 0.425, stderr: Some(0.012), n: 1_000 };
+        let score = TaskScore {
+            metric: "accuracy".to_owned(),
+            value: 0.425,
+            stderr: Some(0.012),
+            n: 1_000,
+            metrics: std::collections::BTreeMap::new(),
+        };
         report.arms[1].tasks.insert("sciq".to_owned(), score);
         let arm = &report.arms[1];
         let card = model(&report, Checkpoint::Final(arm));
@@ -470,9 +490,12 @@ mod tests {
         let index = &header["model-index"][0];
         assert_eq!(index["name"], "quick: sbp");
         assert_eq!(index["results"][0]["metrics"][0]["value"], arm.validation.perplexity);
-        assert_eq!(index["results"][0]["metrics"][1]["value"], arm.validation.bits_per_byte);
+        assert_eq!(index["results"][0]["metrics"][2]["value"], arm.validation.bits_per_byte);
         assert_eq!(index["results"][1]["dataset"]["name"], "sciq");
         assert_eq!(index["results"][1]["metrics"][0], json!({"type": "accuracy", "name": "accuracy", "value": 0.425}));
+        let error = json!({"type": "accuracy_stderr", "name": "accuracy, standard error", "value": 0.012});
+        assert_eq!(index["results"][1]["metrics"][1], error);
+        assert!(card.contains("perplexity 159.0 ± 3.3, 1.870 ± 0.008 bits per byte. ± is a standard error"), "{card}");
         assert_eq!(
             (&header["library_name"], &header["pipeline_tag"]),
             (&json!("transformers"), &json!("text-generation"))

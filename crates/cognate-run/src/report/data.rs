@@ -29,6 +29,21 @@ pub fn gap_key(measure: &str, arm: &str) -> String {
     if arm == SBP { measure.to_owned() } else { format!("{measure} of {arm}") }
 }
 
+/// What ends the measure of [`answer_nats`].
+const ANSWER_NATS: &str = " answer nats";
+
+/// The measure of how well a task's right answers are predicted: the mean of their −ln p.
+#[must_use]
+pub fn answer_nats(task: &str) -> String {
+    format!("{task}{ANSWER_NATS}")
+}
+
+/// Whether less of a measure is better: of [`VALIDATION`] and of [`answer_nats`].
+#[must_use]
+pub fn is_in_nats(measure: &str) -> bool {
+    measure == VALIDATION || measure.ends_with(ANSWER_NATS)
+}
+
 /// One experiment, measured: what `report.json` holds and `report.html` shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,8 +135,21 @@ pub struct Validation {
     pub stderr: Option<f64>,
     /// exp of [`Validation::nats_per_token`].
     pub perplexity: f64,
+    /// Its standard error, as that of nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub perplexity_stderr: Option<f64>,
     /// Summed −log₂ p over the bytes of the documents' UTF-8 text: comparable between tokenizers.
     pub bits_per_byte: f64,
+    /// Its standard error, as that of nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte_stderr: Option<f64>,
+}
+
+impl Validation {
+    /// The standard errors of nats, perplexity and bits.
+    pub(super) fn errors(&self) -> [Option<f64>; 3] {
+        [self.stderr, self.perplexity_stderr, self.bits_per_byte_stderr]
+    }
 }
 
 fn is_zero(flops: &f64) -> bool {
@@ -140,6 +168,9 @@ pub struct TaskScore {
     pub stderr: Option<f64>,
     /// Items scored.
     pub n: u64,
+    /// Everything that was measured on the task, this score among it, by metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, Estimate>,
 }
 
 /// A share of the gap. 0 is `repetition`, 1 is `oracle`; below 0 is worse than `repetition`.
@@ -166,7 +197,7 @@ pub struct ArmComparison {
     /// Name of the arm that it is compared with.
     pub against: String,
     /// What was measured: [`VALIDATION`] is nats per token, of which fewer are better; a task's name or [`TASK_AVERAGE`] a share of
-    /// right answers, of which more are.
+    /// right answers, of which more are; what [`answer_nats`] makes of a task's name the nats of its right answers, of which fewer are.
     pub measure: String,
     /// `arm` minus `against`, over the seeds that both have.
     pub difference: f64,

@@ -240,14 +240,17 @@ fn arms(page: &mut Markup, report: &Report) {
         "seed",
     ];
     let row = |arm: &Arm| {
+        let scores = arm.validation;
+        let error = |shown: Option<String>| shown.map_or_else(String::new, |error| format!("± {error}"));
+        let perplexity_error = scores.perplexity_stderr.map(|error| significant(error, 2));
         vec![
             Cell::new(&arm.name),
+            Cell::with_detail(nats(scores.nats_per_token), error(scores.stderr.map(nats))),
+            Cell::with_detail(significant(scores.perplexity, 4), error(perplexity_error)),
             Cell::with_detail(
-                nats(arm.validation.nats_per_token),
-                arm.validation.stderr.map_or_else(String::new, |stderr| format!("± {}", nats(stderr))),
+                decimals(scores.bits_per_byte, 3),
+                error(scores.bits_per_byte_stderr.map(|error| decimals(error, 3))),
             ),
-            Cell::new(significant(arm.validation.perplexity, 4)),
-            Cell::new(decimals(arm.validation.bits_per_byte, 3)),
             Cell::new(tokens(arm.train_tokens)),
             Cell::new(tokens(arm.unique_tokens)),
             Cell::new(or_none(arm.synthetic_tokens == 0, tokens(arm.synthetic_tokens))),
@@ -309,7 +312,9 @@ fn arms_csv(report: &Report) -> Csv {
         "nats_per_token",
         "stderr",
         "perplexity",
+        "perplexity_stderr",
         "bits_per_byte",
+        "bits_per_byte_stderr",
         "train_tokens",
         "unique_tokens",
         "synthetic_tokens",
@@ -325,7 +330,9 @@ fn arms_csv(report: &Report) -> Csv {
             number(scores.nats_per_token),
             number(scores.stderr),
             number(scores.perplexity),
+            number(scores.perplexity_stderr),
             number(scores.bits_per_byte),
+            number(scores.bits_per_byte_stderr),
             arm.train_tokens.to_string(),
             arm.unique_tokens.to_string(),
             arm.synthetic_tokens.to_string(),

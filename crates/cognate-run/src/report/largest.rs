@@ -1,5 +1,7 @@
 //! The largest report that a recipe of every kind of arm, every task and several seeds makes: its page stays small.
 
+use cognate_eval::Estimate;
+
 use super::download::saved;
 use super::sample::sample;
 use super::*;
@@ -34,10 +36,12 @@ fn largest(seeds: u64) -> Report {
                 report.task_curves.push(point((name, seed), step, task));
             }
         }
-        for measure in [VALIDATION, TASK_AVERAGE].into_iter().chain(tasks.iter().copied()).filter(|_| at > 0) {
-            add_comparison(&mut report, (name, REPETITION), measure, seeds);
+        let answers = tasks.iter().map(|task| answer_nats(task));
+        let measures = [VALIDATION, TASK_AVERAGE].into_iter().chain(tasks.iter().copied()).map(str::to_owned);
+        for measure in measures.chain(answers).filter(|_| at > 0) {
+            add_comparison(&mut report, (name, REPETITION), &measure, seeds);
             if ![SBP, ORACLE].contains(&name) {
-                add_comparison(&mut report, (name, SBP), measure, seeds);
+                add_comparison(&mut report, (name, SBP), &measure, seeds);
             }
         }
     }
@@ -46,11 +50,20 @@ fn largest(seeds: u64) -> Report {
 }
 
 fn score(n: usize) -> TaskScore {
-    TaskScore { metric: "accuracy_per_character".to_owned(), value: digits(n), stderr: Some(digits(n + 1)), n: 14_042 }
+    let estimate = Estimate { value: digits(n), stderr: Some(digits(n + 1)) };
+    let metrics = ["accuracy", "accuracy_per_character", "accuracy_per_token", "answer_nats", "answer_perplexity"]
+        .map(|name| (name.to_owned(), estimate));
+    TaskScore {
+        metric: "accuracy_per_character".to_owned(),
+        value: digits(n),
+        stderr: Some(digits(n + 1)),
+        n: 14_042,
+        metrics: metrics.into(),
+    }
 }
 
 fn point((arm, seed): (&str, u64), step: u64, task: &str) -> TaskPoint {
-    let TaskScore { metric, value, stderr, n } = score((step + seed) as usize);
+    let TaskScore { metric, value, stderr, n, .. } = score((step + seed) as usize);
     let (arm, task, tokens) = (arm.to_owned(), task.to_owned(), step * 600_000);
     TaskPoint { arm, seed: Some(seed), step: step * 12_345, tokens, flops: None, task, metric, value, stderr, n }
 }

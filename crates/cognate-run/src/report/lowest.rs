@@ -9,7 +9,7 @@ use super::numbers::{nats, signed_nats, tokens};
 const SHOWN: f64 = 0.0005;
 
 /// The lowest of a curve's validation losses.
-fn lowest(curve: &Curve) -> Option<Point> {
+pub(super) fn lowest(curve: &Curve) -> Option<Point> {
     curve.validation.iter().copied().min_by(|a, b| a.nats_per_token.total_cmp(&b.nats_per_token))
 }
 

@@ -37,8 +37,8 @@ pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
     Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve,
-    SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation, gap_closed, gap_key,
-    validation_gap,
+    SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats,
+    gap_closed, gap_key, is_in_nats, validation_gap,
 };
 pub use html::page;
 pub use inspection::{
@@ -126,7 +126,9 @@ fn to_json(report: &Report) -> io::Result<String> {
     // ... and where null is allowed, it must mean that nothing was measured.
     let gaps = report.gap_closed.values().flat_map(|gap| [gap.mean, gap.low, gap.high]);
     let errors = report.arms.iter().flat_map(|arm| arm.tasks.values()).map(|score| score.stderr);
-    let errors = errors.chain(report.arms.iter().map(|arm| arm.validation.stderr));
+    let errors = errors.chain(report.arms.iter().flat_map(|arm| arm.validation.errors()));
+    let metrics = report.arms.iter().flat_map(|arm| arm.tasks.values()).flat_map(|score| score.metrics.values());
+    let errors = errors.chain(metrics.map(|metric| metric.stderr));
     let errors = errors.chain(report.task_curves.iter().map(|point| point.stderr));
     let similarities = report.examples.iter().map(|example| example.synthetic_similarity);
     let others = errors.map(|value| ("stderr", value)).chain(similarities.map(|value| ("synthetic_similarity", value)));

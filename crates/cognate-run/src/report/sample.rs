@@ -83,7 +83,9 @@ fn arm(name: &str, nats_per_token: f64, unique_tokens: u64, synthetic_tokens: u6
             nats_per_token,
             stderr: Some(0.021),
             perplexity: nats_per_token.exp(),
+            perplexity_stderr: Some(0.021 * nats_per_token.exp()),
             bits_per_byte: nats_per_token / std::f64::consts::LN_2 / 3.91,
+            bits_per_byte_stderr: Some(0.0077),
         },
         tasks: BTreeMap::new(),
     }

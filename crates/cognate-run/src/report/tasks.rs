@@ -1,11 +1,13 @@
 //! Published tasks: every model's figures, and the arms beside repetition.
 
+use cognate_eval::Estimate;
+
 use super::arms::tasks_beside_repetition;
-use super::data::Report;
+use super::data::{Report, TaskScore};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, section, table};
 use super::markup::Markup;
-use super::numbers::{count, decimals, measure};
+use super::numbers::{NONE, count, decimals, measure, significant};
 
 /// The section on tasks, or nothing where none were measured.
 pub(super) fn tasks(page: &mut Markup, report: &Report) {
@@ -23,8 +25,8 @@ pub(super) fn tasks(page: &mut Markup, report: &Report) {
             rows.push(vec![
                 Cell::new(format!("{name}, {}", arm_label(report, &arm.name, arm.seed))),
                 Cell::new(&score.metric),
-                Cell::new(value(score.value)),
-                Cell::new(error),
+                Cell::with_detail(value(score.value), error),
+                shown_perplexity(perplexity(score)),
                 Cell::new(count(score.n)),
             ]);
         }
@@ -33,16 +35,31 @@ pub(super) fn tasks(page: &mut Markup, report: &Report) {
         return;
     }
     section(page, "tasks", "Tasks", |page| {
-        table(page, "Scores on tasks", &["task and arm", "metric", "score", "standard error", "items"], &rows);
+        let caption = "Scores on tasks, and the perplexity of right answers: of LAMBADA a word, elsewhere a token; ± is a standard \
+                       error over questions. report.json has every metric";
+        table(page, caption, &["task and arm", "metric", "score", "perplexity", "items"], &rows);
         tasks_beside_repetition(page, report);
         downloads(page, &[("tasks.csv", csv(report))]);
     });
 }
 
+/// The perplexity of a task's right answers; nothing where answers are written.
+fn perplexity(score: &TaskScore) -> Option<Estimate> {
+    ["perplexity", "answer_perplexity"].iter().find_map(|name| score.metrics.get(*name)).copied()
+}
+
+fn shown_perplexity(found: Option<Estimate>) -> Cell {
+    let Some(found) = found else { return Cell::new(NONE) };
+    let error = found.stderr.map_or_else(String::new, |error| format!("± {}", significant(error, 2)));
+    Cell::with_detail(significant(found.value, 4), error)
+}
+
 fn csv(report: &Report) -> Csv {
-    let mut csv = Csv::new(&["task", "arm", "seed", "metric", "value", "stderr", "items"]);
+    let columns = ["task", "arm", "seed", "metric", "value", "stderr", "perplexity", "perplexity_stderr", "items"];
+    let mut csv = Csv::new(&columns);
     for arm in &report.arms {
         for (name, score) in &arm.tasks {
+            let perplexity = perplexity(score);
             csv.row([
                 name.clone(),
                 arm.name.clone(),
@@ -50,6 +67,8 @@ fn csv(report: &Report) -> Csv {
                 score.metric.clone(),
                 number(score.value),
                 number(score.stderr),
+                number(perplexity.map(|found| found.value)),
+                number(perplexity.and_then(|found| found.stderr)),
                 score.n.to_string(),
             ]);
         }
@@ -59,13 +78,20 @@ fn csv(report: &Report) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::{ArmComparison, GapClosed, REPETITION, SBP, TaskScore, VALIDATION};
+    use std::collections::BTreeMap;
+
+    use super::super::data::{ArmComparison, GapClosed, REPETITION, SBP, VALIDATION, answer_nats};
+    use super::super::download::saved;
     use super::super::sample::sample;
+    use super::*;
 
     #[test]
     fn tasks_stand_beside_repetition_in_points_and_leave_validation_alone() {
         let mut report = sample();
-        let score = TaskScore { metric: "accuracy_per_character".into(), value: 0.28, stderr: Some(0.01), n: 400 };
+        let perplexity = Estimate { value: 92.53, stderr: Some(3.14) };
+        let metrics = BTreeMap::from([("answer_perplexity".to_owned(), perplexity)]);
+        let metric = "accuracy_per_character".to_owned();
+        let score = TaskScore { metric, value: 0.28, stderr: Some(0.01), n: 400, metrics };
         report.arms[1].tasks.insert("hellaswag".into(), score);
         let found = |measure: &str, difference: f64| ArmComparison {
             arm: SBP.into(),
@@ -78,18 +104,42 @@ mod tests {
             documents: 400,
         };
         report.comparisons = vec![found(VALIDATION, -0.251), found("hellaswag", 0.031), found("task average", -0.004)];
+        report.comparisons.push(found(&answer_nats("hellaswag"), -0.1234));
         let gap = GapClosed { mean: Some(0.42), low: None, high: None, seeds: 2 };
         report.gap_closed.insert("hellaswag".into(), gap);
         let page = super::super::page(&report).replace('\u{a0}', " ");
         let section = &page[page.find("id=\"tasks\"").unwrap()..];
         let section = &section[..section.find("</section>").unwrap()];
-        for expected in
-            ["28.0 %", "± 1.0 %", "hellaswag, sbp", "+3.1", "+1.1 to +5.1", "42 %", "task average, sbp", "−0.4"]
-        {
+        for expected in [
+            "28.0 %",
+            "± 1.0 %",
+            "hellaswag, sbp",
+            "+3.1",
+            "+1.1 to +5.1",
+            "42 %",
+            "task average, sbp",
+            "−0.4",
+            "92.53",
+            "± 3.1",
+        ] {
             assert!(section.contains(expected), "{expected}: {section}");
         }
         assert!(!section.contains("0.251") && !section.contains("−25.1"));
-        assert!(section.contains("download=\"tasks.csv\""));
+        let csv = saved(&page, "tasks.csv").unwrap();
+        assert!(csv.contains("\nhellaswag,sbp,1,accuracy_per_character,0.28,0.01,92.53,3.14,400"), "{csv}");
+        // Nats stand in the row of their task, and nothing in that of the average.
+        let row = |name: &str| {
+            let from = &section[section.rfind(name).unwrap()..];
+            from[..from.find("</tr>").unwrap()].to_owned()
+        };
+        assert!(row("hellaswag, sbp").contains("<span>−0.123</span><small>−0.143 to −0.103</small>"), "{section}");
+        assert!(row("task average, sbp").contains("data-label=\"right answers\"><span>–</span>"), "{section}");
+        assert!(!section.contains("answer nats"));
+        let csv = saved(&page, "task-comparisons.csv").unwrap();
+        assert!(
+            csv.contains("\nhellaswag answer nats,sbp,repetition,-0.1234,") && !csv.contains("\nvalidation"),
+            "{csv}"
+        );
         let before = &page[..page.find("id=\"tasks\"").unwrap()];
         assert!(!before.contains("hellaswag,"));
     }

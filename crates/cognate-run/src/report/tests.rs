@@ -21,7 +21,9 @@ pub(super) fn of_arms(losses: &[(&str, f64)]) -> Report {
             nats_per_token: *nats,
             stderr: None,
             perplexity: nats.exp(),
+            perplexity_stderr: None,
             bits_per_byte: nats / 3.0,
+            bits_per_byte_stderr: None,
         },
         ..sample.arms[0].clone()
     };
@@ -34,9 +36,16 @@ pub(super) fn of_arms(losses: &[(&str, f64)]) -> Report {
 fn report_json_has_the_names_that_readers_rely_on() {
     let mut report = sample();
     report.arms.truncate(1);
-    report.arms[0].validation =
-        Validation { nats_per_token: 5.0, stderr: None, perplexity: 148.5, bits_per_byte: 1.75 };
-    let score = TaskScore { metric: "accuracy".to_owned(), value: 0.5, stderr: Some(0.25), n: 4 };
+    report.arms[0].validation = Validation {
+        nats_per_token: 5.0,
+        stderr: None,
+        perplexity: 148.5,
+        perplexity_stderr: None,
+        bits_per_byte: 1.75,
+        bits_per_byte_stderr: None,
+    };
+    let score =
+        TaskScore { metric: "accuracy".to_owned(), value: 0.5, stderr: Some(0.25), n: 4, metrics: BTreeMap::new() };
     report.arms[0].tasks.insert("sciq".to_owned(), score);
     report.ledger.truncate(3);
     let json: Value = serde_json::from_str(&to_json(&report).unwrap()).unwrap();
@@ -167,7 +176,7 @@ same was not asked.
     let mut wide = sample();
     wide.arms[0].name = "an arm with a name that is far too long".to_owned();
     wide.arms[0].validation =
-        Validation { nats_per_token: 1e12, stderr: None, perplexity: f64::MAX, bits_per_byte: 1e-9 };
+        Validation { nats_per_token: 1e12, perplexity: f64::MAX, bits_per_byte: 1e-9, ..wide.arms[0].validation };
     wide.arms[0].train_tokens = 999_000_000_000_000;
     for line in closing_table(&wide).lines().chain(table.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
@@ -335,7 +344,13 @@ fn several_seeds_and_controls_are_told_apart() {
     report.curves.extend(second);
     report.arms.push(Arm { name: "random-pairs".to_owned(), ..report.arms[0].clone() });
     report.curves.push(Curve { arm: "random-pairs".to_owned(), ..report.curves[0].clone() });
-    let score = TaskScore { metric: "accuracy".to_owned(), value: 0.425, stderr: Some(0.012), n: 1_000 };
+    let score = TaskScore {
+        metric: "accuracy".to_owned(),
+        value: 0.425,
+        stderr: Some(0.012),
+        n: 1_000,
+        metrics: BTreeMap::new(),
+    };
     report.arms[1].tasks.insert("sciq".to_owned(), score);
     let html = page(&report).replace('\u{a0}', " ");
     elements(&html);

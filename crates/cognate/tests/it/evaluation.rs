@@ -197,11 +197,20 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
     let comparisons = report()["comparisons"].clone();
     let value = |arm: usize, task: &str| arms[arm]["tasks"][task]["value"].as_f64().unwrap();
     let differences = ["arc_easy", "blimp"].map(|task| value(1, task) - value(0, task));
-    let expected = [("arc_easy", differences[0], 2), ("blimp", differences[1], 4)];
-    let average = ("task average", (differences[0] + differences[1]) / 2.0, 6);
+    let answer_nats = ["arc_easy", "blimp"].map(|task| {
+        let nats = |arm: usize| arms[arm]["tasks"][task]["metrics"]["answer_nats"]["value"].as_f64().unwrap();
+        nats(1) - nats(0)
+    });
+    let expected = [
+        ("arc_easy", differences[0], 2),
+        ("arc_easy answer nats", answer_nats[0], 2),
+        ("blimp", differences[1], 4),
+        ("blimp answer nats", answer_nats[1], 4),
+        ("task average", (differences[0] + differences[1]) / 2.0, 6),
+    ];
     let found = comparisons.as_array().unwrap();
-    assert_eq!((found.len(), &found[0]["measure"]), (4, &"validation".into()));
-    for ((measure, difference, questions), found) in expected.into_iter().chain([average]).zip(&found[1..]) {
+    assert_eq!((found.len(), &found[0]["measure"]), (6, &"validation".into()));
+    for ((measure, difference, questions), found) in expected.into_iter().zip(&found[1..]) {
         assert_eq!((&found["measure"], &found["documents"]), (&measure.into(), &questions.into()), "{found}");
         assert!((found["difference"].as_f64().unwrap() - difference).abs() < 1e-12, "{found}");
     }
