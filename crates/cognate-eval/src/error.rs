@@ -111,7 +111,7 @@ pub enum Error {
     },
     /// A continuation alone is longer than the model's context, or generation leaves no room for a prompt.
     #[error(
-        "{origin}: the answer takes {tokens} tokens, and the model's context of {max_positions} has no room for it: this          checkpoint cannot be measured on this task"
+        "{origin}: the answer takes {tokens} tokens, and the model's context of {max_positions} has no room for it: this checkpoint cannot be measured on this task"
     )]
     TaskContext {
         /// The question.

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::context::Settings;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::{METRICS, Metrics};
 use crate::recipe::{Arm, ArmKind, Recipe};
 use crate::report::{
     self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, Report, SimilarityHistogram,
@@ -43,7 +43,9 @@ pub(crate) struct Assembly<'a> {
 impl Assembly<'_> {
     /// The report of what the directory holds.
     pub(crate) fn report(&self, environment: Environment) -> Result<Report> {
-        let (arms, ledger) = (self.arms()?, self.ledger()?);
+        let (arms, curves, ledger) = (self.arms()?, self.curves()?, self.ledger()?);
+        let mut notes = self.notes()?;
+        notes.extend(self.lost_losses(&curves)?);
         let (comparisons, gap_closed) = self.compare(&arms)?;
         // Every stage's peak began anew, so the process's own is the last stage's.
         let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
@@ -55,14 +57,14 @@ impl Assembly<'_> {
             arms,
             synthetic_quality: self.synthetic_quality()?,
             ledger,
-            curves: self.curves()?,
+            curves,
             task_curves: self.task_curves()?,
             pairs: self.pairs()?,
             relation: self.relation()?,
             examples: self.examples()?,
             recipe: self.recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?,
             environment,
-            notes: self.notes()?,
+            notes,
             controls: self.control_notes()?,
             missing: self.missing()?,
             files: self.files()?,
@@ -155,6 +157,29 @@ impl Assembly<'_> {
             }
         }
         Ok(curves)
+    }
+
+    /// What is said of trainings that are finished and whose losses on the way are not whole any more.
+    fn lost_losses(&self, curves: &[Curve]) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for model in Replicate::all(self.recipe) {
+            let folder = Step::Train(model).folder(self.recipe);
+            let Some(trained) = self.statistics::<Trained>(&folder)?.filter(|trained| trained.taken.is_none()) else {
+                continue;
+            };
+            let name = self.report_name(&self.recipe.arms[model.arm]);
+            let curve = curves.iter().find(|curve| curve.arm == name && curve.seed == model.seed);
+            let last = curve.and_then(|curve| curve.train.last()).map_or(0, |point| point.tokens);
+            if last < trained.tokens {
+                notes.push(format!(
+                    "The training losses of {} after {} are lost: {} was cut short or is not there. Scores do not depend on it.",
+                    self.report_label(model),
+                    counted(last, "token", "tokens"),
+                    folder.join(METRICS).display()
+                ));
+            }
+        }
+        Ok(notes)
     }
 
     fn synthetic_quality(&self) -> Result<SyntheticQuality> {
@@ -335,7 +360,7 @@ pub(crate) fn environment(settings: &Settings) -> Environment {
     let info = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
     Environment {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: settings.version.clone(),
         device: settings.device.word().to_owned(),
         threads: settings.threads as u64,
         cpu: model.map_or_else(String::new, |(_, name)| name.trim().to_owned()),

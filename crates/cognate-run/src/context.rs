@@ -26,6 +26,8 @@ pub struct Settings {
     pub device: DeviceKind,
     /// The command that was typed, for the report.
     pub command: String,
+    /// The program's version, for the report.
+    pub version: String,
 }
 
 /// The kinds of devices. A closed set.

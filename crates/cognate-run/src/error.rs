@@ -1,7 +1,7 @@
 //! Everything that can go wrong with an experiment, with what to do about it.
 
 use crate::recipe::RecipeError;
-use crate::rundir::RunDirError;
+use crate::rundir::{MANIFEST, RunDirError};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -217,6 +217,11 @@ impl Error {
                  synthetic {0}/generate --documents {0}/ingest/unique.jsonl.zst`",
                 folder.display()
             )),
+            // What a finished stage left can be made again by it.
+            Self::Damaged { path, .. } => path
+                .parent()
+                .filter(|folder| folder.join(MANIFEST).exists())
+                .map(|folder| format!("delete {} and run the recipe again to make it anew", folder.display())),
             _ => None,
         }
     }

@@ -85,9 +85,9 @@ fn tell(recipe: &Recipe, settings: &Settings, anything_done: bool) -> Result<Str
     Ok(format!("{}\nreport: {}\n", report::closing_table(&report), page.display()))
 }
 
-/// What ran the experiment, from a report of any version. None, with a warning, where the file does not say: it is written again
+/// What ran the experiment, from a report of any version. None, with a warning, where the file does not say: a report is made
 /// from the run all the same.
-fn environment_of(path: &Path) -> Result<Option<report::Environment>> {
+pub(crate) fn environment_of(path: &Path) -> Result<Option<report::Environment>> {
     #[derive(serde::Deserialize)]
     struct Kept {
         environment: report::Environment,
@@ -95,7 +95,7 @@ fn environment_of(path: &Path) -> Result<Option<report::Environment>> {
     let found = serde_json::from_slice::<Kept>(&fs_err::read(path)?);
     if let Err(error) = &found {
         let path = path.display();
-        tracing::warn!("{path} does not say what ran the experiment ({error}): the new report names what writes it");
+        tracing::warn!("{path} does not say what ran the experiment ({error})");
     }
     Ok(found.ok().map(|kept| kept.environment))
 }

@@ -18,6 +18,9 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::terminal::Terminal;
 
+/// The package's version, with the commit that it was built from and whether the code was changed since, where that is known.
+const VERSION: &str = env!("COGNATE_VERSION");
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let interrupt = match Interrupt::listen() {

@@ -258,6 +258,16 @@ impl Definition {
         &self.shots.files
     }
 
+    /// The fields that its choices are made of.
+    pub(crate) fn choice_fields(&self) -> Vec<String> {
+        let mut fields = match &self.choices {
+            Choices::Field(path) => vec![path.clone()],
+            Choices::Templates(texts) => texts.iter().flat_map(Template::fields).map(str::to_owned).collect(),
+        };
+        fields.dedup();
+        fields
+    }
+
     /// Examples before each question where nobody says how many.
     pub fn default_shots(&self) -> usize {
         self.shots.default

@@ -7,7 +7,7 @@ use cognate_corpus::{Origin, Record};
 use serde_json::Value;
 
 use super::definition::{Among, Choices, Clean, Definition, Gold, Kind};
-use super::template::{clean_wikihow, text_at, texts_at, value_at};
+use super::template::{clean_wikihow, text_at, texts_at, trim, value_at};
 use crate::error::{Error, Result};
 
 /// Stands between a context and its continuation, as in the reference.
@@ -50,6 +50,20 @@ pub enum RecordProblem {
         /// The field.
         field: String,
     },
+    /// There is nothing to predict: what is to follow the context has no text.
+    NoText {
+        /// The fields that it is made of.
+        fields: Vec<String>,
+    },
+    /// Two lists that belong together are not equally long.
+    Unequal {
+        /// The field with the labels.
+        labels: String,
+        /// Labels in it.
+        found: usize,
+        /// Choices.
+        choices: usize,
+    },
     /// A list of choices or answers is empty.
     NoChoices {
         /// The field.
@@ -82,6 +96,13 @@ impl fmt::Display for RecordProblem {
                 write!(f, "field {field:?}: the label {found} is none of the choices {choices}")
             }
             Self::NoBlank { field } => write!(f, "field {field:?}: expected a text with a blank `_` in it"),
+            Self::NoText { fields } => {
+                let fields: Vec<String> = fields.iter().map(|field| format!("{field:?}")).collect();
+                write!(f, "field {}: expected text to predict, found none", fields.join(" and "))
+            }
+            Self::Unequal { labels, found, choices } => {
+                write!(f, "field {labels:?}: expected a label for each of the {choices} choices, found {found}")
+            }
             Self::NoChoices { field } => {
                 write!(f, "field {field:?}: expected at least one choice, found an empty list")
             }
@@ -125,15 +146,19 @@ impl Question {
             }
         };
         let contexts = task.contexts.iter().map(|text| Ok(clean(text.fill(fields)?)));
+        let contexts = contexts.collect::<Result<_, RecordProblem>>()?;
         let gold = match &task.gold {
             Some(gold) if task.kind != Kind::Generation => right_choice(gold, record, choices.len())?,
             _ => 0,
         };
+        if !choices.is_empty() && choices.iter().all(|choice| trim(choice).is_empty()) {
+            return Err(RecordProblem::NoText { fields: task.choice_fields() });
+        }
         Ok(Self {
             origin: record.origin.clone(),
             group: task.group.as_deref().map(|path| text_at(fields, path).map(str::to_owned)).transpose()?,
             description: task.description.as_ref().map(|text| text.fill(fields)).transpose()?.unwrap_or_default(),
-            contexts: contexts.collect::<Result<_, RecordProblem>>()?,
+            contexts,
             choices,
             gold,
         })
@@ -170,6 +195,9 @@ fn right_choice(gold: &Gold, record: &Record, choices: usize) -> Result<usize, R
         Some(Among::Field(path)) => {
             let text = text_at(&record.fields, field)?;
             let labels = texts_at(&record.fields, path)?;
+            if labels.len() != choices {
+                return Err(RecordProblem::Unequal { labels: path.clone(), found: labels.len(), choices });
+            }
             (labels.iter().position(|label| *label == text), labels.join(", "))
         }
         Some(Among::Values(values)) => {
@@ -308,6 +336,17 @@ mod tests {
                 "winogrande",
                 r#"{"sentence": "a _", "option1": "a", "option2": "b", "answer": ""}"#.into(),
                 r#"field "answer": the label "" is none of the choices "1", "2""#,
+            ),
+            (
+                "arc_easy",
+                r#"{"question": "Why?", "choices": {"text": ["a"], "label": ["A", "B"]}, "answerKey": "B"}"#.into(),
+                r#"field "choices.label": expected a label for each of the 1 choices, found 2"#,
+            ),
+            ("lambada", r#"{"text": ""}"#.into(), r#"field "text": expected text to predict, found none"#),
+            (
+                "blimp",
+                r#"{"sentence_good": "", "sentence_bad": " ", "UID": "case"}"#.into(),
+                r#"field "sentence_good" and "sentence_bad": expected text to predict, found none"#,
             ),
             (
                 "webquestions",

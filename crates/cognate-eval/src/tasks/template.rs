@@ -78,6 +78,14 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// The paths of its fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Field { path, .. } => Some(path.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
     /// Fills the fields of a record in.
     pub(crate) fn fill(&self, fields: &Map<String, Value>) -> Result<String, RecordProblem> {
         let mut out = String::new();

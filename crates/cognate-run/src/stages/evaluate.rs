@@ -80,10 +80,11 @@ pub(crate) fn read_scores(folder: &Path) -> Result<Vec<DocumentScore>> {
 
 /// The JSON objects of a file, one a line.
 pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = fs_err::read_to_string(path)?;
+    let damaged = |message: String| Error::Damaged { path: path.to_owned(), message };
+    // Its stage is finished, so it was there.
+    let text = std::fs::read_to_string(path).map_err(|error| damaged(error.to_string()))?;
     let object = |(at, line): (usize, &str)| {
-        serde_json::from_str(line)
-            .map_err(|error| Error::Damaged { path: path.to_owned(), message: format!("line {}: {error}", at + 1) })
+        serde_json::from_str(line).map_err(|error| damaged(format!("line {}: {error}", at + 1)))
     };
     text.lines().enumerate().map(object).collect()
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::report::{self, Environment, Report};
 use crate::rundir::{RECIPE, RunDirError};
+use crate::runner::environment_of;
 use crate::status::status;
 
 /// A run directory whose page is asked for again and again.
@@ -67,10 +68,8 @@ impl Live {
             }
             _ => {
                 let written = self.root.join(report::JSON_FILE);
-                let environment = match written.exists() {
-                    true => report::read(&written)?.environment,
-                    false => Environment::unknown(),
-                };
+                let kept = if written.exists() { environment_of(&written)? } else { None };
+                let environment = kept.unwrap_or_else(Environment::unknown);
                 assembly.report(environment)?
             }
         };

@@ -18,12 +18,13 @@ pub(crate) use models::{
     ShapeArgs, TrainArgs, TuneArgs,
 };
 
+use crate::VERSION;
 use crate::commands::BenchArgs;
 
 /// Synthetic bootstrapped pretraining: learns how the documents of a fixed corpus are related, writes new ones from
 /// that, pretrains on both, and measures what it was worth.
 #[derive(Debug, Parser)]
-#[command(name = "cognate", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "cognate", version = VERSION, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -22,16 +22,7 @@ use crate::terminal::Terminal;
 
 pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal) -> Result {
     // What is missing is said before anything is computed.
-    let tasks: Vec<(Definition, TaskFiles)> = args
-        .tasks
-        .iter()
-        .filter(|name| *name != PERPLEXITY)
-        .map(|name| {
-            let task = Definition::bundled(name)?;
-            let files = task_files(&task, args)?;
-            Ok((task, files))
-        })
-        .collect::<Result<_>>()?;
+    let tasks = tasks(args)?;
     if args.documents.is_none() && args.tasks.iter().any(|name| name == PERPLEXITY) {
         return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
     }
@@ -48,6 +39,29 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
         }
         (None, None) => Err(Failure::setting("--checkpoint", "not given", "a checkpoint, or --all-checkpoints")),
     }
+}
+
+/// The tasks that are asked for, each once, and where their files are.
+fn tasks(args: &EvaluateArgs) -> Result<Vec<(Definition, TaskFiles)>> {
+    let mut tasks: Vec<(Definition, TaskFiles)> = Vec::new();
+    for name in args.tasks.iter().filter(|name| *name != PERPLEXITY) {
+        if tasks.iter().any(|(task, _)| task.name() == name) {
+            continue;
+        }
+        let task = Definition::bundled(name)?;
+        let files = task_files(&task, args)?;
+        tasks.push((task, files));
+    }
+    let known = || tasks.iter().flat_map(|(task, _)| task.files().iter().chain(task.example_files()));
+    if let Some((name, path)) = args.task_file.iter().find(|(name, _)| known().all(|known| known != name)) {
+        let names: Vec<&str> = known().map(String::as_str).collect();
+        let expected = match names.as_slice() {
+            [] => "a task that takes files in --tasks".to_owned(),
+            names => format!("NAME to be a file of these tasks: {}", names.join(", ")),
+        };
+        return Err(Failure::setting("--task-file", format_args!("{name}={}", path.display()), &expected));
+    }
+    Ok(tasks)
 }
 
 /// What is measured, and how.

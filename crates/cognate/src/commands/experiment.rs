@@ -7,6 +7,7 @@ use cognate_run::recipe::Recipe;
 use cognate_run::{DeviceKind, Settings, report};
 
 use super::{Result, print, print_json};
+use crate::VERSION;
 use crate::args::{Device, PlanArgs, ReportArgs, RunArgs, StatusArgs};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result
     // A report is published: it names the recipe as typed from the project's folder, or by its file name alone.
     let named = if args.recipe.is_absolute() { args.recipe.file_name().map(PathBuf::from) } else { None };
     let command = format!("cognate run {}", named.as_ref().unwrap_or(&args.recipe).display());
-    let settings = Settings { out, threads, device: device(args.device.device), command };
+    let settings = Settings { out, threads, device: device(args.device.device), command, version: VERSION.to_owned() };
     let outcome = cognate_run::run(&recipe, &settings, terminal)?;
     print(&outcome.closing)
 }
@@ -49,7 +50,8 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
         ));
     }
     let command = "cognate run recipe.toml".to_owned();
-    let settings = Settings { out: dir.clone(), threads, device: DeviceKind::Cpu, command };
+    let settings =
+        Settings { out: dir.clone(), threads, device: DeviceKind::Cpu, command, version: VERSION.to_owned() };
     let closing = cognate_run::report_again(&settings)?;
     if args.json { print_json(&report::read(&dir.join(report::JSON_FILE))?) } else { print(&closing) }
 }

@@ -156,12 +156,19 @@ fn bad_files_are_named_and_nothing_is_written() {
     let (code, stderr) = fails(&["--tasks", "arc_easy", "--task-file", "arc_easy=bad.jsonl"]);
     let expected = "error: bad.jsonl:1: field \"answerKey\": the label \"D\" is none of the choices A, B, C\n";
     assert_eq!((code, stderr.as_str()), (1, expected));
+    // A file under a name that no task has is no detail.
+    let named = ["--tasks", "arc_easy", "--task-file", "arc_easy=data/arc_easy.jsonl", "--task-file", "arc=x.jsonl"];
+    let expected = "error: --task-file = arc=x.jsonl: expected NAME to be a file of these tasks: arc_easy\n";
+    assert_eq!(fails(&named), (2, expected.to_owned()));
     let (code, stderr) = fails(&["--tasks", "arc"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("arc_easy") && stderr.contains("webquestions"), "{stderr}");
     let (code, stderr) = fails(&[]);
     assert_eq!(code, 2, "perplexity needs documents");
     assert!(stderr.starts_with("error: --documents = not given: expected the documents"), "{stderr}");
+    // A task that is named twice is measured once.
+    let twice = ["evaluate", "--checkpoint", checkpoint, "--tasks", "arc_easy,arc_easy", "--data-dir", "data"];
+    assert_eq!(scratch.succeeds(&twice).matches("arc_easy (").count(), 1);
 }
 
 #[test]

@@ -344,6 +344,47 @@ fn a_report_that_cannot_be_read_is_written_again() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && stderr.contains("report.json does not say what ran the experiment"), "{stderr}");
     assert_eq!(written()["arms"], whole["arms"]);
+    // What wrote it is the program as it calls itself; from a checkout it knows which.
+    let version = scratch.succeeds(&["--version"]);
+    assert_eq!(version.trim_end(), format!("cognate {}", whole["environment"]["version"].as_str().unwrap()));
+}
+
+/// What a finished stage left and the report needs: lost, it is named with what to do, and what scores do not depend on is a note.
+#[test]
+fn a_report_says_what_is_lost_of_a_finished_run() {
+    let scratch = ready();
+    scratch.succeeds(&["run", "r.toml"]);
+    let report = || -> Value {
+        scratch.succeeds(&["report", "runs/tiny"]);
+        serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
+    };
+    let whole = report();
+    assert!(!whole["notes"].to_string().contains("are lost"), "{}", whole["notes"]);
+    let path = scratch.path("runs/tiny/sbp/metrics.jsonl");
+    let losses = fs_err::read_to_string(&path).unwrap();
+    let half: String = losses.split_inclusive('\n').take(losses.lines().count() / 2).collect();
+    fs_err::write(&path, half).unwrap();
+    let note = "The training losses of sbp after ";
+    assert!(report()["notes"].to_string().contains(note));
+    fs_err::remove_file(&path).unwrap();
+    let found = report();
+    assert!(found["notes"].to_string().contains(&format!("{note}0 tokens are lost: sbp/metrics.jsonl was cut short")));
+    assert_eq!(found["arms"], whole["arms"]);
+    fs_err::write(&path, losses).unwrap();
+    let path = scratch.path("runs/tiny/evaluate/sbp/documents.jsonl");
+    for damage in [Some("{}\n"), None] {
+        match damage {
+            Some(text) => fs_err::write(&path, text).unwrap(),
+            None => fs_err::remove_file(&path).unwrap(),
+        }
+        let (code, stderr) = scratch.fails(&["report", "runs/tiny"]);
+        assert!(stderr.starts_with("error: runs/tiny/evaluate/sbp/documents.jsonl is damaged: "), "{stderr}");
+        let hint = "hint: delete runs/tiny/evaluate/sbp and run the recipe again to make it anew";
+        assert!(code == 1 && stderr.contains(hint), "{stderr}");
+    }
+    fs_err::remove_dir_all(scratch.path("runs/tiny/evaluate/sbp")).unwrap();
+    scratch.succeeds(&["run", "r.toml"]);
+    assert_eq!(report()["arms"], whole["arms"]);
 }
 
 /// The recipe's own seed gives the models that it gives alone; another one is trained and measured beside it.

@@ -83,6 +83,14 @@ fn a_run_is_watched_whatever_state_it_is_in() {
     let report: Value = serde_json::from_str(&served.get("/report.json").1).unwrap();
     assert_eq!(report["arms"].as_array().unwrap().len(), 3);
 
+    // A report that cannot be read hides nothing that can.
+    scratch.write("runs/tiny/report.json", "{");
+    let damaged = scratch.succeeds(&["watch", "runs/tiny"]);
+    assert!(damaged.starts_with("tiny: not running") && damaged.contains("13 of 14 stages"), "{damaged}");
+    let fresh = Served::start(&scratch, "runs/tiny");
+    assert_eq!(fresh.get("/").0, 200);
+    drop(fresh);
+
     // Interrupted in the middle of a training stage.
     for gone in ["oracle/manifest.json", "report.json"] {
         fs_err::remove_file(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
