@@ -117,10 +117,24 @@ fn a_report_fits_a_phone_and_prints(browser: &Browser) {
     scratch.succeeds(&["run", "r.toml"]);
     assert_eq!(wide(browser, &scratch, "runs/tiny/report.html", 390), 390);
     let report = scratch.path("runs/tiny/report.html");
-    let pdf = scratch.path("report.pdf");
-    browser.run(&scratch, &[&format!("--print-to-pdf={}", pdf.display())], &url(&report));
+    let (pages, text) = printed(browser, &scratch, &report);
+    assert!(pages >= 4 && text, "{pages} pages, text: {text}");
+    // What a style that hides everything on paper would give.
+    let html = fs_err::read_to_string(report).unwrap();
+    let hidden = scratch.write("hidden.html", html.replace("</style>", "@media print{main{display:none}}</style>"));
+    assert_eq!(printed(browser, &scratch, &hidden), (1, false));
+}
+
+/// How many pages a document is on paper, and whether there is text on them: a PDF holds the fonts that it sets text in.
+fn printed(browser: &Browser, scratch: &Scratch, page: &Path) -> (u32, bool) {
+    let pdf = scratch.path("page.pdf");
+    browser.run(scratch, &[&format!("--print-to-pdf={}", pdf.display()), "--no-pdf-header-footer"], &url(page));
     let bytes = fs_err::read(pdf).unwrap();
-    assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 20_000, "{} bytes", bytes.len());
+    assert!(bytes.starts_with(b"%PDF-"));
+    let text = String::from_utf8_lossy(&bytes);
+    // Of every part of the tree of pages; its root has the most.
+    let counts = text.split("/Count ").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse().ok());
+    (counts.max().unwrap_or(0), text.contains("/FontDescriptor"))
 }
 
 fn inspected_documents_fit_a_phone_and_a_desk(browser: &Browser) {

@@ -15,6 +15,15 @@ fn is_synthesizer(folder: &str) -> bool {
     folder == "tune" || folder.starts_with("tune-")
 }
 
+/// So many points make a curve.
+const FEW: usize = 4;
+
+/// A training with fewer than [`FEW`] checkpoints.
+fn shortest(checkpoints: &[Checkpoint]) -> Option<&str> {
+    let of = |arm: &str| checkpoints.iter().filter(|checkpoint| checkpoint.arm == arm).count();
+    checkpoints.iter().map(|checkpoint| checkpoint.arm.as_str()).find(|arm| of(arm) < FEW)
+}
+
 /// A checkpoint of a training.
 struct Checkpoint {
     arm: String,
@@ -26,6 +35,11 @@ struct Checkpoint {
 /// Measures every checkpoint below `folder` and writes a line for each task and checkpoint, all of them or none.
 pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
     let checkpoints = all_in(folder)?;
+    if let Some(arm) = shortest(&checkpoints) {
+        tracing::warn!(
+            "{arm} has fewer than {FEW} checkpoints, which make no curve: `[train] keep_checkpoints` in the recipe keeps more of a training"
+        );
+    }
     let path = job.args.curves_out.clone().unwrap_or_else(|| folder.join(TASK_CURVES));
     let mut file = AtomicFile::create(&path)?;
     let mut points = Vec::new();

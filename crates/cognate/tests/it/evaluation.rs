@@ -287,6 +287,14 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
     for axis in ["training tokens", "floating-point operations"] {
         assert!(page.contains(&format!("accuracy on blimp over {axis}")), "{axis}");
     }
+    // Too few for a curve: said, and measured all the same.
+    let stderr = || String::from_utf8(scratch.cognate(&measure).output().unwrap().stderr).unwrap();
+    assert!(!stderr().contains("make no curve"));
+    for step in &names[1][3..] {
+        fs_err::remove_dir_all(scratch.path(&format!("runs/tiny/oracle/checkpoints/{step}"))).unwrap();
+    }
+    let warned = stderr();
+    assert!(warned.contains("oracle has fewer than 4 checkpoints, which make no curve"), "{warned}");
     let found =
         scratch.fails(&["evaluate", "--all-checkpoints", "data", "--data-dir", "data", "--tasks", "blimp", "--quiet"]);
     let expected = "error: --all-checkpoints = data: expected a run directory or a training's folder, with checkpoints/step-* in it\n";
