@@ -253,10 +253,10 @@ impl Assembly<'_> {
             let filter = Step::Filter(synthesis).folder(self.recipe);
             if let Some(FilteredControl { rounds, filter, .. }) = self.statistics(filter)? {
                 notes.push(format!(
-                    "Control {control}: of {} documents, written in {}, the filters kept {}.",
+                    "Control {control}: of {}, written in {}, the filters kept {}.",
                     counted(filter.read.documents, "document", "documents"),
                     counted(rounds as u64, "round", "rounds"),
-                    counted(filter.kept.documents, "document", "documents")
+                    filter.kept.documents
                 ));
             }
             let tuned: Option<Trained> = self.statistics(Step::Tune(synthesis).folder(self.recipe))?;

@@ -74,7 +74,7 @@ pub(super) fn controls(page: &mut Markup, report: &Report) {
             "p",
             &[],
             "A control lacks one thing that sbp has. Where it is as good as sbp, what it lacks is not what helped; where it is better, \
-             something cheaper does more.",
+             there is a better way.",
         );
         beside_sbp(page, report);
         list(page, &report.controls);

@@ -35,8 +35,8 @@ pub(super) fn risen(page: &mut Markup, report: &Report) {
     if rows.is_empty() {
         return;
     }
-    let caption = "Models whose validation loss rose again. All scores are of final models; a lowest loss is chosen on the documents \
-                   that it is measured on, and looks better than it is";
+    let caption = "Models whose validation loss rose again, on the documents that training is watched with. All scores are of final models; \
+                   a lowest loss is chosen on the documents that it is measured on, and looks better than it is";
     table(page, caption, &["arm", "lowest", "after tokens", "at the end", "rise"], &rows);
 }
 

@@ -65,12 +65,13 @@ impl LineChart<'_> {
         let horizontal = (size.margin(), size.width - label_room - (size.margin() - 42.0));
         let vertical = (size.height - 42.0, 26.0);
         let x_ticks = if size.width > 500.0 { 7.0 } else { 3.0 };
-        let points = || self.lines.iter().flat_map(|line| line.points.iter());
-        let x = Axis::over(points().map(|point| point.0).chain([0.0]), horizontal, x_ticks, over.unit);
-        let values = points().map(|point| point.1).chain(self.y_also.iter().copied());
-        let y = Axis::over(values.filter(|y| *y <= self.y_top), vertical, 5.0, Unit::Number).rounded();
+        let values = self.lines.iter().flat_map(|line| line.points.iter()).map(|point| point.1);
+        let values = values.chain(self.y_also.iter().copied()).filter(|y| *y <= self.y_top);
+        let y = Axis::over(values, vertical, 5.0, Unit::Number).rounded();
         // Lines leave the plot through its upper edge, which lies on a tick.
         let lines: Vec<Line> = self.lines.iter().map(|line| visible(line, y.high)).collect();
+        let reached = lines.iter().flat_map(|line| line.points.iter()).map(|point| point.0);
+        let x = Axis::over(reached.chain([0.0]), horizontal, x_ticks, over.unit);
         Canvas::draw(markup, class, size, (self.title, self.description), |canvas| {
             canvas.frame(&x, &y, over.name, self.y_name);
             if lines.iter().all(|line| line.points.is_empty()) {
