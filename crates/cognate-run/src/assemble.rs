@@ -4,6 +4,7 @@
 mod compare;
 mod costs;
 mod examples;
+mod notes;
 mod provenance;
 mod quality;
 mod samples;
@@ -12,23 +13,22 @@ mod trainings;
 
 use std::path::Path;
 
-use cognate_corpus::IngestStats;
 use cognate_eval::Perplexity;
 use cognate_pair::{Histogram, LsaStats, PairStats};
-use cognate_synth::{GenerateStats, PrecisionEffect, Reason};
+use cognate_synth::Reason;
 use serde::de::DeserializeOwned;
 
 use crate::context::Settings;
 use crate::error::{Error, Result};
-use crate::metrics::{METRICS, Metrics};
-use crate::recipe::{Arm, ArmKind, Recipe};
+use crate::metrics::Metrics;
+use crate::recipe::{Arm, Recipe};
 use crate::report::{
     self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, Report, SimilarityHistogram,
-    SyntheticQuality, Validation, counted,
+    SyntheticQuality, Validation,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step};
-use crate::stages::synthesis::{Filtered, FilteredControl};
+use crate::stages::synthesis::Filtered;
 use crate::stages::train::Trained;
 
 /// Points of a training curve in a report; more are averaged.
@@ -159,29 +159,6 @@ impl Assembly<'_> {
         Ok(curves)
     }
 
-    /// What is said of trainings that are finished and whose losses on the way are not whole any more.
-    fn lost_losses(&self, curves: &[Curve]) -> Result<Vec<String>> {
-        let mut notes = Vec::new();
-        for model in Replicate::all(self.recipe) {
-            let folder = Step::Train(model).folder(self.recipe);
-            let Some(trained) = self.statistics::<Trained>(&folder)?.filter(|trained| trained.taken.is_none()) else {
-                continue;
-            };
-            let name = self.report_name(&self.recipe.arms[model.arm]);
-            let curve = curves.iter().find(|curve| curve.arm == name && curve.seed == model.seed);
-            let last = curve.and_then(|curve| curve.train.last()).map_or(0, |point| point.tokens);
-            if last < trained.tokens {
-                notes.push(format!(
-                    "The training losses of {} after {} are lost: {} was cut short or is not there. Scores do not depend on it.",
-                    self.report_label(model),
-                    counted(last, "token", "tokens"),
-                    folder.join(METRICS).display()
-                ));
-            }
-        }
-        Ok(notes)
-    }
-
     fn synthetic_quality(&self) -> Result<SyntheticQuality> {
         let Some(filtered) = self.statistics::<Filtered>("filter")? else { return Ok(SyntheticQuality::default()) };
         let stats = &filtered.filter;
@@ -244,87 +221,6 @@ impl Assembly<'_> {
             after: losses(&relations.after),
         }))
     }
-
-    /// What became of the controls' documents, and what theirs learned about relations.
-    fn control_notes(&self) -> Result<Vec<String>> {
-        let mut notes = Vec::new();
-        for synthesis in self.recipe.syntheses() {
-            let Some(control) = synthesis.control() else { continue };
-            let filter = Step::Filter(synthesis).folder(self.recipe);
-            if let Some(FilteredControl { rounds, filter, .. }) = self.statistics(filter)? {
-                notes.push(format!(
-                    "Control {control}: of {}, written in {}, the filters kept {}.",
-                    counted(filter.read.documents, "document", "documents"),
-                    counted(rounds as u64, "round", "rounds"),
-                    filter.kept.documents
-                ));
-            }
-            let tuned: Option<Trained> = self.statistics(Step::Tune(synthesis).folder(self.recipe))?;
-            if let Some(relation) = tuned.and_then(|tuned| tuned.relation) {
-                let cognate_eval::Estimate { value, stderr } = relation.after.gain_over_random;
-                let error = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.3}"));
-                notes.push(format!(
-                    "Control {control}: after tuning, the true seed of a held-out pair saves {value:.3}{error} nats per token \
-                     over a random one."
-                ));
-            }
-        }
-        for (at, arm) in self.recipe.arms.iter().enumerate() {
-            notes.extend(self.training_notes(at, arm)?);
-        }
-        if let Some(note) = self.equal_flops_note()? {
-            notes.push(note);
-        }
-        Ok(notes)
-    }
-
-    /// What a reader should know before trusting the numbers.
-    fn notes(&self) -> Result<Vec<String>> {
-        let mut notes = Vec::new();
-        for arm in &self.recipe.arms {
-            let name = self.report_name(arm);
-            if name != arm.name {
-                notes.push(format!("The arm {name} is called {} in the recipe.", arm.name));
-            }
-            let Some(trained) = self.statistics::<Trained>(&arm.name)? else { continue };
-            if name == report::REPETITION || (trained.diet.is_some() && self.recipe.repetition().is_none()) {
-                notes.push(format!(
-                    "The model has {}; what is said here need not hold at any other size.",
-                    counted(trained.parameters as u64, "parameter", "parameters")
-                ));
-            }
-            if let (ArmKind::Oracle { .. }, Some(diet)) = (&arm.kind, trained.diet)
-                && diet.epochs > 1.0
-            {
-                notes.push(format!("The oracle saw its documents {:.2} times on average, not once.", diet.epochs));
-            }
-        }
-        if let Some(stats) = self.statistics::<IngestStats>("ingest")? {
-            for (documents, what) in [
-                (stats.rejected, "records could not be read and were left out (rejected.jsonl)"),
-                (stats.exact_duplicates, "documents were dropped as exact copies of others"),
-                (
-                    stats.contaminated,
-                    "training documents were dropped because they share a passage with a validation one",
-                ),
-            ] {
-                if documents > 0 {
-                    notes.push(format!("{documents} {what}."));
-                }
-            }
-        }
-        if let Some(filtered) = self.statistics::<Filtered>("filter")?
-            && filtered.rounds > 1
-        {
-            notes.push(format!("Generation took {} rounds, because the filters left too little.", filtered.rounds));
-        }
-        let written: Option<GenerateStats> = self.statistics("generate")?;
-        notes.extend(written.and_then(|written| written.precision_effect).map(|effect| precision_note(&effect)));
-        if self.statistics::<Trained>("tune")?.is_some_and(|trained| trained.relation.is_none()) {
-            notes.push("Too few pairs were held out to say what tuning taught about relations.".to_owned());
-        }
-        Ok(notes)
-    }
 }
 
 fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {
@@ -332,16 +228,6 @@ fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {
         path: artifact.path(MANIFEST),
         message: format!("its statistics are not those of this version: {error}"),
     })
-}
-
-/// What writing in 8-bit integers cost.
-fn precision_note(effect: &PrecisionEffect) -> String {
-    let error = effect.loss_added_error.map_or_else(String::new, |error| format!(" (standard error {error:.5})"));
-    format!(
-        "The synthesizer wrote with products in 8-bit integers: on the text of {} seeds it loses {:+.5} nats per token by that{error}; in f32 \
-         it has {:.3}.",
-        effect.documents, effect.loss_added, effect.loss_f32
-    )
 }
 
 fn measure(name: &str, value: f64, unit: &str, n: Option<u64>) -> Measure {
@@ -366,28 +252,5 @@ pub(crate) fn environment(settings: &Settings) -> Environment {
         cpu: model.map_or_else(String::new, |(_, name)| name.trim().to_owned()),
         peak_rss_bytes: cognate_base::process::peak_rss_bytes(),
         commands: vec![settings.command.clone()],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_precision_costs_is_said_with_its_sign() {
-        let mut effect = PrecisionEffect {
-            documents: 64,
-            tokens: 9000,
-            loss_f32: 4.51234,
-            loss_added: 0.00123,
-            loss_added_error: Some(0.0004),
-        };
-        assert_eq!(
-            precision_note(&effect),
-            "The synthesizer wrote with products in 8-bit integers: on the text of 64 seeds it loses +0.00123 nats per token by \
-             that (standard error 0.00040); in f32 it has 4.512."
-        );
-        (effect.loss_added, effect.loss_added_error) = (-0.002, None);
-        assert!(precision_note(&effect).contains("it loses -0.00200 nats per token by that; in f32"));
     }
 }

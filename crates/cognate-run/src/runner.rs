@@ -14,7 +14,7 @@ use crate::recipe::{Recipe, Synthesis};
 use crate::report;
 use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
-use crate::stages::{documents, evaluate, judge, relations, synthesis, tasks, train};
+use crate::stages::{documents, evaluate, judge, relations, synthesis, tasks, train, tune};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Moni
         Step::Pair => relations::pair_stage(context, folder, monitor),
         Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
         Step::Sweep { arm, decay } => train::sweep_stage(context, (arm, decay), folder, fingerprint, monitor),
-        Step::Tune(synthesis) => train::tune_stage(context, synthesis, folder, fingerprint, monitor),
+        Step::Tune(synthesis) => tune::tune_stage(context, synthesis, folder, fingerprint, monitor),
         Step::Generate(synthesis) => synthesis::generate_round(context, synthesis, (1, 0), folder, monitor),
         Step::Filter(synthesis) => synthesis::filter_stage(context, synthesis, folder, monitor),
         Step::Evaluate(model) => evaluate::evaluate_stage(context, model, folder, monitor),

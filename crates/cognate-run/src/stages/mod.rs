@@ -10,3 +10,4 @@ pub(crate) mod relations;
 pub(crate) mod synthesis;
 pub(crate) mod tasks;
 pub(crate) mod train;
+pub(crate) mod tune;

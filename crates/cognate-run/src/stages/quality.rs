@@ -21,7 +21,8 @@ use cognate_synth::{
 use serde::{Deserialize, Serialize};
 
 use super::relations::{lsa_config, read_texts};
-use super::train::{BATCH_TOKENS, Numbers, draw, part_pairs};
+use super::train::BATCH_TOKENS;
+use super::tune::{Numbers, draw, part_pairs};
 use crate::context::Context;
 use crate::error::Result;
 use crate::recipe::EmbedMethod;

@@ -14,7 +14,8 @@ use cognate_model::Decoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::train::{BATCH_TOKENS, Trained, draw, link};
+use super::train::{BATCH_TOKENS, Trained, link};
+use super::tune::draw;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::ArmKind;
