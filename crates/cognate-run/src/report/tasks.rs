@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn tasks_stand_beside_repetition_in_points_and_leave_validation_alone() {
         let mut report = sample();
-        let perplexity = Estimate { value: 92.53, stderr: Some(3.14) };
+        let perplexity = Estimate { value: 92.53, stderr: Some(3.12) };
         let metrics = BTreeMap::from([("answer_perplexity".to_owned(), perplexity)]);
         let metric = "accuracy_per_character".to_owned();
         let score = TaskScore { metric, value: 0.28, stderr: Some(0.01), n: 400, metrics };
@@ -126,7 +126,7 @@ mod tests {
         }
         assert!(!section.contains("0.251") && !section.contains("−25.1"));
         let csv = saved(&page, "tasks.csv").unwrap();
-        assert!(csv.contains("\nhellaswag,sbp,1,accuracy_per_character,0.28,0.01,92.53,3.14,400"), "{csv}");
+        assert!(csv.contains("\nhellaswag,sbp,1,accuracy_per_character,0.28,0.01,92.53,3.12,400"), "{csv}");
         // Nats stand in the row of their task, and nothing in that of the average.
         let row = |name: &str| {
             let from = &section[section.rfind(name).unwrap()..];

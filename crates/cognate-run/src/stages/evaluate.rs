@@ -82,7 +82,7 @@ pub(crate) fn read_scores(folder: &Path) -> Result<Vec<DocumentScore>> {
 pub(crate) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let damaged = |message: String| Error::Damaged { path: path.to_owned(), message };
     // Its stage is finished, so it was there.
-    let text = std::fs::read_to_string(path).map_err(|error| damaged(error.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(|error| damaged(error.kind().to_string()))?;
     let object = |(at, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| damaged(format!("line {}: {error}", at + 1)))
     };
