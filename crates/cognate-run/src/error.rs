@@ -180,9 +180,17 @@ impl Error {
         }
     }
 
-    /// Whether the recipe, and not the run, is at fault.
+    /// Whether the recipe or a flag, and not the run, is at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Recipe(_) | Self::Setting { .. })
+        matches!(
+            self,
+            Self::Recipe(_)
+                | Self::Setting { .. }
+                | Self::Corpus(cognate_corpus::Error::Setting { .. })
+                | Self::Pair(cognate_pair::Error::Config { .. })
+                | Self::Train(cognate_train::Error::Setting { .. })
+                | Self::Synth(cognate_synth::Error::Setting { .. })
+        )
     }
 
     /// What to do about it, in one line, where the message does not say so already.

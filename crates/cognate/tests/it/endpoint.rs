@@ -138,7 +138,7 @@ fn the_key_is_in_no_file_and_in_no_message() {
     has_no_key(&scratch, &output);
     // The key in the place of its variable's name.
     let output = run(KEY);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("not the key itself"));
     has_no_key(&scratch, &output);
 }
@@ -179,7 +179,7 @@ fn a_recipe_may_name_a_server() {
     write(&first.url());
     // Before the first stage, not after the training.
     let (code, stderr, _) = run(None);
-    assert!(code == Some(1) && stderr.contains(VARIABLE) && stderr.contains("not set"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains(VARIABLE) && stderr.contains("not set"), "{stderr}");
     assert_eq!(scratch.names("runs/tiny").iter().filter(|name| *name == "ingest").count(), 0);
     let (code, stderr, _) = run(Some(KEY));
     assert!(code == Some(1) && stderr.contains("error: generate: ") && stderr.contains("no such model"), "{stderr}");

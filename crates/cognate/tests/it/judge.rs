@@ -69,7 +69,7 @@ fn a_judges_answers_are_in_the_statistics_and_the_report_and_its_key_is_nowhere(
     let server = judge();
     write(&server.url());
     let (code, stderr) = run(None);
-    assert!(code == Some(1) && stderr.contains("judge_key_env") && stderr.contains("not set"), "{stderr}");
+    assert!(code == Some(2) && stderr.contains("judge_key_env") && stderr.contains("not set"), "{stderr}");
     assert!(!scratch.path("runs/tiny/ingest").exists(), "before the first stage, not after the training");
     let (code, stderr) = run(Some(KEY));
     assert_eq!(code, Some(0), "{stderr}");

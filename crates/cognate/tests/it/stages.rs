@@ -84,8 +84,12 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     refused(&format!("{train} --init {base}"), &["different tokenizers: token ", "other.json", base]);
     scratch.write("empty.txt", "");
     let (code, stderr) = scratch.fails(&["sample", synthesizer, "--seed-text", "empty.txt", "--quiet"]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(stderr.starts_with("error: seed-text = an empty text: expected a document to start from"), "{stderr}");
+    // A flag out of its range is bad usage, whoever finds it.
+    let hot = format!("{} --temperature NaN --out none", more);
+    let (code, stderr) = scratch.fails(&hot.split(' ').collect::<Vec<_>>());
+    assert!(code == 2 && stderr.starts_with("error: temperature = NaN: expected a number from 0"), "{stderr}");
     // The folder's settings are no documents.
     let kept =
         run("filter synthetic --training c/unique.jsonl.zst --real c/validation.jsonl.zst --out kept --min-words 3");
