@@ -1,5 +1,7 @@
 //! The page's section about synthetic documents: what became of them, and what they are like beside real ones.
 
+use cognate_synth::FEWEST_PAIRS;
+
 use super::charts;
 use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
 use super::download::{Csv, downloads, number};
@@ -30,6 +32,8 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
         if let Some(known) = &quality.calibration {
             calibration(page, known);
             data.push(("roc.csv", roc_csv(known)));
+        } else if !quality.pair_figures.is_empty() {
+            page.leaf("p", &[], not_calibrated());
         }
         downloads(page, &data);
     });
@@ -62,6 +66,15 @@ fn roc_csv(known: &Calibration) -> Csv {
         }
     }
     csv
+}
+
+/// Why there is no calibration.
+fn not_calibrated() -> String {
+    format!(
+        "What scores of relevance are worth is not known here, so there are no ROC curve and no share of irrelevant documents: fewer than \
+         {FEWEST_PAIRS} held-out pairs had no say in choosing the synthesizer's checkpoint. A larger [pair] held_out_share, or more \
+         documents, give more."
+    )
 }
 
 /// What the scores of relevance are worth.
@@ -183,6 +196,8 @@ mod tests {
             assert!(page.contains(shown), "{shown}: {page}");
         }
         report.synthetic_quality.calibration = None;
-        assert!(!section_of(&report).contains("ROC"), "where nothing was calibrated, nothing is said");
+        let page = section_of(&report);
+        assert!(page.contains("no ROC curve") && page.contains("fewer than 20 held-out pairs"), "{page}");
+        assert!(!page.contains("roc.csv"));
     }
 }

@@ -64,7 +64,7 @@ pub fn calibrate<D: Device>(
 }
 
 /// True pairs below which no threshold can give up [`IRRELEVANT_TRUE_SHARE`] of them: it would be less than one.
-const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
+pub const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
 
 /// The figures of scored pairs; none with fewer than [`FEWEST_PAIRS`].
 pub(crate) fn calibration(true_pairs: &[Relevance], random_pairs: &[Relevance]) -> Option<Calibration> {
