@@ -14,6 +14,15 @@ impl Hash {
         Self(blake3::hash(bytes.as_ref()).into())
     }
 
+    /// The hash of chunks as if they stood in one piece.
+    pub fn of_chunks(chunks: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        chunks.into_iter().for_each(|chunk| {
+            hasher.update(chunk.as_ref());
+        });
+        Self(hasher.finalize().into())
+    }
+
     /// The hash of a file's content.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ impl Config {
     }
 
     /// Head shape, as the ops want it.
-    pub(crate) fn head_shape(&self) -> Heads {
+    pub fn head_shape(&self) -> Heads {
         Heads { query: self.heads, kv: self.kv_heads, width: self.head_width }
     }
 

@@ -251,7 +251,7 @@ impl Step {
             Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are.
-            Self::Filter(_) => 3,
+            Self::Filter(_) => 4,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation.
             Self::Tune(_) => 3,

@@ -90,6 +90,22 @@ pub enum Error {
         /// NaN or an infinity.
         value: f64,
     },
+    /// A document cannot be a seed.
+    #[error("{origin}: {what}: `cognate ingest` leaves such documents out")]
+    BadSeed {
+        /// Where it stands.
+        origin: cognate_corpus::Origin,
+        /// Why.
+        what: String,
+    },
+    /// A part of a divided generation is not whole.
+    #[error("{path}: {what}", path = path.display())]
+    Part {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
     /// The output folder holds documents that were generated with other settings.
     #[error("{path}: begun with {field} = {found}, now it is {wanted}; choose another folder, or remove this one")]
     OtherSettings {

@@ -347,7 +347,8 @@ fn invert(weights: impl Iterator<Item = f64>, point: f64) -> Place {
 
 /// Fills `weights` with exp((logit − highest) / temperature) and returns their sum.
 fn weigh(weights: &mut Vec<f32>, logits: &[f32], highest: f32, temperature: f64) -> f64 {
-    let scale = (1.0 / temperature) as f32;
+    // Finite even for the smallest temperature: the highest logit's weight is 1, and no 0 · ∞.
+    let scale = (1.0 / temperature).min(f64::from(f32::MAX)) as f32;
     weights.clear();
     weights.extend(logits.iter().map(|&logit| exp((logit - highest) * scale)));
     sum(weights)

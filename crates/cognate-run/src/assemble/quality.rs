@@ -98,7 +98,9 @@ pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
         BOOTSTRAP,
         of(scored.and_then(|scored| scored.backward), |known| [known.true_backward, known.random_backward]),
     ));
-    let share = |known: &Calibration| [known.true_irrelevant.figure(), known.random_irrelevant.figure()];
+    let share = |known: &Calibration| {
+        [known.true_irrelevant, known.random_irrelevant].map(|share| share.and_then(Share::figure))
+    };
     let irrelevant = scored.and_then(|scored| scored.irrelevant).and_then(Share::figure);
     rows.push(pairs("irrelevant pairs", "share", BINOMIAL, of(irrelevant, share)));
     if let Some(judge) = &filtered.filter.judge {
@@ -133,7 +135,7 @@ pub(super) fn calibration(known: &Calibration) -> report::Calibration {
         random_pairs: roc.negatives,
         points: roc.points.clone(),
     };
-    let above = |below: Share| 1.0 - below.value().unwrap_or(0.0);
+    let above = |below: Option<Share>| below.and_then(Share::value).map(|below| 1.0 - below);
     report::Calibration {
         curves: vec![curve("forward", &known.forward), curve("backward", &known.backward)],
         threshold: known.threshold,

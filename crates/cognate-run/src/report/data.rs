@@ -245,12 +245,13 @@ pub struct SyntheticQuality {
 pub struct Calibration {
     /// One for the forward score, one for the backward score.
     pub curves: Vec<RocCurve>,
-    /// The forward score, in nats per token, below which a pair counts as irrelevant.
-    pub threshold: f64,
+    /// The forward score, in nats per token, below which a pair counts as irrelevant; `None` where too few pairs were held out to
+    /// choose one.
+    pub threshold: Option<f64>,
     /// Share of true pairs that score at least the threshold.
-    pub true_above: f64,
+    pub true_above: Option<f64>,
     /// Share of random pairs that do.
-    pub random_above: f64,
+    pub random_above: Option<f64>,
 }
 
 /// A receiver operating characteristic.

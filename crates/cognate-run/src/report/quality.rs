@@ -68,12 +68,14 @@ fn roc_csv(known: &Calibration) -> Csv {
     csv
 }
 
+/// What gives more held-out pairs.
+const MORE_PAIRS: &str = "A larger [pair] held_out_share, or more documents, give more.";
+
 /// Why there is no calibration.
 fn not_calibrated() -> String {
     format!(
-        "What scores of relevance are worth is not known here, so there are no ROC curve and no share of irrelevant documents: fewer than \
-         {FEWEST_PAIRS} held-out pairs had no say in choosing the synthesizer's checkpoint. A larger [pair] held_out_share, or more \
-         documents, give more."
+        "What scores of relevance are worth is not known here, so there are no ROC curve and no share of irrelevant documents: too few \
+         held-out pairs had no say in choosing the synthesizer's checkpoint, three with different seeds at least. {MORE_PAIRS}"
     )
 }
 
@@ -85,11 +87,8 @@ fn calibration(page: &mut Markup, known: &Calibration) {
         format!(
             "Relevance is what the seed adds to the document's log-probability under the synthesizer (forward), or the document \
              to the seed's (backward). On held-out true pairs against random ones, the area under the curve is how often the \
-             true pair scores higher; 0.5 is chance. A pair is irrelevant below a forward score of {} nats per token: {} of the \
-             true pairs score at least so much, and {} of the random ones.",
-            nats(known.threshold),
-            percent(known.true_above),
-            percent(known.random_above)
+             true pair scores higher; 0.5 is chance. {}",
+            threshold_in_words(known)
         ),
     );
     page.element("div", &[("class", &"beside")], |page| {
@@ -104,6 +103,23 @@ fn calibration(page: &mut Markup, known: &Calibration) {
         let caption = "Solid: forward. Dashed: backward. Dotted: chance. The further to the upper left, the better.";
         figure(page, "panel", caption, |page| charts::roc_curves(page, "panel", known));
     });
+}
+
+/// From which score on a pair counts as relevant.
+fn threshold_in_words(known: &Calibration) -> String {
+    match (known.threshold, known.true_above, known.random_above) {
+        (Some(threshold), Some(real), Some(random)) => format!(
+            "A pair is irrelevant below a forward score of {} nats per token: {} of the true pairs score at least so much, and {} of the \
+             random ones.",
+            nats(threshold),
+            percent(real),
+            percent(random)
+        ),
+        _ => format!(
+            "From which score on a pair is relevant is not said: with fewer than {FEWEST_PAIRS} held-out pairs there is no threshold that \
+             one in {FEWEST_PAIRS} true pairs would miss. {MORE_PAIRS}"
+        ),
+    }
 }
 
 fn fates(page: &mut Markup, quality: &SyntheticQuality) {
@@ -195,9 +211,17 @@ mod tests {
         ] {
             assert!(page.contains(shown), "{shown}: {page}");
         }
+        let known = report.synthetic_quality.calibration.as_mut().unwrap();
+        (known.threshold, known.true_above, known.random_above) = (None, None, None);
+        let page = section_of(&report);
+        assert!(
+            page.contains("with fewer than 20 held-out pairs there is no threshold") && page.contains("roc.csv"),
+            "{page}"
+        );
+        assert!(!page.contains(">threshold<"));
         report.synthetic_quality.calibration = None;
         let page = section_of(&report);
-        assert!(page.contains("no ROC curve") && page.contains("fewer than 20 held-out pairs"), "{page}");
+        assert!(page.contains("no ROC curve") && page.contains("three with different seeds"), "{page}");
         assert!(!page.contains("roc.csv"));
     }
 }

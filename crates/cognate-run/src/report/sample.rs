@@ -155,9 +155,9 @@ fn calibration() -> Calibration {
     };
     Calibration {
         curves: vec![curve("forward", 9.0), curve("backward", 6.5)],
-        threshold: 0.031,
-        true_above: 0.95,
-        random_above: 0.63,
+        threshold: Some(0.031),
+        true_above: Some(0.95),
+        random_above: Some(0.63),
     }
 }
 

@@ -244,7 +244,7 @@ pub(crate) fn filter_stage(
         Some(synthesizer) if synthesis == Synthesis::Related => synthesizer.calibrate(context, monitor)?,
         _ => None,
     };
-    let threshold = calibration.as_ref().map(|calibration| calibration.threshold);
+    let threshold = calibration.as_ref().and_then(|calibration| calibration.threshold);
     let mut rounds = vec![context.artifact(round_folder(recipe, synthesis, 1)).clone()];
     loop {
         let mut synthetic = Vec::new();

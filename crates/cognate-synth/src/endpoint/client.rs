@@ -12,6 +12,8 @@ use super::Role;
 use super::error::Fault;
 use crate::error::{Error, Result};
 
+/// Bytes from which on a key is a secret that no text holds by chance.
+const SHORTEST_SECRET: usize = 12;
 /// Bytes of an answer; a document with its log-probabilities takes a few hundred bytes a token.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -35,6 +37,12 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
+    /// As it is, and as JSON writes it.
+    fn spellings(&self) -> impl Iterator<Item = String> {
+        let json = serde_json::Value::from(self.text.as_str()).to_string();
+        [json[1..json.len() - 1].to_owned(), self.text.clone()].into_iter()
+    }
+
     /// Whether `name` may name the variable that holds a key: capitals, digits and `_`. Stricter than the system is, so that a key
     /// that somebody gave by mistake is refused before it is written or shown anywhere.
     pub fn is_variable(name: &str) -> bool {
@@ -185,8 +193,17 @@ impl Client {
         }
     }
 
+    /// Whether a body holds the key, which goes into no file. A short word that is no secret may stand in any text.
+    pub(super) fn repeats_the_key(&self, body: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(body);
+        self.key
+            .as_ref()
+            .is_some_and(|key| key.text.len() >= SHORTEST_SECRET && key.spellings().any(|key| text.contains(&key)))
+    }
+
     fn hide(&self, text: &str) -> String {
-        self.key.as_ref().map_or_else(|| text.to_owned(), |key| text.replace(&key.text, HIDDEN))
+        let spellings = self.key.iter().flat_map(Key::spellings);
+        spellings.fold(text.to_owned(), |text, key| text.replace(&key, HIDDEN))
     }
 }
 

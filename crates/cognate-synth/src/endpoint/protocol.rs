@@ -1,5 +1,7 @@
 //! What is asked and what is answered, as bytes: OpenAI's `/v1/completions`, without a network.
 
+use std::sync::Once;
+
 use cognate_base::random::{self, Rng};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,6 +16,9 @@ pub(crate) type Said<'a> = &'a dyn Fn(&[u8]) -> String;
 
 /// What makes a token impossible, in every server's own words.
 const NEVER: f64 = -100.0;
+
+/// Said once: a server may call its model what it likes.
+static OTHER_MODEL: Once = Once::new();
 
 /// A document that the server wrote; a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +43,7 @@ pub(super) struct Job {
     pub(super) number: u64,
     pub(super) prompt_tokens: usize,
     pub(super) max_new_tokens: usize,
+    pub(super) model: String,
     pub(super) body: Vec<u8>,
 }
 
@@ -75,7 +81,8 @@ impl Job {
             fields.insert("repeat_last_n".into(), json!(-1));
         }
         let body = body.to_string().into_bytes();
-        Self { number, prompt_tokens: prompt.len(), max_new_tokens: config.max_new_tokens, body }
+        let (prompt_tokens, max_new_tokens) = (prompt.len(), config.max_new_tokens);
+        Self { number, prompt_tokens, max_new_tokens, model: model.to_owned(), body }
     }
 }
 
@@ -115,13 +122,23 @@ impl Question for Job {
             Some("stop") => Finish::Eod,
             Some("length") => Finish::Cap,
             other => {
+                // What the server sends is shown without the key.
                 let what = format!(
                     "finish_reason is {}, expected \"stop\" or \"length\"",
-                    other.map_or("absent".into(), |word| format!("{word:?}"))
+                    other.map_or("absent".into(), |word| format!("{:?}", said(word.as_bytes())))
                 );
                 return Err(wrong(what, true));
             }
         };
+        if let Some(served) = answer.get("model").and_then(Value::as_str).filter(|served| *served != self.model) {
+            OTHER_MODEL.call_once(|| {
+                tracing::warn!(
+                    "the server says that {} answers, and {} was asked: the records name the checkpoint given here; make sure that it serves it",
+                    said(served.as_bytes()),
+                    self.model
+                );
+            });
+        }
         let counted = |name: &str| answer.get("usage").and_then(|usage| usage.get(name)).and_then(Value::as_u64);
         if let Some(counted) = counted("prompt_tokens").filter(|&counted| counted != self.prompt_tokens as u64) {
             let asked = self.prompt_tokens;

@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | this one | the reasons, and the judgement of one document by itself |
+//! | [`non_text`] | characters that are no text |
 //! | [`repetition`] | Gopher's repetition rules |
 //! | `duplicates` | near-duplicates of earlier documents |
 //! | `verbatim` | what stands word for word in the training documents |
@@ -17,6 +18,7 @@
 pub mod diversity;
 mod duplicates;
 pub mod interval;
+pub mod non_text;
 pub mod quality;
 pub mod repetition;
 pub mod stage;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::metadata;
+use non_text::{MOST_NON_TEXT, non_text};
 use verbatim::{LONGEST_RUN, VerbatimIndex};
 use words::{Shingles, bare_words};
 
@@ -106,6 +109,8 @@ pub enum Reason {
     TooShort,
     /// It was cut at the cap on new tokens.
     Unfinished,
+    /// Too many of its characters are no text.
+    NonText,
     /// It fails one of Gopher's repetition rules.
     Repetition,
     /// It copies its seed.
@@ -120,10 +125,11 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are tried.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Empty,
         Self::TooShort,
         Self::Unfinished,
+        Self::NonText,
         Self::Repetition,
         Self::NearCopy,
         Self::Verbatim,
@@ -137,6 +143,7 @@ impl Reason {
             Self::Empty => "empty",
             Self::TooShort => "too_short",
             Self::Unfinished => "unfinished",
+            Self::NonText => "non_text",
             Self::Repetition => "repetition",
             Self::NearCopy => "near_copy",
             Self::Verbatim => "verbatim",
@@ -189,6 +196,13 @@ pub(crate) fn judge(
     }
     if metadata::unfinished(document)? {
         return Ok(Verdict::drop(Reason::Unfinished, "cut at the cap on new tokens"));
+    }
+    let share = non_text(&document.text);
+    if share > MOST_NON_TEXT {
+        return Ok(Verdict::drop(
+            Reason::NonText,
+            format!("{share:.3} of its characters are no text, at most {MOST_NON_TEXT}"),
+        ));
     }
     if let Some(repetition::Failure { rule, share, threshold }) = repetition::repetition(&document.text) {
         let detail = format!("{} {share:.3}, at most {threshold}", rule.name());
@@ -247,6 +261,10 @@ mod tests {
         let mut capped = document(&words(0..50));
         capped.metadata.insert("finish_reason".into(), json!("cap"));
         assert_eq!(reason(&capped, None), Some(Reason::Unfinished));
+        // Of 100 characters one may be none, and no more.
+        let page = |strays: usize| document(&format!("{:x<100}", words(0..11) + &"\0".repeat(strays)));
+        assert_eq!(page(1).text.chars().count(), 100);
+        assert_eq!((reason(&page(1), None), reason(&page(2), None)), (None, Some(Reason::NonText)));
         assert_eq!(reason(&document(&words(0..20).repeat(2)), None), Some(Reason::Repetition));
         // 44 words have 40 5-grams; 24 words shared are 20 of them.
         assert_eq!(reason(&document(&words(0..44)), Some(&words(20..100))), Some(Reason::NearCopy));

@@ -94,6 +94,15 @@ impl GenerateConfig {
         if let Some(shard) = self.shard.filter(|shard| shard.index >= shard.of) {
             return Err(Error::setting("shard", shard, "I/N with I from 0 to N − 1, such as 0/4"));
         }
+        if let Some(shard) = self.shard.filter(|shard| shard.of > MOST_PARTS) {
+            return Err(Error::setting("shard", shard, format!("at most {MOST_PARTS} parts")));
+        }
+        let (target, amount) = self.target.setting();
+        for (field, value) in [("first_document", self.first_document), (target, amount)] {
+            if value > MOST_DOCUMENTS {
+                return Err(Error::setting(field, value, format!("at most {MOST_DOCUMENTS}")));
+            }
+        }
         let positive = [
             self.target.setting(),
             ("samples_per_seed", self.samples_per_seed),
@@ -117,7 +126,7 @@ impl GenerateConfig {
 
     /// Tokens that a slot may hold.
     pub(crate) fn capacity_tokens(&self) -> usize {
-        SPECIAL_TOKENS + self.max_seed_tokens + self.max_new_tokens
+        SPECIAL_TOKENS.saturating_add(self.max_seed_tokens).saturating_add(self.max_new_tokens)
     }
 
     /// Everything that the documents depend on.
@@ -183,6 +192,11 @@ pub struct GenerateStats {
     pub precision_effect: Option<PrecisionEffect>,
 }
 
+/// Parts that a generation is divided into, at most.
+const MOST_PARTS: u64 = 1 << 20;
+/// Largest number of a document, and of tokens or documents wanted: far beyond what anybody writes, and sums of them do not overflow.
+const MOST_DOCUMENTS: u64 = 1 << 40;
+
 /// Generates synthetic documents into `out` (see [`files`]), or continues where an earlier call with the same settings stopped.
 ///
 /// # Errors
@@ -215,10 +229,28 @@ pub fn generate<D: Device>(
         Precision::F32 => None,
         Precision::Int8 => precision::effect(model, &config.prompts(seeds, tokenizer, related), config)?,
     };
+    check_memory(model.config(), config)?;
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
     let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
     let stats = generate_with(&mut engine, tokenizer, seeds, out, config, monitor)?;
     Ok(GenerateStats { precision_effect, ..stats })
+}
+
+/// Refuses slots for whose caches there is no memory.
+fn check_memory(model: &cognate_model::Config, config: &GenerateConfig) -> Result<()> {
+    let heads = model.head_shape();
+    let token = model.layers * heads.kv * heads.width * 2 * size_of::<f32>();
+    let tokens = config.capacity_tokens().checked_next_multiple_of(16).and_then(|slot| slot.checked_mul(config.slots));
+    let fits = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
+    if tokens.and_then(|tokens| tokens.checked_mul(token)).is_some_and(fits) {
+        return Ok(());
+    }
+    let each = config.capacity_tokens().saturating_mul(token) as f64 / f64::from(1 << 20);
+    Err(Error::setting(
+        "slots",
+        config.slots,
+        format!("fewer: each takes {each:.1} MiB of memory, and there is not so much"),
+    ))
 }
 
 /// The stage behind its checks, for any engine.

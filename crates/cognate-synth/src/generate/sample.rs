@@ -62,7 +62,7 @@ pub fn write_related<D: Device>(
     if vocab < tokenizer.vocab_size() {
         return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
     }
-    let room = max_positions.saturating_sub(SPECIAL_TOKENS + max_new_tokens);
+    let room = max_positions.saturating_sub(SPECIAL_TOKENS.saturating_add(max_new_tokens));
     if max_new_tokens == 0 || room == 0 {
         let expected =
             format!("from 1 to {}, so that the model's context holds a seed too", max_positions.saturating_sub(3));

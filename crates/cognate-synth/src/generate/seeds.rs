@@ -1,7 +1,7 @@
 //! Which seed document each synthetic document starts from, and the prompt made of it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
@@ -26,12 +26,24 @@ impl Seeds {
     /// Reads the ids of a document file whose tokens are `tokens`.
     ///
     /// # Errors
-    /// When the file cannot be read, holds no document, or another number of documents than the token file.
+    /// When the file cannot be read, holds no document, or another number of documents than the token file, a document without text, or
+    /// two of one id: records name their seed by it.
     pub fn open(documents: &Path, tokens: TokenFile) -> Result<Self> {
         let path = PathBuf::from(documents);
         let mut ids = Vec::with_capacity(tokens.documents());
+        let mut known = HashSet::new();
         for record in Reader::open(std::slice::from_ref(&path), &ReadOptions::default())? {
-            ids.push(record?.1.id);
+            let (origin, document) = record?;
+            if document.text.trim().is_empty() {
+                return Err(Error::BadSeed { origin, what: format!("the document {:?} has no text", document.id) });
+            }
+            if !known.insert(document.id.clone()) {
+                return Err(Error::BadSeed {
+                    origin,
+                    what: format!("the id {:?} stands there a second time", document.id),
+                });
+            }
+            ids.push(document.id);
         }
         if ids.is_empty() {
             return Err(Error::NoSeeds { path });
@@ -62,15 +74,17 @@ impl Seeds {
         Ok(self.tokens.as_ref().map_or(Ok(()), |tokens| tokens.check_ids(vocab))?)
     }
 
-    /// Tells these seeds from others: a hash of their ids and lengths in order.
+    /// Tells these seeds from others: a hash of their ids and tokens in order.
     pub(crate) fn fingerprint(&self) -> Hash {
-        let mut bytes = Vec::new();
-        for (index, id) in self.ids.iter().enumerate() {
-            bytes.extend_from_slice(&(id.len() as u64).to_le_bytes());
+        Hash::of_chunks(self.ids.iter().enumerate().map(|(index, id)| {
+            let mut tokens = Vec::new();
+            self.read(index, self.len_of(index), &mut tokens);
+            let mut bytes = (id.len() as u64).to_le_bytes().to_vec();
             bytes.extend_from_slice(id.as_bytes());
-            bytes.extend_from_slice(&(self.len_of(index) as u64).to_le_bytes());
-        }
-        Hash::of(bytes)
+            bytes.extend_from_slice(&(tokens.len() as u64).to_le_bytes());
+            bytes.extend(tokens.iter().flat_map(|token| token.to_le_bytes()));
+            bytes
+        }))
     }
 
     /// Appends the first `kept` tokens of a seed to `out`.

@@ -34,18 +34,19 @@ pub struct Calibration {
     pub true_backward: Option<Figure>,
     /// Backward score of random pairs, mean.
     pub random_backward: Option<Figure>,
-    /// Pairs that score lower forward are irrelevant: [`IRRELEVANT_TRUE_SHARE`] of the true pairs do, by construction.
-    pub threshold: f64,
+    /// Pairs that score lower forward are irrelevant: [`IRRELEVANT_TRUE_SHARE`] of the true pairs do, by construction. None with fewer
+    /// than [`FEWEST_PAIRS`].
+    pub threshold: Option<f64>,
     /// True pairs below the threshold.
-    pub true_irrelevant: Share,
+    pub true_irrelevant: Option<Share>,
     /// Random pairs below the threshold.
-    pub random_irrelevant: Share,
+    pub random_irrelevant: Option<Share>,
     /// Pairs, true ones or random ones, of which a document was cut.
     pub cut: u64,
 }
 
-/// Scores true pairs and random ones made of them. None with fewer than 20 pairs, or where some pair has no other document to be
-/// compared with: at least three different seeds are needed.
+/// Scores true pairs and random ones made of them. None where some pair has no other document to be compared with: at least three
+/// different seeds are needed.
 ///
 /// # Errors
 /// As [`relevance`].
@@ -66,19 +67,17 @@ pub fn calibrate<D: Device>(
 /// True pairs below which no threshold can give up [`IRRELEVANT_TRUE_SHARE`] of them: it would be less than one.
 pub const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
 
-/// The figures of scored pairs; none with fewer than [`FEWEST_PAIRS`].
+/// The figures of scored pairs; none without pairs.
 pub(crate) fn calibration(true_pairs: &[Relevance], random_pairs: &[Relevance]) -> Option<Calibration> {
-    if true_pairs.len() < FEWEST_PAIRS {
-        return None;
-    }
     let of = |scores: &[Relevance], which: fn(&Relevance) -> f64| scores.iter().map(which).collect::<Vec<f64>>();
     let forward = |scores| of(scores, |score| score.forward);
     let backward = |scores| of(scores, |score| score.backward);
     let (found, stray) = (forward(true_pairs), forward(random_pairs));
     let mut sorted = found.clone();
     sorted.sort_unstable_by(f64::total_cmp);
-    let threshold = *sorted.get((sorted.len() as f64 * IRRELEVANT_TRUE_SHARE) as usize)?;
-    let below = |scores: &[f64]| Share::of(scores.iter().map(|&score| score < threshold));
+    let given_up = (sorted.len() as f64 * IRRELEVANT_TRUE_SHARE) as usize;
+    let threshold = sorted.get(given_up).copied().filter(|_| sorted.len() >= FEWEST_PAIRS);
+    let below = |scores: &[f64]| threshold.map(|threshold| Share::of(scores.iter().map(|&score| score < threshold)));
     Some(Calibration {
         pairs: true_pairs.len() as u64,
         forward: roc(&found, &stray)?,
@@ -132,7 +131,8 @@ mod tests {
         let found = calibration(&scored(&pairs), &scored(&random)).unwrap();
         assert_eq!((found.pairs, found.forward.area, found.backward.area), (20, 1.0, 1.0));
         assert_eq!((found.true_forward.unwrap().value, found.random_forward.unwrap().value), (1.0, 0.0));
-        assert_eq!((found.true_irrelevant.count, found.random_irrelevant.count, found.cut), (0, 20, 0));
+        let irrelevant = [found.true_irrelevant, found.random_irrelevant].map(|share| share.unwrap().count);
+        assert_eq!((irrelevant, found.cut), ([0, 20], 0));
     }
 
     #[test]
@@ -141,10 +141,14 @@ mod tests {
         let true_pairs: Vec<Relevance> = (0..100).map(|i| score(f64::from(i))).collect();
         let random: Vec<Relevance> = (0..100).map(|i| score(f64::from(i) - 90.5)).collect();
         let found = calibration(&true_pairs, &random).unwrap();
-        assert_eq!((found.threshold, found.true_irrelevant.count), (5.0, 5));
+        assert_eq!((found.threshold, found.true_irrelevant), (Some(5.0), Some(Share { count: 5, n: 100 })));
         // −90.5 … 4.5 lie below.
-        assert_eq!(found.random_irrelevant, Share { count: 96, n: 100 });
-        assert!(calibration(&true_pairs[..19], &random).is_none(), "nineteen pairs have no twentieth to give up");
+        assert_eq!(found.random_irrelevant, Some(Share { count: 96, n: 100 }));
+        // Nineteen pairs have no twentieth to give up; how well scores tell them apart is known all the same.
+        let few = calibration(&true_pairs[..19], &random[..19]).unwrap();
+        assert_eq!((few.threshold, few.true_irrelevant, few.random_irrelevant), (None, None, None));
+        assert_eq!((few.pairs, few.forward.area), (19, 1.0));
+        assert!(few.forward.low < 0.9, "{:?}", few.forward);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub struct Roc {
 ///
 /// The interval is area ± 1.96·SE, cut to 0..=1, with the standard error of Hanley and McNeil 1982: for area A and p positives, n
 /// negatives, SE² = [A(1 − A) + (p − 1)(Q₁ − A²) + (n − 1)(Q₂ − A²)] / (p·n), Q₁ = A/(2 − A), Q₂ = 2A²/(1 + A). It takes all scores as
-/// independent; pairs that share a document are not quite, so it is a lower bound.
+/// independent; pairs that share a document are not quite, so it is a lower bound. An area of 0 or 1 has no standard error; its open end is
+/// Wilson's, for as many cases as the fewer of both are, all alike.
 pub fn roc(positives: &[f64], negatives: &[f64]) -> Option<Roc> {
     let (p, n) = (positives.len() as f64, negatives.len() as f64);
     if positives.is_empty() || negatives.is_empty() || positives.iter().chain(negatives).any(|score| score.is_nan()) {
@@ -55,11 +56,14 @@ pub fn roc(positives: &[f64], negatives: &[f64]) -> Option<Roc> {
     let square = area * area;
     let variance = (area * (1.0 - area) + (p - 1.0) * (q1 - square) + (n - 1.0) * (q2 - square)) / (p * n);
     let half = Z * variance.max(0.0).sqrt();
+    // Scores that part all pairs have no spread to go by: then the bound is Wilson's for as many cases without a failure.
+    let cases = p.min(n);
+    let unseen = if area == 0.0 || area == 1.0 { Z * Z / (cases + Z * Z) } else { 0.0 };
     Some(Roc {
         points: thin(points),
         area,
-        low: (area - half).max(0.0),
-        high: (area + half).min(1.0),
+        low: (area - half - unseen).max(0.0),
+        high: (area + half + unseen).min(1.0),
         positives: positives.len() as u64,
         negatives: negatives.len() as u64,
     })
@@ -105,8 +109,10 @@ mod tests {
     #[test]
     fn ends_and_nothing() {
         let perfect = roc(&[1.0, 2.0], &[0.0]).unwrap();
-        assert_eq!((perfect.area, perfect.low, perfect.high), (1.0, 1.0, 1.0));
-        assert_eq!(roc(&[0.0], &[1.0]).unwrap().area, 0.0);
+        // One negative without a failure: Wilson's lower bound is 1 / (1 + 1.96²).
+        assert!(perfect.area == 1.0 && perfect.high == 1.0 && (perfect.low - 0.2065).abs() < 1e-4, "{perfect:?}");
+        let worst = roc(&[0.0], &[1.0]).unwrap();
+        assert!(worst.area == 0.0 && worst.low == 0.0 && (worst.high - 0.7935).abs() < 1e-4, "{worst:?}");
         assert_eq!(roc(&[1.0], &[1.0]).unwrap().area, 0.5);
         assert!(roc(&[], &[1.0]).is_none() && roc(&[1.0], &[]).is_none() && roc(&[f64::NAN], &[1.0]).is_none());
         let many: Vec<f64> = (0..1000).map(f64::from).collect();

@@ -36,7 +36,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// Threads to use; all cores where it is not given. No result depends on it.
-    #[arg(long, global = true, value_name = "N", value_parser = positive)]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
     /// Only warnings and errors on stderr, no progress.
     #[arg(long, short, global = true)]
@@ -154,6 +154,15 @@ pub(crate) struct DeviceArg {
 pub(crate) enum Device {
     /// The processor.
     Cpu,
+}
+
+/// More threads than this take longer to start than they save on any machine.
+const MOST_THREADS: usize = 1024;
+
+/// How many threads.
+fn threads(text: &str) -> Result<usize, String> {
+    let expected = || format!("expected a whole number from 1 to {MOST_THREADS}");
+    text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n)).ok_or_else(expected)
 }
 
 /// A whole number of at least 1.

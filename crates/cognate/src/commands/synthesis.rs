@@ -7,6 +7,7 @@ use cognate_base::Hash;
 use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
+use cognate_ops::Precision;
 use cognate_run::{visible, wrapped};
 use cognate_synth::generate::files::document_files;
 use cognate_synth::{
@@ -19,6 +20,7 @@ use super::judge::Judging;
 use super::models::{check_vocabulary, tokenizer_of};
 use super::{Result, columns, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
+use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 /// Tokens scored together; no result depends on it.
@@ -33,11 +35,23 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
     check_vocabulary(&model, &args.checkpoint, &tokenizer)?;
     let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, model.config())?;
-    print_json(&cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?)
+    let stats = cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?;
+    if config.sampling.temperature == 0.0 && stats.documents > stats.distinct_seeds {
+        tracing::warn!(
+            "temperature 0 writes one document from a seed whenever it is drawn: of {} documents at most {} differ",
+            stats.documents,
+            stats.distinct_seeds
+        );
+    }
+    print_json(&stats)
 }
 
 /// The same by a completion server; of the checkpoint, its weights are only hashed.
 fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
+    if args.precision != Precision::F32 {
+        let expected = "f32 beside --endpoint: in what numbers a server multiplies is its own affair";
+        return Err(Failure::setting("--precision", args.precision.name(), expected));
+    }
     let (model, special) = read_config(&args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     let seeds = seeds(args, &tokenizer)?;

@@ -35,8 +35,8 @@ pub(in super::super) fn roc_curves(markup: &mut Markup, class: &str, calibration
             canvas.path(&class, &[(x.to - 190.0, row), (x.to - 156.0, row)], false);
             canvas.text("label", "start", (x.to - 150.0, row), name);
         }
-        let threshold = (calibration.random_above, calibration.true_above);
-        if threshold.0.is_finite() && threshold.1.is_finite() {
+        let threshold = calibration.random_above.zip(calibration.true_above);
+        if let Some(threshold) = threshold.filter(|(random, related)| random.is_finite() && related.is_finite()) {
             let row = y.from - LINE_HEIGHT;
             canvas.marker(1, place(&threshold));
             canvas.marker(1, (x.to - 173.0, row));
@@ -63,9 +63,9 @@ mod tests {
         let chance = [(0.0, 0.0), (1.0, 1.0)];
         Calibration {
             curves: vec![curve("forward", points), curve("backward", &chance)],
-            threshold: 0.1,
-            true_above,
-            random_above: 0.25,
+            threshold: Some(0.1),
+            true_above: Some(true_above),
+            random_above: Some(0.25),
         }
     }
 
