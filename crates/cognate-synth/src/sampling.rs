@@ -472,6 +472,17 @@ mod tests {
         }
     }
 
+    /// As cold as a number can be, a temperature is the greedy choice and no loss of all weights.
+    #[test]
+    fn the_smallest_temperatures_are_greedy() {
+        for temperature in [1e-6, 1e-38, 1e-39, 1e-300, f64::MIN_POSITIVE, 5e-324] {
+            for uniform in [0.0, 0.5, 0.999_999] {
+                let drawn = sampler(temperature, 0.9).draw(&[1.0, 4.0, 3.999, -9.0], &[], &[], uniform).unwrap();
+                assert_eq!(drawn.token, 1, "{temperature} {uniform}");
+            }
+        }
+    }
+
     #[test]
     fn greedy_takes_the_lowest_id_among_the_highest_allowed() {
         let drawn = sampler(0.0, 0.9).draw(&[1.0, 3.0, 3.0, 2.0], &[], &[], 0.99).unwrap();

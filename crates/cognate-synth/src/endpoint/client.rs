@@ -13,7 +13,7 @@ use super::error::Fault;
 use crate::error::{Error, Result};
 
 /// Bytes from which on a key is a secret that no text holds by chance.
-const SHORTEST_SECRET: usize = 12;
+const SHORTEST_SECRET: usize = 8;
 /// Bytes of an answer; a document with its log-probabilities takes a few hundred bytes a token.
 const MOST_BYTES: u64 = 256 << 20;
 

@@ -184,12 +184,12 @@ impl Asker {
             asked: None,
         })?;
         if reply.status == 200 {
-            if self.client.repeats_the_key(&reply.body) {
+            let read = question.read(&reply.body, &|body| self.client.said(body));
+            if read.is_ok() && self.client.repeats_the_key(&reply.body) {
                 let what = "the answer repeats the key, and is thrown away: a document would hold it".to_owned();
                 let fault = Fault::Answer { what, said: self.client.said(&reply.body) };
                 return Err(Failed { fault, transient: false, asked: None });
             }
-            let read = question.read(&reply.body, &|body| self.client.said(body));
             return read.map_err(|(fault, transient)| Failed { fault, transient, asked: None });
         }
         let fault = Fault::Status { status: reply.status, said: self.client.said(&reply.body) };

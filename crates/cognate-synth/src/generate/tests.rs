@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader, TokenFile};
-use cognate_ops::Precision;
+use cognate_ops::{Cpu, Precision};
 use tempfile::TempDir;
 
 use self::toy::Toy;
@@ -170,10 +170,48 @@ fn impossible_settings_are_refused_before_anything_is_written() {
         ("slots", GenerateConfig { slots: 0, ..config(4) }),
         ("shard_documents", GenerateConfig { shard_documents: 0, ..config(4) }),
         ("temperature", GenerateConfig { sampling: Sampling::nucleus(-1.0, 0.9), ..config(4) }),
+        ("target_documents", GenerateConfig { target: Target::Documents(u64::MAX), ..config(4) }),
+        ("first_document", GenerateConfig { first_document: u64::MAX, ..config(4) }),
+        (
+            "shard",
+            GenerateConfig { shard: Some(Part { index: 0, of: u64::MAX }), target: Target::Documents(9), ..config(4) },
+        ),
     ];
+    let mut model = tiny_model(&world);
+    let mut generate = |config: &GenerateConfig| {
+        let error = generate(&mut model, &world.tokenizer, &world.seeds, &world.out("a"), config, &Silent);
+        error.unwrap_err().to_string()
+    };
     for (field, config) in cases {
-        let message = config.check().unwrap_err().to_string();
-        assert!(message.starts_with(field), "{message}");
+        let message = generate(&config);
+        assert!(message.starts_with(&format!("{field} = ")), "{message}");
     }
+    // No memory holds so many caches, and no context so long a document, however the sum is taken.
+    for slots in [1_000_000_000_000, usize::MAX] {
+        let message = generate(&config(slots));
+        assert!(message.starts_with(&format!("slots = {slots}: expected fewer: each takes ")), "{message}");
+    }
+    let message = generate(&GenerateConfig { max_new_tokens: usize::MAX, ..config(4) });
+    assert!(message.contains("context of 64 tokens cannot hold a seed of 12"), "{message}");
     assert!(!world.out("a").exists());
+}
+
+/// A decoder that knows the world's tokens.
+fn tiny_model(world: &World) -> Decoder<Cpu> {
+    let config = cognate_model::Config {
+        vocab: world.tokenizer.vocab_size(),
+        width: 16,
+        layers: 1,
+        heads: 2,
+        kv_heads: 1,
+        head_width: 8,
+        ffn: 16,
+        max_positions: 64,
+        rope_base: 10_000.0,
+        rope_scaling: None,
+        norm_eps: 1e-6,
+        qk_norm: false,
+        tied: false,
+    };
+    Decoder::new(Cpu::new(1).unwrap(), config, 1).unwrap()
 }

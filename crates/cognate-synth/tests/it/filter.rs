@@ -62,6 +62,7 @@ fn every_reason_is_counted_sampled_and_told() {
         from_a("short", "four words are few", &[]),
         from_a("cut", &words(300..360), &[("finish_reason", json!("cap"))]),
         from_a("cut again", &words(300..360), &[("finish_reason", json!("cap"))]),
+        from_a("bytes", &words(400..460).replace(' ', " \u{fffd}"), &[]),
         from_a("again and again", &words(400..420).repeat(3), &[]),
         from_a("copy", &words(10..70), &[]),
         from_a("recited", &(words(500..580) + &words(1000..1040)), &[]),
@@ -74,10 +75,10 @@ fn every_reason_is_counted_sampled_and_told() {
     let stats = stats.unwrap();
     // A dropped document is no earlier document: "fine" says what "cut" says, and stays.
     let kept = read(&[out.join(KEPT)]);
-    assert_eq!(kept, [&documents[0], &documents[9], &documents[10]].map(Clone::clone));
+    assert_eq!(kept, [&documents[0], &documents[10], &documents[11]].map(Clone::clone));
     let counts: Vec<u64> = Reason::ALL.iter().map(|reason| stats.dropped[reason]).collect();
-    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 0, 1]);
-    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (11, 1000, 3, 200));
+    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 1, 0, 1]);
+    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (12, 1100, 3, 200));
     assert_eq!(stats.kept.bytes, kept.iter().map(|d| d.text.len() as u64).sum::<u64>());
     assert_eq!((stats.without_seed, stats.repetition_rules.values().sum::<u64>()), (1, 1));
 
@@ -88,13 +89,14 @@ fn every_reason_is_counted_sampled_and_told() {
         ("empty", "empty"),
         ("short", "too_short"),
         ("cut", "unfinished"),
+        ("bytes", "non_text"),
         ("again and again", "repetition"),
         ("copy", "near_copy"),
         ("recited", "verbatim"),
         ("twin", "near_duplicate"),
     ];
     assert_eq!(told, expected);
-    assert!(dropped[6].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
+    assert!(dropped[7].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
 
     let names: Vec<&str> = stats.quality.iter().map(|quality| quality.name.as_str()).collect();
     assert_eq!(names, ["real", "raw", "kept"]);

@@ -136,6 +136,29 @@ fn the_key_is_in_no_file_and_in_no_message() {
     assert!(stderr.contains("(the key) is too busy"), "the first refusal is told with -v: {stderr}");
     assert!(scratch.path("out/journal.jsonl").exists());
     has_no_key(&scratch, &output);
+    // A server that puts the key into its answers: into a document, or where the reason should stand, as it is or as JSON writes it.
+    for (at, (key, text, reason)) in [
+        (KEY, format!("words and {KEY}"), "stop".to_owned()),
+        (KEY, "words".to_owned(), KEY.to_owned()),
+        ("s3cret\"Zq\\81", "words".to_owned(), "s3cret\"Zq\\81".to_owned()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = serde_json::json!({"choices": [{"text": text, "finish_reason": reason}], "usage": {"completion_tokens": 3}});
+        let echo = Server::start(move |_| Act::Say(200, String::new(), body.to_string()));
+        let more = ["--endpoint-key-env", VARIABLE, "-v", "--endpoint-attempts", "1"];
+        let output = generate(&scratch, &checkpoint, &echo.url(), &format!("echo-{at}"), &more)
+            .env(VARIABLE, key)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let expected = if at == 0 { "the answer repeats the key" } else { "finish_reason is \"(the key)\"" };
+        assert!(stderr.contains(expected), "{stderr}");
+        assert!(!stderr.contains("s3cret"), "{stderr}");
+        assert!(files(&scratch.path(&format!("echo-{at}"))).values().all(|bytes| !holds(bytes, "s3cret")));
+    }
     // The key in the place of its variable's name.
     let output = run(KEY);
     assert_eq!(output.status.code(), Some(2));
@@ -150,6 +173,24 @@ fn flags_about_a_server_need_one() {
     let (code, stderr) =
         scratch.fails(&[&["generate", &checkpoint], &arguments[..], &["--endpoint-concurrency", "2"]].concat());
     assert!(code == 2 && stderr.contains("--endpoint <URL>"), "{stderr}");
+    let server = ["--endpoint", "http://127.0.0.1:9/v1", "--precision", "int8"];
+    let (code, stderr) = scratch.fails(&[&["generate", &checkpoint], &arguments[..], &server].concat());
+    assert!(code == 2 && stderr.starts_with("error: --precision = int8: expected f32 beside --endpoint"), "{stderr}");
+}
+
+/// Every server calls its model what it likes; that it is another one is said once, and not for each document.
+#[test]
+fn another_models_name_in_the_answers_is_told_once() {
+    let (scratch, checkpoint) = ready();
+    let server = Server::start(|asked| {
+        let mut answer = crate::server::answer(&asked.body);
+        answer["model"] = "somebody-else".into();
+        Act::Say(200, String::new(), answer.to_string())
+    });
+    let output = generate(&scratch, &checkpoint, &server.url(), "o", &[]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stderr.matches("the server says that somebody-else answers, and ").count(), 1, "{stderr}");
 }
 
 /// A whole experiment, whose server appears only once there is a synthesizer to serve, and moves afterwards.

@@ -67,7 +67,13 @@ fn parts_are_the_documents_of_the_whole() {
     assert!(refused(&[world.out("whole")]).contains("no part of a generation"));
     assert!(!world.out("no").exists());
     fs_err::remove_file(files::shards(&parts[1]).unwrap().pop().unwrap()).unwrap();
-    assert!(refused(&parts).contains("it ends where"), "{}", refused(&parts));
+    let message = refused(&parts);
+    assert!(
+        message.contains("it ends where")
+            && message.ends_with("finish this part first, with the command that began it; nothing was written"),
+        "{message}"
+    );
+    assert!(!world.out("no").exists());
     // A token target cannot be divided: the other parts' lengths are not known.
     let tokens = GenerateConfig { shard: Some(Part { index: 0, of: 4 }), ..config(7) };
     assert!(tokens.check().unwrap_err().to_string().starts_with("shard = 0/4: expected target_documents"));
@@ -114,6 +120,24 @@ fn other_settings_are_refused_and_named() {
         }
     }
     assert_eq!(contents(&out), before);
+}
+
+/// Seeds of the same ids and lengths with other words are other seeds.
+#[test]
+fn other_texts_under_the_same_ids_are_refused() {
+    let world = World::new();
+    let out = world.out("a");
+    assert!(matches!(world.run(&out, &config(4), &Stopper::after(20)), Err(Error::Interrupted)));
+    let mut texts = SEED_TEXTS;
+    texts[2] = "y";
+    let other = World::of(&texts, 270);
+    let lengths = |world: &World| {
+        let tokens = TokenFile::open(&world.folder.path().join("unique")).unwrap();
+        (0..tokens.documents()).map(|at| tokens.len(at)).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(&world), lengths(&other));
+    let found = World { seeds: other.seeds, ..world }.run(&out, &config(4), &Silent);
+    assert!(matches!(&found, Err(Error::OtherSettings { field, .. }) if field == "seeds"), "{found:?}");
 }
 
 #[test]

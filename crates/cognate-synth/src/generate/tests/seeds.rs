@@ -87,6 +87,16 @@ fn seeds_must_match_their_token_file() {
     };
     let error = Seeds::open(&write("four.jsonl", 4), tokens.clone()).unwrap_err();
     assert!(matches!(error, Error::SeedCount { documents: 4, tokenized: 5, .. }), "{error}");
-    let empty = Seeds::open(&write("none.jsonl", 0), tokens).unwrap_err();
-    assert!(empty.to_string().contains("none.jsonl"), "{empty}");
+    let empty = Seeds::open(&write("none.jsonl", 0), tokens.clone()).unwrap_err();
+    assert!(empty.to_string().ends_with("none.jsonl: no seed documents to generate from"), "{empty}");
+    for (name, lines, expected) in [
+        ("blank.jsonl", [("0", "t"), ("1", " \n")], "blank.jsonl:2: the document \"1\" has no text"),
+        ("twice.jsonl", [("0", "t"), ("0", "u")], "twice.jsonl:2: the id \"0\" stands there a second time"),
+    ] {
+        let path = world.out(name);
+        let line = |(id, text): (&str, &str)| format!("{}\n", serde_json::json!({"id": id, "text": text}));
+        fs_err::write(&path, lines.map(line).concat()).unwrap();
+        let message = Seeds::open(&path, tokens.clone()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
 }
