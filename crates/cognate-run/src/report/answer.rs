@@ -103,7 +103,12 @@ pub(super) fn listed(names: &[&str]) -> String {
 
 /// sbp beside repetition on validation documents.
 fn comparison(report: &Report) -> Option<&ArmComparison> {
-    let is_it = |found: &&ArmComparison| found.arm == SBP && found.against == REPETITION && found.measure == VALIDATION;
+    beside_repetition(report, SBP)
+}
+
+/// An arm beside repetition on validation documents.
+fn beside_repetition<'a>(report: &'a Report, arm: &str) -> Option<&'a ArmComparison> {
+    let is_it = |found: &&ArmComparison| found.arm == arm && found.against == REPETITION && found.measure == VALIDATION;
     report.comparisons.iter().find(is_it)
 }
 
@@ -112,6 +117,9 @@ fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: O
     let interval = interval_of(report.gap_closed.get(VALIDATION));
     match share {
         None if oracle < repetition => format!("{compared} The share of the gap was not computed."),
+        None if beside_repetition(report, ORACLE).is_some_and(|found| !found.is_significant()) => format!(
+            "Whether there was a gap to close is not known: there is no significant difference between oracle and repetition. {compared}"
+        ),
         None => format!("There was no gap to close: the oracle arm was not better than repetition. {compared}"),
         Some(_) if comparison(report).is_some_and(|found| !found.is_significant()) => compared,
         Some(share) if share <= 0.0 || nats(repetition - sbp) == "0.000" => compared,
@@ -184,7 +192,7 @@ fn losses_in_words(repetition: f64, sbp: f64, oracle: Option<f64>) -> String {
 fn missing(report: &Report) -> String {
     let has = |name: &str| report.arms.iter().any(|arm| arm.name == name);
     match (has(REPETITION), has(SBP)) {
-        _ if report.arms.is_empty() => "No arm has been trained yet, so there is no answer.".to_owned(),
+        _ if report.arms.is_empty() => "No arm has been measured yet, so there is no answer.".to_owned(),
         (true, true) => "The arms were trained with different seeds, so they cannot be compared.".to_owned(),
         (false, true) => "There is no repetition arm to compare sbp with, so there is no answer.".to_owned(),
         (true, false) => "There is no sbp arm to compare with repetition, so there is no answer.".to_owned(),

@@ -140,7 +140,8 @@ impl Table<'_> {
         if rows.is_empty() {
             return;
         }
-        let mut columns = vec![self.columns.0, "difference", "significant"];
+        let significant = if self.of_tasks { "difference significant" } else { "significant" };
+        let mut columns = vec![self.columns.0, "difference", significant];
         columns.extend(self.of_tasks.then_some("right answers"));
         columns.extend(beside_repetition.then_some("gap closed"));
         columns.extend(["seeds", self.columns.1]);
@@ -151,7 +152,9 @@ impl Table<'_> {
 
 fn share_of_the_gap(report: &Report, found: &ArmComparison) -> Cell {
     let gap = report.gap_closed.get(&gap_key(&found.measure, &found.arm));
-    let share = gap.and_then(|gap| gap.mean).map_or_else(|| NONE.to_owned(), percent);
+    // Without an interval there are resamples without a gap: on a task such a share would read as a result.
+    let known = gap.filter(|gap| found.measure == VALIDATION || gap.low.is_some());
+    let share = known.and_then(|gap| gap.mean).map_or_else(|| NONE.to_owned(), percent);
     let interval = match gap.map(|gap| (gap.low, gap.high)) {
         Some((Some(low), Some(high))) => format!("{}{TO}{}", percent(low), percent(high)),
         _ => String::new(),

@@ -32,7 +32,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, comparison_page, comparison_table};
+pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, comparison_page, comparison_table};
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,

@@ -50,8 +50,9 @@ fn perplexity(score: &TaskScore) -> Option<Estimate> {
 
 fn shown_perplexity(found: Option<Estimate>) -> Cell {
     let Some(found) = found else { return Cell::new(NONE) };
-    let error = found.stderr.map_or_else(String::new, |error| format!("± {}", significant(error, 2)));
-    Cell::with_detail(significant(found.value, 4), error)
+    let shown = |value: f64, digits| if value < 1e6 { significant(value, digits) } else { format!("{value:.2e}") };
+    let error = found.stderr.map_or_else(String::new, |error| format!("± {}", shown(error, 2)));
+    Cell::with_detail(shown(found.value, 4), error)
 }
 
 fn csv(report: &Report) -> Csv {
@@ -105,8 +106,12 @@ mod tests {
         };
         report.comparisons = vec![found(VALIDATION, -0.251), found("hellaswag", 0.031), found("task average", -0.004)];
         report.comparisons.push(found(&answer_nats("hellaswag"), -0.1234));
-        let gap = GapClosed { mean: Some(0.42), low: None, high: None, seeds: 2 };
+        let gap = GapClosed { mean: Some(0.42), low: Some(0.3), high: Some(0.5), seeds: 2 };
         report.gap_closed.insert("hellaswag".into(), gap);
+        // Where some resamples have no gap, a share says nothing.
+        report
+            .gap_closed
+            .insert("task average".into(), GapClosed { mean: Some(-0.65), low: None, high: None, seeds: 2 });
         let page = super::super::page(&report).replace('\u{a0}', " ");
         let section = &page[page.find("id=\"tasks\"").unwrap()..];
         let section = &section[..section.find("</section>").unwrap()];
@@ -134,7 +139,7 @@ mod tests {
         };
         assert!(row("hellaswag, sbp").contains("<span>−0.123</span><small>−0.143 to −0.103</small>"), "{section}");
         assert!(row("task average, sbp").contains("data-label=\"right answers\"><span>–</span>"), "{section}");
-        assert!(!section.contains("answer nats"));
+        assert!(!section.contains("answer nats") && !section.contains("−65"), "{section}");
         let csv = saved(&page, "task-comparisons.csv").unwrap();
         assert!(
             csv.contains("\nhellaswag answer nats,sbp,repetition,-0.1234,") && !csv.contains("\nvalidation"),

@@ -181,7 +181,7 @@ same was not asked.
     for line in closing_table(&wide).lines().chain(table.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    assert_eq!(closing_table(&of_arms(&[])), "No arm has been trained yet, so there is no answer.\n");
+    assert_eq!(closing_table(&of_arms(&[])), "No arm has been measured yet, so there is no answer.\n");
 }
 
 /// Checks that every tag closes in order, that attributes are quoted, and returns the names of all elements.
@@ -329,7 +329,7 @@ fn an_empty_report_is_a_page_too() {
     report.environment.commands.clear();
     let html = page(&report);
     elements(&html);
-    assert!(html.contains("No arm has been trained yet") && html.contains("nothing was recorded"));
+    assert!(html.contains("No arm has been measured yet") && html.contains("nothing was recorded"));
     for absent in ["id=\"relation\"", "id=\"pairs\"", "id=\"examples\"", "id=\"ledger\"", "NaN"] {
         assert!(!html.contains(absent), "{absent}");
     }

@@ -56,7 +56,7 @@ fn the_answer_is_said_in_words_whatever_came_out() {
         (&[(REPETITION, 5.0), (ORACLE, 4.0)], "There is no sbp arm to compare with repetition, so there is no answer."),
         (&[(ORACLE, 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
         (&[("random-pairs", 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
-        (&[], "No arm has been trained yet, so there is no answer."),
+        (&[], "No arm has been measured yet, so there is no answer."),
     ];
     for (losses, expected) in cases {
         assert_eq!(headline(losses), expected, "{losses:?}");
@@ -100,6 +100,15 @@ fn an_interval_that_holds_zero_is_no_significant_difference() {
          another split, synthesizer or synthetic corpus. No control arm: whether unrelated synthetic text would do the same was \
          not asked."
     );
+    // An oracle that is worse by chance leaves open whether there is a gap.
+    let mut report = compared(&[(REPETITION, 5.0), (SBP, 4.9), (ORACLE, 5.1)], -0.2, 0.1, 2);
+    let oracle = ArmComparison { arm: ORACLE.to_owned(), low: -0.1, high: 0.3, ..report.comparisons[0].clone() };
+    report.comparisons.push(oracle);
+    report.gap_closed.insert(VALIDATION.to_owned(), GapClosed { mean: None, low: None, high: None, seeds: 2 });
+    let open = "Whether there was a gap to close is not known: there is no significant difference between oracle and repetition. No ";
+    assert!(answer(&report).headline.starts_with(open), "{}", answer(&report).headline);
+    report.comparisons[1].low = 0.05;
+    assert!(answer(&report).headline.starts_with("There was no gap to close: "), "{}", answer(&report).headline);
     assert_eq!(said(0.0, 0.2, 1).0.split(':').next(), Some("No significant difference between sbp and repetition"));
     let (headline, caution) = said(-0.4, -0.06, 3);
     assert_eq!(

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::data::{GapClosed, Report, VALIDATION, Validation};
+use super::data::{GapClosed, Report, TaskScore, VALIDATION, Validation};
 
 pub use view::{comparison_page, comparison_table};
 
@@ -24,6 +24,9 @@ pub struct Comparison {
     pub runs: Vec<Compared>,
     /// Every arm that any run has.
     pub arms: Vec<ArmRow>,
+    /// Every arm's score on every task that any run measured.
+    #[serde(default)]
+    pub tasks: Vec<TaskRow>,
     /// Recipe keys that do not have one value in all runs.
     pub recipe: Vec<KeyRow>,
 }
@@ -70,6 +73,20 @@ pub struct ArmRow {
     pub validation: Vec<Option<Validation>>,
 }
 
+/// One arm on one task, in every run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskRow {
+    /// The task.
+    pub task: String,
+    /// The arm's name.
+    pub arm: String,
+    /// Its seed.
+    pub seed: u64,
+    /// What it scored, by run; `None` where a run has no such arm or did not measure it on the task.
+    pub scores: Vec<Option<TaskScore>>,
+}
+
 /// One recipe key, in every run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +120,18 @@ impl Comparison {
                 missing: report.missing.clone(),
             });
         }
+        let tasks: BTreeSet<&String> =
+            reports.iter().flat_map(|(_, report)| &report.arms).flat_map(|arm| arm.tasks.keys()).collect();
+        let on_task = |task: &String, (name, seed): &(String, u64)| {
+            let score = |(_, report): &(String, Report)| {
+                let arm = report.arms.iter().find(|arm| arm.name == *name && arm.seed == *seed)?;
+                arm.tasks.get(task).cloned()
+            };
+            let scores: Vec<Option<TaskScore>> = reports.iter().map(score).collect();
+            let measured = scores.iter().any(Option::is_some);
+            measured.then(|| TaskRow { task: task.clone(), arm: name.clone(), seed: *seed, scores })
+        };
+        let tasks = tasks.into_iter().flat_map(|task| arms.iter().filter_map(move |arm| on_task(task, arm))).collect();
         let row = |(name, seed): (String, u64)| {
             let scores = |(_, report): &(String, Report)| {
                 let arm = report.arms.iter().find(|arm| arm.name == name && arm.seed == seed);
@@ -110,7 +139,7 @@ impl Comparison {
             };
             ArmRow { validation: reports.iter().map(scores).collect(), name: name.clone(), seed }
         };
-        Self { runs, arms: arms.into_iter().map(row).collect(), recipe: differences(reports) }
+        Self { runs, tasks, arms: arms.into_iter().map(row).collect(), recipe: differences(reports) }
     }
 }
 
@@ -188,7 +217,13 @@ mod tests {
             report.files[2].blake3 = "ab".repeat(32);
             report.missing = vec!["train oracle".to_owned()];
         });
-        let third = changed(|report| report.files[1].blake3 = "cd".repeat(32));
+        let third = changed(|report| {
+            report.files[1].blake3 = "cd".repeat(32);
+            let metrics = BTreeMap::new();
+            let score =
+                TaskScore { metric: "accuracy".to_owned(), value: 0.4567, stderr: Some(0.0321), n: 40, metrics };
+            report.arms[1].tasks.insert("sciq".to_owned(), score);
+        });
         Comparison::of(&[("quick".to_owned(), sample()), ("b".to_owned(), second), ("quick".to_owned(), third)])
     }
 
@@ -211,6 +246,16 @@ mod tests {
                 ("[pair] neighbours", [Some("8"), Some("4")])
             ]
         );
+        // A task that one run measured has a row, and no other.
+        let scores: Vec<bool> = compared.tasks[0].scores.iter().map(Option::is_some).collect();
+        assert_eq!(
+            (compared.tasks.len(), compared.tasks[0].arm.as_str(), scores),
+            (1, "sbp", vec![false, false, true])
+        );
+        assert!(comparison_page(&compared).contains("<span>0.457</span><small>± 0.032</small>"));
+        let row = |table: String| table.lines().find(|line| line.starts_with("sciq, sbp, accuracy")).map(str::to_owned);
+        let row = row(comparison_table(&compared)).unwrap();
+        assert_eq!(row.split_whitespace().skip(3).collect::<Vec<_>>(), ["–", "–", "0.457"]);
         let unknown = changed(|report| report.files.clear());
         assert_eq!(comparable(&sample(), &unknown), Comparable::Unknown);
         let json = serde_json::to_string(&compared).unwrap();

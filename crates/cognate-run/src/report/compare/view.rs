@@ -1,11 +1,11 @@
 //! A comparison for people: one page, and a table for the terminal.
 
-use super::super::data::{GapClosed, Validation};
+use super::super::data::{GapClosed, TaskScore, Validation};
 use super::super::download::{Csv, downloads, number};
 use super::super::html::{Cell, document, section, table};
 use super::super::numbers::{NONE, decimals, nats, percent, significant};
 use super::super::terminal::write_wrapped;
-use super::{ArmRow, Comparable, Comparison};
+use super::{ArmRow, Comparable, Comparison, TaskRow};
 
 /// What a reader must know before comparing numbers, one sentence each.
 fn cautions(compared: &Comparison) -> Vec<String> {
@@ -70,6 +70,11 @@ pub fn comparison_page(compared: &Comparison) -> String {
         }
         table(page, "What came out, on validation documents", &columns, &rows);
         downloads(page, &[("arms.csv", arms_csv(compared))]);
+        if !compared.tasks.is_empty() {
+            let rows: Vec<Vec<Cell>> = compared.tasks.iter().map(|of| task_row(compared, of)).collect();
+            table(page, "Scores on tasks; ± is a standard error over questions", &columns, &rows);
+            downloads(page, &[("tasks.csv", tasks_csv(compared))]);
+        }
         section(page, "recipe", "Where the recipes differ", |page| {
             if compared.recipe.is_empty() {
                 return page.leaf("p", &[], "Nowhere: all keys have the same values.");
@@ -102,6 +107,45 @@ fn row(name: &str, cells: impl Iterator<Item = String>) -> Vec<Cell> {
     row
 }
 
+/// `arc_easy, sbp, accuracy`, and what each run has of it.
+fn task_row(compared: &Comparison, of: &TaskRow) -> Vec<Cell> {
+    let cell = |score: &Option<TaskScore>| {
+        let Some(score) = score else { return Cell::new(NONE) };
+        let error = score.stderr.map_or_else(String::new, |error| format!("± {}", decimals(error, 3)));
+        Cell::with_detail(decimals(score.value, 3), error)
+    };
+    let mut row = vec![Cell::new(task_label(compared, of))];
+    row.extend(of.scores.iter().map(cell));
+    row
+}
+
+fn task_label(compared: &Comparison, of: &TaskRow) -> String {
+    let metric = of.scores.iter().flatten().next().map_or("", |score| &score.metric);
+    let several = compared.arms.iter().filter(|arm| arm.name == of.arm).count() > 1;
+    let seed = if several { format!(", seed {}", of.seed) } else { String::new() };
+    format!("{}, {}{seed}, {metric}", of.task, of.arm)
+}
+
+fn tasks_csv(compared: &Comparison) -> Csv {
+    let mut csv = Csv::new(&["run", "task", "arm", "seed", "metric", "value", "stderr", "items"]);
+    for of in &compared.tasks {
+        for (run, score) in compared.runs.iter().zip(&of.scores) {
+            let Some(score) = score else { continue };
+            csv.row([
+                run.label.clone(),
+                of.task.clone(),
+                of.arm.clone(),
+                of.seed.to_string(),
+                score.metric.clone(),
+                number(score.value),
+                number(score.stderr),
+                score.n.to_string(),
+            ]);
+        }
+    }
+    csv
+}
+
 fn arms_csv(compared: &Comparison) -> Csv {
     let mut csv = Csv::new(&["run", "arm", "seed", "nats_per_token", "perplexity", "bits_per_byte"]);
     for arm in &compared.arms {
@@ -125,6 +169,12 @@ pub fn comparison_table(compared: &Comparison) -> String {
         rows.push(cells(&label(compared, arm), arm.validation.iter().map(shown)));
     }
     rows.push(cells("gap closed", compared.runs.iter().map(|run| gap(run.gap_closed))));
+    for of in &compared.tasks {
+        let shown = |score: &Option<TaskScore>| {
+            score.as_ref().map_or_else(|| NONE.to_owned(), |score| decimals(score.value, 3))
+        };
+        rows.push(cells(&task_label(compared, of), of.scores.iter().map(shown)));
+    }
     rows.extend(
         compared.recipe.iter().map(|key| {
             cells(&key.key, key.values.iter().map(|value| value.clone().unwrap_or_else(|| NONE.to_owned())))
