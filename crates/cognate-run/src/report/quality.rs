@@ -17,8 +17,8 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
     }
     section(page, "synthetic", "Synthetic documents", |page| {
         fates(page, quality);
-        let explained = "Each figure with its 95 % interval and what it was measured on (n). The intervals take documents as \
-                         independent; what another synthesizer or another corpus would change is not in them. Coverage \
+        let explained = "Each figure with what it was measured on (n), and its 95 % interval: none where all documents have the same value, or \
+                         for the longest of all. The intervals take documents as independent; what another synthesizer or another corpus would change is not in them. Coverage \
                          and density are those of Newsroom: the share of words in fragments that stand elsewhere word for word, and the mean length of \
                          the fragment that a word is in.";
         if !quality.figures.is_empty() {

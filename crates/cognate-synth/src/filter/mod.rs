@@ -3,7 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | this one | the reasons, and the judgement of one document by itself |
-//! | [`non_text`] | characters that are no text |
+//! | `non_text` | characters that are no text |
 //! | [`repetition`] | Gopher's repetition rules |
 //! | `duplicates` | near-duplicates of earlier documents |
 //! | `verbatim` | what stands word for word in the training documents |
