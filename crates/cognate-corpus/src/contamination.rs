@@ -1,11 +1,13 @@
 //! Passages that training and validation share.
 //!
 //! Brown et al. 2020 ("Language Models are Few-Shot Learners", appendix C) call a training document contaminated when
-//! it shares 13 consecutive words with a test document, words being lower-case and without punctuation. So here: a word
-//! is a run of letters and digits, in lower case; a character of the Chinese and Japanese scripts, which do not mark
-//! words, is a word of its own. Thai, Lao, Khmer and Burmese do not mark words either, and count as long words here.
+//! it shares 13 consecutive words with a test document, words being lower-case and without punctuation. So here, with the
+//! words of [`cognate_base::words`]. Where a script sets no words apart, a character of Chinese or kana counts as a word, and
+//! a letter of Thai, Lao, Burmese or Khmer as a quarter of one, which is about what it is.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+
+use cognate_base::words::{Words, Writing};
 
 use crate::document::Document;
 use crate::error::Result;
@@ -83,77 +85,59 @@ impl Passages {
 /// Calls `visit` with the hash of every passage of `words` words and the piece of text it covers, until it returns
 /// false.
 ///
-/// The hash of words w₁…wₙ is Σ h(wᵢ)·Bⁿ⁻ⁱ modulo 2⁶⁴ over scrambled word hashes h, so it rolls: one product per word
-/// in and out, whatever n is. Two different passages agree by chance once in 2⁶⁴.
+/// A passage ends at each word and begins as late as it can. The hash of words w₁…wₙ is Σ h(wᵢ)·Bⁿ⁻ⁱ modulo 2⁶⁴ over word
+/// hashes h, so it rolls: one product per word in and out, whatever n is. Two different passages agree by chance once in
+/// 2⁶⁴.
 fn each_passage<'a>(text: &'a str, words: usize, mut visit: impl FnMut(u64, &'a str) -> bool) {
     const B: u64 = 0x9e37_79b9_7f4a_7c15;
     if words == 0 {
         return;
     }
-    let b_to_words = (0..words).fold(1u64, |power, _| power.wrapping_mul(B));
-    let mut window: Vec<(u64, usize)> = Vec::with_capacity(words);
-    let mut oldest = 0;
-    let mut rolling = 0u64;
-    for (hash, start, end) in Words::of(text) {
-        rolling = rolling.wrapping_mul(B).wrapping_add(hash);
-        if window.len() < words {
-            window.push((hash, start));
-        } else {
-            rolling = rolling.wrapping_sub(window[oldest].0.wrapping_mul(b_to_words));
-            window[oldest] = (hash, start);
-            oldest = (oldest + 1) % words;
+    // A number of words that no text has needs no passage, and no room for one.
+    let needed = words.saturating_mul(WORD);
+    let mut window: VecDeque<Item> = VecDeque::new();
+    let (mut rolling, mut weight) = (0u64, 0usize);
+    // B to the power of the place.
+    let mut powers = vec![1u64];
+    let mut found = Words::of(text);
+    while let Some(word) = found.next_word() {
+        let item = Item { hash: word.hash(), start: word.range.start, weight: weight_of(word.writing) };
+        rolling = rolling.wrapping_mul(B).wrapping_add(item.hash);
+        weight += item.weight;
+        window.push_back(item);
+        while let Some(oldest) = window.front().filter(|oldest| weight - oldest.weight >= needed) {
+            let power = window.len() - 1;
+            while powers.len() <= power {
+                powers.push(powers[powers.len() - 1].wrapping_mul(B));
+            }
+            rolling = rolling.wrapping_sub(oldest.hash.wrapping_mul(powers[power]));
+            weight -= oldest.weight;
+            window.pop_front();
         }
-        if window.len() == words && !visit(rolling, &text[window[oldest].1..end]) {
+        if weight >= needed
+            && let Some(oldest) = window.front()
+            && !visit(rolling, &text[oldest.start..word.range.end])
+        {
             return;
         }
     }
 }
 
-/// The words of a text: hash, start and end byte of each.
-struct Words<'a> {
-    text: &'a str,
-    characters: std::iter::Peekable<std::str::CharIndices<'a>>,
+/// A word of a passage.
+struct Item {
+    hash: u64,
+    start: usize,
+    weight: usize,
 }
 
-impl<'a> Words<'a> {
-    fn of(text: &'a str) -> Self {
-        Self { text, characters: text.char_indices().peekable() }
+/// What a word weighs.
+const WORD: usize = 4;
+
+fn weight_of(writing: Writing) -> usize {
+    match writing {
+        Writing::Spaced | Writing::Ideographs => WORD,
+        Writing::Letters => 1,
     }
-}
-
-impl Iterator for Words<'_> {
-    type Item = (u64, usize, usize);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (start, first) = self.characters.find(|(_, c)| c.is_alphanumeric())?;
-        // FNV-1a over the lower-case characters.
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        let mut absorb = |c: char| {
-            for lower in c.to_lowercase() {
-                hash = (hash ^ u64::from(u32::from(lower))).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        };
-        absorb(first);
-        if !is_word_by_itself(first) {
-            while let Some((_, c)) = self.characters.next_if(|&(_, c)| c.is_alphanumeric() && !is_word_by_itself(c)) {
-                absorb(c);
-            }
-        }
-        let end = self.characters.peek().map_or(self.text.len(), |(at, _)| *at);
-        Some((scramble(hash), start, end))
-    }
-}
-
-/// Whether a letter belongs to the kana or to the Chinese characters, which are written without spaces between words.
-fn is_word_by_itself(c: char) -> bool {
-    matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-}
-
-/// The finaliser of SplitMix64: neighbouring hashes become unrelated.
-fn scramble(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -165,7 +149,8 @@ mod tests {
     /// The definition, word for word.
     fn shares_passage(a: &str, b: &str, words: usize) -> bool {
         let split = |text: &str| -> Vec<String> {
-            Words::of(text).map(|(_, start, end)| text[start..end].to_lowercase()).collect()
+            let mut words = Words::of(text);
+            std::iter::from_fn(|| words.next_word().map(|word| word.text.to_owned())).collect()
         };
         let (a, b) = (split(a), split(b));
         words > 0 && a.windows(words).any(|passage| b.windows(words).any(|other| other == passage))
@@ -195,6 +180,35 @@ mod tests {
         passages.add("我昨天在图书馆看书。");
         assert_eq!(passages.shared("她昨天在图书馆睡觉"), Some("昨天在图书"));
         assert_eq!(passages.shared("图书馆里没有人"), None);
+    }
+
+    #[test]
+    fn marks_and_normal_forms_neither_make_nor_hide_a_passage() {
+        // Five words of Hindi: cut at their marks, any two texts would share five letters.
+        let mut passages = Passages::new(5);
+        passages.add("मेरे दोस्त ने किताब पढ़ी है");
+        assert_eq!(passages.shared("मेरी किताबें दोस्तों के पास हैं और पढ़ी जाती हैं"), None);
+        assert_eq!(passages.shared("कि मेरे दोस्त ने किताब पढ़ी"), Some("मेरे दोस्त ने किताब पढ़ी"));
+        let mut passages = Passages::new(3);
+        passages.add("une élève très déçue");
+        assert!(passages.shared("e\u{301}le\u{300}ve tre\u{300}s de\u{301}c\u{327}ue").is_some());
+    }
+
+    #[test]
+    fn four_letters_of_a_script_without_spaces_weigh_as_a_word() {
+        let mut passages = Passages::new(3);
+        passages.add("ฉันรักภาษาไทยมาก a b c");
+        // Eleven letters, then twelve; marks are no letters.
+        assert_eq!(passages.shared("นรักภาษาไทยม"), None);
+        assert_eq!(passages.shared("xนรักภาษาไทยมา"), Some("นรักภาษาไทยมา"));
+        assert_eq!(passages.shared("ก a b c"), Some("a b c"));
+    }
+
+    #[test]
+    fn more_words_than_any_text_has_are_no_passage_and_no_memory() {
+        let mut passages = Passages::new(usize::MAX);
+        passages.add("one two three");
+        assert_eq!(passages.shared("one two three"), None);
     }
 
     #[test]

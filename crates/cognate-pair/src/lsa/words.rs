@@ -1,61 +1,42 @@
-//! Text into words.
+//! Text into the words that documents are compared by.
 //!
-//! A word is a longest run of alphanumeric characters (Unicode's Alphabetic and Numeric properties), in lower case.
-//! Nothing is stemmed or normalised, and there is no stop list: words that are in too many documents are left out by
-//! their count. Chinese, Japanese, Thai, Lao, Khmer and Burmese are written without spaces, where a run would be a
-//! whole sentence: a run of such characters gives its overlapping pairs of characters instead, as is usual in
-//! information retrieval.
+//! Those of [`cognate_base::words`]. Nothing is stemmed, and there is no stop list: words that are in too many documents are
+//! left out by their count. In scripts that set no words apart a single character says little: a run of such characters
+//! gives its overlapping pairs, as is usual in information retrieval.
+
+use cognate_base::words::{Words, Writing};
 
 /// Calls `found` for each word of `text`, in order. `buffer` is scratch.
 pub(crate) fn each_word(text: &str, buffer: &mut String, mut found: impl FnMut(&str)) {
-    for run in text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
-        if run.is_ascii() {
-            buffer.clear();
-            buffer.push_str(run);
-            buffer.make_ascii_lowercase();
+    let mut words = Words::of(text);
+    buffer.clear();
+    // `buffer` holds the last character of a run that may go on; `end` is where it ends in the text.
+    let (mut end, mut is_alone) = (0, false);
+    while let Some(word) = words.next_word() {
+        let is_character = word.writing != Writing::Spaced;
+        if !buffer.is_empty() && is_character && word.range.start <= end {
+            let last = buffer.len();
+            buffer.push_str(word.text);
             found(buffer);
+            buffer.drain(..last);
+            is_alone = false;
         } else {
-            each_part(run, buffer, &mut found);
-        }
-    }
-}
-
-/// Splits a run where writing with spaces meets writing without, and gives the words of each part.
-fn each_part(run: &str, buffer: &mut String, found: &mut impl FnMut(&str)) {
-    let mut rest = run;
-    while let Some(first) = rest.chars().next() {
-        let is_spaced = is_spaced(first);
-        let end = rest.find(|c| self::is_spaced(c) != is_spaced).unwrap_or(rest.len());
-        let (part, after) = rest.split_at(end);
-        rest = after;
-        if is_spaced {
+            if is_alone {
+                found(buffer);
+            }
             buffer.clear();
-            buffer.extend(part.chars().flat_map(char::to_lowercase));
-            found(buffer);
-        } else {
-            each_pair(part, found);
+            is_alone = is_character;
+            if is_character {
+                buffer.push_str(word.text);
+            } else {
+                found(word.text);
+            }
         }
+        end = word.range.end;
     }
-}
-
-/// Gives the overlapping pairs of characters of `part`, or its only character.
-fn each_pair(part: &str, found: &mut impl FnMut(&str)) {
-    let starts: Vec<usize> = part.char_indices().map(|(at, _)| at).chain([part.len()]).collect();
-    if starts.len() <= 3 {
-        return found(part);
+    if is_alone {
+        found(buffer);
     }
-    starts.windows(3).for_each(|ends| found(&part[ends[0]..ends[2]]));
-}
-
-/// Whether words of the character's script stand apart.
-fn is_spaced(c: char) -> bool {
-    !matches!(u32::from(c),
-        0x0E00..=0x0EFF // Thai, Lao
-        | 0x1000..=0x109F // Burmese
-        | 0x1780..=0x17FF // Khmer
-        | 0x3040..=0x30FF // Hiragana, Katakana
-        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x2_0000..=0x3_FFFF // Han
-    )
 }
 
 #[cfg(test)]
@@ -71,12 +52,20 @@ mod tests {
     #[test]
     fn words_are_lower_case_runs_of_letters_and_digits() {
         assert_eq!(words("The CAT's 2nd--life, ÜBER-Größe"), ["the", "cat", "s", "2nd", "life", "über", "größe"]);
-        assert_eq!(words("ΟΔΟΣ Ⅳ"), ["οδοσ", "ⅳ"]);
+        assert_eq!(words("ΟΔΟΣ Ⅳ"), ["οδοσ", "iv"]);
         assert!(words(" .,;\n\u{1F600}").is_empty());
     }
 
     #[test]
     fn writing_without_spaces_gives_pairs_of_characters() {
         assert_eq!(words("深層学習 x線 犬"), ["深層", "層学", "学習", "x", "線", "犬"]);
+        assert_eq!(words("犬x犬猫。鳥"), ["犬", "x", "犬猫", "鳥"]);
+        assert_eq!(words("ที่นี่ก"), ["ที่นี่", "นี่ก"], "a mark belongs to its letter");
+    }
+
+    #[test]
+    fn marks_end_no_word_and_normal_forms_are_one() {
+        assert_eq!(words("हिन्दी में"), ["हिन्दी", "में"]);
+        assert_eq!(words("re\u{301}sume\u{301}"), words("résumé"));
     }
 }

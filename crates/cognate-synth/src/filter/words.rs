@@ -1,15 +1,16 @@
 //! Words and word n-grams of a text, as 64-bit hashes: what every overlap measure here counts.
 //!
-//! Two kinds of word. A *plain* word is what stands between white space, punctuation included: the repetition rules must see
-//! rows of dashes. A *bare* word is a run of letters and digits in lower case: copies are found through changed punctuation. In
-//! scripts written without spaces each character is a word of its own.
-//!
-//! The hashes are our own few lines because they must never change: kept files and figures depend on them.
+//! The two kinds of [`cognate_base::words`]. A *plain* word is what stands between white space, punctuation included: the
+//! repetition rules must see rows of dashes. A *bare* word is a run of letters and digits in lower case: copies are found
+//! through changed punctuation.
+
+use cognate_base::words::Words;
+pub(crate) use cognate_base::words::mix;
 
 /// A word: its length and its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// Characters (Unicode scalar values).
+    /// Characters (Unicode scalar values) in its normal form.
     pub(crate) chars: usize,
     /// Equal words have equal hashes.
     pub(crate) hash: u64,
@@ -17,93 +18,20 @@ pub(crate) struct Word {
 
 /// The words between white space.
 pub(crate) fn plain_words(text: &str) -> Vec<Word> {
-    words(text, |c| if c.is_whitespace() { Kind::Outside } else { kind_of_script(c) }, |c, hash| hash.push(c))
+    collect(Words::between_spaces(text), text.len())
 }
 
 /// The runs of letters and digits, in lower case.
 pub(crate) fn bare_words(text: &str) -> Vec<Word> {
-    words(
-        text,
-        |c| if c.is_alphanumeric() { kind_of_script(c) } else { Kind::Outside },
-        |c, hash| c.to_lowercase().for_each(|lower| hash.push(lower)),
-    )
+    collect(Words::of(text), text.len())
 }
 
-/// How a character takes part in words.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Outside,
-    Inside,
-    Alone,
-}
-
-/// Scripts written without spaces: Thai and Lao, Myanmar, Khmer, kana, Han with its extensions.
-fn kind_of_script(c: char) -> Kind {
-    match c {
-        '\u{0E00}'..='\u{0EFF}'
-        | '\u{1000}'..='\u{109F}'
-        | '\u{1780}'..='\u{17FF}'
-        | '\u{3040}'..='\u{30FF}'
-        | '\u{3400}'..='\u{4DBF}'
-        | '\u{4E00}'..='\u{9FFF}'
-        | '\u{F900}'..='\u{FAFF}'
-        | '\u{20000}'..='\u{3FFFF}' => Kind::Alone,
-        _ => Kind::Inside,
-    }
-}
-
-fn words(text: &str, kind: impl Fn(char) -> Kind, feed: impl Fn(char, &mut Fnv)) -> Vec<Word> {
-    let mut found = Vec::with_capacity(text.len() / 5);
-    let mut hash = Fnv::new();
-    let mut chars = 0;
-    for c in text.chars() {
-        let kind = kind(c);
-        if kind != Kind::Inside && chars > 0 {
-            found.push(Word { chars, hash: hash.take() });
-            chars = 0;
-        }
-        if kind != Kind::Outside {
-            feed(c, &mut hash);
-            chars += 1;
-        }
-        if kind == Kind::Alone {
-            found.push(Word { chars, hash: hash.take() });
-            chars = 0;
-        }
-    }
-    if chars > 0 {
-        found.push(Word { chars, hash: hash.take() });
+fn collect(mut words: Words<'_>, bytes: usize) -> Vec<Word> {
+    let mut found = Vec::with_capacity(bytes / 5);
+    while let Some(word) = words.next_word() {
+        found.push(Word { chars: word.text.chars().count(), hash: word.hash() });
     }
     found
-}
-
-/// FNV-1a over UTF-8 bytes, mixed at the end.
-struct Fnv(u64);
-
-impl Fnv {
-    const START: u64 = 0xcbf2_9ce4_8422_2325;
-
-    fn new() -> Self {
-        Self(Self::START)
-    }
-
-    fn push(&mut self, c: char) {
-        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    /// The hash so far; starts anew.
-    fn take(&mut self) -> u64 {
-        mix(std::mem::replace(&mut self.0, Self::START))
-    }
-}
-
-/// The finaliser of SplitMix64: every input bit reaches every output bit.
-pub(crate) fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// The hash of every n-gram of `words`, in text order: `words.len() + 1 − n` of them, none for a shorter text.
