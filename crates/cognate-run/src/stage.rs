@@ -245,13 +245,15 @@ impl Step {
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
-            Self::Ingest | Self::Tokenize | Self::Embed | Self::Pair => 1,
+            Self::Tokenize | Self::Pair => 1,
+            // 2: marks belong to words, and words are compared in one normal form.
+            Self::Ingest | Self::Embed => 2,
             // 2: all rows are full, and a batch holds whole ones.
             Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
             Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
-            // scored after are cut as seeds are.
-            Self::Filter(_) => 4,
+            // scored after are cut as seeds are. 5: words as in ingest's second version.
+            Self::Filter(_) => 5,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation.
             Self::Tune(_) => 3,
