@@ -136,7 +136,9 @@ impl Format {
         Some(match self {
             Self::GitLfsPointer => "its data was not fetched (git lfs pull)",
             Self::GitAnnexPointer => "its data was not fetched (git annex get)",
-            Self::Html => "what was saved is a server's answer and not the file; fetch it again, signed in where that is needed",
+            Self::Html => {
+                "what was saved is a server's answer and not the file; fetch it again, signed in where that is needed"
+            }
             Self::Xml => "if a server sent it, fetch the file again",
             Self::Bzip2 => "unpack it first (bunzip2)",
             Self::Xz => "unpack it first (unxz)",
@@ -145,7 +147,9 @@ impl Format {
             Self::Zstd => "unpack it first (unzstd)",
             Self::Zip | Self::Tar | Self::SevenZip | Self::Rar => "unpack it first",
             Self::Npz => "save one array of it with numpy.save",
-            Self::TorchZip | Self::Pickle => "save it again in the expected format; pickles are not read, since they can run code",
+            Self::TorchZip | Self::Pickle => {
+                "save it again in the expected format; pickles are not read, since they can run code"
+            }
             Self::ArrowFile | Self::ArrowStream | Self::Feather1 | Self::Orc | Self::Avro => {
                 "save it again in the expected format"
             }
@@ -261,9 +265,8 @@ fn is_arrow_stream(start: &[u8]) -> bool {
 fn text(start: &[u8]) -> Format {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let content = start.trim_ascii_start();
-    let begins = |mark: &str| {
-        content.get(..mark.len()).is_some_and(|content| content.eq_ignore_ascii_case(mark.as_bytes()))
-    };
+    let begins =
+        |mark: &str| content.get(..mark.len()).is_some_and(|content| content.eq_ignore_ascii_case(mark.as_bytes()));
     if begins("<!doctype html") || begins("<html") || begins("<head") {
         return Format::Html;
     }

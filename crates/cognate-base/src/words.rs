@@ -105,8 +105,7 @@ impl<'a> Words<'a> {
     pub fn next_word(&mut self) -> Option<Word<'_>> {
         loop {
             let run = self.folded.as_deref().unwrap_or(&self.text[self.run.clone()]);
-            let found =
-                if self.is_ascii { whole(run, self.at) } else { self.kind.next_part(run, self.at) };
+            let found = if self.is_ascii { whole(run, self.at) } else { self.kind.next_part(run, self.at) };
             if let Some((part, writing)) = found {
                 self.word.clear();
                 self.kind.fold_case(&run[part.clone()], &mut self.word);
@@ -210,7 +209,9 @@ impl Kind {
                 word.make_ascii_lowercase();
             }
             // Greek has another small sigma at a word's end.
-            Self::Bare => word.extend(part.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c })),
+            Self::Bare => {
+                word.extend(part.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }))
+            }
             Self::BetweenSpaces => word.push_str(part),
         }
     }
@@ -308,14 +309,19 @@ mod tests {
 
     #[test]
     fn words_are_lower_case_runs_of_letters_and_digits() {
-        assert_eq!(bare("The CAT's 2nd--life_of, ÜBER-Größe"), ["the", "cat", "s", "2nd", "life", "of", "über", "größe"]);
+        assert_eq!(
+            bare("The CAT's 2nd--life_of, ÜBER-Größe"),
+            ["the", "cat", "s", "2nd", "life", "of", "über", "größe"]
+        );
         assert_eq!(bare("ΟΔΟΣ οδός"), ["οδοσ", "οδόσ"]);
         assert!(bare(" .,;\n\u{1F600} \u{301} ≠").is_empty());
     }
 
     #[test]
     fn marks_belong_to_the_word_in_every_script() {
-        for text in ["हिन्दी", "தமிழ்", "বাংলা", "മലയാളം", "עִבְרִית", "العَرَبِيَّة", "e\u{301}te\u{301}", "ꦗꦮ", "བོད", "മല\u{200d}യ"] {
+        for text in
+            ["हिन्दी", "தமிழ்", "বাংলা", "മലയാളം", "עִבְרִית", "العَرَبِيَّة", "e\u{301}te\u{301}", "ꦗꦮ", "བོད", "മല\u{200d}യ"]
+        {
             assert_eq!(bare(text).len(), 1, "{text}: {:?}", bare(text));
             assert_eq!(bare(&format!("{text}, {text}")).len(), 2, "{text}");
         }
@@ -358,7 +364,8 @@ mod tests {
         };
         for c in ('\0'..=char::MAX).filter(has_forms) {
             // Between letters, behind one, before one, alone; a mark behind it could compose with it.
-            for text in [format!("{c}"), format!("a{c}b"), format!("a{c}\u{301}"), format!("ก{c}漢"), format!("- {c}b")] {
+            for text in [format!("{c}"), format!("a{c}b"), format!("a{c}\u{301}"), format!("ก{c}漢"), format!("- {c}b")]
+            {
                 let (words, plain) = (bare(&text), all(Words::between_spaces(&text)));
                 for other in [text.nfc().collect::<String>(), text.nfd().collect()] {
                     assert_eq!(bare(&other), words, "{text:?} {other:?}");
