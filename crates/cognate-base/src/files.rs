@@ -1,49 +1,58 @@
-//! Files that are either whole or absent.
+//! Files and folders that are either whole or absent.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use crate::claim::{create_locked, hidden_sibling};
+
+/// How the hidden name ends of what is not whole yet: `.NAME.partial`.
+const PARTIAL: &str = ".partial";
+
 /// A file under construction: bytes go to a hidden sibling, and [`AtomicFile::commit`] flushes, syncs and renames it into
-/// place. Dropped without a commit, it leaves nothing behind.
+/// place. Dropped without a commit, it leaves nothing behind; what a killed process leaves, the next one removes that writes a
+/// file of this name.
 #[derive(Debug)]
 pub struct AtomicFile {
-    writer: BufWriter<File>,
+    // Dropped in this order: the hidden file is removed while it is still locked.
     place: Place,
+    writer: BufWriter<File>,
 }
 
 /// A file whose bytes are all on disk, under a hidden name still. What files a stage writes together is completed first, all of
 /// it, and put in place then: a full disk shows while nothing has changed yet.
 #[derive(Debug)]
-pub struct CompleteFile(Place);
+pub struct CompleteFile {
+    place: Place,
+    /// Locked until the file is in place.
+    _file: File,
+}
 
-/// Where a file is, and where it belongs; the hidden file goes with this.
+/// Where a file is, and where it belongs; the hidden file goes with this, unless it was put in place.
 #[derive(Debug)]
 struct Place {
     target: PathBuf,
-    hidden: PathBuf,
+    hidden: Option<PathBuf>,
 }
 
 impl AtomicFile {
     /// Starts a file that will stand at `target`. Creates the folder where it is missing.
     ///
     /// # Errors
-    /// When the folder or the hidden sibling cannot be created; the message names the path.
+    /// When the folder or the hidden sibling cannot be created, or another process is writing a file of this name; the message
+    /// names the path.
     pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
         let target = target.as_ref().to_path_buf();
-        let Some(name) = target.file_name() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no file", target.display())));
-        };
-        let mut hidden_name = std::ffi::OsString::from(".");
-        hidden_name.push(name);
-        hidden_name.push(format!(".{}.partial", std::process::id()));
-        let hidden = target.with_file_name(hidden_name);
+        let hidden = hidden_sibling(&target, PARTIAL)?;
         if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs_err::create_dir_all(folder)?;
         }
-        let writer = BufWriter::with_capacity(1 << 18, File::create(&hidden)?);
-        Ok(Self { writer, place: Place { target, hidden } })
+        let Some(file) = create_locked(&hidden, |_| Ok(true))? else {
+            let message = format!("{} is being written by another process", target.display());
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        };
+        Ok(Self { place: Place { target, hidden: Some(hidden) }, writer: BufWriter::with_capacity(1 << 18, file) })
     }
 
     /// Makes the file appear at its target, whole and on disk.
@@ -59,9 +68,10 @@ impl AtomicFile {
     /// # Errors
     /// When flushing or syncing fails; the target is then untouched.
     pub fn complete(self) -> io::Result<CompleteFile> {
-        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let Self { place, writer } = self;
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        Ok(CompleteFile(self.place))
+        Ok(CompleteFile { place, _file: file })
     }
 }
 
@@ -70,9 +80,13 @@ impl CompleteFile {
     ///
     /// # Errors
     /// When renaming fails; the target is then untouched.
-    pub fn put_in_place(self) -> io::Result<()> {
-        fs_err::rename(&self.0.hidden, &self.0.target)?;
-        sync_folder(&self.0.target)
+    pub fn put_in_place(mut self) -> io::Result<()> {
+        if let Some(hidden) = &self.place.hidden {
+            fs_err::rename(hidden, &self.place.target)?;
+            // The name is free now: another process may take it, and what it makes there is not ours to remove.
+            self.place.hidden = None;
+        }
+        sync_folder(&self.place.target)
     }
 }
 
@@ -88,8 +102,10 @@ impl Write for AtomicFile {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // After a commit the hidden name is gone already; on an error path there is nobody left to tell.
-        let _ = fs_err::remove_file(&self.hidden);
+        if let Some(hidden) = &self.hidden {
+            // There is nobody left to tell.
+            let _ = fs_err::remove_file(hidden);
+        }
     }
 }
 
@@ -104,7 +120,7 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Resu
 }
 
 /// A folder under construction: files go to a hidden sibling, and [`AtomicFolder::commit`] renames it into place. Dropped
-/// without a commit, it leaves nothing behind.
+/// without a commit, it leaves nothing behind. That only one process writes it is up to the claim on the folder that it lies in.
 #[derive(Debug)]
 pub struct AtomicFolder {
     target: PathBuf,
@@ -118,7 +134,7 @@ impl AtomicFolder {
     /// When the hidden sibling cannot be created; the message names the path.
     pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
         let target = target.as_ref().to_path_buf();
-        let hidden = hidden_sibling(&target, ".partial")?;
+        let hidden = hidden_sibling(&target, PARTIAL)?;
         if hidden.exists() {
             fs_err::remove_dir_all(&hidden)?;
         }
@@ -156,22 +172,31 @@ impl AtomicFolder {
     }
 }
 
-/// `.NAME` and an ending, beside a folder.
-fn hidden_sibling(folder: &Path, ending: &str) -> io::Result<PathBuf> {
-    let Some(name) = folder.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} names no folder", folder.display())));
-    };
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(ending);
-    Ok(folder.with_file_name(hidden))
-}
-
 impl Drop for AtomicFolder {
     fn drop(&mut self) {
         // After a commit the hidden name is gone already; on an error path there is nobody left to tell.
         let _ = fs_err::remove_dir_all(&self.hidden);
     }
+}
+
+/// Removes what killed processes left of files and folders that they were still writing, in `folder` and, where `deep`, in the
+/// folders inside it. For folders that this process has claimed.
+///
+/// # Errors
+/// When something cannot be listed or removed.
+pub fn remove_partials(folder: &Path, deep: bool) -> io::Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let partial = name.starts_with('.') && name.ends_with(PARTIAL);
+        match (partial, entry.file_type()?.is_dir()) {
+            (true, true) => fs_err::remove_dir_all(entry.path())?,
+            (true, false) => fs_err::remove_file(entry.path())?,
+            (false, true) if deep => remove_partials(&entry.path(), deep)?,
+            (false, _) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A file's bytes, mapped into memory to read.
@@ -199,13 +224,20 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn scratch(name: &str) -> PathBuf {
+    pub(crate) fn scratch(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("cognate-files-{name}-{}", std::process::id()));
         fs_err::create_dir_all(&folder).unwrap();
         folder
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |entry: io::Result<fs_err::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = fs_err::read_dir(folder).unwrap().map(name).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -217,7 +249,49 @@ mod tests {
         file.write_all(b"new").unwrap();
         drop(file);
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
-        assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 1);
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(file.complete().unwrap());
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(&folder), ["a.txt"]);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_has_one_writer_until_it_is_in_place() {
+        let folder = scratch("one-writer");
+        let path = folder.join("a.txt");
+        let refused = || {
+            let error = AtomicFile::create(&path).expect_err("it is being written").to_string();
+            assert_eq!(error, format!("{} is being written by another process", path.display()));
+        };
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"first").unwrap();
+        refused();
+        let complete = file.complete().unwrap();
+        refused();
+        complete.put_in_place().unwrap();
+        write_atomic(&path, "second").unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "second");
+        assert_eq!(names(&folder), ["a.txt"]);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_with_the_next_file_of_that_name() {
+        let folder = scratch("killed");
+        // The hidden file, longer than what comes now, and nobody who holds it.
+        let left = folder.join(".a.txt.partial");
+        write_atomic(folder.join("other"), "left by another").unwrap();
+        fs_err::hard_link(folder.join("other"), &left).unwrap();
+        write_atomic(folder.join("a.txt"), "new").unwrap();
+        assert_eq!(fs_err::read_to_string(folder.join("a.txt")).unwrap(), "new");
+        assert!(!left.exists());
+        assert_eq!(fs_err::read_to_string(folder.join("other")).unwrap(), "left by another", "removed, not emptied");
+        fs_err::os::unix::fs::symlink(folder.join("other"), &left).unwrap();
+        let error = write_atomic(folder.join("a.txt"), "newer").expect_err("a link").to_string();
+        assert!(error.starts_with(&format!("{} is in the way", left.display())), "{error}");
+        assert_eq!(fs_err::read_to_string(folder.join("other")).unwrap(), "left by another");
         fs_err::remove_dir_all(folder).unwrap();
     }
 
@@ -238,10 +312,40 @@ mod tests {
         fs_err::remove_dir_all(folder).unwrap();
     }
 
+    /// Bytes that a file may have in [`a_full_disk_is_an_error_and_leaves_the_old_file`]; a shell counts them in blocks of 512.
+    const ROOM: usize = 64 << 10;
+
     #[test]
-    fn a_full_disk_is_an_error_and_not_a_short_file() {
-        // Linux's /dev/full accepts an open and fails every write with "no space left on device".
-        let mut writer = BufWriter::with_capacity(8, File::create("/dev/full").unwrap());
-        assert!(writer.write_all(&[0; 64]).is_err());
+    fn a_full_disk_is_an_error_and_leaves_the_old_file() {
+        let folder = match std::env::var_os("COGNATE_TEST_LIMITED") {
+            Some(folder) => return in_little_room(Path::new(&folder)),
+            None => scratch("full"),
+        };
+        write_atomic(folder.join("a"), "old").unwrap();
+        // The system refuses to let files grow as a full disk does. The limit belongs to a process, so this test runs itself again.
+        let test = "files::tests::a_full_disk_is_an_error_and_leaves_the_old_file";
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" --exact {test} --nocapture", ROOM / 512);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .env("COGNATE_TEST_LIMITED", &folder)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        assert_eq!(fs_err::read_to_string(folder.join("a")).unwrap(), "old");
+        assert_eq!(names(&folder), ["a"]);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    fn in_little_room(folder: &Path) {
+        // Both within the buffer, which meets the disk at the end, and far beyond it.
+        for size in [ROOM + 1, 1 << 20] {
+            let mut file = AtomicFile::create(folder.join("a")).unwrap();
+            let written = file.write_all(&vec![7; size]).and_then(|()| file.commit());
+            assert!(written.is_err(), "{size} bytes were written into room for {ROOM}");
+        }
+        write_atomic(folder.join("b"), vec![7; ROOM / 2]).unwrap();
+        fs_err::remove_file(folder.join("b")).unwrap();
     }
 }

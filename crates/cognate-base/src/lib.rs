@@ -1,9 +1,10 @@
-//! What every stage shares and no stage owns: seeded randomness, crash-safe files, Parquet tables, content hashes, what a
-//! file is, what a word is, the handle through which a long computation reports progress and learns that it should stop,
-//! and what the system says of the process.
+//! What every stage shares and no stage owns: seeded randomness, crash-safe files, outputs with one writer, Parquet tables, content
+//! hashes, what a file is, what a word is, the handle through which a long computation reports progress and learns that it should
+//! stop, and what the system says of the process.
 //!
 //! Nothing here knows what a document, a model or a recipe is.
 
+pub mod claim;
 pub mod files;
 pub mod format;
 pub mod hash;
@@ -14,6 +15,7 @@ pub mod random;
 pub mod table;
 pub mod words;
 
+pub use claim::{Claim, ClaimError};
 pub use format::Format;
 pub use hash::Hash;
 pub use monitor::{Monitor, Silent, Unit};

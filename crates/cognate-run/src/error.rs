@@ -16,6 +16,9 @@ pub enum Error {
     /// The run directory could not be used.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// Another process writes to the output.
+    #[error(transparent)]
+    Claim(#[from] cognate_base::ClaimError),
     /// A stage failed.
     #[error("{label}: {source}")]
     Stage {
@@ -198,6 +201,7 @@ impl Error {
         match self {
             Self::Recipe(error) => error.hint(),
             Self::RunDir(error) => error.hint(),
+            Self::Claim(error) => error.hint().map(str::to_owned),
             Self::Stage { source, .. } => source.hint(),
             Self::TooFewTokens { most, .. } => Some(format!(
                 "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's \

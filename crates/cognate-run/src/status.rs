@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::recipe::Recipe;
-use crate::rundir::{Lock, Manifest, Progress, RECIPE, RunDirError, was_begun};
+use crate::rundir::{Manifest, Progress, RECIPE, RunDirError, was_begun};
 use crate::runner::seconds;
 use crate::stage::{Step, column, label};
 
@@ -65,7 +65,7 @@ pub fn status(root: &Path) -> Result<Status> {
         return Err(RunDirError::NoRun { folder: root.to_path_buf() }.into());
     }
     let recipe = Recipe::load(&path)?;
-    let running = Lock::holder(root)?;
+    let running = cognate_base::Claim::holder(root)?;
     let stages = Step::all(&recipe).into_iter().map(|step| stage(root, &recipe, step, running.is_some()));
     Ok(Status { name: recipe.name.clone(), stages: stages.collect::<Result<_>>()?, running })
 }

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_base::files::write_atomic;
+use cognate_base::files::{remove_partials, write_atomic};
 use cognate_model::checkpoint::{TokenizerFiles, read_tensors, write_tensors};
 use cognate_model::{Decoder, Moments};
 use cognate_ops::Device;
@@ -156,6 +156,10 @@ impl Checkpoints {
         moments: &mut Moments<D>,
         fingerprint: &str,
     ) -> Result<Option<Progress>> {
+        if self.folder.exists() {
+            // Whoever resumes has the folder to itself. A later call may save at other steps, so nobody else removes these.
+            remove_partials(&self.folder, false)?;
+        }
         let Some(&step) = self.steps()?.last() else { return Ok(None) };
         let folder = self.path(step);
         let path = folder.join("training.json");

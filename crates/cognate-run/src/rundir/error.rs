@@ -8,14 +8,9 @@ pub enum RunDirError {
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Another run writes there.
-    #[error("{folder} is in use: {holder}", folder = folder.display())]
-    Locked {
-        /// The run directory.
-        folder: PathBuf,
-        /// Who has it.
-        holder: String,
-    },
+    /// Another process writes there.
+    #[error(transparent)]
+    Claim(#[from] cognate_base::ClaimError),
     /// A folder with something else in it.
     #[error("{folder} is not empty and no run directory", folder = folder.display())]
     NotARun {
@@ -75,9 +70,7 @@ impl RunDirError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Io(_) => None,
-            Self::Locked { .. } => {
-                Some("wait for the other run, or give this one another directory with --out".to_owned())
-            }
+            Self::Claim(error) => error.hint().map(str::to_owned),
             Self::NotARun { .. } => Some("give a new or empty directory with --out".to_owned()),
             Self::NoRun { .. } => Some("`cognate run RECIPE --out DIR` makes one".to_owned()),
             Self::Differs { folder, .. } => Some(format!(

@@ -3,7 +3,6 @@
 //! The rules of DESIGN.md section 5: what matches is skipped, what is partial is resumed, what differs is refused.
 
 mod error;
-mod lock;
 mod manifest;
 mod progress;
 #[cfg(test)]
@@ -13,12 +12,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cognate_base::{Hash, process};
+use cognate_base::claim::LOCK;
+use cognate_base::files::remove_partials;
+use cognate_base::{Claim, Hash, process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use error::RunDirError;
-pub use lock::Lock;
 pub use manifest::{FORMAT, FileEntry, Identity, MANIFEST, Manifest, Work};
 pub use progress::{Progress, Watched};
 
@@ -33,7 +33,7 @@ const STARTED: &str = "started.json";
 #[derive(Debug)]
 pub struct RunDir {
     root: PathBuf,
-    _lock: Lock,
+    _claim: Claim,
 }
 
 /// `started.json`: a stage has begun in this folder.
@@ -88,19 +88,19 @@ impl Peak {
 }
 
 impl RunDir {
-    /// Opens or makes the run directory at `root`, and locks it.
+    /// Opens or makes the run directory at `root`, and claims it.
     ///
     /// # Errors
     /// When another run has it, or when it holds something that is no run.
     pub fn open(root: &Path) -> Result<Self> {
-        fs_err::create_dir_all(root)?;
-        let known = [RECIPE, lock::LOCK].iter().any(|name| root.join(name).exists());
-        if !known && fs_err::read_dir(root)?.next().is_some() {
+        // A lock alone is what a run leaves that was killed before it began.
+        let known = [RECIPE, LOCK].iter().any(|name| root.join(name).symlink_metadata().is_ok());
+        if !known && root.exists() && fs_err::read_dir(root)?.next().is_some() {
             return Err(RunDirError::NotARun { folder: root.to_path_buf() });
         }
-        let lock = Lock::take(root)?;
-        remove_hidden_partials(root, false)?;
-        Ok(Self { root: root.to_path_buf(), _lock: lock })
+        let claim = Claim::folder(root)?;
+        remove_partials(root, false)?;
+        Ok(Self { root: root.to_path_buf(), _claim: claim })
     }
 
     /// The directory.
@@ -150,7 +150,7 @@ impl RunDir {
             Some(started) if resumes => {
                 differs(&folder, "begun", &started.identity, &identity)?;
                 before = Progress::read(&folder)?;
-                remove_hidden_partials(&folder, true)?;
+                remove_partials(&folder, true)?;
             }
             // What begins anew still has cost what it has cost.
             Some(started) if started.fingerprint == identity.fingerprint() => {
@@ -249,23 +249,6 @@ fn empty(folder: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// Removes what a killed process left of files and folders that it was still writing (`.name.PID.partial`), in `folder`
-/// and, where `deep`, in the folders inside it.
-fn remove_hidden_partials(folder: &Path, deep: bool) -> Result<()> {
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let partial = name.starts_with('.') && name.ends_with(".partial");
-        match (partial, entry.file_type()?.is_dir()) {
-            (true, true) => fs_err::remove_dir_all(entry.path())?,
-            (true, false) => fs_err::remove_file(entry.path())?,
-            (false, true) if deep => remove_hidden_partials(&entry.path(), deep)?,
-            (false, _) => {}
-        }
-    }
-    Ok(())
 }
 
 /// Refuses when the two identities are not the same, naming the first few differences.

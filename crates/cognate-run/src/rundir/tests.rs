@@ -169,16 +169,16 @@ fn time_adds_up_over_attempts() {
 #[test]
 fn one_directory_has_one_writer() {
     let scratch = tempfile::tempdir().unwrap();
-    assert_eq!(Lock::holder(scratch.path()).unwrap(), None);
+    assert_eq!(Claim::holder(scratch.path()).unwrap(), None);
     let run = RunDir::open(scratch.path()).unwrap();
     let error = RunDir::open(scratch.path()).expect_err("it is taken");
     let message = error.to_string();
     let holder = format!("is in use: process {} on ", std::process::id());
     assert!(message.contains(&holder), "{message}");
-    assert_eq!(error.hint().unwrap(), "wait for the other run, or give this one another directory with --out");
-    assert!(Lock::holder(scratch.path()).unwrap().is_some());
+    assert_eq!(error.hint().unwrap(), "wait until it has ended, or write to another place");
+    assert!(Claim::holder(scratch.path()).unwrap().is_some());
     drop(run);
-    assert_eq!(Lock::holder(scratch.path()).unwrap(), None);
+    assert_eq!(Claim::holder(scratch.path()).unwrap(), None);
     RunDir::open(scratch.path()).unwrap();
 }
 

@@ -2,12 +2,10 @@
 //! file whole or absent, and beside them `generate.json`, the settings that they were made with.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::write_atomic;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
-use fs_err::File;
 use serde_json::{Map, Value};
 
 use super::numbers::Numbers;
@@ -74,8 +72,6 @@ pub(crate) struct Files<'a> {
     stats: GenerateStats,
     /// Sum of mean log-probability times tokens, and those tokens, over the documents that have one.
     log_probability: (f64, u64),
-    /// Held for as long as this is: two processes would write the same documents.
-    _lock: File,
 }
 
 impl<'a> Files<'a> {
@@ -90,7 +86,6 @@ impl<'a> Files<'a> {
             files: 0,
             stats: GenerateStats::default(),
             log_probability: (0.0, 0),
-            _lock: lock(folder)?,
         };
         for path in shards(folder)? {
             files.take_up(&path)?;
@@ -188,18 +183,6 @@ impl<'a> Files<'a> {
         }
         self.stats.distinct_seeds = distinct.len() as u64;
         self.stats
-    }
-}
-
-/// Locks the folder for this process: its settings' file, which is never written again.
-fn lock(folder: &Path) -> Result<File> {
-    let file = File::open(folder.join(SETTINGS))?;
-    match file.file().try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::setting("out", folder.display(), "a folder that no other process is generating into"))
-        }
-        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

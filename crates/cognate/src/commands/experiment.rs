@@ -1,7 +1,8 @@
 //! `run`, `plan`, `status` and `report`: whole experiments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use cognate_base::claim::LOCK;
 use cognate_base::files::write_atomic;
 use cognate_run::recipe::Recipe;
 use cognate_run::{DeviceKind, Settings, report};
@@ -56,11 +57,16 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
     if args.json { print_json(&report::read(&dir.join(report::JSON_FILE))?) } else { print(&closing) }
 }
 
+/// Where the comparison of several runs goes.
+pub(super) fn comparison_folder(args: &ReportArgs) -> &Path {
+    args.out.as_deref().unwrap_or(Path::new("comparison"))
+}
+
 fn compare(args: &ReportArgs) -> Result {
     let compared = cognate_run::compare(&args.dirs)?;
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("comparison"));
+    let out = comparison_folder(args);
     let (json, page) = (out.join("comparison.json"), out.join("comparison.html"));
-    let is_ours = json.exists() || !out.exists() || fs_err::read_dir(&out)?.next().is_none();
+    let is_ours = json.exists() || !holds_more_than(out, LOCK)?;
     if !is_ours {
         return Err(Failure::setting("--out", out.display(), "a folder that is new, empty, or holds a comparison"));
     }
@@ -72,4 +78,14 @@ fn compare(args: &ReportArgs) -> Result {
         return print_json(&compared);
     }
     print(&format!("{}\ncomparison: {}\n", report::comparison_table(&compared), page.display()))
+}
+
+/// Whether a folder holds anything but one file.
+fn holds_more_than(folder: &Path, file: &str) -> Result<bool> {
+    for entry in fs_err::read_dir(folder)? {
+        if entry?.file_name() != file {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -8,6 +8,7 @@ mod experiment;
 mod inspect;
 mod judge;
 mod models;
+mod outputs;
 mod relations;
 mod serve;
 mod synthesis;
@@ -27,6 +28,7 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Runs a command on `threads` threads.
 pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Result {
+    let _claims = outputs::claim(&command)?;
     match command {
         Command::Run(args) => experiment::run(&args, threads, terminal),
         Command::Plan(args) => experiment::plan(&args, threads, terminal),

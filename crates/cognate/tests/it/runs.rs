@@ -249,7 +249,7 @@ fn a_second_run_on_the_same_directory_fails_at_once() {
     let start = format!("error: runs/tiny is in use: process {} on ", child.id());
     assert!(stderr.starts_with(&start), "{stderr}");
     assert!(
-        stderr.ends_with("hint: wait for the other run, or give this one another directory with --out\n"),
+        stderr.ends_with("hint: wait until it has ended, or write to another place\n"),
         "{stderr}"
     );
     let status = scratch.succeeds(&["status", "runs/tiny"]);

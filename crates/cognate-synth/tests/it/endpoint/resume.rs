@@ -131,16 +131,6 @@ fn a_damaged_or_foreign_folder_is_refused() {
     let asking = endpoint(&server, 2);
     let out = left_behind(&world, "a");
     refused(&out, &EndpointConfig { model: "other".into(), ..asking.clone() }, "begun with sampling = ");
-    // Another process at it: here another thread, whose server answers nothing until it is interrupted.
-    let stalling = Server::start(|_| Act::Stall);
-    let (waiting, stop) = (endpoint(&stalling, 1), Flag(AtomicBool::new(false)));
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| world.ask(&out, &waiting, &stop).unwrap_err());
-        stalling.wait_for(1);
-        refused(&out, &asking, "no other process");
-        stop.0.store(true, Ordering::SeqCst);
-        assert!(matches!(other.join().unwrap(), Error::Interrupted));
-    });
     let text = fs_err::read_to_string(out.join(JOURNAL)).unwrap();
     let twice = text.clone() + text.lines().next().unwrap() + "\n";
     cognate_base::files::write_atomic(out.join(JOURNAL), twice).unwrap();
