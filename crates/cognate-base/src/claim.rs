@@ -171,10 +171,7 @@ pub(crate) fn create_locked(
 /// `.NAME` and an ending, beside a file or folder.
 pub(crate) fn hidden_sibling(path: &Path, ending: &str) -> io::Result<PathBuf> {
     let Some(name) = path.file_name() else {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            format!("{} names no file and no folder", path.display()),
-        ));
+        return Err(io::Error::new(ErrorKind::InvalidInput, format!("{} names no file and no folder", path.display())));
     };
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);

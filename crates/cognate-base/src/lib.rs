@@ -18,4 +18,4 @@ pub mod words;
 pub use claim::{Claim, ClaimError};
 pub use format::Format;
 pub use hash::Hash;
-pub use monitor::{Monitor, Silent, Unit};
+pub use monitor::{Interrupted, Monitor, Silent, Unit, Unsaved};

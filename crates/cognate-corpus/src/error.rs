@@ -265,8 +265,8 @@ pub enum Error {
     },
 
     /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
 }
 
 /// What does not fit in a pair of token files.

@@ -200,9 +200,7 @@ impl FileNumber {
 
 fn report(monitor: &dyn Monitor, reader: &Reader, read: u64) -> Result<()> {
     if read.is_multiple_of(STRIDE) {
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         monitor.advance(reader.read_bytes(), "");
     }
     Ok(())

@@ -51,9 +51,7 @@ pub fn tokenize(
             writer.push(&tokens)?;
             bytes += text.len() as u64;
         }
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         monitor.advance(reader.read_bytes(), "");
     }
     monitor.end();

@@ -136,21 +136,12 @@ pub enum Error {
         text: String,
     },
     /// The user asked to stop.
-    #[error("interrupted; run it again")]
-    Interrupted,
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
     /// Documents or the tokenizer.
     #[error(transparent)]
     Corpus(#[from] cognate_corpus::Error),
     /// The model.
     #[error(transparent)]
-    Model(cognate_model::Error),
-}
-
-impl From<cognate_model::Error> for Error {
-    fn from(error: cognate_model::Error) -> Self {
-        match error {
-            cognate_model::Error::Interrupted => Self::Interrupted,
-            other => Self::Model(other),
-        }
-    }
+    Model(#[from] cognate_model::Error),
 }

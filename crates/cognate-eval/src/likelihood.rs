@@ -102,9 +102,7 @@ fn score_batch<D: Device>(
     let most = batch.iter().map(|&question| questions[question].len()).max().unwrap_or(0);
     // Round 0 feeds what a question's items have in common, round i + 1 the rest of item i.
     for round in 0..=most {
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         let mut fed: Vec<(usize, Vec<u32>, usize)> = Vec::new();
         let mut rows: Vec<Vec<Wanted>> = Vec::new();
         for (slot, (&question, &common)) in batch.iter().zip(&common).enumerate() {

@@ -48,6 +48,10 @@ impl Monitor for Part<'_> {
     fn interrupted(&self) -> bool {
         self.outer.interrupted()
     }
+
+    fn hold(&self, unsaved: bool) {
+        self.outer.hold(unsaved);
+    }
 }
 
 #[cfg(test)]

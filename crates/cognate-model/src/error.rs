@@ -60,8 +60,8 @@ pub enum Error {
         more: usize,
     },
     /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
 }
 
 impl Error {

@@ -67,9 +67,7 @@ fn score_batches<D: Device>(
         if at + 1 < order.len() && batch.len() + next <= batch_tokens {
             continue;
         }
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         let losses = model.losses(&batch)?;
         let mut losses = losses.iter();
         for &i in &members {

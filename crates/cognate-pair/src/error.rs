@@ -16,8 +16,8 @@ pub enum Error {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
     /// A setting is outside what it can mean.
     #[error("{field} is {found}, expected {expected}")]
     Config {

@@ -31,7 +31,7 @@ impl<'a> Progress<'a> {
 
     /// Says that the user asked to stop.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.monitor.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+        Ok(self.monitor.check()?)
     }
 }
 

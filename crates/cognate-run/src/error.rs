@@ -1,5 +1,7 @@
 //! Everything that can go wrong with an experiment, with what to do about it.
 
+use cognate_base::Interrupted;
+
 use crate::recipe::RecipeError;
 use crate::rundir::{MANIFEST, RunDirError};
 
@@ -130,57 +132,34 @@ pub enum Error {
     },
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
-    Interrupted,
+    Interrupted(#[from] cognate_base::Interrupted),
     /// The file system said no.
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// Documents, tokenizer or token files.
     #[error(transparent)]
-    Corpus(cognate_corpus::Error),
+    Corpus(#[from] cognate_corpus::Error),
     /// Vectors or pairs.
     #[error(transparent)]
-    Pair(cognate_pair::Error),
+    Pair(#[from] cognate_pair::Error),
     /// The decoder or a checkpoint.
     #[error(transparent)]
-    Model(cognate_model::Error),
+    Model(#[from] cognate_model::Error),
     /// Training.
     #[error(transparent)]
-    Train(cognate_train::Error),
+    Train(#[from] cognate_train::Error),
     /// Generation or filters.
     #[error(transparent)]
-    Synth(cognate_synth::Error),
+    Synth(#[from] cognate_synth::Error),
     /// Evaluation.
     #[error(transparent)]
-    Eval(cognate_eval::Error),
+    Eval(#[from] cognate_eval::Error),
 }
-
-/// A stage's error, with its interruption as ours.
-macro_rules! from_stage {
-    ($($name:ident: $krate:ident),*) => {$(
-        impl From<$krate::Error> for Error {
-            fn from(error: $krate::Error) -> Self {
-                if matches!(error, $krate::Error::Interrupted) { Self::Interrupted } else { Self::$name(error) }
-            }
-        }
-    )*};
-}
-from_stage!(
-    Corpus: cognate_corpus,
-    Pair: cognate_pair,
-    Model: cognate_model,
-    Train: cognate_train,
-    Synth: cognate_synth,
-    Eval: cognate_eval
-);
 
 impl Error {
     /// Whether the user asked to stop.
     pub fn interrupted(&self) -> bool {
-        match self {
-            Self::Interrupted => true,
-            Self::Stage { source, .. } => source.interrupted(),
-            _ => false,
-        }
+        Interrupted::caused(self)
     }
 
     /// Whether the recipe or a flag, and not the run, is at fault.
@@ -241,7 +220,7 @@ impl Error {
     /// Names the stage that failed; an interruption stays what it is.
     pub(crate) fn in_stage(self, label: &str) -> Self {
         match self {
-            Self::Interrupted | Self::RunDir(_) => self,
+            Self::Interrupted(_) | Self::RunDir(_) => self,
             other => Self::Stage { label: label.to_owned(), source: Box::new(other) },
         }
     }

@@ -176,9 +176,7 @@ fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
 
 /// The stages themselves.
 fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Monitor) -> Result<Made> {
-    if monitor.interrupted() {
-        return Err(Error::Interrupted);
-    }
+    monitor.check()?;
     let (folder, fingerprint) = (attempt.folder(), attempt.fingerprint());
     match step {
         Step::Ingest => documents::ingest_stage(context, folder, monitor),

@@ -154,8 +154,8 @@ pub enum Error {
     #[error(transparent)]
     Endpoint(#[from] Box<EndpointError>),
     /// The user asked to stop; finished work is saved, and starting again continues.
-    #[error("interrupted; run it again to continue")]
-    Interrupted,
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
     /// A file could not be read or written; the message names it.
     #[error(transparent)]
     Io(#[from] std::io::Error),

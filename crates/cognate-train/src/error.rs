@@ -13,7 +13,7 @@ pub enum Error {
     Io(#[from] std::io::Error),
     /// The model or one of its checkpoints.
     #[error(transparent)]
-    Model(cognate_model::Error),
+    Model(#[from] cognate_model::Error),
     /// A training setting is impossible.
     #[error("{field} = {value}: {reason}")]
     Setting {
@@ -67,15 +67,6 @@ pub enum Error {
         expected: String,
     },
     /// The user asked to stop; the state is saved.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl From<cognate_model::Error> for Error {
-    fn from(error: cognate_model::Error) -> Self {
-        match error {
-            cognate_model::Error::Interrupted => Self::Interrupted,
-            other => Self::Model(other),
-        }
-    }
+    #[error("interrupted; the same command continues where it stopped")]
+    Interrupted(#[from] cognate_base::Interrupted),
 }

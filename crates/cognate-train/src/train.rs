@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cognate_base::{Monitor, Silent, Unit};
+use cognate_base::{Monitor, Silent, Unit, Unsaved};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Batch, Decoder, Gradients, Moments, ScoreItem, score};
 use cognate_ops::{AdamW, Device};
@@ -100,6 +100,7 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     if new {
         run.validate(model, &mut metrics)?;
     }
+    let _unsaved = Unsaved::hold(monitor);
     while run.progress.step < steps {
         let record = run.step(model)?;
         metrics.step(&record)?;
@@ -114,10 +115,10 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
             run.save(model)?;
         }
         monitor.advance(run.progress.tokens, &format!("loss {:.3}", record.loss));
-        if monitor.interrupted() && !last {
+        if let (false, Err(stop)) = (last, monitor.check()) {
             metrics.flush()?;
             run.save(model)?;
-            return Err(Error::Interrupted);
+            return Err(stop.into());
         }
     }
     monitor.end();

@@ -15,6 +15,11 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
+/// Tells an interruption.
+pub(crate) fn tell_interrupted() {
+    eprintln!("interrupted: the same command continues where it stopped");
+}
+
 impl Failure {
     /// A flag whose value cannot be.
     pub(crate) fn setting(name: &str, found: impl ToString, expected: &str) -> Self {
@@ -24,7 +29,7 @@ impl Failure {
     /// Tells the failure on stderr. Codes: 1 failed, 2 bad usage or recipe, 130 or 143 interrupted by `signal`.
     pub(crate) fn report(&self, signal: Option<u8>) -> ExitCode {
         if let (true, Some(signal)) = (self.0.interrupted(), signal) {
-            eprintln!("interrupted: the same command continues where it stopped");
+            tell_interrupted();
             return ExitCode::from(128 + signal);
         }
         eprintln!("error: {}", self.0);

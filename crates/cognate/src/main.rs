@@ -29,6 +29,9 @@ fn main() -> ExitCode {
     };
     let terminal = Terminal::new(&cli.global, interrupt.clone());
     terminal.log();
+    if let Err(error) = terminal.end_when_stuck() {
+        return Failure::from(error).report(None);
+    }
     let outcome = start_threads(cli.global.threads).and_then(|threads| commands::run(cli.command, threads, &terminal));
     terminal.close();
     match outcome {

@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::Global;
+use crate::failure::tell_interrupted;
 use crate::interrupt::Interrupt;
 
 /// Between two lines where there is no terminal.
@@ -73,6 +74,15 @@ impl Terminal {
         let targets = Targets::new().with_default(LevelFilter::WARN);
         let targets = targets.with_target("cognate", stages).with_target("cognate_run", self.level);
         tracing_subscriber::registry().with(Logs { terminal: self.clone() }.with_filter(targets)).init();
+    }
+
+    /// Ends the process where an interruption is not heeded in time.
+    pub(crate) fn end_when_stuck(&self) -> std::io::Result<()> {
+        let terminal = self.clone();
+        self.interrupt.end_when_stuck(move || {
+            terminal.close();
+            tell_interrupted();
+        })
     }
 
     /// Removes a bar that is still drawn.
@@ -167,7 +177,11 @@ impl Monitor for Terminal {
     }
 
     fn interrupted(&self) -> bool {
-        self.interrupt.signal().is_some()
+        self.interrupt.look()
+    }
+
+    fn hold(&self, unsaved: bool) {
+        self.interrupt.hold(unsaved);
     }
 }
 

@@ -289,7 +289,7 @@ fn an_interrupted_ingest_stops_in_either_reading_and_leaves_nothing() {
     // Three looks per reading of 1000 documents.
     for looks in 0..6 {
         let result = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &hook(looks, |_| ()));
-        assert!(matches!(result, Err(Error::Interrupted)), "{looks}");
+        assert!(matches!(result, Err(Error::Interrupted(_))), "{looks}");
         assert!(folder.names("out").is_empty());
     }
     ingest(&[input], &folder.path("out"), &config(), &hook(6, |_| ())).unwrap();

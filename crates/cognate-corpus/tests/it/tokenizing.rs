@@ -58,6 +58,6 @@ fn an_interrupted_tokenization_leaves_no_token_file() {
     let folder = Folder::new();
     let path = folder.write("a.jsonl", line("a", "x"));
     let result = tokenize(&path, &tokenizer(), &folder.path("out/a"), &Impatient);
-    assert!(matches!(result, Err(Error::Interrupted)));
+    assert!(matches!(result, Err(Error::Interrupted(_))));
     assert!(folder.names("out").is_empty());
 }

@@ -92,9 +92,7 @@ fn write<D: Device>(
     let mut active: Vec<(usize, Active)> = active.into_iter().enumerate().collect();
     let mut logits = Vec::new();
     while !active.is_empty() {
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         let work: Vec<(usize, &[u32])> = active
             .iter()
             .map(|(slot, one)| {

@@ -157,5 +157,5 @@ fn refusals_and_interruptions() {
     assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
     let mut model = model(tokenizer.vocab_size(), 64, 1);
     let error = perplexity(&mut model, &tokenizer, documents(), options, &Stopped).unwrap_err();
-    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(matches!(error, Error::Interrupted(_)), "{error}");
 }

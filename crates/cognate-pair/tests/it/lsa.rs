@@ -133,5 +133,5 @@ fn impossible_settings_and_empty_corpora_are_errors() {
     }
     assert!(matches!(lsa(&[], &config(8), &Silent).unwrap_err(), Error::NoDocuments));
     assert!(matches!(lsa(&texts[..1], &config(8), &Silent).unwrap_err(), Error::NoTerms { documents: 1, .. }));
-    assert!(matches!(lsa(&texts, &config(8), &Stopped).unwrap_err(), Error::Interrupted));
+    assert!(matches!(lsa(&texts, &config(8), &Stopped).unwrap_err(), Error::Interrupted(_)));
 }

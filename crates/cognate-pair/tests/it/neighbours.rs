@@ -124,5 +124,5 @@ fn what_cannot_be_searched_is_an_error_that_names_the_row() {
     assert!(matches!(find(&bad, 2), Error::Shape { ids: 10, width: 4, values: 39 }));
     assert!(matches!(find(&good, 10), Error::TooFewRows { rows: 10, k: 10 }));
     assert!(matches!(find(&good, 0), Error::Config { field: "neighbours", .. }));
-    assert!(matches!(exact_neighbours(&good, 2, &Stopped).unwrap_err(), Error::Interrupted));
+    assert!(matches!(exact_neighbours(&good, 2, &Stopped).unwrap_err(), Error::Interrupted(_)));
 }

@@ -43,9 +43,7 @@ pub(crate) fn measure(
     let document = (survey.tokens_per_document as usize).clamp(2, recipe.model.context);
     let mut model = Decoder::new(device, timed.clone(), recipe.seed)?;
     let training_flops_per_s = train(&mut model, &timed, recipe, document)?;
-    if monitor.interrupted() {
-        return Err(Error::Interrupted);
-    }
+    monitor.check()?;
     let generation_tokens_per_s = match recipe.syntheses().next() {
         Some(_) => {
             let measured = generate(&mut model, recipe, document)?;

@@ -52,9 +52,7 @@ pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
             sample.push(document.text);
         }
         if documents.is_multiple_of(256) {
-            if monitor.interrupted() {
-                return Err(Error::Interrupted);
-            }
+            monitor.check()?;
             monitor.advance(reader.read_bytes(), "");
         }
     }

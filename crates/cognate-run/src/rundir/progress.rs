@@ -139,4 +139,8 @@ impl Monitor for Watched<'_> {
     fn interrupted(&self) -> bool {
         self.inner.interrupted()
     }
+
+    fn hold(&self, unsaved: bool) {
+        self.inner.hold(unsaved);
+    }
 }

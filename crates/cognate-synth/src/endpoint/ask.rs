@@ -29,9 +29,7 @@ pub(crate) fn ask<Q: Question>(
 fn collect<Q: Question>(workers: &Workers<Q>, wanted: usize, monitor: &dyn Monitor) -> Result<Vec<Q::Answer>> {
     let mut answers = Vec::with_capacity(wanted);
     while answers.len() < wanted {
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         if let Some(outcome) = workers.receive(PATIENCE)? {
             answers.push(outcome?);
         }

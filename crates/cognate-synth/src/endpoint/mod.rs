@@ -177,9 +177,9 @@ fn drive(
     let mut unasked = store.next();
     let mut out = 0;
     while !store.is_complete() {
-        if monitor.interrupted() {
+        if let Err(stop) = monitor.check() {
             keep_arrived(&workers, store)?;
-            return Err(Error::Interrupted);
+            return Err(stop.into());
         }
         while out < threads {
             while store.holds(unasked) {

@@ -229,9 +229,7 @@ impl<'a> Stage<'a> {
         loop {
             let chunk: Vec<Document> =
                 reader.by_ref().take(CHUNK).map(|record| Ok(record?.1)).collect::<Result<_>>()?;
-            if monitor.interrupted() {
-                return Err(Error::Interrupted);
-            }
+            monitor.check()?;
             if chunk.is_empty() {
                 break;
             }

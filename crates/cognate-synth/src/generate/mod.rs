@@ -26,7 +26,7 @@ mod timed;
 use std::cell::RefCell;
 use std::path::Path;
 
-use cognate_base::Monitor;
+use cognate_base::{Interrupted, Monitor, Unsaved};
 use cognate_corpus::{CutCounts, Tokenizer};
 use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
@@ -287,11 +287,13 @@ fn generate_with(
     let (mut store, mut progress) = Store::open(out, &settings, records, config)?;
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);
+    let unsaved = Unsaved::hold(monitor);
     let outcome = schedule::run(engine, &prompts, &rules, &mut progress, &mut |finished| store.push(finished), monitor);
-    monitor.end();
-    if matches!(outcome, Err(Error::Interrupted)) {
+    if outcome.as_ref().is_err_and(|error| Interrupted::caused(error)) {
         store.save_partial(&progress)?;
     }
+    drop(unsaved);
+    monitor.end();
     outcome?;
     store.finish(&prompts)
 }

@@ -140,9 +140,7 @@ pub(crate) fn run(
         if rules.numbers.reached(progress.next, progress.tokens) {
             return Ok(());
         }
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         cancel_needless(&mut slots, progress, rules);
         unstarted = refill(engine, &mut slots, prompts, rules, progress, unstarted);
         step(engine, &mut slots, prompts, rules, &mut samplers)?;

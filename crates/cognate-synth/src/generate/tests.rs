@@ -148,7 +148,7 @@ fn the_shortest_run_of_documents_that_reaches_the_target() {
     // A second folder that begins where the first ended goes on with it, whatever happens in between.
     let rest = GenerateConfig { first_document: stats.documents, target: Target::Tokens(600), ..config(5) };
     let second = world.out("rest");
-    assert!(matches!(world.run(&second, &rest, &Stopper::after(20)), Err(Error::Interrupted)));
+    assert!(matches!(world.run(&second, &rest, &Stopper::after(20)), Err(Error::Interrupted(_))));
     world.run(&second, &rest, &Silent).unwrap();
     let both: Vec<Document> = found.iter().cloned().chain(documents(&second)).collect();
     let longer = documents(&world.out("b"));

@@ -215,6 +215,9 @@ impl Monitor for Quiet<'_> {
     fn interrupted(&self) -> bool {
         self.0.interrupted()
     }
+    fn hold(&self, unsaved: bool) {
+        self.0.hold(unsaved);
+    }
 }
 
 #[cfg(test)]

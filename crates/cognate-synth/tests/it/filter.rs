@@ -172,7 +172,7 @@ fn an_interrupted_filter_leaves_nothing() {
     let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
     let out = world.path("out");
     let error = filter(inputs, &out, &FilterConfig::standard(), None, &Stopped).unwrap_err();
-    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(matches!(error, Error::Interrupted(_)), "{error}");
     assert!(nothing_in(&out));
     let stats = filter(inputs, &out, &FilterConfig::standard(), None, &Silent).unwrap();
     assert_eq!(stats.quality.len(), 2, "no real documents, no column of theirs");

@@ -150,7 +150,7 @@ fn a_run_stopped_anywhere_ends_with_the_bits_of_one_that_was_not() {
     let stream = stream(&corpus(disturbed.path()), 23);
     for stop_after in [3, 1, 6, 4] {
         let error = run(disturbed.path(), &stream, 1, &StopAfter(stop_after.into())).unwrap_err();
-        assert!(matches!(error, Error::Interrupted));
+        assert!(matches!(error, Error::Interrupted(_)));
     }
     // A kill between checkpoints leaves metrics of steps that are done again, and perhaps half a line.
     let path = disturbed.path().join("run/metrics.jsonl");
@@ -180,7 +180,7 @@ fn rows_of_documents_resume_to_the_same_bits() {
     let file = corpus(disturbed.path());
     for stop_after in [3, 7, 2] {
         let error = run(disturbed.path(), &row_stream(&file, 23), 1, &StopAfter(stop_after.into())).unwrap_err();
-        assert!(matches!(error, Error::Interrupted));
+        assert!(matches!(error, Error::Interrupted(_)));
     }
     let resumed = run(disturbed.path(), &row_stream(&file, 23), 2, &Silent).unwrap();
     assert_eq!(weights(&resumed.last), weights(&whole.last));

@@ -248,10 +248,7 @@ fn a_second_run_on_the_same_directory_fails_at_once() {
     assert_eq!(code, 1);
     let start = format!("error: runs/tiny is in use: process {} on ", child.id());
     assert!(stderr.starts_with(&start), "{stderr}");
-    assert!(
-        stderr.ends_with("hint: wait until it has ended, or write to another place\n"),
-        "{stderr}"
-    );
+    assert!(stderr.ends_with("hint: wait until it has ended, or write to another place\n"), "{stderr}");
     let status = scratch.succeeds(&["status", "runs/tiny"]);
     assert!(status.starts_with(&format!("tiny: running (process {} on ", child.id())), "{status}");
     assert!(status.contains("train repetition        running"), "{status}");

@@ -15,7 +15,7 @@ fn a_resumed_run_is_an_undisturbed_one() {
             let budget = steps * (1 + interruptions); // grows, since lost work would otherwise never end
             match world.run(&out, &config(6 + interruptions as usize % 3), &Stopper::after(budget)) {
                 Ok(stats) => break stats,
-                Err(Error::Interrupted) => interruptions += 1,
+                Err(Error::Interrupted(_)) => interruptions += 1,
                 Err(error) => panic!("{error}"),
             }
             if !keep_partial {
@@ -46,7 +46,7 @@ fn parts_are_the_documents_of_the_whole() {
     for index in [2, 0, 1, 3] {
         let part = GenerateConfig { shard: Some(Part { index, of: 4 }), ..all.clone() };
         let out = world.out(&format!("part-{index}"));
-        assert!(matches!(world.run(&out, &part, &Stopper::after(6)), Err(Error::Interrupted)));
+        assert!(matches!(world.run(&out, &part, &Stopper::after(6)), Err(Error::Interrupted(_))));
         let stats = world.run(&out, &part, &Silent).unwrap();
         let expected: Vec<Document> =
             (3..53).zip(&whole).filter(|(number, _)| number % 4 == index).map(|(_, d)| d.clone()).collect();
@@ -127,7 +127,7 @@ fn other_settings_are_refused_and_named() {
 fn other_texts_under_the_same_ids_are_refused() {
     let world = World::new();
     let out = world.out("a");
-    assert!(matches!(world.run(&out, &config(4), &Stopper::after(20)), Err(Error::Interrupted)));
+    assert!(matches!(world.run(&out, &config(4), &Stopper::after(20)), Err(Error::Interrupted(_))));
     let mut texts = SEED_TEXTS;
     texts[2] = "y";
     let other = World::of(&texts, 270);
@@ -145,7 +145,7 @@ fn damaged_folders_are_refused() {
     let damage = |what: &dyn Fn(&Path), expected: &str| {
         let world = World::new();
         let out = world.out("a");
-        assert!(matches!(world.run(&out, &config(4), &Stopper::after(300)), Err(Error::Interrupted)));
+        assert!(matches!(world.run(&out, &config(4), &Stopper::after(300)), Err(Error::Interrupted(_))));
         assert!(files::shards(&out).unwrap().len() >= 2);
         what(&out);
         let message = world.run(&out, &config(4), &Silent).unwrap_err().to_string();

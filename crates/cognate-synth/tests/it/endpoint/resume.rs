@@ -53,7 +53,7 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
             assert!(twice <= threads, "{twice} documents were asked for again");
             match outcome {
                 Ok(stats) => break stats,
-                Err(Error::Interrupted) => stops += 1,
+                Err(Error::Interrupted(_)) => stops += 1,
                 Err(error) => panic!("{error}"),
             }
         };
