@@ -224,7 +224,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// What a claim says, from its beginning; `None` where that is not short text.
-fn holder_in(mut file: &File) -> io::Result<Option<String>> {
+fn holder_in(file: &File) -> io::Result<Option<String>> {
     let mut content = Vec::new();
     file.take(512).read_to_end(&mut content)?;
     Ok(String::from_utf8(content).ok().map(|holder| holder.trim().to_owned()))

@@ -10,7 +10,7 @@ use cognate_model::{DecodeCache, Decoder, Feed, ScoreItem};
 use cognate_ops::{Device, Precision};
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How likely a continuation is.
 #[derive(Clone, Copy, Debug, PartialEq)]

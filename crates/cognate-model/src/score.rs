@@ -3,7 +3,7 @@
 use cognate_base::{Monitor, Unit};
 use cognate_ops::Device;
 
-use crate::{Batch, Decoder, Error, Result};
+use crate::{Batch, Decoder, Result};
 
 /// One question: how likely is `continuation` after `prompt`?
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cognate_base::{Monitor, Unit};
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// A piece of work that has begun; dropping it ends it.
 pub(crate) struct Progress<'a> {

@@ -29,5 +29,5 @@ pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
 pub use stages::train::{tokenizer_files, validation_items};
 pub use status::{StageState, StageStatus, Status, status};
-pub use text::{visible, wrapped};
+pub use text::{steers, visible, wrapped};
 pub use watch::{Live, Snapshot};

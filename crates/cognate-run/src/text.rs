@@ -2,13 +2,18 @@
 
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-/// A text without what would steer a terminal: control characters, and characters that turn the direction of what follows.
+/// Whether a character would steer a terminal or a reader's eye: control characters but the ends of lines and tabs, and what turns
+/// the direction of what follows.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text with every character that [`steers`] shown as U+FFFD, which takes a column as most do. Ends of lines of two characters are
+/// made one.
 #[must_use]
 pub fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.trim().chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+    text.replace("\r\n", "\n").chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The lines of what is [`visible`] of a text, each broken where it would be wider than `width` columns: at white space other than
@@ -20,7 +25,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(WrapAlgorithm::FirstFit);
     let mut lines = Vec::new();
-    for paragraph in visible(text).lines() {
+    for paragraph in visible(text.trim()).lines() {
         let words: Vec<&str> = paragraph.split_ascii_whitespace().collect();
         lines.extend(textwrap::wrap(&words.join(" "), &options).into_iter().map(String::from));
     }
@@ -35,6 +40,18 @@ pub(crate) fn columns(line: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_left() {
+        let kept = "a\n\tb e\u{301} \u{200d} \u{200f} \u{fffd}";
+        assert_eq!(visible(kept), kept);
+        assert_eq!(visible("one\r\ntwo\rthree"), "one\ntwo\u{fffd}three");
+        for c in ('\0'..='\u{10ffff}').filter(|&c| steers(c)) {
+            assert_eq!(visible(&format!("a{c}b")), "a\u{fffd}b");
+        }
+        let count = ('\0'..='\u{10ffff}').filter(|&c| steers(c)).count();
+        assert_eq!(count, 30 + 1 + 32 + 5 + 4, "C0 but two, DEL, C1, overrides and embeddings, isolates");
+    }
 
     #[test]
     fn lines_are_broken_at_spaces_and_inside_words_that_are_wider() {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, Rng};
 use cognate_model::{Batch, Config, Decoder, Moments};
 use cognate_ops::{AdamW, Device, View, ViewMut};
@@ -54,8 +55,8 @@ impl StepBench {
     /// Times full optimizer steps: forward, backward, clipping, AdamW.
     ///
     /// # Errors
-    /// When the configuration is impossible.
-    pub fn run<D: Device>(&self, device: D) -> Result<StepTimes> {
+    /// When the configuration is impossible, or the monitor asks to stop.
+    pub fn run<D: Device>(&self, device: D, monitor: &dyn Monitor) -> Result<StepTimes> {
         let mut model = Decoder::new(device.clone(), self.config.clone(), 0)?;
         let (mut gradients, mut moments) = (model.gradients(), Moments::new(&model));
         let mut rng = random::stream(0, "bench", 0);
@@ -70,6 +71,7 @@ impl StepBench {
         let mut times = Vec::new();
         let mut loss = 0.0;
         for step in 0..self.steps + 2 {
+            monitor.check()?;
             let start = Instant::now();
             let (total, norm) = accumulate(&mut model, &batch, &mut gradients)?;
             let settings = AdamW {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use cognate_run::Error;
 
+use crate::output;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure(Error);
@@ -17,7 +19,7 @@ impl<E: Into<Error>> From<E> for Failure {
 
 /// Tells an interruption.
 pub(crate) fn tell_interrupted() {
-    eprintln!("interrupted: the same command continues where it stopped");
+    output::tell("interrupted: the same command continues where it stopped");
 }
 
 impl Failure {
@@ -32,20 +34,20 @@ impl Failure {
             tell_interrupted();
             return ExitCode::from(128 + signal);
         }
-        eprintln!("error: {}", self.0);
+        output::tell_message(&format!("error: {}", self.0));
         let mut told = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(source) = cause {
             let text = source.to_string();
             // Many messages hold their cause's already.
             if !told.contains(&text) {
-                eprintln!("  because: {text}");
+                output::tell_message(&format!("  because: {text}"));
                 told = text;
             }
             cause = source.source();
         }
         if let Some(hint) = self.0.hint() {
-            eprintln!("hint: {hint}");
+            output::tell_message(&format!("hint: {hint}"));
         }
         ExitCode::from(if self.0.is_usage() { 2 } else { 1 })
     }

@@ -1,12 +1,11 @@
 //! The `cognate` program: flags to settings to commands. The only place that prints; data goes to stdout, logs and bars
 //! to stderr.
 
-#![allow(clippy::print_stderr, reason = "only the binary prints")]
-
 mod args;
 mod commands;
 mod failure;
 mod interrupt;
+mod output;
 mod terminal;
 
 use std::process::ExitCode;
@@ -22,7 +21,10 @@ use crate::terminal::Terminal;
 const VERSION: &str = env!("COGNATE_VERSION");
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return usage(&told),
+    };
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return Failure::from(error).report(None),
@@ -37,6 +39,20 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(interrupt.signal()),
+    }
+}
+
+/// What clap says instead of a command: help and version to stdout, bad usage to stderr.
+fn usage(told: &clap::Error) -> ExitCode {
+    let text = told.to_string();
+    if told.use_stderr() {
+        // Its lines are its own, and it quotes what was typed on one of them.
+        text.lines().for_each(output::tell);
+        return ExitCode::from(2);
+    }
+    match output::text(&text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::from(error).report(None),
     }
 }
 

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::args::Global;
 use crate::failure::tell_interrupted;
 use crate::interrupt::Interrupt;
+use crate::output::{self, visible_line};
 
 /// Between two lines where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -99,8 +100,8 @@ impl Terminal {
     /// A line on stderr that no bar is drawn over.
     fn line(&self, text: &str) {
         match &*self.lock() {
-            Some(Work { bar: Some(bar), .. }) => bar.suspend(|| eprintln!("{text}")),
-            _ => eprintln!("{text}"),
+            Some(Work { bar: Some(bar), .. }) => bar.suspend(|| output::tell(text)),
+            _ => output::tell(text),
         }
     }
 }
@@ -137,17 +138,17 @@ impl Monitor for Terminal {
             return;
         }
         self.close();
+        let what = visible_line(what);
         let bar = (self.mode == Mode::Bars).then(|| {
             let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
             let template = if total.is_some() { "{prefix}  [{bar:24}]  {msg}" } else { "{prefix}  {msg}" };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(what.clone());
             bar
         });
         let now = Instant::now();
-        let what = what.to_owned();
         *self.lock() = Some(Work { what, total, unit, since: now, first_done: None, last_told: now, bar });
     }
 
@@ -166,9 +167,9 @@ impl Monitor for Terminal {
         match &work.bar {
             Some(bar) => {
                 bar.set_position(done);
-                bar.set_message(state);
+                bar.set_message(visible_line(&state));
             }
-            None => eprintln!("{}: {state}", work.what),
+            None => output::tell(&format!("{}: {state}", work.what)),
         }
     }
 

@@ -8,7 +8,7 @@ use cognate_ops::{AdamW, Cpu, Precision};
 
 use super::corpus::Survey;
 use crate::context::DeviceKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::recipe::Recipe;
 
 /// Operations of one timed step: about a second on a small machine.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::{Reader, Tokenizer};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::stages::documents::read_options;
 

@@ -4,12 +4,12 @@ use cognate_base::{Monitor, Unit};
 
 use super::workers::{Asker, Question, Workers};
 use super::{EndpointConfig, PATIENCE, Role};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The answers to `questions`, in any order. `seed` spreads the waits before repeated requests.
 ///
 /// # Errors
-/// [`Error::Endpoint`] when an answer is not to be had, [`Error::Interrupted`] when the monitor says so.
+/// When an answer is not to be had, or the monitor says so.
 pub(crate) fn ask<Q: Question>(
     questions: Vec<Q>,
     endpoint: &EndpointConfig,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use cognate_base::Monitor;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
 
@@ -15,8 +16,8 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Part`] for a folder that is no part, one that is there twice, missing, made with other settings than the first, or
-/// not finished; [`Error::OtherSettings`] where `out` holds another generation.
-pub fn join(folders: &[PathBuf], out: &Path) -> Result<u64> {
+/// not finished; [`Error::OtherSettings`] where `out` holds another generation; [`Error::Interrupted`] when the monitor says so.
+pub fn join(folders: &[PathBuf], out: &Path, monitor: &dyn Monitor) -> Result<u64> {
     let (settings, parts) = parts(folders)?;
     let number = |field: &str| {
         let missing = || Error::Part { path: folders[0].join(SETTINGS), what: format!("{field} is no whole number") };
@@ -25,11 +26,12 @@ pub fn join(folders: &[PathBuf], out: &Path) -> Result<u64> {
     let (first, documents) = (number("first_document")?, number("target_documents")?);
     let per_file = number("shard_documents")?.max(1);
     // Nothing is written before every part is known to be whole.
-    merge(&parts, first..first + documents, |_| Ok(()))?;
+    merge(&parts, first..first + documents, |_| Ok(monitor.check()?))?;
     fs_err::create_dir_all(out)?;
     check_settings(out, &settings)?;
     let (mut file, mut writer, mut room) = (0, None, 0);
     merge(&parts, first..first + documents, |document| {
+        monitor.check()?;
         if room == 0 {
             finish(writer.take())?;
             writer = Some(DocumentWriter::create(out.join(shard_name(file)))?);

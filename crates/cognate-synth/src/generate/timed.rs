@@ -1,6 +1,6 @@
 //! Generation as the stage does it, on made-up prompts and for a fixed number of tokens: what a benchmark times.
 
-use cognate_base::Silent;
+use cognate_base::Monitor;
 use cognate_base::random::{self, Rng};
 use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
@@ -63,9 +63,9 @@ impl<'a, D: Device> TimedGeneration<'a, D> {
     /// Writes the documents and throws them away.
     ///
     /// # Errors
-    /// When the sampling settings are impossible, a logit is not a number, or the model refuses.
-    pub fn run(&mut self) -> Result<()> {
+    /// When the sampling settings are impossible, a logit is not a number, the model refuses, or the monitor asks to stop.
+    pub fn run(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let Self { engine, prompts, rules } = self;
-        schedule::run(engine, prompts, rules, &mut Progress::default(), &mut |_| Ok(()), &Silent)
+        schedule::run(engine, prompts, rules, &mut Progress::default(), &mut |_| Ok(()), monitor)
     }
 }

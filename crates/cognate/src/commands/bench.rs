@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{Result, print_json};
 use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchArgs {
@@ -78,10 +79,10 @@ pub(crate) struct GenerateArgs {
     runs: usize,
 }
 
-pub(crate) fn bench(args: &BenchArgs, threads: usize) -> Result {
+pub(crate) fn bench(args: &BenchArgs, threads: usize, terminal: &Terminal) -> Result {
     match args {
-        BenchArgs::Train(args) => train(args, threads),
-        BenchArgs::Generate(args) => generate(args, threads),
+        BenchArgs::Train(args) => train(args, threads, terminal),
+        BenchArgs::Generate(args) => generate(args, threads, terminal),
     }
 }
 
@@ -89,7 +90,7 @@ fn at_least_one(name: &str, value: usize) -> Result {
     if value == 0 { Err(Failure::setting(name, value, "a whole number of at least 1")) } else { Ok(()) }
 }
 
-fn train(args: &TrainArgs, threads: usize) -> Result {
+fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
     for (name, value) in [("--batch", args.batch), ("--context", args.context), ("--steps", args.steps)] {
         at_least_one(name, value)?;
     }
@@ -123,7 +124,7 @@ fn train(args: &TrainArgs, threads: usize) -> Result {
         steps: args.steps,
         scored_share: args.scored_share,
     };
-    let times = bench.run(Cpu::new(threads)?)?;
+    let times = bench.run(Cpu::new(threads)?, terminal)?;
     let median = times.median_s();
     print_json(&json!({
         "params": params,
@@ -139,7 +140,7 @@ fn train(args: &TrainArgs, threads: usize) -> Result {
     }))
 }
 
-fn generate(args: &GenerateArgs, threads: usize) -> Result {
+fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
     let flags = [
         ("--batch", args.batch),
         ("--prompt-tokens", args.prompt_tokens),
@@ -152,13 +153,13 @@ fn generate(args: &GenerateArgs, threads: usize) -> Result {
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
     let short = (args.prompt_tokens, args.new_tokens.min(8));
-    TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision).run()?;
+    TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision).run(terminal)?;
     let shape = (args.prompt_tokens, args.new_tokens);
     let mut generation = TimedGeneration::new(&mut model, args.batch, shape, sampling, args.precision);
     let mut rates = Vec::new();
     for _ in 0..args.runs {
         let start = Instant::now();
-        generation.run()?;
+        generation.run(terminal)?;
         rates.push((args.batch * args.new_tokens) as f64 / start.elapsed().as_secs_f64());
     }
     let mut sorted = rates.clone();

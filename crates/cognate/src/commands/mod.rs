@@ -14,20 +14,23 @@ mod serve;
 mod synthesis;
 mod watch;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 pub(crate) use bench::BenchArgs;
 
+use cognate_base::Monitor as _;
 use cognate_ops::Cpu;
 
 use crate::args::{Command, Device, DeviceArg};
 use crate::failure::Failure;
+use crate::output;
 use crate::terminal::Terminal;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Runs a command on `threads` threads.
 pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Result {
+    terminal.check()?;
     let _claims = outputs::claim(&command)?;
     match command {
         Command::Run(args) => experiment::run(&args, threads, terminal),
@@ -42,22 +45,18 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Train(args) => models::train(&args, threads, terminal),
         Command::Tune(args) => models::tune(&args, threads, terminal),
         Command::Generate(args) => synthesis::generate(&args, threads, terminal),
-        Command::Join(args) => synthesis::join(&args),
+        Command::Join(args) => synthesis::join(&args, terminal),
         Command::Sample(args) => synthesis::sample(&args, threads, terminal),
         Command::Filter(args) => synthesis::filter(&args, threads, terminal),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
-        Command::Bench(args) => bench::bench(&args, threads),
+        Command::Bench(args) => bench::bench(&args, threads, terminal),
     }
 }
 
-/// Writes data to stdout. A reader that has seen enough (`| head`) is no failure.
+/// Writes text for people to stdout.
 fn print(text: &str) -> Result {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(output::text(text)?)
 }
 
 /// Columns of the terminal that stdout is, if it is one.
@@ -68,9 +67,7 @@ fn columns() -> Result<Option<usize>> {
 
 /// Writes one JSON value on one line to stdout.
 fn print_json(value: &impl serde::Serialize) -> Result {
-    let mut line = serde_json::to_string(value).map_err(std::io::Error::from)?;
-    line.push('\n');
-    print(&line)
+    Ok(output::json(value)?)
 }
 
 /// The device that models run on.

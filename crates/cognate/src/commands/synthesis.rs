@@ -8,7 +8,7 @@ use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_ops::Precision;
-use cognate_run::{visible, wrapped};
+use cognate_run::wrapped;
 use cognate_synth::generate::files::document_files;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
@@ -98,8 +98,8 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
     })
 }
 
-pub(crate) fn join(args: &JoinArgs) -> Result {
-    let documents = cognate_synth::generate::join::join(&args.parts, &args.out)?;
+pub(crate) fn join(args: &JoinArgs, terminal: &Terminal) -> Result {
+    let documents = cognate_synth::generate::join::join(&args.parts, &args.out, terminal)?;
     print_json(&json!({"documents": documents, "parts": args.parts.len()}))
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
         // Lines as the model wrote them where a file or another program reads; of the terminal's width where a person does.
         let text = match columns()? {
             Some(columns) => wrapped(&sample.text, columns).join("\n"),
-            None => visible(&sample.text),
+            None => sample.text.trim().to_owned(),
         };
         print(&format!("{head}\n{text}\n\n"))?;
     }

@@ -13,6 +13,7 @@ use crossterm::{cursor, execute, queue};
 
 use super::{Result, print, serve};
 use crate::args::WatchArgs;
+use crate::output::visible_line;
 use crate::terminal::Terminal;
 
 /// Between two looks at the directory.
@@ -79,7 +80,7 @@ fn draw(dir: &Path) -> Result {
     };
     let mut out = io::stdout().lock();
     for row in 0..height {
-        let line = lines.get(row).map_or("", String::as_str);
+        let line = visible_line(lines.get(row).map_or("", String::as_str));
         queue!(out, cursor::MoveTo(0, row as u16))?;
         write!(out, "{line}")?;
         queue!(out, Clear(ClearType::UntilNewLine))?;

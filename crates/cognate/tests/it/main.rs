@@ -8,6 +8,7 @@ mod commands;
 mod endpoint;
 mod evaluation;
 mod inspect;
+mod interrupts;
 mod judge;
 mod runs;
 #[allow(dead_code, reason = "the library's tests need more faults than the program's")]

@@ -17,7 +17,7 @@ fn ready() -> Scratch {
 
 /// What must not depend on how a run came to its end: the report without times, memory and machine, and the bits of
 /// every model and of the synthetic corpus.
-fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
+pub(crate) fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
     let mut report = report_json(scratch);
     for entry in report["ledger"].as_array_mut().unwrap() {
         entry["wall_s"] = Value::Null;

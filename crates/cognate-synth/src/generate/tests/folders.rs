@@ -58,10 +58,10 @@ fn parts_are_the_documents_of_the_whole() {
         }
         parts.push(out);
     }
-    assert_eq!(join::join(&parts, &world.out("joined")).unwrap(), 50);
+    assert_eq!(join::join(&parts, &world.out("joined"), &Silent).unwrap(), 50);
     assert_eq!(contents(&world.out("joined")), contents(&world.out("whole")));
     assert_eq!(world.run(&world.out("joined"), &all, &Silent).unwrap(), stats, "joined, it counts as the whole");
-    let refused = |folders: &[PathBuf]| join::join(folders, &world.out("no")).unwrap_err().to_string();
+    let refused = |folders: &[PathBuf]| join::join(folders, &world.out("no"), &Silent).unwrap_err().to_string();
     assert!(refused(&parts[..3]).contains("one of 4 parts, and 3 folders"), "{}", refused(&parts[..3]));
     assert!(refused(&[&parts[..3], &parts[..1]].concat()).contains("part 2/4 too"));
     assert!(refused(&[world.out("whole")]).contains("no part of a generation"));

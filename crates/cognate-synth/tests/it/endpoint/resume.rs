@@ -131,6 +131,17 @@ fn a_damaged_or_foreign_folder_is_refused() {
     let asking = endpoint(&server, 2);
     let out = left_behind(&world, "a");
     refused(&out, &EndpointConfig { model: "other".into(), ..asking.clone() }, "begun with sampling = ");
+    // A server that answers nothing does not hold up an interruption, and nothing is lost by it.
+    let stalling = Server::start(|_| Act::Stall);
+    let (waiting, stop) = (endpoint(&stalling, 1), Flag(AtomicBool::new(false)));
+    let before = contents(&out);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| world.ask(&out, &waiting, &stop).unwrap_err());
+        stalling.wait_for(1);
+        stop.0.store(true, Ordering::SeqCst);
+        assert!(matches!(asking.join().unwrap(), Error::Interrupted(_)));
+    });
+    assert_eq!(contents(&out), before);
     let text = fs_err::read_to_string(out.join(JOURNAL)).unwrap();
     let twice = text.clone() + text.lines().next().unwrap() + "\n";
     cognate_base::files::write_atomic(out.join(JOURNAL), twice).unwrap();
