@@ -138,6 +138,48 @@ fn the_page_is_read_only_and_holds_no_files() {
 }
 
 #[test]
+fn nobody_who_connects_holds_up_the_page() {
+    let scratch = ready();
+    let mut served = Served::start(&scratch, ".");
+    let connect = |text: &str| {
+        let mut stream = TcpStream::connect(&served.address).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    };
+    let status = |mut stream: TcpStream| -> u16 {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    // A body is refused by what is announced of it, and never waited for.
+    for length in ["1", "5000", "100000000000", "18446744073709551615", "99999999999999999999", "-1"] {
+        let announced = connect(&format!("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n"));
+        assert_eq!(status(announced), 413, "{length}");
+    }
+    assert_eq!(status(connect(&format!("GET / HTTP/1.1\r\nHost: {}", "a".repeat(1 << 16)))), 431);
+    assert_eq!(status(connect(&format!("GET / HTTP/1.1\r\n{}", "X: y\r\n".repeat(1000)))), 431);
+    assert_eq!(status(connect("GET / HTTP/1.1\r\n\r\n")), 400);
+    // Askers who say half of what they want, and one who takes no answer, stand beside the others and not before them.
+    let slow: Vec<TcpStream> = (0..20).map(|_| connect("GET / HTTP/1.1\r\nHost: 127")).collect();
+    let deaf = connect(&"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(60));
+    assert_eq!(served.get("/").0, 200);
+    for mut stream in &slow {
+        stream.set_nonblocking(true).unwrap();
+        let waiting = stream.read(&mut [0]).unwrap_err();
+        assert_eq!(
+            waiting.kind(),
+            std::io::ErrorKind::WouldBlock,
+            "it was answered only after the others were sent away"
+        );
+    }
+    // Nor do they hold up the end.
+    let killed = Command::new("kill").args(["-TERM", &served.child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    drop((slow, deaf));
+}
+
+#[test]
 fn runs_are_compared_and_left_as_they_are() {
     let scratch = ready();
     scratch.succeeds(&["run", "r.toml"]);
