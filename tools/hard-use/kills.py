@@ -55,7 +55,8 @@ class Campaign:
     def go(self, name, arguments, compared, signals):
         """Hits `arguments` so often, then lets it end, and compares its folder."""
         most_s = 1.1 * arguments_s(self.world, arguments("undisturbed"))
-        for _ in range(signals):
+        before = sum(self.counts.values())
+        while sum(self.counts.values()) < before + signals:
             if self.hit(arguments("disturbed"), most_s):
                 # It came to its end: once more from the beginning.
                 self.check(name, compared)
