@@ -219,7 +219,7 @@ pub enum Error {
         /// The document, from 0.
         document: usize,
         /// The token.
-        id: u32,
+        id: i64,
         /// Tokens in the vocabulary.
         vocab_size: usize,
     },
@@ -288,7 +288,9 @@ pub enum TokenFileProblem {
         found: u64,
     },
     /// The tokens have a type that we do not read.
-    #[error("element type {found}, expected 8 (uint16) or 4 (int32)")]
+    #[error(
+        "element type {found}, expected a whole number's: 8 (uint16), 4 (int32), 5 (int64), 3 (int16), 1 (uint8) or 2 (int8)"
+    )]
     ElementType {
         /// Megatron-LM's code of the type.
         found: u8,

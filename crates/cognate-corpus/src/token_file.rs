@@ -20,11 +20,15 @@ const HEADER: usize = 9 + 8 + 1 + 8 + 8;
 /// Megatron-LM's own limit for two-byte tokens (`DType.optimal_dtype`).
 const TWO_BYTE_VOCABULARY: usize = 65_500;
 
-/// How one token is stored.
+/// How one token is stored. Written are the two that Megatron-LM's own tools write; read are all of its whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Element {
-    U16,
+    U8,
+    I8,
+    I16,
     I32,
+    I64,
+    U16,
 }
 
 impl Element {
@@ -32,21 +36,41 @@ impl Element {
         if vocab_size < TWO_BYTE_VOCABULARY { Self::U16 } else { Self::I32 }
     }
 
+    /// The number that an index names it by (`DType` in Megatron-LM; 6 and 7 are numbers with a fraction, which are no tokens).
     fn code(self) -> u8 {
         match self {
-            Self::U16 => 8,
+            Self::U8 => 1,
+            Self::I8 => 2,
+            Self::I16 => 3,
             Self::I32 => 4,
+            Self::I64 => 5,
+            Self::U16 => 8,
         }
     }
 
     fn of_code(code: u8) -> Option<Self> {
-        [Self::U16, Self::I32].into_iter().find(|element| element.code() == code)
+        let all = [Self::U8, Self::I8, Self::I16, Self::I32, Self::I64, Self::U16];
+        all.into_iter().find(|element| element.code() == code)
     }
 
     fn bytes(self) -> usize {
         match self {
-            Self::U16 => 2,
+            Self::U8 | Self::I8 => 1,
+            Self::I16 | Self::U16 => 2,
             Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+
+    /// The numbers that some bytes hold.
+    fn numbers<'a>(self, bytes: &'a [u8]) -> Box<dyn Iterator<Item = i64> + 'a> {
+        match self {
+            Self::U8 => Box::new(bytes.iter().map(|&byte| i64::from(byte))),
+            Self::I8 => Box::new(bytes.iter().map(|&byte| i64::from(byte.cast_signed()))),
+            Self::I16 => Box::new(bytes.as_chunks().0.iter().map(|chunk| i64::from(i16::from_le_bytes(*chunk)))),
+            Self::U16 => Box::new(bytes.as_chunks().0.iter().map(|chunk| i64::from(u16::from_le_bytes(*chunk)))),
+            Self::I32 => Box::new(bytes.as_chunks().0.iter().map(|chunk| i64::from(i32::from_le_bytes(*chunk)))),
+            Self::I64 => Box::new(bytes.as_chunks().0.iter().map(|chunk| i64::from_le_bytes(*chunk))),
         }
     }
 }
@@ -101,12 +125,12 @@ impl TokenWriter {
         let limit = self.vocab_size.min(i32::MAX as usize);
         if let Some(&id) = tokens.iter().find(|id| **id as usize >= limit) {
             let path = with_ending(&self.prefix, ".bin");
-            return Err(Error::TokenOutOfRange { path, document, id, vocab_size: self.vocab_size });
+            return Err(Error::TokenOutOfRange { path, document, id: id.into(), vocab_size: self.vocab_size });
         }
         self.buffer.clear();
         match self.element {
             Element::U16 => self.buffer.extend(tokens.iter().flat_map(|id| (*id as u16).to_le_bytes())),
-            Element::I32 => self.buffer.extend(tokens.iter().flat_map(|id| id.to_le_bytes())),
+            _ => self.buffer.extend(tokens.iter().flat_map(|id| id.to_le_bytes())),
         }
         self.data.write_all(&self.buffer)?;
         self.lengths.push(length);
@@ -165,7 +189,7 @@ impl TokenFile {
     /// Maps `<prefix>.bin` and `<prefix>.idx` and checks every number of the index against all others and the files'
     /// lengths.
     ///
-    /// Reads what Megatron-LM writes too: a document may consist of several sequences.
+    /// Reads what Megatron-LM writes too: tokens of any whole type, and documents of several sequences, or of none.
     ///
     /// # Errors
     /// When a file cannot be opened, or anything in them does not fit; the message names the file and the
@@ -237,11 +261,9 @@ impl TokenFile {
     /// # Errors
     /// Names the first document with a token that does not.
     pub fn check_ids(&self, vocab_size: usize) -> Result<()> {
-        let mut tokens = Vec::new();
+        let outside = |id: &i64| !usize::try_from(*id).is_ok_and(|id| id < vocab_size);
         for document in 0..self.documents() {
-            tokens.clear();
-            self.0.decode(self.0.document(document), &mut tokens);
-            if let Some(&id) = tokens.iter().find(|id| **id as usize >= vocab_size) {
+            if let Some(id) = self.0.element.numbers(self.0.document(document)).find(outside) {
                 return Err(Error::TokenOutOfRange { path: self.0.data_path.clone(), document, id, vocab_size });
             }
         }
@@ -317,7 +339,8 @@ impl Mapped {
         Ok(expected)
     }
 
-    /// Every document has at least one sequence, and together they have all.
+    /// Documents follow each other, and together they have all sequences. One without any is an empty document, as Megatron-LM writes
+    /// it for an empty text.
     fn check_documents(&self) -> Result<(), TokenFileProblem> {
         let mut least = 0;
         for boundary in 0..=self.documents {
@@ -332,7 +355,7 @@ impl Mapped {
             if !fits {
                 return Err(TokenFileProblem::DocumentBoundary { boundary, found: found.cast_signed(), expected });
             }
-            least = found.saturating_add(1);
+            least = found;
         }
         Ok(())
     }
@@ -343,14 +366,9 @@ impl Mapped {
         &self.data[start..end]
     }
 
+    /// A number that no token can have (one below 0 or beyond 32 bits) becomes the largest: in no vocabulary, so whoever checks the
+    /// file's tokens is told.
     fn decode(&self, bytes: &[u8], out: &mut Vec<u32>) {
-        match self.element {
-            Element::U16 => {
-                out.extend(bytes.chunks_exact(2).map(|pair| u32::from(u16::from_le_bytes([pair[0], pair[1]]))));
-            }
-            Element::I32 => {
-                out.extend(bytes.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
-            }
-        }
+        out.extend(self.element.numbers(bytes).map(|number| u32::try_from(number).unwrap_or(u32::MAX)));
     }
 }

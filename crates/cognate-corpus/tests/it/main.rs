@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests too; clippy.toml allows it only inside #[test]
 
+mod damage;
 mod ingesting;
 mod reading;
 mod records;
