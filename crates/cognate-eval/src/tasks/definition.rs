@@ -76,15 +76,34 @@ pub(crate) enum Gold {
     /// The same of every record, counted from 0.
     Always { always: usize },
     /// The position of a field's value in a list, of the record or of the definition; without a list, the value counts the
-    /// choices from 0.
-    Field { field: String, among: Option<Among> },
+    /// choices from 0. Of several fields, the first that a record has counts.
+    Field { field: OneOrMany<String>, among: Option<Among> },
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Among {
+    /// A list in the record.
     Field(String),
-    Values(Vec<Value>),
+    /// The labels of each choice: data sets of one task write them in several ways.
+    Values(Vec<OneOrMany<Value>>),
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany<T> {
+    Many(Vec<T>),
+    One(T),
+}
+
+impl<T> OneOrMany<T> {
+    pub(crate) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
 }
 
 /// Where the texts of the choices (or the accepted answers) come from.
@@ -151,8 +170,8 @@ struct Written {
     kind: Kind,
     metric: Option<String>,
     description: Option<String>,
-    context: OneOrMany,
-    choices: OneOrMany,
+    context: OneOrMany<String>,
+    choices: OneOrMany<String>,
     gold: Option<Gold>,
     group: Option<String>,
     #[serde(default)]
@@ -164,13 +183,6 @@ struct Written {
     until: Vec<String>,
     #[serde(default)]
     max_new_tokens: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
 }
 
 impl Definition {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use cognate_corpus::document::kind;
 use cognate_corpus::{Origin, Record};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::definition::{Among, Choices, Clean, Definition, Gold, Kind};
+use super::definition::{Among, Choices, Clean, Definition, Gold, Kind, OneOrMany};
 use super::template::{clean_wikihow, text_at, texts_at, trim, value_at};
 use crate::error::{Error, Result};
 
@@ -182,38 +182,59 @@ impl Question {
 
 /// The number of the right choice.
 fn right_choice(gold: &Gold, record: &Record, choices: usize) -> Result<usize, RecordProblem> {
-    let (field, among) = match gold {
+    let (names, among) = match gold {
         Gold::Always { always } => return Ok(*always),
-        Gold::Field { field, among } => (field, among),
+        Gold::Field { field, among } => (field.as_slice(), among),
     };
+    let field = names.iter().find(|name| value_at(&record.fields, name).is_ok()).unwrap_or(&names[0]);
     let value = value_at(&record.fields, field)?;
-    let (at, listed) = match among {
-        None => {
-            let number = value.as_i64().ok_or_else(|| RecordProblem::wrong_type(field, "an integer", value))?;
-            (usize::try_from(number).ok(), format!("0 to {}", choices - 1))
-        }
+    let found = label(field, value)?;
+    let (labels, listed): (Vec<Vec<String>>, String) = match among {
+        None => ((0..choices).map(|choice| vec![choice.to_string()]).collect(), format!("0 to {}", choices - 1)),
         Some(Among::Field(path)) => {
-            let text = text_at(&record.fields, field)?;
-            let labels = texts_at(&record.fields, path)?;
+            let labels = labels_at(&record.fields, path)?;
             if labels.len() != choices {
                 return Err(RecordProblem::Unequal { labels: path.clone(), found: labels.len(), choices });
             }
-            (labels.iter().position(|label| *label == text), labels.join(", "))
+            let listed = labels.join(", ");
+            (labels.into_iter().map(|label| vec![label]).collect(), listed)
         }
         Some(Among::Values(values)) => {
-            let listed: Vec<String> = values.iter().map(Value::to_string).collect();
-            if values.first().is_some_and(|first| kind(first) != kind(value)) {
-                let expected = if values[0].is_boolean() { "a boolean" } else { "a string" };
-                return Err(RecordProblem::wrong_type(field, expected, value));
-            }
-            (values.iter().position(|known| known == value), listed.join(", "))
+            let ways = |ways: &OneOrMany<Value>| ways.as_slice().iter().map(|value| label(field, value)).collect();
+            let labels: Vec<Vec<String>> = values.iter().map(ways).collect::<Result<_, _>>()?;
+            let listed = labels.iter().map(|ways| ways.join(" or ")).collect::<Vec<_>>().join(", ");
+            (labels, listed)
         }
     };
-    at.filter(|at| *at < choices).ok_or_else(|| RecordProblem::Label {
-        field: field.clone(),
-        found: value.to_string(),
-        choices: listed,
-    })
+    let same = |known: &String| known.eq_ignore_ascii_case(&found);
+    let at = labels.iter().position(|ways| ways.iter().any(same)).filter(|at| *at < choices);
+    at.ok_or_else(|| RecordProblem::Label { field: field.clone(), found: value.to_string(), choices: listed })
+}
+
+/// What a label says, whatever type it has: authors and converters write the same one as 1, `"1"` and 1.0 (a column of whole numbers
+/// with gaps), or as true and `"True"`.
+fn label(field: &str, value: &Value) -> Result<String, RecordProblem> {
+    let text = match value {
+        Value::String(text) => Some(trim(text).to_owned()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        // Beyond 2^53 not every whole number is one of these; no task has as many choices.
+        Value::Number(number) => match number.as_f64() {
+            Some(x) if !number.is_i64() && !number.is_u64() && x.fract() == 0.0 && x.abs() < 9e15 => {
+                Some(format!("{x:.0}"))
+            }
+            _ if number.is_i64() || number.is_u64() => Some(number.to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    text.ok_or_else(|| RecordProblem::wrong_type(field, "a label: a text, a whole number, true or false", value))
+}
+
+/// The labels in the list at a path.
+fn labels_at(fields: &Map<String, Value>, path: &str) -> Result<Vec<String>, RecordProblem> {
+    let value = value_at(fields, path)?;
+    let list = value.as_array().ok_or_else(|| RecordProblem::wrong_type(path, "a list of labels", value))?;
+    list.iter().map(|value| label(path, value)).collect()
 }
 
 #[cfg(test)]
@@ -274,6 +295,50 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_read_in_every_form_that_data_sets_have() {
+        let arc = |labels: &str, key: &str| {
+            let text = r#""text": ["a", "b", "c"]"#;
+            format!(r#"{{"question": "q", "choices": {{{text}, "label": {labels}}}, "answerKey": {key}}}"#)
+        };
+        let piqa = |label: &str| format!(r#"{{"goal": "g", "sol1": "a", "sol2": "b", "label": {label}}}"#);
+        let winogrande = |label: &str| {
+            format!(r#"{{"sentence": "A met B so _ ran.", "option1": "A", "option2": "B", "answer": {label}}}"#)
+        };
+        let hellaswag = |label: &str| {
+            let endings = r#""endings": ["a", "b", "c", "d"]"#;
+            format!(r#"{{"activity_label": "x", "ctx_a": "y", "ctx_b": "z", {endings}, "label": {label}}}"#)
+        };
+        let boolq = |label: &str| format!(r#"{{"question": "q", "passage": "p", {label}}}"#);
+        let mmlu = |label: &str| {
+            format!(r#"{{"question": "q", "subject": "s", "choices": ["1", "2", "3", "4"], "answer": {label}}}"#)
+        };
+        for (task, record, gold) in [
+            ("arc_easy", arc(r#"["A", "B", "C"]"#, r#""B""#), 1),
+            ("arc_easy", arc(r#"["1", "2", "3"]"#, r#""2""#), 1),
+            ("arc_easy", arc(r#"["1", "2", "3"]"#, "2"), 1),
+            ("arc_challenge", arc("[1, 2, 3]", r#""2""#), 1),
+            ("arc_challenge", arc("[1, 2, 3]", "2.0"), 1),
+            ("piqa", piqa("1"), 1),
+            ("piqa", piqa(r#""0""#), 0),
+            ("piqa", piqa("1.0"), 1),
+            ("winogrande", winogrande(r#""2""#), 1),
+            ("winogrande", winogrande("1"), 0),
+            ("hellaswag", hellaswag(r#""3""#), 3),
+            ("hellaswag", hellaswag("3"), 3),
+            ("boolq", boolq(r#""answer": true"#), 1),
+            ("boolq", boolq(r#""answer": "False""#), 0),
+            ("boolq", boolq(r#""label": 1"#), 1),
+            ("boolq", boolq(r#""label": false"#), 0),
+            ("boolq", boolq(r#""answer": "yes""#), 1),
+            ("mmlu", mmlu("2"), 2),
+            ("mmlu", mmlu(r#""C""#), 2),
+            ("mmlu", mmlu(r#""2""#), 2),
+        ] {
+            assert_eq!(read(task, &record).unwrap_or_else(|error| panic!("{error}")).gold, gold, "{task}: {record}");
+        }
+    }
+
+    #[test]
     fn mmlu_has_a_description_and_letters() {
         let mmlu =
             r#"{"question": " 1+1? ", "subject": "high_school_math", "choices": ["1", "2", "3", "4"], "answer": 1}"#;
@@ -305,7 +370,37 @@ mod tests {
                 arc(r#", "answerKey": "C""#),
                 r#"field "answerKey": the label "C" is none of the choices A, B"#,
             ),
-            ("arc_easy", arc(r#", "answerKey": 1"#), r#"field "answerKey": expected a string, found a number"#),
+            ("arc_easy", arc(r#", "answerKey": 1"#), r#"field "answerKey": the label 1 is none of the choices A, B"#),
+            (
+                "arc_easy",
+                arc(r#", "answerKey": 1.5"#),
+                r#"field "answerKey": expected a label: a text, a whole number"#,
+            ),
+            (
+                "arc_easy",
+                arc(r#", "answerKey": ["A"]"#),
+                r#"field "answerKey": expected a label: a text, a whole number"#,
+            ),
+            (
+                "hellaswag",
+                r#"{"activity_label": "a", "ctx_a": "b", "ctx_b": "c", "endings": ["d", "e"], "label": ""}"#.into(),
+                r#"field "label": the label "" is none of the choices 0, 1, 2, 3"#,
+            ),
+            (
+                "hellaswag",
+                r#"{"activity_label": "a", "ctx_a": "b", "ctx_b": "c", "endings": ["d", "e"], "label": 2}"#.into(),
+                r#"field "label": the label 2 is none of the choices"#,
+            ),
+            (
+                "mmlu",
+                r#"{"question": "q", "subject": "s", "choices": ["1", "2", "3", "4"], "answer": "E"}"#.into(),
+                r#"field "answer": the label "E" is none of the choices A or 0, B or 1, C or 2, D or 3"#,
+            ),
+            (
+                "boolq",
+                r#"{"question": "q", "passage": "p"}"#.into(),
+                r#"no field "answer"; the record has "passage", "question""#,
+            ),
             ("arc_easy", arc(""), r#"no field "answerKey"; the record has "choices", "question": is this the file"#),
             (
                 "arc_easy",
@@ -324,8 +419,8 @@ mod tests {
             ),
             (
                 "boolq",
-                r#"{"question": "q", "answer": "yes", "passage": "p"}"#.into(),
-                r#"field "answer": expected a boolean, found a string"#,
+                r#"{"question": "q", "answer": "maybe", "passage": "p"}"#.into(),
+                r#"field "answer": the label "maybe" is none of the choices false or 0 or no, true or 1 or yes"#,
             ),
             (
                 "winogrande",
@@ -335,7 +430,7 @@ mod tests {
             (
                 "winogrande",
                 r#"{"sentence": "a _", "option1": "a", "option2": "b", "answer": ""}"#.into(),
-                r#"field "answer": the label "" is none of the choices "1", "2""#,
+                r#"field "answer": the label "" is none of the choices 1, 2"#,
             ),
             (
                 "arc_easy",
