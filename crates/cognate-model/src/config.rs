@@ -102,7 +102,7 @@ impl Config {
         }
         let blocks = self.layers.checked_mul(self.block_parameters());
         if blocks.and_then(|n| n.checked_add(self.table_parameters())).is_none_or(|n| n > PARAMETERS_MAX) {
-            let reason = format!("with these widths, a model of more than {PARAMETERS_MAX} parameters");
+            let reason = format!("expected fewer: with these widths, a model of more than {PARAMETERS_MAX} parameters");
             return Err(Error::config("layers", self.layers, reason));
         }
         if !(self.norm_eps.is_finite() && self.norm_eps > 0.0 && self.norm_eps < 1.0) {
@@ -235,13 +235,13 @@ mod tests {
         );
         assert!(refused(|c| c.head_width = 63).contains("head_width = 63: expected an even number"));
         let most = refused(|c| (c.layers, c.width, c.heads, c.kv_heads) = (1 << 24, 1 << 24, 1 << 24, 1 << 24));
-        assert!(most.contains("layers = 16777216: with these widths, a model of more than"), "{most}");
+        assert!(most.contains("layers = 16777216: expected fewer: with these widths, a model of more than"), "{most}");
         // 2^24 layers of 2^40 parameters each: their product is a multiple of 2^64, so it would be zero if it wrapped.
         let wrapped = |c: &mut Config| {
             (c.layers, c.width, c.heads, c.kv_heads, c.head_width, c.ffn, c.qk_norm) =
                 (1 << 24, 1 << 19, 1, 1, 2, 1, false);
         };
-        assert!(refused(wrapped).contains("layers = 16777216: with these widths"));
+        assert!(refused(wrapped).contains("layers = 16777216: expected fewer: with these widths"));
         assert!(refused(|c| c.rope_base = 1e-300).contains("expected a number of at least 1"));
         assert!(refused(|c| c.norm_eps = f64::NAN).contains("norm_eps = NaN: expected a positive number"));
     }

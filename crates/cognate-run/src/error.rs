@@ -170,6 +170,7 @@ impl Error {
                 | Self::Setting { .. }
                 | Self::Corpus(cognate_corpus::Error::Setting { .. })
                 | Self::Pair(cognate_pair::Error::Config { .. })
+                | Self::Model(cognate_model::Error::Config { .. })
                 | Self::Train(cognate_train::Error::Setting { .. })
                 | Self::Synth(cognate_synth::Error::Setting { .. })
         )

@@ -38,7 +38,7 @@ impl PlainStream {
     /// A stream of `steps` batches; the sources' tokens add up to `steps` · `batch_tokens`.
     ///
     /// # Errors
-    /// When a setting is zero, the sum is another, or a source without repetition holds too few tokens.
+    /// When a setting is zero, the sum is another, documents would come more often than can be kept, or a source without repetition holds too few tokens.
     pub fn new(
         sources: Vec<Source>,
         steps: u64,
@@ -47,7 +47,10 @@ impl PlainStream {
         begin: u32,
         seed: u64,
     ) -> Result<Self> {
-        let budget = steps * batch_tokens as u64;
+        let Some(budget) = steps.checked_mul(batch_tokens as u64) else {
+            let reason = format!("expected fewer: with steps of {batch_tokens} tokens, more than can be counted");
+            return Err(Error::Setting { field: "steps", value: steps.to_string(), reason });
+        };
         for (field, value) in [("steps", steps), ("batch_tokens", batch_tokens as u64), ("context", context as u64)] {
             if value == 0 {
                 return Err(Error::Setting { field, value: "0".into(), reason: "expected at least 1".into() });
@@ -65,6 +68,7 @@ impl PlainStream {
                 return Err(Error::TooFewTokens { name: source.name.clone(), found, needed: source.tokens });
             }
         }
+        check_appearances(&sources, budget)?;
         let (order, ends) = merge(&sources, budget, seed);
         Ok(Self { sources, order, ends, steps, batch_tokens, context, begin })
     }
@@ -148,6 +152,27 @@ impl Stream for PlainStream {
             self.push(appearance, low as usize, high as usize, batch);
         }
     }
+}
+
+/// Appearances of documents in one training, at most: their order is kept, 16 bytes each, and made before the first step.
+const APPEARANCES_MAX: u64 = 1 << 30;
+
+/// Refuses a budget that comes to more appearances than [`APPEARANCES_MAX`].
+fn check_appearances(sources: &[Source], budget: u64) -> Result<()> {
+    let appearances = |source: &Source| {
+        // At most one row more than the mean says: each epoch goes through all of them.
+        let rows = (0..source.len() as u32).filter(|&row| source.row_tokens(row) > 0).count();
+        u128::from(source.tokens) * rows as u128 / u128::from(source.file.tokens().max(1))
+    };
+    let all: u128 = sources.iter().map(appearances).sum();
+    if all <= u128::from(APPEARANCES_MAX) {
+        return Ok(());
+    }
+    let most = u128::from(budget) * u128::from(APPEARANCES_MAX) / all;
+    let reason = format!(
+        "expected at most {most}: documents of this length would come {all} times, and the order of {APPEARANCES_MAX} can be kept"
+    );
+    Err(Error::Setting { field: "budget_tokens", value: budget.to_string(), reason })
 }
 
 /// The rows of one source, epoch after epoch.
@@ -249,6 +274,22 @@ mod tests {
         let (first, second) = all.split_at(tokens as usize);
         assert_ne!(first, second, "each epoch has its own order");
         assert_eq!(all, unrolled(&stream), "a batch is a function of its step");
+    }
+
+    #[test]
+    fn a_budget_of_more_appearances_than_can_be_kept_is_refused_with_the_largest_that_can() {
+        let (_folder, file) = token_file(&[vec![5, 6, 0], vec![7, 0], vec![]]);
+        let refused = |tokens: u64, batch: usize| {
+            let made = PlainStream::new(vec![source("u", &file, tokens, true)], tokens / batch as u64, batch, 8, 0, 1);
+            made.err().unwrap().to_string()
+        };
+        // Five tokens in two documents: 2^30 appearances are 2.5 · 2^30 tokens.
+        let error = refused(1 << 50, 1 << 20);
+        let most = (1u64 << 29) * 5;
+        assert!(error.starts_with(&format!("budget_tokens = {}: expected at most {most}: ", 1u64 << 50)), "{error}");
+        let error =
+            PlainStream::new(vec![source("u", &file, 5, true)], u64::MAX, 2, 8, 0, 1).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("steps = {}: expected fewer", u64::MAX)), "{error}");
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
-    /// A whole number of at least this.
-    Integer(u64),
+    /// A whole number from the one to the other.
+    Integer(u64, u64),
     /// A number inside the interval.
     Number(Interval),
     /// A number inside the interval, or `"auto"`.
@@ -83,7 +83,10 @@ impl Interval {
     const NEAR_DUPLICATE: Self = Self { low: 0.6, low_belongs: true, high: 1.0, high_belongs: true };
     const CEILING: Self = Self { low: -1.0, low_belongs: false, high: 2.0, high_belongs: true };
     const NATS: Self = Self { low: -100.0, low_belongs: true, high: 100.0, high_belongs: true };
-    const AT_LEAST_ONE: Self = Self { low: 1.0, low_belongs: true, high: f64::INFINITY, high_belongs: false };
+    const EPOCHS: Self = Self { low: 1.0, low_belongs: true, high: 1e6, high_belongs: true };
+    const OVERSAMPLE: Self = Self { low: 0.0, low_belongs: true, high: 100.0, high_belongs: true };
+    const ROPE_BASE: Self = Self { low: 1.0, low_belongs: true, high: 1e12, high_belongs: true };
+    const NORM_EPS: Self = Self { low: 0.0, low_belongs: false, high: 1.0, high_belongs: false };
 
     /// Whether `x` lies inside. Not a number and infinities never do.
     pub fn contains(&self, x: f64) -> bool {
@@ -116,7 +119,8 @@ impl fmt::Display for Kind {
             Self::Choice([one]) => write!(f, "\"{one}\""),
             Self::Choice(choices) => write!(f, "one of {}", words(choices)),
             Self::Flag => f.write_str("true or false"),
-            Self::Integer(low) => write!(f, "a whole number of at least {low}"),
+            Self::Integer(low, most::SEED) => write!(f, "a whole number of at least {low}"),
+            Self::Integer(low, high) => write!(f, "a whole number from {low} to {high}"),
             Self::Number(interval) => write!(f, "{interval}"),
             Self::NumberOrAuto(interval) => write!(f, "{interval}, or \"auto\""),
             Self::Path => f.write_str("a path"),
@@ -152,6 +156,43 @@ pub const TABLES: &[(&str, &str)] = &[
 
 /// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
 const MOST_SEEDS: u64 = 1000;
+
+/// The largest values that are of any use. A larger one is a slip of the pen, and would ask for more memory or time than there is;
+/// up to these, sums and products of sizes do not overflow.
+mod most {
+    /// What a TOML integer holds.
+    pub(super) const SEED: u64 = i64::MAX as u64;
+    /// Words that must follow each other in two documents: beyond this, none have so many in common but copies.
+    pub(super) const WORDS_IN_A_ROW: u64 = 1000;
+    /// Four times the largest vocabulary that is published.
+    pub(super) const VOCABULARY: u64 = 1 << 20;
+    /// Blocks or heads.
+    pub(super) const LAYERS: u64 = 1 << 12;
+    pub(super) const WIDTH: u64 = 1 << 17;
+    /// What the decoder's operations take.
+    pub(super) const HEAD_WIDTH: u64 = 512;
+    pub(super) const FFN: u64 = 1 << 19;
+    pub(super) const CONTEXT: u64 = 1 << 20;
+    /// Of a training: more than anybody has.
+    pub(super) const TOKENS: u64 = 1 << 50;
+    /// Tokens of a step.
+    pub(super) const BATCH: u64 = 1 << 26;
+    /// Documents and pairs are numbered in 32 bits.
+    pub(super) const DOCUMENTS: u64 = u32::MAX as u64;
+    /// Of what is counted by hand.
+    pub(super) const SMALL: u64 = 1 << 20;
+    /// Of a vector.
+    pub(super) const DIMENSIONS: u64 = 1 << 14;
+    pub(super) const TERMS: u64 = 1 << 26;
+    pub(super) const NEIGHBOURS: u64 = 1 << 16;
+    pub(super) const EPOCHS: u64 = 1000;
+    pub(super) const SLOTS: u64 = 1 << 16;
+    /// Each request waits in a thread of its own.
+    pub(super) const REQUESTS: u64 = 1024;
+    /// A week.
+    pub(super) const WAIT_S: u64 = 604_800;
+    pub(super) const ATTEMPTS: u64 = 1000;
+}
 
 /// The kinds of arms.
 pub(crate) const ARM_KINDS: [&str; 8] =
@@ -199,7 +240,7 @@ pub const KEYS: &[Key] = &[
         "", "name", Name, Required, "",
         "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise.",
     ),
-    key("", "seed", Integer(0), Value("0"), OURS, "Every random choice of every stage derives from it."),
+    key("", "seed", Integer(0, most::SEED), Value("0"), OURS, "Every random choice of every stage derives from it."),
     key(
         "", "seeds", CountOrList(MOST_SEEDS), Derived("`[seed]`, that is one"), "",
         "Every arm is trained and evaluated once with each of these seeds, which decide its initialisation and the order of \
@@ -225,18 +266,18 @@ pub const KEYS: &[Key] = &[
         "Share of the documents held out for validation.",
     ),
     key(
-        "corpus", "unique_share", Number(Interval::INSIDE), Value("0.05"), "paper: the oracle has 20 times the unique \
+        "corpus", "unique_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.05"), "paper: the oracle has 20 times the unique \
          data",
         "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone.",
     ),
     key(
-        "corpus", "contamination_words", Integer(0), Value("13"), FIELD,
+        "corpus", "contamination_words", Integer(0, most::WORDS_IN_A_ROW), Value("13"), FIELD,
         "A training document that shares this many consecutive words with a validation document is dropped; 0 \
          keeps all.",
     ),
 
     key(
-        "tokenize", "vocab_size", Integer(258), Value("8192"), OURS,
+        "tokenize", "vocab_size", Integer(258, most::VOCABULARY), Value("8192"), OURS,
         "Entries of the byte-level BPE trained on the unique split, the two special tokens included (paper: \
          49,152).",
     ),
@@ -245,27 +286,27 @@ pub const KEYS: &[Key] = &[
         "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written.",
     ),
 
-    key("model", "layers", Integer(1), Required, "", "Decoder blocks (paper, 3B: 26)."),
-    key("model", "width", Integer(2), Required, "", "Width of the residual stream (paper, 3B: 3072)."),
-    key("model", "heads", Integer(1), Required, "", "Query heads (paper, 3B: 24)."),
+    key("model", "layers", Integer(1, most::LAYERS), Required, "", "Decoder blocks (paper, 3B: 26)."),
+    key("model", "width", Integer(2, most::WIDTH), Required, "", "Width of the residual stream (paper, 3B: 3072)."),
+    key("model", "heads", Integer(1, most::LAYERS), Required, "", "Query heads (paper, 3B: 24)."),
     key(
-        "model", "kv_heads", Integer(1), Derived("`heads`"), OURS,
+        "model", "kv_heads", Integer(1, most::LAYERS), Derived("`heads`"), OURS,
         "Key and value heads; divides `heads` (paper, 3B: 8).",
     ),
     key(
-        "model", "head_width", Integer(2), Derived("`width / heads`"), PAPER,
+        "model", "head_width", Integer(2, most::HEAD_WIDTH), Derived("`width / heads`"), PAPER,
         "Width of one head; even, because rotary positions turn pairs.",
     ),
     key(
-        "model", "ffn", Integer(1), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064",
+        "model", "ffn", Integer(1, most::FFN), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064",
         "Width of the feed-forward layer.",
     ),
     key(
-        "model", "rope_base", Number(Interval::POSITIVE), Value("500000.0"), PAPER,
+        "model", "rope_base", Number(Interval::ROPE_BASE), Value("500000.0"), PAPER,
         "Base of the rotary position frequencies.",
     ),
     key(
-        "model", "norm_eps", Number(Interval::POSITIVE), Value("1e-6"), "Qwen3",
+        "model", "norm_eps", Number(Interval::NORM_EPS), Value("1e-6"), "Qwen3",
         "Added to the mean square in every RMS norm.",
     ),
     key(
@@ -273,11 +314,11 @@ pub const KEYS: &[Key] = &[
         "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`.",
     ),
     key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
-    key("model", "context", Integer(2), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
+    key("model", "context", Integer(2, most::CONTEXT), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
 
-    key("train", "budget_tokens", Integer(1), Required, "", "Training tokens of every arm, cut to whole steps."),
+    key("train", "budget_tokens", Integer(1, most::TOKENS), Required, "", "Training tokens of every arm, cut to whole steps."),
     key(
-        "train", "batch_tokens", Integer(1), Derived("`8 × model.context`"), OURS,
+        "train", "batch_tokens", Integer(1, most::BATCH), Derived("`8 × model.context`"), OURS,
         "Tokens per step (paper: 2048 × 4096).",
     ),
     key(
@@ -314,19 +355,19 @@ pub const KEYS: &[Key] = &[
         "A gradient longer than this is scaled down to it.",
     ),
     key(
-        "train", "validate_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS,
+        "train", "validate_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`"), OURS,
         "Tokens between two measurements of the validation loss.",
     ),
     key(
-        "train", "validate_documents", Integer(1), Value("100"), OURS,
+        "train", "validate_documents", Integer(1, most::DOCUMENTS), Value("100"), OURS,
         "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all.",
     ),
     key(
-        "train", "checkpoint_every_tokens", Integer(1), Derived("`budget_tokens / 20`"), OURS,
+        "train", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`"), OURS,
         "Tokens between two checkpoints: what a killed run loses at most.",
     ),
     key(
-        "train", "keep_checkpoints", Integer(1), Value("2"), OURS,
+        "train", "keep_checkpoints", Integer(1, most::SMALL), Value("2"), OURS,
         "Newest checkpoints that stay on disk; the best and the final one always do.",
     ),
 
@@ -334,19 +375,19 @@ pub const KEYS: &[Key] = &[
         "embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B",
         "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download.",
     ),
-    key("embed", "dimensions", Integer(1), Value("256"), OURS, "Width of the vectors."),
-    key("embed", "min_documents", Integer(1), Value("2"), FIELD, "Words in fewer documents are ignored."),
+    key("embed", "dimensions", Integer(1, most::DIMENSIONS), Value("256"), OURS, "Width of the vectors."),
+    key("embed", "min_documents", Integer(1, most::DOCUMENTS), Value("2"), FIELD, "Words in fewer documents are ignored."),
     key(
         "embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD,
         "Words in a larger share of the documents are ignored.",
     ),
     key(
-        "embed", "max_terms", Integer(1), Value("200000"), OURS,
+        "embed", "max_terms", Integer(1, most::TERMS), Value("200000"), OURS,
         "The words kept are at most this many, the most frequent first.",
     ),
 
     key(
-        "pair", "neighbours", Integer(1), Value("10"), OURS,
+        "pair", "neighbours", Integer(1, most::NEIGHBOURS), Value("10"), OURS,
         "Nearest neighbours that a document is compared with (paper, recalled: at most 200).",
     ),
     key(
@@ -364,7 +405,7 @@ pub const KEYS: &[Key] = &[
         "Share of the documents whose pairs are held out to measure the synthesizer.",
     ),
 
-    key("tune", "epochs", Integer(1), Value("1"), OURS, "How often each pair is seen."),
+    key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
     key(
         "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
         "Learning rate, constant (paper, recalled: 5e-6 at 3B).",
@@ -374,11 +415,11 @@ pub const KEYS: &[Key] = &[
         "Share of the steps during which the rate rises linearly.",
     ),
     key(
-        "tune", "batch_tokens", Integer(1), Derived("`train.batch_tokens`"), OURS,
+        "tune", "batch_tokens", Integer(1, most::BATCH), Derived("`train.batch_tokens`"), OURS,
         "Tokens per step, both documents of a pair counted; at least `tune.context`.",
     ),
     key(
-        "tune", "context", Integer(4), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096",
+        "tune", "context", Integer(4, most::CONTEXT), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096",
         "Most tokens of a pair; the first document is cut to half of it, then the second to the rest.",
     ),
     key(
@@ -386,21 +427,21 @@ pub const KEYS: &[Key] = &[
         "Decoupled weight decay of AdamW; none on norms.",
     ),
     key(
-        "tune", "validate_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS,
+        "tune", "validate_every_tokens", Integer(1, most::TOKENS), Derived("a twentieth of the tokens of all epochs"), OURS,
         "Tokens between two measurements of the loss on held-out pairs.",
     ),
     key(
-        "tune", "validate_pairs", Integer(1), Value("200"), OURS,
+        "tune", "validate_pairs", Integer(1, most::DOCUMENTS), Value("200"), OURS,
         "Held-out pairs, drawn once and at most half of them, on which the loss is measured while tuning; the \
          checkpoint where it is lowest is the synthesizer.",
     ),
     key(
-        "tune", "relation_pairs", Integer(1), Value("500"), OURS,
+        "tune", "relation_pairs", Integer(1, most::DOCUMENTS), Value("500"), OURS,
         "Of the other held-out pairs, as many are drawn to compare the true, a random and no seed on, before and \
          after tuning.",
     ),
     key(
-        "tune", "checkpoint_every_tokens", Integer(1), Derived("a twentieth of the tokens of all epochs"), OURS,
+        "tune", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("a twentieth of the tokens of all epochs"), OURS,
         "Tokens between two checkpoints.",
     ),
 
@@ -423,7 +464,7 @@ pub const KEYS: &[Key] = &[
          (docs/numerics.md).",
     ),
     key(
-        "generate", "top_k", Integer(0), Value("0"), OURS,
+        "generate", "top_k", Integer(0, most::VOCABULARY), Value("0"), OURS,
         "Only so many of the likeliest tokens are drawn, before `top_p` looks at what is left; 0 is off. This and the next \
          two mean what they mean in transformers.",
     ),
@@ -437,23 +478,23 @@ pub const KEYS: &[Key] = &[
          already; 1 is off.",
     ),
     key(
-        "generate", "samples_per_seed", Integer(1), Value("1"), OURS,
+        "generate", "samples_per_seed", Integer(1, most::SMALL), Value("1"), OURS,
         "Documents in a row that start from one drawn seed; their metadata `sample` says which each is.",
     ),
     key(
-        "generate", "max_new_tokens", Integer(1), Derived("`tune.context / 2`"), OURS,
+        "generate", "max_new_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2`"), OURS,
         "A document that is longer is unfinished.",
     ),
     key(
-        "generate", "max_seed_tokens", Integer(1), Derived("`tune.context / 2 - 2`"), OURS,
+        "generate", "max_seed_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2 - 2`"), OURS,
         "A longer seed is cut, at the last sentence that fits, otherwise the last word.",
     ),
     key(
-        "generate", "slots", Integer(1), Value("64"), OURS,
+        "generate", "slots", Integer(1, most::SLOTS), Value("64"), OURS,
         "Documents written at the same time; no result depends on it.",
     ),
     key(
-        "generate", "oversample", Number(Interval::NOT_NEGATIVE), Value("0.25"), OURS,
+        "generate", "oversample", Number(Interval::OVERSAMPLE), Value("0.25"), OURS,
         "Share that is written beyond the need at first, because filters drop some; more follows where it falls \
          short.",
     ),
@@ -466,26 +507,26 @@ pub const KEYS: &[Key] = &[
         "The name that the server knows the synthesizer by.",
     ),
     key(
-        "generate", "endpoint_concurrency", Integer(1), Derived("`32`"), OURS,
+        "generate", "endpoint_concurrency", Integer(1, most::REQUESTS), Derived("`32`"), OURS,
         "Requests at a time; no result depends on it.",
     ),
     key(
         "generate", "endpoint_key_env", Text, Derived("no key"), "",
         "The name of the environment variable that holds the server's key, in capitals; never the key itself.",
     ),
-    key("generate", "endpoint_timeout_s", Integer(1), Derived("`300`"), OURS, "Longest wait for one answer."),
+    key("generate", "endpoint_timeout_s", Integer(1, most::WAIT_S), Derived("`300`"), OURS, "Longest wait for one answer."),
     key(
-        "generate", "endpoint_attempts", Integer(1), Derived("`8`"), OURS,
+        "generate", "endpoint_attempts", Integer(1, most::ATTEMPTS), Derived("`8`"), OURS,
         "Requests for one document before the stage stops.",
     ),
 
-    key("filter", "min_words", Integer(1), Value("10"), OURS, "A document of fewer words is dropped."),
+    key("filter", "min_words", Integer(1, most::SMALL), Value("10"), OURS, "A document of fewer words is dropped."),
     key(
         "filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
         "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
     ),
     key(
-        "filter", "verbatim_words", Integer(0), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
+        "filter", "verbatim_words", Integer(0, most::WORDS_IN_A_ROW), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
         "A document is dropped when so many of its words in a row stand in one document of the unique split, its seed \
          or any other; at most 1000, and 0 keeps all.",
     ),
@@ -501,11 +542,11 @@ pub const KEYS: &[Key] = &[
          synthetic document.",
     ),
     key(
-        "filter", "samples", Integer(0), Value("20"), OURS,
+        "filter", "samples", Integer(0, most::SMALL), Value("20"), OURS,
         "Dropped documents that are kept for reading, per reason.",
     ),
     key(
-        "filter", "quality_documents", Integer(1), Value("10000"), OURS,
+        "filter", "quality_documents", Integer(1, most::DOCUMENTS), Value("10000"), OURS,
         "Documents that the quality figures look at, the first so many.",
     ),
     key(
@@ -522,7 +563,7 @@ pub const KEYS: &[Key] = &[
         "The name of the environment variable that holds that server's key, in capitals; never the key itself.",
     ),
     key(
-        "filter", "judge_samples", Integer(1), Derived("`200`"), OURS,
+        "filter", "judge_samples", Integer(1, most::SMALL), Derived("`200`"), OURS,
         "Pairs that the judge is asked about: so many of seed and synthetic document, of true neighbours, and of random \
          documents.",
     ),
@@ -536,7 +577,7 @@ pub const KEYS: &[Key] = &[
         "The folder that holds the tasks' files, named as docs/evaluation.md lists them.",
     ),
     key(
-        "evaluate", "limit", Integer(0), Value("0"), "",
+        "evaluate", "limit", Integer(0, most::DOCUMENTS), Value("0"), "",
         "Questions of each task, the first so many (of each subject of mmlu and paradigm of blimp); 0 takes all.",
     ),
 
@@ -564,7 +605,7 @@ pub const KEYS: &[Key] = &[
         "paper: 0.125 to 0.375", "`sbp`, `random-pairs` and `unconditional` only: share of the budget that is synthetic.",
     ),
     key(
-        "arm", "max_epochs", Number(Interval::AT_LEAST_ONE), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",
+        "arm", "max_epochs", Number(Interval::EPOCHS), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",
         "`oracle` only: how often its documents may be seen at most.",
     ),
     key(
@@ -574,7 +615,7 @@ pub const KEYS: &[Key] = &[
          the other seeds take the one that was chosen. That of `[train]` is the repetition arm itself and is not trained again.",
     ),
     key(
-        "arm", "selection_documents", Integer(1), Value("500"), OURS,
+        "arm", "selection_documents", Integer(1, most::DOCUMENTS), Value("500"), OURS,
         "`regularised` only: documents, at most, on which the weight decay is chosen, drawn once from the oracle split; those that \
          share `[corpus] contamination_words` words in a row with the unique split are left out.",
     ),
@@ -583,6 +624,14 @@ pub const KEYS: &[Key] = &[
 /// The keys of one table.
 pub fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> + use<'_> {
     KEYS.iter().filter(move |key| key.table == table)
+}
+
+/// One key.
+///
+/// # Panics
+/// When there is none of this name.
+pub fn key_of(table: &str, name: &str) -> &'static Key {
+    keys_of(table).find(|key| key.name == name).unwrap_or_else(|| panic!("no key `{name}` in {}", table_label(table)))
 }
 
 /// How a table is written in messages: `[model]`, `[[arm]]`, or "the top of the file".

@@ -129,7 +129,7 @@ fn model(section: &Section) -> Result<Model> {
         let advice = format!("each key and value head serves the same number of query heads: {}", divisors.join(", "));
         return Err(section.impossible("kv_heads", kv_heads, format_args!("a divisor of heads = {heads}"), &advice));
     }
-    Ok(Model {
+    let model = Model {
         layers: section.integer("layers") as usize,
         width: width as usize,
         heads: heads as usize,
@@ -141,7 +141,13 @@ fn model(section: &Section) -> Result<Model> {
         qk_norm: section.flag("qk_norm"),
         tied: section.flag("tied"),
         context: section.integer("context") as usize,
-    })
+    };
+    match decoder_config(&model, 1, model.context).check() {
+        Err(cognate_model::Error::Config { field, value, reason }) => {
+            Err(section.impossible(field, value, reason.trim_start_matches("expected "), ""))
+        }
+        _ => Ok(model),
+    }
 }
 
 fn train(section: &Section, model: &Model) -> Result<Train> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::keys::{self, Preset};
+use super::keys::{self, KEYS, Key, Kind, Preset};
 use super::{ArmKind, GenerateMethod, Recipe, RecipeError, Synthesis, Threshold};
 
 /// The least that a recipe must say; tests put lines into it or take lines out.
@@ -161,7 +161,7 @@ fn what_is_not_toml() {
 fn what_must_be_written() {
     assert_eq!(
         refused("layers = 2\n", ""),
-        "recipes/r.toml: [model] has no `layers`: expected a whole number of at least 1\n\
+        "recipes/r.toml: [model] has no `layers`: expected a whole number from 1 to 4096\n\
          hint: Decoder blocks (paper, 3B: 26)"
     );
     assert_eq!(
@@ -174,13 +174,13 @@ fn what_must_be_written() {
 #[test]
 fn wrong_types() {
     for (from, to, expected) in [
-        ("heads = 2", "heads = \"two\"", "9: [model] heads = \"two\": expected a whole number of at least 1"),
-        ("heads = 2", "heads = 2.5", "9: [model] heads = 2.5: expected a whole number of at least 1"),
+        ("heads = 2", "heads = \"two\"", "9: [model] heads = \"two\": expected a whole number from 1 to 4096"),
+        ("heads = 2", "heads = 2.5", "9: [model] heads = 2.5: expected a whole number from 1 to 4096"),
         ("heads = 2", "heads = 2\nqk_norm = 1", "10: [model] qk_norm = 1: expected true or false"),
         (
             "1_000_000",
             "1e6",
-            "12: [train] budget_tokens = 1e6: expected a whole number of at least 1\nhint: write it as 1000000",
+            "12: [train] budget_tokens = 1e6: expected a whole number from 1 to 1125899906842624\nhint: write it as 1000000",
         ),
         ("[\"documents.jsonl\"]", "[]", "4: [corpus] paths = []: expected a list of at least one path"),
         ("[\"documents.jsonl\"]", "[1]", "4: [corpus] paths = [1]: expected a list of at least one path"),
@@ -200,23 +200,23 @@ fn wrong_types() {
 #[test]
 fn impossible_numbers() {
     for (table, line, expected) in [
-        ("corpus", "unique_share = 1.5", "expected a number above 0 and below 1"),
+        ("corpus", "unique_share = 1.5", "expected a number above 0 and at most 1"),
         ("corpus", "validation_share = 0", "expected a number above 0 and below 1"),
         ("generate", "temperature = -1", "expected a number from 0 to 10"),
         ("generate", "temperature = nan", "expected a number from 0 to 10"),
         ("generate", "temperature = inf", "expected a number from 0 to 10"),
         ("generate", "top_p = 0", "expected a number above 0 and at most 1"),
-        ("generate", "top_k = -1", "expected a whole number of at least 0"),
+        ("generate", "top_k = -1", "expected a whole number from 0 to 1048576"),
         ("generate", "min_p = 1.5", "expected a number from 0 to 1"),
         ("generate", "repetition_penalty = 0", "expected a number above 0 and at most 10"),
         ("generate", "repetition_penalty = 11", "expected a number above 0 and at most 10"),
         ("generate", "top_p = 1.01", "expected a number above 0 and at most 1"),
         ("pair", "min_similarity = -1.5", "expected a number from -1 to 1, or \"auto\""),
         ("pair", "min_similarity = \"low\"", "expected a number from -1 to 1, or \"auto\""),
-        ("pair", "neighbours = 0", "expected a whole number of at least 1"),
-        ("tune", "epochs = 0", "expected a whole number of at least 1"),
+        ("pair", "neighbours = 0", "expected a whole number from 1 to 65536"),
+        ("tune", "epochs = 0", "expected a whole number from 1 to 1000"),
         ("filter", "near_copy = 0", "expected a number above 0 and at most 1"),
-        ("tokenize", "vocab_size = 256", "expected a whole number of at least 258"),
+        ("tokenize", "vocab_size = 256", "expected a whole number from 258 to 1048576"),
     ] {
         let text = match table {
             "corpus" => LEAST.replace("[model]", &format!("{line}\n[model]")),
@@ -227,11 +227,74 @@ fn impossible_numbers() {
     }
 }
 
+/// A recipe that is whole but for the line `name = value`.
+fn with_key(key: &Key, value: &str) -> String {
+    let line = format!("{} = {value}\n", key.name);
+    match key.table {
+        "" => line + LEAST,
+        "arm" => {
+            let kind = match key.name {
+                "max_epochs" => "oracle",
+                "weight_decays" | "selection_documents" => "regularised",
+                _ => "sbp",
+            };
+            format!("{LEAST}[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"{kind}\"\n{line}")
+        }
+        table if LEAST.contains(&format!("[{table}]\n")) => {
+            let kept = LEAST.lines().filter(|kept| !kept.starts_with(&format!("{} = ", key.name)));
+            let kept: String = kept.map(|kept| format!("{kept}\n")).collect();
+            kept.replace(&format!("[{table}]\n"), &format!("[{table}]\n{line}"))
+        }
+        table => format!("{LEAST}[{table}]\n{line}"),
+    }
+}
+
+#[test]
+fn no_number_is_without_an_upper_bound() {
+    let mut keys = 0;
+    for key in KEYS {
+        let huge: &[&str] = match key.kind {
+            Kind::Integer(..) | Kind::CountOrList(_) => {
+                &["9223372036854775807", "9223372036854775808", "99999999999999999999999999", "-1", "1e300"]
+            }
+            Kind::Number(_) | Kind::NumberOrAuto(_) => &["inf", "nan", "-1e300", "1e999"],
+            Kind::Numbers(_) => &["[1.0, inf]", "[nan, 1.0]", "[1.0, -1e300]"],
+            _ => continue,
+        };
+        keys += 1;
+        // Every number that TOML holds is a seed.
+        for value in &huge[usize::from(key.name == "seed")..] {
+            let refused = refusal(&with_key(key, value));
+            let name = format!("{} = {value}: expected ", key.name);
+            assert!(refused.contains(&name), "[{}] {}: {refused}", key.table, key.name);
+        }
+        if let Kind::Integer(_, most) = key.kind {
+            // What is refused for another key's sake names one of the two; nothing overflows on the way.
+            if let Err(error) = parse(&with_key(key, &most.to_string())) {
+                assert!(error.to_string().contains("expected "), "{error}");
+            }
+        }
+    }
+    assert!(keys > 60, "{keys}");
+}
+
+#[test]
+fn shapes_that_no_decoder_has_are_refused_where_they_are_written() {
+    let wide = LEAST.replace("width = 32", "width = 131072").replace("heads = 2", "heads = 4");
+    assert_eq!(
+        refusal(&wide),
+        "recipes/r.toml: [model] head_width = 32768: expected an even number up to 512 (rotary embedding turns pairs)"
+    );
+    let deep = LEAST.replace("width = 32", "width = 131072").replace("heads = 2", "heads = 1024");
+    let deep = refusal(&deep.replace("layers = 2", "layers = 4096"));
+    assert!(deep.contains("[model] layers = 4096: expected") && deep.contains("parameters"), "{deep}");
+}
+
 #[test]
 fn impossible_shapes() {
     assert_eq!(
         refused("heads = 2", "heads = 0"),
-        "recipes/r.toml:9: [model] heads = 0: expected a whole number of at least 1"
+        "recipes/r.toml:9: [model] heads = 0: expected a whole number from 1 to 4096"
     );
     assert_eq!(
         refused("heads = 2", "heads = 5"),
@@ -612,7 +675,7 @@ fn a_regularised_arm_says_what_it_tries_and_needs_documents_to_choose_by() {
     }
     assert_eq!(
         refusal(&arm("selection_documents = 0\n")),
-        "recipes/r.toml:17: [[arm]] selection_documents = 0: expected a whole number of at least 1"
+        "recipes/r.toml:17: [[arm]] selection_documents = 0: expected a whole number from 1 to 4294967295"
     );
     assert_eq!(
         refusal(&arm("").replace("[model]", "validation_share = 0.1\nunique_share = 0.9\n[model]")),

@@ -233,12 +233,14 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             Err(Some(format!("the nearest of them is \"{}\"", nearest(text, choices.iter().copied()))))
         }
         (Kind::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
-        (Kind::Integer(low), DeValue::Integer(_)) => match integer(value) {
-            Some(n) if n >= i128::from(low) && n <= i128::from(i64::MAX) => Ok(Value::Integer(n as u64)),
+        (Kind::Integer(low, high), DeValue::Integer(_)) => match integer(value) {
+            Some(n) if (i128::from(low)..=i128::from(high)).contains(&n) => Ok(Value::Integer(n as u64)),
             _ => refuse(),
         },
-        (Kind::Integer(low), DeValue::Float(_)) => match number(value) {
-            Some(x) if x >= low as f64 && x.fract() == 0.0 && x < 9e15 => Err(Some(format!("write it as {x:.0}"))),
+        (Kind::Integer(low, high), DeValue::Float(_)) => match number(value) {
+            Some(x) if (low as f64..=(high as f64).min(9e15)).contains(&x) && x.fract() == 0.0 => {
+                Err(Some(format!("write it as {x:.0}")))
+            }
             _ => refuse(),
         },
         (Kind::Number(interval) | Kind::NumberOrAuto(interval), DeValue::Float(_) | DeValue::Integer(_)) => {

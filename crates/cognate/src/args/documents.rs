@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::positive;
+use super::numbers::{number_of, whole_of};
 
 /// How documents are read.
 #[derive(Debug, Args)]
@@ -39,13 +39,13 @@ pub(crate) struct IngestArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     /// Share of the documents held out for validation.
-    #[arg(long, default_value_t = 0.02, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.02, value_name = "SHARE", value_parser = number_of("corpus", "validation_share"))]
     pub(crate) validation_share: f64,
     /// Share of the documents in the unique split; the rest is the oracle's.
-    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = number_of("corpus", "unique_share"))]
     pub(crate) unique_share: f64,
     /// Training documents that share this many consecutive words with a validation document are dropped; 0 keeps all.
-    #[arg(long, default_value_t = 13, value_name = "WORDS")]
+    #[arg(long, default_value_t = 13, value_name = "WORDS", value_parser = whole_of::<usize>("corpus", "contamination_words"))]
     pub(crate) contamination_words: usize,
     /// Seed of the split.
     #[arg(long, default_value_t = 0)]
@@ -63,7 +63,7 @@ pub(crate) struct TokenizeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: PathBuf,
     /// Train the tokenizer on the documents first, with so many entries.
-    #[arg(long, value_name = "VOCAB_SIZE")]
+    #[arg(long, value_name = "VOCAB_SIZE", value_parser = whole_of::<usize>("tokenize", "vocab_size"))]
     pub(crate) train: Option<usize>,
 }
 
@@ -78,16 +78,16 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_enum, default_value_t = EmbedMethod::Lsa)]
     pub(crate) method: EmbedMethod,
     /// Width of the vectors.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole_of::<usize>("embed", "dimensions"))]
     pub(crate) dimensions: usize,
     /// Words in fewer documents are ignored.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = whole_of::<usize>("embed", "min_documents"))]
     pub(crate) min_documents: usize,
     /// Words in a larger share of the documents are ignored.
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = number_of("embed", "max_document_share"))]
     pub(crate) max_document_share: f64,
     /// Words kept, the most frequent first.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 200_000, value_parser = whole_of::<usize>("embed", "max_terms"))]
     pub(crate) max_terms: usize,
     /// Seed of the random directions that the SVD starts from.
     #[arg(long, default_value_t = 0)]
@@ -106,7 +106,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) embeddings: PathBuf,
     /// Nearest neighbours of each document.
-    #[arg(long, default_value_t = 10, value_name = "K", value_parser = positive)]
+    #[arg(long, default_value_t = 10, value_name = "K", value_parser = whole_of::<usize>("pair", "neighbours"))]
     pub(crate) neighbours: usize,
     /// How they are found.
     #[arg(long, value_enum, default_value_t = PairMethod::Auto)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::positive;
+use super::numbers::{MOST_SMALL, whole};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InspectArgs {
@@ -23,7 +23,7 @@ pub(crate) struct InspectSyntheticArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: Option<PathBuf>,
     /// Documents to show.
-    #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = positive)]
+    #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = whole::<usize>(1, MOST_SMALL))]
     pub(crate) number: usize,
     /// Seed of the draw: another one shows others.
     #[arg(long, default_value_t = 0)]
@@ -35,7 +35,7 @@ pub(crate) struct InspectSyntheticArgs {
     #[arg(long)]
     pub(crate) paired: bool,
     /// Columns to write [default: the terminal's, or 100 where there is none]
-    #[arg(long, value_name = "COLUMNS", value_parser = positive)]
+    #[arg(long, value_name = "COLUMNS", value_parser = whole::<usize>(1, MOST_SMALL))]
     pub(crate) width: Option<usize>,
     /// One JSON object a document instead of text.
     #[arg(long, conflicts_with = "width")]

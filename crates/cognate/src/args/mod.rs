@@ -3,6 +3,7 @@
 mod documents;
 mod inspect;
 mod models;
+pub(crate) mod numbers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,7 +37,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// Threads to use; all cores where it is not given. No result depends on it.
-    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    #[arg(long, global = true, value_name = "N", value_parser = numbers::whole::<usize>(1, MOST_THREADS))]
     pub(crate) threads: Option<usize>,
     /// Only warnings and errors on stderr, no progress.
     #[arg(long, short, global = true)]
@@ -157,18 +158,53 @@ pub(crate) enum Device {
 }
 
 /// More threads than this take longer to start than they save on any machine.
-const MOST_THREADS: usize = 1024;
+const MOST_THREADS: u64 = 1024;
 
-/// How many threads.
-fn threads(text: &str) -> Result<usize, String> {
-    let expected = || format!("expected a whole number from 1 to {MOST_THREADS}");
-    text.parse().ok().filter(|n| (1..=MOST_THREADS).contains(n)).ok_or_else(expected)
-}
+#[cfg(test)]
+mod tests {
+    use std::any::TypeId;
 
-/// A whole number of at least 1.
-pub(crate) fn positive(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => Err("expected a whole number of at least 1".to_owned()),
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// Every flag that takes a number: the words of its command, its name, and whether the number is whole.
+    fn numbers(command: &clap::Command, words: &[String], found: &mut Vec<(Vec<String>, String, bool)>) {
+        for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
+            let id = argument.get_value_parser().type_id();
+            let whole =
+                [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<u32>()].iter().any(|whole| id == *whole);
+            if let (true, Some(flag)) = (whole || id == TypeId::of::<f64>(), argument.get_long()) {
+                found.push((words.to_vec(), flag.to_owned(), whole));
+            }
+        }
+        for inner in command.get_subcommands() {
+            numbers(inner, &[words, &[inner.get_name().to_owned()]].concat(), found);
+        }
+    }
+
+    #[test]
+    fn no_number_is_without_an_upper_bound() {
+        Cli::command().debug_assert();
+        let mut found = Vec::new();
+        numbers(&Cli::command(), &["cognate".to_owned()], &mut found);
+        assert!(found.len() > 80, "{} flags", found.len());
+        for (words, flag, whole) in found {
+            let huge: &[&str] = match (whole, flag.as_str()) {
+                // Every number of 64 bits is a seed.
+                (true, "seed") => &["18446744073709551616", "-1", "1e9"],
+                (true, _) => &["18446744073709551615", "9223372036854775807", "4503599627370496", "-1", "1e9", "inf"],
+                (false, _) => &["inf", "NaN", "1e999", "-1e300"],
+            };
+            for value in huge {
+                let typed = words.iter().cloned().chain([format!("--{flag}={value}")]);
+                let error = Cli::try_parse_from(typed).expect_err(&format!("{words:?} --{flag}={value}"));
+                let message = error.to_string();
+                assert_eq!(error.kind(), ErrorKind::ValueValidation, "{words:?} --{flag}={value}: {message}");
+                let named = message.contains(&format!("--{flag}")) && message.contains("expected a");
+                assert!(named && message.contains(value), "{message}");
+            }
+        }
     }
 }

@@ -7,32 +7,33 @@ use clap::builder::PossibleValuesParser;
 use cognate_ops::Precision;
 use cognate_synth::{Part, Sampling};
 
+use super::DeviceArg;
 use super::documents::ReadArgs;
-use super::{DeviceArg, positive};
+use super::numbers::{MOST_DOCUMENTS, MOST_SMALL, MOST_WRITTEN, number_of, whole, whole_of};
 
 /// The decoder's dials.
 #[derive(Debug, Args)]
 pub(crate) struct ShapeArgs {
     /// Decoder blocks.
-    #[arg(long, default_value_t = 6, value_parser = positive)]
+    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "layers"))]
     pub(crate) layers: usize,
     /// Width of the residual stream.
-    #[arg(long, default_value_t = 384, value_parser = positive)]
+    #[arg(long, default_value_t = 384, value_parser = whole_of::<usize>("model", "width"))]
     pub(crate) width: usize,
     /// Query heads.
-    #[arg(long, default_value_t = 6, value_parser = positive)]
+    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "heads"))]
     pub(crate) heads: usize,
     /// Key and value heads [default: as many as query heads]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("model", "kv_heads"))]
     pub(crate) kv_heads: Option<usize>,
     /// Width of one head [default: width / heads]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("model", "head_width"))]
     pub(crate) head_width: Option<usize>,
     /// Width of the feed-forward layer [default: 8/3 width, rounded up to a multiple of 64]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("model", "ffn"))]
     pub(crate) ffn: Option<usize>,
     /// Base of the rotary position frequencies.
-    #[arg(long, default_value_t = 500_000.0)]
+    #[arg(long, default_value_t = 500_000.0, value_parser = number_of("model", "rope_base"))]
     pub(crate) rope_base: f64,
     /// A head of its own instead of the embedding's weights.
     #[arg(long)]
@@ -46,22 +47,22 @@ pub(crate) struct ShapeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OptimizerArgs {
     /// Share of the steps during which the rate rises.
-    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = number_of("train", "warmup_share"))]
     pub(crate) warmup_share: f64,
     /// Weight decay of matrices and tables.
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, value_parser = number_of("train", "weight_decay"))]
     pub(crate) weight_decay: f64,
     /// Longest gradient.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = number_of("train", "clip"))]
     pub(crate) clip: f64,
     /// Tokens between two measurements of the validation loss [default: a twentieth of all]
-    #[arg(long, value_name = "TOKENS", value_parser = positive)]
+    #[arg(long, value_name = "TOKENS", value_parser = whole_of::<usize>("train", "validate_every_tokens"))]
     pub(crate) validate_every_tokens: Option<usize>,
     /// Tokens between two checkpoints [default: a twentieth of all]
-    #[arg(long, value_name = "TOKENS", value_parser = positive)]
+    #[arg(long, value_name = "TOKENS", value_parser = whole_of::<usize>("train", "checkpoint_every_tokens"))]
     pub(crate) checkpoint_every_tokens: Option<usize>,
     /// Newest checkpoints that stay on disk; the best one always does.
-    #[arg(long, default_value_t = 2, value_parser = positive)]
+    #[arg(long, default_value_t = 2, value_parser = whole_of::<usize>("train", "keep_checkpoints"))]
     pub(crate) keep_checkpoints: usize,
     /// Seed of initialisation and order.
     #[arg(long, default_value_t = 0)]
@@ -77,7 +78,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "PREFIX")]
     pub(crate) validation: Option<PathBuf>,
     /// Validation documents that the loss is measured on.
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole::<usize>(0, MOST_DOCUMENTS))]
     pub(crate) validate_documents: usize,
     /// The tokenizer.json that made the token files; every checkpoint gets a copy.
     #[arg(long, value_name = "FILE")]
@@ -86,24 +87,24 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Training tokens, cut to whole steps.
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = whole_of::<u64>("train", "budget_tokens"))]
     pub(crate) budget_tokens: u64,
     /// Tokens per step.
-    #[arg(long, default_value_t = 8192, value_parser = positive)]
+    #[arg(long, default_value_t = 8192, value_parser = whole_of::<usize>("train", "batch_tokens"))]
     pub(crate) batch_tokens: usize,
-    /// Tokens that a document is cut into.
-    #[arg(long, default_value_t = 1024, value_parser = positive)]
-    pub(crate) context: usize,
+    /// Tokens that a document is cut into [default: 1024, or all positions of --init's checkpoint where they are fewer]
+    #[arg(long, value_parser = whole_of::<usize>("model", "context"))]
+    pub(crate) context: Option<usize>,
     /// Start from a checkpoint instead of new weights; the shape is the checkpoint's.
     #[arg(long, value_name = "CHECKPOINT")]
     pub(crate) init: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
     /// Highest learning rate [default: 0.3118 C^(-1/8), C the operations of training between embedding and head]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = number_of("train", "peak_rate"))]
     pub(crate) peak_rate: Option<f64>,
     /// Learning rate at the end of the cosine [default: peak rate / 200]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = number_of("train", "final_rate"))]
     pub(crate) final_rate: Option<f64>,
     #[command(flatten)]
     pub(crate) optimizer: OptimizerArgs,
@@ -131,16 +132,16 @@ pub(crate) struct TuneArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// How often each pair is seen.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole_of::<u32>("tune", "epochs"))]
     pub(crate) epochs: u32,
     /// Learning rate, constant after the warm-up.
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = 3e-4, value_parser = number_of("tune", "rate"))]
     pub(crate) rate: f64,
     /// Tokens per step.
-    #[arg(long, default_value_t = 8192, value_parser = positive)]
+    #[arg(long, default_value_t = 8192, value_parser = whole_of::<usize>("tune", "batch_tokens"))]
     pub(crate) batch_tokens: usize,
     /// Most tokens of a pair [default: all positions that the checkpoint knows]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("tune", "context"))]
     pub(crate) context: Option<usize>,
     #[command(flatten)]
     pub(crate) optimizer: OptimizerArgs,
@@ -158,16 +159,16 @@ pub(crate) struct EndpointArgs {
     #[arg(long, default_value = "synthesizer", value_name = "NAME", requires = "endpoint")]
     pub(crate) endpoint_model: String,
     /// Requests at a time; no result depends on it.
-    #[arg(long, default_value_t = 32, value_name = "N", value_parser = positive, requires = "endpoint")]
+    #[arg(long, default_value_t = 32, value_name = "N", requires = "endpoint", value_parser = whole_of::<usize>("generate", "endpoint_concurrency"))]
     pub(crate) endpoint_concurrency: usize,
     /// The environment variable that holds the server's key, in capitals.
     #[arg(long, value_name = "VARIABLE", requires = "endpoint")]
     pub(crate) endpoint_key_env: Option<String>,
     /// Longest wait for one answer, in seconds.
-    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = positive, requires = "endpoint")]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", requires = "endpoint", value_parser = whole_of::<usize>("generate", "endpoint_timeout_s"))]
     pub(crate) endpoint_timeout_s: usize,
     /// Requests for one document before the command fails.
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = positive, requires = "endpoint")]
+    #[arg(long, default_value_t = 8, value_name = "N", requires = "endpoint", value_parser = whole_of::<usize>("generate", "endpoint_attempts"))]
     pub(crate) endpoint_attempts: usize,
 }
 
@@ -175,19 +176,19 @@ pub(crate) struct EndpointArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SamplingArgs {
     /// Divides the logits; 0 takes the likeliest token always.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = number_of("generate", "temperature"))]
     pub(crate) temperature: f64,
     /// Only the likeliest tokens that make up this probability are drawn.
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.9, value_parser = number_of("generate", "top_p"))]
     pub(crate) top_p: f64,
     /// Only so many of the likeliest tokens are drawn; 0: any number.
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole_of::<usize>("generate", "top_k"))]
     pub(crate) top_k: usize,
     /// Only tokens at least so likely as this share of the likeliest are drawn.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = number_of("generate", "min_p"))]
     pub(crate) min_p: f64,
     /// Divides the logits of tokens that are there already (multiplies those below 0); 1 is off.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = number_of("generate", "repetition_penalty"))]
     pub(crate) repetition_penalty: f64,
 }
 
@@ -212,19 +213,19 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Tokens to write.
-    #[arg(long, value_name = "TOKENS", required_unless_present = "target_documents")]
+    #[arg(long, value_name = "TOKENS", required_unless_present = "target_documents", value_parser = whole::<u64>(1, MOST_WRITTEN))]
     pub(crate) target_tokens: Option<u64>,
     /// Documents to write, instead of a number of tokens.
-    #[arg(long, value_name = "N", conflicts_with = "target_tokens")]
+    #[arg(long, value_name = "N", conflicts_with = "target_tokens", value_parser = whole::<u64>(1, MOST_WRITTEN))]
     pub(crate) target_documents: Option<u64>,
     /// Only the documents whose number is I modulo N, into a folder of their own; `cognate join` puts the N folders together.
     #[arg(long, value_name = "I/N", requires = "target_documents")]
     pub(crate) shard: Option<Part>,
     /// Documents in a row that start from one drawn seed.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = positive)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole_of::<usize>("generate", "samples_per_seed"))]
     pub(crate) samples_per_seed: usize,
     /// Number of the first document: to go on where another folder ended.
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = whole::<u64>(0, MOST_WRITTEN))]
     pub(crate) first_document: u64,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
@@ -232,16 +233,16 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value = "f32", conflicts_with = "endpoint_url")]
     pub(crate) precision: Precision,
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("generate", "max_new_tokens"))]
     pub(crate) max_new_tokens: Option<usize>,
     /// Longest seed in tokens; a longer one is cut at a sentence's or a word's end [default: half of the positions, less two]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("generate", "max_seed_tokens"))]
     pub(crate) max_seed_tokens: Option<usize>,
     /// Documents written at the same time.
-    #[arg(long, default_value_t = 64, value_parser = positive)]
+    #[arg(long, default_value_t = 64, value_parser = whole_of::<usize>("generate", "slots"))]
     pub(crate) slots: usize,
     /// Documents per file.
-    #[arg(long, default_value_t = 1000, value_parser = positive)]
+    #[arg(long, default_value_t = 1000, value_parser = whole::<usize>(1, MOST_SMALL))]
     pub(crate) shard_documents: usize,
     /// Seed of seeds and draws.
     #[arg(long, default_value_t = 0)]
@@ -270,12 +271,12 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) seed_text: PathBuf,
     /// Documents to write.
-    #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = positive)]
+    #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = whole::<usize>(1, MOST_SMALL))]
     pub(crate) number: usize,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     /// Longest document in tokens [default: half of the positions that the checkpoint knows]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = whole_of::<usize>("generate", "max_new_tokens"))]
     pub(crate) max_new_tokens: Option<usize>,
     /// Seed of the draws.
     #[arg(long, default_value_t = 0)]
@@ -302,28 +303,28 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Fewest words of a document.
-    #[arg(long, default_value_t = 10, value_name = "WORDS")]
+    #[arg(long, default_value_t = 10, value_name = "WORDS", value_parser = whole::<usize>(0, MOST_SMALL))]
     pub(crate) min_words: usize,
     /// Share of a document's word 5-grams that makes it a near-copy of its seed.
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = number_of("filter", "near_copy"))]
     pub(crate) near_copy: f64,
     /// Words in a row in one training document that make it verbatim; 0 keeps all.
-    #[arg(long, default_value_t = 40, value_name = "WORDS")]
+    #[arg(long, default_value_t = 40, value_name = "WORDS", value_parser = whole_of::<usize>("filter", "verbatim_words"))]
     pub(crate) verbatim_words: usize,
     /// The tuned checkpoint, to score how related documents are to their seeds; none: nothing is scored.
     #[arg(long, value_name = "CHECKPOINT")]
     pub(crate) synthesizer: Option<PathBuf>,
     /// Lowest relevance in nats per token; none keeps all.
-    #[arg(long, value_name = "NATS", requires = "synthesizer", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NATS", requires = "synthesizer", allow_hyphen_values = true, value_parser = number_of("filter", "min_relevance"))]
     pub(crate) min_relevance: Option<f64>,
     /// Jaccard similarity that makes it a near-duplicate of an earlier one.
-    #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY")]
+    #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY", value_parser = number_of("filter", "near_duplicate"))]
     pub(crate) near_duplicate: f64,
     /// Dropped documents kept for reading, per reason.
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = whole_of::<usize>("filter", "samples"))]
     pub(crate) samples: usize,
     /// Documents that the quality figures look at.
-    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = positive)]
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = whole_of::<usize>("filter", "quality_documents"))]
     pub(crate) quality_documents: usize,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
@@ -344,7 +345,7 @@ pub(crate) struct JudgeArgs {
     #[arg(long, value_name = "VARIABLE", requires = "judge_url")]
     pub(crate) judge_key_env: Option<String>,
     /// Pairs of each kind to ask about.
-    #[arg(long, default_value_t = 200, value_name = "N", value_parser = positive, requires = "judge_url")]
+    #[arg(long, default_value_t = 200, value_name = "N", requires = "judge_url", value_parser = whole_of::<usize>("filter", "judge_samples"))]
     pub(crate) judge_samples: usize,
     /// True neighbours to ask about too: pairs of training documents, as `cognate pair` writes them [default: none]
     #[arg(long, value_name = "FILE", requires = "judge_url")]
@@ -377,10 +378,10 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) task_file: Vec<(String, PathBuf)>,
     /// Examples before each question [default: as the task says: 5 for mmlu, triviaqa and webquestions, else none]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(0, MOST_SMALL))]
     pub(crate) shots: Option<usize>,
     /// Only the first questions of each task (of each subject of mmlu and paradigm of blimp).
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, MOST_DOCUMENTS))]
     pub(crate) limit: Option<usize>,
     /// Decides which examples a question gets.
     #[arg(long, default_value_t = 0)]
@@ -392,7 +393,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Tokens scored together; the result does not depend on it.
-    #[arg(long, default_value_t = 4096, value_parser = positive)]
+    #[arg(long, default_value_t = 4096, value_parser = whole_of::<usize>("train", "batch_tokens"))]
     pub(crate) batch_tokens: usize,
     #[command(flatten)]
     pub(crate) device: DeviceArg,

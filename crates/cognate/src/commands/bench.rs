@@ -13,6 +13,7 @@ use cognate_train::StepBench;
 use serde_json::json;
 
 use super::{Result, print_json};
+use crate::args::numbers::{MOST_SMALL, most_of, number_of, whole, whole_of};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -27,34 +28,34 @@ pub(crate) enum BenchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// Number of blocks.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "layers"))]
     layers: usize,
     /// Width of the residual stream.
-    #[arg(long, default_value_t = 384)]
+    #[arg(long, default_value_t = 384, value_parser = whole_of::<usize>("model", "width"))]
     width: usize,
     /// Query heads.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "heads"))]
     heads: usize,
     /// Key/value heads.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "kv_heads"))]
     kv_heads: usize,
     /// Feed-forward width.
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = whole_of::<usize>("model", "ffn"))]
     ffn: usize,
     /// Vocabulary size.
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, default_value_t = 8192, value_parser = whole::<usize>(1, most_of("tokenize", "vocab_size")))]
     vocab: usize,
     /// Tokens a row.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole_of::<usize>("model", "context"))]
     context: usize,
     /// Rows a step.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = whole_of::<usize>("generate", "slots"))]
     batch: usize,
     /// Timed steps; two more come first.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = whole::<usize>(1, MOST_SMALL))]
     steps: usize,
     /// Share of a row's tokens that is scored, from its end: what pairs are trained with.
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = number_of("embed", "max_document_share"))]
     scored_share: f64,
 }
 
@@ -63,19 +64,19 @@ pub(crate) struct GenerateArgs {
     /// A checkpoint directory.
     checkpoint: PathBuf,
     /// Sequences decoded together.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = whole_of::<usize>("generate", "slots"))]
     batch: usize,
     /// Tokens of each prompt.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = whole_of::<usize>("generate", "max_seed_tokens"))]
     prompt_tokens: usize,
     /// Tokens sampled after each prompt.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = whole_of::<usize>("generate", "max_new_tokens"))]
     new_tokens: usize,
     /// In what numbers the model multiplies: f32 or int8.
     #[arg(long, default_value = "f32")]
     precision: Precision,
     /// Timed runs; one short run comes first.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = whole::<usize>(1, MOST_SMALL))]
     runs: usize,
 }
 
@@ -86,20 +87,10 @@ pub(crate) fn bench(args: &BenchArgs, threads: usize, terminal: &Terminal) -> Re
     }
 }
 
-fn at_least_one(name: &str, value: usize) -> Result {
-    if value == 0 { Err(Failure::setting(name, value, "a whole number of at least 1")) } else { Ok(()) }
-}
-
 fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
-    for (name, value) in [("--batch", args.batch), ("--context", args.context), ("--steps", args.steps)] {
-        at_least_one(name, value)?;
-    }
-    if args.heads == 0 || !args.width.is_multiple_of(args.heads) {
+    if !args.width.is_multiple_of(args.heads) {
         let expected = format!("a divisor of --width {}", args.width);
         return Err(Failure::setting("--heads", args.heads, &expected));
-    }
-    if !(args.scored_share > 0.0 && args.scored_share <= 1.0) {
-        return Err(Failure::setting("--scored-share", args.scored_share, "a number above 0 and at most 1"));
     }
     let config = Config {
         vocab: args.vocab,
@@ -116,6 +107,7 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
         qk_norm: true,
         tied: true,
     };
+    config.check()?;
     let params = config.parameters();
     let bench = StepBench {
         config,
@@ -141,15 +133,6 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
 }
 
 fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
-    let flags = [
-        ("--batch", args.batch),
-        ("--prompt-tokens", args.prompt_tokens),
-        ("--new-tokens", args.new_tokens),
-        ("--runs", args.runs),
-    ];
-    for (name, value) in flags {
-        at_least_one(name, value)?;
-    }
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
     let short = (args.prompt_tokens, args.new_tokens.min(8));
