@@ -145,6 +145,22 @@ impl Tokenizer {
         Self::checked(inner, begin.as_deref(), &end, false).map_err(bad)
     }
 
+    /// Loads a `tokenizer.json` as it is: without [`RELATED`] where it has none.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`].
+    pub fn load_unchanged(path: &Path) -> Result<Self> {
+        let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
+        let inner = read(path)?;
+        let end = end_by_name(&inner).unwrap_or(END_OF_DOCUMENT);
+        Self::checked(inner, None, end, false).map_err(bad)
+    }
+
+    /// The tokens that stand between and around documents and never in one, but for the end token.
+    pub fn never_inside(&self) -> Vec<u32> {
+        self.related.into_iter().collect()
+    }
+
     /// With both reserved tokens, added where they are missing.
     fn reserving(inner: Inner) -> Result<Self, String> {
         let end = end_by_name(&inner).unwrap_or(END_OF_DOCUMENT);
@@ -285,6 +301,22 @@ impl Tokenizer {
             first_token: show(token(self, id)),
             second_token: show(token(other, id)),
         })
+    }
+
+    /// The text of a token; none for a number that no token has.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The numbers below `rows` that no token has, in order: rows that fill an embedding up to a round size, and gaps.
+    pub fn without_token(&self, rows: usize) -> Vec<u32> {
+        let mut known = vec![false; rows];
+        for id in self.inner.get_vocab(true).into_values() {
+            if let Some(known) = known.get_mut(id as usize) {
+                *known = true;
+            }
+        }
+        (0..rows as u32).filter(|&id| !known[id as usize]).collect()
     }
 
     /// The largest token number plus one: the rows that an embedding table needs.

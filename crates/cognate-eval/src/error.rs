@@ -17,16 +17,20 @@ pub enum Error {
         /// Bytes in them.
         bytes: u64,
     },
-    /// The model's vocabulary is smaller than the tokenizer's.
+    /// A token that occurs has no row in the model's embedding.
     #[error(
-        "the model has {model} tokens in its vocabulary, the tokenizer {tokenizer}: they do not belong together; give the \
-         tokenizer.json that lies in the checkpoint's folder"
+        "{item}: its token {token:?} has the number {id}, and the checkpoint's embedding has {rows} rows, none for it: give the \
+         tokenizer.json that the checkpoint was trained with, or leave the text out"
     )]
-    Vocabulary {
-        /// The model's.
-        model: usize,
-        /// The tokenizer's.
-        tokenizer: usize,
+    NoRow {
+        /// The document, question or pair.
+        item: String,
+        /// The token's text.
+        token: String,
+        /// Its number.
+        id: u32,
+        /// Rows of the embedding.
+        rows: usize,
     },
     /// The model's loss is not a number.
     #[error("{item}: the model's loss is {nats}; its weights are damaged or its training diverged")]

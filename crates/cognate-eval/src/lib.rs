@@ -17,6 +17,7 @@ pub mod perplexity;
 mod progress;
 mod ratio;
 pub mod relation;
+mod rows;
 pub mod tasks;
 
 pub use error::{Error, Result};

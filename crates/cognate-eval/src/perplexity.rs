@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::progress::Part;
 use crate::ratio::{Estimate, ratio};
+use crate::rows::Rows;
 use crate::tasks::{is_lossy, words};
 
 /// Documents encoded and scored together.
@@ -112,7 +113,7 @@ pub struct DocumentScore {
 /// Scores documents: the figures, and each document in order.
 ///
 /// # Errors
-/// When there is no text, the model does not fit the tokenizer, a loss is not a number, a document cannot be read, or the
+/// When there is no text, a token has no row in the model's embedding, a loss is not a number, a document cannot be read, or the
 /// monitor interrupts.
 pub fn perplexity<D: Device>(
     model: &mut Decoder<D>,
@@ -121,17 +122,15 @@ pub fn perplexity<D: Device>(
     options: PerplexityOptions,
     monitor: &dyn Monitor,
 ) -> Result<(Perplexity, Vec<DocumentScore>)> {
-    let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
-    if vocab < tokenizer.vocab_size() {
-        return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
-    }
+    let max_positions = model.config().max_positions;
+    let rows = Rows { tokenizer, rows: model.config().vocab };
     let part = Part::begin(monitor, "evaluate");
     let mut scorer = |items: &[ScoreItem]| {
         let nats = score_tokens(model, items, options.batch_tokens, &part)?;
         part.finish_one();
         Ok(nats)
     };
-    let scores = measure(&mut scorer, tokenizer, documents, options, max_positions)?;
+    let scores = measure(&mut scorer, rows, documents, options, max_positions)?;
     Ok((summary(&scores), scores))
 }
 
@@ -140,11 +139,12 @@ type Scorer<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<Vec<f32>>>;
 
 fn measure(
     scorer: Scorer<'_>,
-    tokenizer: &Tokenizer,
+    rows: Rows<'_>,
     mut documents: impl Iterator<Item = cognate_corpus::Result<Document>>,
     options: PerplexityOptions,
     max_positions: usize,
 ) -> Result<Vec<DocumentScore>> {
+    let tokenizer = rows.tokenizer;
     let mut scores: Vec<DocumentScore> = Vec::new();
     loop {
         let chunk: Vec<Document> = documents.by_ref().take(CHUNK).collect::<cognate_corpus::Result<_>>()?;
@@ -153,6 +153,11 @@ fn measure(
         }
         let texts: Vec<&str> = chunk.iter().map(|document| document.text.as_str()).collect();
         let encoded = tokenizer.encode_batch(&texts)?;
+        for (document, tokens) in chunk.iter().zip(&encoded) {
+            let item = || format!("document {}", document.id);
+            rows.check(tokens, item)?;
+            rows.check(&[options.begin, options.end], item)?;
+        }
         let windows: Vec<Vec<ScoreItem>> =
             encoded.iter().map(|tokens| windows(tokens, options, max_positions)).collect();
         let mut nats = scorer(&windows.concat())?.into_iter();
@@ -260,7 +265,8 @@ mod tests {
     fn run(texts: &[&str], max_positions: usize, scorer: Scorer<'_>) -> Result<(Perplexity, Vec<DocumentScore>)> {
         let tokenizer = tokenizer();
         let options = PerplexityOptions::of(&tokenizer, 64);
-        let scores = measure(scorer, &tokenizer, documents(texts).into_iter(), options, max_positions)?;
+        let rows = Rows { tokenizer: &tokenizer, rows: tokenizer.vocab_size() };
+        let scores = measure(scorer, rows, documents(texts).into_iter(), options, max_positions)?;
         Ok((summary(&scores), scores))
     }
 
@@ -389,7 +395,8 @@ mod tests {
         let records = documents(&["a"]).into_iter().chain([Err(bad)]);
         let tokenizer = tokenizer();
         let options = PerplexityOptions::of(&tokenizer, 64);
-        let error = measure(&mut two_each, &tokenizer, records, options, 10).unwrap_err();
+        let error =
+            measure(&mut two_each, Rows { tokenizer: &tokenizer, rows: 1000 }, records, options, 10).unwrap_err();
         assert!(matches!(error, Error::Corpus(_)), "{error}");
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::progress::Part;
 use crate::ratio::{Estimate, ratio};
+use crate::rows::Rows;
 
 /// How pairs are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,13 @@ pub fn relation<D: Device>(
     monitor: &dyn Monitor,
 ) -> Result<Relation> {
     let max_positions = model.config().max_positions;
+    let related = tokenizer.related()?;
+    let rows = Rows { tokenizer, rows: model.config().vocab };
+    rows.check(&[tokenizer.end_of_document(), related], || "a pair's frame".to_owned())?;
+    for (pair, (d1, d2)) in pairs.iter().enumerate() {
+        rows.check(d1, || format!("the first document of pair {pair}"))?;
+        rows.check(d2, || format!("the second document of pair {pair}"))?;
+    }
     let part = Part::begin(monitor, "compare true, random and no related document");
     let mut scorer = |items: &[ScoreItem]| {
         let nats = score(model, items, options.batch_tokens, &part)?;
@@ -69,12 +77,7 @@ pub fn relation<D: Device>(
         Ok(nats)
     };
     let kept = |d1: &[u32]| tokenizer.cut(d1, options.max_seed_tokens).map_or(d1.len(), |cut| cut.tokens);
-    let frame = Frame {
-        end_of_document: tokenizer.end_of_document(),
-        related: tokenizer.related()?,
-        kept: &kept,
-        max_positions,
-    };
+    let frame = Frame { end_of_document: tokenizer.end_of_document(), related, kept: &kept, max_positions };
     measure(&mut scorer, pairs, options.seed, &frame)
 }
 

@@ -67,6 +67,41 @@ impl<D: Device> Decoder<D> {
         Ok(Self { device, config, layout, parameters, rope, state: State::new(), fed: Fed::default() })
     }
 
+    /// This decoder with `vocab` rows in its embedding and its head, at least as many as it has. Each new row is the mean of the old
+    /// ones, so that a new token is neither likely nor unlikely and changes no distribution much (Hewitt 2021, "Initializing New Word
+    /// Embeddings for Pretrained Language Models").
+    ///
+    /// # Errors
+    /// When the larger configuration is impossible.
+    ///
+    /// # Panics
+    /// When rows would be lost.
+    pub fn with_rows(self, vocab: usize) -> Result<Self> {
+        let old = self.config.vocab;
+        assert!(vocab >= old, "{vocab} rows of {old}");
+        let config = Config { vocab, ..self.config.clone() };
+        config.check()?;
+        let (layout, from) = (Layout::new(&config), self.parameters());
+        let mut values = vec![0.0; layout.len()];
+        for (to, tensor) in layout.tensors().iter().zip(self.layout.tensors()) {
+            let kept = &from[tensor.range.clone()];
+            values[to.range.start..][..kept.len()].copy_from_slice(kept);
+        }
+        let width = config.width;
+        // A tied head is the embedding, and is filled twice with the same.
+        for table in [layout.embedding.clone(), layout.head.clone()] {
+            let (rows, new) = values[table].split_at_mut(old * width);
+            let mut sums = vec![0.0f64; width];
+            for row in rows.chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            }
+            for row in new.chunks_exact_mut(width) {
+                row.iter_mut().zip(&sums).for_each(|(value, sum)| *value = (sum / old as f64) as f32);
+            }
+        }
+        Self::with_parameters(self.device, config, &values)
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config

@@ -19,6 +19,14 @@ pub enum Error {
     /// A file of a checkpoint cannot be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// Something is given as a checkpoint and is none.
+    #[error("{} {reason}", path.display())]
+    NoCheckpoint {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+    },
     /// A checkpoint's configuration does not parse, lacks a field, or asks for what this decoder does not do.
     #[error("{}: field {field}: {reason}", path.display())]
     CheckpointConfig {

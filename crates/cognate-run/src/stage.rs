@@ -255,8 +255,8 @@ impl Step {
             // scored after are cut as seeds are. 5: words as in ingest's second version.
             Self::Filter(_) => 5,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
-            // after are cut as in generation.
-            Self::Tune(_) => 3,
+            // after are cut as in generation. 4: config.json says that the checkpoint is tuned.
+            Self::Tune(_) => 4,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
             Self::Generate(_) => 3,
             // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.

@@ -38,16 +38,20 @@ pub enum Error {
         /// By how much the sum is too large.
         excess: usize,
     },
-    /// The synthesizer's vocabulary is smaller than the tokenizer's.
+    /// A token that occurs has no row in the synthesizer's embedding.
     #[error(
-        "the synthesizer has {model} tokens in its vocabulary, the tokenizer {tokenizer}: they do not belong together; give the \
-         tokenizer.json that lies in the checkpoint's folder"
+        "{item}: its token {token:?} has the number {id}, and the synthesizer's embedding has {rows} rows, none for it: give the \
+         checkpoint that `cognate tune` wrote, with its tokenizer.json"
     )]
-    Vocabulary {
-        /// The model's.
-        model: usize,
-        /// The tokenizer's.
-        tokenizer: usize,
+    NoRow {
+        /// The text.
+        item: String,
+        /// The token's text.
+        token: String,
+        /// Its number.
+        id: u32,
+        /// Rows of the embedding.
+        rows: usize,
     },
     /// There is nothing to start from.
     #[error("{path}: no seed documents to generate from")]

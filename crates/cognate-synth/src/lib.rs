@@ -18,6 +18,7 @@ mod error;
 pub mod filter;
 pub mod generate;
 pub mod metadata;
+mod rows;
 pub mod sampling;
 pub mod score;
 

@@ -38,4 +38,8 @@ pub trait Stream: Sync {
     fn tokens(&self) -> u64;
     /// Replaces `batch` with the batch of step `step` (from 0).
     fn fill(&self, step: u64, batch: &mut Batch);
+    /// What going through it is called while it goes on.
+    fn work(&self) -> &'static str {
+        "train"
+    }
 }

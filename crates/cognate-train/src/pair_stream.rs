@@ -58,10 +58,10 @@ pub struct PairStream {
 }
 
 impl PairStream {
-    /// A stream of `epochs` passes over `pairs`.
+    /// A stream of `epochs` passes over `pairs`; those whose second document has no token are left out.
     ///
     /// # Errors
-    /// When there are no pairs or no epochs, or the context has no room for a pair.
+    /// When there are no pairs or no epochs, more than memory holds, or the context has no room for a pair.
     pub fn new(
         file: TokenFile,
         pairs: &[(u32, u32)],
@@ -70,6 +70,8 @@ impl PairStream {
         frame: PairTokens,
         seed: u64,
     ) -> Result<Self> {
+        // An empty document, without even an end, has nothing to predict.
+        let pairs: Vec<(u32, u32)> = pairs.iter().copied().filter(|pair| file.len(pair.1 as usize) > 0).collect();
         let refused = |field, value: usize, reason: &str| {
             Err(Error::Setting { field, value: value.to_string(), reason: reason.into() })
         };
@@ -82,10 +84,14 @@ impl PairStream {
         if frame.context < 8 {
             return refused("context", frame.context, "expected at least 8 tokens, to hold parts of two documents");
         }
-        let mut order = Vec::with_capacity(pairs.len() * epochs as usize);
+        let mut order: Vec<(u32, u32)> = Vec::new();
+        if pairs.len().checked_mul(epochs as usize).is_none_or(|len| order.try_reserve_exact(len).is_err()) {
+            let reason = format!("expected fewer: the order of {} pairs in each does not fit into memory", pairs.len());
+            return Err(Error::Setting { field: "epochs", value: epochs.to_string(), reason });
+        }
         for epoch in 0..epochs {
             let start = order.len();
-            order.extend_from_slice(pairs);
+            order.extend_from_slice(&pairs);
             order[start..].shuffle(&mut random::stream(seed, "shuffle pairs", u64::from(epoch)));
         }
         let (mut batches, mut tokens, mut total) = (vec![0], 0, 0);
@@ -110,6 +116,10 @@ impl Stream for PairStream {
 
     fn tokens(&self) -> u64 {
         self.tokens
+    }
+
+    fn work(&self) -> &'static str {
+        "tune"
     }
 
     fn fill(&self, step: u64, batch: &mut Batch) {

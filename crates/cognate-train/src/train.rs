@@ -95,7 +95,7 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     let new = run.progress.curve.is_empty();
     let mut metrics = Metrics::open(job.folder, (!new).then_some(run.progress.step))?;
     let steps = job.stream.steps();
-    monitor.begin("train", Some(job.stream.tokens()), Unit::Tokens);
+    monitor.begin(job.stream.work(), Some(job.stream.tokens()), Unit::Tokens);
     monitor.advance(run.progress.tokens, "");
     if new {
         run.validate(model, &mut metrics)?;

@@ -88,6 +88,8 @@ fn write<D: Device>(
     monitor: &dyn Monitor,
 ) -> Result<Vec<(usize, String)>> {
     let vocab = model.config().vocab;
+    // Rows that only fill the embedding up have no token to be written.
+    let never = tokenizer.without_token(vocab);
     let mut finished = Vec::with_capacity(active.len());
     let mut active: Vec<(usize, Active)> = active.into_iter().enumerate().collect();
     let mut logits = Vec::new();
@@ -102,7 +104,7 @@ fn write<D: Device>(
         model.advance(cache, &work, &mut logits)?;
         let mut still = Vec::with_capacity(active.len());
         for ((slot, mut one), logits) in active.into_iter().zip(logits.chunks_exact(vocab)) {
-            let token = likeliest(logits).ok_or_else(|| Error::NotFinite {
+            let token = likeliest(logits, &never).ok_or_else(|| Error::NotFinite {
                 item: format!("{}: question {} of a batch", task.name, one.question + 1),
                 nats: f64::NAN,
             })?;
@@ -123,14 +125,14 @@ fn write<D: Device>(
     Ok(finished)
 }
 
-/// The first of the likeliest tokens; none when a logit is not a number.
-fn likeliest(logits: &[f32]) -> Option<u32> {
+/// The first of the likeliest tokens that are not in the sorted list `never`; none when a logit is not a number.
+fn likeliest(logits: &[f32], never: &[u32]) -> Option<u32> {
     let (mut best, mut top) = (0, f32::NEG_INFINITY);
     for (token, &logit) in logits.iter().enumerate() {
         if logit.is_nan() {
             return None;
         }
-        if logit > top {
+        if logit > top && never.binary_search(&(token as u32)).is_err() {
             (best, top) = (token as u32, logit);
         }
     }
@@ -169,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_first_of_the_likeliest() {
-        assert_eq!(likeliest(&[0.5, 2.0, 2.0, -1.0]), Some(1));
-        assert_eq!(likeliest(&[0.5, f32::NAN, 2.0]), None);
+        assert_eq!(likeliest(&[0.5, 2.0, 2.0, -1.0], &[]), Some(1));
+        assert_eq!(likeliest(&[0.5, 2.0, 2.0, 3.0], &[1, 3]), Some(2));
+        assert_eq!(likeliest(&[0.5, f32::NAN, 2.0], &[]), None);
     }
 }

@@ -13,6 +13,8 @@
 //! Prompts, requests and definitions of metrics are those of lm-evaluation-harness 0.4.13; `docs/evaluation.md` says where not.
 
 mod answer;
+#[cfg(test)]
+mod damage;
 pub mod definition;
 pub mod record;
 mod request;
@@ -34,6 +36,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::likelihood::likelihoods;
 use crate::progress::Part;
+use crate::rows::Rows;
 use definition::Kind;
 pub use definition::{Definition, names};
 use record::Question;
@@ -86,8 +89,8 @@ pub struct TaskOptions {
 /// Measures a model on a task: the figures, and what each question contributed, in the order of the file.
 ///
 /// # Errors
-/// When a file is missing, empty or damaged, a record is no question of the task, there are not enough examples, the model does
-/// not fit the tokenizer or has no room for an answer, a likelihood is not a number, or the monitor interrupts.
+/// When a file is missing, empty or damaged, a record is no question of the task, there are not enough examples, a token has
+/// no row in the model's embedding, the model has no room for an answer, a likelihood is not a number, or the monitor interrupts.
 pub fn evaluate_task<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
@@ -96,10 +99,6 @@ pub fn evaluate_task<D: Device>(
     options: TaskOptions,
     monitor: &dyn Monitor,
 ) -> Result<(TaskScores, Vec<Outcome>)> {
-    let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
-    if vocab < tokenizer.vocab_size() {
-        return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
-    }
     let shots = options.shots.unwrap_or(task.shots.default);
     if let Some(most) = task.shots.most.filter(|most| shots > *most) {
         return Err(Error::TooManyShots { task: task.name.clone(), most, asked: shots });
@@ -111,7 +110,8 @@ pub fn evaluate_task<D: Device>(
         None => Some(Examples::of_questions(task, &files.questions, &questions)),
     };
     let chosen = limited(&questions, options.limit);
-    let encoder = Encoder::new(tokenizer, max_positions)?;
+    let rows = Rows { tokenizer, rows: model.config().vocab };
+    let encoder = Encoder::new(rows, model.config().max_positions)?;
     let part = Part::of(monitor, &task.name, Some(chosen.len() as u64), Unit::Documents);
     let mut outcomes = Vec::with_capacity(chosen.len());
     for chunk in chosen.chunks(CHUNK) {

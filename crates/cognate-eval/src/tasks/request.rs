@@ -9,10 +9,12 @@ use cognate_model::ScoreItem;
 
 use super::template::is_space;
 use crate::error::{Error, Result};
+use crate::rows::Rows;
 
 /// Makes requests for one model.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder<'a> {
+    rows: Rows<'a>,
     tokenizer: &'a Tokenizer,
     /// What the tokenizer itself puts before a text.
     prefix: Vec<u32>,
@@ -30,8 +32,9 @@ pub(crate) struct Encoded<T> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn new(tokenizer: &'a Tokenizer, max_positions: usize) -> Result<Self> {
-        Ok(Self { tokenizer, prefix: tokenizer.prefix()?, max_positions })
+    pub(crate) fn new(rows: Rows<'a>, max_positions: usize) -> Result<Self> {
+        let tokenizer = rows.tokenizer;
+        Ok(Self { rows, tokenizer, prefix: tokenizer.prefix()?, max_positions })
     }
 
     /// The question: how likely is `continuation` after `context`?
@@ -57,6 +60,9 @@ impl<'a> Encoder<'a> {
         // The last token of the continuation takes no position.
         let excess = (prompt.len() + continuation.len()).saturating_sub(self.max_positions + 1);
         prompt.drain(..excess);
+        for tokens in [&prompt, &continuation] {
+            self.rows.check(tokens, || origin.to_string())?;
+        }
         Ok(Encoded { tokens: ScoreItem { prompt, continuation }, truncated: excess > 0, lossy })
     }
 
@@ -73,6 +79,7 @@ impl<'a> Encoder<'a> {
         };
         let excess = prompt.len().saturating_sub(most);
         prompt.drain(..excess);
+        self.rows.check(&prompt, || origin.to_string())?;
         Ok(Encoded { tokens: prompt, truncated: excess > 0, lossy })
     }
 }
@@ -94,6 +101,28 @@ mod tests {
         Tokenizer::train([text].into_iter(), 290).unwrap()
     }
 
+    fn rows(tokenizer: &Tokenizer) -> Rows<'_> {
+        Rows { tokenizer, rows: tokenizer.vocab_size() }
+    }
+
+    #[test]
+    fn a_token_without_a_row_is_told_where_it_occurs() {
+        let tokenizer = tokenizer();
+        let whole = tokenizer.encode("the cat sat").unwrap();
+        let most = *whole.iter().max().unwrap();
+        let fewer = Rows { tokenizer: &tokenizer, rows: most as usize };
+        let encoder = Encoder::new(fewer, 100).unwrap();
+        let expected = format!("q.jsonl:2: its token {:?} has the number {most}", tokenizer.token(most).unwrap());
+        for error in [
+            encoder.pair(&origin(), "the cat", " sat").unwrap_err(),
+            encoder.prompt(&origin(), "the cat sat", 3).unwrap_err(),
+        ] {
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        // Others are scored: nothing is asked of tokens that do not occur.
+        assert!(encoder.pair(&origin(), "x", "y").is_ok() && encoder.prompt(&origin(), "x", 3).is_ok());
+    }
+
     fn origin() -> Origin {
         Origin { file: Path::new("q.jsonl").into(), row: 2 }
     }
@@ -101,7 +130,7 @@ mod tests {
     #[test]
     fn context_and_continuation_are_encoded_together() {
         let tokenizer = tokenizer();
-        let encoder = Encoder::new(&tokenizer, 100).unwrap();
+        let encoder = Encoder::new(rows(&tokenizer), 100).unwrap();
         let encode = |text: &str| tokenizer.encode(text).unwrap();
         let item = |context: &str, continuation: &str| encoder.pair(&origin(), context, continuation).unwrap().tokens;
         let plain = ScoreItem { prompt: encode("the cat"), continuation: encode(" sat") };
@@ -131,13 +160,13 @@ mod tests {
         let whole = tokenizer.encode("the cat sat on the mat").unwrap();
         let n = tokenizer.encode(continuation).unwrap().len();
         for max_positions in n..whole.len() + 2 {
-            let encoder = Encoder::new(&tokenizer, max_positions).unwrap();
+            let encoder = Encoder::new(rows(&tokenizer), max_positions).unwrap();
             let Encoded { tokens, truncated, .. } = encoder.pair(&origin(), context, continuation).unwrap();
             let kept = [tokens.prompt, tokens.continuation].concat();
             assert_eq!(kept, whole[whole.len().saturating_sub(max_positions + 1)..]);
             assert_eq!(truncated, whole.len() > max_positions + 1, "{max_positions}");
         }
-        let encoder = Encoder::new(&tokenizer, n - 1).unwrap();
+        let encoder = Encoder::new(rows(&tokenizer), n - 1).unwrap();
         let error = encoder.pair(&origin(), context, continuation).unwrap_err().to_string();
         assert!(
             error.starts_with(&format!("q.jsonl:2: the answer takes {n} tokens, and the model's context of ")),
@@ -151,7 +180,7 @@ mod tests {
     fn a_prompt_leaves_room_for_the_answer() {
         let tokenizer = tokenizer();
         let whole = tokenizer.encode("the cat sat on the mat").unwrap();
-        let encoder = Encoder::new(&tokenizer, 6).unwrap();
+        let encoder = Encoder::new(rows(&tokenizer), 6).unwrap();
         let Encoded { tokens, truncated, .. } = encoder.prompt(&origin(), "the cat sat on the mat", 3).unwrap();
         assert_eq!((tokens.as_slice(), truncated), (&whole[whole.len() - 3..], true));
         assert_eq!(encoder.prompt(&origin(), "", 3).unwrap().tokens, [tokenizer.begin_of_document()]);

@@ -128,7 +128,7 @@ fn a_choice_task_end_to_end() {
     let (scores, outcomes) = run(&mut model, &tokenizer, "piqa", &path, OPTIONS).unwrap();
     assert_eq!((scores.n, scores.shots, scores.truncated, scores.lossy), (3, 0, 0, 0));
     assert_eq!(outcomes.iter().map(|outcome| outcome.row).collect::<Vec<_>>(), [1, 2, 4]);
-    let encoder = Encoder::new(&tokenizer, 64).unwrap();
+    let encoder = Encoder::new(Rows { tokenizer: &tokenizer, rows: tokenizer.vocab_size() }, 64).unwrap();
     let origin = cognate_corpus::Origin { file: path.as_path().into(), row: 1 };
     let mut right = 0.0;
     let texts = [

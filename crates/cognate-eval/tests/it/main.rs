@@ -152,9 +152,17 @@ impl Monitor for Stopped {
 fn refusals_and_interruptions() {
     let tokenizer = tokenizer();
     let options = PerplexityOptions::of(&tokenizer, 256);
-    let mut small = model(tokenizer.vocab_size() - 1, 64, 1);
+    // Tokens that do not occur need no row; the one that does is named, and the first document that has it.
+    let largest = documents().flat_map(|document| tokenizer.encode(&document.unwrap().text).unwrap()).max().unwrap();
+    let mut enough = model(largest as usize + 1, 64, 1);
+    perplexity(&mut enough, &tokenizer, documents(), options, &Silent).unwrap();
+    let mut small = model(largest as usize, 64, 1);
     let error = perplexity(&mut small, &tokenizer, documents(), options, &Silent).unwrap_err();
-    assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
+    let holds = |document: &Document| tokenizer.encode(&document.text).unwrap().contains(&largest);
+    let first = documents().map(Result::unwrap).find(holds).unwrap().id;
+    let expected =
+        format!("document {first}: its token {:?} has the number {largest}, and", tokenizer.token(largest).unwrap());
+    assert!(matches!(error, Error::NoRow { .. }) && error.to_string().starts_with(&expected), "{error}");
     let mut model = model(tokenizer.vocab_size(), 64, 1);
     let error = perplexity(&mut model, &tokenizer, documents(), options, &Stopped).unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)), "{error}");

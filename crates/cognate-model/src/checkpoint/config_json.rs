@@ -11,6 +11,9 @@ use crate::{Config, Error, Family, Llama3Scaling, Result};
 /// Longest `config.json` that is read: real ones have some 2 KB, or some 100 KB with a list of labels.
 const CONFIG_MAX: u64 = 1 << 24;
 
+/// The token after which a model is tuned to write a related document. No other program writes the field, and none minds it.
+const RELATED: &str = "related_token_id";
+
 /// A parsed `config.json`, or an object in it; its path and the object's name with a point are for messages.
 struct Fields<'a> {
     path: &'a Path,
@@ -63,15 +66,16 @@ impl Fields<'_> {
         }
     }
 
-    /// A token id below `vocab`, or the first of a list of them.
-    fn token(&self, field: &str, vocab: usize) -> Result<Option<u32>> {
+    /// A token id, or the first of a list of them; -1 stands for none. It may lie beyond the vocabulary: whether the token is needed,
+    /// who uses it knows.
+    fn token(&self, field: &str) -> Result<Option<u32>> {
         let Some(value) = self.get(field) else { return Ok(None) };
-        let first = value.as_array().map_or(Some(value), |list| list.first());
-        match first {
+        match value.as_array().map_or(Some(value), |list| list.first()) {
             None => Ok(None),
+            Some(id) if id.as_i64() == Some(-1) => Ok(None),
             Some(id) => match id.as_u64().and_then(|id| u32::try_from(id).ok()) {
-                Some(id) if (id as usize) < vocab => Ok(Some(id)),
-                _ => Err(self.error(field, format!("expected a token id below vocab_size = {vocab}, found {value}"))),
+                Some(id) => Ok(Some(id)),
+                None => Err(self.error(field, format!("expected a token id, found {value}"))),
             },
         }
     }
@@ -105,7 +109,7 @@ pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<(Config, SpecialIds)> {
     };
     let fields = Fields { path, prefix: "", map };
     let family = family(&fields)?;
-    refuse_unsupported(&fields)?;
+    refuse_unsupported(&fields, family)?;
     let config = dials(&fields, family)?;
     match config.check() {
         Err(Error::Config { field, value, reason }) => {
@@ -114,8 +118,9 @@ pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<(Config, SpecialIds)> {
         other => other?,
     }
     refuse_unsupported_layers(&fields, config.layers)?;
-    let begin = fields.token("bos_token_id", config.vocab)?;
-    Ok((config.clone(), SpecialIds { begin, end: fields.token("eos_token_id", config.vocab)? }))
+    tell_unknown(&fields);
+    let [begin, end, related] = ["bos_token_id", "eos_token_id", RELATED].map(|field| fields.token(field));
+    Ok((config, SpecialIds { begin: begin?, end: end?, related: related? }))
 }
 
 /// The dials, with the defaults that transformers gives each family where a field is absent.
@@ -175,9 +180,9 @@ fn json_name(field: &str) -> &str {
 }
 
 fn family(fields: &Fields<'_>) -> Result<Family> {
-    let (family, architecture) = match fields.get("model_type").and_then(Value::as_str) {
-        Some("qwen3") => (Family::Qwen3, "Qwen3ForCausalLM"),
-        Some("llama") => (Family::Llama, "LlamaForCausalLM"),
+    let (family, architectures) = match fields.get("model_type").and_then(Value::as_str) {
+        Some("qwen3") => (Family::Qwen3, ["Qwen3ForCausalLM", "Qwen3Model"]),
+        Some("llama") => (Family::Llama, ["LlamaForCausalLM", "LlamaModel"]),
         Some(other) => {
             let reason = format!("\"{other}\" is not supported; this decoder does \"qwen3\" and \"llama\"");
             return Err(fields.error("model_type", reason));
@@ -185,13 +190,13 @@ fn family(fields: &Fields<'_>) -> Result<Family> {
         None => return Err(fields.error("model_type", "is missing; expected \"qwen3\" or \"llama\"")),
     };
     // A classifier or an embedder shares the model_type, but its head is another.
-    fields.only("architectures", &[json!([architecture])])?;
+    fields.only("architectures", &architectures.map(|architecture| json!([architecture])))?;
     Ok(family)
 }
 
 /// Fields whose presence alone asks for what this decoder does not do. Neither `Qwen3Config` nor `LlamaConfig` of transformers has
 /// most of them, and it would ignore them; but somebody who wrote them into a file trained a model that did not.
-const FOREIGN: [(&str, &str); 16] = [
+const FOREIGN: [(&str, &str); 30] = [
     ("quantization_config", "quantised weights are not supported; expected f32, bf16 or f16"),
     ("compression_config", "quantised weights are not supported; expected f32, bf16 or f16"),
     ("num_experts", "mixtures of experts are not supported"),
@@ -208,10 +213,172 @@ const FOREIGN: [(&str, &str); 16] = [
     ("clip_qkv", "clipping of queries, keys and values is not supported"),
     ("kv_lora_rank", "latent attention is not supported"),
     ("auto_map", "a model with code of its own is not supported"),
+    ("attn_logit_softcap", "soft-capping of attention scores is not supported"),
+    ("attention_logit_cap", "soft-capping of attention scores is not supported"),
+    ("logit_soft_cap", "soft-capping of logits is not supported"),
+    ("attention_scale", "scores are scaled by 1 / sqrt(head_dim); another scale is not supported"),
+    ("softmax_scale", "scores are scaled by 1 / sqrt(head_dim); another scale is not supported"),
+    ("no_rope_layer_interval", "layers without rotary embedding are not supported"),
+    ("rope_local_base_freq", "rotary embeddings that differ from layer to layer are not supported"),
+    ("scale_emb", "scaled embeddings are not supported"),
+    ("scale_depth", "scaled residuals are not supported"),
+    ("dim_model_base", "scaled logits are not supported"),
+    ("residual_scale", "scaled residuals are not supported"),
+    ("embedding_scale", "scaled embeddings are not supported"),
+    ("rotary_dim", "rotary embedding of part of a head is not supported"),
+    ("alibi_bias_max", "positions by biases (ALiBi) are not supported"),
 ];
 
+/// Flags that change what is computed, and are supported where they are false.
+const OFF: [&str; 17] = [
+    "attention_bias",
+    "qkv_bias",
+    "mlp_bias",
+    "use_bias",
+    "add_bias_linear",
+    "use_sliding_window",
+    "use_bidirectional_attention",
+    "alibi",
+    "parallel_attn",
+    "parallel_residual",
+    "use_parallel_residual",
+    "scale_embeddings",
+    "embedding_layernorm",
+    "rope_interleaved",
+    "rope_interleave",
+    "rms_norm_unit_offset",
+    "use_mup",
+];
+
+/// Fields of transformers' configurations that change nothing in what a decoder computes: what generation starts from, labels of
+/// classifiers, dropout, and how the model was made.
+const HARMLESS: [&str; 74] = [
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "add_cross_attention",
+    "attention_dropout",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "chunk_size_feed_forward",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "embd_pdrop",
+    "encoder_no_repeat_ngram_size",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_encoder_decoder",
+    "is_llama_config",
+    "keys_to_ignore_at_inference",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "max_sequence_length",
+    "max_window_layers",
+    "min_length",
+    "model_max_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token",
+    "pad_token_id",
+    "prefix",
+    "pretraining_tp",
+    "problem_type",
+    "pruned_heads",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "resid_pdrop",
+    "return_dict",
+    "return_dict_in_generate",
+    "rope_type",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tie_encoder_decoder",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unk_token_id",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+    "vocab_file",
+    "_commit_hash",
+];
+
+/// Fields that are read elsewhere in this file.
+const READ: [&str; 27] = [
+    "architectures",
+    "bos_token_id",
+    "eos_token_id",
+    RELATED,
+    "head_dim",
+    "hidden_act",
+    "hidden_activation",
+    "hidden_size",
+    "intermediate_size",
+    "is_causal",
+    "layer_types",
+    "max_position_embeddings",
+    "model_type",
+    "normalization_type",
+    "norm_type",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "num_key_value_heads",
+    "original_max_position_embeddings",
+    "position_embedding_type",
+    "qk_norm",
+    "rms_norm_eps",
+    "rope_parameters",
+    "rope_scaling",
+    "rope_theta",
+    "tie_word_embeddings",
+    "vocab_size",
+];
+
+/// Tells of fields that nothing is known of: transformers heeds none of them either, but whoever wrote them may have meant something.
+fn tell_unknown(fields: &Fields<'_>) {
+    let read_elsewhere = ["sliding_window", "use_qk_norm"];
+    let known = |name: &str| {
+        READ.contains(&name)
+            || HARMLESS.contains(&name)
+            || OFF.contains(&name)
+            || FACTORS.contains(&name)
+            || read_elsewhere.contains(&name)
+            || FOREIGN.iter().any(|(foreign, _)| *foreign == name)
+    };
+    let unknown: Vec<&str> = fields.map.keys().map(String::as_str).filter(|name| !known(name)).collect();
+    if !unknown.is_empty() {
+        tracing::warn!("{}: not heeded: {}", fields.path.display(), unknown.join(", "));
+    }
+}
+
 /// Factors that are supported where they are 1.
-const FACTORS: [&str; 7] = [
+const FACTORS: [&str; 8] = [
     "partial_rotary_factor",
     "rotary_pct",
     "embedding_multiplier",
@@ -219,16 +386,24 @@ const FACTORS: [&str; 7] = [
     "logits_scaling",
     "logit_scale",
     "lm_head_multiplier",
+    "rotary_percent",
 ];
 
 /// What a configuration may ask for that this decoder would silently get wrong.
-fn refuse_unsupported(fields: &Fields<'_>) -> Result<()> {
+fn refuse_unsupported(fields: &Fields<'_>, family: Family) -> Result<()> {
     for field in ["hidden_act", "hidden_activation"] {
         fields.only(field, &[json!("silu"), json!("swish")])?;
     }
-    for flag in ["attention_bias", "qkv_bias", "mlp_bias", "use_sliding_window", "use_bidirectional_attention"] {
+    for flag in OFF {
         fields.only(flag, &[json!(false)])?;
     }
+    for flag in ["qk_norm", "use_qk_norm"] {
+        fields.only(flag, &[json!(family == Family::Qwen3)])?;
+    }
+    for kind in ["norm_type", "normalization_type"] {
+        fields.only(kind, &[json!("rmsnorm"), json!("rms_norm"), json!("RMSNorm"), json!("rms")])?;
+    }
+    fields.only("position_embedding_type", &[json!("rope"), json!("rotary"), json!("rope_llama")])?;
     fields.only("is_causal", &[json!(true)])?;
     for (field, reason) in FOREIGN {
         if fields.get(field).is_some() {
@@ -326,8 +501,9 @@ fn rope_object(fields: &Fields<'_>, name: &str, prefix: &'static str, base: f64)
     Ok(Some((base, Some(scaling))))
 }
 
-/// Writes a configuration; `end` is the token that begins and ends a document.
-pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>) -> Result<()> {
+/// Writes a configuration; `end` is the token that begins and ends a document, `related` the one that the model is tuned to write
+/// related documents after.
+pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>, related: Option<u32>) -> Result<()> {
     let (architecture, model_type) = match config.family() {
         Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3"),
         Family::Llama => ("LlamaForCausalLM", "llama"),
@@ -369,6 +545,9 @@ pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>) -> Result<()
         parameters["rope_theta"] = json!(config.rope_base);
         json["rope_scaling"] = scaling;
         json["rope_parameters"] = parameters;
+    }
+    if let Some(related) = related {
+        json[RELATED] = json!(related);
     }
     Ok(write_atomic(path, pretty(&json))?)
 }

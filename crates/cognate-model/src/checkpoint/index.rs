@@ -54,9 +54,11 @@ impl Index {
         names
     }
 
-    /// The error for a shard that is not there.
-    pub(crate) fn missing(&self, shard: &str) -> Error {
-        Error::weights(&self.path, format!("weight_map: {shard} is missing beside it"))
+    /// The error for `missing` of `all` shards that are not there, the first of them `shard`.
+    pub(crate) fn missing(&self, shard: &str, missing: usize, all: usize) -> Error {
+        let reason =
+            format!("weight_map: {shard} is missing beside it ({missing} of {all} shards are): fetch the rest");
+        Error::weights(&self.path, reason)
     }
 
     /// Refuses shards that hold other tensors than the index says: a shard of another checkpoint, or an index of one.

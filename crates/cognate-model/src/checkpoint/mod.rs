@@ -1,6 +1,7 @@
 //! Checkpoints: Hugging Face directories of `Qwen3ForCausalLM` and `LlamaForCausalLM`, read and written.
 
 mod config_json;
+mod folder;
 mod index;
 mod weights;
 
@@ -13,6 +14,7 @@ use serde_json::json;
 use crate::{Config, Decoder, Error, Result};
 use index::Index;
 
+pub use folder::weight_files;
 pub use weights::{Tensors, read_tensors, write_tensors};
 
 /// Token ids that a checkpoint's `config.json` names.
@@ -22,6 +24,8 @@ pub struct SpecialIds {
     pub begin: Option<u32>,
     /// The token after a document (the first, where there are several).
     pub end: Option<u32>,
+    /// The token after which the model was tuned to write a related document (`related_token_id`, which only tuning writes).
+    pub related: Option<u32>,
 }
 
 /// The tokenizer that goes with a checkpoint.
@@ -31,13 +35,17 @@ pub struct TokenizerFiles {
     pub tokenizer_json: String,
     /// Id and text of the token after a document, which also begins one.
     pub end_of_document: (u32, String),
+    /// The token after which the model is tuned to write a related document; none for a model that is not.
+    pub related: Option<u32>,
 }
 
 /// Reads a checkpoint's configuration.
 ///
 /// # Errors
-/// When `config.json` is missing, does not parse, or asks for what this decoder does not do (named).
+/// When there is no `config.json` (what the folder is instead is said), it does not parse, or asks for what this decoder does not do
+/// (named).
 pub fn read_config(folder: &Path) -> Result<(Config, SpecialIds)> {
+    folder::check(folder)?;
     config_json::read(&folder.join("config.json"))
 }
 
@@ -113,7 +121,8 @@ impl<D: Device> Decoder<D> {
         let made = AtomicFolder::create(folder)?;
         let path = made.path();
         let end = tokenizer.map(|t| t.end_of_document.0);
-        config_json::write(&path.join("config.json"), &self.config, end)?;
+        let related = tokenizer.and_then(|t| t.related);
+        config_json::write(&path.join("config.json"), &self.config, end, related)?;
         let values = self.parameters();
         let tensors = self.layout.tensors();
         let views = tensors.iter().map(|t| (t.name.as_str(), &t.shape[..], &values[t.range.clone()]));

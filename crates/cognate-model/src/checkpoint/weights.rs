@@ -1,24 +1,23 @@
 //! `model.safetensors`, whole or in shards.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::check_file;
+use super::folder::indexed_files;
 use super::index::Index;
 use crate::{Config, Error, Layout, Result};
 
+/// The head's name, which has no prefix.
+const HEAD: &str = "lm_head.weight";
+
 /// Reads all parameters of a checkpoint directory into the order of [`Layout`].
 pub(crate) fn read_parameters(folder: &Path, config: &Config) -> Result<Vec<f32>> {
-    let index = Index::read(folder)?;
-    let names = index.as_ref().map_or_else(|| vec!["model.safetensors".into()], Index::shard_names);
-    if let Some((index, name)) = index.as_ref().zip(names.iter().find(|name| !folder.join(name).exists())) {
-        return Err(index.missing(name));
-    }
-    let paths: Vec<PathBuf> = names.into_iter().map(|name| folder.join(name)).collect();
+    let (index, paths) = indexed_files(folder)?;
     let maps = paths
         .iter()
         .map(|path| {
@@ -43,13 +42,16 @@ pub(crate) fn parse_parameters(index: Option<&Index>, files: &[(&Path, &[u8])], 
     let mut missing: HashMap<&str, usize> =
         layout.tensors().iter().enumerate().map(|(i, tensor)| (tensor.name.as_str(), i)).collect();
     let mut copies = Vec::new();
+    // A base model saved alone (`LlamaModel`, or an embedder made of one) has the names without their first part.
+    let bare = !opened.iter().any(|(_, file)| file.names().iter().any(|name| name.starts_with("model.")));
     for (path, file) in &opened {
         let mut tensors = file.tensors();
         // They come in no fixed order; a file with two faults should name the same one each time.
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, view) in tensors {
-            let Some(index) = missing.remove(name.as_str()) else {
-                if config.tied && name == "lm_head.weight" {
+            let prefixed = (bare && name != HEAD).then(|| format!("model.{name}"));
+            let Some(index) = missing.remove(prefixed.as_deref().unwrap_or(&name)) else {
+                if config.tied && name == HEAD {
                     copies.push((*path, view));
                 } else if !name.ends_with("rotary_emb.inv_freq") {
                     // (Older checkpoints carry those frequencies; they follow from the configuration.)
@@ -68,7 +70,13 @@ pub(crate) fn parse_parameters(index: Option<&Index>, files: &[(&Path, &[u8])], 
         }
     }
     if let Some(name) = missing.keys().min() {
-        let reason = format!("tensor {name} is missing ({} in all)", missing.len());
+        let mut reason = format!("tensor {name} is missing ({} in all)", missing.len());
+        if *name == HEAD && missing.len() == 1 {
+            reason.push_str(
+                ": these are the weights of a base model, which has no head; a head tied to the embedding would need \
+                 \"tie_word_embeddings\": true in config.json",
+            );
+        }
         return Err(Error::weights(files.last().map_or(Path::new(""), |(path, _)| path), reason));
     }
     for (path, head) in copies {
@@ -140,7 +148,7 @@ fn check_copy(path: &Path, head: &TensorView<'_>, config: &Config, embedding: &[
         return Err(Error::weights(path, reason));
     }
     let mut values = vec![0.0; embedding.len()];
-    convert(path, "lm_head.weight", head, &mut values)?;
+    convert(path, HEAD, head, &mut values)?;
     if values != embedding {
         let reason = "tensor lm_head.weight differs from model.embed_tokens.weight, although config.json says \
                       tie_word_embeddings; expected one of the two, or \"tie_word_embeddings\": false";

@@ -151,9 +151,6 @@ fn impossible_sizes() {
     names("rms_norm_eps", json!(0), "expected a positive number");
     names("rope_theta", json!("10000"), "expected a number, found \"10000\"");
     names("tie_word_embeddings", json!("yes"), "expected true or false, found \"yes\"");
-    // Found: a begin token that is in no vocabulary failed only when the first document was scored.
-    names("bos_token_id", json!(97), "expected a token id below vocab_size = 97, found 97");
-    names("eos_token_id", json!([200, 0]), "expected a token id below vocab_size = 97");
 }
 
 #[test]

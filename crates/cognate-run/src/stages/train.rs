@@ -297,7 +297,7 @@ pub fn tokenizer_files(tokenizer: &Tokenizer) -> Result<TokenizerFiles> {
         added.into_iter().flatten().find(|token| token.get("id").and_then(Value::as_u64) == Some(u64::from(id)));
     let text = named.and_then(|token| token.get("content")).and_then(Value::as_str);
     let text = text.unwrap_or(cognate_corpus::END_OF_DOCUMENT).to_owned();
-    Ok(TokenizerFiles { tokenizer_json, end_of_document: (id, text) })
+    Ok(TokenizerFiles { tokenizer_json, end_of_document: (id, text), related: None })
 }
 
 #[cfg(test)]

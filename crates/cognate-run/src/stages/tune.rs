@@ -7,6 +7,7 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_base::{Hash, Monitor};
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_eval::{Relation, RelationOptions, relation};
+use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_pair::{Pair, read_pairs, read_vectors};
 use cognate_train::{Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
@@ -78,12 +79,13 @@ pub(crate) fn tune_stage(
         checkpoint_every: every(settings.checkpoint_every_tokens),
         keep_checkpoints: recipe.train.keep_checkpoints,
     };
+    let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer)? };
     let job = Job {
         stream: &stream,
         validation: &validation,
         config: &config,
         folder,
-        tokenizer: Some(&tokenizer_files(&tokenizer)?),
+        tokenizer: Some(&files),
         fingerprint: &fingerprint.to_string(),
     };
     let (mut model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;

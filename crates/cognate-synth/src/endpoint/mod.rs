@@ -38,6 +38,7 @@ use crate::generate::files::document_id;
 use crate::generate::seeds::{SPECIAL_TOKENS, Seeds};
 use crate::generate::{GenerateConfig, GenerateStats, Numbers, Prompts};
 use crate::metadata;
+use crate::rows;
 pub use client::{Key, completions_url};
 pub use error::{EndpointError, Fault};
 use protocol::{Job, Written};
@@ -126,7 +127,7 @@ pub fn generate_endpoint(
     endpoint.check()?;
     check_model(model, tokenizer, config)?;
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
-    seeds.check(tokenizer.vocab_size())?;
+    seeds.check(tokenizer.vocab_size().min(model.vocab))?;
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
@@ -146,9 +147,7 @@ pub fn generate_endpoint(
 
 /// Refuses a checkpoint that cannot be served for these documents.
 fn check_model(model: &Config, tokenizer: &Tokenizer, config: &GenerateConfig) -> Result<()> {
-    if model.vocab < tokenizer.vocab_size() {
-        return Err(Error::Vocabulary { model: model.vocab, tokenizer: tokenizer.vocab_size() });
-    }
+    rows::check_frame(model.vocab, tokenizer)?;
     match config.capacity_tokens().checked_sub(model.max_positions) {
         None | Some(0) => Ok(()),
         Some(excess) => Err(Error::Context {

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::rows;
 use crate::sampling::Sampling;
 pub(crate) use numbers::Numbers;
 pub use numbers::{Part, Target};
@@ -210,11 +211,8 @@ pub fn generate<D: Device>(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     config.check()?;
-    let related = tokenizer.related()?;
-    let (model_vocab, vocab) = (model.config().vocab, tokenizer.vocab_size());
-    if model_vocab < vocab {
-        return Err(Error::Vocabulary { model: model_vocab, tokenizer: vocab });
-    }
+    let (related, rows) = (tokenizer.related()?, model.config().vocab);
+    rows::check_frame(rows, tokenizer)?;
     let max_positions = model.config().max_positions;
     if config.capacity_tokens() > max_positions {
         return Err(Error::Context {
@@ -231,7 +229,7 @@ pub fn generate<D: Device>(
     };
     check_memory(model.config(), config)?;
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
-    let mut engine = ModelEngine { slots: config.slots, vocab: model_vocab, cache, model };
+    let mut engine = ModelEngine { slots: config.slots, vocab: rows, cache, model };
     let stats = generate_with(&mut engine, tokenizer, seeds, out, config, monitor)?;
     Ok(GenerateStats { precision_effect, ..stats })
 }
@@ -263,7 +261,9 @@ fn generate_with(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
-    seeds.check(tokenizer.vocab_size())?;
+    // A logit for each token that has a row.
+    let vocab = tokenizer.vocab_size().min(engine.vocab());
+    seeds.check(vocab)?;
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let rules = Rules {
@@ -271,9 +271,8 @@ fn generate_with(
         sampling: config.sampling,
         max_new_tokens: config.max_new_tokens,
         end_of_document,
-        // It only ever stands before a document, never in one.
-        never: vec![related],
-        vocab: tokenizer.vocab_size(),
+        never: never(tokenizer, vocab),
+        vocab,
         numbers,
     };
     let records = Records {
@@ -296,6 +295,12 @@ fn generate_with(
     monitor.end();
     outcome?;
     store.finish(&prompts)
+}
+
+/// What is never drawn: the tokens that stand between documents and not in one, and numbers below `vocab` that are no token's.
+pub(crate) fn never(tokenizer: &Tokenizer, vocab: usize) -> Vec<u32> {
+    let between = tokenizer.never_inside().into_iter().filter(|&id| (id as usize) < vocab);
+    between.chain(tokenizer.without_token(vocab)).collect()
 }
 
 /// The synthesizer with its key/value cache.

@@ -6,11 +6,12 @@ use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
 use serde::Serialize;
 
-use super::ModelEngine;
 use super::numbers::Numbers;
 use super::schedule::{self, Finish, Finished, Progress, Prompts, Rules};
 use super::seeds::SPECIAL_TOKENS;
+use super::{ModelEngine, never};
 use crate::error::{Error, Result};
+use crate::rows;
 use crate::sampling::Sampling;
 
 /// Documents written at the same time.
@@ -46,7 +47,7 @@ impl Prompts for OneSeed {
 /// larger `count`.
 ///
 /// # Errors
-/// When the settings are impossible, the text has no tokens, the model does not fit the tokenizer or was never tuned on pairs, a
+/// When the settings are impossible, the text has no tokens, a token has no row in the model's embedding, the tokenizer has no token for related documents, a
 /// logit is not a number, or the monitor interrupts.
 pub fn write_related<D: Device>(
     model: &mut Decoder<D>,
@@ -58,10 +59,8 @@ pub fn write_related<D: Device>(
 ) -> Result<(Vec<Sample>, Option<Cut>)> {
     sampling.check()?;
     let related = tokenizer.related()?;
-    let (vocab, max_positions) = (model.config().vocab, model.config().max_positions);
-    if vocab < tokenizer.vocab_size() {
-        return Err(Error::Vocabulary { model: vocab, tokenizer: tokenizer.vocab_size() });
-    }
+    let (rows, max_positions) = (model.config().vocab, model.config().max_positions);
+    rows::check_frame(rows, tokenizer)?;
     let room = max_positions.saturating_sub(SPECIAL_TOKENS.saturating_add(max_new_tokens));
     if max_new_tokens == 0 || room == 0 {
         let expected =
@@ -72,6 +71,7 @@ pub fn write_related<D: Device>(
     if tokens.is_empty() {
         return Err(Error::setting("seed-text", "an empty text", "a document to start from"));
     }
+    rows::check(&tokens, rows, tokenizer, || "the given text".to_owned())?;
     let cut = tokenizer.cut(&tokens, room);
     tokens.truncate(cut.map_or(room, |cut| cut.tokens));
     let mut prompt = vec![tokenizer.end_of_document()];
@@ -79,14 +79,15 @@ pub fn write_related<D: Device>(
     prompt.push(related);
     let slots = count.clamp(1, SLOTS);
     let cache = DecodeCache::new(model, slots, prompt.len() + max_new_tokens, Precision::F32);
-    let mut engine = ModelEngine { slots, vocab, cache, model };
+    let mut engine = ModelEngine { slots, vocab: rows, cache, model };
+    let vocab = tokenizer.vocab_size().min(rows);
     let rules = Rules {
         seed,
         sampling,
         max_new_tokens,
         end_of_document: tokenizer.end_of_document(),
-        never: vec![related],
-        vocab: tokenizer.vocab_size(),
+        never: never(tokenizer, vocab),
+        vocab,
         numbers: Numbers::first_few(count as u64),
     };
     let mut samples = Vec::new();

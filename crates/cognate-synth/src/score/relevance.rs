@@ -15,6 +15,7 @@ use cognate_ops::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::rows;
 
 /// How pairs are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +79,8 @@ pub struct Relevance {
 /// Scores pairs of tokens.
 ///
 /// # Errors
-/// When the context is too short for a prompt, a score is not a number, a token is outside the vocabulary, or the monitor
-/// interrupts.
+/// When the context is too short for a prompt, a score is not a number, a token has no row in the model's embedding, or the
+/// monitor interrupts.
 pub fn relevance<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
@@ -87,7 +88,13 @@ pub fn relevance<D: Device>(
     options: RelevanceOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Relevance>> {
-    let max_positions = model.config().max_positions;
+    let (rows, max_positions) = (model.config().vocab, model.config().max_positions);
+    rows::check_frame(rows, tokenizer)?;
+    for TokenPair { name, seed, document } in pairs {
+        for tokens in [seed, document] {
+            rows::check(tokens, rows, tokenizer, || name.clone())?;
+        }
+    }
     let quiet = Quiet(monitor);
     let mut nats = |items: &[ScoreItem]| Ok(score(model, items, options.batch_tokens, &quiet)?);
     let most = options.max_seed_tokens;
@@ -98,7 +105,7 @@ pub fn relevance<D: Device>(
 /// Scores pairs of texts, encoded as training encodes them.
 ///
 /// # Errors
-/// As [`relevance`]; and when the model's vocabulary is smaller than the tokenizer's.
+/// As [`relevance`]; and when a text cannot be encoded.
 pub fn relevance_of_texts<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
@@ -106,10 +113,6 @@ pub fn relevance_of_texts<D: Device>(
     options: RelevanceOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Relevance>> {
-    let (found, needed) = (model.config().vocab, tokenizer.vocab_size());
-    if found < needed {
-        return Err(Error::Vocabulary { model: found, tokenizer: needed });
-    }
     let texts: Vec<&str> = pairs.iter().flat_map(|pair| [pair.seed, pair.document]).collect();
     let mut encoded = tokenizer.encode_batch(&texts)?.into_iter();
     let pairs: Vec<TokenPair> = pairs

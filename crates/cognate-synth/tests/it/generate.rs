@@ -130,8 +130,12 @@ fn a_model_that_does_not_fit_is_refused_before_anything_is_written() {
         generate(&mut model, &world.tokenizer, &world.seeds, &out, config, &Silent).unwrap_err()
     };
     let vocab = world.tokenizer.vocab_size();
-    let error = run(vocab - 1, &config(2, 1.0));
-    assert!(matches!(error, Error::Vocabulary { .. }), "{error}");
+    // The related-document token is number 1 of our own tokenizers.
+    let error = run(1, &config(2, 1.0));
+    assert!(matches!(error, Error::NoRow { id: 1, rows: 1, .. }), "{error}");
+    let largest = world.largest_token() as usize;
+    let error = run(largest, &config(2, 1.0)).to_string();
+    assert!(error.contains(&format!("holds token {largest}, outside the vocabulary of {largest} tokens")), "{error}");
     let error = run(vocab, &GenerateConfig { max_seed_tokens: 39, ..config(2, 1.0) });
     assert!(matches!(error, Error::Context { max_positions: 64, excess: 1, .. }), "{error}");
     let error = run(vocab, &GenerateConfig { slots: 0, ..config(2, 1.0) });

@@ -21,6 +21,11 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// The largest token of the seeds.
+    pub(crate) fn largest_token(&self) -> u32 {
+        TEXTS.iter().flat_map(|text| self.tokenizer.encode(text).unwrap()).max().unwrap()
+    }
+
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let documents: Vec<_> =

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_corpus::{FrameIds, TokenFile, Tokenizer, check_tokens};
-use cognate_model::checkpoint::SpecialIds;
+use cognate_corpus::{FrameIds, RELATED, TokenFile, Tokenizer, check_tokens};
+use cognate_model::checkpoint::{SpecialIds, TokenizerFiles, read_config, weight_files};
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
@@ -20,43 +20,54 @@ use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
-    let tokenizer = Tokenizer::load(&args.tokenizer)?;
+    let tokenizer = match &args.init {
+        // Its embedding need not have a row for a token that would be added, and plain training needs none.
+        Some(_) => Tokenizer::load_unchanged(&args.tokenizer)?,
+        None => Tokenizer::load(&args.tokenizer)?,
+    };
     let steps = args.budget_tokens / args.batch_tokens as u64;
     if steps == 0 {
         let expected = format!("at least one step, that is --batch-tokens {}", args.batch_tokens);
         return Err(Failure::setting("--budget-tokens", args.budget_tokens, &expected));
     }
+    let shape = match &args.init {
+        Some(checkpoint) => {
+            let own = checkpoint.join("tokenizer.json");
+            // Weights of elsewhere may come without one.
+            if own.exists() {
+                tokenizer.check_same(&args.tokenizer, &Tokenizer::load_unchanged(&own)?, &own)?;
+            }
+            read_config(checkpoint)?.0
+        }
+        None => config(&args.shape, tokenizer.vocab_size(), args.context.unwrap_or(CONTEXT))?,
+    };
+    let context = context(args.context, args.context.unwrap_or(CONTEXT).min(shape.max_positions), &shape)?;
+    let rows = tokenizer.vocab_size().min(shape.vocab);
+    check_rows(&tokenizer, tokenizer.end_of_document(), rows)?;
     let mut sources = Vec::new();
     for (i, prefix) in args.tokens.iter().enumerate() {
         let file = TokenFile::open(prefix)?;
-        file.check_ids(tokenizer.vocab_size())?;
+        file.check_ids(rows)?;
         sources.push(Source { name: format!("source {i}"), file, rows: None, tokens: 0, repeat: true });
     }
     share(&mut sources, steps * args.batch_tokens as u64);
     let begin = tokenizer.end_of_document();
     let seed = args.optimizer.seed;
-    let stream = PlainStream::new(sources, steps, args.batch_tokens, args.context, begin, seed)?;
+    let stream = PlainStream::new(sources, steps, args.batch_tokens, context, begin, seed)?;
     let validation = match &args.validation {
         Some(prefix) => {
             let file = TokenFile::open(prefix)?;
-            file.check_ids(tokenizer.vocab_size())?;
-            validation_items(&file, args.validate_documents, args.context, begin, seed)
+            file.check_ids(rows)?;
+            validation_items(&file, args.validate_documents, context, begin, seed)
         }
         None => Vec::new(),
     };
     let cpu = device(args.device, threads)?;
     let mut model = match &args.init {
-        Some(checkpoint) => {
-            let own = checkpoint.join("tokenizer.json");
-            // Weights of elsewhere may come without one.
-            if own.exists() {
-                tokenizer.check_same(&args.tokenizer, &Tokenizer::load(&own)?, &own)?;
-            }
-            load(cpu, checkpoint, &tokenizer)?
-        }
-        None => Decoder::new(cpu, config(&args.shape, tokenizer.vocab_size(), args.context)?, seed)?,
+        Some(checkpoint) => Decoder::load(cpu, checkpoint)?.0,
+        None => Decoder::new(cpu, shape, seed)?,
     };
-    let flops = model.config().training_flops(args.budget_tokens as f64, 0.0, args.context as f64 / 2.0);
+    let flops = model.config().training_flops(args.budget_tokens as f64, 0.0, context as f64 / 2.0);
     let peak_rate = args.peak_rate.unwrap_or_else(|| peak_rate_for(flops));
     let schedule = Schedule {
         peak_rate,
@@ -66,21 +77,27 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     };
     let mut inputs: Vec<PathBuf> = args.tokens.iter().map(|prefix| with_ending(prefix, ".bin")).collect();
     inputs.extend(args.validation.iter().map(|prefix| with_ending(prefix, ".bin")));
-    inputs.extend(args.init.iter().map(|checkpoint| checkpoint.join("model.safetensors")));
+    if let Some(checkpoint) = &args.init {
+        inputs.extend(weight_files(checkpoint)?);
+    }
     inputs.push(args.tokenizer.clone());
     let settings = json!({
-        "steps": steps, "batch_tokens": args.batch_tokens, "context": args.context,
+        "steps": steps, "batch_tokens": args.batch_tokens, "context": context,
         "validate_documents": args.validate_documents, "model": format!("{:?}", model.config()),
     });
-    let run = Run { tokenizer: &tokenizer, stream: &stream, validation: &validation, out: &args.out };
+    let files = tokenizer_files(&tokenizer)?;
+    let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
 }
 
 pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Result {
+    let (shape, _) = read_config(&args.checkpoint)?;
     let tokenizer_path = args.checkpoint.join("tokenizer.json");
     let tokenizer = Tokenizer::load(&tokenizer_path)?;
     let file = TokenFile::open(&args.tokens)?;
-    file.check_ids(tokenizer.vocab_size())?;
+    let rows = tokenizer.vocab_size().min(shape.vocab);
+    check_rows(&tokenizer, tokenizer.end_of_document(), rows)?;
+    file.check_ids(rows)?;
     check_tokens(&args.documents, &file, &tokenizer, &tokenizer_path)?;
     let ids: Vec<String> = read_texts(&args.documents)?.into_iter().map(|(id, _)| id).collect();
     if ids.len() != file.documents() {
@@ -91,12 +108,13 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
         Ok(read_pairs(path, &ids)?.iter().map(|pair| (pair.first, pair.second)).collect())
     };
     let training = pairs(&args.pairs)?;
-    let mut model = load(device(args.device, threads)?, &args.checkpoint, &tokenizer)?;
     let frame = PairTokens {
         end_of_document: tokenizer.end_of_document(),
         related: tokenizer.related()?,
-        context: args.context.unwrap_or(model.config().max_positions),
+        context: context(args.context, shape.max_positions, &shape)?,
     };
+    let (model, _) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
+    let mut model = with_related_row(model, frame.related)?;
     let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
     let validation: Vec<ScoreItem> =
         held_out.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
@@ -109,15 +127,54 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     };
     let mut inputs = vec![with_ending(&args.tokens, ".bin"), args.pairs.clone()];
     inputs.extend(args.held_out.clone());
-    inputs.push(args.checkpoint.join("model.safetensors"));
+    inputs.extend(weight_files(&args.checkpoint)?);
     let settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
-    let run = Run { tokenizer: &tokenizer, stream: &stream, validation: &validation, out: &args.out };
+    let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer)? };
+    let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+}
+
+/// Tokens that a document is cut into where nothing is said.
+const CONTEXT: usize = 1024;
+
+/// The context that is asked for, or `default`; a checkpoint's positions bound it.
+fn context(asked: Option<usize>, default: usize, shape: &Config) -> Result<usize> {
+    match asked.filter(|asked| *asked > shape.max_positions) {
+        None => Ok(asked.unwrap_or(default)),
+        Some(asked) => {
+            let expected = format!("at most {}, the checkpoint's max_position_embeddings", shape.max_positions);
+            Err(Failure::setting("--context", asked, &expected))
+        }
+    }
+}
+
+/// Refuses a checkpoint without a row for the token `id`, which every document needs.
+fn check_rows(tokenizer: &Tokenizer, id: u32, rows: usize) -> Result {
+    if (id as usize) < rows {
+        return Ok(());
+    }
+    let token = tokenizer.token(id).unwrap_or_default();
+    let expected = format!("a row for each token that occurs; {token:?}, which ends a document, has the number {id}");
+    Err(Failure::setting("checkpoint", format!("one with {rows} rows in its embedding"), &expected))
+}
+
+/// The model with a row for the token that stands before a related document, added where there is none: most checkpoints have as many
+/// rows as their tokenizer had tokens.
+fn with_related_row(model: Decoder<Cpu>, related: u32) -> Result<Decoder<Cpu>> {
+    let (rows, needed) = (model.config().vocab, related as usize + 1);
+    if rows >= needed {
+        return Ok(model);
+    }
+    let tables = if model.config().tied { "embedding, which is the head," } else { "embedding and head" };
+    let added =
+        if needed - rows == 1 { "a row is added".to_owned() } else { format!("{} rows are added", needed - rows) };
+    tracing::warn!("{added} to {tables} for {RELATED}, token {related}: {rows} rows become {needed}");
+    Ok(model.with_rows(needed)?)
 }
 
 /// A training run on plain files.
 struct Run<'a> {
-    tokenizer: &'a Tokenizer,
+    files: TokenizerFiles,
     stream: &'a dyn Stream,
     validation: &'a [ScoreItem],
     out: &'a Path,
@@ -134,7 +191,10 @@ impl Run<'_> {
         terminal: &Terminal,
     ) -> Result {
         let every = |tokens: Option<usize>| match tokens {
-            Some(tokens) => (tokens as u64 * self.stream.steps() / self.stream.tokens().max(1)).max(1),
+            Some(tokens) => {
+                let steps = tokens as u128 * u128::from(self.stream.steps()) / u128::from(self.stream.tokens().max(1));
+                u64::try_from(steps).unwrap_or(u64::MAX).max(1)
+            }
             None => (self.stream.steps() / 20).max(1),
         };
         let config = TrainConfig {
@@ -159,7 +219,7 @@ impl Run<'_> {
             validation: self.validation,
             config: &config,
             folder: self.out,
-            tokenizer: Some(&tokenizer_files(self.tokenizer)?),
+            tokenizer: Some(&self.files),
             fingerprint: &Hash::of(identity).to_string(),
         };
         let outcome = cognate_train::train(model, &job, terminal)?;
@@ -176,23 +236,6 @@ impl Run<'_> {
             "last": outcome.last,
         }))
     }
-}
-
-/// A checkpoint that fits a tokenizer.
-fn load(cpu: Cpu, checkpoint: &Path, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
-    let (model, _) = Decoder::load(cpu, checkpoint)?;
-    check_vocabulary(&model, checkpoint, tokenizer)?;
-    Ok(model)
-}
-
-/// Refuses a checkpoint whose embedding has no row for some of the tokenizer's tokens.
-pub(super) fn check_vocabulary(model: &Decoder<Cpu>, checkpoint: &Path, tokenizer: &Tokenizer) -> Result {
-    let (found, needed) = (model.config().vocab, tokenizer.vocab_size());
-    if found < needed {
-        let expected = format!("a vocabulary of at least {needed} tokens, as its tokenizer has");
-        return Err(Failure::setting("checkpoint", format!("{} with {found} tokens", checkpoint.display()), &expected));
-    }
-    Ok(())
 }
 
 /// The tokenizer that came with a checkpoint.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cognate_base::Hash;
 use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
-use cognate_model::checkpoint::read_config;
+use cognate_model::checkpoint::{SpecialIds, read_config, weight_files};
 use cognate_model::{Config, Decoder};
 use cognate_ops::Precision;
 use cognate_run::wrapped;
@@ -17,7 +17,7 @@ use cognate_synth::{
 use serde_json::json;
 
 use super::judge::Judging;
-use super::models::{check_vocabulary, tokenizer_of};
+use super::models::tokenizer_of;
 use super::{Result, columns, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
     }
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
-    check_vocabulary(&model, &args.checkpoint, &tokenizer)?;
+    tell_untuned(&args.checkpoint, special, &tokenizer);
     let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, model.config())?;
     let stats = cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?;
@@ -54,6 +54,7 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
     }
     let (model, special) = read_config(&args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    tell_untuned(&args.checkpoint, special, &tokenizer);
     let seeds = seeds(args, &tokenizer)?;
     let config = generate_config(args, &model)?;
     let EndpointArgs { endpoint_model, endpoint_concurrency, endpoint_key_env, .. } = &args.endpoint;
@@ -67,6 +68,27 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
         first_wait: EndpointConfig::FIRST_WAIT,
     };
     print_json(&generate_endpoint(&model, &tokenizer, &seeds, &args.out, &config, &endpoint, terminal)?)
+}
+
+/// Says so where nothing shows that a checkpoint was tuned to write related documents: it may have the token for it all the same.
+fn tell_untuned(checkpoint: &Path, special: SpecialIds, tokenizer: &Tokenizer) {
+    if tokenizer.related().is_ok_and(|related| special.related != Some(related)) {
+        tracing::warn!(
+            "{} is not known to be tuned: its config.json has no related_token_id, which `cognate tune` writes. What it writes need not \
+             be related to its seeds",
+            checkpoint.display()
+        );
+    }
+}
+
+/// Tells a checkpoint's weights from others.
+fn weights_hash(checkpoint: &Path) -> Result<Hash> {
+    let files = weight_files(checkpoint)?;
+    let hashes = files.iter().map(Hash::of_file).collect::<std::io::Result<Vec<_>>>()?;
+    Ok(match hashes.as_slice() {
+        [whole] => *whole,
+        shards => Hash::of_chunks(shards.iter().map(|hash| hash.to_string().into_bytes())),
+    })
 }
 
 /// The seeds, whose tokens are those of the checkpoint's own tokenizer.
@@ -94,7 +116,7 @@ fn generate_config(args: &GenerateArgs, model: &Config) -> Result<GenerateConfig
         max_seed_tokens: args.max_seed_tokens.unwrap_or(half.saturating_sub(2).max(1)),
         slots: args.slots,
         shard_documents: args.shard_documents,
-        synthesizer: Hash::of_file(args.checkpoint.join("model.safetensors"))?.to_string(),
+        synthesizer: weights_hash(&args.checkpoint)?.to_string(),
     })
 }
 
@@ -110,6 +132,7 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
     };
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    tell_untuned(&args.checkpoint, special, &tokenizer);
     let max_new_tokens = args.max_new_tokens.unwrap_or(model.config().max_positions / 2);
     let drawing = (args.sampling.sampling(), args.seed);
     let (samples, cut) =
@@ -174,7 +197,6 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
     };
     let (mut model, special) = Decoder::load(device(args.device, threads)?, checkpoint)?;
     let tokenizer = tokenizer_of(checkpoint, special)?;
-    check_vocabulary(&model, checkpoint, &tokenizer)?;
     let max_seed_tokens = (model.config().max_positions / 2).saturating_sub(2).max(1);
     let options = RelevanceOptions::of(&tokenizer, max_seed_tokens, BATCH_TOKENS)?;
     let mut scorer = |pairs: &[TextPair<'_>]| relevance_of_texts(&mut model, &tokenizer, pairs, options, terminal);

@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod endpoint;
 mod evaluation;
+mod foreign;
 mod hostile;
 mod inspect;
 mod interrupts;
