@@ -75,7 +75,7 @@ fn fields(random: &mut ChaCha8Rng, record: &mut Map<String, Value>) {
         0 => drop(record.remove(&name)),
         1..=3 => drop(record.insert(name, value(random))),
         4 => {
-            let other = record.keys().last().cloned().unwrap_or_default();
+            let other = record.keys().next_back().cloned().unwrap_or_default();
             if let (Some(a), Some(b)) = (record.get(&name).cloned(), record.get(&other).cloned()) {
                 record.insert(name, b);
                 record.insert(other, a);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cognate_base::Format;
 use cognate_base::files::write_atomic;
 use serde_json::{Map, Value, json};
 
@@ -105,7 +106,13 @@ pub(crate) fn parse(path: &Path, text: &[u8]) -> Result<(Config, SpecialIds)> {
     let map = match serde_json::from_slice(text) {
         Ok(Value::Object(map)) => map,
         Ok(_) => return Err(problem(path, "(whole file)", "expected a JSON object")),
-        Err(error) => return Err(problem(path, "(whole file)", format!("not JSON: {error}"))),
+        Err(error) => {
+            let reason = match Format::of(text) {
+                Format::Json | Format::Text | Format::Unknown => format!("not JSON: {error}"),
+                other => other.instead_of("JSON"),
+            };
+            return Err(problem(path, "(whole file)", reason));
+        }
     };
     let fields = Fields { path, prefix: "", map };
     let family = family(&fields)?;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use cognate_base::Format;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -87,7 +88,10 @@ pub(crate) fn parse_parameters(index: Option<&Index>, files: &[(&Path, &[u8])], 
 
 /// The header of a weight file, checked: tensors fill the file without gap or overlap, and no name stands twice.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| Error::weights(path, damaged(&e)))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|e| match Format::of(bytes) {
+        Format::Safetensors | Format::Unknown => Error::weights(path, damaged(&e)),
+        other => Error::weights(path, other.instead_of("safetensors")),
+    })?;
     // The library keeps the last of several entries of one name. The header lies between the eight bytes of its length and
     // the tensors' bytes, or the line above would have failed.
     let data: usize = file.iter().map(|(_, view)| view.data().len()).sum();

@@ -69,7 +69,9 @@ fn damaged_weights_are_named() {
     let read = |path: &Path| fs_err::read(weights(path)).unwrap();
     let write = |path: &Path, bytes: &[u8]| cognate_base::files::write_atomic(weights(path), bytes).unwrap();
     assert!(refused(|path| fs_err::remove_file(weights(path)).unwrap()).contains("/c/model.safetensors"));
-    assert!(refused(|path| fs_err::remove_file(path.join("config.json")).unwrap()).starts_with("/c has no config.json"));
+    assert!(
+        refused(|path| fs_err::remove_file(path.join("config.json")).unwrap()).starts_with("/c has no config.json")
+    );
     let truncated = refused(|path| write(path, &read(path)[..5000]));
     assert!(truncated.starts_with("/c/model.safetensors: damaged or not a safetensors file:"), "{truncated}");
     let huge = refused(|path| {

@@ -233,3 +233,15 @@ fn what_changes_the_mathematics_is_refused_by_name() {
     });
     Decoder::load(cpu(), &path).unwrap();
 }
+
+#[test]
+fn a_pointer_in_place_of_a_file_is_told() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
+    for (name, field) in [("config.json", "field (whole file): "), ("model.safetensors", "")] {
+        let error = refused(|path| cognate_base::files::write_atomic(path.join(name), pointer).unwrap());
+        assert_eq!(
+            error,
+            format!("/c/{name}: {field}this is a Git LFS pointer: its data was not fetched (git lfs pull)")
+        );
+    }
+}
