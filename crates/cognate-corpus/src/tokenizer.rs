@@ -266,6 +266,15 @@ impl Tokenizer {
         Ok(framed[..at].to_vec())
     }
 
+    /// Numbers and texts of all special tokens, in the order of the numbers.
+    pub fn special_tokens(&self) -> Vec<(u32, String)> {
+        let added = self.inner.get_added_tokens_decoder().into_iter();
+        let mut special: Vec<_> =
+            added.filter(|(_, token)| token.special).map(|(id, token)| (id, token.content)).collect();
+        special.sort_unstable();
+        special
+    }
+
     /// The token that a document's context starts with: the end-of-document token, unless a checkpoint's tokenizer defines
     /// one of its own.
     pub fn begin_of_document(&self) -> u32 {
