@@ -16,6 +16,8 @@
 pub mod endpoint;
 mod error;
 pub mod filter;
+#[cfg(test)]
+mod fuzz;
 pub mod generate;
 pub mod metadata;
 mod rows;

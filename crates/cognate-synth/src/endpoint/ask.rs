@@ -11,27 +11,34 @@ use crate::error::Result;
 /// # Errors
 /// When an answer is not to be had, or the monitor says so.
 pub(crate) fn ask<Q: Question>(
-    questions: Vec<Q>,
+    questions: impl ExactSizeIterator<Item = Q>,
     endpoint: &EndpointConfig,
     role: Role,
     seed: u64,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Q::Answer>> {
-    let wanted = questions.len();
-    let workers = Workers::start(Asker::new(endpoint, role, seed)?, endpoint.concurrency.min(wanted))?;
-    questions.into_iter().try_for_each(|question| workers.send(question))?;
-    monitor.begin(role.served(), Some(wanted as u64), Unit::Documents);
-    let answers = collect(&workers, wanted, monitor);
+    let workers = Workers::start(Asker::new(endpoint, role, seed)?, endpoint.concurrency.min(questions.len()))?;
+    monitor.begin(role.served(), Some(questions.len() as u64), Unit::Documents);
+    let answers = collect(&workers, questions, endpoint.concurrency, monitor);
     monitor.end();
     answers
 }
 
-fn collect<Q: Question>(workers: &Workers<Q>, wanted: usize, monitor: &dyn Monitor) -> Result<Vec<Q::Answer>> {
+/// Hands out as many questions as there are threads for, and another for every answer.
+fn collect<Q: Question>(
+    workers: &Workers<Q>,
+    mut questions: impl ExactSizeIterator<Item = Q>,
+    threads: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Q::Answer>> {
+    let wanted = questions.len();
     let mut answers = Vec::with_capacity(wanted);
+    questions.by_ref().take(threads).try_for_each(|question| workers.send(question))?;
     while answers.len() < wanted {
         monitor.check()?;
         if let Some(outcome) = workers.receive(PATIENCE)? {
             answers.push(outcome?);
+            questions.next().map_or(Ok(()), |question| workers.send(question))?;
         }
         monitor.advance(answers.len() as u64, &format!("{} requests repeated", workers.repeated()));
     }

@@ -1,89 +1,26 @@
-//! One request over HTTP: where to, with which key, for how long. Knows no documents.
+//! One request over HTTP: where to, with which key, for how long, and how much of an answer. Knows no documents.
 
+use std::io::Read;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::Uri;
-use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Role;
 use super::error::Fault;
+use super::key::{Discretion, Key};
 use crate::error::{Error, Result};
 
-/// Bytes from which on a key is a secret that no text holds by chance.
-const SHORTEST_SECRET: usize = 8;
-/// Bytes of an answer; a document with its log-probabilities takes a few hundred bytes a token.
-const MOST_BYTES: u64 = 256 << 20;
-
-/// Characters of a server's message that are passed on.
-const MOST_SAID: usize = 300;
-
-/// What stands in a message where the key stood.
-const HIDDEN: &str = "(the key)";
-
-/// A server's key. It goes into the request's header and nowhere else: not into a message, a log, a file.
-#[derive(Clone)]
-pub struct Key {
-    text: String,
-    header: HeaderValue,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
-
-impl Key {
-    /// As it is, and as JSON writes it.
-    fn spellings(&self) -> impl Iterator<Item = String> {
-        let json = serde_json::Value::from(self.text.as_str()).to_string();
-        [json[1..json.len() - 1].to_owned(), self.text.clone()].into_iter()
-    }
-
-    /// Whether `name` may name the variable that holds a key: capitals, digits and `_`. Stricter than the system is, so that a key
-    /// that somebody gave by mistake is refused before it is written or shown anywhere.
-    pub fn is_variable(name: &str) -> bool {
-        let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase() || byte == b'_');
-        first && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-    }
-
-    /// The key that the environment variable `name` holds, which the recipe's key of that role gave.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] when `name` is no variable's name, or the variable is not set, empty, or not a header's value.
-    pub fn from_environment(name: &str, role: Role) -> Result<Self> {
-        let refuse = |value: &str, expected: &str| Error::setting(role.key_env(), value, expected);
-        if !Self::is_variable(name) {
-            let expected = "the name of an environment variable, in capitals, digits and _: not the key itself";
-            return Err(refuse("(not shown)", expected));
-        }
-        match std::env::var(name) {
-            Ok(key) if !key.trim().is_empty() => Self::new(key.trim()),
-            Ok(_) => Err(refuse(name, "the name of a variable that holds the key; it is empty")),
-            Err(std::env::VarError::NotPresent) => {
-                Err(refuse(name, "the name of a variable that holds the key; it is not set"))
-            }
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(refuse(name, "the name of a variable that holds the key; its value is not UTF-8"))
-            }
-        }
-    }
-
-    /// This key.
-    ///
-    /// # Errors
-    /// [`Error::Setting`], without the key, when a header cannot hold it.
-    pub fn new(key: &str) -> Result<Self> {
-        let header = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| key.is_ascii() && !key.is_empty());
-        let expected = "a key of printable ASCII characters";
-        let mut header = header.ok_or_else(|| Error::setting("the endpoint's key", "(not shown)", expected))?;
-        header.set_sensitive(true);
-        Ok(Self { text: key.to_owned(), header })
-    }
-}
+/// Bytes of an answer that are read at a time.
+const READ_AT_ONCE: usize = 64 << 10;
+/// Bytes of an answer with another status than 200: a message, of which the beginning tells.
+const MOST_MESSAGE_BYTES: usize = 64 << 10;
+/// Bytes of all answers together that are being read, except the one that may be larger than its share.
+const MOST_BYTES: usize = 1 << 30;
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -102,12 +39,16 @@ pub(super) struct NoReply {
 }
 
 /// A completion server.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Client {
     agent: Agent,
     url: String,
-    key: Option<Key>,
+    discretion: Discretion,
     timeout: Duration,
+    /// Bytes that every answer may have at the same time as all others.
+    share: usize,
+    /// Held by the one that has more.
+    large: Mutex<()>,
 }
 
 impl Client {
@@ -129,7 +70,9 @@ impl Client {
             // Whatever proxy the environment names, it leads away from here.
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().new_agent(), url, key, timeout })
+        let share = MOST_BYTES / connections.max(1);
+        let agent = config.build().new_agent();
+        Ok(Self { agent, url, discretion: Discretion(key), timeout, share, large: Mutex::default() })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -137,26 +80,55 @@ impl Client {
     }
 
     pub(super) fn has_key(&self) -> bool {
-        self.key.is_some()
+        self.discretion.0.is_some()
     }
 
-    /// Posts a JSON body.
-    pub(super) fn post(&self, body: &[u8]) -> Result<Reply, NoReply> {
+    /// What may be told of what the server says.
+    pub(super) fn discretion(&self) -> &Discretion {
+        &self.discretion
+    }
+
+    /// Posts a JSON body; an answer of more than `most` bytes is none.
+    pub(super) fn post(&self, body: &[u8], most: usize) -> Result<Reply, NoReply> {
         let mut request = self.agent.post(&self.url).header(CONTENT_TYPE, "application/json");
-        if let Some(key) = &self.key {
-            request = request.header(AUTHORIZATION, key.header.clone());
+        if let Some(key) = &self.discretion.0 {
+            request = request.header(AUTHORIZATION, key.header());
         }
         let mut response = request.send(body).map_err(|error| self.no_reply(&error))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let read = response.body_mut().with_config().limit(MOST_BYTES).read_to_vec();
-        let body = match read {
-            Ok(body) => body,
+        let mut reader = response.body_mut().as_reader();
+        let body = if status == 200 {
+            self.read(&mut reader, most)?
+        } else {
             // The status says enough, its message may be cut.
-            Err(_) if status != 200 => Vec::new(),
-            Err(error) => return Err(self.no_reply(&error)),
+            let mut message = Vec::new();
+            let _ = reader.take(MOST_MESSAGE_BYTES as u64).read_to_end(&mut message);
+            message
         };
         Ok(Reply { status, retry_after, body })
+    }
+
+    /// A body, piece by piece. Beyond its share of the memory only one goes on at a time, so that all answers together are bounded.
+    fn read(&self, reader: &mut dyn Read, most: usize) -> Result<Vec<u8>, NoReply> {
+        let mut body = Vec::new();
+        let mut turn = None;
+        loop {
+            let before = body.len();
+            let mut piece = reader.take((READ_AT_ONCE.min(most + 1 - before)) as u64);
+            piece.read_to_end(&mut body).map_err(|error| self.no_reply(&error.into()))?;
+            if body.len() > most {
+                let what = format!("the answer has more than {most} bytes, which is more than was asked for can take");
+                let fault = Fault::Answer { what, said: self.discretion.said(&body) };
+                return Err(NoReply { fault, transient: false });
+            }
+            if body.len() == before {
+                return Ok(body);
+            }
+            if body.len() + READ_AT_ONCE > self.share && turn.is_none() {
+                turn = Some(self.large.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
     }
 
     fn no_reply(&self, error: &ureq::Error) -> NoReply {
@@ -170,40 +142,10 @@ impl Client {
             // A certificate that is not trusted, or no TLS at all, will be so again.
             ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::InvalidData,
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => false,
-            ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::BodyExceedsLimit(_) => false,
+            ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => false,
             _ => true,
         };
-        NoReply { fault: Fault::Transport(self.hide(&what)), transient }
-    }
-
-    /// A body as a message: the error's own text where it is JSON that has one, in one line, cut, without the key.
-    pub(super) fn said(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body);
-        let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-        let message = json.as_ref().and_then(|json| {
-            let places = ["/error/message", "/message", "/error", "/detail"];
-            places.iter().find_map(|place| json.pointer(place)?.as_str())
-        });
-        // First the key goes, then the rest: half a key at the cut would not be found.
-        let text = self.hide(message.unwrap_or(&text));
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(MOST_SAID) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        }
-    }
-
-    /// Whether a body holds the key, which goes into no file. A short word that is no secret may stand in any text.
-    pub(super) fn repeats_the_key(&self, body: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(body);
-        self.key
-            .as_ref()
-            .is_some_and(|key| key.text.len() >= SHORTEST_SECRET && key.spellings().any(|key| text.contains(&key)))
-    }
-
-    fn hide(&self, text: &str) -> String {
-        let spellings = self.key.iter().flat_map(Key::spellings);
-        spellings.fold(text.to_owned(), |text, key| text.replace(&key, HIDDEN))
+        NoReply { fault: Fault::Transport(self.discretion.hide(&what)), transient }
     }
 }
 
@@ -247,11 +189,6 @@ fn is_this_machine(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn client(key: &str) -> Client {
-        let key = Some(Key::new(key).unwrap());
-        Client::new("http://127.0.0.1:9", Role::Synthesizer, key, Duration::from_secs(1), 1).unwrap()
-    }
-
     #[test]
     fn every_usual_way_to_write_the_address_is_understood() {
         let cases = [
@@ -284,30 +221,70 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_message_is_the_servers_own_without_the_key_in_one_line_and_cut() {
-        let client = client("s3cret");
-        assert_eq!(client.said(br#"{"error": {"message": "no\n model s3cret", "code": 404}}"#), "no model (the key)");
-        assert_eq!(client.said(br#"{"detail": "Not Found"}"#), "Not Found");
-        assert_eq!(client.said(b"<html>\n busy </html>"), "<html> busy </html>");
-        assert_eq!(client.said(b"\xff"), "\u{fffd}");
-        // The key stands across the cut: hidden whole.
-        let long = client.said(format!("{}s3cret and more", "x".repeat(297)).as_bytes());
-        assert_eq!(long, format!("{}(th…", "x".repeat(297)));
+    /// A client of which each answer has a share of `share` bytes.
+    fn client(share: usize) -> Client {
+        let client = Client::new("http://127.0.0.1:9", Role::Synthesizer, None, Duration::from_secs(1), 1).unwrap();
+        Client { share, ..client }
     }
 
     #[test]
-    fn a_key_shows_nowhere() {
-        let client = client("s3cret");
-        assert!(!format!("{client:?}").contains("s3cret"));
-        // Not only hidden by name: what is given in the variable's place is not shown either.
-        for wrong in ["s3cret", "hf_s3cret", "sk-s3cret", "", "1KEY", "A-B"] {
-            let message = Key::from_environment(wrong, Role::Judge).unwrap_err().to_string();
-            assert!(message.contains("(not shown)") && !message.contains("s3cret"), "{message}");
+    fn an_answer_is_read_up_to_its_limit_and_not_beyond() {
+        let body = vec![b'x'; 3 * READ_AT_ONCE + 7];
+        for share in [1, READ_AT_ONCE, 1 << 30] {
+            let client = client(share);
+            for most in [body.len(), body.len() + 1, 1 << 30] {
+                assert!(client.read(&mut &body[..], most).unwrap() == body);
+            }
+            // An endless one takes no more memory than the limit.
+            for most in [0, 100, READ_AT_ONCE, body.len() - 1] {
+                let refused = client.read(&mut std::io::repeat(b'x'), most).unwrap_err();
+                assert!(!refused.transient && refused.fault.to_string().contains(&format!("more than {most} bytes")));
+            }
         }
-        let unset = Key::from_environment("COGNATE_NO_SUCH_VARIABLE", Role::Judge).unwrap_err().to_string();
-        assert!(unset.contains("COGNATE_NO_SUCH_VARIABLE") && unset.contains("not set"), "{unset}");
-        let broken = Key::new("s3c\nret").unwrap_err().to_string();
-        assert!(!broken.contains("s3c"), "{broken}");
+    }
+
+    /// Gives its bytes one after the other, and counts how many others are beyond their share in the meantime.
+    struct Counted<'a> {
+        left: usize,
+        given: usize,
+        share: usize,
+        beyond: &'a std::sync::atomic::AtomicUsize,
+        most: &'a std::sync::atomic::AtomicUsize,
+    }
+
+    impl Read for Counted<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            use std::sync::atomic::Ordering::SeqCst;
+            // The others' turn, if they can take it.
+            std::thread::yield_now();
+            let give = self.left.min(out.len()).min(1000);
+            out[..give].fill(b'x');
+            let before = self.given;
+            (self.given, self.left) = (self.given + give, self.left - give);
+            if before <= self.share && self.given > self.share {
+                self.most.fetch_max(self.beyond.fetch_add(1, SeqCst) + 1, SeqCst);
+            }
+            if give == 0 && self.given > self.share {
+                self.beyond.fetch_sub(1, SeqCst);
+            }
+            Ok(give)
+        }
+    }
+
+    #[test]
+    fn one_answer_at_a_time_is_larger_than_its_share() {
+        let share = 4 * READ_AT_ONCE;
+        let client = client(share);
+        let (beyond, most) = (Default::default(), std::sync::atomic::AtomicUsize::default());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let mut reader = Counted { left: 3 * share, given: 0, share, beyond: &beyond, most: &most };
+                let client = &client;
+                scope.spawn(move || {
+                    assert_eq!(client.read(&mut reader, 4 * share).unwrap().len(), 3 * share);
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1);
     }
 }

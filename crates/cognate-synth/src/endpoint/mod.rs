@@ -4,7 +4,9 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `protocol` | requests and answers as bytes |
-//! | `client` | one request over HTTP; the key |
+//! | `client` | one request over HTTP, and how much of an answer is read |
+//! | `key` | the server's key, and where it stands in a text |
+//! | `lenient` | JSON as some servers write it |
 //! | `retry` | how long to wait before another attempt |
 //! | `workers` | the threads that ask |
 //! | `ask` | a list of questions for another server: the judge's |
@@ -19,10 +21,14 @@
 pub(crate) mod ask;
 mod client;
 mod error;
+pub(crate) mod key;
+mod lenient;
 pub(crate) mod protocol;
 mod retry;
 mod role;
 mod store;
+#[cfg(test)]
+mod tests;
 pub(crate) mod workers;
 
 use std::path::Path;
@@ -37,11 +43,12 @@ use crate::error::{Error, Result};
 use crate::generate::files::document_id;
 use crate::generate::seeds::{SPECIAL_TOKENS, Seeds};
 use crate::generate::{GenerateConfig, GenerateStats, Numbers, Prompts};
-use crate::metadata;
+use crate::metadata::{self, Marks};
 use crate::rows;
-pub use client::{Key, completions_url};
+pub use client::completions_url;
 pub use error::{EndpointError, Fault};
-use protocol::{Job, Written};
+pub use key::Key;
+use protocol::{Asking, Job, Written};
 pub use role::Role;
 use store::Store;
 use workers::{Asker, Workers};
@@ -55,6 +62,13 @@ const AHEAD: u64 = 16;
 
 /// Threads beyond which a slip is more likely than a server.
 const MOST_THREADS: usize = 4096;
+/// The longest wait for an answer: a week, beyond which nobody waits.
+const MOST_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Requests for one document, at most: a week of them.
+const MOST_ATTEMPTS: u32 = 10_000;
+
+/// Bytes of documents that wait for an earlier one. Beyond them only that one is asked for.
+const MOST_HELD_BYTES: usize = 256 << 20;
 
 /// Where and how to ask. What is answered depends on `model` alone.
 #[derive(Clone, Debug)]
@@ -98,11 +112,13 @@ impl EndpointConfig {
             let expected = format!("a whole number from 1 to {MOST_THREADS}");
             return Err(Error::setting("endpoint_concurrency", self.concurrency, expected));
         }
-        if self.timeout.is_zero() {
-            return Err(Error::setting("endpoint_timeout_s", 0, "at least 1"));
+        if self.timeout.is_zero() || self.timeout > MOST_TIMEOUT {
+            let expected = format!("a whole number from 1 to {}", MOST_TIMEOUT.as_secs());
+            return Err(Error::setting("endpoint_timeout_s", self.timeout.as_secs(), expected));
         }
-        if self.attempts == 0 {
-            return Err(Error::setting("endpoint_attempts", 0, "at least 1"));
+        if !(1..=MOST_ATTEMPTS).contains(&self.attempts) {
+            let expected = format!("a whole number from 1 to {MOST_ATTEMPTS}");
+            return Err(Error::setting("endpoint_attempts", self.attempts, expected));
         }
         Ok(())
     }
@@ -131,18 +147,24 @@ pub fn generate_endpoint(
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
-    let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling);
-    let mut settings = config.settings(seeds, end_of_document, related);
+    let marks = Marks::of(tokenizer);
+    let record = |written: &Written| {
+        let mut document = document(written, prompts.seed_id(written.number), config, &sampling);
+        marks.insert(&mut document.metadata, &document.text);
+        document
+    };
+    let mut settings = config.settings(seeds, end_of_document, related, monitor)?;
     settings.insert("sampling".into(), sampling.clone());
-    let mut store = Store::open(out, &settings, &record, config)?;
+    let mut store = Store::open(out, &settings, &record, config, monitor)?;
     let asker = Asker::new(endpoint, Role::Synthesizer, config.seed)?;
-    let job = |number| Job::new(config, &endpoint.model, related, number, &prompts.prompt(number));
+    let asking = Asking::new(config, &endpoint.model, tokenizer, related);
+    let job = |number| Job::new(&asking, number, &prompts.prompt(number));
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);
     let outcome = drive(asker, endpoint.concurrency, numbers, &job, &mut store, monitor);
     monitor.end();
     outcome?;
-    store.finish(&prompts)
+    store.finish(&prompts, monitor)
 }
 
 /// Refuses a checkpoint that cannot be served for these documents.
@@ -184,7 +206,9 @@ fn drive(
             while store.holds(unasked) {
                 unasked += numbers.step;
             }
-            if unasked >= store.next() + AHEAD * threads as u64 * numbers.step || store.is_needless(unasked) {
+            let far = unasked >= store.next() + AHEAD * threads as u64 * numbers.step;
+            let full = unasked > store.next() && store.held_bytes() > MOST_HELD_BYTES;
+            if far || full || store.is_needless(unasked) {
                 break;
             }
             workers.send(job(unasked))?;

@@ -3,19 +3,29 @@
 use std::sync::Once;
 
 use cognate_base::random::{self, Rng};
+use cognate_corpus::Tokenizer;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::Fault;
+use super::key::Discretion;
+use super::lenient::standard_json;
 use super::workers::Question;
 use crate::generate::{Finish, GenerateConfig};
 use crate::sampling::Sampling;
 
-/// What a server said, as a message.
-pub(crate) type Said<'a> = &'a dyn Fn(&[u8]) -> String;
-
 /// What makes a token impossible, in every server's own words.
 const NEVER: f64 = -100.0;
+
+/// Bytes of an answer to any question, without what its tokens take.
+const BASE_BYTES: usize = 1 << 20;
+/// Bytes that a drawn token takes in an answer: its text four times, as text, token, and key of the likeliest ones, with every byte escaped.
+const TOKEN_BYTES: usize = 16 << 10;
+/// Bytes of an answer, whatever was asked for.
+const MOST_ANSWER_BYTES: usize = 256 << 20;
+/// Bytes of text that a token has, on an average that no text reaches: the longest tokens in use are rows of as many spaces.
+const TOKEN_TEXT_BYTES: usize = 256;
 
 /// Said once: a server may call its model what it likes.
 static OTHER_MODEL: Once = Once::new();
@@ -41,11 +51,36 @@ pub(super) struct Written {
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) number: u64,
-    pub(super) prompt_tokens: usize,
-    pub(super) max_new_tokens: usize,
-    pub(super) model: String,
-    pub(super) body: Vec<u8>,
+    prompt_tokens: usize,
+    max_new_tokens: usize,
+    model: String,
+    /// What a server writes that shows the closing token.
+    closing: Option<String>,
+    body: Map<String, Value>,
 }
+
+/// What all requests of a generation share.
+#[derive(Clone, Debug)]
+pub(super) struct Asking<'a> {
+    config: &'a GenerateConfig,
+    model: &'a str,
+    /// The token that may not be drawn.
+    related: u32,
+    closing: Option<String>,
+}
+
+impl<'a> Asking<'a> {
+    /// With the special tokens of the synthesizer's tokenizer; `related` stands before a document and never in one.
+    pub(super) fn new(config: &'a GenerateConfig, model: &'a str, tokenizer: &Tokenizer, related: u32) -> Self {
+        let end = tokenizer.end_of_document();
+        let closing = tokenizer.special_tokens().into_iter().find(|(id, _)| *id == end).map(|(_, text)| text);
+        Self { config, model, related, closing }
+    }
+}
+
+/// The field that only some servers know: whether special tokens are left out of the text. It is asked for since a server may have another
+/// default.
+const SKIP_SPECIAL_TOKENS: &str = "skip_special_tokens";
 
 /// The seed of document `number`'s draws: 31 bits, which every server takes (llama.cpp's has 32 bits, and all ones mean none).
 pub(crate) fn request_seed(seed: u64, number: u64) -> u64 {
@@ -53,52 +88,136 @@ pub(crate) fn request_seed(seed: u64, number: u64) -> u64 {
 }
 
 impl Job {
-    /// The request for document `number`, whose prompt is `prompt`. `related` may not be drawn.
-    pub(super) fn new(config: &GenerateConfig, model: &str, related: u32, number: u64, prompt: &[u32]) -> Self {
-        let mut bias = Map::new();
-        bias.insert(related.to_string(), json!(NEVER));
+    /// The request for document `number`, whose prompt is `prompt`.
+    pub(super) fn new(asking: &Asking<'_>, number: u64, prompt: &[u32]) -> Self {
+        let &Asking { config, model, related, .. } = asking;
         let Sampling { temperature, top_p, top_k, min_p, repetition_penalty } = config.sampling;
-        let mut body = json!({
-            "model": model,
+        let fields = [
+            ("model", json!(model)),
             // As token ids: the server's tokenizer has no say, so no token is added and none is spelt otherwise.
-            "prompt": prompt,
-            "n": 1,
-            "stream": false,
-            "max_tokens": config.max_new_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": request_seed(config.seed, number),
-            "logprobs": 1,
-            "logit_bias": bias,
+            ("prompt", json!(prompt)),
+            ("n", json!(1)),
+            ("stream", json!(false)),
+            ("max_tokens", json!(config.max_new_tokens)),
+            ("temperature", json!(temperature)),
+            ("top_p", json!(top_p)),
+            ("seed", json!(request_seed(config.seed, number))),
+            ("logprobs", json!(1)),
+            ("logit_bias", json!({related.to_string(): NEVER})),
             // Said when off too: llama.cpp's server has a top-k and a min-p of its own, vLLM's those of generation_config.json.
-            "top_k": if top_k == 0 { json!(-1) } else { json!(top_k) },
-            "min_p": min_p,
-        });
-        if let (true, Value::Object(fields)) = (repetition_penalty != 1.0, &mut body) {
-            fields.insert("repetition_penalty".into(), repetition_penalty.into());
-            // llama.cpp's names: there it reaches back 64 tokens unless all are asked for.
-            fields.insert("repeat_penalty".into(), repetition_penalty.into());
-            fields.insert("repeat_last_n".into(), json!(-1));
+            ("top_k", if top_k == 0 { json!(-1) } else { json!(top_k) }),
+            ("min_p", json!(min_p)),
+            (SKIP_SPECIAL_TOKENS, json!(true)),
+        ];
+        // llama.cpp's names are others: there it reaches back 64 tokens unless all are asked for.
+        let penalty = [
+            ("repetition_penalty", json!(repetition_penalty)),
+            ("repeat_penalty", json!(repetition_penalty)),
+            ("repeat_last_n", json!(-1)),
+        ];
+        let penalty = penalty.into_iter().filter(|_| repetition_penalty != 1.0);
+        Self {
+            number,
+            prompt_tokens: prompt.len(),
+            max_new_tokens: config.max_new_tokens,
+            model: model.to_owned(),
+            closing: asking.closing.clone(),
+            body: fields.into_iter().chain(penalty).map(|(name, value)| (name.to_owned(), value)).collect(),
         }
-        let body = body.to_string().into_bytes();
-        let (prompt_tokens, max_new_tokens) = (prompt.len(), config.max_new_tokens);
-        Self { number, prompt_tokens, max_new_tokens, model: model.to_owned(), body }
     }
 }
 
-/// The answer in a body, and its text. What is no JSON may be a proxy's or a cut one: asking again may help then.
-pub(crate) fn completion(body: &[u8], said: Said<'_>) -> Result<(Value, String), (Fault, bool)> {
-    let wrong = |what: String, transient: bool| (Fault::Answer { what, said: said(body) }, transient);
-    let answer: Value =
-        serde_json::from_slice(body).map_err(|error| wrong(format!("the answer is not JSON: {error}"), true))?;
-    let Some(choice) = answer.pointer("/choices/0") else {
-        return Err(wrong("the answer has no choices".into(), false));
+/// What a completion says of itself. All else is read over, so that an answer takes no more memory than its bytes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Completion {
+    #[serde(default)]
+    choices: Option<Vec<Choice>>,
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(default)]
+    model: Option<String>,
+    /// What some servers send instead, with status 200.
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    finish_reason: Option<String>,
+    #[serde(default)]
+    logprobs: Option<LogProbabilities>,
+}
+
+/// The log-probabilities of the drawn tokens in nats, as vLLM and SGLang (`token_logprobs`) or llama.cpp (`content`) give them.
+#[derive(Debug, Deserialize)]
+struct LogProbabilities {
+    #[serde(default)]
+    token_logprobs: Option<Vec<Option<f64>>>,
+    #[serde(default)]
+    content: Option<Vec<TokenLogProbability>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TokenLogProbability {
+    #[serde(default)]
+    logprob: Option<f64>,
+}
+
+/// Numbers that some servers write with a point.
+#[derive(Debug, Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: Option<f64>,
+    #[serde(default)]
+    completion_tokens: Option<f64>,
+}
+
+impl LogProbabilities {
+    fn known(self) -> Vec<f64> {
+        match (self.token_logprobs, self.content) {
+            (Some(plain), _) => plain.into_iter().flatten().collect(),
+            (None, Some(content)) => content.into_iter().filter_map(|token| token.logprob).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+/// The largest answer to a question for so many tokens.
+pub(crate) fn most_bytes(tokens: usize) -> usize {
+    tokens.saturating_mul(TOKEN_BYTES).saturating_add(BASE_BYTES).min(MOST_ANSWER_BYTES)
+}
+
+/// Reads a body, and takes out the text of its first choice. What is no JSON may be a proxy's or a cut one: asking again may help then.
+pub(crate) fn completion(body: &[u8], discretion: &Discretion) -> Result<(Completion, String), (Fault, bool)> {
+    let wrong = |what: String, transient: bool| {
+        let fault = Fault::Answer { what: discretion.hide(&what), said: discretion.said(body) };
+        Err((fault, transient))
     };
-    let Some(text) = choice.get("text").and_then(Value::as_str) else {
-        return Err(wrong("its choice has no text".into(), false));
+    let read = serde_json::from_slice(body).or_else(|error| match error.is_syntax() {
+        true => serde_json::from_str(&standard_json(body)),
+        false => Err(error),
+    });
+    let mut answer: Completion = match read {
+        Ok(answer) => answer,
+        Err(error) if error.is_data() => return wrong(format!("the answer is no completion: {error}"), false),
+        Err(error) => return wrong(format!("the answer is not JSON: {error}"), true),
     };
-    let text = text.to_owned();
-    Ok((answer, text))
+    let choices = answer.choices.get_or_insert_default();
+    let first = choices.iter().position(|choice| choice.index == Some(0)).unwrap_or(0);
+    if first > 0 {
+        choices.swap(0, first);
+    }
+    match choices.first_mut().map(|choice| choice.text.take()) {
+        // A server that cannot just now may say so with status 200.
+        None => wrong("the answer has no choices".into(), answer.error.is_some()),
+        Some(None) => wrong("its choice has no text".into(), false),
+        Some(Some(text)) => Ok((answer, text)),
+    }
 }
 
 impl Question for Job {
@@ -108,53 +227,70 @@ impl Question for Job {
         self.number
     }
 
-    fn body(&self) -> &[u8] {
-        &self.body
+    fn body(&self) -> Vec<u8> {
+        json!(self.body).to_string().into_bytes()
+    }
+
+    fn plain_body(&self) -> Option<Vec<u8>> {
+        let mut body = self.body.clone();
+        body.remove(SKIP_SPECIAL_TOKENS);
+        Some(json!(body).to_string().into_bytes())
+    }
+
+    fn most_bytes(&self) -> usize {
+        most_bytes(self.max_new_tokens)
     }
 
     /// A document that the server gave up may come out the next time; an answer that says something else than was asked would
     /// say it again.
-    fn read(&self, body: &[u8], said: Said<'_>) -> Result<Written, (Fault, bool)> {
-        let wrong = |what: String, transient: bool| (Fault::Answer { what, said: said(body) }, transient);
-        let (answer, text) = completion(body, said)?;
-        let choice = &answer["choices"][0];
-        let finish = match choice.get("finish_reason").and_then(Value::as_str) {
+    fn read(&self, body: &[u8], discretion: &Discretion) -> Result<Written, (Fault, bool)> {
+        let wrong = |what: String, transient: bool| {
+            let fault = Fault::Answer { what: discretion.hide(&what), said: discretion.said(body) };
+            Err((fault, transient))
+        };
+        let (mut answer, mut text) = completion(body, discretion)?;
+        if discretion.is_broken_by(&text) {
+            return wrong("the answer repeats the key, and is thrown away: a document would hold it".into(), false);
+        }
+        let Choice { finish_reason, logprobs, .. } = answer.choices.get_or_insert_default().swap_remove(0);
+        let finish = match finish_reason.as_deref() {
             Some("stop") => Finish::Eod,
             Some("length") => Finish::Cap,
             other => {
                 // What the server sends is shown without the key.
-                let what = format!(
-                    "finish_reason is {}, expected \"stop\" or \"length\"",
-                    other.map_or("absent".into(), |word| format!("{:?}", said(word.as_bytes())))
-                );
-                return Err(wrong(what, true));
+                let shown = other.map_or("absent".into(), |word| format!("{:?}", discretion.said(word.as_bytes())));
+                return wrong(format!("finish_reason is {shown}, expected \"stop\" or \"length\""), true);
             }
         };
-        if let Some(served) = answer.get("model").and_then(Value::as_str).filter(|served| *served != self.model) {
+        if let Some(served) = answer.model.filter(|served| *served != self.model) {
             OTHER_MODEL.call_once(|| {
                 tracing::warn!(
                     "the server says that {} answers, and {} was asked: the records name the checkpoint given here; make sure that it serves it",
-                    said(served.as_bytes()),
+                    discretion.said(served.as_bytes()),
                     self.model
                 );
             });
         }
-        let counted = |name: &str| answer.get("usage").and_then(|usage| usage.get(name)).and_then(Value::as_u64);
-        if let Some(counted) = counted("prompt_tokens").filter(|&counted| counted != self.prompt_tokens as u64) {
+        let usage = answer.usage.unwrap_or(Usage { prompt_tokens: None, completion_tokens: None });
+        let whole =
+            |count: Option<f64>| count.filter(|count| count.fract() == 0.0 && *count >= 0.0).map(|count| count as u64);
+        // None counted, where a server keeps what several prompts begin with.
+        let counted = whole(usage.prompt_tokens).filter(|&counted| counted != 0);
+        if let Some(counted) = counted.filter(|&counted| counted != self.prompt_tokens as u64) {
             let asked = self.prompt_tokens;
             let what = format!(
                 "it counts {counted} tokens in a prompt of {asked}: it adds some, cuts some, or reads them as text"
             );
-            return Err(wrong(what, false));
+            return wrong(what, false);
         }
-        let log_probabilities = log_probabilities(choice);
-        let tokens = match counted("completion_tokens") {
+        let log_probabilities = logprobs.map(LogProbabilities::known).unwrap_or_default();
+        let tokens = match whole(usage.completion_tokens) {
             Some(tokens) => tokens,
             None if log_probabilities.is_empty() => {
-                return Err(wrong(
+                return wrong(
                     "neither usage.completion_tokens nor logprobs says how many tokens were drawn".into(),
                     false,
-                ));
+                );
             }
             None => log_probabilities.len() as u64,
         };
@@ -162,22 +298,16 @@ impl Question for Job {
         let tokens = if finish == Finish::Eod { tokens.max(1) } else { tokens };
         if tokens == 0 || tokens > self.max_new_tokens as u64 {
             let what = format!("it counts {tokens} drawn tokens, of at least 1 and at most {}", self.max_new_tokens);
-            return Err(wrong(what, false));
+            return wrong(what, false);
+        }
+        if text.len() > self.max_new_tokens.saturating_mul(TOKEN_TEXT_BYTES) {
+            return wrong(format!("its text has {} bytes, which {tokens} tokens do not have", text.len()), false);
+        }
+        if let Some(open) = self.closing.as_deref().and_then(|closing| text.strip_suffix(closing)) {
+            text.truncate(open.len());
         }
         let mean_log_probability = mean(&log_probabilities);
         Ok(Written { number: self.number, text, tokens, finish, mean_log_probability })
-    }
-}
-
-/// The log-probabilities of the drawn tokens in nats, as vLLM and SGLang (`token_logprobs`) or llama.cpp (`content`) give them.
-fn log_probabilities(choice: &Value) -> Vec<f64> {
-    let Some(given) = choice.get("logprobs") else { return Vec::new() };
-    let plain = given.get("token_logprobs").and_then(Value::as_array);
-    let content = given.get("content").and_then(Value::as_array);
-    match (plain, content) {
-        (Some(plain), _) => plain.iter().filter_map(Value::as_f64).collect(),
-        (None, Some(content)) => content.iter().filter_map(|token| token.get("logprob")?.as_f64()).collect(),
-        (None, None) => Vec::new(),
     }
 }
 
@@ -209,32 +339,40 @@ mod tests {
         }
     }
 
-    fn job() -> Job {
-        let config = config();
-        Job::new(&config, "syn", 1, 3, &[0, 7, 8, 1])
+    fn job_of(config: &GenerateConfig) -> Job {
+        let tokenizer = Tokenizer::train(std::iter::once("a".to_owned()), 258).unwrap();
+        Job::new(&Asking::new(config, "syn", &tokenizer, 1), 3, &[0, 7, 8, 1])
+    }
+
+    fn read_bytes(body: &[u8]) -> Result<Written, (String, bool)> {
+        let read = job_of(&config()).read(body, &Discretion::default());
+        read.map_err(|(fault, transient)| (fault.to_string(), transient))
     }
 
     fn read(body: Value) -> Result<Written, (String, bool)> {
-        let said = |body: &[u8]| String::from_utf8(body.to_vec()).unwrap();
-        job().read(body.to_string().as_bytes(), &said).map_err(|(fault, transient)| (fault.to_string(), transient))
+        read_bytes(body.to_string().as_bytes())
     }
 
     #[test]
     fn a_request_holds_what_was_set_and_switches_off_the_rest() {
-        let body: Value = serde_json::from_slice(&job().body).unwrap();
+        let body: Value = serde_json::from_slice(&job_of(&config()).body()).unwrap();
         let expected = json!({
             "model": "syn", "prompt": [0, 7, 8, 1], "n": 1, "stream": false, "max_tokens": 20, "temperature": 0.8,
             "top_p": 0.9, "seed": request_seed(5, 3), "logprobs": 1, "logit_bias": {"1": -100.0}, "top_k": -1,
-            "min_p": 0.0,
+            "min_p": 0.0, "skip_special_tokens": true,
         });
         assert_eq!(body, expected);
+        // For a server that knows only what all know.
+        let mut plain = expected;
+        plain.as_object_mut().unwrap().remove("skip_special_tokens");
+        assert_eq!(serde_json::from_slice::<Value>(&job_of(&config()).plain_body().unwrap()).unwrap(), plain);
     }
 
     #[test]
     fn what_is_on_is_asked_for_under_the_servers_names() {
         let mut config = config();
         config.sampling = Sampling { top_k: 40, min_p: 0.05, repetition_penalty: 1.1, ..config.sampling };
-        let body: Value = serde_json::from_slice(&Job::new(&config, "s", 1, 3, &[0]).body).unwrap();
+        let body: Value = serde_json::from_slice(&job_of(&config).body()).unwrap();
         assert_eq!((&body["top_k"], &body["min_p"]), (&json!(40), &json!(0.05)));
         assert_eq!((&body["repetition_penalty"], &body["repeat_penalty"]), (&json!(1.1), &json!(1.1)));
         assert_eq!(body["repeat_last_n"], -1);
@@ -288,7 +426,9 @@ mod tests {
         let usage = |prompt: u64, completion: u64| json!({"prompt_tokens": prompt, "completion_tokens": completion});
         let cases = [
             (json!({"choices": []}), "no choices", false),
-            (json!([1]), "no choices", false),
+            (json!([1]), "no completion", false),
+            (json!({"choices": "none"}), "no completion", false),
+            (json!({"error": {"message": "model is overloaded", "code": 503}}), "no choices", true),
             (json!({"choices": [{"finish_reason": "stop"}]}), "no text", false),
             (json!({"choices": choice(json!("a"), json!("abort")), "usage": usage(4, 2)}), "\"abort\"", true),
             (
@@ -307,13 +447,50 @@ mod tests {
         ];
         for (body, expected, again) in cases {
             let (message, transient) = read(body.clone()).unwrap_err();
-            assert!(
-                message.contains(expected) && message.contains(&body.to_string().replace('"', "\\\"")),
-                "{message}"
-            );
+            assert!(message.contains(expected), "{message}\nexpected: {expected}");
             assert_eq!(transient, again, "{message}");
         }
-        let (fault, transient) = job().read(b"{\"choices\": [", &|_: &[u8]| "cut".into()).unwrap_err();
-        assert!(transient && fault.to_string().contains("not JSON"), "{fault}");
+        let (message, transient) = read_bytes(b"{\"choices\": [").unwrap_err();
+        assert!(transient && message.contains("not JSON"), "{message}");
+        let long = json!({"choices": choice(json!("x".repeat(20 * TOKEN_TEXT_BYTES + 1)), json!("stop")), "usage": usage(4, 20)});
+        assert!(read(long).unwrap_err().0.contains("which 20 tokens do not have"));
+    }
+
+    #[test]
+    fn a_closing_token_that_the_server_shows_is_cut_off_and_another_stays() {
+        let text = |text: &str, finish: &str| {
+            let answer =
+                json!({"choices": [{"text": text, "finish_reason": finish}], "usage": {"completion_tokens": 5}});
+            read(answer).unwrap().text
+        };
+        assert_eq!(text(" a b<|endoftext|>", "stop"), " a b");
+        assert_eq!(text(" a b<|endoftext|>", "length"), " a b");
+        assert_eq!(text("<|endoftext|>", "stop"), "");
+        // What `filter` drops: a second one, one in the middle, another special token.
+        for other in ["a<|endoftext|> b", "a<|related|>", "a<|related|> b"] {
+            assert_eq!(text(other, "stop"), other);
+        }
+        assert_eq!(text("a<|endoftext|><|endoftext|>", "stop"), "a<|endoftext|>");
+    }
+
+    #[test]
+    fn what_servers_write_beside_the_standard_is_read() {
+        let body = |text: &str, rest: &str| {
+            format!(
+                r#"{{"choices": [{{"text": {text}, "finish_reason": "stop", "logprobs": {rest}}}], "usage": {{"prompt_tokens": 4.0, "completion_tokens": 3.0}}}}"#
+            )
+        };
+        let found = read_bytes(body("\"a\"", r#"{"token_logprobs": [-1.0, NaN, -Infinity]}"#).as_bytes()).unwrap();
+        assert_eq!((found.tokens, found.mean_log_probability), (3, Some(-1.0)));
+        let found = read_bytes(body(r#""a \ud83d b""#, "null").as_bytes()).unwrap();
+        assert_eq!(found.text, "a \u{fffd} b");
+        assert!(read_bytes(format!("\u{feff}{}", body("\"a\"", "null")).as_bytes()).is_ok());
+        // Another choice first, and none of the prompt's tokens counted.
+        let several = json!({
+            "choices": [{"index": 1, "text": "b", "finish_reason": "stop"}, {"index": 0, "text": "a", "finish_reason": "length"}],
+            "usage": {"prompt_tokens": 0, "completion_tokens": 3},
+        });
+        let found = read(several).unwrap();
+        assert_eq!((found.text.as_str(), found.finish), ("a", Finish::Cap));
     }
 }

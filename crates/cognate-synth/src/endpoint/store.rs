@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::Document;
 use fs_err::{File, OpenOptions};
@@ -46,12 +47,13 @@ impl<'a> Store<'a> {
         settings: &Map<String, Value>,
         record: &'a dyn Fn(&Written) -> Document,
         config: &GenerateConfig,
+        monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let files = Files::open(folder, settings, config)?;
+        let files = Files::open(folder, settings, config, monitor)?;
         let path = folder.join(JOURNAL);
         let mut journal = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
         let (next, tokens) = (files.next(), files.tokens());
-        let held = read_journal(&path, &mut journal, next)?;
+        let held = read_journal(&path, &mut journal, next, config, monitor)?;
         let (numbers, waiting) = (Numbers::of(config), Vec::new());
         let mut store = Self { folder, record, numbers, files, next, tokens, held, waiting, journal };
         store.hand_on()?;
@@ -71,6 +73,11 @@ impl<'a> Store<'a> {
     /// Whether document `number`, from [`Self::next`] on, is there.
     pub(super) fn holds(&self, number: u64) -> bool {
         self.held.contains_key(&number)
+    }
+
+    /// Bytes of the documents that wait for an earlier one.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.values().map(|written| written.text.len()).sum()
     }
 
     /// Whether the target is reached.
@@ -125,12 +132,12 @@ impl<'a> Store<'a> {
     }
 
     /// Writes the last shard, removes the journal, and returns the figures.
-    pub(super) fn finish(mut self, prompts: &SeedPrompts<'_>) -> Result<GenerateStats> {
+    pub(super) fn finish(mut self, prompts: &SeedPrompts<'_>, monitor: &dyn Monitor) -> Result<GenerateStats> {
         if !self.waiting.is_empty() {
             self.write_shard()?;
         }
         fs_err::remove_file(self.folder.join(JOURNAL))?;
-        Ok(self.files.figures(prompts))
+        self.files.figures(prompts, monitor)
     }
 }
 
@@ -141,7 +148,14 @@ fn line(written: &Written) -> Result<Vec<u8>> {
 }
 
 /// The journal's documents from number `next` on. Cuts off a last line without its end.
-fn read_journal(path: &Path, journal: &mut File, next: u64) -> Result<BTreeMap<u64, Written>> {
+fn read_journal(
+    path: &Path,
+    journal: &mut File,
+    next: u64,
+    config: &GenerateConfig,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<u64, Written>> {
+    let numbers = Numbers::of(config);
     let damaged =
         |row: usize, what: String| Error::Damaged { path: PathBuf::from(path), what: format!("line {row}: {what}") };
     let bytes = fs_err::read(path)?;
@@ -152,8 +166,12 @@ fn read_journal(path: &Path, journal: &mut File, next: u64) -> Result<BTreeMap<u
     }
     let mut found = BTreeMap::new();
     for (row, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
+        monitor.check()?;
         let written: Written = serde_json::from_slice(line).map_err(|error| damaged(row + 1, error.to_string()))?;
         let number = written.number;
+        if !numbers.holds(number) || !(1..=config.max_new_tokens as u64).contains(&written.tokens) {
+            return Err(damaged(row + 1, format!("document {number} is none of this generation")));
+        }
         if number >= next && found.insert(number, written).is_some() {
             return Err(damaged(row + 1, format!("document {number} comes a second time")));
         }

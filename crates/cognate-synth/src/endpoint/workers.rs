@@ -3,14 +3,14 @@
 //! A thread that waits, for its turn or before another attempt, can be stopped at once; one that waits for an answer cannot, and
 //! is left behind: it ends with its request, and nobody takes the answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::client::{Client, NoReply};
+use super::client::{Client, NoReply, Reply};
 use super::error::{EndpointError, Fault, is_transient};
-use super::protocol::Said;
+use super::key::Discretion;
 use super::retry::{MOST_ASKED, backoff, retry_after};
 use super::{EndpointConfig, Role};
 use crate::error::{Error, Result};
@@ -22,9 +22,15 @@ pub(crate) trait Question: Send + 'static {
     /// What tells it from the others.
     fn number(&self) -> u64;
     /// The request's body.
-    fn body(&self) -> &[u8];
+    fn body(&self) -> Vec<u8>;
+    /// The same without what only some servers know, where there is such.
+    fn plain_body(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Bytes of an answer beyond which it is none.
+    fn most_bytes(&self) -> usize;
     /// What the body of an answer with status 200 says. Otherwise what is wrong with it, and whether asking again may help.
-    fn read(&self, body: &[u8], said: Said<'_>) -> Result<Self::Answer, (Fault, bool)>;
+    fn read(&self, body: &[u8], discretion: &Discretion) -> Result<Self::Answer, (Fault, bool)>;
 }
 
 /// Asks a server.
@@ -38,6 +44,8 @@ pub(super) struct Asker {
     pub(super) first_wait: Duration,
     /// Of the jitter.
     pub(super) seed: u64,
+    /// Whether the server refuses requests with fields that only some know.
+    pub(super) strict: AtomicBool,
 }
 
 /// What became of a question.
@@ -142,7 +150,15 @@ impl Asker {
     pub(super) fn new(endpoint: &EndpointConfig, role: Role, seed: u64) -> Result<Self> {
         let EndpointConfig { url, model, key, concurrency, timeout, attempts, first_wait } = endpoint;
         let client = Client::new(url, role, key.clone(), *timeout, *concurrency)?;
-        Ok(Self { role, client, model: model.clone(), attempts: *attempts, first_wait: *first_wait, seed })
+        Ok(Self {
+            role,
+            client,
+            model: model.clone(),
+            attempts: *attempts,
+            first_wait: *first_wait,
+            seed,
+            strict: AtomicBool::new(false),
+        })
     }
 
     /// Asks until there is an answer, or no hope of one; none when all is to stop.
@@ -176,23 +192,39 @@ impl Asker {
         }
     }
 
-    /// One request.
-    fn attempt<Q: Question>(&self, question: &Q) -> Result<Q::Answer, Failed> {
-        let reply = self.client.post(question.body()).map_err(|NoReply { fault, transient }| Failed {
-            fault,
-            transient,
-            asked: None,
-        })?;
-        if reply.status == 200 {
-            let read = question.read(&reply.body, &|body| self.client.said(body));
-            if read.is_ok() && self.client.repeats_the_key(&reply.body) {
-                let what = "the answer repeats the key, and is thrown away: a document would hold it".to_owned();
-                let fault = Fault::Answer { what, said: self.client.said(&reply.body) };
-                return Err(Failed { fault, transient: false, asked: None });
-            }
-            return read.map_err(|(fault, transient)| Failed { fault, transient, asked: None });
+    /// One request, or two where the server is found to be strict.
+    fn post<Q: Question>(&self, question: &Q) -> Result<Reply, NoReply> {
+        let post = |body: &[u8]| self.client.post(body, question.most_bytes());
+        let plain = question.plain_body();
+        if let (true, Some(plain)) = (self.strict.load(Ordering::Relaxed), &plain) {
+            return post(plain);
         }
-        let fault = Fault::Status { status: reply.status, said: self.client.said(&reply.body) };
+        let reply = post(&question.body())?;
+        match plain.filter(|_| matches!(reply.status, 400 | 422)) {
+            None => Ok(reply),
+            Some(plain) => {
+                let second = post(&plain)?;
+                if second.status == 200 && !self.strict.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "the server refuses to be asked for text without special tokens (it said {:?}); it is asked without that, and \
+                         documents in which one stands are dropped by `filter`",
+                        self.client.discretion().said(&reply.body)
+                    );
+                }
+                Ok(second)
+            }
+        }
+    }
+
+    /// One attempt.
+    fn attempt<Q: Question>(&self, question: &Q) -> Result<Q::Answer, Failed> {
+        let failed = |(fault, transient)| Failed { fault, transient, asked: None };
+        let reply = self.post(question).map_err(|NoReply { fault, transient }| failed((fault, transient)))?;
+        let discretion = self.client.discretion();
+        if reply.status == 200 {
+            return question.read(&reply.body, discretion).map_err(failed);
+        }
+        let fault = Fault::Status { status: reply.status, said: discretion.said(&reply.body) };
         let asked = reply.retry_after.and_then(|value| retry_after(&value, SystemTime::now()));
         let transient = is_transient(&fault);
         match asked.filter(|&asked| transient && asked > MOST_ASKED) {

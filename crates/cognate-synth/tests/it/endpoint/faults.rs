@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use cognate_base::Silent;
 use cognate_synth::endpoint::Fault;
+use cognate_synth::generate::files::shards;
 use cognate_synth::{EndpointConfig, Error, GenerateConfig, Key, Target};
 
 use super::{config, endpoint};
-use crate::contents;
-use crate::server::{Act, Asked, Server};
+use crate::server::{Act, Asked, Server, answer};
 use crate::world::World;
+use crate::{contents, read};
 
 #[test]
 fn faults_that_pass_change_nothing() {
@@ -67,7 +68,6 @@ fn faults_that_stay_are_told_and_what_had_arrived_is_kept() {
         (say(404, "", no_model), 1, &["404", "The model `syn` does not exist.", "endpoint_model gives, \"syn\""]),
         (say(401, "", echo), 1, &["401", "Incorrect API key provided: (the key)", "endpoint_key_env"]),
         (say(403, "", "no"), 1, &["403", "\"no\"", "endpoint_key_env"]),
-        (say(400, "", r#"{"detail": "too long"}"#), 1, &["400", "\"too long\"", "max_seed_tokens"]),
         (say(307, "Location: http://127.0.0.1:1/v1/completions\r\n", ""), 1, &["307", "redirects"]),
         (say(429, "Retry-After: 86400\r\n", ""), 1, &["429", "wait 86400 s"]),
         (say(200, "", r#"{"choices": []}"#), 1, &["200", "no choices", "docs/endpoint.md"]),
@@ -122,4 +122,105 @@ fn one_document_that_fails_holds_the_others_back() {
     assert!(matches!(error, Error::Endpoint(_)), "{error}");
     // 32 from the first missing one on, which is the first or, where the second request came before it, the second.
     assert!((32..=33).contains(&server.asked().len()), "{}", server.asked().len());
+}
+
+/// A server that takes only the fields it knows: what it refuses is left out from then on, and the documents are the same.
+#[test]
+fn a_strict_server_is_asked_for_less() {
+    let world = World::new();
+    let (stats, expected) = world.undisturbed();
+    let server = Server::start(|asked| match asked.body.get("skip_special_tokens") {
+        Some(_) => Act::Say(400, String::new(), r#"{"error": {"message": "Unrecognized request argument"}}"#.into()),
+        None => Act::Answer,
+    });
+    let out = world.out("strict");
+    assert_eq!(world.ask(&out, &endpoint(&server, 1), &Silent).unwrap(), stats);
+    assert_eq!(contents(&out), expected);
+    let refused = server.asked().iter().filter(|asked| asked.body.get("skip_special_tokens").is_some()).count();
+    assert_eq!(refused, 1, "asked for it again after it was refused");
+    // One that refuses the rest too is told with what it says of the rest.
+    let server = Server::start(|asked| {
+        let what = if asked.body.get("skip_special_tokens").is_some() { "no such field" } else { "too long" };
+        Act::Say(400, String::new(), format!("{{\"detail\": \"{what}\"}}"))
+    });
+    let error = world.ask(&world.out("refused"), &endpoint(&server, 1), &Silent).unwrap_err().to_string();
+    assert!(["400", "\"too long\"", "max_seed_tokens"].iter().all(|word| error.contains(word)), "{error}");
+    assert_eq!(server.asked().len(), 2);
+}
+
+/// The right answer with something done to its text, as a body.
+fn with_text(asked: &Asked, change: impl Fn(&str) -> String) -> serde_json::Value {
+    let mut right = answer(&asked.body);
+    right["choices"][0]["text"] = change(right["choices"][0]["text"].as_str().unwrap()).into();
+    right
+}
+
+#[test]
+fn special_tokens_in_an_answer_are_cut_off_or_the_record_is_marked() {
+    let world = World::new();
+    let (stats, expected) = world.undisturbed();
+    let asks = |asked: &Asked| asked.body["skip_special_tokens"] == true;
+    let closing = Server::start(move |asked| {
+        assert!(asks(asked));
+        Act::Say(200, String::new(), with_text(asked, |text| format!("{text}<|endoftext|>")).to_string())
+    });
+    let out = world.out("closing");
+    assert_eq!(world.ask(&out, &endpoint(&closing, 3), &Silent).unwrap(), stats);
+    assert_eq!(contents(&out), expected);
+    let within = Server::start(|asked| {
+        let change =
+            |text: &str| if asked.seed() % 2 == 0 { format!("{text}<|related|> more") } else { text.to_owned() };
+        Act::Say(200, String::new(), with_text(asked, change).to_string())
+    });
+    let out = world.out("within");
+    world.ask(&out, &endpoint(&within, 3), &Silent).unwrap();
+    let found = read(&shards(&out).unwrap());
+    let (special, plain): (Vec<_>, Vec<_>) = found.iter().partition(|document| document.text.contains("<|related|>"));
+    assert!(special.len() > 3 && plain.len() > 3);
+    assert!(special.iter().all(|document| document.metadata["special_token"] == "<|related|>"));
+    assert!(plain.iter().all(|document| !document.metadata.contains_key("special_token")));
+}
+
+/// The server's JSON hides the key from whoever looks at its bytes; the document would hold it.
+#[test]
+fn a_key_that_is_spelt_in_escapes_reaches_no_file_and_no_message() {
+    let world = World::new();
+    let key = "s3cret-key/Zq81";
+    let escaped = |codes: fn(u8) -> String| key.bytes().map(codes).collect::<String>();
+    let spellings = [
+        escaped(|byte| format!("\\u{byte:04x}")),
+        escaped(|byte| format!("\\u{byte:04X}")),
+        escaped(|byte| format!("%{byte:02X}")),
+        escaped(|byte| format!("&#{byte};")),
+        key.replace('/', "\\/"),
+        key.to_uppercase(),
+        "czNjcmV0LWtleS9acTgx".to_owned(),
+    ];
+    for (at, spelt) in spellings.into_iter().enumerate() {
+        let server = Server::start(move |asked| {
+            let body = with_text(asked, |text| format!("{text} KEY b")).to_string();
+            Act::Say(200, String::new(), body.replace("KEY", &spelt))
+        });
+        let out = world.out(&format!("key-{at}"));
+        let endpoint = EndpointConfig { key: Some(Key::new(key).unwrap()), ..endpoint(&server, 1) };
+        let error = world.ask(&out, &endpoint, &Silent).unwrap_err();
+        let message = format!("{error} {error:?}");
+        assert!(message.contains("the answer repeats the key"), "{message}");
+        for text in
+            contents(&out).into_values().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).chain([message])
+        {
+            assert!(!text.to_lowercase().contains("zq81") && !text.contains("acTgx"), "{text}");
+        }
+        assert_eq!(server.asked().len(), 1, "asked again for what would be said again");
+    }
+}
+
+#[test]
+fn an_answer_that_is_larger_than_what_was_asked_for_is_none() {
+    let world = World::new();
+    let server = Server::start(|_| Act::Say(200, String::new(), " ".repeat(4 << 20)));
+    let error = world.ask(&world.out("a"), &endpoint(&server, 1), &Silent).unwrap_err().to_string();
+    // 24 tokens were asked for.
+    assert!(error.contains(&format!("more than {} bytes", (1 << 20) + 24 * (16 << 10))), "{error}");
+    assert_eq!(server.asked().len(), 1);
 }
