@@ -8,6 +8,8 @@
 //! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |
 //! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
+//! | `special_token` | string | the first special token of the synthesizer's tokenizer whose text stands in it; absent where none does |
+//! | `unencodable` | string | why the synthesizer's tokenizer cannot encode the text; absent where it can |
 //! | `relevance` | number | (log p(d2 \| d1) − log p(d2)) / tokens, by the synthesizer; added by `filter` where it is given one |
 //! | `cycle` | number | (log p(d1 \| d2) − log p(d1)) / tokens, likewise |
 //! | `tokens` | integer | drawn tokens, the closing end-of-document token included |
@@ -18,7 +20,7 @@
 //!
 //! Documents from elsewhere may lack any of these; a field of the wrong type is an error.
 
-use cognate_corpus::Document;
+use cognate_corpus::{Document, Tokenizer};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -29,6 +31,8 @@ pub(crate) const SYNTHESIZER: &str = "synthesizer";
 pub(crate) const SAMPLING: &str = "sampling";
 pub(crate) const MEAN_LOG_PROBABILITY: &str = "mean_log_probability";
 pub(crate) const FINISH_REASON: &str = "finish_reason";
+pub(crate) const SPECIAL_TOKEN: &str = "special_token";
+pub(crate) const UNENCODABLE: &str = "unencodable";
 pub(crate) const RELEVANCE: &str = "relevance";
 pub(crate) const CYCLE: &str = "cycle";
 pub(crate) const TOKENS: &str = "tokens";
@@ -38,6 +42,31 @@ pub(crate) const DROPPED: &str = "dropped";
 pub(crate) fn insert_sample(fields: &mut Map<String, Value>, number: u64, samples_per_seed: u64) {
     if samples_per_seed > 1 {
         fields.insert(SAMPLE.into(), (number % samples_per_seed).into());
+    }
+}
+
+/// What a synthesizer's tokenizer says of a text: whether it is of use to those who train with it.
+pub(crate) struct Marks<'a> {
+    tokenizer: &'a Tokenizer,
+    special_tokens: Vec<String>,
+}
+
+impl<'a> Marks<'a> {
+    /// The marks that `tokenizer` leaves.
+    pub(crate) fn of(tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer, special_tokens: tokenizer.special_tokens().into_iter().map(|(_, text)| text).collect() }
+    }
+
+    /// Marks the record of `text` where something is wrong with it; `filter` drops it then.
+    pub(crate) fn insert(&self, fields: &mut Map<String, Value>, text: &str) {
+        // The first in the text: which of several is told depends on the text alone.
+        let found = self.special_tokens.iter().filter_map(|token| Some((text.find(token.as_str())?, token)));
+        if let Some((_, token)) = found.min() {
+            fields.insert(SPECIAL_TOKEN.into(), token.as_str().into());
+        }
+        if let Err(error) = self.tokenizer.encode(text) {
+            fields.insert(UNENCODABLE.into(), error.to_string().into());
+        }
     }
 }
 
@@ -90,6 +119,27 @@ pub fn unfinished(document: &Document) -> Result<bool> {
     Ok(matches!(finish_reason(document)?, Some("cap" | "length")))
 }
 
+/// The special token whose text stands in the document, where it says so.
+pub fn special_token(document: &Document) -> Result<Option<&str>> {
+    read(document, SPECIAL_TOKEN, "a string", Value::as_str)
+}
+
+/// Why the synthesizer's tokenizer cannot encode the document, where it says so.
+pub fn unencodable(document: &Document) -> Result<Option<&str>> {
+    read(document, UNENCODABLE, "a string", Value::as_str)
+}
+
+/// Refuses a document that has a field of another type than ours.
+pub(crate) fn check(document: &Document) -> Result<()> {
+    seed_id(document)?;
+    tokens(document)?;
+    relevance(document)?;
+    finish_reason(document)?;
+    special_token(document)?;
+    unencodable(document)?;
+    Ok(())
+}
+
 /// Reason and detail, where a filter dropped the document.
 pub fn dropped(document: &Document) -> Result<Option<(&str, &str)>> {
     read(document, DROPPED, "an object with `reason` and `detail`", |value| {
@@ -120,6 +170,9 @@ mod tests {
             tokens(&document(TOKENS, json!(1.5))).unwrap_err(),
             mean_log_probability(&document(MEAN_LOG_PROBABILITY, json!("x"))).unwrap_err(),
             unfinished(&document(FINISH_REASON, json!("eos"))).unwrap_err(),
+            special_token(&document(SPECIAL_TOKEN, json!(true))).unwrap_err(),
+            unencodable(&document(UNENCODABLE, json!([]))).unwrap_err(),
+            check(&document(RELEVANCE, json!("near"))).unwrap_err(),
         ];
         for error in errors {
             assert!(error.to_string().starts_with("document d: metadata field"), "{error}");

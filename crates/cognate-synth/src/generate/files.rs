@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
@@ -68,6 +69,7 @@ pub(crate) struct Files<'a> {
     folder: &'a Path,
     numbers: Numbers,
     per_file: usize,
+    max_new_tokens: u64,
     files: u64,
     stats: GenerateStats,
     /// Sum of mean log-probability times tokens, and those tokens, over the documents that have one.
@@ -76,19 +78,25 @@ pub(crate) struct Files<'a> {
 
 impl<'a> Files<'a> {
     /// Opens the folder, new or left by an earlier run.
-    pub(crate) fn open(folder: &'a Path, settings: &Map<String, Value>, config: &GenerateConfig) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &'a Path,
+        settings: &Map<String, Value>,
+        config: &GenerateConfig,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         fs_err::create_dir_all(folder)?;
         check_settings(folder, settings)?;
         let mut files = Self {
             folder,
             numbers: Numbers::of(config),
             per_file: config.shard_documents,
+            max_new_tokens: config.max_new_tokens as u64,
             files: 0,
             stats: GenerateStats::default(),
             log_probability: (0.0, 0),
         };
         for path in shards(folder)? {
-            files.take_up(&path)?;
+            files.take_up(&path, monitor)?;
         }
         Ok(files)
     }
@@ -114,7 +122,7 @@ impl<'a> Files<'a> {
     }
 
     /// Counts a file that is finished already.
-    fn take_up(&mut self, path: &Path) -> Result<()> {
+    fn take_up(&mut self, path: &Path, monitor: &dyn Monitor) -> Result<()> {
         let damaged = |what: String| Error::Damaged { path: path.to_owned(), what };
         let expected = self.folder.join(shard_name(self.files));
         if path != expected {
@@ -125,10 +133,14 @@ impl<'a> Files<'a> {
         }
         let mut documents = 0;
         for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
+            monitor.check()?;
             let (origin, document) = record?;
             let id = document_id(self.next());
             if document.id != id {
                 return Err(damaged(format!("line {} holds {:?}, expected {id:?}", origin.row, document.id)));
+            }
+            if let Some(tokens) = metadata::tokens(&document)?.filter(|&tokens| tokens > self.max_new_tokens) {
+                return Err(damaged(format!("{id:?} has {tokens} tokens, more than max_new_tokens")));
             }
             self.count(&document)?;
             documents += 1;
@@ -169,11 +181,12 @@ impl<'a> Files<'a> {
     }
 
     /// The figures of a finished generation.
-    pub(crate) fn figures(mut self, prompts: &SeedPrompts<'_>) -> GenerateStats {
+    pub(crate) fn figures(mut self, prompts: &SeedPrompts<'_>, monitor: &dyn Monitor) -> Result<GenerateStats> {
         let (sum, tokens) = self.log_probability;
         self.stats.mean_log_probability = (tokens > 0).then(|| sum / tokens as f64);
         let mut distinct = HashSet::new();
         for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
+            monitor.check()?;
             distinct.extend((!prompts.seeds.is_empty()).then(|| prompts.index(number)));
             if let Some(cut) = prompts.cut(number) {
                 self.stats.seeds_cut += 1;
@@ -182,7 +195,8 @@ impl<'a> Files<'a> {
             self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
         }
         self.stats.distinct_seeds = distinct.len() as u64;
-        self.stats
+        self.stats.seeds_without_text = prompts.seeds.without_text();
+        Ok(self.stats)
     }
 }
 

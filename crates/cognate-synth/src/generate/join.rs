@@ -7,6 +7,7 @@ use cognate_base::Monitor;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
 
+use super::MOST_DOCUMENTS;
 use super::files::{SETTINGS, check_settings, document_id, read_settings, shard_name, shards};
 use super::numbers::Part;
 use crate::error::{Error, Result};
@@ -25,13 +26,17 @@ pub fn join(folders: &[PathBuf], out: &Path, monitor: &dyn Monitor) -> Result<u6
     };
     let (first, documents) = (number("first_document")?, number("target_documents")?);
     let per_file = number("shard_documents")?.max(1);
+    let end = first.checked_add(documents).filter(|&end| end <= MOST_DOCUMENTS.saturating_mul(2));
+    let Some(end) = end else {
+        let what = format!("first_document and target_documents are beyond {MOST_DOCUMENTS}");
+        return Err(Error::Part { path: folders[0].join(SETTINGS), what });
+    };
     // Nothing is written before every part is known to be whole.
-    merge(&parts, first..first + documents, |_| Ok(monitor.check()?))?;
+    merge(&parts, first..end, monitor, |_| Ok(()))?;
     fs_err::create_dir_all(out)?;
     check_settings(out, &settings)?;
     let (mut file, mut writer, mut room) = (0, None, 0);
-    merge(&parts, first..first + documents, |document| {
-        monitor.check()?;
+    merge(&parts, first..end, monitor, |document| {
         if room == 0 {
             finish(writer.take())?;
             writer = Some(DocumentWriter::create(out.join(shard_name(file)))?);
@@ -51,13 +56,19 @@ fn finish(writer: Option<DocumentWriter>) -> Result<()> {
 }
 
 /// Goes through the documents of all parts in the order of their numbers.
-fn merge(parts: &[PathBuf], numbers: Range<u64>, mut each: impl FnMut(&Document) -> Result<()>) -> Result<()> {
+fn merge(
+    parts: &[PathBuf],
+    numbers: Range<u64>,
+    monitor: &dyn Monitor,
+    mut each: impl FnMut(&Document) -> Result<()>,
+) -> Result<()> {
     let mut readers = Vec::new();
     for folder in parts {
         let files = shards(folder)?;
         readers.push(if files.is_empty() { None } else { Some(Reader::open(&files, &ReadOptions::default())?) });
     }
     for number in numbers {
+        monitor.check()?;
         let part = (number % parts.len() as u64) as usize;
         let record = readers[part].as_mut().and_then(Iterator::next).transpose()?;
         let id = document_id(number);

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::metadata::Marks;
 use crate::rows;
 use crate::sampling::Sampling;
 pub(crate) use numbers::Numbers;
@@ -48,8 +49,9 @@ pub use timed::TimedGeneration;
 
 /// The version of the records and of how they come about; part of what a restart compares.
 ///
-/// 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
-const FORMAT: u64 = 3;
+/// 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are marked
+/// whose text holds a special token, or has no tokens; documents without text are no seeds.
+const FORMAT: u64 = 4;
 
 /// How to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,10 +101,14 @@ impl GenerateConfig {
             return Err(Error::setting("shard", shard, format!("at most {MOST_PARTS} parts")));
         }
         let (target, amount) = self.target.setting();
-        for (field, value) in [("first_document", self.first_document), (target, amount)] {
-            if value > MOST_DOCUMENTS {
-                return Err(Error::setting(field, value, format!("at most {MOST_DOCUMENTS}")));
-            }
+        let most = [
+            ("first_document", self.first_document, MOST_DOCUMENTS),
+            (target, amount, MOST_DOCUMENTS),
+            ("samples_per_seed", self.samples_per_seed, MOST_DOCUMENTS),
+            ("shard_documents", self.shard_documents as u64, MOST_IN_A_FILE),
+        ];
+        if let Some((field, value, most)) = most.into_iter().find(|&(_, value, most)| value > most) {
+            return Err(Error::setting(field, value, format!("at most {most}")));
         }
         let positive = [
             self.target.setting(),
@@ -131,7 +137,13 @@ impl GenerateConfig {
     }
 
     /// Everything that the documents depend on.
-    pub(crate) fn settings(&self, seeds: &Seeds, end_of_document: u32, related: u32) -> Map<String, Value> {
+    pub(crate) fn settings(
+        &self,
+        seeds: &Seeds,
+        end_of_document: u32,
+        related: u32,
+        monitor: &dyn Monitor,
+    ) -> Result<Map<String, Value>> {
         let (target, amount) = self.target.setting();
         let mut settings = vec![
             ("format", FORMAT.into()),
@@ -140,13 +152,13 @@ impl GenerateConfig {
             (target, amount.into()),
             ("shard_documents", self.shard_documents.into()),
             ("synthesizer", self.synthesizer.as_str().into()),
-            ("seeds", seeds.fingerprint().to_string().into()),
+            ("seeds", seeds.fingerprint(monitor)?.to_string().into()),
             ("special_tokens", json!({"end_of_document": end_of_document, "related": related})),
         ];
         // What is off is not written: folders of earlier versions still fit.
         settings.extend(self.shard.map(|shard| ("shard", shard.into())));
         settings.extend((self.samples_per_seed > 1).then(|| ("samples_per_seed", self.samples_per_seed.into())));
-        settings.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
+        Ok(settings.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect())
     }
 
     /// The sampling settings as each record holds them.
@@ -185,6 +197,9 @@ pub struct GenerateStats {
     pub seeds_cut_at: CutCounts,
     /// Different seeds among the documents'.
     pub distinct_seeds: u64,
+    /// Documents that cannot be seeds, since they have no text.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub seeds_without_text: u64,
     /// Nats per drawn token under the untempered model, over all tokens; from a completion server as it gave them, and none where
     /// it gave none.
     pub mean_log_probability: Option<f64>,
@@ -193,10 +208,16 @@ pub struct GenerateStats {
     pub precision_effect: Option<PrecisionEffect>,
 }
 
+fn is_none(documents: &u64) -> bool {
+    *documents == 0
+}
+
 /// Parts that a generation is divided into, at most.
 const MOST_PARTS: u64 = 1 << 20;
 /// Largest number of a document, and of tokens or documents wanted: far beyond what anybody writes, and sums of them do not overflow.
 const MOST_DOCUMENTS: u64 = 1 << 40;
+/// Documents of a file, which are in memory until it is written.
+const MOST_IN_A_FILE: u64 = 1 << 20;
 
 /// Generates synthetic documents into `out` (see [`files`]), or continues where an earlier call with the same settings stopped.
 ///
@@ -225,7 +246,7 @@ pub fn generate<D: Device>(
     }
     let precision_effect = match config.precision {
         Precision::F32 => None,
-        Precision::Int8 => precision::effect(model, &config.prompts(seeds, tokenizer, related), config)?,
+        Precision::Int8 => precision::effect(model, &config.prompts(seeds, tokenizer, related), config, monitor)?,
     };
     check_memory(model.config(), config)?;
     let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
@@ -234,21 +255,30 @@ pub fn generate<D: Device>(
     Ok(GenerateStats { precision_effect, ..stats })
 }
 
+/// Tokens of which a cache keeps whole blocks.
+const CACHE_BLOCK: usize = 16;
+
 /// Refuses slots for whose caches there is no memory.
 fn check_memory(model: &cognate_model::Config, config: &GenerateConfig) -> Result<()> {
     let heads = model.head_shape();
-    let token = model.layers * heads.kv * heads.width * 2 * size_of::<f32>();
-    let tokens = config.capacity_tokens().checked_next_multiple_of(16).and_then(|slot| slot.checked_mul(config.slots));
-    let fits = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
-    if tokens.and_then(|tokens| tokens.checked_mul(token)).is_some_and(fits) {
+    // A cache keeps keys and values of whole blocks of tokens.
+    let slot = config.capacity_tokens().checked_next_multiple_of(CACHE_BLOCK).unwrap_or(usize::MAX);
+    let token =
+        (2 * size_of::<f32>()).saturating_mul(model.layers).saturating_mul(heads.kv).saturating_mul(heads.width);
+    let each = slot.saturating_mul(token).max(1);
+    let fits =
+        |slots: usize| slots.checked_mul(each).is_some_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    if fits(config.slots) {
         return Ok(());
     }
-    let each = config.capacity_tokens().saturating_mul(token) as f64 / f64::from(1 << 20);
-    Err(Error::setting(
-        "slots",
-        config.slots,
-        format!("fewer: each takes {each:.1} MiB of memory, and there is not so much"),
-    ))
+    // The largest number that fits, as exactly as two digits tell.
+    let most = (0..=usize::BITS).map(|shift| config.slots.checked_shr(shift).unwrap_or(0)).find(|&slots| fits(slots));
+    let mebibytes = each as f64 / f64::from(1 << 20);
+    let expected = format!(
+        "at most {}: each takes {mebibytes:.1} MiB of memory, and there is not so much",
+        most.filter(|&most| most > 0).map_or_else(|| "none".to_owned(), |most| most.to_string())
+    );
+    Err(Error::setting("slots", config.slots, expected))
 }
 
 /// The stage behind its checks, for any engine.
@@ -281,9 +311,10 @@ fn generate_with(
         samples_per_seed: config.samples_per_seed,
         seed_id: &|number| prompts.named_seed(number).map(str::to_owned),
         decode: &|tokens| tokenizer.decode(tokens),
+        marks: Marks::of(tokenizer),
     };
-    let settings = config.settings(seeds, end_of_document, related);
-    let (mut store, mut progress) = Store::open(out, &settings, records, config)?;
+    let settings = config.settings(seeds, end_of_document, related, monitor)?;
+    let (mut store, mut progress) = Store::open(out, &settings, records, config, monitor)?;
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);
     let unsaved = Unsaved::hold(monitor);
@@ -294,7 +325,7 @@ fn generate_with(
     drop(unsaved);
     monitor.end();
     outcome?;
-    store.finish(&prompts)
+    store.finish(&prompts, monitor)
 }
 
 /// What is never drawn: the tokens that stand between documents and not in one, and numbers below `vocab` that are no token's.

@@ -100,6 +100,11 @@ impl Numbers {
         self.first + documents * self.step
     }
 
+    /// Whether `number` is one of them, wanted or not.
+    pub(crate) fn holds(&self, number: u64) -> bool {
+        number >= self.first && (number - self.first).is_multiple_of(self.step)
+    }
+
     /// Whether the documents before `next` are enough, `tokens` being theirs.
     pub(crate) fn reached(&self, next: u64, tokens: u64) -> bool {
         next >= self.end || tokens >= self.tokens

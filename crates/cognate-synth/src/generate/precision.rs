@@ -1,5 +1,6 @@
 //! What decoding in a lower precision costs: the likelihood of real text under both.
 
+use cognate_base::Monitor;
 use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub(super) fn effect<D: Device>(
     model: &mut Decoder<D>,
     prompts: &SeedPrompts<'_>,
     config: &GenerateConfig,
+    monitor: &dyn Monitor,
 ) -> Result<Option<PrecisionEffect>> {
     let documents: Vec<Vec<u32>> = (0..prompts.seeds.len().min(DOCUMENTS))
         .map(|index| prompts.begun(index))
@@ -40,8 +42,8 @@ pub(super) fn effect<D: Device>(
         return Ok(None);
     }
     let longest = config.max_seed_tokens + 1;
-    let exact = nats(model, &documents, longest, Precision::F32)?;
-    let rounded = nats(model, &documents, longest, config.precision)?;
+    let exact = nats(model, &documents, longest, Precision::F32, monitor)?;
+    let rounded = nats(model, &documents, longest, config.precision, monitor)?;
     let scored = |tokens: &Vec<u32>| (tokens.len() - 1) as f64;
     let tokens: f64 = documents.iter().map(scored).sum();
     let added = (rounded.iter().sum::<f64>() - exact.iter().sum::<f64>()) / tokens;
@@ -65,11 +67,13 @@ fn nats<D: Device>(
     documents: &[Vec<u32>],
     longest: usize,
     precision: Precision,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<f64>> {
     let mut cache = DecodeCache::new(model, 1, longest, precision);
     let vocab = model.config().vocab;
     let mut all = Vec::with_capacity(documents.len());
     for tokens in documents {
+        monitor.check()?;
         cache.reset(0);
         let mut total = 0.0;
         let (seen, next) = (&tokens[..tokens.len() - 1], &tokens[1..]);

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use cognate_base::Hash;
 use cognate_base::random::{self, Rng};
+use cognate_base::{Hash, Monitor};
 use cognate_corpus::{Cut, ReadOptions, Reader, TokenFile, Tokenizer};
 
 use super::schedule::Prompts;
@@ -18,45 +18,61 @@ pub(crate) const SPECIAL_TOKENS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Seeds {
     ids: Vec<String>,
+    /// Where each one's tokens stand in the token file.
+    places: Vec<usize>,
     /// None where documents are written from nothing.
     tokens: Option<TokenFile>,
+    without_text: u64,
 }
 
 impl Seeds {
-    /// Reads the ids of a document file whose tokens are `tokens`.
+    /// Reads the ids of a document file whose tokens are `tokens`. Documents without text, or whose text has no token, are passed over and
+    /// counted: there is nothing to be related to.
     ///
     /// # Errors
-    /// When the file cannot be read, holds no document, or another number of documents than the token file, a document without text, or
-    /// two of one id: records name their seed by it.
-    pub fn open(documents: &Path, tokens: TokenFile) -> Result<Self> {
+    /// When the file cannot be read, holds no document with text, or another number of documents than the token file, or two of one id:
+    /// records name their seed by it. When the monitor interrupts.
+    pub fn open(documents: &Path, tokens: TokenFile, monitor: &dyn Monitor) -> Result<Self> {
         let path = PathBuf::from(documents);
-        let mut ids = Vec::with_capacity(tokens.documents());
-        let mut known = HashSet::new();
+        let (mut ids, mut places) = (Vec::with_capacity(tokens.documents()), Vec::with_capacity(tokens.documents()));
+        let (mut known, mut read) = (HashSet::new(), 0);
         for record in Reader::open(std::slice::from_ref(&path), &ReadOptions::default())? {
+            monitor.check()?;
             let (origin, document) = record?;
-            if document.text.trim().is_empty() {
-                return Err(Error::BadSeed { origin, what: format!("the document {:?} has no text", document.id) });
+            // The closing end-of-document token is no text.
+            if read < tokens.documents() && tokens.len(read) > 1 && !document.text.trim().is_empty() {
+                if !known.insert(document.id.clone()) {
+                    return Err(Error::BadSeed {
+                        origin,
+                        what: format!("the id {:?} stands there a second time", document.id),
+                    });
+                }
+                ids.push(document.id);
+                places.push(read);
             }
-            if !known.insert(document.id.clone()) {
-                return Err(Error::BadSeed {
-                    origin,
-                    what: format!("the id {:?} stands there a second time", document.id),
-                });
-            }
-            ids.push(document.id);
+            read += 1;
+        }
+        if read != tokens.documents() {
+            return Err(Error::SeedCount { path, documents: read, tokenized: tokens.documents() });
         }
         if ids.is_empty() {
             return Err(Error::NoSeeds { path });
         }
-        if ids.len() != tokens.documents() {
-            return Err(Error::SeedCount { path, documents: ids.len(), tokenized: tokens.documents() });
+        let without_text = (read - ids.len()) as u64;
+        if without_text > 0 {
+            tracing::warn!("{}: {without_text} documents have no text and are no seeds", path.display());
         }
-        Ok(Self { ids, tokens: Some(tokens) })
+        Ok(Self { ids, places, tokens: Some(tokens), without_text })
     }
 
     /// No seeds: documents are the model's own samples, after nothing but an end-of-document token, and name no seed.
     pub fn none() -> Self {
-        Self { ids: Vec::new(), tokens: None }
+        Self { ids: Vec::new(), places: Vec::new(), tokens: None, without_text: 0 }
+    }
+
+    /// Documents of the file that are no seeds, since they have no text.
+    pub fn without_text(&self) -> u64 {
+        self.without_text
     }
 
     /// Whether there are none.
@@ -75,28 +91,35 @@ impl Seeds {
     }
 
     /// Tells these seeds from others: a hash of their ids and tokens in order.
-    pub(crate) fn fingerprint(&self) -> Hash {
-        Hash::of_chunks(self.ids.iter().enumerate().map(|(index, id)| {
+    pub(crate) fn fingerprint(&self, monitor: &dyn Monitor) -> Result<Hash> {
+        let mut stopped = Ok(());
+        let hash = Hash::of_chunks(self.ids.iter().enumerate().map_while(|(index, id)| {
+            stopped = monitor.check();
+            if stopped.is_err() {
+                return None;
+            }
             let mut tokens = Vec::new();
             self.read(index, self.len_of(index), &mut tokens);
             let mut bytes = (id.len() as u64).to_le_bytes().to_vec();
             bytes.extend_from_slice(id.as_bytes());
             bytes.extend_from_slice(&(tokens.len() as u64).to_le_bytes());
             bytes.extend(tokens.iter().flat_map(|token| token.to_le_bytes()));
-            bytes
-        }))
+            Some(bytes)
+        }));
+        stopped?;
+        Ok(hash)
     }
 
     /// Appends the first `kept` tokens of a seed to `out`.
     fn read(&self, index: usize, kept: usize, out: &mut Vec<u32>) {
         if let Some(tokens) = &self.tokens {
-            tokens.read(index, 0..kept, out);
+            tokens.read(self.places[index], 0..kept, out);
         }
     }
 
     /// Tokens of a seed, the closing end-of-document token included; 0 where there are no seeds.
     fn len_of(&self, index: usize) -> usize {
-        self.tokens.as_ref().map_or(0, |tokens| tokens.len(index))
+        self.tokens.as_ref().map_or(0, |tokens| tokens.len(self.places[index]))
     }
 }
 

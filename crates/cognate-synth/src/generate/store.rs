@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::Document;
 use serde_json::{Map, Value, json};
@@ -14,9 +15,9 @@ use serde_json::{Map, Value, json};
 use super::files::{Files, document_id};
 use super::schedule::{Finished, Progress};
 use super::seeds::SeedPrompts;
-use super::{GenerateConfig, GenerateStats};
+use super::{GenerateConfig, GenerateStats, Numbers};
 use crate::error::{Error, Result};
-use crate::metadata;
+use crate::metadata::{self, Marks};
 
 const PARTIAL: &str = "partial.jsonl";
 
@@ -28,6 +29,7 @@ pub(crate) struct Records<'a> {
     /// None where it was written from nothing.
     pub(crate) seed_id: &'a dyn Fn(u64) -> Option<String>,
     pub(crate) decode: &'a dyn Fn(&[u32]) -> String,
+    pub(crate) marks: Marks<'a>,
 }
 
 impl Records<'_> {
@@ -44,7 +46,9 @@ impl Records<'_> {
         fields.insert(metadata::MEAN_LOG_PROBABILITY.into(), ((mean * 1e6).round() / 1e6).into());
         fields.insert(metadata::FINISH_REASON.into(), json!(finished.finish));
         fields.insert(metadata::TOKENS.into(), finished.tokens.len().into());
-        Document { id: document_id(finished.number), text: (self.decode)(&finished.tokens), metadata: fields }
+        let text = (self.decode)(&finished.tokens);
+        self.marks.insert(&mut fields, &text);
+        Document { id: document_id(finished.number), text, metadata: fields }
     }
 }
 
@@ -63,11 +67,12 @@ impl<'a> Store<'a> {
         settings: &Map<String, Value>,
         records: Records<'a>,
         config: &GenerateConfig,
+        monitor: &dyn Monitor,
     ) -> Result<(Self, Progress)> {
-        let files = Files::open(folder, settings, config)?;
+        let files = Files::open(folder, settings, config, monitor)?;
         let mut progress = Progress { next: files.next(), tokens: files.tokens(), held: BTreeMap::new() };
         if !files.is_complete() {
-            progress.held = read_partial(&folder.join(PARTIAL), progress.next)?;
+            progress.held = read_partial(&folder.join(PARTIAL), progress.next, config, monitor)?;
         }
         Ok((Self { folder, records, files, waiting: Vec::new() }, progress))
     }
@@ -94,7 +99,7 @@ impl<'a> Store<'a> {
     }
 
     /// Writes the last file and returns the figures.
-    pub(crate) fn finish(mut self, prompts: &SeedPrompts<'_>) -> Result<GenerateStats> {
+    pub(crate) fn finish(mut self, prompts: &SeedPrompts<'_>, monitor: &dyn Monitor) -> Result<GenerateStats> {
         if !self.waiting.is_empty() {
             self.write_file()?;
         }
@@ -102,21 +107,35 @@ impl<'a> Store<'a> {
         if partial.exists() {
             fs_err::remove_file(partial)?;
         }
-        Ok(self.files.figures(prompts))
+        self.files.figures(prompts, monitor)
     }
 }
 
 /// Finished documents from number `next` on.
-fn read_partial(path: &Path, next: u64) -> Result<BTreeMap<u64, Finished>> {
+fn read_partial(
+    path: &Path,
+    next: u64,
+    config: &GenerateConfig,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<u64, Finished>> {
     let mut found = BTreeMap::new();
     if !path.exists() {
         return Ok(found);
     }
+    let numbers = Numbers::of(config);
     for (row, line) in BufReader::new(fs_err::File::open(path)?).lines().enumerate() {
-        let finished: Finished = serde_json::from_str(&line?)
-            .map_err(|error| Error::Damaged { path: path.to_owned(), what: format!("line {}: {error}", row + 1) })?;
-        if finished.number >= next {
-            found.insert(finished.number, finished);
+        monitor.check()?;
+        let damaged =
+            |what: String| Error::Damaged { path: path.to_owned(), what: format!("line {}: {what}", row + 1) };
+        let finished: Finished = serde_json::from_str(&line?).map_err(|error| damaged(error.to_string()))?;
+        let whole = f64::from_bits(finished.log_probability_bits).is_finite()
+            && (1..=config.max_new_tokens).contains(&finished.tokens.len());
+        if !whole || !numbers.holds(finished.number) {
+            return Err(damaged(format!("document {} is none of this generation", finished.number)));
+        }
+        let number = finished.number;
+        if number >= next && found.insert(number, finished).is_some() {
+            return Err(damaged(format!("document {number} comes a second time")));
         }
     }
     Ok(found)

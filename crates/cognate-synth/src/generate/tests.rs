@@ -2,12 +2,13 @@
 
 mod drawing;
 mod folders;
+mod fuzz;
 mod seeds;
 mod toy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader, TokenFile};
@@ -20,21 +21,30 @@ use super::seeds::seed_of;
 use super::*;
 use crate::metadata;
 
-/// Interrupts after some steps.
-struct Stopper(AtomicU64);
+/// Interrupts after some steps; the looks before and after them do not count.
+struct Stopper {
+    left: AtomicU64,
+    steps: AtomicBool,
+}
 
 impl Stopper {
     fn after(steps: u64) -> Self {
-        Self(AtomicU64::new(steps))
+        Self { left: AtomicU64::new(steps), steps: AtomicBool::new(false) }
     }
 }
 
 impl Monitor for Stopper {
-    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {
+        self.steps.store(true, Ordering::SeqCst);
+    }
     fn advance(&self, _: u64, _: &str) {}
-    fn end(&self) {}
+    fn end(&self) {
+        self.steps.store(false, Ordering::SeqCst);
+    }
     fn interrupted(&self) -> bool {
-        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(left.saturating_sub(1))).unwrap() == 0
+        let count = |left: u64| Some(left.saturating_sub(1));
+        self.steps.load(Ordering::SeqCst)
+            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count).unwrap() == 0
     }
 }
 
@@ -64,7 +74,7 @@ impl World {
         let tokenizer = Tokenizer::train(texts.iter().map(|text| (*text).to_owned()), vocab_size).unwrap();
         let prefix = folder.path().join("unique");
         cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
-        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
+        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
         Self { folder, tokenizer, seeds }
     }
 
@@ -172,6 +182,9 @@ fn impossible_settings_are_refused_before_anything_is_written() {
         ("temperature", GenerateConfig { sampling: Sampling::nucleus(-1.0, 0.9), ..config(4) }),
         ("target_documents", GenerateConfig { target: Target::Documents(u64::MAX), ..config(4) }),
         ("first_document", GenerateConfig { first_document: u64::MAX, ..config(4) }),
+        ("samples_per_seed", GenerateConfig { samples_per_seed: u64::MAX, ..config(4) }),
+        ("samples_per_seed", GenerateConfig { samples_per_seed: 0, ..config(4) }),
+        ("shard_documents", GenerateConfig { shard_documents: usize::MAX, ..config(4) }),
         (
             "shard",
             GenerateConfig { shard: Some(Part { index: 0, of: u64::MAX }), target: Target::Documents(9), ..config(4) },
@@ -189,7 +202,12 @@ fn impossible_settings_are_refused_before_anything_is_written() {
     // No memory holds so many caches, and no context so long a document, however the sum is taken.
     for slots in [1_000_000_000_000, usize::MAX] {
         let message = generate(&config(slots));
-        assert!(message.starts_with(&format!("slots = {slots}: expected fewer: each takes ")), "{message}");
+        assert!(message.starts_with(&format!("slots = {slots}: expected at most ")), "{message}");
+        let most = message.split(": each takes").next().unwrap().rsplit(' ').next().unwrap();
+        // The value that is named is accepted: what is refused then is something else.
+        let named = GenerateConfig { max_new_tokens: 0, ..config(most.parse().unwrap()) };
+        assert!(generate(&named).starts_with("max_new_tokens"), "{message}");
+        assert!(check_memory(tiny_model(&world).config(), &config(most.parse().unwrap())).is_ok(), "{message}");
     }
     let message = generate(&GenerateConfig { max_new_tokens: usize::MAX, ..config(4) });
     assert!(message.contains("context of 64 tokens cannot hold a seed of 12"), "{message}");

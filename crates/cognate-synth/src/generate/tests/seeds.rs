@@ -85,18 +85,61 @@ fn seeds_must_match_their_token_file() {
         writer.finish().unwrap();
         path
     };
-    let error = Seeds::open(&write("four.jsonl", 4), tokens.clone()).unwrap_err();
+    let error = Seeds::open(&write("four.jsonl", 4), tokens.clone(), &Silent).unwrap_err();
     assert!(matches!(error, Error::SeedCount { documents: 4, tokenized: 5, .. }), "{error}");
-    let empty = Seeds::open(&write("none.jsonl", 0), tokens.clone()).unwrap_err();
-    assert!(empty.to_string().ends_with("none.jsonl: no seed documents to generate from"), "{empty}");
-    for (name, lines, expected) in [
-        ("blank.jsonl", [("0", "t"), ("1", " \n")], "blank.jsonl:2: the document \"1\" has no text"),
-        ("twice.jsonl", [("0", "t"), ("0", "u")], "twice.jsonl:2: the id \"0\" stands there a second time"),
+    let path = world.out("twice.jsonl");
+    fs_err::write(&path, "{\"id\": \"0\", \"text\": \"t\"}\n".repeat(5)).unwrap();
+    let message = Seeds::open(&path, tokens, &Silent).unwrap_err().to_string();
+    assert!(message.contains("twice.jsonl:2: the id \"0\" stands there a second time"), "{message}");
+}
+
+/// A document without text is no seed, wherever it stands, and no document that is written starts from it.
+#[test]
+fn documents_without_text_are_passed_over_and_counted() {
+    let of = |texts: &[&str], name: &str| {
+        let world = World::of(texts, 270);
+        let stats = world.run(&world.out(name), &config(4), &Silent).unwrap();
+        (stats, documents(&world.out(name)))
+    };
+    let (plain, expected) = of(&SEED_TEXTS, "plain");
+    let with_blank = [&["", " \n"], &SEED_TEXTS[..2], &["\t"], &SEED_TEXTS[2..]].concat();
+    let (stats, found) = of(&with_blank, "blank");
+    assert_eq!((stats.seeds_without_text, plain.seeds_without_text), (3, 0));
+    assert_eq!((stats.documents, stats.tokens, stats.distinct_seeds), (plain.documents, plain.tokens, 5));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.text, expected.text);
+        let seed = |document: &Document| {
+            metadata::seed_id(document).unwrap().unwrap().strip_prefix("seed-").unwrap().parse::<usize>().unwrap()
+        };
+        // Two blank ones stand before the first text, a third before the third.
+        assert_eq!(with_blank[seed(found)], SEED_TEXTS[seed(expected)]);
+    }
+    let world = World::new();
+    let path = world.out("blank.jsonl");
+    let blank = |i: usize| format!("{{\"id\": \"{i}\", \"text\": \" \"}}\n");
+    fs_err::write(&path, (0..5).map(blank).collect::<String>()).unwrap();
+    let tokens = TokenFile::open(&world.folder.path().join("unique")).unwrap();
+    let error = Seeds::open(&path, tokens, &Silent).unwrap_err();
+    assert!(error.to_string().ends_with("blank.jsonl: no seed documents to generate from"), "{error}");
+}
+
+/// What a record says of its text is what its own tokenizer says of it.
+#[test]
+fn records_are_marked_whose_text_holds_a_special_token() {
+    let world = World::new();
+    let marks = Marks::of(&world.tokenizer);
+    let marked = |text: &str| {
+        let mut fields = Map::new();
+        marks.insert(&mut fields, text);
+        fields
+    };
+    assert_eq!(marked("plain <|text|> of endoftext"), Map::new());
+    for (text, token) in [
+        ("a <|related|> b", "<|related|>"),
+        ("<|endoftext|>", "<|endoftext|>"),
+        ("a<|endoftext|> b<|related|>", "<|endoftext|>"),
+        ("a<|related|> b<|endoftext|>", "<|related|>"),
     ] {
-        let path = world.out(name);
-        let line = |(id, text): (&str, &str)| format!("{}\n", serde_json::json!({"id": id, "text": text}));
-        fs_err::write(&path, lines.map(line).concat()).unwrap();
-        let message = Seeds::open(&path, tokens.clone()).unwrap_err().to_string();
-        assert!(message.contains(expected), "{message}");
+        assert_eq!(Value::from(marked(text)), json!({"special_token": token}), "{text}");
     }
 }
