@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs};
@@ -191,7 +192,7 @@ impl Corpus<'_> {
     /// A synthetic document with everything that is known about it.
     fn beside(&self, document: &Document) -> Result<Inspected> {
         let seed = self.seed_of(document)?;
-        let overlap = |text: &str| seed.map(|seed| overlap(&self.texts[seed], text));
+        let overlap = |text: &str| seed.map(|seed| overlap(&self.texts[seed], text)).transpose();
         let dropped = metadata::dropped(document)?;
         let synthetic = Written {
             id: document.id.clone(),
@@ -202,19 +203,19 @@ impl Corpus<'_> {
             mean_log_probability: metadata::mean_log_probability(document)?,
             tokens: metadata::tokens(document)?,
             finish_reason: metadata::finish_reason(document)?.map(str::to_owned),
-            overlap: overlap(&document.text),
+            overlap: overlap(&document.text)?,
             text: document.text.clone(),
         };
-        let neighbour = seed.and_then(|seed| self.nearest.get(&(seed as u32))).map(|pair| {
+        let neighbour = seed.and_then(|seed| self.nearest.get(&(seed as u32))).map(|pair| -> Result<Neighbour> {
             let ExampleText { id, text } = self.text(pair.second as usize);
-            Neighbour { similarity: f64::from(pair.similarity), overlap: overlap(&text), id, text }
+            Ok(Neighbour { similarity: f64::from(pair.similarity), overlap: overlap(&text)?, id, text })
         });
-        Ok(Inspected { seed: seed.map(|seed| self.text(seed)), synthetic, neighbour })
+        Ok(Inspected { seed: seed.map(|seed| self.text(seed)), synthetic, neighbour: neighbour.transpose()? })
     }
 }
 
 /// What `text` takes over from `seed`, by the words of the filters.
-fn overlap(seed: &str, text: &str) -> Overlap {
-    let (_, copied) = pair_overlap(&[(seed, text)], 1.0);
-    Overlap { share: copied.coverage.map(|coverage| coverage.value), longest_words: copied.most }
+fn overlap(seed: &str, text: &str) -> Result<Overlap> {
+    let (_, copied) = pair_overlap(&[(seed, text)], 1.0, &Silent)?;
+    Ok(Overlap { share: copied.coverage.map(|coverage| coverage.value), longest_words: copied.most })
 }

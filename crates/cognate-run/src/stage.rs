@@ -252,13 +252,15 @@ impl Step {
             Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
             Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
-            // scored after are cut as seeds are. 5: words as in ingest's second version.
-            Self::Filter(_) => 5,
+            // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
+            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing.
+            Self::Filter(_) => 6,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation. 4: config.json says that the checkpoint is tuned.
             Self::Tune(_) => 4,
-            // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word.
-            Self::Generate(_) => 3,
+            // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
+            // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
+            Self::Generate(_) => 4,
             // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.
             Self::Evaluate(_) => 2,
             Self::Report => 1,

@@ -21,13 +21,17 @@ const PAIRS: [&str; 3] = ["synthetic", "true neighbours", "random pairs"];
 type Row = (&'static str, &'static str, &'static str, fn(&Quality) -> Option<Figure>);
 
 /// What is measured of every collection, in the order of the table.
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     ("words of a document, mean", "words", BOOTSTRAP, |q| q.mean_words),
     ("words of a document, lower quartile", "words", ORDER, |q| q.quartiles[0]),
     ("words of a document, median", "words", ORDER, |q| q.quartiles[1]),
     ("words of a document, upper quartile", "words", ORDER, |q| q.quartiles[2]),
     ("heavily repeated", "share", BINOMIAL, |q| q.repetition.figure()),
     ("near-duplicates of earlier ones, among equally many", "share", BINOMIAL, |q| q.near_duplicates.figure()),
+    // What was kept is not dropped.
+    ("dropped by the filters together, among equally many", "share", BINOMIAL, |q| {
+        q.dropped.figure().filter(|_| q.name != "kept")
+    }),
     ("words that no training document has", "share", BOOTSTRAP, |q| q.novel[0]),
     ("5-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[1]),
     ("8-grams that no training document has", "share", BOOTSTRAP, |q| q.novel[2]),

@@ -246,7 +246,7 @@ pub struct Calibration {
     /// One for the forward score, one for the backward score.
     pub curves: Vec<RocCurve>,
     /// The forward score, in nats per token, below which a pair counts as irrelevant; `None` where too few pairs were held out to
-    /// choose one.
+    /// choose one, or the interval of the forward curve's area does not lie above 0.5.
     pub threshold: Option<f64>,
     /// Share of true pairs that score at least the threshold.
     pub true_above: Option<f64>,

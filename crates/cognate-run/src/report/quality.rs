@@ -115,6 +115,12 @@ fn threshold_in_words(known: &Calibration) -> String {
             percent(real),
             percent(random)
         ),
+        _ if known.curves.iter().any(|curve| curve.score == "forward" && curve.true_pairs as usize >= FEWEST_PAIRS) => {
+            format!(
+                "Which pairs are irrelevant is not said: the forward score may tell nothing, since the interval of its area reaches down to \
+             0.5, which is chance. {MORE_PAIRS}"
+            )
+        }
         _ => format!(
             "From which score on a pair is relevant is not said: with fewer than {FEWEST_PAIRS} held-out pairs there is no threshold that \
              one in {FEWEST_PAIRS} true pairs would miss. {MORE_PAIRS}"
@@ -213,6 +219,10 @@ mod tests {
         }
         let known = report.synthetic_quality.calibration.as_mut().unwrap();
         (known.threshold, known.true_above, known.random_above) = (None, None, None);
+        let page = section_of(&report);
+        assert!(page.contains("the forward score may tell nothing") && page.contains("roc.csv"), "{page}");
+        let known = report.synthetic_quality.calibration.as_mut().unwrap();
+        known.curves.iter_mut().for_each(|curve| curve.true_pairs = 19);
         let page = section_of(&report);
         assert!(
             page.contains("with fewer than 20 held-out pairs there is no threshold") && page.contains("roc.csv"),

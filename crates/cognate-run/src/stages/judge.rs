@@ -45,6 +45,6 @@ pub(crate) fn kept_documents(
     let Some((config, known)) = config(context.recipe)?.zip(known) else { return Ok(None) };
     let documents = unique_texts(context)?;
     let texts: HashMap<&str, &str> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
-    let kept = read_first(&folder.join(KEPT), context.recipe.filter.quality_documents)?;
+    let kept = read_first(&folder.join(KEPT), context.recipe.filter.quality_documents, monitor)?;
     Ok(Some(known.beside(&kept, &texts, &config, monitor)?))
 }

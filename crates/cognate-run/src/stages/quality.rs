@@ -29,6 +29,8 @@ use crate::recipe::EmbedMethod;
 
 /// Documents whose perplexity is measured, of each kind.
 const PERPLEXITY_DOCUMENTS: usize = 300;
+/// Documents embedded together.
+const EMBEDDED_AT_ONCE: usize = 512;
 /// The 97.5 % quantile of the standard normal distribution.
 const Z: f64 = 1.96;
 
@@ -64,7 +66,7 @@ pub(crate) struct Synthesizer {
     tokenizer: Tokenizer,
     options: RelevanceOptions,
     /// Scores by the synthetic document's id: a further round of generation filters the earlier documents again.
-    known: HashMap<String, Relevance>,
+    known: HashMap<String, Option<Relevance>>,
     /// Operations spent on scoring.
     pub(crate) flops: f64,
 }
@@ -104,10 +106,10 @@ impl Synthesizer {
         &mut self,
         pairs: &[TextPair<'_>],
         monitor: &dyn Monitor,
-    ) -> cognate_synth::Result<Vec<Relevance>> {
+    ) -> cognate_synth::Result<Vec<Option<Relevance>>> {
         let new: Vec<TextPair<'_>> = pairs.iter().filter(|pair| !self.known.contains_key(pair.name)).copied().collect();
         let found = relevance_of_texts(&mut self.model, &self.tokenizer, &new, self.options, monitor)?;
-        self.count(found.iter().map(|score| score.tokens).sum(), 4 * new.len() as u64);
+        self.count(found.iter().flatten().map(|score| score.tokens).sum(), 4 * found.iter().flatten().count() as u64);
         self.known.extend(new.iter().map(|pair| pair.name.to_owned()).zip(found));
         Ok(pairs.iter().filter_map(|pair| self.known.get(pair.name)).copied().collect())
     }
@@ -129,14 +131,15 @@ pub(crate) fn measure(
     let most = context.recipe.filter.quality_documents;
     let texts = unique_texts(context)?;
     let ids: Vec<String> = texts.iter().map(|(id, _)| id.clone()).collect();
-    let kept = read_first(&folder.join(KEPT), most)?;
+    let kept = read_first(&folder.join(KEPT), most, monitor)?;
     let mut true_pairs = pairs(context, "train.parquet", &ids)?;
     true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
     let true_pairs = draw(&true_pairs, most, context.recipe.seed, "quality pairs");
     let text = |number: u32| texts[number as usize].1.as_str();
     let pair_texts: Vec<(&str, &str)> = true_pairs.iter().map(|pair| (text(pair.first), text(pair.second))).collect();
-    let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, context.recipe.filter.near_copy);
-    let validation = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS)?;
+    let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, context.recipe.filter.near_copy, monitor)?;
+    let validation =
+        read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS, monitor)?;
     let mut base = Base::load(context)?;
     Ok(Measured {
         calibration,
@@ -156,9 +159,13 @@ pub(super) fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result
     Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
 }
 
-pub(super) fn read_first(path: &Path, most: usize) -> Result<Vec<Document>> {
+pub(super) fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
     let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
-    reader.take(most).map(|record| Ok(record?.1)).collect()
+    let read = reader.take(most).map(|record| {
+        monitor.check()?;
+        Ok(record?.1)
+    });
+    read.collect()
 }
 
 /// The embedder is fitted once more, which gives the same vectors as `embed` did: its directions are in no file.
@@ -173,21 +180,29 @@ fn similarity(
         EmbedMethod::Lsa => Lsa::fit(texts, &lsa_config(context.recipe), monitor)?,
     };
     let numbers: HashMap<&str, usize> = texts.iter().enumerate().map(|(i, (id, _))| (id.as_str(), i)).collect();
-    let new: Vec<(String, String)> = kept.iter().map(|d| (d.id.clone(), d.text.clone())).collect();
-    let written = embedder.embed(&new);
     let (mut synthetic, mut random) = (Vec::new(), Vec::new());
-    for (at, document) in kept.iter().enumerate() {
-        let Some(&seed) = metadata::seed_id(document)?.and_then(|id| numbers.get(id)) else { continue };
-        synthetic.push(cosine(&vectors, seed, &written, at));
-        // Any other document.
-        if texts.len() > 1 {
-            let mut stream = random::stream(context.recipe.seed, "random similarity", at as u64);
-            let step = 1 + (stream.next_u64() % (texts.len() as u64 - 1)) as usize;
-            random.push(f64::from(vectors.similarity(seed, (seed + step) % texts.len())));
+    for (chunk, documents) in kept.chunks(EMBEDDED_AT_ONCE).enumerate() {
+        monitor.check()?;
+        let new: Vec<(String, String)> = documents.iter().map(|d| (d.id.clone(), d.text.clone())).collect();
+        let written = embedder.embed(&new);
+        for (at, document) in documents.iter().enumerate() {
+            let Some(&seed) = metadata::seed_id(document)?.and_then(|id| numbers.get(id)) else { continue };
+            synthetic.push(cosine(&vectors, seed, &written, at));
+            // Any other document.
+            if texts.len() > 1 {
+                let number = (chunk * EMBEDDED_AT_ONCE + at) as u64;
+                let mut stream = random::stream(context.recipe.seed, "random similarity", number);
+                let step = 1 + (stream.next_u64() % (texts.len() as u64 - 1)) as usize;
+                random.push(f64::from(vectors.similarity(seed, (seed + step) % texts.len())));
+            }
         }
     }
     let neighbours: Vec<f64> = true_pairs.iter().map(|pair| f64::from(pair.similarity)).collect();
-    Ok(Similarity { synthetic: mean(&synthetic), neighbours: mean(&neighbours), random: mean(&random) })
+    Ok(Similarity {
+        synthetic: mean(&synthetic, monitor)?,
+        neighbours: mean(&neighbours, monitor)?,
+        random: mean(&random, monitor)?,
+    })
 }
 
 fn cosine(a: &Vectors, i: usize, b: &Vectors, j: usize) -> f64 {

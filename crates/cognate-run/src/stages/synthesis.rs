@@ -110,7 +110,7 @@ pub(crate) fn generate_round(
     let documents = context.artifact("ingest").path("unique.jsonl.zst");
     let (seeds, synthesizer) = match synthesis.is_tuned() {
         true => (
-            Seeds::open(&documents, context.tokens("tokenize", "unique")?)?,
+            Seeds::open(&documents, context.tokens("tokenize", "unique")?, monitor)?,
             context.artifact(Step::Tune(synthesis).folder(recipe)),
         ),
         false => (Seeds::none(), context.base()),

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cognate_base::Monitor;
 use rayon::prelude::*;
 
 use super::interval::{Figure, bootstrap, mean};
 use super::words::{Word, ngrams};
+use crate::error::Result;
 
 /// Words of a block whose n-grams are counted for distinct-n.
 pub const DISTINCT_WORDS: usize = 2000;
@@ -17,7 +19,7 @@ const BLEU_ORDER: usize = 4;
 /// Distinct-n (Li et al. 2016, arXiv 1510.03055) for n = 1 to 4: different word n-grams over all word n-grams, within blocks of
 /// [`DISTINCT_WORDS`] words, all blocks together. n-grams do not reach from one document into the next. The interval is a bootstrap
 /// over blocks, and `n` counts them; none for less than one block.
-pub(crate) fn distinct(documents: &[Vec<Word>]) -> [Option<Figure>; 4] {
+pub(crate) fn distinct(documents: &[Vec<Word>], monitor: &dyn Monitor) -> Result<[Option<Figure>; 4]> {
     let mut blocks: Vec<Vec<&[Word]>> = vec![Vec::new()];
     let mut room = DISTINCT_WORDS;
     for document in documents {
@@ -37,9 +39,9 @@ pub(crate) fn distinct(documents: &[Vec<Word>]) -> [Option<Figure>; 4] {
     }
     // The last one is not full.
     blocks.pop();
-    let counted: Vec<[(f64, f64); 4]> =
-        blocks.par_iter().map(|block| std::array::from_fn(|at| distinct_in(block, at + 1))).collect();
-    bootstrap(&counted)
+    let count = |block: &Vec<&[Word]>| monitor.check().map(|()| std::array::from_fn(|at| distinct_in(block, at + 1)));
+    let counted: Vec<[(f64, f64); 4]> = blocks.par_iter().map(count).collect::<Result<_, _>>()?;
+    bootstrap(&counted, monitor)
 }
 
 fn distinct_in(pieces: &[&[Word]], n: usize) -> (f64, f64) {
@@ -58,13 +60,13 @@ fn distinct_in(pieces: &[&[Word]], n: usize) -> (f64, f64) {
 /// BLEU (Papineni et al. 2002) = b · (p₁p₂p₃p₄)^¼ with pₙ the clipped n-gram precision, and b = min(1, e^(1 − r/c)) for a document of
 /// c words and the reference length r closest to it. So that one missing 4-gram does not make it 0, pₙ for n > 1 is
 /// (matches + 1) / (n-grams + 1) (Lin and Och 2004). The interval is a bootstrap over documents, with the references held fixed.
-pub(crate) fn self_bleu(documents: &[Vec<Word>]) -> Option<Figure> {
-    self_bleu_of(documents.get(..SELF_BLEU_DOCUMENTS)?)
+pub(crate) fn self_bleu(documents: &[Vec<Word>], monitor: &dyn Monitor) -> Result<Option<Figure>> {
+    documents.get(..SELF_BLEU_DOCUMENTS).map_or(Ok(None), |documents| self_bleu_of(documents, monitor))
 }
 
-fn self_bleu_of(documents: &[Vec<Word>]) -> Option<Figure> {
-    let counts: Vec<[HashMap<u64, u32>; BLEU_ORDER]> =
-        documents.par_iter().map(|words| std::array::from_fn(|at| count(words, at + 1))).collect();
+fn self_bleu_of(documents: &[Vec<Word>], monitor: &dyn Monitor) -> Result<Option<Figure>> {
+    let counted = |words: &Vec<Word>| monitor.check().map(|()| std::array::from_fn(|at| count(words, at + 1)));
+    let counts: Vec<[HashMap<u64, u32>; BLEU_ORDER]> = documents.par_iter().map(counted).collect::<Result<_, _>>()?;
     let most: [HashMap<u64, TopTwo>; BLEU_ORDER] = std::array::from_fn(|at| {
         let mut most: HashMap<u64, TopTwo> = HashMap::new();
         for (document, counts) in counts.iter().enumerate() {
@@ -92,7 +94,8 @@ fn self_bleu_of(documents: &[Vec<Word>]) -> Option<Figure> {
         let brevity = (1.0 - closest as f64 / length as f64).min(0.0);
         (brevity + logs / BLEU_ORDER as f64).exp()
     };
-    mean(&(0..documents.len()).map(bleu).collect::<Vec<f64>>())
+    let bleus = (0..documents.len()).map(|document| monitor.check().map(|()| bleu(document)));
+    mean(&bleus.collect::<Result<Vec<f64>, _>>()?, monitor)
 }
 
 fn count(words: &[Word], n: usize) -> HashMap<u64, u32> {
@@ -126,6 +129,8 @@ impl TopTwo {
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
+
     use super::super::words::bare_words;
     use super::*;
 
@@ -135,10 +140,10 @@ mod tests {
 
     #[test]
     fn distinct_counts_repeats_within_blocks_and_leaves_out_the_last() {
-        assert_eq!(distinct(&[words(0..1999)]), [None; 4]);
+        assert_eq!(distinct(&[words(0..1999)], &Silent).unwrap(), [None; 4]);
         // Block 1: 1500 words and 500 of the next document; block 2: 1000 words twice; 10 words too many.
         let documents = [words(0..1500), words(1000..1500), words(0..1000), words(0..1000), words(0..10)];
-        let found = distinct(&documents).map(Option::unwrap);
+        let found = distinct(&documents, &Silent).unwrap().map(Option::unwrap);
         assert_eq!((found[0].value, found[0].n), ((1500.0 + 1000.0) / 4000.0, 2));
         assert_eq!(found[1].value, (1499.0 + 999.0) / (1499.0 + 499.0 + 2.0 * 999.0));
         assert_eq!((found[0].low, found[0].high), (0.5, 0.75));
@@ -152,10 +157,10 @@ mod tests {
         let first = (-0.25f64).exp() * (0.75f64 * 0.75 * (2.0 / 3.0) * 0.5).powf(0.25);
         // "a b c x y": p = 3/5, 3/5, 2/4, 1/3; longer than all. "z": p1 = 0, so 0.
         let second = (0.6f64 * 0.6 * 0.5 / 3.0).powf(0.25);
-        let found = self_bleu_of(&documents).unwrap();
+        let found = self_bleu_of(&documents, &Silent).unwrap().unwrap();
         assert!((found.value - (first + second) / 3.0).abs() < 1e-12, "{found:?}");
         // Counts are clipped: one "a" elsewhere answers for one of three.
-        let clipped = self_bleu_of(&texts(&["a a a", "a"])).unwrap();
+        let clipped = self_bleu_of(&texts(&["a a a", "a"]), &Silent).unwrap().unwrap();
         let (first, second) = ((1.0f64 / 3.0 / 3.0 / 2.0).powf(0.25), (-2.0f64).exp());
         assert!((clipped.value - (first + second) / 2.0).abs() < 1e-12, "{clipped:?}");
     }
@@ -163,9 +168,9 @@ mod tests {
     #[test]
     fn copies_have_self_bleu_one_and_strangers_none() {
         let copies: Vec<Vec<Word>> = (0..SELF_BLEU_DOCUMENTS).map(|_| words(0..30)).collect();
-        assert!((self_bleu(&copies).unwrap().value - 1.0).abs() < 1e-12);
+        assert!((self_bleu(&copies, &Silent).unwrap().unwrap().value - 1.0).abs() < 1e-12);
         let strangers: Vec<Vec<Word>> = (0..SELF_BLEU_DOCUMENTS).map(|i| words(100 * i..100 * i + 30)).collect();
-        assert_eq!(self_bleu(&strangers).unwrap().value, 0.0);
-        assert_eq!(self_bleu(&strangers[1..]), None);
+        assert_eq!(self_bleu(&strangers, &Silent).unwrap().unwrap().value, 0.0);
+        assert_eq!(self_bleu(&strangers[1..], &Silent).unwrap(), None);
     }
 }

@@ -3,9 +3,12 @@
 //! Both take documents as independent. Synthetic documents share seeds and a model, so read the intervals as lower bounds of what
 //! another corpus or another synthesizer would change.
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, Rng};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
 
 /// Resamples of the bootstrap: the 2.5 % quantile of so many is known to about half a percentage point.
 const RESAMPLES: usize = 1000;
@@ -46,18 +49,22 @@ pub fn wilson(count: u64, n: u64) -> Option<Figure> {
 /// K ratios Σa/Σb over units, each unit an (a, b) for every ratio, with percentile bootstrap intervals (Efron and Tibshirani 1993,
 /// chapter 13) from 1000 resamples of the units. A unit that says nothing about a ratio is (0, 0) there; a ratio that no unit says
 /// anything about is `None`. The same units give the same interval: the draws depend on their number alone.
-pub fn bootstrap<const K: usize>(units: &[[(f64, f64); K]]) -> [Option<Figure>; K] {
+///
+/// # Errors
+/// When the monitor interrupts.
+pub fn bootstrap<const K: usize>(units: &[[(f64, f64); K]], monitor: &dyn Monitor) -> Result<[Option<Figure>; K]> {
     let resamples: Vec<[f64; K]> = (0..RESAMPLES as u64)
         .into_par_iter()
         .map(|resample| {
+            monitor.check()?;
             let mut stream = random::stream(units.len() as u64, "bootstrap", resample);
             let n = units.len() as u128;
             let drawn = (0..units.len()).map(|_| &units[((u128::from(stream.next_u64()) * n) >> 64) as usize]);
-            ratios(drawn)
+            Ok(ratios(drawn))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let values = ratios(units.iter());
-    std::array::from_fn(|k| {
+    Ok(std::array::from_fn(|k| {
         let n = units.iter().filter(|unit| unit[k].1 > 0.0).count() as u64;
         // A resample may hold no unit that says anything.
         let mut drawn: Vec<f64> = resamples.iter().map(|ratios| ratios[k]).filter(|ratio| ratio.is_finite()).collect();
@@ -65,7 +72,7 @@ pub fn bootstrap<const K: usize>(units: &[[(f64, f64); K]]) -> [Option<Figure>; 
         let at = |share: f64| drawn.get(((drawn.len() as f64 * share) as usize).min(drawn.len().saturating_sub(1)));
         let (low, high) = (at(0.025).copied(), at(0.975).copied());
         low.zip(high).filter(|_| n > 0).map(|(low, high)| Figure { value: values[k], low, high, n })
-    })
+    }))
 }
 
 fn ratios<'a, const K: usize>(units: impl Iterator<Item = &'a [(f64, f64); K]>) -> [f64; K] {
@@ -79,9 +86,12 @@ fn ratios<'a, const K: usize>(units: impl Iterator<Item = &'a [(f64, f64); K]>) 
 }
 
 /// The mean of values with its bootstrap interval; none of no values.
-pub fn mean(values: &[f64]) -> Option<Figure> {
+///
+/// # Errors
+/// When the monitor interrupts.
+pub fn mean(values: &[f64], monitor: &dyn Monitor) -> Result<Option<Figure>> {
     let units: Vec<[(f64, f64); 1]> = values.iter().map(|&value| [(value, 1.0)]).collect();
-    bootstrap(&units)[0]
+    Ok(bootstrap(&units, monitor)?[0])
 }
 
 /// A quantile of values, 0 < `share` < 1: the smallest that `share` of them do not exceed. The interval is that of order statistics,
@@ -97,6 +107,8 @@ pub fn quantile(values: &[u64], share: f64) -> Option<Figure> {
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
+
     use super::*;
 
     #[test]
@@ -119,7 +131,7 @@ mod tests {
             .filter(|&sample| {
                 let mut stream = random::stream(4, "test", sample);
                 let values: Vec<f64> = (0..60).map(|_| random::unit(stream.next_u64())).collect();
-                let found = mean(&values).unwrap();
+                let found = mean(&values, &Silent).unwrap().unwrap();
                 found.low <= 0.5 && 0.5 <= found.high
             })
             .count();
@@ -138,13 +150,13 @@ mod tests {
     #[test]
     fn ratios_are_of_sums_and_units_may_be_silent() {
         let units = [[(1.0, 2.0), (0.0, 0.0)], [(3.0, 10.0), (0.0, 0.0)], [(0.0, 0.0), (0.0, 0.0)]];
-        let [ratio, none] = bootstrap(&units);
+        let [ratio, none] = bootstrap(&units, &Silent).unwrap();
         let ratio = ratio.unwrap();
         assert_eq!((ratio.value, ratio.n, none), (4.0 / 12.0, 2, None));
         assert_eq!((ratio.low, ratio.high), (0.3, 0.5));
-        assert_eq!(bootstrap::<1>(&[]), [None]);
-        let same = mean(&[2.0; 40]).unwrap();
+        assert_eq!(bootstrap::<1>(&[], &Silent).unwrap(), [None]);
+        let same = mean(&[2.0; 40], &Silent).unwrap().unwrap();
         assert_eq!((same.value, same.low, same.high, same.n), (2.0, 2.0, 2.0, 40));
-        assert_eq!(bootstrap(&units), bootstrap(&units));
+        assert_eq!(bootstrap(&units, &Silent).unwrap(), bootstrap(&units, &Silent).unwrap());
     }
 }

@@ -109,6 +109,10 @@ pub enum Reason {
     TooShort,
     /// It was cut at the cap on new tokens.
     Unfinished,
+    /// The text of a special token of its synthesizer stands in it.
+    SpecialToken,
+    /// Its synthesizer's tokenizer cannot encode it.
+    Unencodable,
     /// Too many of its characters are no text.
     NonText,
     /// It fails one of Gopher's repetition rules.
@@ -125,10 +129,12 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are tried.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Empty,
         Self::TooShort,
         Self::Unfinished,
+        Self::SpecialToken,
+        Self::Unencodable,
         Self::NonText,
         Self::Repetition,
         Self::NearCopy,
@@ -143,6 +149,8 @@ impl Reason {
             Self::Empty => "empty",
             Self::TooShort => "too_short",
             Self::Unfinished => "unfinished",
+            Self::SpecialToken => "special_token",
+            Self::Unencodable => "unencodable",
             Self::NonText => "non_text",
             Self::Repetition => "repetition",
             Self::NearCopy => "near_copy",
@@ -197,6 +205,12 @@ pub(crate) fn judge(
     if metadata::unfinished(document)? {
         return Ok(Verdict::drop(Reason::Unfinished, "cut at the cap on new tokens"));
     }
+    if let Some(token) = metadata::special_token(document)? {
+        return Ok(Verdict::drop(Reason::SpecialToken, format!("the special token {token} stands in it")));
+    }
+    if let Some(problem) = metadata::unencodable(document)? {
+        return Ok(Verdict::drop(Reason::Unencodable, problem));
+    }
     let share = non_text(&document.text);
     if share > MOST_NON_TEXT {
         return Ok(Verdict::drop(
@@ -242,7 +256,7 @@ mod tests {
     }
 
     fn reason(document: &Document, seed: Option<&str>) -> Option<Reason> {
-        let training = VerbatimIndex::new(&[&words(1000..1100)]);
+        let training = VerbatimIndex::new(&[&words(1000..1100)], &cognate_base::Silent).unwrap();
         match judge(document, seed, &training, &FilterConfig::standard()).unwrap() {
             Verdict::Keep => None,
             Verdict::Drop { reason, detail, .. } => {
@@ -261,6 +275,12 @@ mod tests {
         let mut capped = document(&words(0..50));
         capped.metadata.insert("finish_reason".into(), json!("cap"));
         assert_eq!(reason(&capped, None), Some(Reason::Unfinished));
+        let mut special = document(&words(0..50));
+        special.metadata.insert("special_token".into(), json!("<|related|>"));
+        assert_eq!(reason(&special, None), Some(Reason::SpecialToken));
+        let mut foreign = document(&words(0..50));
+        foreign.metadata.insert("unencodable".into(), json!("no token for it"));
+        assert_eq!(reason(&foreign, None), Some(Reason::Unencodable));
         // Of 100 characters one may be none, and no more.
         let page = |strays: usize| document(&format!("{:x<100}", words(0..11) + &"\0".repeat(strays)));
         assert_eq!(page(1).text.chars().count(), 100);

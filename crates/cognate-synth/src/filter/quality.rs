@@ -6,17 +6,18 @@
 
 use std::collections::HashMap;
 
+use cognate_base::Monitor;
 use cognate_corpus::Document;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::diversity::{distinct, self_bleu};
-use super::duplicates::{Duplicates, MinHash};
+use super::duplicates::{Duplicates, MinHash, Signature};
 use super::interval::{Figure, bootstrap, mean, quantile, wilson};
 use super::repetition::repetition;
 use super::verbatim::{Fragments, VerbatimIndex};
 use super::words::{Shingles, Word, bare_words};
-use super::{FilterConfig, SHINGLE_WORDS, containment};
+use super::{FilterConfig, SHINGLE_WORDS, Verdict, containment, judge};
 use crate::error::Result;
 use crate::metadata;
 
@@ -107,6 +108,10 @@ pub struct Quality {
     pub repetition: Share,
     /// Documents, among equally many of each collection, that are near-duplicates of an earlier one.
     pub near_duplicates: Share,
+    /// Documents, among equally many of each collection, that some filter drops: what a rule says of a document by itself, and
+    /// near-duplicates of those that are left. Without cases in statistics of versions that did not count them.
+    #[serde(default)]
+    pub dropped: Share,
     /// Documents that are near-copies of their seed, of those whose seed is known.
     pub pair_copying: Share,
     /// How much of a document is made of pieces of its seed, of those whose seed is known.
@@ -153,9 +158,12 @@ pub struct Training {
 
 impl Training {
     /// Indexes texts by id; 12 bytes per word beside the texts.
-    pub fn new(texts: HashMap<String, String>) -> Self {
-        let index = VerbatimIndex::new(&texts.values().map(String::as_str).collect::<Vec<_>>());
-        Self { texts, index }
+    ///
+    /// # Errors
+    /// When the monitor interrupts.
+    pub fn new(texts: HashMap<String, String>, monitor: &dyn Monitor) -> Result<Self> {
+        let index = VerbatimIndex::new(&texts.values().map(String::as_str).collect::<Vec<_>>(), monitor)?;
+        Ok(Self { texts, index })
     }
 
     /// The text of the document that a synthetic one names as its seed, where it is known.
@@ -167,10 +175,15 @@ impl Training {
 /// Compares collections of documents. Seeds are looked up in `training`, and n-grams outside it are novel.
 ///
 /// # Errors
-/// When a document's metadata has a field of the wrong type.
-pub fn quality(collections: &[Collection<'_>], training: &Training, config: &FilterConfig) -> Result<Vec<Quality>> {
+/// When a document's metadata has a field of the wrong type, or the monitor interrupts.
+pub fn quality(
+    collections: &[Collection<'_>],
+    training: &Training,
+    config: &FilterConfig,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Quality>> {
     let fewest = collections.iter().map(|c| c.documents.len()).filter(|&n| n > 0).min().unwrap_or(0);
-    collections.iter().map(|collection| of_one(collection, training, config, fewest)).collect()
+    collections.iter().map(|collection| of_one(collection, training, config, fewest, monitor)).collect()
 }
 
 fn of_one(
@@ -178,59 +191,103 @@ fn of_one(
     training: &Training,
     config: &FilterConfig,
     fewest_documents: usize,
+    monitor: &dyn Monitor,
 ) -> Result<Quality> {
     let documents = collection.documents;
-    let words: Vec<Vec<Word>> = documents.par_iter().map(|document| bare_words(&document.text)).collect();
+    let words: Vec<Vec<Word>> = each(documents, monitor, |document| bare_words(&document.text))?;
     let seeds: Vec<Option<&str>> =
         documents.iter().map(|document| training.seed_of(document)).collect::<Result<Vec<_>>>()?;
-    let failed: Vec<bool> = documents.par_iter().map(|d| repetition(&d.text).is_some()).collect();
+    let failed: Vec<bool> = each(documents, monitor, |document| repetition(&document.text).is_some())?;
     let lengths: Vec<u64> = words.iter().map(|words| words.len() as u64).collect();
-    let overlap = overlap(&words, &seeds, &training.index);
+    let overlap = overlap(&words, &seeds, &training.index, monitor)?;
+    let equally_many = &documents[..fewest_documents.min(documents.len())];
     Ok(Quality {
         name: collection.name.to_owned(),
         documents: documents.len() as u64,
         bytes: documents.iter().map(|d| d.text.len() as u64).sum(),
-        mean_words: mean(&lengths.iter().map(|&words| words as f64).collect::<Vec<_>>()),
+        mean_words: mean(&lengths.iter().map(|&words| words as f64).collect::<Vec<_>>(), monitor)?,
         quartiles: [0.25, 0.5, 0.75].map(|share| quantile(&lengths, share)),
         words: Lengths::of(lengths),
         repetition: Share::of(failed.into_iter()),
-        near_duplicates: near_duplicates(&documents[..fewest_documents.min(documents.len())], config.near_duplicate),
-        pair_copying: pair_copying(documents, &seeds, config.near_copy),
+        near_duplicates: near_duplicates(equally_many, config.near_duplicate, monitor)?,
+        dropped: dropped(equally_many, training, config, monitor)?,
+        pair_copying: pair_copying(documents, &seeds, config.near_copy, monitor)?,
         copied_from_seed: overlap.seed,
         copied_from_training: overlap.training,
         novel: overlap.novel,
-        distinct: distinct(&words),
-        self_bleu: self_bleu(&words),
+        distinct: distinct(&words, monitor)?,
+        self_bleu: self_bleu(&words, monitor)?,
     })
 }
 
-/// Near-duplicates of earlier documents.
-fn near_duplicates(documents: &[Document], threshold: f64) -> Share {
-    let hashes = MinHash::new();
-    let prepared: Vec<_> = documents
-        .par_iter()
-        .map(|document| {
-            let shingles = Shingles::of(&document.text, SHINGLE_WORDS);
-            let signature = hashes.signature(&shingles);
-            (shingles, signature)
-        })
-        .collect();
-    let mut seen = Duplicates::new(threshold);
-    Share::of(prepared.into_iter().map(|(shingles, signature)| {
-        let Some(signature) = signature else { return false };
-        let found = seen.find(&shingles, &signature).is_some();
-        seen.add(shingles, &signature);
-        found
-    }))
+/// Something of each item, on all threads.
+fn each<T: Sync, U: Send>(items: &[T], monitor: &dyn Monitor, of: impl Fn(&T) -> U + Sync + Send) -> Result<Vec<U>> {
+    Ok(items.par_iter().map(|item| monitor.check().map(|()| of(item))).collect::<Result<_, _>>()?)
 }
 
-fn pair_copying(documents: &[Document], seeds: &[Option<&str>], threshold: f64) -> Share {
-    let copies: Vec<Option<bool>> = documents
+/// Near-duplicates of earlier documents.
+fn near_duplicates(documents: &[Document], threshold: f64, monitor: &dyn Monitor) -> Result<Share> {
+    let mut seen = Duplicates::new(threshold);
+    let mut found = Vec::with_capacity(documents.len());
+    for (shingles, signature) in prepared(documents, monitor)? {
+        monitor.check()?;
+        let Some(signature) = signature else {
+            found.push(false);
+            continue;
+        };
+        found.push(seen.find(&shingles, &signature).is_some());
+        seen.add(shingles, &signature);
+    }
+    Ok(Share::of(found.into_iter()))
+}
+
+/// What documents are compared by.
+fn prepared(documents: &[Document], monitor: &dyn Monitor) -> Result<Vec<(Shingles, Option<Signature>)>> {
+    let hashes = MinHash::new();
+    each(documents, monitor, |document| {
+        let shingles = Shingles::of(&document.text, SHINGLE_WORDS);
+        let signature = hashes.signature(&shingles);
+        (shingles, signature)
+    })
+}
+
+/// Documents that the filters together drop. Real ones are judged by what concerns them: they have no seed and no end.
+fn dropped(documents: &[Document], training: &Training, config: &FilterConfig, monitor: &dyn Monitor) -> Result<Share> {
+    let alone = |document: &Document| -> Result<bool> {
+        let verdict = judge(document, training.seed_of(document)?, &training.index, config)?;
+        let irrelevant =
+            config.min_relevance.zip(metadata::relevance(document)?).is_some_and(|(least, found)| found < least);
+        Ok(verdict != Verdict::Keep || irrelevant)
+    };
+    let alone = each(documents, monitor, alone)?;
+    let mut seen = Duplicates::new(config.near_duplicate);
+    let mut dropped = Vec::with_capacity(documents.len());
+    for (alone, (shingles, signature)) in alone.into_iter().zip(prepared(documents, monitor)?) {
+        monitor.check()?;
+        let drops = alone? || signature.is_some_and(|signature| seen.find(&shingles, &signature).is_some());
+        if let (false, Some(signature)) = (drops, signature) {
+            seen.add(shingles, &signature);
+        }
+        dropped.push(drops);
+    }
+    Ok(Share::of(dropped.into_iter()))
+}
+
+fn pair_copying(
+    documents: &[Document],
+    seeds: &[Option<&str>],
+    threshold: f64,
+    monitor: &dyn Monitor,
+) -> Result<Share> {
+    let copies = documents
         .par_iter()
         .zip(seeds)
-        .map(|(document, seed)| seed.map(|seed| containment(&document.text, seed) >= threshold))
-        .collect();
-    Share::of(copies.into_iter().flatten())
+        .map(|(document, seed)| {
+            monitor.check()?;
+            Ok(seed.map(|seed| containment(&document.text, seed) >= threshold))
+        })
+        .collect::<Result<Vec<Option<bool>>>>()?;
+    Ok(Share::of(copies.into_iter().flatten()))
 }
 
 /// What documents share word for word with their seeds and with the training documents.
@@ -240,12 +297,20 @@ struct Overlap {
     novel: [Option<Figure>; 4],
 }
 
-fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimIndex) -> Overlap {
+fn overlap(
+    documents: &[Vec<Word>],
+    seeds: &[Option<&str>],
+    index: &VerbatimIndex,
+    monitor: &dyn Monitor,
+) -> Result<Overlap> {
     let runs: Vec<(Option<Vec<usize>>, Vec<usize>)> = documents
         .par_iter()
         .zip(seeds)
-        .map(|(words, seed)| (seed.map(|seed| VerbatimIndex::new(&[seed]).runs(words)), index.runs(words)))
-        .collect();
+        .map(|(words, seed)| {
+            monitor.check()?;
+            Ok((seed.map(|seed| VerbatimIndex::of_one(seed).runs(words)), index.runs(words)))
+        })
+        .collect::<Result<_>>()?;
     let units: Vec<[(f64, f64); 10]> = runs
         .iter()
         .map(|(seed, training)| {
@@ -255,9 +320,9 @@ fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimInde
             [a, b, c, d, e, f, one, five, eight, thirteen]
         })
         .collect();
-    let [a, b, c, d, e, f, one, five, eight, thirteen] = bootstrap(&units);
+    let [a, b, c, d, e, f, one, five, eight, thirteen] = bootstrap(&units, monitor)?;
     let most = |runs: &mut dyn Iterator<Item = usize>| runs.max().unwrap_or(0) as u64;
-    Overlap {
+    Ok(Overlap {
         seed: Copied {
             coverage: a,
             density: b,
@@ -271,7 +336,7 @@ fn overlap(documents: &[Vec<Word>], seeds: &[Option<&str>], index: &VerbatimInde
             most: most(&mut runs.iter().flat_map(|(_, training)| training.iter().copied())),
         },
         novel: [one, five, eight, thirteen],
-    }
+    })
 }
 
 /// Coverage, density and longest run, as terms of means over documents; a document without words says nothing.
@@ -289,15 +354,20 @@ fn novel(runs: &[usize], n: usize) -> (f64, f64) {
 
 /// What d2 takes over from d1 in pairs (d1, d2) of texts: the figures of [`Quality`] that need no collection. For true pairs they
 /// say how much related documents share anyway.
-pub fn pair_overlap(pairs: &[(&str, &str)], near_copy: f64) -> (Share, Copied) {
-    let words: Vec<Vec<Word>> = pairs.par_iter().map(|(_, d2)| bare_words(d2)).collect();
+///
+/// # Errors
+/// When the monitor interrupts.
+pub fn pair_overlap(pairs: &[(&str, &str)], near_copy: f64, monitor: &dyn Monitor) -> Result<(Share, Copied)> {
+    let words: Vec<Vec<Word>> = each(pairs, monitor, |(_, d2)| bare_words(d2))?;
     let seeds: Vec<Option<&str>> = pairs.iter().map(|&(d1, _)| Some(d1)).collect();
-    let copies: Vec<bool> = pairs.par_iter().map(|(d1, d2)| containment(d2, d1) >= near_copy).collect();
-    (Share::of(copies.into_iter()), overlap(&words, &seeds, &VerbatimIndex::default()).seed)
+    let copies: Vec<bool> = each(pairs, monitor, |(d1, d2)| containment(d2, d1) >= near_copy)?;
+    let overlap = overlap(&words, &seeds, &VerbatimIndex::default(), monitor)?;
+    Ok((Share::of(copies.into_iter()), overlap.seed))
 }
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
     use serde_json::{Map, json};
 
     use super::*;
@@ -320,7 +390,7 @@ mod tests {
 
     #[test]
     fn figures_of_a_small_collection_by_hand() {
-        let training = Training::new([("a".to_owned(), words(0..40))].into_iter().collect());
+        let training = Training::new([("a".to_owned(), words(0..40))].into_iter().collect(), &Silent).unwrap();
         let real = [document(words(100..130), None), document(words(200..210), None)];
         let raw = [
             document(words(0..30), Some("a")),              // a copy
@@ -328,7 +398,7 @@ mod tests {
             document(words(0..30), Some("elsewhere")),      // a duplicate whose seed is unknown
         ];
         let collections = [Collection { name: "real", documents: &real }, Collection { name: "raw", documents: &raw }];
-        let table = quality(&collections, &training, &FilterConfig::standard()).unwrap();
+        let table = quality(&collections, &training, &FilterConfig::standard(), &Silent).unwrap();
         let (real, raw) = (&table[0], &table[1]);
         assert_eq!((real.repetition, raw.repetition), (share(0, 2), share(1, 3)));
         // Two documents each: the third of raw, the duplicate, lies outside.
@@ -355,13 +425,49 @@ mod tests {
     #[test]
     fn near_duplicates_count_each_later_document() {
         let texts = [0..50, 500..550, 0..50, 1..51, 0..50].map(|range| document(words(range), None));
-        assert_eq!(near_duplicates(&texts, 0.7), share(3, 5));
+        assert_eq!(near_duplicates(&texts, 0.7, &Silent).unwrap(), share(3, 5));
+    }
+
+    #[test]
+    fn what_the_filters_together_drop_is_counted_alike_for_written_and_real_text() {
+        let training = Training::new([("a".to_owned(), words(0..100))].into_iter().collect(), &Silent).unwrap();
+        // Too short, recited, and a near-duplicate of one that stays; not one of what was dropped.
+        let real = [
+            document(words(200..205), None),
+            document(words(300..360) + &words(10..60), None),
+            document(words(400..460), None),
+            document(words(401..461), None),
+            document(words(300..350), None),
+        ];
+        let cut = |range| {
+            let mut document = document(words(range), Some("a"));
+            document.metadata.insert("finish_reason".into(), json!("cap"));
+            document
+        };
+        let far = |range| {
+            let mut document = document(words(range), Some("a"));
+            document.metadata.insert("relevance".into(), json!(0.1));
+            document
+        };
+        // Cut, a copy of its seed, far from it, and two that stay; the sixth lies outside.
+        let raw = [
+            cut(500..560),
+            document(words(20..80), Some("a")),
+            far(600..660),
+            document(words(500..560), Some("a")),
+            document(words(700..760), Some("a")),
+            document(words(700..760), Some("a")),
+        ];
+        let config = FilterConfig { min_relevance: Some(0.2), ..FilterConfig::standard() };
+        let collections = [Collection { name: "real", documents: &real }, Collection { name: "raw", documents: &raw }];
+        let table = quality(&collections, &training, &config, &Silent).unwrap();
+        assert_eq!((table[0].dropped, table[1].dropped), (share(3, 5), share(3, 5)));
     }
 
     #[test]
     fn nothing_to_look_at() {
         let collections = [Collection { name: "kept", documents: &[] }];
-        let row = &quality(&collections, &Training::default(), &FilterConfig::standard()).unwrap()[0];
+        let row = &quality(&collections, &Training::default(), &FilterConfig::standard(), &Silent).unwrap()[0];
         assert_eq!((row.repetition.figure(), row.words), (None, Lengths::default()));
         assert_eq!((row.mean_words, row.quartiles, row.novel, row.self_bleu), (None, [None; 3], [None; 4], None));
     }
@@ -369,7 +475,7 @@ mod tests {
     #[test]
     fn pairs_by_hand() {
         let (seed, half, other) = (words(0..40), words(0..20) + &words(50..70), words(80..120));
-        let (copies, copied) = pair_overlap(&[(&seed, &seed), (&seed, &half), (&seed, &other)], 0.5);
+        let (copies, copied) = pair_overlap(&[(&seed, &seed), (&seed, &half), (&seed, &other)], 0.5, &Silent).unwrap();
         assert_eq!(copies, share(1, 3));
         assert_eq!((copied.coverage.unwrap().value, copied.density.unwrap().value), (0.5, (40.0 + 10.0) / 3.0));
         assert_eq!((copied.longest.unwrap().value, copied.most), (20.0, 40));

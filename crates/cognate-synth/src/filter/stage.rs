@@ -39,8 +39,8 @@ pub struct FilterInputs<'a> {
     pub real: Option<&'a Path>,
 }
 
-/// Scores pairs of seed and document: the synthesizer, or a test's stand-in.
-pub type Scorer<'a> = dyn FnMut(&[TextPair<'_>]) -> Result<Vec<Relevance>> + 'a;
+/// Scores pairs of seed and document, none where its tokenizer cannot encode one of them: the synthesizer, or a test's stand-in.
+pub type Scorer<'a> = dyn FnMut(&[TextPair<'_>]) -> Result<Vec<Option<Relevance>>> + 'a;
 
 /// How relevance is scored.
 pub struct Scoring<'a> {
@@ -64,7 +64,8 @@ pub struct Amount {
 impl Amount {
     fn add(&mut self, document: &Document) -> Result<()> {
         self.documents += 1;
-        self.tokens += metadata::tokens(document)?.unwrap_or(0);
+        // What another program wrote may be anything.
+        self.tokens = self.tokens.saturating_add(metadata::tokens(document)?.unwrap_or(0));
         self.bytes += document.text.len() as u64;
         Ok(())
     }
@@ -109,6 +110,9 @@ pub struct RelevanceStats {
 
 /// Filters synthetic documents into the folder `out`.
 ///
+/// What can be wrong with the documents is found in a first pass over them, before any is scored: the work of hours is not lost to the last
+/// one.
+///
 /// # Errors
 /// When a setting is impossible, a file is damaged or cannot be written, a document names an unknown seed or has metadata of the wrong type, or the
 /// monitor interrupts. Nothing half-written is left.
@@ -123,21 +127,59 @@ pub fn filter(
     if let (Some(least), None) = (config.min_relevance, &scoring) {
         return Err(Error::setting("min_relevance", least, "nothing, or a synthesizer to score documents with"));
     }
-    let training = Training::new(read_training(inputs.training)?);
     monitor.begin("filter", None, Unit::Documents);
-    let outcome = Stage::new(inputs, &training, out, config).and_then(|stage| stage.run(scoring, monitor));
+    let outcome = run(inputs, out, config, scoring, monitor);
     monitor.end();
     outcome
 }
 
+fn run(
+    inputs: FilterInputs<'_>,
+    out: &Path,
+    config: &FilterConfig,
+    scoring: Option<Scoring<'_>>,
+    monitor: &dyn Monitor,
+) -> Result<FilterStats> {
+    let texts = read_training(inputs.training, monitor)?;
+    check_documents(inputs, &texts, monitor)?;
+    let real = inputs.real.map(|path| read_first(path, config.quality_documents, monitor)).transpose()?;
+    let training = Training::new(texts, monitor)?;
+    Stage::new(inputs, &training, out, config)?.run(scoring, real.as_deref(), monitor)
+}
+
 /// Texts by id.
-fn read_training(path: &Path) -> Result<HashMap<String, String>> {
+fn read_training(path: &Path, monitor: &dyn Monitor) -> Result<HashMap<String, String>> {
     let mut texts = HashMap::new();
     for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
+        monitor.check()?;
         let (_, document) = record?;
         texts.insert(document.id, document.text);
     }
     Ok(texts)
+}
+
+/// The first `most` documents of a file.
+fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for record in Reader::open(&[path.to_owned()], &ReadOptions::default())?.take(most) {
+        monitor.check()?;
+        documents.push(record?.1);
+    }
+    Ok(documents)
+}
+
+/// Refuses documents that cannot be judged: with metadata of another type than ours, or with a seed that is not there.
+fn check_documents(inputs: FilterInputs<'_>, texts: &HashMap<String, String>, monitor: &dyn Monitor) -> Result<()> {
+    for record in Reader::open(inputs.synthetic, &ReadOptions::default())? {
+        monitor.check()?;
+        let (_, document) = record?;
+        metadata::check(&document)?;
+        if let Some(seed_id) = metadata::seed_id(&document)?.filter(|&seed_id| !texts.contains_key(seed_id)) {
+            let seed_id = seed_id.to_owned();
+            return Err(Error::UnknownSeed { id: document.id, seed_id, path: inputs.training.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// A document on its way through.
@@ -152,7 +194,6 @@ struct Judged {
 
 /// What judging one document needs.
 struct Judge<'a> {
-    inputs: FilterInputs<'a>,
     training: &'a Training,
     config: &'a FilterConfig,
     hashes: MinHash,
@@ -161,17 +202,8 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// What can be said about a document without the others.
     fn judge(&self, document: Document) -> Result<Judged> {
-        let seed_id = metadata::seed_id(&document)?;
-        let named_seed = seed_id.is_some();
-        let seed = match seed_id {
-            None => None,
-            Some(seed_id) => Some(self.training.texts.get(seed_id).ok_or_else(|| Error::UnknownSeed {
-                id: document.id.clone(),
-                seed_id: seed_id.to_owned(),
-                path: self.inputs.training.to_owned(),
-            })?),
-        };
-        let verdict = judge(&document, seed.map(String::as_str), &self.training.index, self.config)?;
+        let named_seed = metadata::seed_id(&document)?.is_some();
+        let verdict = judge(&document, self.training.seed_of(&document)?, &self.training.index, self.config)?;
         let shingles = match verdict {
             Verdict::Keep => Shingles::of(&document.text, SHINGLE_WORDS),
             Verdict::Drop { .. } => Shingles::default(),
@@ -182,6 +214,7 @@ impl Judge<'_> {
 }
 
 struct Stage<'a> {
+    inputs: FilterInputs<'a>,
     judge: Judge<'a>,
     config: &'a FilterConfig,
     seen: Duplicates,
@@ -200,7 +233,8 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn new(inputs: FilterInputs<'a>, training: &'a Training, out: &Path, config: &'a FilterConfig) -> Result<Self> {
         Ok(Self {
-            judge: Judge { inputs, training, config, hashes: MinHash::new() },
+            inputs,
+            judge: Judge { training, config, hashes: MinHash::new() },
             config,
             seen: Duplicates::new(config.near_duplicate),
             kept_ids: Vec::new(),
@@ -224,8 +258,13 @@ impl<'a> Stage<'a> {
         })
     }
 
-    fn run(mut self, mut scoring: Option<Scoring<'_>>, monitor: &dyn Monitor) -> Result<FilterStats> {
-        let mut reader = Reader::open(self.judge.inputs.synthetic, &ReadOptions::default())?;
+    fn run(
+        mut self,
+        mut scoring: Option<Scoring<'_>>,
+        real: Option<&[Document]>,
+        monitor: &dyn Monitor,
+    ) -> Result<FilterStats> {
+        let mut reader = Reader::open(self.inputs.synthetic, &ReadOptions::default())?;
         loop {
             let chunk: Vec<Document> =
                 reader.by_ref().take(CHUNK).map(|record| Ok(record?.1)).collect::<Result<_>>()?;
@@ -234,18 +273,23 @@ impl<'a> Stage<'a> {
                 break;
             }
             let judge = &self.judge;
-            let judged: Vec<Result<Judged>> = chunk.into_par_iter().map(|document| judge.judge(document)).collect();
+            let judge = |document| {
+                monitor.check()?;
+                judge.judge(document)
+            };
+            let judged: Vec<Result<Judged>> = chunk.into_par_iter().map(judge).collect();
             let mut judged = judged.into_iter().collect::<Result<Vec<Judged>>>()?;
             if let Some(scoring) = &mut scoring {
                 self.score(&mut judged, scoring)?;
             }
             for one in judged {
+                monitor.check()?;
                 self.settle(one)?;
             }
             monitor.advance(self.stats.read.documents, &format!("{} kept", self.stats.kept.documents));
         }
-        self.stats.relevance = scoring.map(|scoring| self.relevance(scoring.threshold));
-        self.stats.quality = self.quality()?;
+        self.stats.relevance = scoring.map(|scoring| self.relevance(scoring.threshold, monitor)).transpose()?;
+        self.stats.quality = self.quality(real, monitor)?;
         self.kept.finish()?;
         self.dropped.finish()?;
         Ok(self.stats)
@@ -268,7 +312,12 @@ impl<'a> Stage<'a> {
         let scores = (scoring.scorer)(&pairs)?;
         for (at, relevance) in asked.into_iter().zip(scores) {
             let one = &mut judged[at];
-            one.relevance = Some(relevance);
+            one.relevance = relevance;
+            let Some(relevance) = relevance else {
+                one.verdict =
+                    Verdict::drop(Reason::Unencodable, "the synthesizer's tokenizer cannot encode it or its seed");
+                continue;
+            };
             if let Some(least) = self.config.min_relevance.filter(|&least| relevance.forward < least) {
                 let detail = format!("relevance {:.3} nats per token, at least {least}", relevance.forward);
                 one.verdict = Verdict::drop(Reason::Irrelevant, detail);
@@ -277,16 +326,16 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn relevance(&self, threshold: Option<f64>) -> RelevanceStats {
-        let of = |which: fn(&Relevance) -> f64| mean(&self.scores.iter().map(which).collect::<Vec<_>>());
+    fn relevance(&self, threshold: Option<f64>, monitor: &dyn Monitor) -> Result<RelevanceStats> {
+        let of = |which: fn(&Relevance) -> f64| mean(&self.scores.iter().map(which).collect::<Vec<_>>(), monitor);
         let below = |least: f64| Share::of(self.scores.iter().map(|score| score.forward < least));
-        RelevanceStats {
+        Ok(RelevanceStats {
             scored: self.scored,
             cut: self.cut,
-            forward: of(|score| score.forward),
-            backward: of(|score| score.backward),
+            forward: of(|score| score.forward)?,
+            backward: of(|score| score.backward)?,
             irrelevant: threshold.map(below),
-        }
+        })
     }
 
     /// Compares with earlier kept documents, counts and writes.
@@ -346,20 +395,11 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn quality(&self) -> Result<Vec<Quality>> {
-        let mut real = Vec::new();
-        if let Some(path) = self.judge.inputs.real {
-            let reader = Reader::open(&[path.to_owned()], &ReadOptions::default())?;
-            for record in reader.take(self.config.quality_documents) {
-                real.push(record?.1);
-            }
-        }
-        let mut collections = Vec::new();
-        if self.judge.inputs.real.is_some() {
-            collections.push(Collection { name: "real", documents: &real });
-        }
-        collections.push(Collection { name: "raw", documents: &self.raw_sample });
-        collections.push(Collection { name: "kept", documents: &self.kept_sample });
-        quality(&collections, self.judge.training, self.config)
+    fn quality(&self, real: Option<&[Document]>, monitor: &dyn Monitor) -> Result<Vec<Quality>> {
+        let real = real.map(|documents| Collection { name: "real", documents });
+        let raw = Collection { name: "raw", documents: &self.raw_sample };
+        let kept = Collection { name: "kept", documents: &self.kept_sample };
+        let collections: Vec<Collection<'_>> = real.into_iter().chain([raw, kept]).collect();
+        quality(&collections, self.judge.training, self.config, monitor)
     }
 }

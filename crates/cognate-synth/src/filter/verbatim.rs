@@ -8,9 +8,13 @@
 //! with probability c/2³² for an n-gram beside which c indexed n-grams differ in a single word, 1/2⁶⁴ in two words. Nothing that
 //! is there is ever missed.
 
+use std::cmp::Ordering;
+
+use cognate_base::Monitor;
 use rayon::prelude::*;
 
 use super::words::{Word, bare_words};
+use crate::error::Result;
 
 /// Longer runs count as this many words. It bounds the cost of texts that agree for long.
 pub(crate) const LONGEST_RUN: usize = 1000;
@@ -28,15 +32,27 @@ pub(crate) struct VerbatimIndex {
 
 impl VerbatimIndex {
     /// Of the bare words of `texts`. What it answers does not depend on their order.
-    pub(crate) fn new(texts: &[&str]) -> Self {
-        let parts: Vec<Vec<u32>> = texts.par_iter().map(|text| hashes(&bare_words(text))).collect();
+    ///
+    /// # Errors
+    /// When the monitor interrupts.
+    pub(crate) fn new(texts: &[&str], monitor: &dyn Monitor) -> Result<Self> {
+        let hashed = |text: &&str| monitor.check().map(|()| hashes(&bare_words(text)));
+        let parts: Vec<Vec<u32>> = texts.par_iter().map(hashed).collect::<Result<_, _>>()?;
         let mut words = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
         for part in parts {
             words.extend(part);
             words.push(BOUNDARY);
         }
         let mut order: Vec<usize> = (0..words.len()).filter(|&place| words[place] != BOUNDARY).collect();
-        order.par_sort_unstable_by(|&a, &b| run_from(&words, a).cmp(run_from(&words, b)).then(a.cmp(&b)));
+        sort_places(&words, &mut order, 0, monitor)?;
+        Ok(Self { words, order })
+    }
+
+    /// Of one text, as long as a document is.
+    pub(crate) fn of_one(text: &str) -> Self {
+        let words = hashes(&bare_words(text));
+        let mut order: Vec<usize> = (0..words.len()).collect();
+        order.sort_unstable_by(|&a, &b| by_run(&words, a, b, 0));
         Self { words, order }
     }
 
@@ -71,6 +87,54 @@ impl VerbatimIndex {
         }
         self.runs(words).into_iter().max().filter(|&longest| longest >= least)
     }
+}
+
+/// Places that are sorted in one go.
+const SORTED_AT_ONCE: usize = 1 << 14;
+
+/// The order of two places whose first `known` words are the same.
+fn by_run(words: &[u32], a: usize, b: usize, known: usize) -> Ordering {
+    run_from(words, a)[known..].cmp(&run_from(words, b)[known..]).then(a.cmp(&b))
+}
+
+/// Sorts places of which the first `known` words are the same: quicksort by one word after the other (Bentley and Sedgewick 1997).
+/// Between two passes over the places it hears whether to stop, which a library's sort does not.
+fn sort_places(words: &[u32], mut places: &mut [usize], mut known: usize, monitor: &dyn Monitor) -> Result<()> {
+    while places.len() > SORTED_AT_ONCE && known < LONGEST_RUN {
+        monitor.check()?;
+        // A run that ends with the last text comes before all that go on.
+        let word = |place: usize| words.get(place + known).map_or(0, |&word| u64::from(word) + 1);
+        let mut sample: Vec<u64> = (0..9).map(|i| word(places[places.len() / 9 * i])).collect();
+        sample.sort_unstable();
+        let (below, same) = part(places, |&place| word(place).cmp(&sample[4]));
+        let (less, rest) = places.split_at_mut(below);
+        let (equal, more) = rest.split_at_mut(same);
+        let (left, right) =
+            rayon::join(|| sort_places(words, less, known, monitor), || sort_places(words, more, known, monitor));
+        left.and(right)?;
+        (places, known) = (equal, known + 1);
+    }
+    places.sort_unstable_by(|&a, &b| by_run(words, a, b, known));
+    Ok(())
+}
+
+/// Puts what is less first and what is greater last; returns how many are less, and how many equal.
+fn part(places: &mut [usize], order: impl Fn(&usize) -> Ordering) -> (usize, usize) {
+    let (mut below, mut at, mut above) = (0, 0, places.len());
+    while at < above {
+        match order(&places[at]) {
+            Ordering::Less => {
+                places.swap(below, at);
+                (below, at) = (below + 1, at + 1);
+            }
+            Ordering::Equal => at += 1,
+            Ordering::Greater => {
+                above -= 1;
+                places.swap(at, above);
+            }
+        }
+    }
+    (below, above - below)
 }
 
 /// The words of a run from `at` on, as far as runs are told apart.
@@ -117,12 +181,46 @@ impl Fragments {
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
+    use cognate_base::random::{self, Rng};
     use proptest::prelude::*;
 
     use super::*;
 
+    fn index(texts: &[&str]) -> VerbatimIndex {
+        VerbatimIndex::new(texts, &Silent).unwrap()
+    }
+
     fn runs(texts: &[&str], text: &str) -> Vec<usize> {
-        VerbatimIndex::new(texts).runs(&bare_words(text))
+        index(texts).runs(&bare_words(text))
+    }
+
+    #[test]
+    fn many_places_come_in_the_order_of_a_plain_sort() {
+        // Few different words, so that runs agree for long; one text stands there three times.
+        let text = |number: u64, words: usize, different: u64| {
+            let mut stream = random::stream(7, "words", number);
+            (0..words).map(|_| format!("w{} ", stream.next_u64() % different)).collect::<String>()
+        };
+        let copied = text(0, 9000, 3);
+        let texts =
+            [copied.clone(), text(1, 30_000, 2), copied.clone(), "same ".repeat(20_000), copied, text(2, 40_000, 900)];
+        let found = index(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(found.order.len() > 6 * SORTED_AT_ONCE);
+        let mut plain = found.order.clone();
+        plain.sort_unstable();
+        plain.sort_by(|&a, &b| run_from(&found.words, a).cmp(run_from(&found.words, b)).then(a.cmp(&b)));
+        assert!(found.order == plain, "another order");
+    }
+
+    #[test]
+    fn an_index_of_one_text_is_that_of_many_with_one() {
+        for text in ["", "a", "a b a b c", "x y z x y"] {
+            for asked in ["a b c", "x y z x", "q"] {
+                let words = bare_words(asked);
+                assert_eq!(VerbatimIndex::of_one(text).runs(&words), index(&[text]).runs(&words), "{text} {asked}");
+            }
+        }
     }
 
     #[test]
@@ -168,7 +266,7 @@ mod tests {
             let longest = |at: usize| (1..=text.len() - at).take_while(|&n| stands(&text[at..at + n])).count();
             let expected: Vec<usize> = (0..text.len()).map(longest).collect();
             let owned: Vec<String> = texts.iter().map(|t| spelled(t)).collect();
-            let index = VerbatimIndex::new(&owned.iter().map(String::as_str).collect::<Vec<_>>());
+            let index = index(&owned.iter().map(String::as_str).collect::<Vec<_>>());
             let words = bare_words(&spelled(&text));
             prop_assert_eq!(index.runs(&words), expected.clone());
             let most = expected.into_iter().max().filter(|&most| most >= least);

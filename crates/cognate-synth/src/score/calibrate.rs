@@ -35,7 +35,7 @@ pub struct Calibration {
     /// Backward score of random pairs, mean.
     pub random_backward: Option<Figure>,
     /// Pairs that score lower forward are irrelevant: [`IRRELEVANT_TRUE_SHARE`] of the true pairs do, by construction. None with fewer
-    /// than [`FEWEST_PAIRS`].
+    /// than [`FEWEST_PAIRS`], and where the scores may tell nothing: the interval of the area under their curve does not lie above 0.5.
     pub threshold: Option<f64>,
     /// True pairs below the threshold.
     pub true_irrelevant: Option<Share>,
@@ -58,62 +58,73 @@ pub fn calibrate<D: Device>(
     seed: u64,
     monitor: &dyn Monitor,
 ) -> Result<Option<Calibration>> {
-    let Some(random) = random_pairs(pairs, seed) else { return Ok(None) };
+    let Some(random) = random_pairs(pairs, seed, monitor)? else { return Ok(None) };
     let all = [pairs, &random].concat();
     let scores = relevance(model, tokenizer, &all, options, monitor)?;
-    Ok(calibration(&scores[..pairs.len()], &scores[pairs.len()..]))
+    calibration(&scores[..pairs.len()], &scores[pairs.len()..], monitor)
 }
 
 /// True pairs below which no threshold can give up [`IRRELEVANT_TRUE_SHARE`] of them: it would be less than one.
 pub const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
 
 /// The figures of scored pairs; none without pairs.
-pub(crate) fn calibration(true_pairs: &[Relevance], random_pairs: &[Relevance]) -> Option<Calibration> {
+pub(crate) fn calibration(
+    true_pairs: &[Relevance],
+    random_pairs: &[Relevance],
+    monitor: &dyn Monitor,
+) -> Result<Option<Calibration>> {
     let of = |scores: &[Relevance], which: fn(&Relevance) -> f64| scores.iter().map(which).collect::<Vec<f64>>();
-    let forward = |scores| of(scores, |score| score.forward);
     let backward = |scores| of(scores, |score| score.backward);
-    let (found, stray) = (forward(true_pairs), forward(random_pairs));
+    let (found, stray) = (of(true_pairs, |score| score.forward), of(random_pairs, |score| score.forward));
     let mut sorted = found.clone();
     sorted.sort_unstable_by(f64::total_cmp);
     let given_up = (sorted.len() as f64 * IRRELEVANT_TRUE_SHARE) as usize;
-    let threshold = sorted.get(given_up).copied().filter(|_| sorted.len() >= FEWEST_PAIRS);
+    let curves = roc(&found, &stray).zip(roc(&backward(true_pairs), &backward(random_pairs)));
+    let Some((forward, backward_curve)) = curves else { return Ok(None) };
+    let tells = sorted.len() >= FEWEST_PAIRS && forward.low > 0.5;
+    let threshold = sorted.get(given_up).copied().filter(|_| tells);
     let below = |scores: &[f64]| threshold.map(|threshold| Share::of(scores.iter().map(|&score| score < threshold)));
-    Some(Calibration {
+    Ok(Some(Calibration {
         pairs: true_pairs.len() as u64,
-        forward: roc(&found, &stray)?,
-        backward: roc(&backward(true_pairs), &backward(random_pairs))?,
-        true_forward: mean(&found),
-        random_forward: mean(&stray),
-        true_backward: mean(&backward(true_pairs)),
-        random_backward: mean(&backward(random_pairs)),
+        forward,
+        backward: backward_curve,
+        true_forward: mean(&found, monitor)?,
+        random_forward: mean(&stray, monitor)?,
+        true_backward: mean(&backward(true_pairs), monitor)?,
+        random_backward: mean(&backward(random_pairs), monitor)?,
         threshold,
         true_irrelevant: below(&found),
         random_irrelevant: below(&stray),
         cut: true_pairs.iter().chain(random_pairs).filter(|score| score.cut).count() as u64,
-    })
+    }))
 }
 
 /// Each pair's d2 behind the d1 of the next pair in a shuffled circle whose d1 is neither document of this pair.
-pub(crate) fn random_pairs(pairs: &[TokenPair], seed: u64) -> Option<Vec<TokenPair>> {
+pub(crate) fn random_pairs(pairs: &[TokenPair], seed: u64, monitor: &dyn Monitor) -> Result<Option<Vec<TokenPair>>> {
     let n = pairs.len();
     let mut circle: Vec<usize> = (0..n).collect();
     circle.shuffle(&mut random::stream(seed, "random pairs", 0));
     let mut others = vec![0; n];
     for (place, &at) in circle.iter().enumerate() {
+        // Where few seeds differ, the way around the circle is long for each.
+        monitor.check()?;
         let pair = &pairs[at];
         let differs = |&other: &usize| pairs[other].seed != pair.seed && pairs[other].seed != pair.document;
-        others[at] = (1..n).map(|step| circle[(place + step) % n]).find(differs)?;
+        let Some(other) = (1..n).map(|step| circle[(place + step) % n]).find(differs) else { return Ok(None) };
+        others[at] = other;
     }
     let swapped = |(pair, &other): (&TokenPair, &usize)| TokenPair {
         name: format!("{} after the seed of {}", pair.name, pairs[other].name),
         seed: pairs[other].seed.clone(),
         document: pair.document.clone(),
     };
-    Some(pairs.iter().zip(&others).map(swapped).collect())
+    Ok(Some(pairs.iter().zip(&others).map(swapped).collect()))
 }
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
+
     use super::super::relevance::measure;
     use super::super::relevance::tests::{OPTIONS, by_context, first_six, pair};
     use super::*;
@@ -123,12 +134,12 @@ mod tests {
         // Pair i: two documents with the same two tokens; a random one shares none.
         let tokens = |i: u32| (10 * i + 10..10 * i + 12).collect::<Vec<_>>();
         let pairs: Vec<TokenPair> = (0..20).map(|i| pair(&tokens(i), &[tokens(i), vec![9]].concat())).collect();
-        let random = random_pairs(&pairs, 3).unwrap();
+        let random = random_pairs(&pairs, 3, &Silent).unwrap().unwrap();
         assert!(pairs.iter().zip(&random).all(|(a, b)| a.document == b.document && a.seed != b.seed));
-        assert_eq!(random, random_pairs(&pairs, 3).unwrap());
-        assert_ne!(random, random_pairs(&pairs, 4).unwrap());
-        let scored = |pairs: &[TokenPair]| measure(&mut by_context, &first_six, pairs, OPTIONS, 100).unwrap();
-        let found = calibration(&scored(&pairs), &scored(&random)).unwrap();
+        assert_eq!(random, random_pairs(&pairs, 3, &Silent).unwrap().unwrap());
+        assert_ne!(random, random_pairs(&pairs, 4, &Silent).unwrap().unwrap());
+        let scored = |pairs: &[TokenPair]| measure(&mut by_context, &first_six, pairs, OPTIONS, 100, &Silent).unwrap();
+        let found = calibration(&scored(&pairs), &scored(&random), &Silent).unwrap().unwrap();
         assert_eq!((found.pairs, found.forward.area, found.backward.area), (20, 1.0, 1.0));
         assert_eq!((found.true_forward.unwrap().value, found.random_forward.unwrap().value), (1.0, 0.0));
         let irrelevant = [found.true_irrelevant, found.random_irrelevant].map(|share| share.unwrap().count);
@@ -140,20 +151,33 @@ mod tests {
         let score = |forward: f64| Relevance { forward, backward: 0.0, cut: false, tokens: 1 };
         let true_pairs: Vec<Relevance> = (0..100).map(|i| score(f64::from(i))).collect();
         let random: Vec<Relevance> = (0..100).map(|i| score(f64::from(i) - 90.5)).collect();
-        let found = calibration(&true_pairs, &random).unwrap();
+        let found = calibration(&true_pairs, &random, &Silent).unwrap().unwrap();
         assert_eq!((found.threshold, found.true_irrelevant), (Some(5.0), Some(Share { count: 5, n: 100 })));
         // −90.5 … 4.5 lie below.
         assert_eq!(found.random_irrelevant, Some(Share { count: 96, n: 100 }));
         // Nineteen pairs have no twentieth to give up; how well scores tell them apart is known all the same.
-        let few = calibration(&true_pairs[..19], &random[..19]).unwrap();
+        let few = calibration(&true_pairs[..19], &random[..19], &Silent).unwrap().unwrap();
         assert_eq!((few.threshold, few.true_irrelevant, few.random_irrelevant), (None, None, None));
         assert_eq!((few.pairs, few.forward.area), (19, 1.0));
         assert!(few.forward.low < 0.9, "{:?}", few.forward);
     }
 
     #[test]
+    fn scores_that_may_tell_nothing_make_no_pair_irrelevant() {
+        let score = |forward: f64| Relevance { forward, backward: 0.0, cut: false, tokens: 1 };
+        let scores = |shift: f64| (0..100).map(|i| score(f64::from(i) + shift)).collect::<Vec<_>>();
+        // Chance, a little above it, and the wrong way round.
+        for (shift, tells) in [(0.0, false), (4.0, false), (-60.0, false), (30.0, true)] {
+            let found = calibration(&scores(shift), &scores(0.0), &Silent).unwrap().unwrap();
+            assert_eq!(found.forward.low > 0.5, tells, "{:?}", found.forward.area);
+            assert_eq!(found.threshold.is_some(), tells);
+            assert_eq!((found.true_irrelevant.is_some(), found.random_irrelevant.is_some()), (tells, tells));
+        }
+    }
+
+    #[test]
     fn two_documents_are_too_few_to_be_random() {
-        assert!(random_pairs(&[pair(&[10], &[11]), pair(&[11], &[10])], 0).is_none());
-        assert!(random_pairs(&[], 0).is_some_and(|pairs| pairs.is_empty()));
+        assert!(random_pairs(&[pair(&[10], &[11]), pair(&[11], &[10])], 0, &Silent).unwrap().is_none());
+        assert!(random_pairs(&[], 0, &Silent).unwrap().is_some_and(|pairs| pairs.is_empty()));
     }
 }

@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::relevance::TextPair;
 use crate::endpoint::ask::ask;
-use crate::endpoint::protocol::{Said, completion, request_seed};
+use crate::endpoint::key::Discretion;
+use crate::endpoint::protocol::{completion, most_bytes, request_seed};
 use crate::endpoint::workers::Question;
 use crate::endpoint::{EndpointConfig, Fault, Key, Role};
 use crate::error::{Error, Result};
@@ -43,6 +44,9 @@ pub const TEXT_CHARACTERS: usize = 2000;
 
 /// Tokens that an answer may have; both words have fewer in every tokenizer that is in use.
 const ANSWER_TOKENS: usize = 8;
+
+/// Pairs of each kind, at most: an interval of a thousandth.
+const MOST_SAMPLES: usize = 1_000_000;
 
 /// Who judges, and how many pairs.
 #[derive(Clone, Debug)]
@@ -82,8 +86,12 @@ impl JudgeConfig {
     /// # Errors
     /// [`Error::Setting`], naming the key of the recipe.
     pub fn check(&self) -> Result<()> {
-        if self.samples == 0 {
-            return Err(Error::setting("judge_samples", 0, "at least 1"));
+        if !(1..=MOST_SAMPLES).contains(&self.samples) {
+            return Err(Error::setting(
+                "judge_samples",
+                self.samples,
+                format!("a whole number from 1 to {MOST_SAMPLES}"),
+            ));
         }
         self.server.check_as(Role::Judge)
     }
@@ -149,6 +157,7 @@ impl KnownPairs {
         config: &JudgeConfig,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
+        config.check()?;
         let neighbours = neighbours.map(|pairs| judge(pairs, Kind::Neighbours, config, monitor)).transpose()?;
         Ok(Self { neighbours, random: judge(&random_text_pairs(texts, config), Kind::Random, config, monitor)? })
     }
@@ -166,6 +175,7 @@ impl KnownPairs {
     ) -> Result<JudgeStats> {
         let mut pairs = Vec::new();
         for document in documents {
+            monitor.check()?;
             if let Some(&seed) = metadata::seed_id(document)?.and_then(|id| texts.get(id)) {
                 pairs.push(TextPair { name: &document.id, seed, document: &document.text });
             }
@@ -189,9 +199,9 @@ fn judge(pairs: &[TextPair<'_>], kind: Kind, config: &JudgeConfig, monitor: &dyn
     config.check()?;
     let mut order: Vec<usize> = (0..pairs.len()).collect();
     order.shuffle(&mut random::stream(config.seed, "judge", kind as u64));
-    let numbers = (kind as u64 * config.samples as u64)..;
-    let drawn = order.iter().take(config.samples).zip(numbers);
-    let questions = drawn.map(|(&at, number)| Pair::new(config, number, &pairs[at])).collect();
+    order.truncate(config.samples);
+    let first = kind as u64 * config.samples as u64;
+    let questions = order.iter().enumerate().map(|(number, &at)| Pair::new(config, first + number as u64, &pairs[at]));
     Ok(Judgement::of(&ask(questions, &config.server, Role::Judge, config.seed, monitor)?))
 }
 
@@ -257,12 +267,16 @@ impl Question for Pair {
         self.number
     }
 
-    fn body(&self) -> &[u8] {
-        &self.body
+    fn body(&self) -> Vec<u8> {
+        self.body.clone()
     }
 
-    fn read(&self, body: &[u8], said: Said<'_>) -> Result<Answer, (Fault, bool)> {
-        completion(body, said).map(|(_, text)| Answer::of(&text))
+    fn most_bytes(&self) -> usize {
+        most_bytes(ANSWER_TOKENS)
+    }
+
+    fn read(&self, body: &[u8], discretion: &Discretion) -> Result<Answer, (Fault, bool)> {
+        completion(body, discretion).map(|(_, text)| Answer::of(&text))
     }
 }
 
@@ -326,7 +340,10 @@ mod tests {
         assert!(pairs.len() == 50 && pairs.iter().all(|pair| pair.seed != pair.document));
         assert!(["a", "b", "c"].iter().all(|text| pairs.iter().any(|pair| pair.seed == *text)));
         assert!(random_text_pairs(&["a"], &config).is_empty() && random_text_pairs(&[], &config).is_empty());
-        let none = JudgeConfig { samples: 0, ..config };
-        assert!(none.check().unwrap_err().to_string().starts_with("judge_samples = 0"));
+        for samples in [0, MOST_SAMPLES + 1, usize::MAX] {
+            let none = JudgeConfig { samples, ..config.clone() };
+            let message = none.check().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("judge_samples = {samples}")), "{message}");
+        }
     }
 }

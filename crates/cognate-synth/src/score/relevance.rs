@@ -12,6 +12,7 @@ use cognate_base::{Monitor, Unit};
 use cognate_corpus::Tokenizer;
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Device;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -99,30 +100,35 @@ pub fn relevance<D: Device>(
     let mut nats = |items: &[ScoreItem]| Ok(score(model, items, options.batch_tokens, &quiet)?);
     let most = options.max_seed_tokens;
     let kept = |document: &[u32]| tokenizer.cut(document, most).map_or(document.len(), |cut| cut.tokens);
-    measure(&mut nats, &kept, pairs, options, max_positions)
+    measure(&mut nats, &kept, pairs, options, max_positions, monitor)
 }
 
-/// Scores pairs of texts, encoded as training encodes them.
+/// Scores pairs of texts, encoded as training encodes them; none where a text cannot be encoded, or has a token without a row in the
+/// model's embedding.
 ///
 /// # Errors
-/// As [`relevance`]; and when a text cannot be encoded.
+/// As [`relevance`].
 pub fn relevance_of_texts<D: Device>(
     model: &mut Decoder<D>,
     tokenizer: &Tokenizer,
     pairs: &[TextPair<'_>],
     options: RelevanceOptions,
     monitor: &dyn Monitor,
-) -> Result<Vec<Relevance>> {
-    let texts: Vec<&str> = pairs.iter().flat_map(|pair| [pair.seed, pair.document]).collect();
-    let mut encoded = tokenizer.encode_batch(&texts)?.into_iter();
-    let pairs: Vec<TokenPair> = pairs
-        .iter()
-        .map(|pair| {
-            let mut next = || encoded.next().unwrap_or_default();
-            TokenPair { name: pair.name.to_owned(), seed: next(), document: next() }
-        })
-        .collect();
-    relevance(model, tokenizer, &pairs, options, monitor)
+) -> Result<Vec<Option<Relevance>>> {
+    let rows = model.config().vocab;
+    let encode = |text: &str| {
+        let tokens = tokenizer.encode(text).ok()?;
+        tokens.iter().all(|&token| (token as usize) < rows).then_some(tokens)
+    };
+    let encoded = |pair: &TextPair<'_>| {
+        monitor.check()?;
+        let tokens = encode(pair.seed).zip(encode(pair.document));
+        Ok(tokens.map(|(seed, document)| TokenPair { name: pair.name.to_owned(), seed, document }))
+    };
+    let encoded: Vec<Option<TokenPair>> = pairs.par_iter().map(encoded).collect::<Result<_>>()?;
+    let known: Vec<TokenPair> = encoded.iter().flatten().cloned().collect();
+    let mut scores = relevance(model, tokenizer, &known, options, monitor)?.into_iter();
+    Ok(encoded.iter().map(|pair| pair.as_ref().and_then(|_| scores.next())).collect())
 }
 
 /// −log p of items, in nats: the model, or a test's stand-in.
@@ -162,10 +168,12 @@ pub(super) fn measure(
     pairs: &[TokenPair],
     options: RelevanceOptions,
     max_positions: usize,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<Relevance>> {
     let mut questions = Questions::default();
     let mut asked = Vec::with_capacity(pairs.len());
     for pair in pairs {
+        monitor.check()?;
         let open =
             |tokens: &[u32]| -> Vec<u32> { tokens.strip_suffix(&[options.end_of_document]).unwrap_or(tokens).to_vec() };
         let (d1, d2) = (open(&pair.seed), open(&pair.document));
@@ -225,6 +233,8 @@ impl Monitor for Quiet<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use cognate_base::Silent;
+
     use super::*;
 
     pub(in crate::score) const OPTIONS: RelevanceOptions =
@@ -249,13 +259,20 @@ pub(super) mod tests {
         // d2 has two of its three tokens from d1: alone 3·3 + 1, after d1 1 + 1 + 3 + 1, so 4 saved over 4 tokens.
         // d1 has two of its five tokens in d2: 4 saved over 6 tokens.
         let found =
-            measure(&mut by_context, &first_six, &[pair(&[10, 11, 12, 13, 14], &[10, 11, 20])], OPTIONS, 100).unwrap();
+            measure(&mut by_context, &first_six, &[pair(&[10, 11, 12, 13, 14], &[10, 11, 20])], OPTIONS, 100, &Silent)
+                .unwrap();
         assert_eq!(found, [Relevance { forward: 1.0, backward: 4.0 / 6.0, cut: false, tokens: 7 + 8 + 5 + 12 }]);
         // Closing tokens may be there already.
-        let closed =
-            measure(&mut by_context, &first_six, &[pair(&[10, 11, 12, 13, 14, 0], &[10, 11, 20, 0])], OPTIONS, 100);
+        let closed = measure(
+            &mut by_context,
+            &first_six,
+            &[pair(&[10, 11, 12, 13, 14, 0], &[10, 11, 20, 0])],
+            OPTIONS,
+            100,
+            &Silent,
+        );
         assert_eq!(closed.unwrap(), found);
-        let strangers = measure(&mut by_context, &first_six, &[pair(&[10], &[20])], OPTIONS, 100).unwrap();
+        let strangers = measure(&mut by_context, &first_six, &[pair(&[10], &[20])], OPTIONS, 100, &Silent).unwrap();
         assert_eq!((strangers[0].forward, strangers[0].backward), (0.0, 0.0));
     }
 
@@ -267,7 +284,7 @@ pub(super) mod tests {
             by_context(items)
         };
         let pairs = [pair(&[10, 11], &[20]), pair(&[10, 11], &[21]), pair(&[10, 11], &[20])];
-        let found = measure(&mut nats, &first_six, &pairs, OPTIONS, 100).unwrap();
+        let found = measure(&mut nats, &first_six, &pairs, OPTIONS, 100, &Silent).unwrap();
         // Alone: d1, 20, 21; together: two in each direction.
         assert_eq!((asked, found[0]), (7, found[2]));
     }
@@ -279,18 +296,19 @@ pub(super) mod tests {
             assert!(items.iter().all(|item| item.prompt.len() + item.continuation.len() - 1 <= 12));
             by_context(items)
         };
-        let found = measure(&mut nats, &first_six, &[pair(&long, &[10, 11]), pair(&[30], &[31])], OPTIONS, 12).unwrap();
+        let found = measure(&mut nats, &first_six, &[pair(&long, &[10, 11]), pair(&[30], &[31])], OPTIONS, 12, &Silent)
+            .unwrap();
         // d1 is cut to 6 tokens as a context; as a target 12 + 1 − 4 = 9 of its 11 tokens fit.
         assert_eq!((found[0].cut, found[1].cut), (true, false));
         assert_eq!((found[0].forward, found[0].backward), (4.0 / 3.0, 4.0 / 9.0));
-        let error = measure(&mut by_context, &first_six, &[pair(&long, &[10])], OPTIONS, 8).unwrap_err();
+        let error = measure(&mut by_context, &first_six, &[pair(&long, &[10])], OPTIONS, 8, &Silent).unwrap_err();
         assert!(matches!(error, Error::Context { max_positions: 8, max_seed_tokens: 6, excess: 1, .. }), "{error}");
     }
 
     #[test]
     fn a_score_that_is_no_number_names_the_pair() {
         let mut nats = |items: &[ScoreItem]| Ok(vec![f64::NAN; items.len()]);
-        let error = measure(&mut nats, &first_six, &[pair(&[10], &[11])], OPTIONS, 100).unwrap_err();
+        let error = measure(&mut nats, &first_six, &[pair(&[10], &[11])], OPTIONS, 100, &Silent).unwrap_err();
         assert!(error.to_string().starts_with("p: the synthesizer's score is NaN"), "{error}");
     }
 }

@@ -62,6 +62,8 @@ fn every_reason_is_counted_sampled_and_told() {
         from_a("short", "four words are few", &[]),
         from_a("cut", &words(300..360), &[("finish_reason", json!("cap"))]),
         from_a("cut again", &words(300..360), &[("finish_reason", json!("cap"))]),
+        from_a("special", &words(400..460), &[("special_token", json!("<|related|>"))]),
+        from_a("foreign", &words(400..460), &[("unencodable", json!("no token for it"))]),
         from_a("bytes", &words(400..460).replace(' ', " \u{fffd}"), &[]),
         from_a("again and again", &words(400..420).repeat(3), &[]),
         from_a("copy", &words(10..70), &[]),
@@ -75,10 +77,10 @@ fn every_reason_is_counted_sampled_and_told() {
     let stats = stats.unwrap();
     // A dropped document is no earlier document: "fine" says what "cut" says, and stays.
     let kept = read(&[out.join(KEPT)]);
-    assert_eq!(kept, [&documents[0], &documents[10], &documents[11]].map(Clone::clone));
+    assert_eq!(kept, [&documents[0], &documents[12], &documents[13]].map(Clone::clone));
     let counts: Vec<u64> = Reason::ALL.iter().map(|reason| stats.dropped[reason]).collect();
-    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 1, 0, 1]);
-    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (12, 1100, 3, 200));
+    assert_eq!(counts, [1, 1, 2, 1, 1, 1, 1, 1, 1, 0, 1]);
+    assert_eq!((stats.read.documents, stats.read.tokens, stats.kept.documents, stats.kept.tokens), (14, 1300, 3, 200));
     assert_eq!(stats.kept.bytes, kept.iter().map(|d| d.text.len() as u64).sum::<u64>());
     assert_eq!((stats.without_seed, stats.repetition_rules.values().sum::<u64>()), (1, 1));
 
@@ -89,6 +91,8 @@ fn every_reason_is_counted_sampled_and_told() {
         ("empty", "empty"),
         ("short", "too_short"),
         ("cut", "unfinished"),
+        ("special", "special_token"),
+        ("foreign", "unencodable"),
         ("bytes", "non_text"),
         ("again and again", "repetition"),
         ("copy", "near_copy"),
@@ -96,7 +100,7 @@ fn every_reason_is_counted_sampled_and_told() {
         ("twin", "near_duplicate"),
     ];
     assert_eq!(told, expected);
-    assert!(dropped[7].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
+    assert!(dropped[9].metadata["dropped"]["detail"].as_str().unwrap().ends_with("to good"));
 
     let names: Vec<&str> = stats.quality.iter().map(|quality| quality.name.as_str()).collect();
     assert_eq!(names, ["real", "raw", "kept"]);
@@ -187,6 +191,7 @@ fn relevance_is_written_counted_and_may_filter() {
         from_a("twin of far", &words(301..361), &[]),
         from_a("cut", &words(400..460), &[("finish_reason", json!("cap"))]),
         document("orphan", &words(600..660), &[]),
+        from_a("foreign", &words(700..760), &[]),
     ];
     let files = [write(&world.path("s.jsonl"), &documents)];
     let out = world.path("out");
@@ -197,12 +202,13 @@ fn relevance_is_written_counted_and_may_filter() {
         let mut scorer = |pairs: &[TextPair<'_>]| {
             asked.extend(pairs.iter().map(|pair| pair.name.to_owned()));
             assert!(pairs.iter().all(|pair| pair.seed == words(0..100)));
-            let score = |pair: &TextPair<'_>| Relevance {
-                forward: if pair.name == "near" { 0.5 } else { 0.125 },
+            let relevance = |name: &str| Relevance {
+                forward: if name == "near" { 0.5 } else { 0.125 },
                 backward: 0.25,
-                cut: pair.name == "far",
+                cut: name == "far",
                 tokens: 1,
             };
+            let score = |pair: &TextPair<'_>| (pair.name != "foreign").then(|| relevance(pair.name));
             Ok(pairs.iter().map(score).collect())
         };
         let scoring = Scoring { scorer: &mut scorer, threshold: Some(0.2) };
@@ -211,7 +217,9 @@ fn relevance_is_written_counted_and_may_filter() {
     };
     let (stats, asked) = run(None);
     // What is dropped already, and what has no seed, costs no scoring.
-    assert_eq!(asked, ["near", "far", "twin of far"]);
+    assert_eq!(asked, ["near", "far", "twin of far", "foreign"]);
+    // What the synthesizer cannot read is dropped, and the others are not lost.
+    assert_eq!(stats.dropped[&Reason::Unencodable], 1);
     let relevance = stats.relevance.unwrap();
     assert_eq!((relevance.scored, relevance.cut, relevance.forward.unwrap().value), (3, 1, 0.25));
     assert_eq!(relevance.irrelevant.map(|share| (share.count, share.n)), Some((2, 3)));

@@ -5,6 +5,7 @@
 mod endpoint;
 mod filter;
 mod generate;
+mod interruption;
 mod judge;
 mod server;
 mod world;

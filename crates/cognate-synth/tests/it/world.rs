@@ -34,7 +34,7 @@ impl World {
         let tokenizer = Tokenizer::train(TEXTS.iter().map(|text| (*text).to_owned()), 265).unwrap();
         let prefix = folder.path().join("unique");
         cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
-        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap()).unwrap();
+        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
         Self { folder, tokenizer, seeds }
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);
-    let seeds = seeds(args, &tokenizer)?;
+    let seeds = seeds(args, &tokenizer, terminal)?;
     let config = generate_config(args, model.config())?;
     let stats = cognate_synth::generate(&mut model, &tokenizer, &seeds, &args.out, &config, terminal)?;
     if config.sampling.temperature == 0.0 && stats.documents > stats.distinct_seeds {
@@ -55,7 +55,7 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
     let (model, special) = read_config(&args.checkpoint)?;
     let tokenizer = tokenizer_of(&args.checkpoint, special)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);
-    let seeds = seeds(args, &tokenizer)?;
+    let seeds = seeds(args, &tokenizer, terminal)?;
     let config = generate_config(args, &model)?;
     let EndpointArgs { endpoint_model, endpoint_concurrency, endpoint_key_env, .. } = &args.endpoint;
     let endpoint = EndpointConfig {
@@ -92,9 +92,9 @@ fn weights_hash(checkpoint: &Path) -> Result<Hash> {
 }
 
 /// The seeds, whose tokens are those of the checkpoint's own tokenizer.
-fn seeds(args: &GenerateArgs, tokenizer: &Tokenizer) -> Result<Seeds> {
+fn seeds(args: &GenerateArgs, tokenizer: &Tokenizer, terminal: &Terminal) -> Result<Seeds> {
     let tokens = TokenFile::open(&args.tokens)?;
-    let seeds = Seeds::open(&args.documents, tokens.clone())?;
+    let seeds = Seeds::open(&args.documents, tokens.clone(), terminal)?;
     check_tokens(&args.documents, &tokens, tokenizer, &args.checkpoint.join("tokenizer.json"))?;
     Ok(seeds)
 }
