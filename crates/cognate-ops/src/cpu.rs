@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::device::{Device, Heads, Precision, View, ViewMut};
 use crate::memory::prefer_huge_pages;
+use crate::operands::{holds, shapes};
 use crate::pool::Pool;
+use crate::simd::checked_isa;
 use crate::{AdamW, PackedWeight, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
 
 /// The processor's cores as a device.
@@ -19,8 +21,9 @@ impl Cpu {
     /// A device of `threads` threads, at least one.
     ///
     /// # Errors
-    /// When the operating system refuses to start the threads.
+    /// When the operating system refuses to start the threads, or no instruction set can be chosen ([`checked_isa`]).
     pub fn new(threads: usize) -> std::io::Result<Self> {
+        checked_isa().map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
         let threads = threads.max(1);
         Ok(Self { pool: Arc::new(Pool::new(threads)?), threads })
     }
@@ -103,10 +106,12 @@ impl Device for Cpu {
     }
 
     fn upload(&self, buffer: &mut Vec<f32>, offset: usize, values: &[f32]) {
+        holds("upload", buffer.len(), offset, values.len());
         buffer[offset..offset + values.len()].copy_from_slice(values);
     }
 
     fn download(&self, buffer: &Vec<f32>, offset: usize, values: &mut [f32]) {
+        holds("download", buffer.len(), offset, values.len());
         values.copy_from_slice(&buffer[offset..offset + values.len()]);
     }
 
@@ -131,7 +136,7 @@ impl Device for Cpu {
 
     fn copy(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>) {
         let (out, x) = (out.slice(), x.slice());
-        assert_eq!(out.len(), x.len());
+        shapes!("copy": out [x.len()]);
         let shared = Shared::new(out);
         const PART: usize = 1 << 16;
         self.each(x.len().div_ceil(PART), |i| {
@@ -293,7 +298,7 @@ impl Device for Cpu {
         heads: Heads,
         precision: Precision,
     ) {
-        let rows = attention::cached::Rows { qk: qk.slice(), qkv: qkv.slice(), slots, positions };
+        let rows = attention::Rows { qk: qk.slice(), qkv: qkv.slice(), slots, positions };
         attention::cached::forward(self, out.slice(), cache, &rows, capacity, heads, precision);
     }
 
@@ -321,7 +326,7 @@ impl Device for Cpu {
         gradient: Option<f64>,
     ) {
         let losses = losses.slice();
-        let targets = &targets[first_target..first_target + losses.len()];
+        let targets = cross_entropy::targets(targets, first_target, losses.len());
         cross_entropy::cpu::forward(self, losses, logits.slice(), targets, vocab, gradient.map(|scale| scale as f32));
     }
 

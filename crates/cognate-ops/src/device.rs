@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::operands::size;
 use crate::{AdamW, RopeTable};
 
 /// Part of a device buffer, to read.
@@ -60,6 +61,17 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// Asserts what the fields promise, and that their products are sizes.
+    pub(crate) fn check(self) {
+        let Self { query, kv, width } = self;
+        assert!(
+            kv > 0 && query.is_multiple_of(kv),
+            "heads: {query} query heads cannot share {kv} key/value heads evenly"
+        );
+        assert!(width > 0 && width.is_multiple_of(2), "heads: a width of {width}, expected an even number");
+        size(&[query.saturating_add(kv.saturating_mul(2)), width]);
+    }
+
     /// Numbers in a row of queries: H·E.
     pub fn query_width(self) -> usize {
         self.query * self.width

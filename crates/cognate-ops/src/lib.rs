@@ -19,9 +19,12 @@ mod cpu;
 mod cross_entropy;
 mod device;
 mod embedding;
+#[cfg(test)]
+mod isas;
 mod matmul;
 mod memory;
 mod norm;
+mod operands;
 mod pool;
 mod reference;
 mod rope;
@@ -36,4 +39,4 @@ pub use device::{Device, Heads, Precision, View, ViewMut};
 pub use matmul::{PackedWeight, matmul_nt};
 pub use reference::Reference;
 pub use rope::RopeTable;
-pub use simd::{Isa, isa};
+pub use simd::{Isa, IsaError, VARIABLE as SIMD_VARIABLE, checked_isa, isa};

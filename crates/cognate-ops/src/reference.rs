@@ -1,6 +1,7 @@
 //! The reference device: f64 and plain loops, slow and easy to read. Tests run whole models on it.
 
 use crate::device::{Device, Heads, Precision, View, ViewMut};
+use crate::operands::{holds, shapes, size};
 use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
 
 /// Every op as its formula says, in f64, on one thread.
@@ -34,12 +35,14 @@ impl Device for Reference {
     }
 
     fn upload(&self, buffer: &mut Vec<f64>, offset: usize, values: &[f32]) {
+        holds("upload", buffer.len(), offset, values.len());
         for (to, from) in buffer[offset..offset + values.len()].iter_mut().zip(values) {
             *to = f64::from(*from);
         }
     }
 
     fn download(&self, buffer: &Vec<f64>, offset: usize, values: &mut [f32]) {
+        holds("download", buffer.len(), offset, values.len());
         for (to, from) in values.iter_mut().zip(&buffer[offset..]) {
             *to = *from as f32;
         }
@@ -58,7 +61,9 @@ impl Device for Reference {
     }
 
     fn copy(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>) {
-        out.slice().copy_from_slice(x.slice());
+        let (out, x) = (out.slice(), x.slice());
+        shapes!("copy": out [x.len()]);
+        out.copy_from_slice(x);
     }
 
     fn gather(&self, mut out: ViewMut<'_, Self>, x: View<'_, Self>, rows: &Vec<u32>, width: usize) {
@@ -110,6 +115,7 @@ impl Device for Reference {
     }
 
     fn pack(&self, weight: View<'_, Self>, inputs: usize, outputs: usize, _: Precision) -> (Vec<f64>, usize, usize) {
+        matmul::check_pack(weight.slice(), inputs, outputs);
         (weight.slice().to_vec(), inputs, outputs)
     }
 
@@ -120,7 +126,9 @@ impl Device for Reference {
         (weight, inputs, outputs): &(Vec<f64>, usize, usize),
         add: bool,
     ) {
-        matmul::reference::forward(out.slice(), x.slice(), weight, *inputs, *outputs, add);
+        let (out, x) = (out.slice(), x.slice());
+        matmul::check_packed(out, x, *inputs, *outputs);
+        matmul::reference::forward(out, x, weight, *inputs, *outputs, add);
     }
 
     fn matmul_input_gradient(
@@ -199,12 +207,12 @@ impl Device for Reference {
         starts: &Vec<u32>,
         heads: Heads,
     ) {
-        let _ = out; // Σ_e out·dout equals Σ_j p_j·dp_j, which the plain formula sums directly
-        attention::reference::backward(dqkv.slice(), dout.slice(), lse.slice(), qk.slice(), qkv.slice(), starts, heads);
+        let (dqkv, dout, out, lse) = (dqkv.slice(), dout.slice(), out.slice(), lse.slice());
+        attention::reference::backward(dqkv, dout, out, lse, qk.slice(), qkv.slice(), starts, heads);
     }
 
     fn kv_cache(&self, positions: usize, heads: Heads, _: Precision) -> Vec<f64> {
-        self.zeros(2 * positions * heads.kv * heads.width)
+        self.zeros(size(&[2, positions, heads.kv, heads.width]))
     }
 
     fn attention_cached(
@@ -219,8 +227,8 @@ impl Device for Reference {
         heads: Heads,
         _: Precision,
     ) {
-        let (qk, qkv) = (qk.slice(), qkv.slice());
-        attention::reference::cached(out.slice(), cache, qk, qkv, slots, positions, capacity, heads);
+        let rows = attention::Rows { qk: qk.slice(), qkv: qkv.slice(), slots, positions };
+        attention::reference::cached(out.slice(), cache, &rows, capacity, heads);
     }
 
     fn swiglu(&self, mut out: ViewMut<'_, Self>, gate_up: View<'_, Self>, ffn: usize) {
@@ -247,7 +255,7 @@ impl Device for Reference {
         gradient: Option<f64>,
     ) {
         let losses = losses.slice();
-        let targets = &targets[first_target..first_target + losses.len()];
+        let targets = cross_entropy::targets(targets, first_target, losses.len());
         cross_entropy::reference::forward(losses, logits.slice(), targets, vocab, gradient);
     }
 

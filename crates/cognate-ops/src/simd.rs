@@ -21,18 +21,88 @@ pub enum Isa {
     Portable,
 }
 
-/// The instruction set in use: the best of the processor, or the one that the environment variable `COGNATE_SIMD`
-/// (`avx512`, `avx2`, `portable`) asks for, as far as the processor has it.
+impl Isa {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// As [`VARIABLE`] and records write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+/// The environment variable that asks for an instruction set other than the processor's best.
+pub const VARIABLE: &str = "COGNATE_SIMD";
+
+/// Why no instruction set could be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IsaError {
+    /// [`VARIABLE`] says what is no instruction set.
+    #[error("{VARIABLE}={asked:?}: expected {}", names(Isa::ALL))]
+    Unknown {
+        /// What it says.
+        asked: String,
+    },
+    /// [`VARIABLE`] asks for what the processor does not have.
+    #[error("{VARIABLE}={asked:?}: this processor does not have it; it has {}", names(available(*best)))]
+    Unavailable {
+        /// What it says.
+        asked: String,
+        /// The best that there is.
+        best: Isa,
+    },
+}
+
+fn names(sets: impl IntoIterator<Item = Isa>) -> String {
+    sets.into_iter().map(Isa::name).collect::<Vec<_>>().join(", ")
+}
+
+/// What a processor has whose best is `best`: a better one has the lesser ones.
+fn available(best: Isa) -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().skip_while(move |&isa| isa != best)
+}
+
+/// The instruction set that `asked`, the value of [`VARIABLE`], means on a processor whose best is `best`.
+fn choose(asked: Option<&str>, best: Isa) -> Result<Isa, IsaError> {
+    let Some(asked) = asked else { return Ok(best) };
+    let unknown = || IsaError::Unknown { asked: asked.to_owned() };
+    let isa = Isa::ALL.into_iter().find(|isa| isa.name() == asked).ok_or_else(unknown)?;
+    if available(best).any(|available| available == isa) {
+        Ok(isa)
+    } else {
+        Err(IsaError::Unavailable { asked: asked.to_owned(), best })
+    }
+}
+
+/// The instruction set in use: the best of the processor, or the one that [`VARIABLE`] asks for. A program calls this when it
+/// starts; kernels, which cannot hand on an error, call [`isa`].
+///
+/// # Errors
+/// When the variable's value is none of [`Isa::ALL`], or the processor does not have it.
+pub fn checked_isa() -> Result<Isa, IsaError> {
+    static CHOSEN: OnceLock<Result<Isa, IsaError>> = OnceLock::new();
+    let choice = || {
+        let asked = std::env::var_os(VARIABLE);
+        choose(asked.as_ref().map(|asked| asked.to_string_lossy()).as_deref(), detect())
+    };
+    CHOSEN.get_or_init(choice).clone()
+}
+
+/// The instruction set in use.
+///
+/// # Panics
+/// When [`checked_isa`] has an error: nothing may be computed otherwise than was asked for.
 pub fn isa() -> Isa {
     static CHOSEN: OnceLock<Isa> = OnceLock::new();
-    *CHOSEN.get_or_init(|| {
-        let best = detect();
-        match std::env::var("COGNATE_SIMD").as_deref() {
-            Ok("portable") => Isa::Portable,
-            Ok("avx2") if best != Isa::Portable => Isa::Avx2,
-            _ => best,
-        }
-    })
+    #[cfg(test)]
+    if let Some(isa) = tests::FORCED.get() {
+        return isa;
+    }
+    *CHOSEN.get_or_init(|| checked_isa().unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -164,8 +234,47 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Stands in for the chosen instruction set on this thread.
+        pub(super) static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
+    }
+
+    /// What `work` returns under each instruction set that the processor has, the best first. Only this thread computes with it, so
+    /// `work` uses a device of one thread.
+    pub(crate) fn under_each<R>(work: impl Fn() -> R) -> Vec<(Isa, R)> {
+        let run = |isa| {
+            FORCED.set(Some(isa));
+            let result = work();
+            FORCED.set(None);
+            (isa, result)
+        };
+        available(detect()).map(run).collect()
+    }
+
+    #[test]
+    fn what_is_asked_for_is_taken_or_refused_but_never_replaced() {
+        use Isa::{Avx2, Avx512, Portable};
+        for best in Isa::ALL {
+            assert_eq!(choose(None, best), Ok(best));
+            assert_eq!(choose(Some("portable"), best), Ok(Portable));
+        }
+        assert_eq!(choose(Some("avx2"), Avx512), Ok(Avx2));
+        for (asked, best) in [("avx512", Avx2), ("avx512", Portable), ("avx2", Portable)] {
+            let error = choose(Some(asked), best).unwrap_err();
+            assert_eq!(error, IsaError::Unavailable { asked: asked.into(), best });
+        }
+        for asked in ["", "AVX2", "avx-512", "avx512 ", "sse"] {
+            let message = choose(Some(asked), Avx512).unwrap_err().to_string();
+            assert_eq!(message, format!("COGNATE_SIMD={asked:?}: expected avx512, avx2, portable"));
+        }
+        let message = choose(Some("avx512"), Avx2).unwrap_err().to_string();
+        assert_eq!(message, "COGNATE_SIMD=\"avx512\": this processor does not have it; it has avx2, portable");
+    }
 
     #[test]
     fn exp_is_close_to_the_library_on_its_stated_range() {

@@ -96,6 +96,9 @@ pub enum Error {
         /// Documents dropped, by reason.
         reasons: String,
     },
+    /// The instruction set that the environment asks for cannot be.
+    #[error(transparent)]
+    Isa(#[from] cognate_ops::IsaError),
     /// A setting of a stage's command that cannot be.
     #[error("{name} = {found}: expected {expected}")]
     Setting {
@@ -168,6 +171,7 @@ impl Error {
             self,
             Self::Recipe(_)
                 | Self::Setting { .. }
+                | Self::Isa(_)
                 | Self::Corpus(cognate_corpus::Error::Setting { .. })
                 | Self::Pair(cognate_pair::Error::Config { .. })
                 | Self::Model(cognate_model::Error::Config { .. })

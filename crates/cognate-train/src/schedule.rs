@@ -67,10 +67,10 @@ mod tests {
         // Ten steps, three of warm-up, as tools/reference/training.py prints them.
         let schedule = Schedule { peak_rate: 1e-2, final_rate: 1e-3, warmup_share: 0.3, shape: Shape::Cosine };
         let rates: Vec<f64> = (0..10).map(|step| schedule.rate(step, 10)).collect();
-        assert!((rates[0] - 0.01 / 3.0).abs() < 1e-15);
-        assert!((rates[2] - 0.01).abs() < 1e-15 && (rates[3] - 0.01).abs() < 1e-15);
-        let last = 1e-3 + 4.5e-3 * (1.0 + (std::f64::consts::PI * 6.0 / 7.0).cos());
-        assert!((rates[9] - last).abs() < 1e-15);
+        let printed = [0.003333, 0.006667, 0.01, 0.01, 0.009554, 0.008306, 0.006501, 0.004499, 0.002694, 0.001446];
+        for (rate, printed) in rates.iter().zip(printed) {
+            assert!((rate - printed).abs() < 5e-7, "{rates:?}");
+        }
     }
 
     #[test]

@@ -56,8 +56,9 @@ fn usage(told: &clap::Error) -> ExitCode {
     }
 }
 
-/// The one pool that all stages work on.
+/// The one pool that all stages work on. What its threads compute with is looked at first.
 fn start_threads(asked: Option<usize>) -> Result<usize, Failure> {
+    cognate_ops::checked_isa()?;
     let threads = match asked {
         Some(threads) => threads,
         None => std::thread::available_parallelism()?.get(),

@@ -46,7 +46,7 @@ kernel! {
 
 pub(crate) fn update(cpu: &Cpu, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], s: &AdamW) {
     let all = p.len();
-    assert_eq!((g.len(), m.len(), v.len()), (all, all, all));
+    super::check(p, g, m, v);
     let step = s.step as f64;
     let constants = Constants {
         beta1: s.beta1 as f32,

@@ -5,6 +5,8 @@
 //! The caller splits the flat buffer into runs with and without decay. f32 throughout; the corrections are f64 scalars.
 //! Bound: bytes, four reads and three writes a parameter.
 
+use crate::operands::shapes;
+
 pub(crate) mod cpu;
 pub(crate) mod reference;
 #[cfg(test)]
@@ -27,4 +29,8 @@ pub struct AdamW {
     pub step: u64,
     /// What gradients are multiplied by first (clipping).
     pub gradient_scale: f64,
+}
+
+fn check<T>(parameters: &[T], gradients: &[T], first_moment: &[T], second_moment: &[T]) {
+    shapes!("adamw": gradients [parameters.len()], first_moment [parameters.len()], second_moment [parameters.len()]);
 }

@@ -7,18 +7,12 @@
 
 use std::ops::Range;
 
+use super::Rows;
 use super::cpu::with_scratch;
 use crate::cpu::{Cpu, Shared};
+use crate::operands::size;
 use crate::simd::{LANES, exp, fma, kernel, max, sum_lanes};
 use crate::{Heads, Precision};
-
-/// New rows and where they belong; the rows of a slot stand together.
-pub(crate) struct Rows<'a> {
-    pub(crate) qk: &'a [f32],
-    pub(crate) qkv: &'a [f32],
-    pub(crate) slots: &'a [u32],
-    pub(crate) positions: &'a [u32],
-}
 
 /// Partial sums a score is split into, and registers an output is: to keep both multiply-add units busy.
 const CHAINS: usize = 4;
@@ -254,7 +248,7 @@ type Kernel<const Q: usize, T> = fn([&mut [f32]; Q], [&[f32]; Q], [usize; Q], (&
 
 /// Numbers of a cache of that many positions in all slots together, in numbers of 32 bits.
 pub(crate) fn len(positions: usize, heads: Heads, precision: Precision) -> usize {
-    let numbers = 2 * positions * heads.kv * heads.width;
+    let numbers = size(&[2, positions, heads.kv, heads.width]);
     match precision {
         Precision::F32 => numbers,
         Precision::Int8 => numbers.div_ceil(2),
@@ -265,11 +259,12 @@ pub(crate) fn forward(
     cpu: &Cpu,
     out: &mut [f32],
     cache: &mut [f32],
-    rows: &Rows<'_>,
+    rows: &Rows<'_, f32>,
     capacity: usize,
     heads: Heads,
     precision: Precision,
 ) {
+    super::check_cached(out, cache.len(), len(capacity, heads, precision), rows, capacity, heads);
     match precision {
         Precision::F32 => run(cpu, out, cache, rows, (capacity, heads), (one_f32, four_f32)),
         Precision::Int8 => {
@@ -281,35 +276,25 @@ pub(crate) fn forward(
     }
 }
 
-/// The rows of each slot, whose positions ascend.
-fn runs(slots: &[u32], positions: &[u32]) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
+/// The rows of each slot.
+fn runs(slots: &[u32]) -> Vec<Range<usize>> {
     let mut start = 0;
-    for run in slots.chunk_by(|a, b| a == b) {
-        runs.push(start..start + run.len());
-        assert!(positions[start..start + run.len()].is_sorted(), "the positions of a slot ascend");
+    let run = |run: &[u32]| {
         start += run.len();
-    }
-    let mut seen: Vec<u32> = runs.iter().map(|run| slots[run.start]).collect();
-    seen.sort_unstable();
-    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "the rows of a slot stand together");
-    runs
+        start - run.len()..start
+    };
+    slots.chunk_by(|a, b| a == b).map(run).collect()
 }
 
 fn run<T: Stored + Sync>(
     cpu: &Cpu,
     out: &mut [f32],
     cache: &mut [T],
-    rows: &Rows<'_>,
+    rows: &Rows<'_, f32>,
     (capacity, heads): (usize, Heads),
     kernels: (Kernel<1, T>, Kernel<QUERIES, T>),
 ) {
-    let (count, width) = (rows.slots.len(), heads.width);
-    assert!(capacity.is_multiple_of(LANES), "capacity {capacity}");
-    assert_eq!((rows.qk.len(), rows.qkv.len()), (count * heads.qk_width(), count * heads.qkv_width()));
-    assert_eq!((out.len(), rows.positions.len()), (count * heads.query_width(), count));
-    assert!(rows.positions.iter().all(|&p| (p as usize) < capacity), "a position beyond the cache's {capacity}");
-    let runs = runs(rows.slots, rows.positions);
+    let (runs, width) = (runs(rows.slots), heads.width);
     let (out, cache) = (Shared::new(out), Shared::new(cache));
     let (half, group) = (capacity * width, heads.query / heads.kv);
     let scale = 1.0 / (width as f32).sqrt();
@@ -350,7 +335,7 @@ fn run<T: Stored + Sync>(
 }
 
 /// Writes a row's key and value to its position.
-fn store<T: Stored>(keys: &mut [T], values: &mut [T], rows: &Rows<'_>, row: usize, kv: usize, heads: Heads) {
+fn store<T: Stored>(keys: &mut [T], values: &mut [T], rows: &Rows<'_, f32>, row: usize, kv: usize, heads: Heads) {
     let (position, width) = (rows.positions[row] as usize, heads.width);
     let block = &mut keys[position / LANES * width * LANES..][..width * LANES];
     let key = &rows.qk[row * heads.qk_width() + (heads.query + kv) * width..][..width];

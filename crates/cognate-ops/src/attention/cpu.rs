@@ -140,7 +140,7 @@ impl Task<'_> {
     fn scores(&self, scores: &mut [f32], block: &Range<usize>, head: usize) {
         let (keys, stride) = (block.end, self.heads.qk_width());
         assert!(scores.len() >= block.len() * keys);
-        // SAFETY: segment rows lie inside qk (checked on entry of forward and backward); scores holds rows × keys numbers.
+        // SAFETY: forward and backward checked every operand, so segment rows lie inside them; scores holds rows × keys numbers.
         unsafe {
             product(
                 (block.len(), keys, self.heads.width),
@@ -279,9 +279,6 @@ impl Task<'_> {
 /// Number of tasks, and the task of a number.
 fn tasks<'a>(qk: &'a [f32], qkv: &'a [f32], starts: &'a [u32], heads: Heads) -> (usize, impl Fn(usize) -> Task<'a>) {
     let segments = starts.len().saturating_sub(1);
-    let rows = starts.last().map_or(0, |&end| end as usize);
-    assert!(starts.is_sorted(), "segments in order");
-    assert_eq!((qk.len(), qkv.len()), (rows * heads.qk_width(), rows * heads.qkv_width()));
     (segments * heads.kv, move |i| {
         let (segment, kv) = (i / heads.kv, i % heads.kv);
         Task { heads, rows: starts[segment] as usize..starts[segment + 1] as usize, kv, qk, qkv }
@@ -297,14 +294,15 @@ pub(crate) fn forward(
     starts: &[u32],
     heads: Heads,
 ) {
+    super::check_forward(out, lse, qk, qkv, starts, heads);
     let (count, task) = tasks(qk, qkv, starts, heads);
     let (out, lse) = (Shared::new(out), Shared::new(lse));
     cpu.each(count, |i| task(i).forward(out, lse));
 }
 
 pub(crate) fn backward(cpu: &Cpu, dqkv: &mut [f32], dout: &[f32], saved: &Saved<'_>, starts: &[u32], heads: Heads) {
+    super::check_backward(dqkv, dout, saved.out, saved.lse, saved.qk, saved.qkv, starts, heads);
     let (count, task) = tasks(saved.qk, saved.qkv, starts, heads);
-    assert_eq!((dqkv.len(), dout.len()), (saved.qkv.len(), saved.out.len()));
     let dqkv = Shared::new(dqkv);
     cpu.each(count, |i| task(i).backward(dqkv, dout, saved));
 }

@@ -1,6 +1,8 @@
 //! Attention as its formulas say.
 
+use super::Rows;
 use crate::Heads;
+use crate::operands::size;
 
 /// Where the numbers of (row, head) start in qk and in qkv.
 struct At(Heads);
@@ -44,6 +46,7 @@ fn each_row(starts: &[u32], heads: Heads, mut visit: impl FnMut(usize, usize, us
 }
 
 pub(crate) fn forward(out: &mut [f64], lse: &mut [f64], qk: &[f64], qkv: &[f64], starts: &[u32], heads: Heads) {
+    super::check_forward(out, lse, qk, qkv, starts, heads);
     let (at, width, scale) = (At(heads), heads.width, 1.0 / (heads.width as f64).sqrt());
     each_row(starts, heads, |first, row, head| {
         let kv = head / (heads.query / heads.kv);
@@ -63,12 +66,15 @@ pub(crate) fn forward(out: &mut [f64], lse: &mut [f64], qk: &[f64], qkv: &[f64],
 pub(crate) fn backward(
     dqkv: &mut [f64],
     dout: &[f64],
+    out: &[f64],
     lse: &[f64],
     qk: &[f64],
     qkv: &[f64],
     starts: &[u32],
     heads: Heads,
 ) {
+    // Σ_e out·dout equals Σ_j p_j·dp_j, which is summed below: of `out` only the length is looked at.
+    super::check_backward(dqkv, dout, out, lse, qk, qkv, starts, heads);
     let (at, width, scale) = (At(heads), heads.width, 1.0 / (heads.width as f64).sqrt());
     dqkv.fill(0.0);
     each_row(starts, heads, |first, row, head| {
@@ -89,16 +95,9 @@ pub(crate) fn backward(
 }
 
 /// Cached attention. This device's cache holds, for each slot, position and key/value head, the key, then the value.
-pub(crate) fn cached(
-    out: &mut [f64],
-    cache: &mut [f64],
-    qk: &[f64],
-    qkv: &[f64],
-    slots: &[u32],
-    positions: &[u32],
-    capacity: usize,
-    heads: Heads,
-) {
+pub(crate) fn cached(out: &mut [f64], cache: &mut [f64], rows: &Rows<'_, f64>, capacity: usize, heads: Heads) {
+    super::check_cached(out, cache.len(), size(&[2, capacity, heads.kv, heads.width]), rows, capacity, heads);
+    let &Rows { qk, qkv, slots, positions } = rows;
     let (at, width, scale) = (At(heads), heads.width, 1.0 / (heads.width as f64).sqrt());
     let key =
         |slot: u32, position: usize, kv: usize| ((slot as usize * capacity + position) * heads.kv + kv) * 2 * width;

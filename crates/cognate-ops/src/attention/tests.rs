@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{cached, cpu, reference};
+use super::{Rows, cached, cpu, reference};
 use crate::testing::{close, finite_differences, numbers, numbers64};
 use crate::{Cpu, Heads, Precision};
 
@@ -19,11 +19,11 @@ fn gradients_are_the_finite_differences() {
     let value = |qk: &[f64], qkv: &[f64]| {
         let (mut out, mut lse) = (vec![0.0; dout.len()], vec![0.0; rows * heads.query]);
         reference::forward(&mut out, &mut lse, qk, qkv, &starts, heads);
-        (out.iter().zip(&dout).map(|(a, b)| a * b).sum::<f64>(), lse)
+        (out.iter().zip(&dout).map(|(a, b)| a * b).sum::<f64>(), out, lse)
     };
-    let lse = value(&qk, &qkv).1;
+    let (_, out, lse) = value(&qk, &qkv);
     let mut gradient = vec![0.0; qkv.len()];
-    reference::backward(&mut gradient, &dout, &lse, &qk, &qkv, &starts, heads);
+    reference::backward(&mut gradient, &dout, &out, &lse, &qk, &qkv, &starts, heads);
     let (mut by_qk, mut by_v) = (Vec::new(), gradient.clone());
     for row in gradient.chunks_exact(heads.qkv_width()) {
         by_qk.extend_from_slice(&row[..heads.qk_width()]);
@@ -76,7 +76,7 @@ proptest! {
         close(&out, &out64, 5e-6);
         close(&lse, &lse64, 5e-6);
         let mut dqkv64 = vec![0.0; qkv.len()];
-        reference::backward(&mut dqkv64, &numbers64(&dout), &lse64, &qk64, &qkv64, &starts, heads);
+        reference::backward(&mut dqkv64, &numbers64(&dout), &out64, &lse64, &qk64, &qkv64, &starts, heads);
         // Sums over up to 200 rows and 6 query heads of numbers of order 1.
         close(&dqkv, &dqkv64, 1e-4);
         prop_assert!((out, lse, dqkv, dout) == run(1));
@@ -109,11 +109,12 @@ proptest! {
             let (qk, qkv) = (pick(&qk, heads.qk_width()), pick(&qkv, heads.qkv_width()));
             let (slots, positions): (Vec<u32>, Vec<u32>) = batch.into_iter().unzip();
             let mut out = vec![0.0; at.len() * heads.query_width()];
-            let rows = cached::Rows { qk: &qk, qkv: &qkv, slots: &slots, positions: &positions };
+            let rows = Rows { qk: &qk, qkv: &qkv, slots: &slots, positions: &positions };
             cached::forward(&device, &mut out, &mut cache, &rows, capacity, heads, Precision::F32);
             let mut out64 = vec![0.0; out.len()];
             let (qk64, qkv64) = (numbers64(&qk), numbers64(&qkv));
-            reference::cached(&mut out64, &mut cache64, &qk64, &qkv64, &slots, &positions, capacity, heads);
+            let rows64 = Rows { qk: &qk64, qkv: &qkv64, slots: &slots, positions: &positions };
+            reference::cached(&mut out64, &mut cache64, &rows64, capacity, heads);
             close(&out, &out64, 5e-6);
             close(&pick(&whole, heads.query_width()), &numbers64(&out), 5e-6);
         }
@@ -132,7 +133,7 @@ proptest! {
             let mut out = vec![0.0; rows * heads.query_width()];
             for (part, out) in out.chunks_mut(at_a_time * heads.query_width()).enumerate() {
                 let fed = part * at_a_time..(part * at_a_time + at_a_time).min(rows);
-                let rows = cached::Rows {
+                let rows = Rows {
                     qk: &qk[fed.start * heads.qk_width()..fed.end * heads.qk_width()],
                     qkv: &qkv[fed.start * heads.qkv_width()..fed.end * heads.qkv_width()],
                     slots: &vec![1; fed.len()],

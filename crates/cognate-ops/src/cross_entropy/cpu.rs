@@ -48,7 +48,7 @@ pub(crate) fn forward(
     gradient: Option<f32>,
 ) {
     let rows = losses.len();
-    assert_eq!((logits.len(), targets.len()), (rows * vocab, rows));
+    super::check(losses, logits, targets, vocab);
     let (losses, logits) = (Shared::new(losses), Shared::new(logits));
     cpu.each(rows.div_ceil(ROWS_TASK), |i| {
         for row in part(i, ROWS_TASK, rows) {

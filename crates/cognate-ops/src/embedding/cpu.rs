@@ -8,7 +8,7 @@ const ROWS_TASK: usize = 256;
 const COLUMNS_TASK: usize = 64;
 
 pub(crate) fn gather(cpu: &Cpu, out: &mut [f32], table: &[f32], rows: &[u32], width: usize) {
-    assert_eq!(out.len(), rows.len() * width);
+    super::check_gather(out, table, rows, width);
     let out = Shared::new(out);
     cpu.each(rows.len().div_ceil(ROWS_TASK), |i| {
         for at in part(i, ROWS_TASK, rows.len()) {
@@ -20,11 +20,11 @@ pub(crate) fn gather(cpu: &Cpu, out: &mut [f32], table: &[f32], rows: &[u32], wi
 }
 
 pub(crate) fn scatter(cpu: &Cpu, out: &mut [f32], x: &[f32], rows: &[u32], width: usize) {
-    assert_eq!(x.len(), rows.len() * width);
+    super::check_scatter(out, x, rows, width);
     let all = out.len() / width;
     let mut from = vec![u32::MAX; all];
     for (i, &row) in rows.iter().enumerate() {
-        assert_eq!(from[row as usize], u32::MAX, "row {row} twice");
+        assert_eq!(from[row as usize], u32::MAX, "scatter: row {row} twice");
         from[row as usize] = i as u32;
     }
     let out = Shared::new(out);
@@ -41,7 +41,7 @@ pub(crate) fn scatter(cpu: &Cpu, out: &mut [f32], x: &[f32], rows: &[u32], width
 }
 
 pub(crate) fn gather_backward(cpu: &Cpu, dtable: &mut [f32], dx: &[f32], rows: &[u32], width: usize) {
-    assert_eq!(dx.len(), rows.len() * width);
+    super::check_gather_backward(dtable, dx, rows, width);
     let dtable = Shared::new(dtable);
     cpu.each(width.div_ceil(COLUMNS_TASK), |i| {
         let columns = part(i, COLUMNS_TASK, width);

@@ -62,28 +62,12 @@ kernel! {
     }
 }
 
-/// What a tile's sums become.
-struct Finish<'a> {
-    row_scales: &'a [f32],
-    scales: &'a [f32],
-    offsets: &'a [i32],
-    target: Target,
-}
-
 kernel! {
-    /// Writes or adds a tile to the target: (sum − offset) · scale of the row · scale of the column.
-    ///
-    /// The tile's part of the target may be written by this thread alone.
-    fn finish<const FMA: bool>(sums: &[i32], width: usize, to: &Finish<'_>) {
-        let columns = to.scales.len();
-        for (i, (row_scale, sums)) in to.row_scales.iter().zip(sums.chunks_exact(width)).enumerate() {
-            let start = to.target.start.wrapping_add(i * to.target.stride);
-            // SAFETY: the caller's promise.
-            let out = unsafe { std::slice::from_raw_parts_mut(start, columns) };
-            for (((out, sum), scale), offset) in out.iter_mut().zip(sums).zip(to.scales).zip(to.offsets) {
-                let product = (sum - offset) as f32 * (row_scale * scale);
-                *out = if to.target.add { *out + product } else { product };
-            }
+    /// Writes or adds a row of a tile: (sum − offset) · scale of the row · scale of the column.
+    fn finish<const FMA: bool>(out: &mut [f32], sums: &[i32], offsets: &[i32], row_scale: f32, scales: &[f32], add: bool) {
+        for (((out, sum), scale), offset) in out.iter_mut().zip(sums).zip(scales).zip(offsets) {
+            let product = (sum - offset) as f32 * (row_scale * scale);
+            *out = if add { *out + product } else { product };
         }
     }
 }
@@ -101,7 +85,7 @@ impl Int8Weight {
     /// # Panics
     /// When a row is longer than a 32-bit sum can take (66,000).
     pub(super) fn new(cpu: &Cpu, weight: &[f32], inputs: usize, outputs: usize) -> Self {
-        assert_eq!(weight.len(), outputs * inputs);
+        super::check_pack(weight, inputs, outputs);
         assert!(inputs <= INPUTS_MOST, "{inputs} products of bytes overflow their sum");
         let (padded, depth) = (outputs.next_multiple_of(LANES), inputs.div_ceil(QUAD));
         let mut panels = vec![0i8; padded * depth * QUAD];
@@ -131,8 +115,7 @@ impl Int8Weight {
 
     /// out (N, O) = x (N, I) · weightᵀ, written or added.
     pub(super) fn forward(&self, cpu: &Cpu, out: &mut [f32], x: &[f32], add: bool) {
-        let rows = out.len() / self.outputs;
-        assert_eq!((out.len(), x.len()), (rows * self.outputs, rows * self.inputs));
+        let rows = super::check_packed(out, x, self.inputs, self.outputs);
         if rows == 0 {
             return;
         }
@@ -183,7 +166,7 @@ impl Int8Weight {
     /// One tile of the output: up to 48 columns from `column` on.
     ///
     /// # Safety
-    /// The tile's part of the target may be written by this thread alone.
+    /// The target has a number for each of `rows` and of the columns, up to the weight's outputs, which this thread alone may touch.
     unsafe fn tile(&self, left: &Left, rows: std::ops::Range<usize>, column: usize, target: Target) {
         let (depth, height) = (self.depth(), rows.len());
         let width = COLUMNS.min(self.scales.len() - column);
@@ -196,13 +179,12 @@ impl Int8Weight {
             None => plain(depth, panel, right, &mut sums[..height * width]),
         }
         let columns = width.min(self.outputs - column);
-        let to = Finish {
-            row_scales: &left.scales[rows.clone()],
-            scales: &self.scales[column..][..columns],
-            offsets: &self.offsets[column..][..columns],
-            target: target.from(rows.start, column),
-        };
-        finish(&sums, width, &to);
+        let (offsets, scales) = (&self.offsets[column..][..columns], &self.scales[column..][..columns]);
+        for (row, sums) in rows.zip(sums.chunks_exact(width)) {
+            // SAFETY: the caller's promise.
+            let out = unsafe { std::slice::from_raw_parts_mut(target.from(row, column).start, columns) };
+            finish(out, sums, offsets, left.scales[row], scales, target.add);
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
 
+use crate::operands::shapes;
+
 pub(crate) use pack::Operand;
 pub use packed::PackedWeight;
 pub(crate) use product::{Target, product};
@@ -28,10 +30,42 @@ pub(crate) use product::{Target, product};
 /// # Panics
 /// When a slice's length does not fit its shape.
 pub fn matmul_nt(out: &mut [f32], a: &[f32], b: &[f32], m: usize, n: usize, k: usize) {
-    assert_eq!((out.len(), a.len(), b.len()), (m * n, m * k, n * k), "matmul_nt ({m}, {n}, {k})");
+    shapes!("matmul_nt": out [m, n], a [m, k], b [n, k]);
     // SAFETY: the assertion puts every element inside its slice, and `out` is borrowed exclusively.
     unsafe {
         let target = Target { start: out.as_mut_ptr(), stride: n, add: false };
         product((m, n, k), target, Operand::rows(a, k), Operand::rows(b, k));
     }
+}
+
+/// Returns the number of rows.
+fn check_forward<T>(out: &[T], x: &[T], weight: &[T], inputs: usize, outputs: usize) -> usize {
+    let rows = out.len() / outputs;
+    shapes!("matmul": out [rows, outputs], x [rows, inputs], weight [outputs, inputs]);
+    rows
+}
+
+pub(crate) fn check_pack<T>(weight: &[T], inputs: usize, outputs: usize) {
+    shapes!("pack": weight [outputs, inputs]);
+}
+
+/// Returns the number of rows.
+pub(crate) fn check_packed<T>(out: &[T], x: &[T], inputs: usize, outputs: usize) -> usize {
+    let rows = out.len() / outputs;
+    shapes!("matmul_packed": out [rows, outputs], x [rows, inputs]);
+    rows
+}
+
+/// Returns the number of rows.
+fn check_input_gradient<T>(dx: &[T], dout: &[T], weight: &[T], inputs: usize, outputs: usize) -> usize {
+    let rows = dout.len() / outputs;
+    shapes!("matmul_input_gradient": dout [rows, outputs], dx [rows, inputs], weight [outputs, inputs]);
+    rows
+}
+
+/// Returns the number of rows.
+fn check_weight_gradient<T>(dweight: &[T], dout: &[T], x: &[T], inputs: usize, outputs: usize) -> usize {
+    let rows = dout.len() / outputs;
+    shapes!("matmul_weight_gradient": dout [rows, outputs], dweight [outputs, inputs], x [rows, inputs]);
+    rows
 }

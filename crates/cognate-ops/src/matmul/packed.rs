@@ -49,13 +49,13 @@ struct Panels {
 
 impl Panels {
     fn new(cpu: &Cpu, weight: &[f32], inputs: usize, outputs: usize) -> Self {
-        assert_eq!(weight.len(), outputs * inputs);
+        super::check_pack(weight, inputs, outputs);
         let t = tile();
         let len = outputs.next_multiple_of(t.lanes) * inputs;
         let mut panels = Vec::with_capacity(len.div_ceil(16));
         prefer_huge_pages(panels.spare_capacity_mut());
         Line::extend(&mut panels, len);
-        // SAFETY: the assertion puts every number of the operand inside its slice.
+        // SAFETY: the check puts every number of the operand inside its slice.
         unsafe {
             pack_shared(cpu, t, Line::numbers_mut(&mut panels, len), Operand::rows(weight, inputs), 0..outputs, inputs)
         };
@@ -65,12 +65,11 @@ impl Panels {
     /// The same bits as [`super::cpu::forward`].
     fn forward(&self, cpu: &Cpu, out: &mut [f32], x: &[f32], add: bool) {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let rows = out.len() / outputs;
-        assert_eq!((out.len(), x.len()), (rows * outputs, rows * inputs));
+        let rows = super::check_packed(out, x, inputs, outputs);
         let target = Target { start: out.as_mut_ptr(), stride: outputs, add };
         let (shape, left, t) = ((rows, outputs, inputs), Operand::rows(x, inputs), tile());
         let panels = Line::numbers(&self.panels, outputs.next_multiple_of(t.lanes) * inputs);
-        // SAFETY: the assertion puts every operand's numbers inside its slice, and out is borrowed exclusively.
+        // SAFETY: the check puts every operand's numbers inside its slice, and out is borrowed exclusively.
         unsafe {
             if rows <= ROWS_SHORT {
                 short_by_panels(cpu, t, shape, target, left, panels);

@@ -91,3 +91,23 @@ fn matmul_nt_is_the_forward_product() {
     reference::forward(&mut plain, &numbers64(&a), &numbers64(&b), k, n, false);
     close(&fast, &plain, bound(k));
 }
+
+/// A constant that is added again and again is rounded in the same direction for as long as the sum has the same exponent: one chain
+/// would be off by far more than a chain of at most 192 and then one over the blocks.
+#[test]
+fn a_long_sum_errs_as_its_blocks_allow() {
+    let device = Cpu::new(1).unwrap();
+    let k = 40_000;
+    let mut chain_fails = 0;
+    for constant in [0.1f32, 0.3, 0.7, 1.1] {
+        let (x, w) = (vec![constant; k], vec![1.0; k]);
+        let mut out = [0.0];
+        cpu::forward(&device, &mut out, &x, &w, k, 1, false);
+        let exact = f64::from(constant) * k as f64;
+        let bound = (192.0 + k as f64 / 192.0) * f64::from(f32::EPSILON) / 2.0 * exact;
+        assert!((f64::from(out[0]) - exact).abs() <= bound, "{constant}: {} against {exact}", out[0]);
+        let chain: f32 = x.iter().sum();
+        chain_fails += usize::from((f64::from(chain) - exact).abs() > bound);
+    }
+    assert!(chain_fails > 0, "the bound tells nothing apart");
+}

@@ -54,7 +54,7 @@ fn dot3<const FMA: bool>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 
 pub(crate) fn forward(cpu: &Cpu, out: &mut [f32], inv_rms: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let (rows, width) = (inv_rms.len(), weight.len());
-    assert_eq!((out.len(), x.len()), (rows * width, rows * width));
+    super::check_forward(out, inv_rms, x, weight);
     let (out, inv_rms) = (Shared::new(out), Shared::new(inv_rms));
     cpu.each(rows.div_ceil(ROWS_TASK), |i| {
         let rows = part(i, ROWS_TASK, rows);
@@ -75,7 +75,7 @@ pub(crate) fn backward(
     weight: &[f32],
 ) {
     let (rows, width) = (inv_rms.len(), weight.len());
-    assert_eq!((dx.len(), dout.len(), x.len()), (rows * width, rows * width, rows * width));
+    super::check_backward(dx, dweight, dout, x, inv_rms, weight);
     let tasks = rows.div_ceil(ROWS_TASK);
     let mut partial = vec![0.0; tasks * width];
     let (dx, parts) = (Shared::new(dx), Shared::new(&mut partial));

@@ -80,7 +80,7 @@ pub(crate) fn forward(
 ) {
     let (count, width) = (heads.query + heads.kv, heads.width);
     let rows = positions.len();
-    assert_eq!((qk.len(), inv_rms.len()), (rows * count * width, rows * count));
+    super::check_forward(qk, inv_rms, qkv, norm, positions, table, heads);
     let (qk, inv_rms) = (Shared::new(qk), Shared::new(inv_rms));
     cpu.each(rows.div_ceil(ROWS_TASK), |i| {
         for row in part(i, ROWS_TASK, rows) {
@@ -111,7 +111,7 @@ pub(crate) fn backward(
 ) {
     let (count, width) = (heads.query + heads.kv, heads.width);
     let rows = positions.len();
-    assert_eq!((dqkv.len(), qkv.len()), (rows * heads.qkv_width(), rows * heads.qkv_width()));
+    super::check_backward(dqkv, dnorm.as_deref(), qkv, inv_rms, norm, positions, table, heads);
     let tasks = rows.div_ceil(ROWS_TASK);
     let mut partial = vec![0.0; tasks * 2 * width];
     let (dqkv, parts) = (Shared::new(dqkv), Shared::new(&mut partial));

@@ -6,10 +6,62 @@
 //! convention of Llama's and Qwen3's published weights). Backward rotates by −a, then is RMSNorm's.
 //! r (N, H+K) is kept for backward. Bound: bytes, one read and one write of (N, (H+K)·E) each way.
 
+use crate::Heads;
+use crate::operands::shapes;
+
 pub(crate) mod cpu;
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
+
+/// What forward and backward read alike.
+fn check<T>(norm: Option<(&[T], &[T])>, positions: &[u32], table: &RopeTable, heads: Heads) {
+    heads.check();
+    if let Some((norm_q, norm_k)) = norm {
+        shapes!("rope": norm_q [heads.width], norm_k [heads.width]);
+    }
+    let (half, most) = (table.frequencies.len(), positions.iter().max());
+    assert!(2 * half == heads.width, "rope: a table for heads of {}, heads of {}", 2 * half, heads.width);
+    assert!(
+        most.is_none_or(|&position| (position as usize) < table.positions()),
+        "rope: positions hold {}, the table has {}",
+        most.unwrap_or(&0),
+        table.positions(),
+    );
+}
+
+fn check_forward<T>(
+    qk: &[T],
+    inv_rms: &[T],
+    qkv: &[T],
+    norm: Option<(&[T], &[T])>,
+    positions: &[u32],
+    table: &RopeTable,
+    heads: Heads,
+) {
+    check(norm, positions, table, heads);
+    shapes!("rope": qk [positions.len(), heads.qk_width()], inv_rms [positions.len(), heads.query + heads.kv]);
+    shapes!("rope": qkv [positions.len(), heads.qkv_width()]);
+}
+
+fn check_backward<T>(
+    dqkv: &[T],
+    dnorm: Option<&[T]>,
+    qkv: &[T],
+    inv_rms: &[T],
+    norm: Option<(&[T], &[T])>,
+    positions: &[u32],
+    table: &RopeTable,
+    heads: Heads,
+) {
+    check(norm, positions, table, heads);
+    assert_eq!(dnorm.is_some(), norm.is_some(), "rope_backward: dnorm is there where norm is");
+    if let Some(dnorm) = dnorm {
+        shapes!("rope_backward": dnorm [2, heads.width]);
+    }
+    shapes!("rope_backward": dqkv [positions.len(), heads.qkv_width()], qkv [positions.len(), heads.qkv_width()]);
+    shapes!("rope_backward": inv_rms [positions.len(), heads.query + heads.kv]);
+}
 
 /// Frequencies of the rotation, and cosines and sines of every position up to a limit.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ pub(crate) fn forward(
     heads: Heads,
     eps: f64,
 ) {
+    super::check_forward(qk, inv_rms, qkv, norm, positions, table, heads);
     let (count, width, half) = (heads.query + heads.kv, heads.width, heads.width / 2);
     for (row, &position) in positions.iter().enumerate() {
         for head in 0..count {
@@ -47,6 +48,7 @@ pub(crate) fn backward(
     table: &RopeTable,
     heads: Heads,
 ) {
+    super::check_backward(dqkv, dnorm.as_deref(), qkv, inv_rms, norm, positions, table, heads);
     let (count, width, half) = (heads.query + heads.kv, heads.width, heads.width / 2);
     for (row, &position) in positions.iter().enumerate() {
         for head in 0..count {

@@ -59,6 +59,20 @@ fn a_rotation_keeps_the_angle_between_positions() {
     assert!((score(3, 10) - score(3, 11)).abs() > 1e-3);
 }
 
+/// An f32 angle would be off by 0.004 at this position.
+#[test]
+fn angles_are_exact_at_far_positions() {
+    let (base, width, position) = (1e4, 8, 100_003);
+    let table = RopeTable::new(RopeTable::frequencies(base, width), position + 1);
+    let (cos, sin) = table.at(position as u32);
+    for i in 0..width / 2 {
+        let angle = position as f64 * base.powf(-2.0 * i as f64 / width as f64);
+        // Half a unit in the last place of numbers up to 1.
+        assert!((f64::from(cos[i]) - angle.cos()).abs() <= 3.1e-8, "pair {i}");
+        assert!((f64::from(sin[i]) - angle.sin()).abs() <= 3.1e-8, "pair {i}");
+    }
+}
+
 proptest! {
     /// Inputs in [−1, 1], positions below 40.
     #[test]

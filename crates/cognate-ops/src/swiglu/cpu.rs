@@ -25,8 +25,7 @@ kernel! {
 }
 
 pub(crate) fn forward(cpu: &Cpu, out: &mut [f32], gate_up: &[f32], ffn: usize) {
-    let rows = out.len() / ffn;
-    assert_eq!((out.len(), gate_up.len()), (rows * ffn, rows * 2 * ffn));
+    let rows = super::check_forward(out, gate_up, ffn);
     let out = Shared::new(out);
     cpu.each(rows.div_ceil(ROWS_TASK), |i| {
         for row in part(i, ROWS_TASK, rows) {
@@ -38,8 +37,7 @@ pub(crate) fn forward(cpu: &Cpu, out: &mut [f32], gate_up: &[f32], ffn: usize) {
 }
 
 pub(crate) fn backward(cpu: &Cpu, dgate_up: &mut [f32], dout: &[f32], gate_up: &[f32], ffn: usize) {
-    let rows = dout.len() / ffn;
-    assert_eq!((dgate_up.len(), gate_up.len()), (rows * 2 * ffn, rows * 2 * ffn));
+    let rows = super::check_backward(dgate_up, dout, gate_up, ffn);
     let dgate_up = Shared::new(dgate_up);
     cpu.each(rows.div_ceil(ROWS_TASK), |i| {
         for row in part(i, ROWS_TASK, rows) {

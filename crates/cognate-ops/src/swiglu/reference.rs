@@ -5,6 +5,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 pub(crate) fn forward(out: &mut [f64], gate_up: &[f64], ffn: usize) {
+    super::check_forward(out, gate_up, ffn);
     for (out, row) in out.chunks_exact_mut(ffn).zip(gate_up.chunks_exact(2 * ffn)) {
         for i in 0..ffn {
             out[i] = row[i] * sigmoid(row[i]) * row[ffn + i];
@@ -13,6 +14,7 @@ pub(crate) fn forward(out: &mut [f64], gate_up: &[f64], ffn: usize) {
 }
 
 pub(crate) fn backward(dgate_up: &mut [f64], dout: &[f64], gate_up: &[f64], ffn: usize) {
+    super::check_backward(dgate_up, dout, gate_up, ffn);
     let rows = dgate_up.chunks_exact_mut(2 * ffn).zip(dout.chunks_exact(ffn)).zip(gate_up.chunks_exact(2 * ffn));
     for ((dgate_up, dout), row) in rows {
         for i in 0..ffn {

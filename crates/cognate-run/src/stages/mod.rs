@@ -11,3 +11,6 @@ pub(crate) mod synthesis;
 pub(crate) mod tasks;
 pub(crate) mod train;
 pub(crate) mod tune;
+
+#[cfg(test)]
+mod tests;

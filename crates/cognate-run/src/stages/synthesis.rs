@@ -313,3 +313,41 @@ fn reasons(stats: &FilterStats) -> String {
 pub(crate) fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
     artifact.manifest.files.iter().map(|file| (format!("the synthetic documents {}", file.path), file.hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Documents of one length, so that a sum over their positions can be written out.
+    #[test]
+    fn operations_of_generation_are_those_of_blocks_head_and_context() {
+        let config = Config {
+            vocab: 500,
+            width: 32,
+            layers: 3,
+            heads: 4,
+            kv_heads: 2,
+            head_width: 16,
+            ffn: 64,
+            max_positions: 1024,
+            rope_base: 1e4,
+            rope_scaling: None,
+            norm_eps: 1e-6,
+            qk_norm: true,
+            tied: true,
+        };
+        let (documents, prompt, drawn) = (7, 300, 200);
+        let block_weights = 3 * (32 * (4 + 2 + 2) * 16 + 4 * 16 * 32 + 3 * 32 * 64);
+        let blocks = 2 * block_weights * (prompt + drawn);
+        // Every drawn token comes out of the head.
+        let head = 2 * 500 * 32 * drawn;
+        // Each position is compared with itself and those before it, and weighs their values.
+        let context: u64 = (1..=prompt + drawn).map(|seen| 3 * 2 * 2 * 4 * 16 * seen).sum();
+        let exact = (documents * (blocks + head + context)) as f64;
+        let wrote = Wrote { documents, prompt_tokens: documents * prompt, tokens: documents * drawn };
+        let found = generation_flops(&config, &wrote);
+        // One token more or less a document.
+        assert!((found / exact - 1.0).abs() < 0.01, "{found} {exact}");
+        assert!(head * 20 > blocks + head + context && context * 5 > blocks, "each of them must count");
+    }
+}

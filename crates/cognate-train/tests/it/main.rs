@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod golden;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -263,27 +265,11 @@ fn saved_state_that_does_not_fit_is_refused() {
     }
 }
 
-/// Batches whose loss is not a number from a step on, because the model's weights are made so.
-struct Poisoned<'a>(&'a PlainStream);
-
-impl Stream for Poisoned<'_> {
-    fn steps(&self) -> u64 {
-        self.0.steps()
-    }
-    fn tokens(&self) -> u64 {
-        self.0.tokens()
-    }
-    fn fill(&self, step: u64, batch: &mut Batch) {
-        self.0.fill(step, batch);
-    }
-}
-
 #[test]
 fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let file = corpus(folder.path());
     let stream = stream(&file, 40);
-    let poisoned = Poisoned(&stream);
     // A learning rate past anything sane drives the weights to infinity within a few steps.
     let mut config = settings();
     config.schedule = Schedule { peak_rate: 1e38, final_rate: 1e38, warmup_share: 0.3, shape: Shape::Constant };
@@ -292,7 +278,7 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     config.schedule.warmup_share = 0.0;
     let mut model = Decoder::new(Cpu::new(1).unwrap(), self::config(), 1).unwrap();
     let job = Job {
-        stream: &poisoned,
+        stream: &stream,
         validation: &[],
         config: &config,
         folder: &folder.path().join("run"),

@@ -127,7 +127,7 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
         "step_s": times.step_s,
         "peak_rss_bytes": peak_rss_bytes(),
         "threads": threads,
-        "simd": format!("{:?}", cognate_ops::isa()).to_lowercase(),
+        "simd": cognate_ops::isa().name(),
         "loss": times.loss,
     }))
 }
@@ -155,6 +155,6 @@ fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result 
         "runs": rates,
         "peak_rss_bytes": peak_rss_bytes(),
         "threads": threads,
-        "simd": format!("{:?}", cognate_ops::isa()).to_lowercase(),
+        "simd": cognate_ops::isa().name(),
     }))
 }

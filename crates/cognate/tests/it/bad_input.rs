@@ -136,3 +136,14 @@ fn a_loss_that_is_no_number_stops_training_and_names_the_step() {
     assert!(error.contains("training stopped before this update. Last good checkpoint: "), "{error}");
     assert!(!scratch.path("runs/tiny/repetition/manifest.json").exists());
 }
+
+/// The program does not compute otherwise than it was asked to.
+#[test]
+fn an_instruction_set_that_is_none() {
+    let scratch = Scratch::new();
+    let output = scratch.cognate(&["bench", "train"]).env("COGNATE_SIMD", "avx1024").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "error: COGNATE_SIMD=\"avx1024\": expected avx512, avx2, portable\n");
+}

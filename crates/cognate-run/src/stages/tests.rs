@@ -1,0 +1,253 @@
+//! What the stages of a small run measured, computed once more from its files: of which pairs, documents and checkpoints.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use cognate_base::Silent;
+use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
+use cognate_model::{Decoder, ScoreItem, score};
+use cognate_ops::Cpu;
+use cognate_pair::{Lsa, read_vectors};
+use cognate_synth::{RelevanceOptions, TokenPair, calibrate, metadata};
+use cognate_train::PairTokens;
+use tempfile::TempDir;
+
+use super::evaluate::read_scores;
+use super::quality::{pairs, read_first, unique_texts};
+use super::relations::lsa_config;
+use super::synthesis::Filtered;
+use super::train::{BATCH_TOKENS, Trained};
+use super::tune::{Numbers, draw, part_pairs};
+use crate::context::{Context, DeviceKind, Settings};
+use crate::recipe::{Recipe, Synthesis};
+use crate::rundir::{Artifact, Manifest, RunDir};
+use crate::runner::run;
+use crate::stage::{Replicate, Step};
+
+/// A run of seconds that overfits: its base model is best long before its end.
+const RECIPE: &str = r#"
+name = "small"
+[corpus]
+paths = ["documents.jsonl"]
+validation_share = 0.05
+unique_share = 0.1
+contamination_words = 0
+[tokenize]
+vocab_size = 420
+[embed]
+dimensions = 16
+[pair]
+held_out_share = 0.4
+[tune]
+batch_tokens = 1024
+[filter]
+min_words = 5
+[model]
+layers = 1
+width = 32
+heads = 2
+context = 128
+[train]
+budget_tokens = 122880
+batch_tokens = 1024
+peak_rate = 1e-2
+final_rate = 1e-2
+[[arm]]
+kind = "repetition"
+[[arm]]
+kind = "sbp"
+synthetic_share = 0.05
+"#;
+
+/// Documents of thirty topics, whose words make up half of each.
+fn corpus(documents: usize) -> String {
+    let mut state = 4711u64;
+    let mut next = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let syllables = ["ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu"];
+    let mut line = |number: usize| {
+        let (topic, words) = (next(30), 24 + next(16));
+        let mut word = |_: usize| if next(2) == 0 { topic * 7 + next(10) } else { next(225) };
+        let words = (0..words).map(&mut word).map(|word| [syllables[word % 15], syllables[word / 15]].concat());
+        let text = words.collect::<Vec<_>>().join(" ");
+        format!("{{\"id\": \"d{number}\", \"text\": \"{text}.\"}}\n")
+    };
+    (0..documents).map(&mut line).collect()
+}
+
+/// A finished run.
+struct Finished {
+    recipe: Recipe,
+    settings: Settings,
+    _scratch: TempDir,
+}
+
+impl Finished {
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        cognate_base::files::write_atomic(scratch.path().join("documents.jsonl"), corpus(1200)).unwrap();
+        let recipe = Recipe::parse(&scratch.path().join("recipe.toml"), RECIPE).unwrap();
+        let settings = Settings {
+            out: scratch.path().join("run"),
+            threads: 2,
+            device: DeviceKind::Cpu,
+            command: String::new(),
+            version: String::new(),
+        };
+        run(&recipe, &settings, &Silent).unwrap();
+        Self { recipe, settings, _scratch: scratch }
+    }
+
+    /// What its last stage was given, and its own artifact.
+    fn context(&self) -> Context<'_> {
+        let mut context =
+            Context::new(&self.recipe, &self.settings, RunDir::open(&self.settings.out).unwrap(), &Silent);
+        for step in Step::all(&self.recipe).into_iter().filter(|step| *step != Step::Report) {
+            let name = step.folder(&self.recipe);
+            let folder = context.run.folder(&name);
+            let manifest = Manifest::read(&folder).unwrap().unwrap();
+            context.finished(&name, Artifact { folder, manifest });
+        }
+        context
+    }
+}
+
+fn load(context: &Context<'_>, checkpoint: &Path) -> Decoder<Cpu> {
+    Decoder::load(context.device().unwrap(), checkpoint).unwrap().0
+}
+
+/// Held-out pairs: those that choose the synthesizer's checkpoint, and those that the chosen one is measured on.
+fn held_out(context: &Context<'_>) -> (Vec<Numbers>, Vec<Numbers>) {
+    let ids: Vec<String> = unique_texts(context).unwrap().into_iter().map(|(id, _)| id).collect();
+    let held_out = pairs(context, "held_out.parquet", &ids).unwrap();
+    let held_out: Vec<Numbers> = held_out.iter().map(|pair| (pair.first, pair.second)).collect();
+    let tune = &context.recipe.tune;
+    let (choosing, others) = part_pairs(&held_out, tune.validate_pairs, context.recipe.seed);
+    let measured = draw(&others, tune.relation_pairs, context.recipe.seed, "relation pairs");
+    assert!(choosing.len() >= 4 && measured.len() >= 4, "{} and {} pairs", choosing.len(), measured.len());
+    (choosing, measured)
+}
+
+fn tune() -> &'static Path {
+    Path::new("tune")
+}
+
+#[test]
+fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let (choosing, measured) = held_out(&context);
+    let (tokenizer, file) = (context.tokenizer().unwrap(), context.tokens("tokenize", "unique").unwrap());
+    let trained: Trained = context.statistics(tune()).unwrap();
+    let mut best = load(&context, &context.artifact(tune()).path("best"));
+
+    // What the checkpoint was chosen by is its loss on the second documents of the choosing pairs, after the first.
+    let frame = PairTokens {
+        end_of_document: tokenizer.end_of_document(),
+        related: tokenizer.related().unwrap(),
+        context: context.recipe.tune.context,
+    };
+    let mut nats = |pairs: &[Numbers]| {
+        let items: Vec<ScoreItem> = pairs.iter().map(|&(first, second)| frame.item(&file, first, second)).collect();
+        let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
+        score(&mut best, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
+    };
+    let recorded = trained.best_nats.unwrap();
+    let lowest = trained.curve.iter().filter(|point| point.step > 0).filter_map(|point| point.validation_nats);
+    assert_eq!(lowest.min_by(f64::total_cmp), Some(recorded));
+    assert!((nats(&choosing) - recorded).abs() < 1e-9, "{} {recorded}", nats(&choosing));
+    assert!((nats(&measured) - recorded).abs() > 1e-4, "the two parts cannot be told apart");
+
+    // The relation is that of the other pairs.
+    let options = RelationOptions {
+        max_seed_tokens: context.recipe.generate.max_seed_tokens,
+        seed: context.recipe.seed,
+        batch_tokens: BATCH_TOKENS,
+    };
+    let texts = |pairs: &[Numbers]| -> Vec<(Vec<u32>, Vec<u32>)> {
+        let tokens = |number: u32| file.document(number as usize);
+        pairs.iter().map(|&(first, second)| (tokens(first), tokens(second))).collect()
+    };
+    let found = trained.relation.unwrap();
+    assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
+    assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap());
+    let mut base = load(&context, &context.base().path("best"));
+    assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap());
+}
+
+#[test]
+fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let (choosing, measured) = held_out(&context);
+    let (tokenizer, file) = (context.tokenizer().unwrap(), context.tokens("tokenize", "unique").unwrap());
+    let recipe = context.recipe;
+    let mut synthesizer = load(&context, &context.artifact(tune()).path("best"));
+    let options = RelevanceOptions::of(&tokenizer, recipe.generate.max_seed_tokens, BATCH_TOKENS).unwrap();
+    let mut calibrated_on = |pairs: &[Numbers]| {
+        let pair = |&(first, second): &Numbers| TokenPair {
+            name: String::new(),
+            seed: file.document(first as usize),
+            document: file.document(second as usize),
+        };
+        let pairs: Vec<TokenPair> = pairs.iter().map(pair).collect();
+        calibrate(&mut synthesizer, &tokenizer, &pairs, options, recipe.seed, &Silent).unwrap()
+    };
+    let filtered: Filtered = context.statistics("filter").unwrap();
+    let found = filtered.measured.calibration;
+    assert!(found.is_some());
+    assert_eq!(found, calibrated_on(&measured));
+    assert_ne!(found, calibrated_on(&choosing));
+}
+
+#[test]
+fn similarity_to_the_seed_is_that_of_each_kept_document() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let texts = unique_texts(&context).unwrap();
+    let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet")).unwrap();
+    let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe), &Silent).unwrap();
+    let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
+    let kept = read_first(&context.artifact("filter").path("synthetic.jsonl.zst"), usize::MAX).unwrap();
+    let similarities: Vec<f64> = kept
+        .iter()
+        .map(|document| {
+            // Alone, so that no other document's vector can be taken for its own.
+            let own = embedder.embed(&[(document.id.clone(), document.text.clone())]);
+            let seed = vectors.row(rows[metadata::seed_id(document).unwrap().unwrap()]);
+            own.row(0).iter().zip(seed).map(|(a, b)| f64::from(a * b)).sum()
+        })
+        .collect();
+    let distinct = similarities.windows(2).filter(|two| (two[0] - two[1]).abs() > 1e-3).count();
+    assert!(kept.len() > 10 && distinct > kept.len() / 2, "{similarities:?}");
+    let filtered: Filtered = context.statistics("filter").unwrap();
+    let found = filtered.measured.similarity.synthetic.unwrap();
+    let mean = similarities.iter().sum::<f64>() / similarities.len() as f64;
+    assert_eq!(found.n, kept.len() as u64);
+    assert!((found.value - mean).abs() < 1e-5, "{} {mean}", found.value);
+}
+
+#[test]
+fn a_model_is_scored_as_its_training_ended() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let tokenizer = context.tokenizer().unwrap();
+    let documents = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), usize::MAX).unwrap();
+    let scored = |checkpoint: &str| {
+        let mut model = load(&context, &context.base().path(checkpoint));
+        let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
+        perplexity(&mut model, &tokenizer, documents.iter().cloned().map(Ok), options, &Silent).unwrap()
+    };
+    let evaluated = Step::Evaluate(Replicate { arm: 0, seed: context.recipe.seed }).folder(context.recipe);
+    let found: Perplexity = context.statistics(&evaluated).unwrap();
+    let ((of_final, each), (of_best, _)) = (scored("final"), scored("best"));
+    assert!(of_best.nats_per_token < of_final.nats_per_token - 1e-3, "this recipe no longer overfits");
+    assert_eq!(found, of_final);
+    assert_eq!(read_scores(&context.artifact(&evaluated).folder).unwrap(), each);
+    // What was generated, however, came of the best: what the base had memorised, it would only repeat.
+    let filtered: Filtered = context.statistics("filter").unwrap();
+    assert_eq!(filtered.measured.perplexity_validation.unwrap().value, of_best.perplexity);
+    assert_eq!(Step::Tune(Synthesis::Related).folder(context.recipe), tune());
+}
