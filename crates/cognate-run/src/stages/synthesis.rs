@@ -348,6 +348,6 @@ mod tests {
         let found = generation_flops(&config, &wrote);
         // One token more or less a document.
         assert!((found / exact - 1.0).abs() < 0.01, "{found} {exact}");
-        assert!(head * 20 > blocks + head + context && context * 5 > blocks, "each of them must count");
+        assert!(head * 25 > blocks + head + context && context > blocks, "each of them must count");
     }
 }

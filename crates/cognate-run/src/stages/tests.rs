@@ -35,8 +35,10 @@ contamination_words = 0
 [tokenize]
 vocab_size = 420
 [embed]
-dimensions = 16
+dimensions = 32
 [pair]
+min_similarity = 0.4
+max_similarity = 0.999
 held_out_share = 0.4
 [tune]
 batch_tokens = 1024
@@ -210,7 +212,7 @@ fn similarity_to_the_seed_is_that_of_each_kept_document() {
     let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet")).unwrap();
     let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe), &Silent).unwrap();
     let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
-    let kept = read_first(&context.artifact("filter").path("synthetic.jsonl.zst"), usize::MAX).unwrap();
+    let kept = read_first(&context.artifact("filter").path("synthetic.jsonl.zst"), usize::MAX, &Silent).unwrap();
     let similarities: Vec<f64> = kept
         .iter()
         .map(|document| {
@@ -234,7 +236,7 @@ fn a_model_is_scored_as_its_training_ended() {
     let finished = Finished::new();
     let context = finished.context();
     let tokenizer = context.tokenizer().unwrap();
-    let documents = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), usize::MAX).unwrap();
+    let documents = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), usize::MAX, &Silent).unwrap();
     let scored = |checkpoint: &str| {
         let mut model = load(&context, &context.base().path(checkpoint));
         let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
