@@ -24,6 +24,8 @@ pub(crate) struct Rows {
     columns: Columns,
     batch: std::vec::IntoIter<Row>,
     row: u64,
+    /// Rows that the file claims to have.
+    rows: u64,
 }
 
 /// The columns that matter.
@@ -46,7 +48,12 @@ impl Rows {
     pub(crate) fn open(path: Arc<Path>, file: fs_err::File, options: &ReadOptions) -> Result<Self> {
         let table = Table::open(file).map_err(|source| damaged(&path, 0, source))?;
         let columns = Columns::of(&path, &table, options)?;
-        Ok(Self { path, columns, batch: Vec::new().into_iter(), row: 0 })
+        Ok(Self { path, columns, batch: Vec::new().into_iter(), row: 0, rows: table.rows() as u64 })
+    }
+
+    /// How much of the file has been read, from 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        (self.row as f64 / self.rows.max(1) as f64).min(1.0)
     }
 
     /// The next row; `None` at the end of the file.

@@ -58,7 +58,8 @@ pub struct Reader {
 #[derive(Debug)]
 enum Source {
     Lines(Lines),
-    Rows { rows: Box<Rows>, bytes: u64 },
+    /// With the file's size, and how much of it is counted as read.
+    Rows { rows: Box<Rows>, bytes: u64, counted: u64 },
 }
 
 impl Reader {
@@ -106,7 +107,7 @@ impl Reader {
             let bytes = fs_err::metadata(&*path)?.len();
             let rows = Rows::open(Arc::clone(&path), fs_err::File::open(&*path)?, &self.options)?;
             self.read_bytes.fetch_sub(start.buffer().len() as u64, Ordering::Relaxed);
-            return Ok(Source::Rows { rows: Box::new(rows), bytes });
+            return Ok(Source::Rows { rows: Box::new(rows), bytes, counted: 0 });
         }
         Ok(Source::Lines(Lines::new(path, container, start)?))
     }
@@ -116,11 +117,11 @@ impl Reader {
         loop {
             let record = match &mut self.current {
                 Some(Source::Lines(lines)) => lines.next(&self.options),
-                Some(Source::Rows { rows, bytes }) => {
+                Some(Source::Rows { rows, bytes, counted }) => {
                     let record = rows.next(&self.options);
-                    if record.is_none() {
-                        self.read_bytes.fetch_add(*bytes, Ordering::Relaxed);
-                    }
+                    let now = if record.is_none() { *bytes } else { (*bytes as f64 * rows.share()) as u64 };
+                    self.read_bytes.fetch_add(now.saturating_sub(*counted), Ordering::Relaxed);
+                    *counted = now.max(*counted);
                     record
                 }
                 None => None,
