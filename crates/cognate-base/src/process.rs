@@ -1,4 +1,6 @@
-//! What the operating system says of this process.
+//! What the operating system says of this process, and of what the machine has for it.
+
+use std::path::{Path, PathBuf};
 
 /// Most memory that the process has held at one time, in bytes; `None` where the system does not say (it does on Linux).
 pub fn peak_rss_bytes() -> Option<u64> {
@@ -15,8 +17,113 @@ pub fn forget_peak_rss() -> bool {
     fs_err::write("/proc/self/clear_refs", "5").is_ok()
 }
 
+/// Memory of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that this process may hold in all: the machine's, or what a control group grants where that is less.
+    pub total: u64,
+    /// Of these, bytes that nobody holds now.
+    pub available: u64,
+}
+
+/// What memory there is; `None` where the system does not say (Linux does).
+pub fn memory() -> Option<Memory> {
+    let own = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let granted = control_groups(&own).iter().filter_map(|folder| granted(folder)).min();
+    memory_of(&fs_err::read_to_string("/proc/meminfo").ok()?, granted)
+}
+
+/// From the content of `/proc/meminfo` and what the control groups grant.
+fn memory_of(meminfo: &str, granted: Option<u64>) -> Option<Memory> {
+    let field = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    };
+    let machine = field("MemTotal:")?;
+    let total = machine.min(granted.unwrap_or(machine));
+    Some(Memory { total, available: field("MemAvailable:")?.min(total) })
+}
+
+/// The folders of the control groups that a process is in, from the content of its `/proc/PID/cgroup`: the inner one and those around
+/// it, of version 2 and, for memory, of version 1.
+fn control_groups(own: &str) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for line in own.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else { continue };
+        let root = match controllers {
+            "" => "/sys/fs/cgroup",
+            some if some.split(',').any(|controller| controller == "memory") => "/sys/fs/cgroup/memory",
+            _ => continue,
+        };
+        let group = Path::new(group.trim_start_matches('/'));
+        folders.extend(group.ancestors().map(|group| Path::new(root).join(group)));
+    }
+    folders
+}
+
+/// Bytes that a control group grants; none where it grants all ("max") or there is no such group.
+fn granted(folder: &Path) -> Option<u64> {
+    let read = |name: &str| fs_err::read_to_string(folder.join(name)).ok()?.trim().parse().ok();
+    read("memory.max").or_else(|| read("memory.limit_in_bytes"))
+}
+
+/// Bytes that this user may still write below `path`, or below the nearest folder around it that exists; `None` where the system
+/// does not say.
+#[cfg(unix)]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(path).ok()?;
+    let there = absolute.ancestors().find(|path| path.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+/// Bytes that this user may still write below `path`; this system is not asked.
+#[cfg(not(unix))]
+pub fn free_bytes(_path: &Path) -> Option<u64> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_group_bounds_the_memory_of_the_machine() {
+        let meminfo = "MemTotal:       2048 kB\nMemFree:         5 kB\nMemAvailable:   1024 kB\n";
+        let bytes = |total, available| Some(Memory { total: total << 10, available: available << 10 });
+        assert_eq!(memory_of(meminfo, None), bytes(2048, 1024));
+        assert_eq!(memory_of(meminfo, Some(512 << 10)), bytes(512, 512));
+        assert_eq!(memory_of(meminfo, Some(u64::MAX)), bytes(2048, 1024));
+        assert_eq!(memory_of("MemTotal: 2048 kB\n", None), None);
+    }
+
+    #[test]
+    fn the_groups_around_a_group_count_too() {
+        let paths = |own: &str| -> Vec<String> {
+            control_groups(own).iter().map(|path| path.display().to_string().trim_end_matches('/').to_owned()).collect()
+        };
+        assert_eq!(paths("0::/a/b\n"), ["/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"]);
+        assert_eq!(paths("5:cpu:/x\n7:memory,hugetlb:/\n"), ["/sys/fs/cgroup/memory"]);
+        assert_eq!(paths(""), [""; 0]);
+        let scratch = tempfile::tempdir().unwrap();
+        let grant = |content: &str| {
+            crate::files::write_atomic(scratch.path().join("memory.max"), content).unwrap();
+            granted(scratch.path())
+        };
+        assert_eq!(granted(scratch.path()), None);
+        assert_eq!([grant("4096\n"), grant("max\n")], [Some(4096), None]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn free_space_is_that_of_the_nearest_folder_that_exists() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (here, below) = (free_bytes(scratch.path()).unwrap(), free_bytes(&scratch.path().join("a/b")).unwrap());
+        // Others write meanwhile.
+        assert!(here > 0 && below.abs_diff(here) < 1 << 30, "{here} {below}");
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn a_forgotten_peak_is_not_the_next_one() {

@@ -15,6 +15,7 @@ mod decoder;
 mod error;
 mod initialise;
 mod layout;
+mod memory;
 mod score;
 mod state;
 

@@ -94,48 +94,71 @@ impl<D: Device> State<D> {
         if tokens > self.tokens {
             *self = Self { tokens, ..Self::new() };
         }
-        let n = self.tokens;
-        let heads = config.head_shape();
-        let zeros = |len: usize| device.zeros(len);
         let blocks = if backward { config.layers } else { 1 };
         while self.blocks.len() < blocks {
-            self.blocks.push(BlockState {
-                input: zeros(n * config.width),
-                input_inv: zeros(n),
-                qkv: zeros(n * heads.qkv_width()),
-                head_inv: zeros(n * (heads.query + heads.kv)),
-                qk: zeros(n * heads.qk_width()),
-                lse: zeros(n * heads.query),
-                attended: zeros(n * heads.query_width()),
-                middle: zeros(n * config.width),
-                middle_inv: zeros(n),
-                gate_up: zeros(n * 2 * config.ffn),
-            });
+            let [input, input_inv, qkv, head_inv, qk, lse, attended, middle, middle_inv, gate_up] =
+                block_lens(config, self.tokens).map(|len| device.zeros(len));
+            let block = BlockState { input, input_inv, qkv, head_inv, qk, lse, attended, middle, middle_inv, gate_up };
+            self.blocks.push(block);
         }
         if self.shared.is_none() {
-            self.shared = Some(Shared {
-                normed: zeros(n * config.width),
-                activated: zeros(n * config.ffn),
-                output: zeros(n * config.width),
-                scored: zeros(n * config.width),
-                scored_inv: zeros(n),
-                scored_normed: zeros(n * config.width),
-                logits: zeros(head_chunk(config).min(n) * config.vocab),
-                losses: zeros(n),
-            });
+            let [normed, activated, output, scored, scored_inv, scored_normed, logits, losses] =
+                shared_lens(config, self.tokens).map(|len| device.zeros(len));
+            let shared = Shared { normed, activated, output, scored, scored_inv, scored_normed, logits, losses };
+            self.shared = Some(shared);
         }
         if backward && self.backward.is_none() {
-            self.backward = Some(BackwardState {
-                stream: zeros(n * config.width),
-                normed: zeros(n * config.width),
-                scored: zeros(n * config.width),
-                activated: zeros(n * config.ffn),
-                gate_up: zeros(n * 2 * config.ffn),
-                attended: zeros(n * heads.query_width()),
-                qkv: zeros(n * heads.qkv_width()),
-            });
+            let [stream, normed, scored, activated, gate_up, attended, qkv] =
+                backward_lens(config, self.tokens).map(|len| device.zeros(len));
+            self.backward = Some(BackwardState { stream, normed, scored, activated, gate_up, attended, qkv });
         }
     }
+}
+
+/// Lengths of the buffers of a [`BlockState`] for `n` tokens, in the order of its fields.
+fn block_lens(config: &Config, n: usize) -> [usize; 10] {
+    let heads = config.head_shape();
+    [
+        n * config.width,
+        n,
+        n * heads.qkv_width(),
+        n * (heads.query + heads.kv),
+        n * heads.qk_width(),
+        n * heads.query,
+        n * heads.query_width(),
+        n * config.width,
+        n,
+        n * 2 * config.ffn,
+    ]
+}
+
+/// The same of [`Shared`].
+fn shared_lens(config: &Config, n: usize) -> [usize; 8] {
+    let (stream, logits) = (n * config.width, head_chunk(config).min(n) * config.vocab);
+    [stream, n * config.ffn, stream, stream, n, stream, logits, n]
+}
+
+/// The same of [`BackwardState`].
+fn backward_lens(config: &Config, n: usize) -> [usize; 7] {
+    let (stream, heads) = (n * config.width, config.head_shape());
+    [
+        stream,
+        stream,
+        stream,
+        n * config.ffn,
+        n * 2 * config.ffn,
+        n * heads.query_width(),
+        n * heads.qkv_width(),
+    ]
+}
+
+/// Numbers that the activations of a batch of `tokens` tokens are, with what backward keeps and needs where `backward`. A float, since
+/// the product of sizes that each are possible need not be.
+pub(crate) fn numbers(config: &Config, tokens: usize, backward: bool) -> f64 {
+    let sum = |lens: &[usize]| lens.iter().map(|len| *len as f64).sum::<f64>();
+    let blocks = if backward { config.layers } else { 1 };
+    let passing = if backward { sum(&backward_lens(config, tokens)) } else { 0.0 };
+    blocks as f64 * sum(&block_lens(config, tokens)) + sum(&shared_lens(config, tokens)) + passing
 }
 
 /// A batch on the device.
@@ -171,6 +194,49 @@ impl<D: Device> Placed<D> {
             scored: device.indices(&scored),
             targets: device.indices(&targets),
             longest: batch.segments().map(|s| s.len()).max().unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_ops::Reference;
+
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_activations_are_those_of_the_buffers() {
+        let config = Config {
+            vocab: 300,
+            width: 12,
+            layers: 3,
+            heads: 4,
+            kv_heads: 2,
+            head_width: 6,
+            ffn: 20,
+            max_positions: 64,
+            rope_base: 1e4,
+            rope_scaling: None,
+            norm_eps: 1e-6,
+            qk_norm: true,
+            tied: true,
+        };
+        for backward in [false, true] {
+            let mut state: State<Reference> = State::new();
+            state.reserve(&Reference, &config, 70, backward);
+            let mut held = 0;
+            for b in &state.blocks {
+                let lens = [&b.input, &b.input_inv, &b.qkv, &b.head_inv, &b.qk, &b.lse, &b.attended, &b.middle];
+                held += lens.into_iter().chain([&b.middle_inv, &b.gate_up]).map(Vec::len).sum::<usize>();
+            }
+            let s = state.shared.as_ref().unwrap();
+            let lens = [&s.normed, &s.activated, &s.output, &s.scored, &s.scored_inv, &s.scored_normed, &s.logits];
+            held += lens.into_iter().chain([&s.losses]).map(Vec::len).sum::<usize>();
+            if let Some(b) = &state.backward {
+                let lens = [&b.stream, &b.normed, &b.scored, &b.activated, &b.gate_up, &b.attended, &b.qkv];
+                held += lens.into_iter().map(Vec::len).sum::<usize>();
+            }
+            assert_eq!(numbers(&config, 70, backward), held as f64, "backward: {backward}");
         }
     }
 }

@@ -23,8 +23,8 @@ mod vectors;
 
 pub use chains::chains;
 pub use error::{Error, Result};
-pub use lsa::{Lsa, LsaConfig, LsaStats, lsa};
-pub use neighbours::{Neighbours, exact_neighbours};
+pub use lsa::{Lsa, LsaConfig, LsaStats, lsa, lsa_bytes};
+pub use neighbours::{Neighbours, exact_neighbours, neighbours_bytes};
 pub use pairs::file::{read_pairs, write_pairs};
 pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};
 pub use pairs::stats::{Degrees, PairStats};

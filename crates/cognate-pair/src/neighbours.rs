@@ -93,6 +93,14 @@ pub fn exact_neighbours(vectors: &Vectors, k: usize, monitor: &dyn Monitor) -> R
     Ok(all)
 }
 
+/// Bytes that [`exact_neighbours`] and the choice of pairs among what it finds hold at most, the vectors included: `k` neighbours of
+/// each document, as they are found, as they are handed on, and as pairs in both directions.
+pub fn neighbours_bytes(documents: f64, width: f64, k: f64) -> f64 {
+    let vectors = documents * width * size_of::<f32>() as f64;
+    let entry = 2 * size_of::<(f32, u32)>() + 2 * size_of::<crate::Pair>();
+    vectors + documents * k * entry as f64
+}
+
 /// The best neighbours so far of a block of rows.
 struct Best {
     k: usize,

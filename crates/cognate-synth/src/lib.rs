@@ -28,10 +28,12 @@ pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::interval::Figure;
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
-pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring};
+pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring, filter_bytes};
 pub use filter::{FilterConfig, Reason};
 pub use generate::seeds::Seeds;
-pub use generate::{GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, write_related};
+pub use generate::{
+    GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, generate_bytes, write_related,
+};
 pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, FEWEST_PAIRS, calibrate};
 pub use score::judge::{JudgeConfig, JudgeStats, Judgement, KnownPairs};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cognate_base::{Monitor, Silent, Unit, Unsaved};
 use cognate_model::checkpoint::TokenizerFiles;
-use cognate_model::{Batch, Decoder, Gradients, Moments, ScoreItem, score};
+use cognate_model::{Batch, Config, Decoder, Gradients, Moments, ScoreItem, score};
 use cognate_ops::{AdamW, Device};
 
 use crate::bench::ProductBench;
@@ -124,6 +124,12 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     monitor.end();
     let best = run.progress.best.map_or(steps, |(step, _)| step);
     Ok(Outcome { last: run.checkpoints.path(steps), best: run.checkpoints.path(best), progress: run.progress })
+}
+
+/// Bytes that [`train`] holds at most, with steps of `batch_tokens` tokens in segments of up to `longest`.
+pub fn training_bytes(model: &Config, batch_tokens: usize, longest: usize) -> f64 {
+    // A piece ends with the segment that reaches its size.
+    model.training_bytes(batch_tokens.min(PIECE_TOKENS.saturating_add(longest)))
 }
 
 fn check(job: &Job<'_>) -> Result<()> {

@@ -136,6 +136,15 @@ pub fn lsa(texts: &[(String, String)], config: &LsaConfig, monitor: &dyn Monitor
     Ok(fit(texts, config, monitor)?.into_vectors(texts, config))
 }
 
+/// Bytes that [`lsa`] holds at most beside the texts, of `documents` documents in which `entries` words stand (each word of a document
+/// counts once), `terms` of them different: the counts, the weights by rows and by columns, and two dense matrices on each side.
+pub fn lsa_bytes(documents: f64, terms: f64, entries: f64, dimensions: f64) -> f64 {
+    let columns = (dimensions + svd::OVERSAMPLING as f64).min(documents).min(terms);
+    let counts = entries * size_of::<(u32, u32)>() as f64;
+    let weights = 2.0 * entries * (size_of::<u32>() + size_of::<f32>()) as f64;
+    counts + weights + 2.0 * (documents + terms) * columns * size_of::<f32>() as f64
+}
+
 /// The cut matrix, and what it was made from.
 struct Fitted {
     weights: sparse::Sparse,

@@ -19,7 +19,7 @@ use crate::Result;
 use crate::progress::Progress;
 
 /// Directions beyond those wanted. Their singular values bound the error of the wanted ones.
-const OVERSAMPLING: usize = 32;
+pub(crate) const OVERSAMPLING: usize = 32;
 /// Multiplications by Aᵀ and A. After q of them, the part of a direction outside the wanted space has shrunk by
 /// (σ_beyond / σ_wanted)^(2q + 1).
 const ITERATIONS: usize = 5;

@@ -13,6 +13,7 @@ use super::duplicates::{Duplicates, MinHash, Signature};
 use super::interval::{Figure, mean};
 use super::quality::{Collection, Quality, Share, Training, quality};
 use super::repetition::Rule;
+use super::verbatim::VerbatimIndex;
 use super::words::Shingles;
 use super::{FilterConfig, Reason, SHINGLE_WORDS, Verdict, judge};
 use crate::error::{Error, Result};
@@ -145,6 +146,12 @@ fn run(
     let real = inputs.real.map(|path| read_first(path, config.quality_documents, monitor)).transpose()?;
     let training = Training::new(texts, monitor)?;
     Stage::new(inputs, &training, out, config)?.run(scoring, real.as_deref(), monitor)
+}
+
+/// Bytes that [`filter`] holds at most beside the model that scores: `training` bytes of text with an index of their `words`, and of
+/// each of `documents` synthetic ones, `document_words` long, what near-duplicates are found by.
+pub fn filter_bytes(training: f64, words: f64, documents: f64, document_words: f64) -> f64 {
+    training + words * VerbatimIndex::WORD_BYTES + documents * (400.0 + 4.0 * document_words)
 }
 
 /// Texts by id.

@@ -31,6 +31,9 @@ pub(crate) struct VerbatimIndex {
 }
 
 impl VerbatimIndex {
+    /// Bytes of an indexed word: its hash while it is collected and when it is kept, and its place.
+    pub(crate) const WORD_BYTES: f64 = (2 * size_of::<u32>() + size_of::<usize>()) as f64;
+
     /// Of the bare words of `texts`. What it answers does not depend on their order.
     ///
     /// # Errors

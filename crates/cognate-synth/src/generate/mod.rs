@@ -28,7 +28,7 @@ use std::path::Path;
 
 use cognate_base::{Interrupted, Monitor, Unsaved};
 use cognate_corpus::{CutCounts, Tokenizer};
-use cognate_model::{DecodeCache, Decoder, Feed};
+use cognate_model::{Config, DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -258,8 +258,16 @@ pub fn generate<D: Device>(
 /// Tokens of which a cache keeps whole blocks.
 const CACHE_BLOCK: usize = 16;
 
+/// Bytes that generation holds at most: the synthesizer, its caches, and the prompts that are read at a time.
+pub fn generate_bytes(model: &Config, slots: usize, max_seed_tokens: usize, max_new_tokens: usize, precision: Precision) -> f64 {
+    let longest = SPECIAL_TOKENS.saturating_add(max_seed_tokens);
+    // Prompts are begun until they are enough, the last one whole; every other slot is fed one token.
+    let most = (schedule::PROMPT_TOKENS_PER_STEP.saturating_add(longest)).min(slots.saturating_mul(longest));
+    model.decoding_bytes(slots, longest.saturating_add(max_new_tokens), most.saturating_add(slots), precision)
+}
+
 /// Refuses slots for whose caches there is no memory.
-fn check_memory(model: &cognate_model::Config, config: &GenerateConfig) -> Result<()> {
+fn check_memory(model: &Config, config: &GenerateConfig) -> Result<()> {
     let heads = model.head_shape();
     // A cache keeps keys and values of whole blocks of tokens.
     let slot = config.capacity_tokens().checked_next_multiple_of(CACHE_BLOCK).unwrap_or(usize::MAX);

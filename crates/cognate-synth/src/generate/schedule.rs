@@ -17,7 +17,7 @@ use crate::sampling::{BadLogit, Drawn, Sampler, Sampling};
 
 /// Prompt tokens fed in one step (one prompt at least): enough to keep the matrix products busy, and it bounds the memory that a
 /// step needs when all slots start at once.
-const PROMPT_TOKENS_PER_STEP: usize = 2048;
+pub(super) const PROMPT_TOKENS_PER_STEP: usize = 2048;
 
 /// Documents whose next tokens are drawn in one task.
 const DRAWS_TASK: usize = 8;
