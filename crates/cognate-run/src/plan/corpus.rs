@@ -1,18 +1,38 @@
 //! A look at the corpus: how many documents, how long, how many tokens.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use cognate_base::{Monitor, Unit};
-use cognate_corpus::{Reader, Tokenizer};
+use cognate_corpus::{Reader, Tokenizer, reader};
 
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::stages::documents::read_options;
 
-/// Bytes of the files that are read at most; beyond, counts are extrapolated.
-const LOOK_BYTES: u64 = 256 << 20;
-/// Text that the tokenizer is trained and measured on.
-const SAMPLE_BYTES: usize = 2 << 20;
+/// What is read of a corpus.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// Bytes of the files below which all of them are read; beyond, so many are, spread over the files.
+    bytes: u64,
+    /// Bytes of text at most, whatever the files unpack to.
+    text: u64,
+    /// Files among which they are spread.
+    files: usize,
+    /// Text that the tokenizer is trained and measured on.
+    sample: usize,
+}
+
+impl Look {
+    /// One of `of` equal parts.
+    fn part(self, of: usize) -> Self {
+        let n = of.max(1) as u64;
+        Self { bytes: self.bytes / n, text: self.text / n, files: 1, sample: self.sample / of.max(1) }
+    }
+}
+
+const LOOK: Look = Look { bytes: 64 << 20, text: 256 << 20, files: 16, sample: 2 << 20 };
 
 /// What a corpus looks like.
 #[derive(Clone, Debug)]
@@ -21,6 +41,8 @@ pub(crate) struct Survey {
     pub(crate) bytes_per_document: f64,
     /// The closing end-of-document token counts.
     pub(crate) tokens_per_document: f64,
+    /// Tokens of each sampled document, in order of length.
+    pub(crate) sampled_tokens: Vec<usize>,
     pub(crate) vocabulary: usize,
     pub(crate) encode_bytes_per_s: f64,
     pub(crate) train_bytes_per_s: f64,
@@ -32,60 +54,172 @@ impl Survey {
     pub(crate) fn bytes_per_token(&self) -> f64 {
         self.bytes_per_document / self.tokens_per_document
     }
+
+    /// The share of the sampled documents that have more than `tokens` tokens.
+    pub(crate) fn longer_than(&self, tokens: usize) -> f64 {
+        let longer = self.sampled_tokens.len() - self.sampled_tokens.partition_point(|len| *len <= tokens);
+        longer as f64 / self.sampled_tokens.len().max(1) as f64
+    }
 }
 
-/// Reads the corpus, or its beginning where it is large, and tokenizes a sample.
+/// Reads the corpus, or parts of it where it is large, and tokenizes a sample.
 pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
+    survey_with(recipe, LOOK, monitor)
+}
+
+fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
     let paths: Vec<_> = recipe.corpus.paths.iter().map(|path| recipe.at(path)).collect();
-    let mut reader = Reader::open(&paths, &read_options(recipe))?;
-    let total = reader.total_bytes();
-    let (mut documents, mut bytes, mut sampled) = (0u64, 0u64, 0);
-    let mut sample = Vec::new();
-    monitor.begin("plan: reading documents", Some(total.min(LOOK_BYTES)), Unit::Bytes);
-    while reader.read_bytes() < LOOK_BYTES {
-        let Some(record) = reader.next() else { break };
-        let (_, document) = record?;
-        documents += 1;
-        bytes += document.text.len() as u64;
-        if sampled < SAMPLE_BYTES {
-            sampled += document.text.len();
-            sample.push(document.text);
-        }
-        if documents.is_multiple_of(256) {
-            monitor.check()?;
-            monitor.advance(reader.read_bytes(), "");
+    let files = reader::expand(&paths)?;
+    let total = files.iter().map(|file| Ok(fs_err::metadata(file)?.len())).sum::<Result<u64>>()?;
+    let mut read = Read::default();
+    monitor.begin("plan: reading documents", Some(total.min(look.bytes)), Unit::Bytes);
+    let whole = total <= look.bytes && read.files(recipe, &files, look, monitor)?;
+    if !whole {
+        // Files are often sorted by what they hold, so the first ones are not like the others.
+        let parts = spread(&files, look.files);
+        read = Read::default();
+        for part in &parts {
+            read.files(recipe, std::slice::from_ref(part), look.part(parts.len()), monitor)?;
         }
     }
     monitor.end();
-    if documents == 0 {
+    if read.documents == 0 {
         let inputs: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(cognate_corpus::Error::EmptyCorpus { inputs: inputs.join(", "), rejected: 0 }.into());
+        return Err(cognate_corpus::Error::EmptyCorpus { inputs: inputs.join(", "), rejected: read.rejected }.into());
     }
-    let share = (reader.read_bytes() as f64 / total.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0);
-    let whole = total <= LOOK_BYTES;
-    let found = if whole { documents as f64 } else { documents as f64 / share };
+    let share = if whole { 1.0 } else { (read.bytes as f64 / total.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0) };
     let since = Instant::now();
     let tokenizer = match &recipe.tokenize.tokenizer {
         Some(path) => Tokenizer::load(&recipe.at(path))?,
-        None => Tokenizer::train(sample.iter().cloned(), recipe.tokenize.vocab_size.unwrap_or_default())?,
+        None => Tokenizer::train(read.sample.iter().cloned(), recipe.tokenize.vocab_size.unwrap_or_default())?,
     };
     let train_s = since.elapsed().as_secs_f64();
+    monitor.check()?;
     let since = Instant::now();
-    let texts: Vec<&str> = sample.iter().map(String::as_str).collect();
-    let tokens: usize = tokenizer.encode_batch(&texts)?.iter().map(|tokens| tokens.len() + 1).sum();
+    let texts: Vec<&str> = read.sample.iter().map(String::as_str).collect();
+    let mut sampled_tokens: Vec<usize> = tokenizer.encode_batch(&texts)?.iter().map(|tokens| tokens.len() + 1).collect();
     let encode_s = since.elapsed().as_secs_f64();
-    let bytes_per_document = bytes as f64 / documents as f64;
+    sampled_tokens.sort_unstable();
+    let tokens: usize = sampled_tokens.iter().sum();
+    let sampled = read.sampled as f64;
+    let bytes_per_document = read.text as f64 / read.documents as f64;
     Ok(Survey {
-        documents: found,
+        documents: read.documents as f64 / share,
         bytes_per_document,
-        tokens_per_document: bytes_per_document * tokens as f64 / (sampled as f64).max(1.0),
+        tokens_per_document: bytes_per_document * tokens as f64 / sampled.max(1.0),
+        sampled_tokens,
         vocabulary: recipe.tokenize.vocab_size.unwrap_or_else(|| tokenizer.vocab_size()),
-        encode_bytes_per_s: sampled as f64 / encode_s.max(1e-9),
-        train_bytes_per_s: if recipe.tokenize.tokenizer.is_some() {
-            f64::INFINITY
-        } else {
-            sampled as f64 / train_s.max(1e-9)
+        encode_bytes_per_s: sampled / encode_s.max(1e-9),
+        train_bytes_per_s: match recipe.tokenize.tokenizer {
+            Some(_) => f64::INFINITY,
+            None => sampled / train_s.max(1e-9),
         },
         whole,
     })
+}
+
+/// At most `most` of the files, evenly spread.
+fn spread(files: &[Arc<Path>], most: usize) -> Vec<Arc<Path>> {
+    let step = files.len().div_ceil(most.max(1)).max(1);
+    files.iter().step_by(step).cloned().collect()
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Read {
+    documents: u64,
+    rejected: u64,
+    /// Bytes of the files.
+    bytes: u64,
+    /// Bytes of texts.
+    text: u64,
+    sampled: usize,
+    sample: Vec<String>,
+}
+
+impl Read {
+    /// Reads `files` as far as `look` goes; says whether that was all of them.
+    fn files(&mut self, recipe: &Recipe, files: &[Arc<Path>], look: Look, monitor: &dyn Monitor) -> Result<bool> {
+        let paths: Vec<PathBuf> = files.iter().map(|file| file.to_path_buf()).collect();
+        let mut reader = Reader::open(&paths, &read_options(recipe))?;
+        let (before, mut text, mut ended) = (self.bytes, 0, false);
+        let sample = self.sampled + look.sample.max(1);
+        while reader.read_bytes() <= look.bytes && text < look.text {
+            monitor.check()?;
+            let Some(record) = reader.next() else {
+                ended = true;
+                break;
+            };
+            let (_, document) = record?;
+            let len = document.text.len() as u64;
+            self.documents += 1;
+            (self.text, text) = (self.text + len, text + len);
+            if self.sampled < sample {
+                self.sampled += document.text.len();
+                self.sample.push(document.text);
+            }
+            if self.documents.is_multiple_of(256) {
+                self.rejected += reader.rejected().len() as u64;
+                monitor.advance(before + reader.read_bytes(), "");
+            }
+        }
+        self.rejected += reader.rejected().len() as u64;
+        self.bytes = before + reader.read_bytes();
+        Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_base::Silent;
+    use cognate_base::files::write_atomic;
+
+    use super::*;
+
+    /// A corpus of `files` files of 100 documents each, whose documents grow from file to file, and a recipe that names it.
+    fn corpus(files: usize) -> (tempfile::TempDir, Recipe) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in 0..files {
+            let line = |i| format!("{{\"id\": \"{file}-{i}\", \"text\": \"{}\"}}\n", "some words ".repeat(4 + file));
+            write_atomic(folder.path().join(format!("d/{file:03}.jsonl")), (0..100).map(line).collect::<String>()).unwrap();
+        }
+        let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[tokenize]\nvocab_size = 300\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
+                    [train]\nbudget_tokens = 100000\n";
+        let recipe = Recipe::parse(&folder.path().join("r.toml"), text).unwrap();
+        (folder, recipe)
+    }
+
+    #[test]
+    fn parts_of_a_large_corpus_stand_for_all_of_it() {
+        let (_folder, recipe) = corpus(40);
+        let all = survey_with(&recipe, LOOK, &Silent).unwrap();
+        assert!(all.whole && all.documents == 4000.0, "{all:?}");
+        let look = Look { bytes: 100_000, text: 90_000, files: 8, sample: 10_000 };
+        let parts = survey_with(&recipe, look, &Silent).unwrap();
+        assert!(!parts.whole);
+        // Files of all kinds are looked at, so that means are about those of all.
+        assert!((parts.documents / 4000.0 - 1.0).abs() < 0.25, "{parts:?}");
+        assert!((parts.bytes_per_document / all.bytes_per_document - 1.0).abs() < 0.25, "{parts:?} {all:?}");
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_look_allows() {
+        let (_folder, recipe) = corpus(40);
+        let files = reader::expand(&[recipe.at(Path::new("d"))]).unwrap();
+        let look = Look { bytes: 50_000, text: u64::MAX, files: 1, sample: 100 };
+        let mut read = Read::default();
+        assert!(!read.files(&recipe, &files, look, &Silent).unwrap());
+        // One buffer of the reader is read ahead.
+        assert!(read.bytes < 50_000 + (1 << 18) && read.text < read.bytes, "{} {}", read.bytes, read.text);
+        let mut read = Read::default();
+        assert!(!read.files(&recipe, &files, Look { text: 1000, ..look }, &Silent).unwrap());
+        assert!(read.text < 1000 + 100, "{}", read.text);
+    }
+
+    #[test]
+    fn a_share_of_long_documents_is_told_by_the_sample() {
+        let (_folder, recipe) = corpus(2);
+        let survey = Survey { sampled_tokens: vec![10, 20, 20, 30], ..survey_with(&recipe, LOOK, &Silent).unwrap() };
+        assert_eq!([9, 10, 20, 30].map(|tokens| survey.longer_than(tokens)), [1.0, 0.75, 0.25, 0.0]);
+    }
 }

@@ -1,14 +1,43 @@
 //! What each stage would read, write, compute and take: arithmetic on what the corpus looks like and how fast the machine is.
 
 use cognate_model::Config;
+use cognate_pair::{lsa_bytes, neighbours_bytes};
+use cognate_synth::{filter_bytes, generate_bytes};
+use cognate_train::training_bytes;
 
 use super::StagePlan;
 use super::calibrate::Speed;
 use super::corpus::Survey;
-use crate::arms::{Diet, needed_flops, sbp_cost, steps_of};
-use crate::recipe::{ArmKind, PERPLEXITY, Recipe, Synthesis};
+use crate::arms::{needed_flops, sbp_cost, steps_of};
+use crate::context::max_positions;
+use crate::recipe::{ArmKind, Recipe, Synthesis};
 use crate::stage::{Replicate, Step};
 use crate::stages::relations::search_flops;
+use crate::stages::train::BATCH_TOKENS;
+
+/// Bytes that one training leaves on disk at most: the newest checkpoints and the best one, each with two moments beside the
+/// weights. `best` and `final` are second names of files in them.
+pub(crate) fn trained_bytes(recipe: &Recipe, config: &Config) -> f64 {
+    (recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * config.parameter_bytes()
+}
+
+/// Bytes of memory that the trainings of a recipe hold at most.
+pub(crate) fn needed_memory(recipe: &Recipe, config: &Config) -> f64 {
+    let training = training_bytes(config, recipe.train.batch_tokens, recipe.model.context);
+    match recipe.syntheses().any(Synthesis::is_tuned) {
+        true => training.max(training_bytes(config, recipe.tune.batch_tokens, recipe.tune.context)),
+        false => training,
+    }
+}
+
+/// What a synthesis writes.
+struct Written {
+    documents: f64,
+    /// Tokens of one.
+    length: f64,
+    /// Tokens of the seed that it is written from.
+    seed: f64,
+}
 
 /// What is known before anything is run.
 pub(super) struct Estimate<'a> {
@@ -28,45 +57,66 @@ const EMBED_FLOPS_PER_S: f64 = 1e9;
 const PAIR_FLOPS_PER_S: f64 = 50e9;
 /// Documents that the filters look at in a second.
 const FILTER_DOCUMENTS_PER_S: f64 = 2000.0;
+/// Bytes of a word and the space behind it, as in plain English.
+const WORD_BYTES: f64 = 6.0;
+/// Bytes of text for each different word of a document, as in documents of some hundred words.
+const ENTRY_BYTES: f64 = 9.0;
+/// Bytes that the program itself holds before any stage: its code, threads, and what is kept of earlier stages.
+const PROGRAM_BYTES: f64 = 30e6;
+
+/// What a stage takes, before it is rounded.
+#[derive(Default)]
+struct Cost {
+    documents: f64,
+    tokens: f64,
+    flops: f64,
+    /// On disk.
+    bytes: f64,
+    wall_s: f64,
+}
 
 impl Estimate<'_> {
     pub(super) fn stage(&self, step: Step) -> StagePlan {
-        let survey = self.survey;
-        let row = |documents: f64, tokens: f64, flops: f64, bytes: f64, wall_s: f64| StagePlan {
+        let cost = self.cost(step);
+        StagePlan {
             stage: step.stage(),
             arm: step.arm(self.recipe),
-            documents: documents.round() as u64,
-            tokens: tokens.round() as u64,
-            flops,
-            bytes: bytes.round() as u64,
-            wall_s,
-        };
+            documents: cost.documents.round() as u64,
+            tokens: cost.tokens.round() as u64,
+            flops: cost.flops,
+            bytes: cost.bytes.round() as u64,
+            wall_s: cost.wall_s,
+            memory_bytes: (PROGRAM_BYTES + self.memory(step)).round() as u64,
+        }
+    }
+
+    fn cost(&self, step: Step) -> Cost {
+        let survey = self.survey;
         let threads = self.speed.threads as f64;
         let (documents, unique) = (survey.documents, self.unique_documents());
         match step {
             Step::Ingest => {
-                let bytes = documents * survey.bytes_per_document;
-                row(documents, 0.0, 0.0, bytes * PACKED, 2.0 * bytes / INGEST_BYTES_PER_S)
+                let text = documents * survey.bytes_per_document;
+                Cost { documents, bytes: text * PACKED, wall_s: 2.0 * text / INGEST_BYTES_PER_S, ..Cost::default() }
             }
             Step::Tokenize => {
                 let tokens = documents * survey.tokens_per_document;
                 let text = documents * survey.bytes_per_document;
-                let training = unique * survey.bytes_per_document;
-                let wall_s = text / survey.encode_bytes_per_s + training / survey.train_bytes_per_s;
-                row(documents, tokens, 0.0, self.token_bytes(tokens, documents), wall_s)
+                let wall_s = text / survey.encode_bytes_per_s + self.unique_bytes() / survey.train_bytes_per_s;
+                Cost { documents, tokens, bytes: self.token_bytes(tokens, documents), wall_s, flops: 0.0 }
             }
             Step::Embed => {
                 let d = self.recipe.embed.dimensions as f64;
-                let weights = unique * survey.bytes_per_document / 9.0;
-                let flops = 12.0 * 2.0 * weights * (d + 32.0);
-                row(unique, 0.0, flops, unique * d * 4.0, flops / (EMBED_FLOPS_PER_S * threads))
+                let flops = 12.0 * 2.0 * self.unique_bytes() / ENTRY_BYTES * (d + 32.0);
+                let wall_s = flops / (EMBED_FLOPS_PER_S * threads);
+                Cost { documents: unique, flops, bytes: unique * d * 4.0, wall_s, tokens: 0.0 }
             }
             Step::Pair => {
                 let flops = search_flops(unique, self.recipe.embed.dimensions as f64);
-                let pairs = self.pairs();
-                row(pairs, 0.0, flops, pairs * 24.0, self.search_s(flops))
+                let documents = self.pairs();
+                Cost { documents, flops, bytes: documents * 24.0, wall_s: self.search_s(flops), tokens: 0.0 }
             }
-            Step::Sweep { .. } => self.train(step, &ArmKind::Repetition, self.recipe.seed),
+            Step::Sweep { .. } => self.train(&ArmKind::Repetition, self.recipe.seed),
             Step::Train(model) => match &self.recipe.arms[model.arm].kind {
                 // What it chooses from is trained in stages of its own.
                 ArmKind::Regularised { weight_decays, selection_documents } if model.seed == self.recipe.seed => {
@@ -74,48 +124,127 @@ impl Estimate<'_> {
                     let documents = (*selection_documents as f64).min(oracle / survey.tokens_per_document);
                     let tokens = documents * survey.tokens_per_document * weight_decays.len() as f64;
                     let flops = self.config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
-                    let models = self.config.parameters() as f64 * 8.0;
-                    row(documents, tokens, flops, models, flops / self.speed.training_flops_per_s)
+                    let wall_s = self.passes_s(flops);
+                    Cost { documents, tokens, flops, bytes: self.config.parameter_bytes() * 2.0, wall_s }
                 }
-                kind => self.train(step, kind, model.seed),
+                kind => self.train(kind, model.seed),
             },
             Step::Tune(_) => {
                 let pairs = self.pairs() * f64::from(self.recipe.tune.epochs);
                 let half = survey.tokens_per_document.min(self.recipe.tune.context as f64 / 2.0);
                 let tokens = pairs * 2.0 * half;
                 let flops = self.config.training_flops(tokens, tokens / 2.0, half);
-                row(pairs, tokens, flops, self.training_bytes(), flops / self.speed.training_flops_per_s)
+                let wall_s = self.steps_s(flops, tokens / self.recipe.tune.batch_tokens as f64);
+                Cost { documents: pairs, tokens, flops, bytes: self.training_bytes(), wall_s }
             }
             Step::Generate(synthesis) => {
-                let (written, length, seed) = self.written(synthesis);
-                let tokens = written * length;
-                let flops = self.config.forward_flops(tokens + written * seed, tokens, seed + length / 2.0);
+                let Written { documents, length, seed } = self.written(synthesis);
+                let tokens = documents * length;
+                let reading = self.config.forward_flops(documents * seed, documents, seed / 2.0);
+                let writing = self.config.forward_flops(tokens, tokens, seed + length / 2.0);
                 let bytes = tokens * survey.bytes_per_token() * PACKED;
-                row(written, tokens, flops, bytes, tokens / self.speed.generation_tokens_per_s)
+                let wall_s = reading / self.speed.prompt_flops_per_s + writing / self.speed.writing_flops_per_s;
+                Cost { documents, tokens, flops: reading + writing, bytes, wall_s }
             }
             Step::Filter(synthesis) => {
                 let tokens = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
-                let kept = tokens / survey.tokens_per_document;
-                let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, kept);
+                let documents = tokens / survey.tokens_per_document;
+                let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, documents);
                 let flops = self.scoring_flops(synthesis);
-                let wall_s = kept / FILTER_DOCUMENTS_PER_S + flops / self.speed.training_flops_per_s;
-                row(kept, tokens, flops, bytes, wall_s)
+                let wall_s = documents / FILTER_DOCUMENTS_PER_S + self.passes_s(flops);
+                Cost { documents, tokens, flops, bytes, wall_s }
             }
             Step::Evaluate(_) => {
                 let documents = documents * self.recipe.corpus.validation_share;
                 let tokens = documents * survey.tokens_per_document;
                 let flops = self.config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
-                row(documents, tokens, flops, 1e3, flops / self.speed.training_flops_per_s)
+                Cost { documents, tokens, flops, bytes: 1e3, wall_s: self.passes_s(flops) }
             }
-            Step::Report => row(0.0, 0.0, 0.0, 3e5, 1.0),
+            Step::Report => Cost { bytes: 3e5, wall_s: 1.0, ..Cost::default() },
         }
     }
 
+    /// Bytes of memory that a stage holds at most, beside the program itself.
+    fn memory(&self, step: Step) -> f64 {
+        let (recipe, config, survey) = (self.recipe, self.config, self.survey);
+        let (unique, dimensions) = (self.unique_documents(), recipe.embed.dimensions as f64);
+        let search = neighbours_bytes(unique, dimensions, recipe.pair.neighbours as f64);
+        match step {
+            Step::Ingest => {
+                // Of every document its hash and its id, of the validation split its words in a row.
+                let held_out = survey.documents * recipe.corpus.validation_share * survey.bytes_per_document;
+                survey.documents * 150.0 + held_out / WORD_BYTES * 24.0
+            }
+            Step::Tokenize => self.different_words(survey.documents * survey.bytes_per_document) * 200.0,
+            Step::Embed => self.embedding_bytes(),
+            Step::Pair => search,
+            Step::Train(_) | Step::Sweep { .. } => {
+                let kind = match step {
+                    Step::Train(model) => &recipe.arms[model.arm].kind,
+                    _ => &ArmKind::Repetition,
+                };
+                let order = self.train(kind, recipe.seed).documents * 16.0;
+                let related = if *kind == ArmKind::RelatedContext { search } else { 0.0 };
+                training_bytes(config, recipe.train.batch_tokens, recipe.model.context) + order + related
+            }
+            Step::Tune(_) => {
+                training_bytes(config, recipe.tune.batch_tokens, recipe.tune.context) + self.pairs() * 24.0
+            }
+            Step::Generate(_) => {
+                let generate = &recipe.generate;
+                let (seed, new) = (generate.max_seed_tokens, generate.max_new_tokens);
+                match &generate.endpoint {
+                    None => generate_bytes(config, generate.slots, seed, new, generate.precision.into()),
+                    Some(_) => 0.0,
+                }
+            }
+            Step::Filter(synthesis) => {
+                let Written { documents, length, .. } = self.written(synthesis);
+                let (text, words) = (self.unique_bytes(), self.unique_bytes() / WORD_BYTES);
+                let filters = filter_bytes(text, words, documents, length * survey.bytes_per_token() / WORD_BYTES);
+                let scored = BATCH_TOKENS + recipe.tune.context;
+                match synthesis {
+                    // The synthesizer stays while the base model and the embedder measure what was kept.
+                    Synthesis::Related => {
+                        let measured = config.parameter_bytes() + config.scoring_bytes(scored) + self.embedding_bytes();
+                        measured.max(filters + config.scoring_bytes(scored))
+                    }
+                    _ => filters,
+                }
+            }
+            Step::Evaluate(_) => config.scoring_bytes(BATCH_TOKENS + max_positions(recipe)),
+            Step::Report => 20e6,
+        }
+    }
+
+    /// Bytes that embedding the unique documents takes, their texts included.
+    fn embedding_bytes(&self) -> f64 {
+        let text = self.unique_bytes();
+        let terms = self.different_words(text).min(self.recipe.embed.max_terms as f64);
+        text + lsa_bytes(self.unique_documents(), terms, text / ENTRY_BYTES, self.recipe.embed.dimensions as f64)
+    }
+
+    /// Different words of so many bytes of text: Heaps' law, with the exponent and the factor that plain English has.
+    fn different_words(&self, bytes: f64) -> f64 {
+        20.0 * (bytes / WORD_BYTES).sqrt()
+    }
+
+    /// Seconds of forward passes of `flops` operations.
+    fn passes_s(&self, flops: f64) -> f64 {
+        flops / self.speed.training_flops_per_s
+    }
+
+    /// Seconds of `steps` training steps that take `flops` operations together.
+    fn steps_s(&self, flops: f64, steps: f64) -> f64 {
+        self.passes_s(flops) + steps * self.config.parameters() as f64 * self.speed.update_s
+    }
+
     /// A training of an arm of `kind` with `seed`.
-    fn train(&self, step: Step, kind: &ArmKind, seed: u64) -> StagePlan {
+    fn train(&self, kind: &ArmKind, seed: u64) -> Cost {
+        let train = &self.recipe.train;
         let tokens = match kind {
             ArmKind::EqualFlops => self.equal_flops_tokens(seed),
-            _ => self.recipe.train.tokens(),
+            _ => train.tokens(),
         };
         let segment = match kind {
             // At most: ends of chains share a row, and see only themselves.
@@ -124,43 +253,42 @@ impl Estimate<'_> {
         };
         let context = segment / 2.0;
         let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
-        let every = self.recipe.train.validate_every_tokens.max(1);
+        let every = train.validate_every_tokens.max(1);
         let held = self.survey.documents * self.recipe.corpus.validation_share;
-        let validation = held.min(self.recipe.train.validate_documents as f64) * self.survey.tokens_per_document;
+        let validation = held.min(train.validate_documents as f64) * self.survey.tokens_per_document;
         let measured = (tokens / every) as f64 * validation;
-        let all = flops + self.config.forward_flops(measured, measured, context);
+        let validated = self.config.forward_flops(measured, measured, context);
         let search = match kind {
             ArmKind::RelatedContext => search_flops(self.unique_documents(), self.recipe.embed.dimensions as f64),
             _ => 0.0,
         };
-        StagePlan {
-            stage: step.stage(),
-            arm: step.arm(self.recipe),
-            documents: (tokens as f64 / self.survey.tokens_per_document).round() as u64,
-            tokens,
+        let steps = tokens as f64 / train.batch_tokens as f64;
+        Cost {
+            documents: tokens as f64 / self.survey.tokens_per_document,
+            tokens: tokens as f64,
             flops: flops + search,
-            bytes: self.training_bytes() as u64,
-            wall_s: all / self.speed.training_flops_per_s + self.search_s(search),
+            bytes: self.training_bytes(),
+            wall_s: self.steps_s(flops + validated, steps) + self.search_s(search),
         }
     }
 
     /// Tokens of an `equal-flops` arm, from the rows of everything that the first `sbp` arm costs.
-    fn equal_flops_tokens(&self, seed: u64) -> u64 {
-        let needed = |step: Step| needed_flops(self.recipe, step, self.stage(step).flops);
+    pub(super) fn equal_flops_tokens(&self, seed: u64) -> u64 {
+        let needed = |step: Step| needed_flops(self.recipe, step, self.cost(step).flops);
         let flops: f64 = sbp_cost(self.recipe, seed).into_iter().map(needed).sum();
         let arm = self.recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
-        let repetition = self.stage(Step::Train(Replicate { arm, seed })).flops;
+        let repetition = self.cost(Step::Train(Replicate { arm, seed })).flops;
         let train = &self.recipe.train;
         steps_of(flops, repetition / train.steps() as f64) * train.batch_tokens as u64
     }
 
-    /// What a synthesis writes: documents, tokens of one, and tokens of the seed that it is written from.
-    fn written(&self, synthesis: Synthesis) -> (f64, f64, f64) {
+    /// What a synthesis writes.
+    fn written(&self, synthesis: Synthesis) -> Written {
         let (generate, mean) = (&self.recipe.generate, self.survey.tokens_per_document);
         let need = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
         let length = mean.min(generate.max_new_tokens as f64);
         let seed = if synthesis.is_tuned() { mean.min(generate.max_seed_tokens as f64) } else { 0.0 };
-        (need * (1.0 + generate.oversample) / length, length, seed)
+        Written { documents: need * (1.0 + generate.oversample) / length, length, seed }
     }
 
     /// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
@@ -172,7 +300,7 @@ impl Estimate<'_> {
         if !(calibrated || (synthesis.is_tuned() && self.recipe.filter.min_relevance.is_some())) {
             return 0.0;
         }
-        let (documents, length, seed) = self.written(synthesis);
+        let Written { documents, length, seed } = self.written(synthesis);
         // Each text after the other and each alone: three times the tokens of both, in four sequences.
         let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
         if calibrated {
@@ -190,8 +318,12 @@ impl Estimate<'_> {
         flops / (PAIR_FLOPS_PER_S * self.speed.threads as f64)
     }
 
-    fn unique_documents(&self) -> f64 {
+    pub(super) fn unique_documents(&self) -> f64 {
         self.survey.documents * self.recipe.corpus.unique_share
+    }
+
+    fn unique_bytes(&self) -> f64 {
+        self.unique_documents() * self.survey.bytes_per_document
     }
 
     /// Training pairs, at most: every neighbour inside the window, in both directions, held-out documents apart.
@@ -206,72 +338,13 @@ impl Estimate<'_> {
         tokens * size + documents * 20.0
     }
 
-    /// Best and final weights, and checkpoints with two moments beside the weights.
+    /// The newest checkpoints and the best one, each with two moments beside the weights.
     fn training_bytes(&self) -> f64 {
-        let kept = self.recipe.train.keep_checkpoints as f64;
-        self.config.parameters() as f64 * 4.0 * (2.0 + 3.0 * kept)
-    }
-
-    pub(super) fn notes(&self) -> Vec<String> {
-        let survey = self.survey;
-        let (unique, oracle) = self.split_tokens();
-        let mut notes = vec![format!(
-            "{} documents of {:.0} tokens on average{}; {:.2} bytes a token with a vocabulary of {}",
-            survey.documents as u64,
-            survey.tokens_per_document,
-            if survey.whole { "" } else { " (extrapolated from the beginning of the corpus)" },
-            survey.bytes_per_token(),
-            survey.vocabulary,
-        )];
-        for arm in &self.recipe.arms {
-            let tokens = match arm.kind {
-                ArmKind::EqualFlops => self.equal_flops_tokens(self.recipe.seed),
-                _ => self.recipe.train.tokens(),
-            };
-            let diet = Diet::of_tokens(self.recipe, arm, tokens, (unique as u64, oracle as u64));
-            notes.push(format!(
-                "{}: {} unique tokens seen {:.2} times, {} synthetic tokens",
-                arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens
-            ));
-            let (batch, context) = (self.recipe.train.batch_tokens, self.recipe.model.context);
-            if arm.kind == ArmKind::RelatedContext && !batch.is_multiple_of(context) {
-                notes.push(format!(
-                    "{}: [train] batch_tokens = {batch} is no multiple of [model] context = {context}, so batches cut contexts of related \
-                     documents; how many is counted",
-                    arm.name
-                ));
-            }
-            if let ArmKind::Oracle { max_epochs } = arm.kind
-                && diet.epochs > max_epochs
-            {
-                notes.push(format!(
-                    "{}: the corpus is too small for {} fresh tokens; the run would stop before training",
-                    arm.name, diet.train_tokens
-                ));
-            }
-        }
-        if let Some(endpoint) = &self.recipe.generate.endpoint {
-            let url = &endpoint.url;
-            notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
-        }
-        let tasks: Vec<&str> =
-            self.recipe.evaluate.tasks.iter().map(String::as_str).filter(|task| *task != PERPLEXITY).collect();
-        if !tasks.is_empty() {
-            notes.push(format!(
-                "evaluate: published tasks ({}) are counted neither in FLOPs nor in time: how long their questions are is not looked at here",
-                tasks.join(", ")
-            ));
-        }
-        notes.push(
-            "pairs are counted at most, and with them tuning, scoring relevance and an equal-flops arm: the similarity window is not \
-             known yet"
-                .to_owned(),
-        );
-        notes
+        trained_bytes(self.recipe, self.config)
     }
 
     /// Tokens of the unique and of the oracle split.
-    fn split_tokens(&self) -> (f64, f64) {
+    pub(super) fn split_tokens(&self) -> (f64, f64) {
         let corpus = &self.recipe.corpus;
         let all = self.survey.documents * self.survey.tokens_per_document;
         (all * corpus.unique_share, all * (1.0 - corpus.unique_share - corpus.validation_share))
@@ -301,12 +374,20 @@ mod tests {
             documents,
             bytes_per_document: 1000.0,
             tokens_per_document: 250.0,
+            sampled_tokens: vec![250],
             vocabulary: 300,
             encode_bytes_per_s: 1e6,
             train_bytes_per_s: 1e6,
             whole: true,
         };
-        let speed = Speed { threads: 1, training_flops_per_s: 1e9, generation_tokens_per_s: 1e3 };
+        let speed = Speed {
+            threads: 1,
+            training_flops_per_s: 1e9,
+            update_s: 1e-9,
+            prompt_flops_per_s: 1e9,
+            writing_flops_per_s: 1e9,
+            measured_flops: 0.0,
+        };
         let config = model_config(&recipe, survey.vocabulary);
         let estimate = Estimate { recipe: &recipe, survey: &survey, config: &config, speed: &speed };
         let rows: Vec<(String, f64)> =
