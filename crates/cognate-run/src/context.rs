@@ -220,10 +220,8 @@ impl<'a> Context<'a> {
                 add("the model", arm, "final/model.safetensors")?;
                 add("the tokenizer", arm, "final/tokenizer.json")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
-                    let name = task.name();
-                    inputs.insert(format!("the questions of {name}"), Hash::of_file(&files.questions)?);
-                    if let Some(path) = &files.examples {
-                        inputs.insert(format!("the examples of {name}"), Hash::of_file(path)?);
+                    for (name, path) in tasks::inputs(&task, &files) {
+                        inputs.insert(name, Hash::of_file(path)?);
                     }
                 }
             }

@@ -5,6 +5,7 @@
 pub mod arms;
 mod assemble;
 mod cards;
+mod checks;
 mod context;
 mod error;
 mod inspect;

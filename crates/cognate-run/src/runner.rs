@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 
-use crate::arms;
 use crate::assemble::{self, Assembly};
-use crate::cards;
-use crate::context::{Context, Made, Settings, config};
+use crate::context::{Context, Made, Settings};
 use crate::error::{Error, Result};
-use crate::recipe::{Recipe, Synthesis};
-use crate::report;
-use crate::rundir::{Artifact, Attempt, MANIFEST, RECIPE, RunDir, RunDirError, State, Watched};
+use crate::recipe::Recipe;
+use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
-use crate::stages::{documents, evaluate, judge, relations, synthesis, tasks, train, tune};
+use crate::stages::{documents, evaluate, relations, synthesis, train, tune};
+use crate::{cards, checks, report};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,40 +32,17 @@ pub struct Outcome {
 /// directory is in use, damaged or of another recipe, or when a stage fails.
 pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Result<Outcome> {
     let run = RunDir::open(&settings.out)?;
-    let steps = Step::all(recipe);
-    for step in steps.iter().filter(|step| **step != Step::Report) {
-        let name = step.folder(recipe);
-        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
-    }
-    let related = Step::Generate(Synthesis::Related);
-    let generate = related.folder(recipe);
-    if let Some(endpoint) = &recipe.generate.endpoint
-        && steps.contains(&related)
-        && !run.folder(&generate).join(MANIFEST).exists()
-    {
-        // A key that is not there shows now, and not after hours of training.
-        synthesis::server(endpoint)?.check()?;
-    }
-    let filter = Step::Filter(Synthesis::Related);
-    if steps.contains(&filter)
-        && !run.folder(&filter.folder(recipe)).join(MANIFEST).exists()
-        && let Some(judge) = judge::config(recipe)?
-    {
-        judge.check()?;
-    }
-    tasks::tasks(recipe)?; // so does a task's file
+    checks::before(recipe, &run, monitor)?;
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
-    for step in steps.into_iter().filter(|step| *step != Step::Report) {
+    for step in Step::all(recipe).into_iter().filter(|step| *step != Step::Report) {
         if perform(&mut context, step)? {
             outcome.done += 1;
         } else {
             outcome.skipped += 1;
         }
-        if step == Step::Tokenize {
-            arms::check_budgets(&context)?;
-        }
+        checks::after(&context, step)?;
     }
     outcome.closing = tell(recipe, settings, outcome.done > 0)?;
     Ok(outcome)

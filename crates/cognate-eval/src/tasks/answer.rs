@@ -9,7 +9,7 @@ use cognate_ops::{Device, Precision};
 
 use super::definition::Definition;
 use super::record::Question;
-use super::request::Encoder;
+use super::request::{Encoded, Encoder};
 use super::scores::Outcome;
 use super::template::trim;
 use crate::error::{Error, Result};
@@ -19,6 +19,17 @@ struct Active {
     question: usize,
     prompt: Vec<u32>,
     tokens: Vec<u32>,
+}
+
+/// The prompt of a question whose answer is written, behind what stands before it.
+pub(crate) fn encoded_prompt(
+    encoder: &Encoder<'_>,
+    task: &Definition,
+    question: &Question,
+    before: &str,
+) -> Result<Encoded<Vec<u32>>> {
+    let context = format!("{before}{}", question.context(0));
+    encoder.prompt(&question.origin, &context, task.max_new_tokens)
 }
 
 /// Answers some questions, each with what stands before it.
@@ -34,8 +45,7 @@ pub(crate) fn answers<D: Device>(
     let mut outcomes = Vec::with_capacity(questions.len());
     let mut prompts = Vec::with_capacity(questions.len());
     for (question, before) in questions {
-        let context = format!("{before}{}", question.context(0));
-        let prompt = encoder.prompt(&question.origin, &context, task.max_new_tokens)?;
+        let prompt = encoded_prompt(encoder, task, question, before)?;
         prompts.push(prompt.tokens);
         outcomes.push(Outcome {
             task: task.name.clone(),

@@ -43,6 +43,7 @@ use record::Question;
 pub use record::RecordProblem;
 pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
+use answer::encoded_prompt;
 pub use scores::{ANSWER_NATS, ChoiceOutcome, Group, Outcome, TaskScores};
 use shots::Examples;
 pub(crate) use template::words;
@@ -99,29 +100,14 @@ pub fn evaluate_task<D: Device>(
     options: TaskOptions,
     monitor: &dyn Monitor,
 ) -> Result<(TaskScores, Vec<Outcome>)> {
-    let shots = options.shots.unwrap_or(task.shots.default);
-    if let Some(most) = task.shots.most.filter(|most| shots > *most) {
-        return Err(Error::TooManyShots { task: task.name.clone(), most, asked: shots });
-    }
-    let questions = read(task, &files.questions)?;
-    let examples = match &files.examples {
-        _ if shots == 0 => None,
-        Some(path) => Some(Examples::of_file(task, path, &read(task, path)?)),
-        None => Some(Examples::of_questions(task, &files.questions, &questions)),
-    };
-    let chosen = limited(&questions, options.limit);
+    let asked = Asked::read(task, files, options)?;
     let rows = Rows { tokenizer, rows: model.config().vocab };
     let encoder = Encoder::new(rows, model.config().max_positions)?;
-    let part = Part::of(monitor, &task.name, Some(chosen.len() as u64), Unit::Documents);
-    let mut outcomes = Vec::with_capacity(chosen.len());
-    for chunk in chosen.chunks(CHUNK) {
-        let before = |index: usize| -> Result<String> {
-            let question = &questions[index];
-            let examples = examples.as_ref().map(|examples| examples.before(question, index, shots, options.seed));
-            Ok(question.description.clone() + &examples.transpose()?.unwrap_or_default())
-        };
+    let part = Part::of(monitor, &task.name, Some(asked.chosen.len() as u64), Unit::Documents);
+    let mut outcomes = Vec::with_capacity(asked.chosen.len());
+    for chunk in asked.chosen.chunks(CHUNK) {
         let befores: Vec<(&Question, String)> =
-            chunk.iter().map(|&index| Ok((&questions[index], before(index)?))).collect::<Result<_>>()?;
+            chunk.iter().map(|&index| Ok((&asked.questions[index], asked.before(index)?))).collect::<Result<_>>()?;
         outcomes.extend(match task.kind {
             Kind::Generation => {
                 answer::answers(model, &encoder, tokenizer, task, &befores, options.batch_tokens, &part)?
@@ -130,11 +116,76 @@ pub fn evaluate_task<D: Device>(
         });
         part.finish_one();
     }
-    let scores = TaskScores::of(task, shots, &outcomes);
+    let scores = TaskScores::of(task, asked.shots, &outcomes);
     if scores.lossy > 0 {
         tracing::warn!(task = task.name, documents = scores.lossy, "the tokenizer does not give these texts back");
     }
     Ok((scores, outcomes))
+}
+
+/// Refuses, before there is a model, what [`evaluate_task`] would refuse for its files: a record that is no question, too few examples,
+/// and, where the tokenizer and the positions of the models are known, a text or an answer for which these have no room.
+///
+/// # Errors
+/// As [`evaluate_task`], but for the model.
+pub fn check_task(
+    models: Option<(&Tokenizer, usize)>,
+    task: &Definition,
+    files: &TaskFiles,
+    options: TaskOptions,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let asked = Asked::read(task, files, options)?;
+    // The models have a row for every token of the run's tokenizer.
+    let all = |tokenizer| Rows { tokenizer, rows: usize::MAX };
+    let encoder = models.map(|(tokenizer, positions)| Encoder::new(all(tokenizer), positions)).transpose()?;
+    for chunk in asked.chosen.chunks(CHUNK) {
+        if monitor.interrupted() {
+            return Err(Error::Interrupted);
+        }
+        chunk.par_iter().try_for_each(|&index| {
+            let (question, before) = (&asked.questions[index], asked.before(index)?);
+            let Some(encoder) = &encoder else { return Ok(()) };
+            match task.kind {
+                Kind::Generation => encoded_prompt(encoder, task, question, &before).map(drop),
+                Kind::Choice | Kind::Completion => encoded_choices(encoder, question, &before).map(drop),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// What a task asks: its questions, which of them, and the examples before each.
+struct Asked {
+    questions: Vec<Question>,
+    /// The numbers of those that are asked.
+    chosen: Vec<usize>,
+    examples: Option<Examples>,
+    shots: usize,
+    seed: u64,
+}
+
+impl Asked {
+    fn read(task: &Definition, files: &TaskFiles, options: TaskOptions) -> Result<Self> {
+        let shots = options.shots.unwrap_or(task.shots.default);
+        if let Some(most) = task.shots.most.filter(|most| shots > *most) {
+            return Err(Error::TooManyShots { task: task.name.clone(), most, asked: shots });
+        }
+        let questions = read(task, &files.questions)?;
+        let examples = match &files.examples {
+            _ if shots == 0 => None,
+            Some(path) => Some(Examples::of_file(task, path, &read(task, path)?)),
+            None => Some(Examples::of_questions(task, &files.questions, &questions)),
+        };
+        Ok(Self { chosen: limited(&questions, options.limit), questions, examples, shots, seed: options.seed })
+    }
+
+    /// What stands before the question with number `index`.
+    fn before(&self, index: usize) -> Result<String> {
+        let question = &self.questions[index];
+        let examples = self.examples.as_ref().map(|examples| examples.before(question, index, self.shots, self.seed));
+        Ok(question.description.clone() + &examples.transpose()?.unwrap_or_default())
+    }
 }
 
 /// All questions of a file.
@@ -158,6 +209,15 @@ fn limited(questions: &[Question], limit: Option<usize>) -> Vec<usize> {
     (0..questions.len()).filter(within).collect()
 }
 
+/// Every choice of a question behind what stands before it.
+fn encoded_choices(encoder: &Encoder<'_>, question: &Question, before: &str) -> Result<Vec<Encoded<ScoreItem>>> {
+    let pair = |choice| {
+        let context = format!("{before}{}", question.context(choice));
+        encoder.pair(&question.origin, &context, &question.continuation(choice))
+    };
+    (0..question.choices.len()).map(pair).collect()
+}
+
 /// Scores every choice of some questions, each with what stands before it.
 fn chosen_by_likelihood<D: Device>(
     model: &mut Decoder<D>,
@@ -169,13 +229,7 @@ fn chosen_by_likelihood<D: Device>(
 ) -> Result<Vec<Outcome>> {
     let encoded: Vec<Vec<Encoded<ScoreItem>>> = questions
         .par_iter()
-        .map(|(question, before)| {
-            let pair = |choice| {
-                let context = format!("{before}{}", question.context(choice));
-                encoder.pair(&question.origin, &context, &question.continuation(choice))
-            };
-            (0..question.choices.len()).map(pair).collect()
-        })
+        .map(|(question, before)| encoded_choices(encoder, question, before))
         .collect::<Vec<Result<_>>>()
         .into_iter()
         .collect::<Result<_>>()?;

@@ -278,8 +278,8 @@ pub const KEYS: &[Key] = &[
 
     key(
         "tokenize", "vocab_size", Integer(258, most::VOCABULARY), Value("8192"), OURS,
-        "Entries of the byte-level BPE trained on the unique split, the two special tokens included (paper: \
-         49,152).",
+        "Entries of the byte-level BPE trained on the unique split, the two special tokens included; fewer where the split is too \
+         small to fill them (paper: 49,152).",
     ),
     key(
         "tokenize", "tokenizer", Path, Derived("none: one is trained"), "",
@@ -314,7 +314,7 @@ pub const KEYS: &[Key] = &[
         "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`.",
     ),
     key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
-    key("model", "context", Integer(2, most::CONTEXT), Value("1024"), OURS, "Tokens per training row (paper: 4096)."),
+    key("model", "context", Integer(2, most::CONTEXT), Value("1024"), OURS, "Longest piece of a document that is trained on as one; a longer document is cut into pieces (paper: 4096)."),
 
     key("train", "budget_tokens", Integer(1, most::TOKENS), Required, "", "Training tokens of every arm, cut to whole steps."),
     key(
@@ -355,7 +355,7 @@ pub const KEYS: &[Key] = &[
         "A gradient longer than this is scaled down to it.",
     ),
     key(
-        "train", "validate_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`"), OURS,
+        "train", "validate_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`, at least one step"), OURS,
         "Tokens between two measurements of the validation loss.",
     ),
     key(
@@ -363,7 +363,7 @@ pub const KEYS: &[Key] = &[
         "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all.",
     ),
     key(
-        "train", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`"), OURS,
+        "train", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`, at least one step"), OURS,
         "Tokens between two checkpoints: what a killed run loses at most.",
     ),
     key(
@@ -375,7 +375,7 @@ pub const KEYS: &[Key] = &[
         "embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B",
         "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download.",
     ),
-    key("embed", "dimensions", Integer(1, most::DIMENSIONS), Value("256"), OURS, "Width of the vectors."),
+    key("embed", "dimensions", Integer(1, most::DIMENSIONS), Value("256"), OURS, "Width of the vectors; less where the corpus has fewer documents, terms or directions."),
     key("embed", "min_documents", Integer(1, most::DOCUMENTS), Value("2"), FIELD, "Words in fewer documents are ignored."),
     key(
         "embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD,
@@ -388,13 +388,14 @@ pub const KEYS: &[Key] = &[
 
     key(
         "pair", "neighbours", Integer(1, most::NEIGHBOURS), Value("10"), OURS,
-        "Nearest neighbours that a document is compared with (paper, recalled: at most 200).",
+        "Nearest neighbours of each document that can become its pairs (paper, recalled: at most 200).",
     ),
     key(
         "pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for \
          its embedder",
-        "α: neighbours below it are no pair; `auto` takes the similarity that one in a thousand random pairs \
-         exceeds.",
+        "α: neighbours below it are no pair. `auto` takes the similarity that one in a thousand pairs of random documents exceeds; \
+         where chance makes more of them related than that, as in a small corpus, it takes the lower value that an exponential \
+         tail through their median and 90th percentile has there.",
     ),
     key(
         "pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS,
@@ -402,20 +403,21 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
-        "Share of the documents whose pairs are held out to measure the synthesizer.",
+        "Share of the documents with a pair that are held out, at most: pairs of two of them measure the synthesizer, pairs of one \
+         of them and another document are dropped.",
     ),
 
     key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
     key(
         "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
-        "Learning rate, constant (paper, recalled: 5e-6 at 3B).",
+        "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B).",
     ),
     key(
         "tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS,
         "Share of the steps during which the rate rises linearly.",
     ),
     key(
-        "tune", "batch_tokens", Integer(1, most::BATCH), Derived("`train.batch_tokens`"), OURS,
+        "tune", "batch_tokens", Integer(1, most::BATCH), Derived("`train.batch_tokens`, or `tune.context` where that is more"), OURS,
         "Tokens per step, both documents of a pair counted; at least `tune.context`.",
     ),
     key(
@@ -528,7 +530,7 @@ pub const KEYS: &[Key] = &[
     key(
         "filter", "verbatim_words", Integer(0, most::WORDS_IN_A_ROW), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
         "A document is dropped when so many of its words in a row stand in one document of the unique split, its seed \
-         or any other; at most 1000, and 0 keeps all.",
+         or any other; 0 keeps all.",
     ),
     key(
         "filter", "min_relevance", Number(Interval::NATS), Derived("none: nothing is dropped for it"), "",
@@ -620,6 +622,40 @@ pub const KEYS: &[Key] = &[
          share `[corpus] contamination_words` words in a row with the unique split are left out.",
     ),
 ];
+
+/// The default of a key, as it would stand in a recipe; a text without its quotes. Flags that mean the same have it from here.
+///
+/// # Panics
+/// When there is no such key, or its default is none that can be written.
+pub const fn default(table: &str, name: &str) -> &'static str {
+    let mut at = 0;
+    while at < KEYS.len() {
+        let key = &KEYS[at];
+        if same(key.table, table) && same(key.name, name) {
+            let Preset::Value(value) = key.default else { panic!("this key's default is derived") };
+            return unquoted(value);
+        }
+        at += 1;
+    }
+    panic!("no such key")
+}
+
+/// Equality of texts that can be asked for while compiling.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+const fn unquoted(text: &'static str) -> &'static str {
+    if text.len() < 2 || text.as_bytes()[0] != b'"' {
+        return text;
+    }
+    text.split_at(text.len() - 1).0.split_at(1).1
+}
 
 /// The keys of one table.
 pub fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> + use<'_> {

@@ -4,6 +4,7 @@
 
 mod error;
 pub mod keys;
+mod possible;
 mod resolve;
 mod written;
 
@@ -17,6 +18,7 @@ use cognate_synth::Sampling;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
+pub(crate) use possible::filter_config;
 
 /// A recipe as resolved: every key has its value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -465,7 +467,10 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::load`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, Box<RecipeError>> {
-        resolve::resolve(&written::parse(path, text)?)
+        let written = written::parse(path, text)?;
+        let recipe = resolve::resolve(&written)?;
+        possible::check(&written, &recipe)?;
+        Ok(recipe)
     }
 
     /// A path of the recipe, from the current folder.

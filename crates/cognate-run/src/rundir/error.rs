@@ -17,6 +17,14 @@ pub enum RunDirError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Something stands where the run writes.
+    #[error("{path} is in the way: the run writes {wanted} there", path = path.display())]
+    InTheWay {
+        /// What stands there.
+        path: PathBuf,
+        /// What should.
+        wanted: &'static str,
+    },
     /// There is no run directory.
     #[error("{folder} is no run directory: it has no `recipe.toml`", folder = folder.display())]
     NoRun {
@@ -30,6 +38,14 @@ pub enum RunDirError {
         folder: PathBuf,
         /// `made` or, where it is partial, `begun`.
         verb: &'static str,
+        /// What is not the same.
+        difference: String,
+    },
+    /// A folder in which another training began.
+    #[error("{folder} is the folder of another training: {difference}", folder = folder.display())]
+    OtherTraining {
+        /// The folder.
+        folder: PathBuf,
         /// What is not the same.
         difference: String,
     },
@@ -72,10 +88,17 @@ impl RunDirError {
             Self::Io(_) => None,
             Self::Claim(error) => error.hint().map(str::to_owned),
             Self::NotARun { .. } => Some("give a new or empty directory with --out".to_owned()),
+            Self::InTheWay { path, .. } => {
+                Some(format!("move {} away, or give another directory with --out", path.display()))
+            }
             Self::NoRun { .. } => Some("`cognate run RECIPE --out DIR` makes one".to_owned()),
             Self::Differs { folder, .. } => Some(format!(
                 "give this recipe another directory with --out, or delete {} and what was made from it to make them \
                  again",
+                folder.display()
+            )),
+            Self::OtherTraining { folder, .. } => Some(format!(
+                "give this one a folder of its own with --out, or delete {} to train anew there",
                 folder.display()
             )),
             Self::Corrupt { folder, .. } | Self::Damaged { folder, .. } => {

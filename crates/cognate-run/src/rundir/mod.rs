@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cognate_base::claim::LOCK;
-use cognate_base::files::remove_partials;
+use cognate_base::files::{AtomicFile, remove_partials};
 use cognate_base::{Claim, Hash, process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,9 @@ type Result<T, E = RunDirError> = std::result::Result<T, E>;
 pub const RECIPE: &str = "recipe.toml";
 /// File name of the mark that a stage has begun and is not finished.
 const STARTED: &str = "started.json";
+
+/// A file that is begun to see whether files can be written, and never finished.
+const PROBE: &str = "probe";
 
 /// A run directory that this process may write into.
 #[derive(Debug)]
@@ -131,6 +134,35 @@ impl RunDir {
         differs(&folder, verb, &identity, &wanted)
     }
 
+    /// Refuses at once what would refuse a later stage its folder: something else in its place, or a folder that cannot be written to.
+    ///
+    /// # Errors
+    /// When it is so; the message names the place.
+    pub fn check_place(&self, name: &Path) -> Result<()> {
+        for part in name.ancestors() {
+            let folder = self.root.join(part);
+            match fs_err::symlink_metadata(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) if folder.is_dir() => {
+                    // It goes again with the value.
+                    AtomicFile::create(folder.join(PROBE))?;
+                }
+                Ok(_) => return Err(RunDirError::InTheWay { path: folder, wanted: "a folder" }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a file of the directory itself.
+    ///
+    /// # Errors
+    /// When a folder stands in its place.
+    pub fn check_file(&self, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        if path.is_dir() { Err(RunDirError::InTheWay { path, wanted: "a file" }) } else { Ok(()) }
+    }
+
     /// Looks at `name`'s folder: done, or ready to work in. A partial folder of a stage that does not resume is
     /// emptied.
     ///
@@ -171,6 +203,25 @@ impl RunDir {
             peak: Peak::begin(before.and_then(|progress| progress.peak_rss_bytes)),
         }))
     }
+}
+
+/// Marks `folder`, outside of any run directory, as the place of the training that `identity` describes, and returns its fingerprint.
+///
+/// # Errors
+/// When another training began there; the message names what differs.
+pub fn begin_training(folder: &Path, identity: Identity) -> Result<Hash> {
+    let path = folder.join(STARTED);
+    if let Some(started) = manifest::read_json::<Started>(&path)? {
+        let differences = differences(&started.identity, &identity);
+        if !differences.is_empty() {
+            let folder = folder.to_path_buf();
+            return Err(RunDirError::OtherTraining { folder, difference: listed(differences) });
+        }
+    }
+    let started = Started { format: FORMAT, fingerprint: identity.fingerprint(), identity };
+    fs_err::create_dir_all(folder)?;
+    manifest::write_json(&path, &started)?;
+    Ok(started.fingerprint)
 }
 
 impl Attempt {
@@ -253,6 +304,15 @@ fn empty(folder: &Path) -> Result<()> {
 
 /// Refuses when the two identities are not the same, naming the first few differences.
 fn differs(folder: &Path, verb: &'static str, was: &Identity, is: &Identity) -> Result<()> {
+    let differences = differences(was, is);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(RunDirError::Differs { folder: folder.to_path_buf(), verb, difference: listed(differences) })
+}
+
+/// What is not the same, in words.
+fn differences(was: &Identity, is: &Identity) -> Vec<String> {
     let mut differences = Vec::new();
     if was.code != is.code {
         differences.push(format!("by version {} of the {} stage, and this is version {}", was.code, is.stage, is.code));
@@ -268,16 +328,18 @@ fn differs(folder: &Path, verb: &'static str, was: &Identity, is: &Identity) -> 
     differences.extend(
         was.inputs.keys().filter(|name| !is.inputs.contains_key(*name)).map(|name| format!("{name} belonged to it")),
     );
-    if differences.is_empty() {
-        return Ok(());
-    }
+    differences
+}
+
+/// The first few of them.
+fn listed(mut differences: Vec<String>) -> String {
     let more = differences.len().saturating_sub(4);
     differences.truncate(4);
-    let mut difference = differences.join("; ");
+    let mut listed = differences.join("; ");
     if more > 0 {
-        difference.push_str(&format!("; and {more} more"));
+        listed.push_str(&format!("; and {more} more"));
     }
-    Err(RunDirError::Differs { folder: folder.to_path_buf(), verb, difference })
+    listed
 }
 
 /// Collects `[table] key was A and is B now`, going into nested tables.

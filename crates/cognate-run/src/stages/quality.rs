@@ -151,7 +151,7 @@ pub(crate) fn measure(
     })
 }
 
-pub(super) fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
+pub(crate) fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
     read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))
 }
 

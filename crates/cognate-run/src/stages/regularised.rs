@@ -175,6 +175,11 @@ pub(crate) fn take(context: &Context<'_>, step: Step, folder: &Path) -> Result<(
     Ok((made, trained))
 }
 
+/// Refuses an arm that would be left without documents to choose by.
+pub(crate) fn check(context: &Context<'_>, arm: usize) -> Result<()> {
+    selection(context, arm).map(drop)
+}
+
 /// The documents to choose by, and how many were left out because they share a passage with the unique split: by those, a model
 /// would be chosen for what it has memorised.
 fn selection(context: &Context<'_>, arm: usize) -> Result<(Vec<Document>, u64)> {

@@ -15,7 +15,7 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target,
+    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target,
     TextPair, generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
-use crate::recipe::{Endpoint, Recipe, Synthesis};
+use crate::recipe::{Endpoint, Recipe, Synthesis, filter_config};
 use crate::rundir::{Artifact, Manifest, State, Watched, Work};
 use crate::stage::Step;
 use crate::stages::judge;
@@ -218,16 +218,7 @@ pub(crate) fn filter_stage(
     let label = Step::Filter(synthesis).label(recipe);
     let needed = recipe.synthetic_tokens(synthesis).unwrap_or(0);
     let tokenizer = context.tokenizer()?;
-    let config = FilterConfig {
-        min_words: recipe.filter.min_words,
-        near_copy: recipe.filter.near_copy,
-        verbatim_words: recipe.filter.verbatim_words,
-        // What was written from no document is related to none.
-        min_relevance: recipe.filter.min_relevance.filter(|_| synthesis.is_tuned()),
-        near_duplicate: recipe.filter.near_duplicate,
-        samples: recipe.filter.samples,
-        quality_documents: recipe.filter.quality_documents,
-    };
+    let config = filter_config(&recipe.filter, synthesis.is_tuned());
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
     let judged = match synthesis {

@@ -6,7 +6,9 @@ use std::path::Path;
 use cognate_base::Monitor;
 use cognate_base::files::AtomicFile;
 use cognate_corpus::Tokenizer;
-use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
+use cognate_eval::tasks::{
+    Definition, TaskFiles, TaskOptions, TaskScores, check_task, evaluate_task, file_in, file_names,
+};
 use cognate_model::Decoder;
 use cognate_ops::Cpu;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,27 @@ pub(crate) fn tasks(recipe: &Recipe) -> Result<Vec<(Definition, TaskFiles)>> {
     recipe.evaluate.tasks.iter().filter(|name| *name != PERPLEXITY).map(with_files).collect()
 }
 
+/// What a task is measured on: each file by what it is called among the inputs of the stage.
+pub(crate) fn inputs<'a>(task: &Definition, files: &'a TaskFiles) -> impl Iterator<Item = (String, &'a Path)> + use<'a> {
+    let name = task.name().to_owned();
+    let questions = std::iter::once((format!("the questions of {name}"), files.questions.as_path()));
+    questions.chain(files.examples.as_deref().map(|path| (format!("the examples of {name}"), path)))
+}
+
+/// Refuses files of the recipe's tasks that its models could not be measured on; see [`check_task`].
+pub(crate) fn check(recipe: &Recipe, models: Option<(&Tokenizer, usize)>, monitor: &dyn Monitor) -> Result<()> {
+    for (task, files) in tasks(recipe)? {
+        check_task(models, &task, &files, options(recipe), monitor)?;
+    }
+    Ok(())
+}
+
+fn options(recipe: &Recipe) -> TaskOptions {
+    let limit = (recipe.evaluate.limit > 0).then_some(recipe.evaluate.limit);
+    // One seed for all arms: they get the same examples.
+    TaskOptions { shots: None, limit, seed: recipe.seed, batch_tokens: BATCH_TOKENS }
+}
+
 /// Measures a model on the recipe's tasks and writes [`QUESTIONS`] into `folder`; nothing where there are no tasks.
 pub(crate) fn score(
     recipe: &Recipe,
@@ -58,12 +81,9 @@ pub(crate) fn score(
     if tasks.is_empty() {
         return Ok(scored);
     }
-    let limit = (recipe.evaluate.limit > 0).then_some(recipe.evaluate.limit);
-    // One seed for all arms: they get the same examples.
-    let options = TaskOptions { shots: None, limit, seed: recipe.seed, batch_tokens: BATCH_TOKENS };
     let mut file = AtomicFile::create(folder.join(QUESTIONS))?;
     for (task, files) in &tasks {
-        let (scores, outcomes) = evaluate_task(model, tokenizer, task, files, options, monitor)?;
+        let (scores, outcomes) = evaluate_task(model, tokenizer, task, files, options(recipe), monitor)?;
         for outcome in &outcomes {
             let line = serde_json::to_string(outcome).map_err(std::io::Error::from)?;
             std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())?;

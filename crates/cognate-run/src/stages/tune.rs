@@ -18,7 +18,8 @@ use crate::context::{Context, Made};
 use crate::error::Result;
 use crate::recipe::Synthesis;
 
-/// Held-out seeds below which a comparison of true and random seeds says nothing.
+/// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
+/// that is neither of its documents.
 const LEAST_SEEDS: usize = 3;
 
 /// What a synthesizer knows about held-out pairs.
@@ -37,28 +38,7 @@ pub(crate) fn tune_stage(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.tune);
-    let tokenizer = context.tokenizer()?;
-    let file = context.tokens("tokenize", "unique")?;
-    let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
-    let pairs = |name: &str| -> Result<Vec<(u32, u32)>> {
-        let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
-        Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
-    };
-    let (mut training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
-    // A control is measured on the pairs that the synthesizer of related documents is measured on.
-    let (mut choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
-    if synthesis == Synthesis::RandomPairs {
-        training = shuffle_targets(&training, recipe.seed);
-        choosing = shuffle_targets(&choosing, recipe.seed);
-    }
-    let frame = PairTokens {
-        end_of_document: tokenizer.end_of_document(),
-        related: tokenizer.related()?,
-        context: settings.context,
-    };
-    let stream = PairStream::new(file.clone(), &training, settings.epochs, settings.batch_tokens, frame, recipe.seed)?;
-    let validation: Vec<ScoreItem> =
-        choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+    let Lesson { tokenizer, file, pairs, stream, validation, others } = Lesson::new(context, synthesis)?;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
         (tokens * stream.steps() / stream.tokens().max(1)).max(1)
@@ -92,19 +72,69 @@ pub(crate) fn tune_stage(
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(model.config().parameters(), &outcome.progress);
     let drawn = draw(&others, settings.relation_pairs, recipe.seed, "relation pairs");
-    // With three seeds, each pair has one to be compared with that is neither of its documents.
-    let seeds: BTreeSet<u32> = drawn.iter().map(|(first, _)| *first).collect();
-    if seeds.len() < LEAST_SEEDS {
-        tracing::warn!(
-            "{} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share",
-            seeds.len()
-        );
-    } else {
+    if distinct_seeds(&drawn) >= LEAST_SEEDS {
         let measured = Measured { context, tokenizer: &tokenizer, file: &file, pairs: &drawn };
         let before = measured.relation(&context.base().path("best"), monitor)?;
         trained.relation = Some(Relations { before, after: measured.relation(&outcome.best, monitor)? });
     }
-    finish(folder, &outcome, &trained, training.len() as u64)
+    finish(folder, &outcome, &trained, pairs as u64)
+}
+
+/// What a synthesizer learns and is measured on; nothing of it needs a model.
+struct Lesson {
+    tokenizer: Tokenizer,
+    file: TokenFile,
+    /// Pairs that are learned.
+    pairs: usize,
+    stream: PairStream,
+    /// The held-out pairs that choose the checkpoint.
+    validation: Vec<ScoreItem>,
+    /// The other held-out pairs.
+    others: Vec<Numbers>,
+}
+
+impl Lesson {
+    fn new(context: &Context<'_>, synthesis: Synthesis) -> Result<Self> {
+        let (recipe, settings) = (context.recipe, &context.recipe.tune);
+        let tokenizer = context.tokenizer()?;
+        let file = context.tokens("tokenize", "unique")?;
+        let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
+        let pairs = |name: &str| -> Result<Vec<Numbers>> {
+            let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
+            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
+        };
+        let (mut training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+        // A control is measured on the pairs that the synthesizer of related documents is measured on.
+        let (mut choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
+        if synthesis == Synthesis::RandomPairs {
+            training = shuffle_targets(&training, recipe.seed);
+            choosing = shuffle_targets(&choosing, recipe.seed);
+        }
+        let frame = PairTokens {
+            end_of_document: tokenizer.end_of_document(),
+            related: tokenizer.related()?,
+            context: settings.context,
+        };
+        let (epochs, batch_tokens) = (settings.epochs, settings.batch_tokens);
+        let stream = PairStream::new(file.clone(), &training, epochs, batch_tokens, frame, recipe.seed)?;
+        let validation = choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+        Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, others })
+    }
+}
+
+/// Refuses pairs that nothing could be learned from, and warns where too few are held out to say what was.
+pub(crate) fn check(context: &Context<'_>, synthesis: Synthesis) -> Result<()> {
+    let lesson = Lesson::new(context, synthesis)?;
+    let drawn = draw(&lesson.others, context.recipe.tune.relation_pairs, context.recipe.seed, "relation pairs");
+    let seeds = distinct_seeds(&drawn);
+    if seeds < LEAST_SEEDS {
+        tracing::warn!("{seeds} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share");
+    }
+    Ok(())
+}
+
+fn distinct_seeds(pairs: &[Numbers]) -> usize {
+    pairs.iter().map(|(first, _)| *first).collect::<BTreeSet<u32>>().len()
 }
 
 /// The same seeds with the same targets, each target now behind a random seed: every document is a seed and a target as often as

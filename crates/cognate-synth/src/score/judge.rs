@@ -81,6 +81,12 @@ impl JudgeConfig {
         Self { server, samples, seed }
     }
 
+    /// For one question, asked once: whether the server is there and knows the model.
+    #[must_use]
+    pub fn asked_once(&self) -> Self {
+        Self { server: EndpointConfig { attempts: 1, ..self.server.clone() }, samples: 1, ..self.clone() }
+    }
+
     /// Refuses what cannot be meant.
     ///
     /// # Errors

@@ -1,0 +1,166 @@
+//! What would stop a late stage is looked for as early as it can be known: before the first stage, and behind each stage from whose
+//! result it follows. No training has run by then. ARCHITECTURE.md lists what each stage can fail with, and where that is looked for.
+
+use std::path::Path;
+
+use cognate_base::{Hash, Monitor, process};
+use cognate_corpus::Tokenizer;
+use cognate_synth::KnownPairs;
+
+use crate::arms;
+use crate::context::{Context, config, max_positions};
+use crate::error::{Error, Result};
+use crate::plan::{model_config, needed_memory, trained_bytes};
+use crate::recipe::{ArmKind, Recipe, Synthesis};
+use crate::report;
+use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
+use crate::stage::Step;
+use crate::stages::{judge, quality, regularised, synthesis, tasks, tune};
+
+#[cfg(test)]
+mod tests;
+
+/// Refuses, before anything is done, what can be known from the recipe, the run directory and the files that are there: stages made
+/// from something else, places that cannot be written to, a tokenizer that does not load, tasks' files that are missing or hold no
+/// questions, keys of servers that are not set. Warns where the trainings need more memory or disk than there is.
+pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Result<()> {
+    let steps = Step::all(recipe);
+    for step in steps.iter().filter(|step| **step != Step::Report) {
+        let name = step.folder(recipe);
+        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
+        run.check_place(&name)?;
+    }
+    for name in [RECIPE, report::JSON_FILE, report::HTML_FILE] {
+        run.check_file(name)?;
+    }
+    let left: Vec<Step> = steps.into_iter().filter(|step| !is_finished(run, recipe, *step)).collect();
+    servers(recipe, &left)?;
+    let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+    task_inputs(recipe, run)?;
+    if left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
+        let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
+        tasks::check(recipe, models, monitor)?;
+    }
+    room(recipe, run.root(), &left, tokenizer.as_ref());
+    Ok(())
+}
+
+/// Refuses, behind `step`, what its result shows that a later stage would stop for.
+pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
+    let recipe = context.recipe;
+    let left: Vec<Step> =
+        Step::all(recipe).into_iter().filter(|step| !is_finished(&context.run, recipe, *step)).collect();
+    match step {
+        Step::Tokenize => {
+            arms::check_budgets(context)?;
+            let tokenizer = context.tokenizer()?;
+            if recipe.tokenize.tokenizer.is_none() && left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
+                tasks::check(recipe, Some((&tokenizer, max_positions(recipe))), context.monitor)?;
+            }
+            for step in &left {
+                if let Step::Train(model) = step
+                    && let ArmKind::Regularised { .. } = recipe.arms[model.arm].kind
+                {
+                    regularised::check(context, model.arm)?;
+                }
+            }
+        }
+        Step::Pair => {
+            for synthesis in left.iter().filter_map(|step| if let Step::Tune(tuned) = step { Some(*tuned) } else { None }) {
+                tune::check(context, synthesis).map_err(|error| error.in_stage(&Step::Tune(synthesis).label(recipe)))?;
+            }
+            if left.contains(&Step::Filter(Synthesis::Related)) {
+                ask_judge(context)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_finished(run: &RunDir, recipe: &Recipe, step: Step) -> bool {
+    run.folder(&step.folder(recipe)).join(MANIFEST).exists()
+}
+
+/// A key that is not there shows now, and not after hours of training.
+fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
+    if let Some(endpoint) = &recipe.generate.endpoint
+        && left.contains(&Step::Generate(Synthesis::Related))
+    {
+        synthesis::server(endpoint)?.check()?;
+    }
+    if left.contains(&Step::Filter(Synthesis::Related))
+        && let Some(judge) = judge::config(recipe)?
+    {
+        judge.check()?;
+    }
+    Ok(())
+}
+
+/// One question, to which the answer does not matter: a judge that is not there, or does not know its model, shows before training.
+fn ask_judge(context: &Context<'_>) -> Result<()> {
+    let Some(config) = judge::config(context.recipe)? else { return Ok(()) };
+    let texts = quality::unique_texts(context)?;
+    let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).take(2).collect();
+    KnownPairs::judge(&texts, None, &config.asked_once(), context.monitor)?;
+    Ok(())
+}
+
+/// The tasks' files are the only inputs from outside that late stages read. Where some models were measured on them already, they must
+/// be those files still.
+fn task_inputs(recipe: &Recipe, run: &RunDir) -> Result<()> {
+    for (task, files) in tasks::tasks(recipe)? {
+        for (name, path) in tasks::inputs(&task, &files) {
+            let hash = Hash::of_file(path)?;
+            for step in Step::all(recipe).into_iter().filter(|step| matches!(step, Step::Evaluate(_))) {
+                let folder = run.folder(&step.folder(recipe));
+                let Some(manifest) = Manifest::read(&folder)? else { continue };
+                if manifest.identity.inputs.get(&name).is_some_and(|measured| *measured != hash) {
+                    let difference = format!("{name} had another content");
+                    return Err(RunDirError::Differs { folder, verb: "made", difference }.into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Warns where the trainings that are left need more than there is.
+fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenizer>) {
+    let vocabulary = tokenizer.map(Tokenizer::vocab_size).or(recipe.tokenize.vocab_size).unwrap_or_default();
+    let config = model_config(recipe, vocabulary);
+    let is_training = |step: &&Step| matches!(step, Step::Train(_) | Step::Sweep { .. } | Step::Tune(_));
+    let trainings = left.iter().filter(is_training).count();
+    let (disk, memory) = (trainings as f64 * trained_bytes(recipe, &config), needed_memory(recipe, &config));
+    if let Some(free) = process::free_bytes(root).filter(|free| disk > *free as f64) {
+        tracing::warn!(
+            "{trainings} trainings leave up to {:.1} GB of checkpoints, and {:.1} GB are free at {}: lower [train] keep_checkpoints, or \
+             give another directory with --out",
+            disk / 1e9,
+            free as f64 / 1e9,
+            root.display()
+        );
+    }
+    if trainings > 0
+        && let Some(machine) = process::memory().filter(|machine| memory > machine.total as f64)
+    {
+        tracing::warn!(
+            "training takes about {:.1} GB of memory, and this machine has {:.1} GB: `cognate plan` says what takes how much",
+            memory / 1e9,
+            machine.total as f64 / 1e9
+        );
+    }
+}
+
+/// Error of a check that stops a run, as `plan` tells it.
+pub(crate) fn problem(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Option<Error>> {
+    let left = Step::all(recipe);
+    let found = servers(recipe, &left).and_then(|()| {
+        let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+        tasks::check(recipe, tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe))), monitor)
+    });
+    match found {
+        Err(error) if error.interrupted() => Err(error),
+        found => Ok(found.err()),
+    }
+}

@@ -1,0 +1,180 @@
+//! Runs with a fault that a late stage would stop for: they stop before anything is trained.
+
+use std::path::PathBuf;
+
+use cognate_base::Silent;
+use cognate_base::files::write_atomic;
+use tempfile::TempDir;
+
+use super::*;
+use crate::context::{DeviceKind, Settings};
+use crate::recipe::Recipe;
+use crate::runner::run;
+
+/// A folder with a corpus and what a recipe of it says beside the least.
+struct Bench {
+    folder: TempDir,
+    recipe: String,
+}
+
+impl Bench {
+    /// A corpus in which related documents exist, each of some 30 words.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let document = |i: usize| {
+            let words = (0..30).map(|at| match at % 2 {
+                0 => format!("topic{}x{}", i % 12, (i * 5 + at) % 9),
+                _ => format!("word{}", (i * 7 + at * 13) % 180),
+            });
+            let text = words.collect::<Vec<_>>().join(" ");
+            format!("{{\"id\": \"d{i}\", \"text\": \"{text}.\"}}\n")
+        };
+        write_atomic(folder.path().join("d.jsonl"), (0..400).map(document).collect::<String>()).unwrap();
+        let recipe = "name = \"tiny\"\n[corpus]\npaths = [\"d.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.5\n\
+                      contamination_words = 0\n[tokenize]\nvocab_size = 400\n[embed]\ndimensions = 16\n[pair]\nneighbours = 4\n\
+                      held_out_share = 0.2\n[model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 128\n[train]\nbudget_tokens = 4096\n\
+                      batch_tokens = 512\npeak_rate = 1e-2\n[[arm]]\nkind = \"repetition\"\n"
+            .to_owned();
+        Self { folder, recipe }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        write_atomic(self.path(name), content).unwrap();
+    }
+
+    fn with(mut self, more: &str) -> Self {
+        self.recipe.push_str(more);
+        self
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe::parse(&self.path("r.toml"), &self.recipe).unwrap()
+    }
+
+    fn run(&self) -> Result<()> {
+        let settings = Settings {
+            out: self.path("out"),
+            threads: 1,
+            device: DeviceKind::Cpu,
+            command: String::new(),
+            version: String::new(),
+        };
+        run(&self.recipe(), &settings, &Silent).map(drop)
+    }
+
+    /// What the run stops with; nothing was trained, and `last` (where it is not empty) was done before.
+    fn stops_after(&self, last: &str) -> String {
+        let error = self.run().expect_err("the fault stops it");
+        let done = |stage: &str| self.path(&format!("out/{stage}/manifest.json")).exists();
+        assert!(!self.path("out/repetition").exists(), "trained before it stopped: {error}");
+        assert!(done("ingest") != last.is_empty() && (last.is_empty() || done(last)), "{error}");
+        error.to_string()
+    }
+}
+
+const ARC: &str = "[evaluate]\ntasks = [\"arc_easy\"]\ndata_dir = \"tasks\"\n";
+
+fn question(answer: &str) -> String {
+    format!(
+        "{{\"id\": \"q\", \"question\": \"Which?\", \"choices\": {{\"text\": [\"{answer}\", \"no\"], \"label\": [\"A\", \"B\"]}}, \
+         \"answerKey\": \"A\"}}\n"
+    )
+}
+
+#[test]
+fn questions_that_are_missing_or_none_stop_a_run_at_its_start() {
+    let bench = Bench::new().with(ARC);
+    assert!(bench.stops_after("").contains("expected a folder with arc_easy"));
+    bench.write("tasks/arc_easy.jsonl", &(question("yes") + "{\"question\": 7}\n"));
+    let error = bench.stops_after("");
+    assert!(error.contains("arc_easy.jsonl:2: "), "{error}");
+}
+
+#[test]
+fn an_answer_that_no_model_has_room_for_stops_a_run_behind_its_tokenizer() {
+    let bench = Bench::new().with(ARC);
+    bench.write("tasks/arc_easy.jsonl", &(question("yes") + &question(&"qz".repeat(400))));
+    let error = bench.stops_after("tokenize");
+    assert!(error.contains("arc_easy.jsonl:2: the answer takes ") && error.contains("has no room for it"), "{error}");
+}
+
+#[test]
+fn questions_that_changed_since_a_model_was_measured_stop_a_run_at_its_start() {
+    let bench = Bench::new().with(ARC);
+    bench.write("tasks/arc_easy.jsonl", &question("yes"));
+    bench.run().unwrap();
+    bench.write("tasks/arc_easy.jsonl", &question("perhaps"));
+    fs_err::remove_dir_all(bench.path("out/repetition")).unwrap();
+    let error = bench.run().unwrap_err().to_string();
+    assert!(error.contains("the questions of arc_easy had another content"), "{error}");
+    assert!(!bench.path("out/repetition").exists());
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_late_stage_stops_a_run_at_its_start() {
+    let bench = Bench::new().with("[[arm]]\nkind = \"sbp\"\n");
+    for file in ["out/recipe.toml", "out/tune"] {
+        bench.write(file, "");
+    }
+    assert!(bench.stops_after("").contains("tune is in the way: the run writes a folder there"));
+    fs_err::remove_file(bench.path("out/tune")).unwrap();
+    fs_err::create_dir(bench.path("out/report.html")).unwrap();
+    assert!(bench.stops_after("").contains("report.html is in the way: the run writes a file there"));
+}
+
+#[test]
+fn servers_stop_a_run_before_training() {
+    let sbp = || Bench::new().with("[[arm]]\nkind = \"sbp\"\n");
+    let endpoint = "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"http://127.0.0.1:9/v1\"\nendpoint_key_env = \"NO_SUCH_KEY_IS_SET\"\n";
+    assert!(sbp().with(endpoint).stops_after("").contains("NO_SUCH_KEY_IS_SET"));
+    let judge = "[filter]\njudge_url = \"http://127.0.0.1:9/v1\"\njudge_model = \"j\"\n";
+    let key = "judge_key_env = \"NO_SUCH_KEY_IS_SET\"\n";
+    assert!(sbp().with(judge).with(key).stops_after("").contains("NO_SUCH_KEY_IS_SET"));
+    // Nothing listens on the port of "discard".
+    let error = sbp().with(judge).stops_after("pair");
+    assert!(error.contains("http://127.0.0.1:9/v1"), "{error}");
+}
+
+#[test]
+fn a_corpus_too_small_for_an_arm_stops_a_run_before_training() {
+    let mut bench = Bench::new().with("[[arm]]\nkind = \"oracle\"\n");
+    bench.recipe = bench.recipe.replace("budget_tokens = 4096", "budget_tokens = 4096000");
+    assert!(bench.stops_after("tokenize").contains("the corpus is too small for the arm `oracle`"));
+}
+
+#[test]
+fn an_arm_without_documents_to_choose_by_stops_a_run_before_training() {
+    // Every document ends in the same 12 words.
+    let mut bench = Bench::new().with("[[arm]]\nkind = \"regularised\"\nselection_documents = 20\n");
+    let same = "one two three four five six seven eight nine ten eleven twelve";
+    let document = |i: usize| format!("{{\"id\": \"d{i}\", \"text\": \"w{i} x{} {same}\"}}\n", i % 7);
+    bench.write("d.jsonl", &(0..400).map(document).collect::<String>());
+    bench.recipe = bench.recipe.replace("contamination_words = 0", "contamination_words = 8");
+    // But for those of the validation split, which would have the others dropped.
+    let held_out = held_out(&bench);
+    let document = |i: usize| match held_out.contains(&format!("d{i}")) {
+        true => format!("{{\"id\": \"d{i}\", \"text\": \"v{i} y{} z{i}\"}}\n", i % 7),
+        false => document(i),
+    };
+    bench.write("d.jsonl", &(0..400).map(document).collect::<String>());
+    let error = bench.stops_after("tokenize");
+    assert!(error.contains("has no documents to choose its weight decay by"), "{error}");
+}
+
+/// The documents of the validation split, which depends on identifiers alone.
+fn held_out(bench: &Bench) -> Vec<String> {
+    let config = cognate_corpus::IngestConfig {
+        seed: 0,
+        validation_share: 0.1,
+        unique_share: 0.5,
+        contamination_words: 0,
+        read: cognate_corpus::ReadOptions::default(),
+    };
+    cognate_corpus::ingest(&[bench.path("d.jsonl")], &bench.path("split"), &config, &Silent).unwrap();
+    let texts = crate::stages::relations::read_texts(&bench.path("split/validation.jsonl.zst")).unwrap();
+    texts.into_iter().map(|(id, _)| id).collect()
+}

@@ -1,0 +1,44 @@
+//! What a stage would refuse of the recipe's own values, refused when the recipe is read: the stages' own checks, and what tables say
+//! about each other.
+
+use cognate_synth::FilterConfig;
+
+use super::error::RecipeError;
+use super::written::Written;
+use super::{Filter, Recipe};
+
+type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
+
+/// Refuses what no corpus could make work.
+pub(super) fn check(written: &Written, recipe: &Recipe) -> Result {
+    filter(written, recipe)
+}
+
+/// The filters' own check, and whether any document can pass.
+fn filter(written: &Written, recipe: &Recipe) -> Result {
+    let section = written.table("filter");
+    if let Err(cognate_synth::Error::Setting { field, value, expected }) = filter_config(&recipe.filter, true).check() {
+        return Err(section.impossible(field, value, expected, ""));
+    }
+    let (least, longest) = (recipe.filter.min_words, recipe.generate.max_new_tokens);
+    // A token is a part of a word, or all of it.
+    if recipe.syntheses().next().is_some() && least > longest {
+        let expected = format!("at most generate.max_new_tokens = {longest}: no document could have so many words");
+        return Err(section.impossible("min_words", least, expected, "lower it, or raise max_new_tokens"));
+    }
+    Ok(())
+}
+
+/// The settings of the filters, for documents of seeds or not.
+pub(crate) fn filter_config(filter: &Filter, of_seeds: bool) -> FilterConfig {
+    FilterConfig {
+        min_words: filter.min_words,
+        near_copy: filter.near_copy,
+        verbatim_words: filter.verbatim_words,
+        // What was written from no document is related to none.
+        min_relevance: filter.min_relevance.filter(|_| of_seeds),
+        near_duplicate: filter.near_duplicate,
+        samples: filter.samples,
+        quality_documents: filter.quality_documents,
+    }
+}
