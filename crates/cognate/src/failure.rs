@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use cognate_run::Error;
 
+use crate::flags::Flags;
 use crate::output;
 
 /// Why a command failed.
@@ -34,20 +35,21 @@ impl Failure {
             tell_interrupted();
             return ExitCode::from(128 + signal);
         }
-        output::tell_message(&format!("error: {}", self.0));
+        let flags = Flags::called();
+        output::tell_message(&format!("error: {}", flags.said(&self.0.to_string())));
         let mut told = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(source) = cause {
             let text = source.to_string();
             // Many messages hold their cause's already.
             if !told.contains(&text) {
-                output::tell_message(&format!("  because: {text}"));
+                output::tell_message(&format!("  because: {}", flags.said(&text)));
                 told = text;
             }
             cause = source.source();
         }
         if let Some(hint) = self.0.hint() {
-            output::tell_message(&format!("hint: {hint}"));
+            output::tell_message(&format!("hint: {}", flags.said(&hint)));
         }
         ExitCode::from(if self.0.is_usage() { 2 } else { 1 })
     }

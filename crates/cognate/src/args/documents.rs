@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use cognate_run::recipe::keys::default;
 
 use super::numbers::{number_of, whole_of};
 
@@ -10,10 +11,10 @@ use super::numbers::{number_of, whole_of};
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// The field that names a document.
-    #[arg(long, default_value = "id", value_name = "FIELD")]
+    #[arg(long, default_value = default("corpus", "id_field"), value_name = "FIELD")]
     pub(crate) id_field: String,
     /// The field that holds a document's text.
-    #[arg(long, default_value = "text", value_name = "FIELD")]
+    #[arg(long, default_value = default("corpus", "text_field"), value_name = "FIELD")]
     pub(crate) text_field: String,
     /// What happens at a record that cannot be read.
     #[arg(long, value_enum, default_value_t = OnBadRecord::Stop)]
@@ -39,13 +40,13 @@ pub(crate) struct IngestArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     /// Share of the documents held out for validation.
-    #[arg(long, default_value_t = 0.02, value_name = "SHARE", value_parser = number_of("corpus", "validation_share"))]
+    #[arg(long, default_value = default("corpus", "validation_share"), value_name = "SHARE", value_parser = number_of("corpus", "validation_share"))]
     pub(crate) validation_share: f64,
     /// Share of the documents in the unique split; the rest is the oracle's.
-    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = number_of("corpus", "unique_share"))]
+    #[arg(long, default_value = default("corpus", "unique_share"), value_name = "SHARE", value_parser = number_of("corpus", "unique_share"))]
     pub(crate) unique_share: f64,
     /// Training documents that share this many consecutive words with a validation document are dropped; 0 keeps all.
-    #[arg(long, default_value_t = 13, value_name = "WORDS", value_parser = whole_of::<usize>("corpus", "contamination_words"))]
+    #[arg(long, default_value = default("corpus", "contamination_words"), value_name = "WORDS", value_parser = whole_of::<usize>("corpus", "contamination_words"))]
     pub(crate) contamination_words: usize,
     /// Seed of the split.
     #[arg(long, default_value_t = 0)]
@@ -78,16 +79,16 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_enum, default_value_t = EmbedMethod::Lsa)]
     pub(crate) method: EmbedMethod,
     /// Width of the vectors.
-    #[arg(long, default_value_t = 256, value_parser = whole_of::<usize>("embed", "dimensions"))]
+    #[arg(long, default_value = default("embed", "dimensions"), value_parser = whole_of::<usize>("embed", "dimensions"))]
     pub(crate) dimensions: usize,
     /// Words in fewer documents are ignored.
-    #[arg(long, default_value_t = 2, value_parser = whole_of::<usize>("embed", "min_documents"))]
+    #[arg(long, default_value = default("embed", "min_documents"), value_parser = whole_of::<usize>("embed", "min_documents"))]
     pub(crate) min_documents: usize,
     /// Words in a larger share of the documents are ignored.
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = number_of("embed", "max_document_share"))]
+    #[arg(long, default_value = default("embed", "max_document_share"), value_name = "SHARE", value_parser = number_of("embed", "max_document_share"))]
     pub(crate) max_document_share: f64,
     /// Words kept, the most frequent first.
-    #[arg(long, default_value_t = 200_000, value_parser = whole_of::<usize>("embed", "max_terms"))]
+    #[arg(long, default_value = default("embed", "max_terms"), value_parser = whole_of::<usize>("embed", "max_terms"))]
     pub(crate) max_terms: usize,
     /// Seed of the random directions that the SVD starts from.
     #[arg(long, default_value_t = 0)]
@@ -106,7 +107,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) embeddings: PathBuf,
     /// Nearest neighbours of each document.
-    #[arg(long, default_value_t = 10, value_name = "K", value_parser = whole_of::<usize>("pair", "neighbours"))]
+    #[arg(long, default_value = default("pair", "neighbours"), value_name = "K", value_parser = whole_of::<usize>("pair", "neighbours"))]
     pub(crate) neighbours: usize,
     /// How they are found.
     #[arg(long, value_enum, default_value_t = PairMethod::Auto)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use cognate_ops::Precision;
+use cognate_run::recipe::keys::default;
 use cognate_synth::{Part, Sampling};
 
 use super::DeviceArg;
@@ -33,7 +34,7 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_parser = whole_of::<usize>("model", "ffn"))]
     pub(crate) ffn: Option<usize>,
     /// Base of the rotary position frequencies.
-    #[arg(long, default_value_t = 500_000.0, value_parser = number_of("model", "rope_base"))]
+    #[arg(long, default_value = default("model", "rope_base"), value_parser = number_of("model", "rope_base"))]
     pub(crate) rope_base: f64,
     /// A head of its own instead of the embedding's weights.
     #[arg(long)]
@@ -46,14 +47,11 @@ pub(crate) struct ShapeArgs {
 /// The optimizer's dials, and when to look and to save.
 #[derive(Debug, Args)]
 pub(crate) struct OptimizerArgs {
-    /// Share of the steps during which the rate rises.
-    #[arg(long, default_value_t = 0.05, value_name = "SHARE", value_parser = number_of("train", "warmup_share"))]
-    pub(crate) warmup_share: f64,
     /// Weight decay of matrices and tables.
-    #[arg(long, default_value_t = 0.1, value_parser = number_of("train", "weight_decay"))]
+    #[arg(long, default_value = default("train", "weight_decay"), value_parser = number_of("train", "weight_decay"))]
     pub(crate) weight_decay: f64,
     /// Longest gradient.
-    #[arg(long, default_value_t = 1.0, value_parser = number_of("train", "clip"))]
+    #[arg(long, default_value = default("train", "clip"), value_parser = number_of("train", "clip"))]
     pub(crate) clip: f64,
     /// Tokens between two measurements of the validation loss [default: a twentieth of all]
     #[arg(long, value_name = "TOKENS", value_parser = whole_of::<usize>("train", "validate_every_tokens"))]
@@ -62,7 +60,7 @@ pub(crate) struct OptimizerArgs {
     #[arg(long, value_name = "TOKENS", value_parser = whole_of::<usize>("train", "checkpoint_every_tokens"))]
     pub(crate) checkpoint_every_tokens: Option<usize>,
     /// Newest checkpoints that stay on disk; the best one always does.
-    #[arg(long, default_value_t = 2, value_parser = whole_of::<usize>("train", "keep_checkpoints"))]
+    #[arg(long, default_value = default("train", "keep_checkpoints"), value_parser = whole_of::<usize>("train", "keep_checkpoints"))]
     pub(crate) keep_checkpoints: usize,
     /// Seed of initialisation and order.
     #[arg(long, default_value_t = 0)]
@@ -78,7 +76,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "PREFIX")]
     pub(crate) validation: Option<PathBuf>,
     /// Validation documents that the loss is measured on.
-    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole::<usize>(0, MOST_DOCUMENTS))]
+    #[arg(long, default_value = default("train", "validate_documents"), value_name = "N", value_parser = whole::<usize>(0, MOST_DOCUMENTS))]
     pub(crate) validate_documents: usize,
     /// The tokenizer.json that made the token files; every checkpoint gets a copy.
     #[arg(long, value_name = "FILE")]
@@ -106,6 +104,9 @@ pub(crate) struct TrainArgs {
     /// Learning rate at the end of the cosine [default: peak rate / 200]
     #[arg(long, value_name = "RATE", value_parser = number_of("train", "final_rate"))]
     pub(crate) final_rate: Option<f64>,
+    /// Share of the steps during which the rate rises.
+    #[arg(long, default_value = default("train", "warmup_share"), value_name = "SHARE", value_parser = number_of("train", "warmup_share"))]
+    pub(crate) warmup_share: f64,
     #[command(flatten)]
     pub(crate) optimizer: OptimizerArgs,
     #[command(flatten)]
@@ -132,7 +133,7 @@ pub(crate) struct TuneArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// How often each pair is seen.
-    #[arg(long, default_value_t = 1, value_parser = whole_of::<u32>("tune", "epochs"))]
+    #[arg(long, default_value = default("tune", "epochs"), value_parser = whole_of::<u32>("tune", "epochs"))]
     pub(crate) epochs: u32,
     /// Learning rate, constant after the warm-up.
     #[arg(long, default_value_t = 3e-4, value_parser = number_of("tune", "rate"))]
@@ -143,6 +144,9 @@ pub(crate) struct TuneArgs {
     /// Most tokens of a pair [default: all positions that the checkpoint knows]
     #[arg(long, value_parser = whole_of::<usize>("tune", "context"))]
     pub(crate) context: Option<usize>,
+    /// Share of the steps during which the rate rises.
+    #[arg(long, default_value = default("tune", "warmup_share"), value_name = "SHARE", value_parser = number_of("tune", "warmup_share"))]
+    pub(crate) warmup_share: f64,
     #[command(flatten)]
     pub(crate) optimizer: OptimizerArgs,
     #[command(flatten)]
@@ -176,19 +180,19 @@ pub(crate) struct EndpointArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SamplingArgs {
     /// Divides the logits; 0 takes the likeliest token always.
-    #[arg(long, default_value_t = 1.0, value_parser = number_of("generate", "temperature"))]
+    #[arg(long, default_value = default("generate", "temperature"), value_parser = number_of("generate", "temperature"))]
     pub(crate) temperature: f64,
     /// Only the likeliest tokens that make up this probability are drawn.
-    #[arg(long, default_value_t = 0.9, value_parser = number_of("generate", "top_p"))]
+    #[arg(long, default_value = default("generate", "top_p"), value_parser = number_of("generate", "top_p"))]
     pub(crate) top_p: f64,
     /// Only so many of the likeliest tokens are drawn; 0: any number.
-    #[arg(long, default_value_t = 0, value_name = "K", value_parser = whole_of::<usize>("generate", "top_k"))]
+    #[arg(long, default_value = default("generate", "top_k"), value_name = "K", value_parser = whole_of::<usize>("generate", "top_k"))]
     pub(crate) top_k: usize,
     /// Only tokens at least so likely as this share of the likeliest are drawn.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = number_of("generate", "min_p"))]
+    #[arg(long, default_value = default("generate", "min_p"), value_name = "SHARE", value_parser = number_of("generate", "min_p"))]
     pub(crate) min_p: f64,
     /// Divides the logits of tokens that are there already (multiplies those below 0); 1 is off.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = number_of("generate", "repetition_penalty"))]
+    #[arg(long, default_value = default("generate", "repetition_penalty"), value_name = "FACTOR", value_parser = number_of("generate", "repetition_penalty"))]
     pub(crate) repetition_penalty: f64,
 }
 
@@ -222,7 +226,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "I/N", requires = "target_documents")]
     pub(crate) shard: Option<Part>,
     /// Documents in a row that start from one drawn seed.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole_of::<usize>("generate", "samples_per_seed"))]
+    #[arg(long, default_value = default("generate", "samples_per_seed"), value_name = "N", value_parser = whole_of::<usize>("generate", "samples_per_seed"))]
     pub(crate) samples_per_seed: usize,
     /// Number of the first document: to go on where another folder ended.
     #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = whole::<u64>(0, MOST_WRITTEN))]
@@ -239,7 +243,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_parser = whole_of::<usize>("generate", "max_seed_tokens"))]
     pub(crate) max_seed_tokens: Option<usize>,
     /// Documents written at the same time.
-    #[arg(long, default_value_t = 64, value_parser = whole_of::<usize>("generate", "slots"))]
+    #[arg(long, default_value = default("generate", "slots"), value_parser = whole_of::<usize>("generate", "slots"))]
     pub(crate) slots: usize,
     /// Documents per file.
     #[arg(long, default_value_t = 1000, value_parser = whole::<usize>(1, MOST_SMALL))]
@@ -303,13 +307,13 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Fewest words of a document.
-    #[arg(long, default_value_t = 10, value_name = "WORDS", value_parser = whole::<usize>(0, MOST_SMALL))]
+    #[arg(long, default_value = default("filter", "min_words"), value_name = "WORDS", value_parser = whole::<usize>(0, MOST_SMALL))]
     pub(crate) min_words: usize,
     /// Share of a document's word 5-grams that makes it a near-copy of its seed.
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE", value_parser = number_of("filter", "near_copy"))]
+    #[arg(long, default_value = default("filter", "near_copy"), value_name = "SHARE", value_parser = number_of("filter", "near_copy"))]
     pub(crate) near_copy: f64,
     /// Words in a row in one training document that make it verbatim; 0 keeps all.
-    #[arg(long, default_value_t = 40, value_name = "WORDS", value_parser = whole_of::<usize>("filter", "verbatim_words"))]
+    #[arg(long, default_value = default("filter", "verbatim_words"), value_name = "WORDS", value_parser = whole_of::<usize>("filter", "verbatim_words"))]
     pub(crate) verbatim_words: usize,
     /// The tuned checkpoint, to score how related documents are to their seeds; none: nothing is scored.
     #[arg(long, value_name = "CHECKPOINT")]
@@ -318,13 +322,13 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "NATS", requires = "synthesizer", allow_hyphen_values = true, value_parser = number_of("filter", "min_relevance"))]
     pub(crate) min_relevance: Option<f64>,
     /// Jaccard similarity that makes it a near-duplicate of an earlier one.
-    #[arg(long, default_value_t = 0.7, value_name = "SIMILARITY", value_parser = number_of("filter", "near_duplicate"))]
+    #[arg(long, default_value = default("filter", "near_duplicate"), value_name = "SIMILARITY", value_parser = number_of("filter", "near_duplicate"))]
     pub(crate) near_duplicate: f64,
     /// Dropped documents kept for reading, per reason.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = whole_of::<usize>("filter", "samples"))]
+    #[arg(long, default_value = default("filter", "samples"), value_name = "N", value_parser = whole_of::<usize>("filter", "samples"))]
     pub(crate) samples: usize,
     /// Documents that the quality figures look at.
-    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = whole_of::<usize>("filter", "quality_documents"))]
+    #[arg(long, default_value = default("filter", "quality_documents"), value_name = "N", value_parser = whole_of::<usize>("filter", "quality_documents"))]
     pub(crate) quality_documents: usize,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,

@@ -8,6 +8,8 @@ use cognate_model::checkpoint::{SpecialIds, TokenizerFiles, read_config, weight_
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
+use cognate_run::recipe::keys;
+use cognate_run::rundir::{Identity, begin_training};
 use cognate_run::{read_texts, tokenizer_files, validation_items};
 use cognate_train::{
     Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, peak_rate_for,
@@ -72,7 +74,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     let schedule = Schedule {
         peak_rate,
         final_rate: args.final_rate.unwrap_or(peak_rate / 200.0),
-        warmup_share: args.optimizer.warmup_share,
+        warmup_share: args.warmup_share,
         shape: Shape::Cosine,
     };
     let mut inputs: Vec<PathBuf> = args.tokens.iter().map(|prefix| with_ending(prefix, ".bin")).collect();
@@ -82,7 +84,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     }
     inputs.push(args.tokenizer.clone());
     let settings = json!({
-        "steps": steps, "batch_tokens": args.batch_tokens, "context": context,
+        "budget_tokens": steps * args.batch_tokens as u64, "batch_tokens": args.batch_tokens, "context": context,
         "validate_documents": args.validate_documents, "model": format!("{:?}", model.config()),
     });
     let files = tokenizer_files(&tokenizer)?;
@@ -122,7 +124,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let schedule = Schedule {
         peak_rate: args.rate,
         final_rate: args.rate,
-        warmup_share: args.optimizer.warmup_share,
+        warmup_share: args.warmup_share,
         shape: Shape::Constant,
     };
     let mut inputs = vec![with_ending(&args.tokens, ".bin"), args.pairs.clone()];
@@ -172,6 +174,11 @@ fn with_related_row(model: Decoder<Cpu>, related: u32) -> Result<Decoder<Cpu>> {
     Ok(model.with_rows(needed)?)
 }
 
+/// The default of a number of recipes that has no flag.
+fn of_key(table: &str, name: &str) -> f64 {
+    keys::default(table, name).parse().unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 /// A training run on plain files.
 struct Run<'a> {
     files: TokenizerFiles,
@@ -181,6 +188,35 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Refuses a folder in which another training began, with what differs; marks it as this one's otherwise.
+    fn begin(
+        &self,
+        schedule: &Schedule,
+        optimizer: &OptimizerArgs,
+        settings: Value,
+        inputs: &[PathBuf],
+    ) -> Result<Hash> {
+        let mut config = json!({
+            "weight_decay": optimizer.weight_decay, "clip": optimizer.clip, "seed": optimizer.seed,
+            "warmup_share": schedule.warmup_share, "validate_every_tokens": optimizer.validate_every_tokens,
+        });
+        let rates = match schedule.shape {
+            Shape::Constant => json!({"rate": schedule.peak_rate}),
+            Shape::Cosine => json!({"peak_rate": schedule.peak_rate, "final_rate": schedule.final_rate}),
+        };
+        for more in [settings, rates] {
+            if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
+                config.extend(more);
+            }
+        }
+        let inputs = inputs.iter().enumerate().map(|(i, path)| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Ok((format!("input {} ({name})", i + 1), Hash::of_file(path)?))
+        });
+        let identity = Identity { stage: "train".to_owned(), code: 1, config, inputs: inputs.collect::<Result<_>>()? };
+        Ok(begin_training(self.out, identity)?)
+    }
+
     fn train(
         &self,
         model: &mut Decoder<Cpu>,
@@ -199,28 +235,23 @@ impl Run<'_> {
         };
         let config = TrainConfig {
             schedule,
-            beta1: 0.9,
-            beta2: 0.95,
-            epsilon: 1e-8,
+            beta1: of_key("train", "beta1"),
+            beta2: of_key("train", "beta2"),
+            epsilon: of_key("train", "epsilon"),
             weight_decay: optimizer.weight_decay,
             clip: optimizer.clip,
             validate_every: every(optimizer.validate_every_tokens),
             checkpoint_every: every(optimizer.checkpoint_every_tokens),
             keep_checkpoints: optimizer.keep_checkpoints,
         };
-        // What the weights depend on: another run in the same folder is refused.
-        let mut identity = format!("{settings} {schedule:?} {:?} {}", optimizer.weight_decay, optimizer.clip);
-        identity.push_str(&format!(" {} {}", optimizer.seed, config.validate_every));
-        for path in inputs {
-            identity.push_str(&format!(" {}", Hash::of_file(path)?));
-        }
+        let fingerprint = self.begin(&schedule, optimizer, settings, inputs)?;
         let job = Job {
             stream: self.stream,
             validation: self.validation,
             config: &config,
             folder: self.out,
             tokenizer: Some(&self.files),
-            fingerprint: &Hash::of(identity).to_string(),
+            fingerprint: &fingerprint.to_string(),
         };
         let outcome = cognate_train::train(model, &job, terminal)?;
         let progress = &outcome.progress;
@@ -276,7 +307,7 @@ fn config(args: &ShapeArgs, vocab: usize, context: usize) -> Result<Config> {
         max_positions: context,
         rope_base: args.rope_base,
         rope_scaling: None,
-        norm_eps: 1e-6,
+        norm_eps: of_key("model", "norm_eps"),
         qk_norm: !args.no_qk_norm,
         tied: !args.untied,
     };

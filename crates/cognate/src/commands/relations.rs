@@ -46,7 +46,10 @@ pub(crate) fn embed(args: &EmbedArgs, terminal: &Terminal) -> Result {
         Kind::Parquet => write_vectors(&args.out, &vectors)?,
         Kind::Npy => write_npy(&args.out, &vectors)?,
     }
-    print_json(&stats)
+    // What its dimensions keep is told by one number; the values themselves are of no use without their directions.
+    let mut told = serde_json::to_value(&stats).map_err(std::io::Error::from)?;
+    told.as_object_mut().and_then(|stats| stats.remove("singular_values"));
+    print_json(&told)
 }
 
 pub(crate) fn pair(args: &PairArgs, terminal: &Terminal) -> Result {

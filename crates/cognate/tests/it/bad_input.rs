@@ -106,6 +106,22 @@ fn a_directory_that_is_no_run() {
 }
 
 #[test]
+fn a_hint_names_the_flags_of_a_command_and_the_keys_of_a_recipe() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", "{\"id\": \"a\", \"body\": \"no text\"}\n");
+    scratch.write("r.toml", recipe(""));
+    let (_, stderr) = scratch.fails(&["ingest", "documents.jsonl", "--out", "c"]);
+    assert!(stderr.contains("--text-field") && stderr.contains("--on-bad-record skip"), "{stderr}");
+    assert!(!stderr.contains("text_field") && !stderr.contains("on_bad_record"), "{stderr}");
+    let (_, stderr) = scratch.fails(&["--threads", "1", "run", "r.toml"]);
+    assert!(stderr.contains("text_field") && stderr.contains("on_bad_record"), "{stderr}");
+    assert!(!stderr.contains("--text-field"), "{stderr}");
+    scratch.write("documents.jsonl", corpus(3));
+    let (_, stderr) = scratch.fails(&["--quiet", "embed", "documents.jsonl", "--out", "v.npy", "--min-documents", "50"]);
+    assert!(stderr.contains("lower --min-documents, raise --max-document-share"), "{stderr}");
+}
+
+#[test]
 fn vectors_of_an_unknown_kind() {
     let (code, stderr) = Scratch::new().fails(&["pair", "--embeddings", "v.bin", "--out", "p.parquet"]);
     assert_eq!(code, 2);

@@ -18,7 +18,8 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     run("ingest documents.jsonl --out c --validation-share 0.2 --unique-share 0.8 --contamination-words 0");
     run("tokenize c/unique.jsonl.zst --tokenizer tokenizer.json --train 420 --out unique");
     run("tokenize c/validation.jsonl.zst --tokenizer tokenizer.json --out validation");
-    run("embed c/unique.jsonl.zst --dimensions 16 --out vectors.parquet");
+    let embedded = run("embed c/unique.jsonl.zst --dimensions 16 --out vectors.parquet");
+    assert_eq!((&embedded["dimensions"], &embedded["singular_values"]), (&16.into(), &Value::Null), "figures to read");
     run("pair --embeddings vectors.parquet --neighbours 3 --out pairs.parquet");
     let train = "train --tokens unique --validation validation --tokenizer tokenizer.json --out base --budget-tokens \
         20000 --batch-tokens 1000 --context 128 --layers 1 --width 32 --heads 2 --peak-rate 1e-2 \
@@ -26,16 +27,28 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     let trained = run(train);
     assert_eq!((&trained["steps"], &trained["tokens"]), (&20.into(), &20_000.into()));
     assert_eq!(run(train)["last"], trained["last"], "running again continues, and there is nothing left to do");
+    let differs = |line: &str, expected: &str| {
+        let (code, stderr) = scratch.fails(&line.split_whitespace().collect::<Vec<_>>());
+        assert!(code == 1 && stderr.contains(expected), "{stderr}");
+    };
+    differs(
+        &train.replace("--peak-rate 1e-2", "--peak-rate 2e-2 --clip 0.5"),
+        "error: base is the folder of another training: --clip was 1.0 and is 0.5 now; --final-rate was 0.00005 and is 0.0001 now; \
+         --peak-rate was 0.01 and is 0.02 now\nhint: give this one a folder of its own with --out, or delete base to train anew there\n",
+    );
     let base = trained["last"].as_str().unwrap();
     let scores =
         run(&format!("evaluate --checkpoint {base} --documents c/validation.jsonl.zst --tasks perplexity --json"));
     let nats = scores["nats_per_token"].as_f64().unwrap();
     assert!((scores["perplexity"].as_f64().unwrap() - nats.exp()).abs() < 1e-9);
     assert_eq!(scores["tasks"]["perplexity"]["metric"], "perplexity");
-    let tuned = run(&format!(
+    let tune = format!(
         "tune {base} --documents c/unique.jsonl.zst --tokens unique --pairs pairs.parquet --out tuned --batch-tokens \
          1000"
-    ));
+    );
+    let tuned = run(&tune);
+    assert_eq!(run(&tune)["last"], tuned["last"]);
+    differs(&format!("{tune} --rate 0.001"), "error: tuned is the folder of another training: --rate was 0.0003 and is 0.001 now\n");
     let synthesizer = tuned["last"].as_str().unwrap();
     let written = run(&format!(
         "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 \

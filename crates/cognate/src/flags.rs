@@ -1,0 +1,110 @@
+//! Messages in the words of the command that was called. The stages' crates name a setting as a recipe's key; where it was a flag of a
+//! command on plain files, the message names the flag.
+
+use clap::CommandFactory;
+
+use crate::args::Cli;
+
+/// The flags of the command that was called, by the keys that mean the same: `batch_tokens` for `--batch-tokens`.
+#[derive(Debug, Default)]
+pub(crate) struct Flags(Vec<String>);
+
+impl Flags {
+    /// Those of the command `called`, such as `["inspect", "synthetic"]`. None where a recipe's keys are meant.
+    pub(crate) fn of(called: &[&str]) -> Self {
+        if matches!(called, ["run" | "plan" | "report" | "status" | "watch", ..]) {
+            return Self::default();
+        }
+        let mut command = Cli::command();
+        for name in called {
+            match command.find_subcommand(name) {
+                Some(found) => command = found.clone(),
+                None => break,
+            }
+        }
+        let longs = command.get_arguments().filter_map(|argument| argument.get_long());
+        Self(longs.map(|long| long.replace('-', "_")).collect())
+    }
+
+    /// Those of the command line of this process.
+    pub(crate) fn called() -> Self {
+        let program = Cli::command();
+        // A flag of the whole program, with its value, may stand before the command.
+        let typed = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
+        let typed: Vec<String> = typed.skip_while(|word| program.find_subcommand(word).is_none()).take(2).collect();
+        Self::of(&typed.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// `text` with the command's flags in the place of keys: `[train] batch_tokens` becomes `--batch-tokens`, and `on_bad_record = "skip"`
+    /// becomes `--on-bad-record skip`. A key of one word may be any word, so it counts only where a value follows.
+    pub(crate) fn said(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(is_word) {
+            let (before, from) = rest.split_at(start);
+            out.push_str(before);
+            let (word, after) = from.split_at(from.find(|c| !is_word(c)).unwrap_or(from.len()));
+            rest = after;
+            if !self.is_meant(word, &out, after) {
+                out.push_str(word);
+                continue;
+            }
+            without_table(&mut out);
+            out.push_str(&format!("--{}", word.replace('_', "-")));
+            if let Some((value, after)) = after.strip_prefix(" = \"").and_then(|value| value.split_once('"')) {
+                out.push_str(&format!(" {value}"));
+                rest = after;
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// Whether `word`, between the two, names a setting.
+    fn is_meant(&self, word: &str, before: &str, after: &str) -> bool {
+        let beside = |c: char| "\"'`-./\\".contains(c);
+        if !self.0.iter().any(|flag| flag == word) || before.ends_with(beside) || after.starts_with(['"', '\'', '/']) {
+            return false;
+        }
+        let has_value = || after.starts_with(" = ") || after.starts_with(" was ");
+        let leads = || after.starts_with(" is ") && (before.is_empty() || before.ends_with(": "));
+        word.contains('_') || has_value() || leads() || before.ends_with("] ")
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Takes `[table] ` off the end.
+fn without_table(text: &mut String) {
+    if let Some(inside) = text.strip_suffix("] ")
+        && let Some(at) = inside.rfind('[')
+        && inside[at + 1..].chars().all(|c| c.is_ascii_lowercase())
+    {
+        text.truncate(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_named_as_it_was_given() {
+        let said = |command: &str, text: &str| Flags::of(&[command]).said(text);
+        assert_eq!(said("embed", "lower min_documents, raise max_document_share"), "lower --min-documents, raise --max-document-share");
+        assert_eq!(said("embed", "dimensions is 0, expected at least 1"), "--dimensions is 0, expected at least 1");
+        assert_eq!(
+            said("ingest", "a.jsonl:3: bad (on_bad_record = \"skip\" passes over such records)"),
+            "a.jsonl:3: bad (--on-bad-record skip passes over such records)"
+        );
+        assert_eq!(said("train", "lower [train] budget_tokens to 8, or [model] context = 5"), "lower --budget-tokens to 8, or --context = 5");
+        assert_eq!(said("tune", "rate was 0.1 and is 0.2 now"), "--rate was 0.1 and is 0.2 now");
+        // Words that are words, names of files and fields, and keys that the command has no flag for.
+        for text in ["the rate of the tokens", "x/max_terms.jsonl", "no field \"text_field\"", "raise [pair] held_out_share", "max_terms/a"] {
+            assert_eq!(said("embed", text), text);
+        }
+        assert_eq!(said("run", "lower [train] budget_tokens"), "lower [train] budget_tokens");
+    }
+}
