@@ -15,9 +15,9 @@ use crate::recipe::Recipe;
 /// Operations of everything that is timed together, at most: a second on a small machine, some ten where there is no SIMD.
 pub(super) const MOST_FLOPS: f64 = 1e11;
 /// Of these, operations of one training step.
-const STEP_FLOPS: f64 = 1.5e10;
+const STEP_FLOPS: f64 = 0.15 * MOST_FLOPS;
 /// Of these, operations of reading prompts, and of the steps that write.
-const GENERATION_FLOPS: f64 = 1e10;
+const GENERATION_FLOPS: f64 = 0.1 * MOST_FLOPS;
 /// Timed training steps; the quickest counts, because other programs only ever slow one down.
 const STEPS: usize = 3;
 /// No further step is timed after so long.
