@@ -59,7 +59,11 @@ pub struct Reader {
 enum Source {
     Lines(Lines),
     /// With the file's size, and how much of it is counted as read.
-    Rows { rows: Box<Rows>, bytes: u64, counted: u64 },
+    Rows {
+        rows: Box<Rows>,
+        bytes: u64,
+        counted: u64,
+    },
 }
 
 impl Reader {

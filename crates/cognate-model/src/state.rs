@@ -141,15 +141,7 @@ fn shared_lens(config: &Config, n: usize) -> [usize; 8] {
 /// The same of [`BackwardState`].
 fn backward_lens(config: &Config, n: usize) -> [usize; 7] {
     let (stream, heads) = (n * config.width, config.head_shape());
-    [
-        stream,
-        stream,
-        stream,
-        n * config.ffn,
-        n * 2 * config.ffn,
-        n * heads.query_width(),
-        n * heads.qkv_width(),
-    ]
+    [stream, stream, stream, n * config.ffn, n * 2 * config.ffn, n * heads.query_width(), n * heads.qkv_width()]
 }
 
 /// Numbers that the activations of a batch of `tokens` tokens are, with what backward keeps and needs where `backward`. A float, since

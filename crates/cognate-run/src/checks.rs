@@ -66,8 +66,11 @@ pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
             }
         }
         Step::Pair => {
-            for synthesis in left.iter().filter_map(|step| if let Step::Tune(tuned) = step { Some(*tuned) } else { None }) {
-                tune::check(context, synthesis).map_err(|error| error.in_stage(&Step::Tune(synthesis).label(recipe)))?;
+            for synthesis in
+                left.iter().filter_map(|step| if let Step::Tune(tuned) = step { Some(*tuned) } else { None })
+            {
+                tune::check(context, synthesis)
+                    .map_err(|error| error.in_stage(&Step::Tune(synthesis).label(recipe)))?;
             }
             if left.contains(&Step::Filter(Synthesis::Related)) {
                 ask_judge(context)?;

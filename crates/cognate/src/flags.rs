@@ -93,16 +93,28 @@ mod tests {
     #[test]
     fn a_setting_is_named_as_it_was_given() {
         let said = |command: &str, text: &str| Flags::of(&[command]).said(text);
-        assert_eq!(said("embed", "lower min_documents, raise max_document_share"), "lower --min-documents, raise --max-document-share");
+        assert_eq!(
+            said("embed", "lower min_documents, raise max_document_share"),
+            "lower --min-documents, raise --max-document-share"
+        );
         assert_eq!(said("embed", "dimensions is 0, expected at least 1"), "--dimensions is 0, expected at least 1");
         assert_eq!(
             said("ingest", "a.jsonl:3: bad (on_bad_record = \"skip\" passes over such records)"),
             "a.jsonl:3: bad (--on-bad-record skip passes over such records)"
         );
-        assert_eq!(said("train", "lower [train] budget_tokens to 8, or [model] context = 5"), "lower --budget-tokens to 8, or --context = 5");
+        assert_eq!(
+            said("train", "lower [train] budget_tokens to 8, or [model] context = 5"),
+            "lower --budget-tokens to 8, or --context = 5"
+        );
         assert_eq!(said("tune", "rate was 0.1 and is 0.2 now"), "--rate was 0.1 and is 0.2 now");
         // Words that are words, names of files and fields, and keys that the command has no flag for.
-        for text in ["the rate of the tokens", "x/max_terms.jsonl", "no field \"text_field\"", "raise [pair] held_out_share", "max_terms/a"] {
+        for text in [
+            "the rate of the tokens",
+            "x/max_terms.jsonl",
+            "no field \"text_field\"",
+            "raise [pair] held_out_share",
+            "max_terms/a",
+        ] {
             assert_eq!(said("embed", text), text);
         }
         assert_eq!(said("run", "lower [train] budget_tokens"), "lower [train] budget_tokens");

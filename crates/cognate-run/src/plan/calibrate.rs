@@ -167,7 +167,8 @@ fn generate(
     let within = |flops: f64, each: f64, most: usize| ((flops / each) as usize).clamp(1, most);
     let per_slot = config.forward_flops(NEW_TOKENS as f64, NEW_TOKENS as f64, document as f64);
     let slots = within(GENERATION_FLOPS, per_slot, recipe.generate.slots.min(256));
-    let prompt: Vec<u32> = (0..document.min(recipe.generate.max_seed_tokens)).map(|i| (i % config.vocab) as u32).collect();
+    let prompt: Vec<u32> =
+        (0..document.min(recipe.generate.max_seed_tokens)).map(|i| (i % config.vocab) as u32).collect();
     let len = prompt.len() as f64;
     let prompts = within(GENERATION_FLOPS, config.forward_flops(len, 1.0, len / 2.0), slots);
     let capacity = prompt.len() + NEW_TOKENS + 1;
@@ -224,7 +225,8 @@ mod tests {
         }
         let odd = Config { heads: 15, kv_heads: 5, qk_norm: false, width: 15 * 128, ..LARGE };
         assert!(step_flops(&smaller(&odd, 4096)) <= STEP_FLOPS);
-        let small = Config { layers: 2, width: 128, heads: 4, kv_heads: 2, head_width: 32, ffn: 384, vocab: 2048, ..LARGE };
+        let small =
+            Config { layers: 2, width: 128, heads: 4, kv_heads: 2, head_width: 32, ffn: 384, vocab: 2048, ..LARGE };
         assert_eq!(smaller(&small, 300), (small.clone(), 300), "what is small enough is timed as it is");
     }
 }

@@ -97,7 +97,8 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     monitor.check()?;
     let since = Instant::now();
     let texts: Vec<&str> = read.sample.iter().map(String::as_str).collect();
-    let mut sampled_tokens: Vec<usize> = tokenizer.encode_batch(&texts)?.iter().map(|tokens| tokens.len() + 1).collect();
+    let mut sampled_tokens: Vec<usize> =
+        tokenizer.encode_batch(&texts)?.iter().map(|tokens| tokens.len() + 1).collect();
     let encode_s = since.elapsed().as_secs_f64();
     sampled_tokens.sort_unstable();
     let tokens: usize = sampled_tokens.iter().sum();
@@ -181,7 +182,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for file in 0..files {
             let line = |i| format!("{{\"id\": \"{file}-{i}\", \"text\": \"{}\"}}\n", "some words ".repeat(4 + file));
-            write_atomic(folder.path().join(format!("d/{file:03}.jsonl")), (0..100).map(line).collect::<String>()).unwrap();
+            write_atomic(folder.path().join(format!("d/{file:03}.jsonl")), (0..100).map(line).collect::<String>())
+                .unwrap();
         }
         let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[tokenize]\nvocab_size = 300\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
                     [train]\nbudget_tokens = 100000\n";

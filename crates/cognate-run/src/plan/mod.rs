@@ -176,7 +176,9 @@ mod tests {
     /// The paper's model of 3 B parameters on a corpus of a few hundred documents.
     fn large() -> (tempfile::TempDir, Recipe) {
         let folder = tempfile::tempdir().unwrap();
-        let line = |i: usize| format!("{{\"id\": \"{i}\", \"text\": \"document {i} has words {}\"}}\n", "of its own ".repeat(i % 50));
+        let line = |i: usize| {
+            format!("{{\"id\": \"{i}\", \"text\": \"document {i} has words {}\"}}\n", "of its own ".repeat(i % 50))
+        };
         write_atomic(folder.path().join("d.jsonl"), (0..400).map(line).collect::<String>()).unwrap();
         let text = "name = \"large\"\n[corpus]\npaths = [\"d.jsonl\"]\nunique_share = 0.5\n[tokenize]\nvocab_size = 49_152\n[model]\n\
                     layers = 26\nwidth = 3072\nheads = 24\nkv_heads = 8\nhead_width = 128\nffn = 8064\ncontext = 4096\ntied = false\n\
@@ -246,7 +248,10 @@ mod tests {
         let text = text.split("[evaluate]").next().unwrap().to_owned() + tasks;
         let recipe = Recipe::parse(Path::new(&folder.path().join("r.toml")), &text).unwrap();
         let plan = plan(&recipe, DeviceKind::Cpu, 2, &Silent).unwrap();
-        let told = plan.notes.iter().any(|note| note.starts_with("the run would stop at its start: ") && note.contains("piqa"));
+        let told = plan
+            .notes
+            .iter()
+            .any(|note| note.starts_with("the run would stop at its start: ") && note.contains("piqa"));
         assert!(told, "{:?}", plan.notes);
     }
 

@@ -105,7 +105,9 @@ pub(super) fn memory_note(stages: &[StagePlan], memory: Option<process::Memory>)
                 if too_large > 1 { format!(" (and in {} other stages)", too_large - 1) } else { String::new() }
             )
         }
-        need if need > available => format!("{needed}; {has}, of which other programs hold all but {}B now", short(available as f64)),
+        need if need > available => {
+            format!("{needed}; {has}, of which other programs hold all but {}B now", short(available as f64))
+        }
         _ => format!("{needed}; {has}"),
     })
 }

@@ -15,8 +15,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target,
-    TextPair, generate, generate_endpoint,
+    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target, TextPair, generate,
+    generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -48,7 +48,10 @@ pub(crate) fn tasks(recipe: &Recipe) -> Result<Vec<(Definition, TaskFiles)>> {
 }
 
 /// What a task is measured on: each file by what it is called among the inputs of the stage.
-pub(crate) fn inputs<'a>(task: &Definition, files: &'a TaskFiles) -> impl Iterator<Item = (String, &'a Path)> + use<'a> {
+pub(crate) fn inputs<'a>(
+    task: &Definition,
+    files: &'a TaskFiles,
+) -> impl Iterator<Item = (String, &'a Path)> + use<'a> {
     let name = task.name().to_owned();
     let questions = std::iter::once((format!("the questions of {name}"), files.questions.as_path()));
     questions.chain(files.examples.as_deref().map(|path| (format!("the examples of {name}"), path)))

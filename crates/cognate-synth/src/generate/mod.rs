@@ -259,7 +259,13 @@ pub fn generate<D: Device>(
 const CACHE_BLOCK: usize = 16;
 
 /// Bytes that generation holds at most: the synthesizer, its caches, and the prompts that are read at a time.
-pub fn generate_bytes(model: &Config, slots: usize, max_seed_tokens: usize, max_new_tokens: usize, precision: Precision) -> f64 {
+pub fn generate_bytes(
+    model: &Config,
+    slots: usize,
+    max_seed_tokens: usize,
+    max_new_tokens: usize,
+    precision: Precision,
+) -> f64 {
     let longest = SPECIAL_TOKENS.saturating_add(max_seed_tokens);
     // Prompts are begun until they are enough, the last one whole; every other slot is fed one token.
     let most = (schedule::PROMPT_TOKENS_PER_STEP.saturating_add(longest)).min(slots.saturating_mul(longest));

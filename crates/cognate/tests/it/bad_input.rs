@@ -117,7 +117,8 @@ fn a_hint_names_the_flags_of_a_command_and_the_keys_of_a_recipe() {
     assert!(stderr.contains("text_field") && stderr.contains("on_bad_record"), "{stderr}");
     assert!(!stderr.contains("--text-field"), "{stderr}");
     scratch.write("documents.jsonl", corpus(3));
-    let (_, stderr) = scratch.fails(&["--quiet", "embed", "documents.jsonl", "--out", "v.npy", "--min-documents", "50"]);
+    let (_, stderr) =
+        scratch.fails(&["--quiet", "embed", "documents.jsonl", "--out", "v.npy", "--min-documents", "50"]);
     assert!(stderr.contains("lower --min-documents, raise --max-document-share"), "{stderr}");
 }
 

@@ -48,7 +48,10 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     );
     let tuned = run(&tune);
     assert_eq!(run(&tune)["last"], tuned["last"]);
-    differs(&format!("{tune} --rate 0.001"), "error: tuned is the folder of another training: --rate was 0.0003 and is 0.001 now\n");
+    differs(
+        &format!("{tune} --rate 0.001"),
+        "error: tuned is the folder of another training: --rate was 0.0003 and is 0.001 now\n",
+    );
     let synthesizer = tuned["last"].as_str().unwrap();
     let written = run(&format!(
         "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 \
