@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_control_group_bounds_the_memory_of_the_machine() {
         let meminfo = "MemTotal:       2048 kB\nMemFree:         5 kB\nMemAvailable:   1024 kB\n";
-        let bytes = |total, available| Some(Memory { total: total << 10, available: available << 10 });
+        let bytes = |total: u64, available: u64| Some(Memory { total: total << 10, available: available << 10 });
         assert_eq!(memory_of(meminfo, None), bytes(2048, 1024));
         assert_eq!(memory_of(meminfo, Some(512 << 10)), bytes(512, 512));
         assert_eq!(memory_of(meminfo, Some(u64::MAX)), bytes(2048, 1024));
