@@ -27,8 +27,8 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     let steps = Step::all(recipe);
     for step in steps.iter().filter(|step| **step != Step::Report) {
         let name = step.folder(recipe);
-        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
         run.check_place(&name)?;
+        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
     }
     for name in [RECIPE, report::JSON_FILE, report::HTML_FILE] {
         run.check_file(name)?;

@@ -31,7 +31,7 @@ impl Bench {
         };
         write_atomic(folder.path().join("d.jsonl"), (0..400).map(document).collect::<String>()).unwrap();
         let recipe = "name = \"tiny\"\n[corpus]\npaths = [\"d.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.5\n\
-                      contamination_words = 0\n[tokenize]\nvocab_size = 400\n[embed]\ndimensions = 16\n[pair]\nneighbours = 4\n\
+                      contamination_words = 0\n[tokenize]\nvocab_size = 400\n[embed]\ndimensions = 16\n[pair]\nneighbours = 4\nmin_similarity = 0.0\nmax_similarity = 1.5\n\
                       held_out_share = 0.2\n[model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 128\n[train]\nbudget_tokens = 4096\n\
                       batch_tokens = 512\npeak_rate = 1e-2\n[[arm]]\nkind = \"repetition\"\n"
             .to_owned();

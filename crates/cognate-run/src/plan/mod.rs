@@ -191,11 +191,11 @@ mod tests {
     fn a_large_recipe_is_planned_with_few_operations() {
         let (_folder, recipe) = large();
         let plan = plan(&recipe, DeviceKind::Cpu, 2, &Silent).unwrap();
-        assert!((3.0e9..3.7e9).contains(&(plan.parameters as f64)), "{}", plan.parameters);
+        assert!((2.8e9..3.0e9).contains(&(plan.parameters as f64)), "{}", plan.parameters);
         assert!((1e9..=calibrate::MOST_FLOPS).contains(&plan.measured_flops), "{:e}", plan.measured_flops);
         let train = plan.stages.iter().find(|row| row.stage == "train").unwrap();
         // Parameters, gradients and two moments alone are 16 bytes a parameter.
-        assert!(train.memory_bytes as f64 > 16.0 * 3e9, "{train:?}");
+        assert!(train.memory_bytes as f64 > 16.0 * 2.8e9, "{train:?}");
         assert!(train.wall_s > 0.5 * train.flops / plan.training_flops_per_s, "{train:?}");
     }
 
