@@ -37,13 +37,13 @@ use crate::error::{Error, Result};
 use crate::likelihood::likelihoods;
 use crate::progress::Part;
 use crate::rows::Rows;
+use answer::encoded_prompt;
 use definition::Kind;
 pub use definition::{Definition, names};
 use record::Question;
 pub use record::RecordProblem;
 pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
-use answer::encoded_prompt;
 pub use scores::{ANSWER_NATS, ChoiceOutcome, Group, Outcome, TaskScores};
 use shots::Examples;
 pub(crate) use template::words;
@@ -140,9 +140,7 @@ pub fn check_task(
     let all = |tokenizer| Rows { tokenizer, rows: usize::MAX };
     let encoder = models.map(|(tokenizer, positions)| Encoder::new(all(tokenizer), positions)).transpose()?;
     for chunk in asked.chosen.chunks(CHUNK) {
-        if monitor.interrupted() {
-            return Err(Error::Interrupted);
-        }
+        monitor.check()?;
         chunk.par_iter().try_for_each(|&index| {
             let (question, before) = (&asked.questions[index], asked.before(index)?);
             let Some(encoder) = &encoder else { return Ok(()) };

@@ -181,7 +181,8 @@ mod tests {
     fn corpus(files: usize) -> (tempfile::TempDir, Recipe) {
         let folder = tempfile::tempdir().unwrap();
         for file in 0..files {
-            let line = |i| format!("{{\"id\": \"{file}-{i}\", \"text\": \"{}\"}}\n", "some words ".repeat(100 + 20 * file));
+            let line =
+                |i| format!("{{\"id\": \"{file}-{i}\", \"text\": \"{}\"}}\n", "some words ".repeat(100 + 20 * file));
             write_atomic(folder.path().join(format!("d/{file:03}.jsonl")), (0..100).map(line).collect::<String>())
                 .unwrap();
         }
