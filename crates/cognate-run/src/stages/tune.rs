@@ -59,7 +59,7 @@ pub(crate) fn tune_stage(
         checkpoint_every: every(settings.checkpoint_every_tokens),
         keep_checkpoints: recipe.train.keep_checkpoints,
     };
-    let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer)? };
+    let files = TokenizerFiles { related: Some(tokenizer.related()?), ..tokenizer_files(&tokenizer)? };
     let job = Job {
         stream: &stream,
         validation: &validation,
