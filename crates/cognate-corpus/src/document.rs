@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::metadata::Metadata;
 
 /// A text with its identifier.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,35 +17,35 @@ pub struct Document {
     /// The text exactly as the source holds it.
     pub text: String,
     /// What else the source says about it; empty when it says nothing.
-    pub metadata: Map<String, Value>,
+    pub metadata: Metadata,
 }
 
-/// Where a record stands: a file, and a line of JSON Lines or a row of Parquet.
+impl Document {
+    /// Whether the text has anything to read: a character that is neither white space nor a control or joining character
+    /// that nobody sees.
+    pub fn has_text(&self) -> bool {
+        let is_unseen = |c: char| {
+            c.is_whitespace()
+                || c.is_control()
+                || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+                || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
+        };
+        !self.text.chars().all(is_unseen)
+    }
+}
+
+/// Where a record stands: a file, and in it a line, a row of Parquet or an element of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The file, as the caller named it (or its folder).
     pub file: Arc<Path>,
-    /// Line or row, counted from 1; blank lines count.
+    /// Line, row or element, counted from 1; blank lines count.
     pub row: u64,
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.row)
-    }
-}
-
-impl Origin {
-    /// The identifier of a document that brings none: `<file stem>:<row>`.
-    ///
-    /// The stem is the file's name without `.gz` or `.zst`, then without `.jsonl`, `.ndjson`, `.json` or `.parquet`:
-    /// packing a file does not rename its documents.
-    pub fn derived_id(&self) -> String {
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        let name = [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        let endings = [".jsonl", ".ndjson", ".json", ".parquet"];
-        let stem = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-        format!("{stem}:{}", self.row)
     }
 }
 
@@ -58,6 +60,50 @@ pub enum BadRecord {
         /// Byte in the line, from 1.
         column: usize,
     },
+    /// The line ends inside a value.
+    #[error(
+        "not JSON (it ends inside a value); expected one JSON object per line: `jq -c .` puts objects that go on over several \
+         lines on one each"
+    )]
+    Unfinished,
+    /// The record is longer than may be.
+    #[error("longer than {limit} bytes, the most that a record may have")]
+    TooLong {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// A string holds half of a surrogate pair, which is no character.
+    #[error(
+        "field {field:?} holds half of a surrogate pair (\\ud800 to \\udfff alone) at column {column}, which is no character"
+    )]
+    LoneSurrogate {
+        /// The field.
+        field: String,
+        /// Byte in the record, from 1.
+        column: usize,
+    },
+    /// A row of a table has more or fewer fields than the first row names.
+    #[error("expected {expected} fields, as the first row has, found {found}")]
+    FieldCount {
+        /// Columns of the table.
+        expected: usize,
+        /// Fields of the row.
+        found: usize,
+    },
+    /// A field of a table holds bytes that are no UTF-8.
+    #[error("field {field:?}: expected UTF-8, found other bytes")]
+    FieldNotUtf8 {
+        /// The field.
+        field: String,
+    },
+    /// Another document has the identifier already.
+    #[error("the id {id:?} stands at {first} already: ids must be unique in a corpus")]
+    RepeatedId {
+        /// The identifier.
+        id: String,
+        /// Its first bearer.
+        first: Origin,
+    },
     /// The line is JSON, but not an object.
     #[error("expected a JSON object, found {found}")]
     NotAnObject {
@@ -65,13 +111,13 @@ pub enum BadRecord {
         found: &'static str,
     },
     /// The line holds bytes that are no UTF-8.
-    #[error("invalid UTF-8 at byte {byte} of the line; expected JSON Lines (plain, gzip, zstd) in UTF-8, or Parquet")]
+    #[error("invalid UTF-8 at byte {byte}; expected text in UTF-8")]
     NotUtf8 {
-        /// Byte in the line, from 1.
+        /// Byte in the record, from 1.
         byte: usize,
     },
     /// The record does not have its text.
-    #[error("no field {field:?}; {}: name the field that holds the text (text_field)", list_fields(fields))]
+    #[error("no field {field:?}; {}: name the one that holds the text", list_fields(fields))]
     NoText {
         /// The field that should hold it.
         field: String,
@@ -101,14 +147,6 @@ pub enum BadRecord {
     RepeatedField {
         /// The field.
         field: String,
-    },
-    /// A Parquet `metadata` string that is no JSON object.
-    #[error("field {field:?}: expected a JSON object written as a string ({message})")]
-    BadMetadata {
-        /// The field.
-        field: String,
-        /// What the parser stumbled over.
-        message: String,
     },
 }
 
@@ -155,10 +193,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packing_a_file_does_not_rename_its_documents() {
-        let id = |name: &str| Origin { file: Path::new(name).into(), row: 7 }.derived_id();
-        for name in ["a/news.v1.jsonl", "news.v1.jsonl.gz", "news.v1.json.zst", "news.v1.parquet", "news.v1"] {
-            assert_eq!(id(name), "news.v1:7", "{name}");
+    fn text_is_what_can_be_seen() {
+        let has_text = |text: &str| {
+            Document { id: "a".to_owned(), text: text.to_owned(), metadata: Metadata::default() }.has_text()
+        };
+        for text in ["", " \t\r\n", "\u{a0}\u{3000}\u{2028}", "\u{feff}", "\u{200b}\n\u{200d}", "\0\u{7f}"] {
+            assert!(!has_text(text), "{text:?}");
+        }
+        for text in ["a", " \n.", "\u{301}", "\u{1F600}", "\u{e000}", "\u{fffd}"] {
+            assert!(has_text(text), "{text:?}");
         }
     }
 }

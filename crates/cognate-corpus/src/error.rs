@@ -29,17 +29,46 @@ pub enum Error {
         /// The path as given.
         path: PathBuf,
     },
-    /// A folder of documents holds nothing to read.
-    #[error("the folder {path} holds no files (names that begin with a dot do not count)")]
-    EmptyFolder {
+    /// A folder holds no documents, nor do the folders in it.
+    #[error(
+        "the folder {path} holds no documents: expected files that end in .jsonl, .ndjson, .json, .parquet, .csv, .tsv or .txt \
+         (the text ones plain, .gz or .zst), found {seen}"
+    )]
+    NothingToRead {
         /// The folder.
         path: PathBuf,
+        /// What is in it, in words.
+        seen: String,
     },
-    /// A folder of documents holds a folder, and it is not clear whether that one is meant too.
-    #[error("{path} is a folder inside a folder of documents: name the folders whose files are meant one by one")]
-    NestedFolder {
-        /// The inner folder.
+    /// A link in a folder of documents leads nowhere.
+    #[error("{path} is a link to a file that does not exist: fetch the file, or remove the link")]
+    BrokenLink {
+        /// The link.
         path: PathBuf,
+    },
+    /// One file is named twice among the inputs.
+    #[error("{path} is given twice, by itself or in a folder: name it once")]
+    GivenTwice {
+        /// The file as given the second time.
+        path: PathBuf,
+    },
+    /// A file is of a format that is known and is not read.
+    #[error("{path}: {problem}")]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        problem: String,
+    },
+    /// A packed file is whole, and asks for what the unpacker does not do.
+    #[error("{path} cannot be read as {container}: it needs {needs}; unpack it with the tool that packed it")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        container: &'static str,
+        /// What it asks for.
+        needs: &'static str,
     },
     /// A packed file ends early or does not unpack.
     #[error(
@@ -56,10 +85,8 @@ pub enum Error {
         /// What the unpacker says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A Parquet file lacks a column.
-    #[error(
-        "{path} has no column {column:?}; its columns are {found:?}: name the one that holds the text (text_field)"
-    )]
+    /// A table lacks a column.
+    #[error("{path} has no column {column:?}; its columns are {found:?}: name the one that holds the text")]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -81,7 +108,7 @@ pub enum Error {
         found: String,
     },
     /// A record is not a document, and the caller asked to stop there.
-    #[error("{origin}: {problem} (on_bad_record = \"skip\" passes over such records and lists them)")]
+    #[error("{origin}: {problem}")]
     Record {
         /// Where it stands.
         origin: Origin,
@@ -107,10 +134,14 @@ pub enum Error {
         second: Origin,
     },
     /// There is not one document.
-    #[error("the corpus is empty: no document in {inputs} ({rejected} records were rejected)")]
+    #[error(
+        "the corpus is empty: no document in {inputs} ({rejected} records were rejected, {without_text} documents have no text)"
+    )]
     EmptyCorpus {
         /// The inputs as given.
         inputs: String,
+        /// Documents whose text is nothing but white space.
+        without_text: u64,
         /// Bad records that were passed over.
         rejected: u64,
     },
@@ -141,6 +172,14 @@ pub enum Error {
     OutputIsInput {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// The output folder holds something already.
+    #[error("{path} holds {found} already: name a folder that is empty or not there yet, or remove it")]
+    OutputNotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// The first name in it.
+        found: String,
     },
     /// An input changed while it was being read.
     #[error("{origin} is not the record that the first reading found there: the inputs changed while they were read")]
@@ -267,6 +306,39 @@ pub enum Error {
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),
+}
+
+/// What a user can set so that documents which are refused are read: a flag of a command, or a key of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// [`ReadOptions::text_field`](crate::ReadOptions::text_field): another name.
+    TextField,
+    /// [`ReadOptions::id_field`](crate::ReadOptions::id_field): none, so that every id is derived.
+    NoIdField,
+    /// [`ReadOptions::max_record_bytes`](crate::ReadOptions::max_record_bytes): more.
+    MaxRecordBytes,
+    /// [`ReadOptions::on_bad_record`](crate::ReadOptions::on_bad_record): skip.
+    Skip,
+}
+
+impl Error {
+    /// What the user can set, best first; none where nothing helps.
+    pub fn remedies(&self) -> &'static [Remedy] {
+        match self {
+            Self::NoColumn { .. } => &[Remedy::TextField],
+            Self::DuplicateId { .. } => &[Remedy::NoIdField, Remedy::Skip],
+            Self::Record { problem, .. } => match problem {
+                BadRecord::NoText { .. } => &[Remedy::TextField, Remedy::Skip],
+                BadRecord::TooLong { .. } => &[Remedy::MaxRecordBytes, Remedy::Skip],
+                BadRecord::EmptyId { .. } => &[Remedy::NoIdField, Remedy::Skip],
+                BadRecord::WrongType { expected, .. } if expected.contains("integer") => {
+                    &[Remedy::NoIdField, Remedy::Skip]
+                }
+                _ => &[Remedy::Skip],
+            },
+            _ => &[],
+        }
+    }
 }
 
 /// What does not fit in a pair of token files.

@@ -5,7 +5,8 @@
 //! the length of the texts.
 //!
 //! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on
-//! the order of files or records. The order *inside* an output file is that of the inputs: sorting would need all texts
+//! the order of files or records; only of several documents with one identifier, where these are passed over, the first
+//! stays. The order *inside* an output file is that of the inputs: sorting would need all texts
 //! in memory, and training draws documents in a seeded order of its own.
 
 use std::collections::HashMap;
@@ -18,14 +19,15 @@ use cognate_base::{Monitor, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::contamination::Passages;
-use crate::document::{Document, Origin, Rejected};
+use crate::document::{BadRecord, Document, Origin, Rejected};
 use crate::error::{Error, Result};
-use crate::reader::{ReadOptions, Reader, expand};
+use crate::input::{Input, expand};
+use crate::reader::{ReadOptions, Reader};
 use crate::split::{Cuts, Entry, exact_duplicates};
 use crate::writer::DocumentWriter;
 
-/// Documents between two looks at the clock of the monitor.
-const STRIDE: u64 = 256;
+/// Documents between two reports to the monitor.
+const STRIDE: usize = 256;
 
 /// The part of the corpus that a document belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,8 +90,11 @@ pub struct SplitStats {
 pub struct IngestStats {
     /// Documents read.
     pub read: u64,
-    /// Bad records passed over.
+    /// Bad records passed over, and documents whose identifier another one has already.
     pub rejected: u64,
+    /// Documents dropped because their text has nothing to read. None were in a run of a version that kept them.
+    #[serde(default)]
+    pub without_text: u64,
     /// Documents dropped because another one has the same text.
     pub exact_duplicates: u64,
     /// Training documents dropped because they share a passage with a validation document.
@@ -110,6 +115,23 @@ impl IngestStats {
             Split::Oracle => &mut self.oracle,
         }
     }
+
+    fn dropped_mut(&mut self, reason: Reason) -> &mut u64 {
+        match reason {
+            Reason::NoText => &mut self.without_text,
+            Reason::ExactDuplicate => &mut self.exact_duplicates,
+            Reason::Contaminated => &mut self.contaminated,
+        }
+    }
+}
+
+/// Why a document was dropped.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    NoText,
+    ExactDuplicate,
+    Contaminated,
 }
 
 /// A line of `dropped.jsonl`.
@@ -117,13 +139,13 @@ impl IngestStats {
 struct Dropped<'a> {
     id: &'a str,
     origin: String,
-    reason: &'static str,
+    reason: Reason,
     detail: String,
 }
 
-/// Reads documents, checks their identifiers, drops exact duplicates and contaminated training documents, and writes
-/// `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped, each with its
-/// reason) and `rejected.jsonl` (bad records, each with its reason) into `out`.
+/// Reads documents, checks their identifiers, drops those without text, exact duplicates and contaminated training
+/// documents, and writes `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped,
+/// each with its reason) and `rejected.jsonl` (bad records, each with its reason) into `out`.
 ///
 /// # Errors
 /// When a setting is out of range, an input cannot be read, two documents have one identifier, the corpus or one of the
@@ -131,10 +153,13 @@ struct Dropped<'a> {
 /// they were before.
 pub fn ingest(inputs: &[PathBuf], out: &Path, config: &IngestConfig, monitor: &dyn Monitor) -> Result<IngestStats> {
     check(config)?;
-    let files = expand(inputs)?;
+    let files = expand(inputs, monitor)?;
     check_outputs(&files, out)?;
     let survey = Survey::take(&files, config, monitor)?;
     let stats = write(&files, out, config, &survey, monitor)?;
+    if stats.without_text > 0 {
+        tracing::warn!("{} documents have no text: left out and listed in dropped.jsonl", stats.without_text);
+    }
     tracing::info!(?stats, "ingested");
     Ok(stats)
 }
@@ -159,30 +184,62 @@ fn check(config: &IngestConfig) -> Result<()> {
     Ok(())
 }
 
-fn check_outputs(files: &[Arc<Path>], out: &Path) -> Result<()> {
+fn check_outputs(files: &[Input], out: &Path) -> Result<()> {
     // An output folder that does not exist yet cannot hold an input.
-    let Ok(out) = fs_err::canonicalize(out) else { return Ok(()) };
+    let Ok(canonical) = fs_err::canonicalize(out) else { return Ok(()) };
     for file in files {
-        let written = Split::ALL.map(|split| split.file(&out));
-        if written.contains(&fs_err::canonicalize(file)?) {
-            return Err(Error::OutputIsInput { path: file.to_path_buf() });
+        let written = Split::ALL.map(|split| split.file(&canonical));
+        if written.contains(&fs_err::canonicalize(&*file.path)?) {
+            return Err(Error::OutputIsInput { path: file.path.to_path_buf() });
         }
     }
     Ok(())
 }
 
+/// Refuses a folder that holds something already, for a caller whose folders nobody else looks after.
+///
+/// # Errors
+/// [`Error::OutputNotEmpty`]; and when the folder is there and cannot be read.
+pub fn check_empty(out: &Path) -> Result<()> {
+    let entries = match fs_err::read_dir(out) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let mut names: Vec<_> = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
+    // What a killed process left half-written is hidden.
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+    match names.iter().min() {
+        Some(found) => {
+            let found = found.to_string_lossy().into_owned();
+            Err(Error::OutputNotEmpty { path: out.to_path_buf(), found })
+        }
+        None => Ok(()),
+    }
+}
+
 /// What the first reading learns.
 struct Survey {
+    /// Every document, in the order of reading.
     entries: Vec<Entry>,
+    /// Those that take no part, by their place among all.
+    left_out: HashMap<usize, LeftOut>,
     duplicates: HashMap<usize, usize>,
     passages: Passages,
     cuts: Cuts,
 }
 
+/// Why a document takes no part in the corpus.
+#[derive(Clone, Copy)]
+enum LeftOut {
+    /// Its text has nothing to read.
+    NoText,
+    /// The document at this place has its identifier.
+    RepeatedId(usize),
+}
+
 /// Opens the inputs once more, already expanded.
-fn open(files: &[Arc<Path>], config: &IngestConfig) -> Result<Reader> {
-    let paths: Vec<PathBuf> = files.iter().map(|file| file.to_path_buf()).collect();
-    Reader::open(&paths, &config.read)
+fn open<'m>(files: &[Input], config: &IngestConfig, monitor: &'m dyn Monitor) -> Result<Reader<'m>> {
+    Reader::of_files(files.to_vec(), &config.read, monitor)
 }
 
 /// Follows the position among `files` of the file that records come from.
@@ -190,61 +247,69 @@ fn open(files: &[Arc<Path>], config: &IngestConfig) -> Result<Reader> {
 struct FileNumber(usize);
 
 impl FileNumber {
-    fn of(&mut self, origin: &Origin, files: &[Arc<Path>]) -> u32 {
-        while self.0 + 1 < files.len() && files[self.0] != origin.file {
+    fn of(&mut self, origin: &Origin, files: &[Input]) -> u32 {
+        while self.0 + 1 < files.len() && files[self.0].path != origin.file {
             self.0 += 1;
         }
         self.0 as u32
     }
 }
 
-fn report(monitor: &dyn Monitor, reader: &Reader, read: u64) -> Result<()> {
+fn report(monitor: &dyn Monitor, reader: &Reader<'_>, read: usize) {
     if read.is_multiple_of(STRIDE) {
-        monitor.check()?;
         monitor.advance(reader.read_bytes(), "");
     }
-    Ok(())
 }
 
 impl Survey {
-    fn take(files: &[Arc<Path>], config: &IngestConfig, monitor: &dyn Monitor) -> Result<Self> {
-        let mut reader = open(files, config)?;
+    fn take(files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<Self> {
+        let mut reader = open(files, config, monitor)?;
         let cuts = Cuts::new(config.validation_share, config.unique_share);
         let mut passages = Passages::new(config.contamination_words);
         let mut entries: Vec<Entry> = Vec::new();
+        let mut left_out: HashMap<usize, LeftOut> = HashMap::new();
         let mut bearers: HashMap<u128, usize> = HashMap::new();
         let mut number = FileNumber::default();
-        let mut rejected = 0;
+        let (mut rejected, mut without_text) = (0, 0);
         monitor.begin("reading documents", Some(reader.total_bytes()), Unit::Bytes);
         while let Some(record) = reader.next() {
             let (origin, document) = record?;
             rejected += reader.rejected().len() as u64;
             let file = number.of(&origin, files);
             let entry = Entry::new(config.seed, &document.id, &document.text, file, origin.row);
-            if let Some(first) = bearers.insert(entry.id, entries.len()) {
-                let first = origin_of(&entries[first], files);
-                return Err(Error::DuplicateId { id: document.id, first, second: origin });
-            }
-            // Copies of a validation text are looked at as well: the one that stays is a validation document then.
-            if cuts.split(entry.place) == Split::Validation {
-                passages.add(&document.text);
+            let place = entries.len();
+            if !document.has_text() {
+                left_out.insert(place, LeftOut::NoText);
+                without_text += 1;
+            } else if let Some(&first) = bearers.get(&entry.id) {
+                if !config.read.skips() {
+                    let first = origin_of(&entries[first], files);
+                    return Err(Error::DuplicateId { id: document.id, first, second: origin });
+                }
+                left_out.insert(place, LeftOut::RepeatedId(first));
+            } else {
+                bearers.insert(entry.id, place);
+                // Copies of a validation text are looked at as well: the one that stays is a validation document then.
+                if cuts.split(entry.place) == Split::Validation {
+                    passages.add(&document.text);
+                }
             }
             entries.push(entry);
-            report(monitor, &reader, entries.len() as u64)?;
+            report(monitor, &reader, entries.len());
         }
         monitor.end();
         rejected += reader.rejected().len() as u64;
-        if entries.is_empty() {
-            let inputs: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-            return Err(Error::EmptyCorpus { inputs: inputs.join(", "), rejected });
+        if entries.len() == left_out.len() {
+            let inputs: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+            return Err(Error::EmptyCorpus { inputs: inputs.join(", "), rejected, without_text });
         }
-        let duplicates = exact_duplicates(&entries);
-        Ok(Self { entries, duplicates, passages, cuts })
+        let duplicates = exact_duplicates(&entries, |place| !left_out.contains_key(&place));
+        Ok(Self { entries, left_out, duplicates, passages, cuts })
     }
 }
 
-fn origin_of(entry: &Entry, files: &[Arc<Path>]) -> Origin {
-    Origin { file: Arc::clone(&files[entry.file as usize]), row: entry.row }
+fn origin_of(entry: &Entry, files: &[Input]) -> Origin {
+    Origin { file: Arc::clone(&files[entry.file as usize].path), row: entry.row }
 }
 
 /// The files that ingest writes, open together and put in place together.
@@ -264,8 +329,10 @@ impl Outputs {
         })
     }
 
-    fn reject(&mut self, records: &[Rejected]) -> Result<()> {
-        records.iter().try_for_each(|record| json_line(&mut self.rejected, record))
+    /// Lists bad records, and says how many.
+    fn reject(&mut self, records: &[Rejected]) -> Result<u64> {
+        records.iter().try_for_each(|record| json_line(&mut self.rejected, record))?;
+        Ok(records.len() as u64)
     }
 
     /// All files are whole on disk before the first is put in place, so that a full disk leaves what was there.
@@ -288,52 +355,50 @@ fn json_line(file: &mut AtomicFile, value: &impl Serialize) -> Result<()> {
 
 /// The second reading: every document to its split or to `dropped.jsonl`.
 fn write(
-    files: &[Arc<Path>],
+    files: &[Input],
     out: &Path,
     config: &IngestConfig,
     survey: &Survey,
     monitor: &dyn Monitor,
 ) -> Result<IngestStats> {
-    let mut reader = open(files, config)?;
+    let mut reader = open(files, config, monitor)?;
     let mut outputs = Outputs::create(out)?;
     let mut stats = IngestStats::default();
     let mut number = FileNumber::default();
+    let mut place = 0;
     monitor.begin("splitting documents", Some(reader.total_bytes()), Unit::Bytes);
     while let Some(record) = reader.next() {
         let (origin, document) = record?;
-        let rejected = reader.rejected();
-        stats.rejected += rejected.len() as u64;
-        outputs.reject(&rejected)?;
-        let i = stats.read as usize;
+        stats.rejected += outputs.reject(&reader.rejected())?;
         let entry = Entry::new(config.seed, &document.id, &document.text, number.of(&origin, files), origin.row);
-        if survey.entries.get(i) != Some(&entry) {
+        if survey.entries.get(place) != Some(&entry) {
             return Err(Error::InputChanged { origin });
         }
+        let (id, verdict) = (&document.id, verdict(place, &document, survey, files));
+        place += 1;
+        report(monitor, &reader, place);
+        if let Verdict::RepeatedId { first } = verdict {
+            let reason = BadRecord::RepeatedId { id: document.id, first };
+            stats.rejected += outputs.reject(&[Rejected { origin, reason }])?;
+            continue;
+        }
         stats.read += 1;
-        match verdict(i, &document, survey, files) {
+        match verdict {
             Verdict::Keep(split) => {
                 outputs.splits[split as usize].write(&document)?;
                 let kept = stats.split_mut(split);
                 kept.documents += 1;
                 kept.bytes += document.text.len() as u64;
             }
-            Verdict::Duplicate { detail } => {
-                stats.exact_duplicates += 1;
-                let line = Dropped { id: &document.id, origin: origin.to_string(), reason: "exact_duplicate", detail };
-                json_line(&mut outputs.dropped, &line)?;
+            Verdict::Drop { reason, detail } => {
+                *stats.dropped_mut(reason) += 1;
+                json_line(&mut outputs.dropped, &Dropped { id, origin: origin.to_string(), reason, detail })?;
             }
-            Verdict::Contaminated { detail } => {
-                stats.contaminated += 1;
-                let line = Dropped { id: &document.id, origin: origin.to_string(), reason: "contaminated", detail };
-                json_line(&mut outputs.dropped, &line)?;
-            }
+            Verdict::RepeatedId { .. } => {}
         }
-        report(monitor, &reader, stats.read)?;
     }
-    let rejected = reader.rejected();
-    stats.rejected += rejected.len() as u64;
-    outputs.reject(&rejected)?;
-    if let Some(missing) = survey.entries.get(stats.read as usize) {
+    stats.rejected += outputs.reject(&reader.rejected())?;
+    if let Some(missing) = survey.entries.get(place) {
         return Err(Error::InputChanged { origin: origin_of(missing, files) });
     }
     monitor.end();
@@ -344,26 +409,36 @@ fn write(
 
 enum Verdict {
     Keep(Split),
-    Duplicate { detail: String },
-    Contaminated { detail: String },
+    Drop { reason: Reason, detail: String },
+    RepeatedId { first: Origin },
 }
 
-fn verdict(i: usize, document: &Document, survey: &Survey, files: &[Arc<Path>]) -> Verdict {
-    if let Some(&keeper) = survey.duplicates.get(&i) {
-        let keeper = origin_of(&survey.entries[keeper], files);
-        return Verdict::Duplicate { detail: format!("the text of {keeper}") };
+fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) -> Verdict {
+    let origin = |place: usize| origin_of(&survey.entries[place], files);
+    match survey.left_out.get(&place) {
+        Some(LeftOut::RepeatedId(first)) => return Verdict::RepeatedId { first: origin(*first) },
+        Some(LeftOut::NoText) => {
+            let detail = "nothing but white space".to_owned();
+            return Verdict::Drop { reason: Reason::NoText, detail };
+        }
+        None => {}
     }
-    let split = survey.cuts.split(survey.entries[i].place);
+    if let Some(&keeper) = survey.duplicates.get(&place) {
+        let detail = format!("the text of {}", origin(keeper));
+        return Verdict::Drop { reason: Reason::ExactDuplicate, detail };
+    }
+    let split = survey.cuts.split(survey.entries[place].place);
     if split != Split::Validation
         && let Some(passage) = survey.passages.shared(&document.text)
     {
-        return Verdict::Contaminated { detail: format!("shares with a validation document: {passage}") };
+        let detail = format!("shares with a validation document: {passage}");
+        return Verdict::Drop { reason: Reason::Contaminated, detail };
     }
     Verdict::Keep(split)
 }
 
 fn check_splits(stats: &IngestStats, config: &IngestConfig) -> Result<()> {
-    let documents = stats.read - stats.exact_duplicates;
+    let documents = stats.read - stats.exact_duplicates - stats.without_text;
     for (split, share, kept, advice) in [
         ("validation", config.validation_share, stats.validation, "take more documents, or raise validation_share"),
         (

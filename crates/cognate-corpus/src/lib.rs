@@ -6,7 +6,10 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`document`] | one document, and where it came from |
-//! | [`reader`] | JSON Lines and Parquet, told apart by content, as a stream of documents |
+//! | [`metadata`] | what a source says about it, kept as it was written |
+//! | [`input`] | which files a folder stands for, and what their documents are called |
+//! | [`reader`] | files of every format, told apart by content, as a stream of documents |
+//! | `unpack`, `jsonl`, `json`, `delimited`, `plain_text`, `parquet_rows` | one file each, as records |
 //! | [`records`] | the same files as records with all their fields, whatever these are called |
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
@@ -17,24 +20,31 @@
 
 mod contamination;
 mod cut;
+mod delimited;
 pub mod document;
 mod error;
 pub mod ingest;
+pub mod input;
+mod json;
 mod jsonl;
+pub mod metadata;
 mod parquet_rows;
+mod plain_text;
 pub mod reader;
 pub mod records;
 mod split;
 pub mod token_file;
 pub mod tokenize;
 pub mod tokenizer;
+mod unpack;
 pub mod writer;
 
 pub use contamination::without_shared_passages;
 pub use cut::{Boundary, Cut, CutCounts};
 pub use document::{BadRecord, Document, Origin, Rejected};
-pub use error::{Error, Result, TokenFileProblem};
+pub use error::{Error, Remedy, Result, TokenFileProblem};
 pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, ingest};
+pub use metadata::Metadata;
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};

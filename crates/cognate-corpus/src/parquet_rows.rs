@@ -1,8 +1,8 @@
 //! One Parquet file as records.
 //!
 //! The text column must hold strings. The id column may hold strings or integers, or be absent. A `metadata` column of
-//! strings is read as one JSON object per row; all other columns, and a `metadata` column of any other type, stay
-//! unread.
+//! strings is read as one JSON value per row, or as text; all other columns, and a `metadata` column of any other type,
+//! stay unread.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,11 @@ use cognate_base::table::{Column, Damage, Kind, Table};
 
 use crate::document::{BadRecord, Document, Origin};
 use crate::error::{Error, Result};
-use crate::jsonl::{Container, METADATA};
+use crate::input::Input;
+use crate::json::METADATA;
+use crate::metadata::Metadata;
 use crate::reader::ReadOptions;
+use crate::unpack::Container;
 
 /// Rows decoded at a time: long documents must not fill the memory.
 const BATCH_ROWS: usize = 256;
@@ -20,7 +23,7 @@ const BATCH_ROWS: usize = 256;
 /// The rows of one file.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    path: Arc<Path>,
+    input: Input,
     columns: Columns,
     batch: std::vec::IntoIter<Row>,
     row: u64,
@@ -45,10 +48,10 @@ struct Row {
 }
 
 impl Rows {
-    pub(crate) fn open(path: Arc<Path>, file: fs_err::File, options: &ReadOptions) -> Result<Self> {
-        let table = Table::open(file).map_err(|source| damaged(&path, 0, source))?;
-        let columns = Columns::of(&path, &table, options)?;
-        Ok(Self { path, columns, batch: Vec::new().into_iter(), row: 0, rows: table.rows() as u64 })
+    pub(crate) fn open(input: Input, file: fs_err::File, options: &ReadOptions) -> Result<Self> {
+        let table = Table::open(file).map_err(|source| damaged(&input.path, 0, source))?;
+        let columns = Columns::of(&input.path, &table, options)?;
+        Ok(Self { input, columns, batch: Vec::new().into_iter(), row: 0, rows: table.rows() as u64 })
     }
 
     /// How much of the file has been read, from 0 to 1.
@@ -61,13 +64,13 @@ impl Rows {
         if self.batch.len() == 0 {
             match self.columns.batch() {
                 Ok(rows) => self.batch = rows.into_iter(),
-                Err(source) => return Some(Err(damaged(&self.path, self.row, source))),
+                Err(source) => return Some(Err(damaged(&self.input.path, self.row, source))),
             }
         }
         let row = self.batch.next()?;
         self.row += 1;
-        let origin = Origin { file: Arc::clone(&self.path), row: self.row };
-        let document = row.into_document(options, &origin);
+        let origin = Origin { file: Arc::clone(&self.input.path), row: self.row };
+        let document = row.into_document(options, || self.input.derived_id(origin.row));
         Some(Ok((origin, document)))
     }
 }
@@ -95,7 +98,7 @@ impl Columns {
         if text.kind() != Kind::Text {
             return Err(bad(&options.text_field, "strings", &text));
         }
-        let id = table.column(&options.id_field);
+        let id = table.column(&options.id_field).filter(|_| !options.id_field.is_empty());
         if let Some(id) = id.as_ref().filter(|id| !matches!(id.kind(), Kind::Text | Kind::Integers { .. })) {
             return Err(bad(&options.id_field, "strings or integers", id));
         }
@@ -103,7 +106,7 @@ impl Columns {
             let is_text = metadata.kind() == Kind::Text;
             if !is_text {
                 let kind = metadata.type_name();
-                tracing::warn!(path = %path.display(), %kind, "metadata column is no JSON string: left unread");
+                crate::metadata::warn_unread(path, &kind);
             }
             is_text
         });
@@ -128,7 +131,7 @@ impl Columns {
 }
 
 impl Row {
-    fn into_document(self, options: &ReadOptions, origin: &Origin) -> Result<Document, BadRecord> {
+    fn into_document(self, options: &ReadOptions, derived: impl FnOnce() -> String) -> Result<Document, BadRecord> {
         let Some(text) = self.text else {
             return Err(BadRecord::WrongType {
                 field: options.text_field.clone(),
@@ -137,15 +140,11 @@ impl Row {
             });
         };
         let id = match self.id {
-            None => origin.derived_id(),
+            None => derived(),
             Some(id) if id.is_empty() => return Err(BadRecord::EmptyId { field: options.id_field.clone() }),
             Some(id) => id,
         };
-        let metadata = match self.metadata {
-            None => serde_json::Map::new(),
-            Some(json) => serde_json::from_str(&json)
-                .map_err(|error| BadRecord::BadMetadata { field: METADATA.to_owned(), message: error.to_string() })?,
-        };
+        let metadata = self.metadata.as_deref().map(Metadata::from_cell).unwrap_or_default();
         Ok(Document { id, text, metadata })
     }
 }

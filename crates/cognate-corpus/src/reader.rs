@@ -1,16 +1,21 @@
 //! Documents in: files and folders as one stream of documents.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cognate_base::Monitor;
+use cognate_base::format::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::delimited;
 use crate::document::{BadRecord, Document, Origin, Rejected};
 use crate::error::{Error, Result};
-use crate::jsonl::{Container, Counted, Lines};
+use crate::input::{Input, Kind, expand};
+use crate::jsonl::Lines;
 use crate::parquet_rows::Rows;
+use crate::plain_text::TextFile;
+use crate::unpack::{Container, Unpacked};
 
 /// What to do with a record that is not a document. A truncated or damaged file stops the reading in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,39 +30,75 @@ pub enum OnBadRecord {
 /// How records become documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadOptions {
-    /// The field or column that holds the identifier; a record without it gets one from its file and row.
+    /// The field or column that holds the identifier; a record without it gets one from its file and row. Empty: all do.
     pub id_field: String,
     /// The field or column that holds the text.
     pub text_field: String,
     /// What to do with a record that is not a document.
     pub on_bad_record: OnBadRecord,
+    /// Most bytes of a record before it is parsed: a line, an element of an array, a row of a table of text, a text file.
+    pub max_record_bytes: usize,
 }
 
 impl Default for ReadOptions {
     /// The fields `id` and `text`, and a stop at the first bad record: how Cognate writes its own files.
     fn default() -> Self {
-        Self { id_field: "id".to_owned(), text_field: "text".to_owned(), on_bad_record: OnBadRecord::Stop }
+        Self {
+            id_field: "id".to_owned(),
+            text_field: "text".to_owned(),
+            on_bad_record: OnBadRecord::Stop,
+            max_record_bytes: Self::MAX_RECORD_BYTES,
+        }
     }
 }
 
-/// A stream of documents from JSON Lines (plain, gzip or zstd, of one or many members) and Parquet, told apart by their
-/// first bytes. A byte order mark at a file's start and blank lines are passed over; texts are never changed.
+impl ReadOptions {
+    /// Far more than any document has that a model is trained on, and little enough to hold in memory.
+    pub const MAX_RECORD_BYTES: usize = 256 << 20;
+
+    /// Whether a field of this name holds the identifier.
+    pub(crate) fn is_id(&self, name: &str) -> bool {
+        !self.id_field.is_empty() && name == self.id_field
+    }
+
+    /// Whether bad records are passed over.
+    pub(crate) fn skips(&self) -> bool {
+        self.on_bad_record == OnBadRecord::Skip
+    }
+}
+
+/// A stream of documents from JSON Lines, an array of JSON, CSV and TSV, text files (all of them plain, gzip or zstd, of one
+/// or many members) and Parquet. Formats are told apart by the first bytes, and tables and texts by their names. A byte
+/// order mark at a file's start and blank lines are passed over; texts are never changed.
 ///
-/// After an error there are no more documents.
+/// The monitor is asked at every record, and at every stretch of a long one, whether to stop. After an error there are no
+/// more documents.
 #[derive(Debug)]
-pub struct Reader {
-    files: std::vec::IntoIter<Arc<Path>>,
-    current: Option<Source>,
+pub struct Reader<'m> {
+    files: std::vec::IntoIter<Input>,
+    current: Option<Source<'m>>,
     options: ReadOptions,
     rejected: Vec<Rejected>,
     total_bytes: u64,
     read_bytes: Arc<AtomicU64>,
+    monitor: Watched<'m>,
     failed: bool,
 }
 
+#[derive(Clone, Copy)]
+struct Watched<'m>(&'m dyn Monitor);
+
+impl std::fmt::Debug for Watched<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Monitor")
+    }
+}
+
 #[derive(Debug)]
-enum Source {
-    Lines(Lines),
+enum Source<'m> {
+    Lines(Lines<'m>),
+    Table(Box<delimited::Rows<'m>>),
+    Text(TextFile<'m>),
     /// With the file's size, and how much of it is counted as read.
     Rows {
         rows: Box<Rows>,
@@ -66,17 +107,23 @@ enum Source {
     },
 }
 
-impl Reader {
-    /// Reads the files in `paths` in the order given; a folder stands for its files, sorted by name (names that begin
-    /// with a dot do not count).
+impl<'m> Reader<'m> {
+    /// Reads the files in `paths` in the order given; a folder stands for the data in it, see [`expand`].
     ///
     /// # Errors
-    /// When a path does not exist, is neither file nor folder, or is a folder without files or with folders in it.
-    pub fn open(paths: &[PathBuf], options: &ReadOptions) -> Result<Self> {
-        let files = expand(paths)?;
+    /// As [`expand`].
+    pub fn open(paths: &[PathBuf], options: &ReadOptions, monitor: &'m dyn Monitor) -> Result<Self> {
+        Self::of_files(expand(paths, monitor)?, options, monitor)
+    }
+
+    /// Reads the files that [`expand`] found.
+    ///
+    /// # Errors
+    /// When one of them is no longer there.
+    pub fn of_files(files: Vec<Input>, options: &ReadOptions, monitor: &'m dyn Monitor) -> Result<Self> {
         let mut total_bytes = 0;
         for file in &files {
-            total_bytes += fs_err::metadata(file)?.len();
+            total_bytes += fs_err::metadata(&*file.path)?.len();
         }
         Ok(Self {
             files: files.into_iter(),
@@ -85,6 +132,7 @@ impl Reader {
             rejected: Vec::new(),
             total_bytes,
             read_bytes: Arc::default(),
+            monitor: Watched(monitor),
             failed: false,
         })
     }
@@ -104,23 +152,36 @@ impl Reader {
         self.read_bytes.load(Ordering::Relaxed)
     }
 
-    fn open_source(&self, path: Arc<Path>) -> Result<Source> {
-        let (container, start) = open_file(&path, &self.read_bytes)?;
-        if container == Container::Parquet {
+    fn open_source(&self, input: Input) -> Result<Source<'m>> {
+        let path = &input.path;
+        let mut file = Unpacked::open(Arc::clone(path), &self.read_bytes, self.monitor.0)?;
+        if file.container == Container::Parquet {
             // Parquet is read from its end, through a file of its own.
-            let bytes = fs_err::metadata(&*path)?.len();
-            let rows = Rows::open(Arc::clone(&path), fs_err::File::open(&*path)?, &self.options)?;
-            self.read_bytes.fetch_sub(start.buffer().len() as u64, Ordering::Relaxed);
+            self.read_bytes.fetch_sub(file.fill(0)?.len() as u64, Ordering::Relaxed);
+            let bytes = fs_err::metadata(&**path)?.len();
+            let rows = Rows::open(input.clone(), fs_err::File::open(&**path)?, &self.options)?;
             return Ok(Source::Rows { rows: Box::new(rows), bytes, counted: 0 });
         }
-        Ok(Source::Lines(Lines::new(path, container, start)?))
+        refuse_other_formats(path, &mut file)?;
+        Ok(match Kind::of(path) {
+            Kind::Table(delimiter) => {
+                Source::Table(Box::new(delimited::Rows::open(input, file, delimiter, &self.options)?))
+            }
+            Kind::Text => Source::Text(TextFile::new(input, file)),
+            _ => Source::Lines(Lines::new(input, file)),
+        })
     }
 
     /// The next record, good or bad, of the current or a later file.
     fn record(&mut self) -> Option<Result<(Origin, Result<Document, BadRecord>)>> {
         loop {
+            if let Err(error) = self.monitor.0.check() {
+                return Some(Err(error.into()));
+            }
             let record = match &mut self.current {
                 Some(Source::Lines(lines)) => lines.next(&self.options),
+                Some(Source::Table(rows)) => rows.next(&self.options),
+                Some(Source::Text(file)) => file.next(&self.options),
                 Some(Source::Rows { rows, bytes, counted }) => {
                     let record = rows.next(&self.options);
                     let now = if record.is_none() { *bytes } else { (*bytes as f64 * rows.share()) as u64 };
@@ -142,7 +203,18 @@ impl Reader {
     }
 }
 
-impl Iterator for Reader {
+/// Refuses content that is known to be something else, packed or not.
+pub(crate) fn refuse_other_formats(path: &Path, file: &mut Unpacked<'_>) -> Result<()> {
+    let format = Format::of(file.fill(0)?);
+    match format {
+        Format::Empty | Format::Json | Format::Text | Format::Unknown => Ok(()),
+        // A text may begin like anything; only a pointer in its place is no text.
+        Format::Xml | Format::Html if Kind::of(path) == Kind::Text => Ok(()),
+        _ => Err(Error::OtherFormat { path: path.to_path_buf(), problem: format.instead_of("documents") }),
+    }
+}
+
+impl Iterator for Reader<'_> {
     type Item = Result<(Origin, Document)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -165,71 +237,4 @@ impl Iterator for Reader {
             return Some(Err(error));
         }
     }
-}
-
-/// A file at its beginning, and what it is by its first bytes; what is read of it is added to `read_bytes`.
-pub(crate) fn open_file(
-    path: &Path,
-    read_bytes: &Arc<AtomicU64>,
-) -> Result<(Container, BufReader<Counted<fs_err::File>>)> {
-    let counted = Counted { inner: fs_err::File::open(path)?, bytes: Arc::clone(read_bytes) };
-    let mut start = BufReader::with_capacity(1 << 17, counted);
-    let found = start.fill_buf()?;
-    let promised = Container::promised(path);
-    // The name is believed only where there is too little content to believe.
-    if found.len() < Container::MARK && promised != Container::Plain {
-        let nothing = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("{} bytes", found.len()));
-        return Err(Error::Damaged {
-            path: path.to_path_buf(),
-            container: promised.name(),
-            records: 0,
-            source: nothing.into(),
-        });
-    }
-    let container = Container::of(found);
-    Ok((container, start))
-}
-
-/// The files that `paths` stand for, in the order in which they are read: files as given, folders as the files in them by
-/// name, without hidden ones.
-///
-/// # Errors
-/// When a path does not exist or is neither file nor folder, or when a folder holds folders.
-pub fn expand(paths: &[PathBuf]) -> Result<Vec<Arc<Path>>> {
-    let mut files = Vec::new();
-    for path in paths {
-        match fs_err::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::Missing { path: path.clone() });
-            }
-            Err(error) => return Err(error.into()),
-            Ok(kind) if kind.is_dir() => files.extend(files_in(path)?),
-            Ok(kind) if kind.is_file() => files.push(Arc::from(path.as_path())),
-            Ok(_) => return Err(Error::NotAFile { path: path.clone() }),
-        }
-    }
-    Ok(files)
-}
-
-fn files_in(folder: &Path) -> Result<Vec<Arc<Path>>> {
-    let mut files: Vec<Arc<Path>> = Vec::new();
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
-            continue;
-        }
-        let kind = fs_err::metadata(&path)?;
-        if kind.is_dir() {
-            return Err(Error::NestedFolder { path });
-        }
-        if !kind.is_file() {
-            return Err(Error::NotAFile { path });
-        }
-        files.push(path.into());
-    }
-    if files.is_empty() {
-        return Err(Error::EmptyFolder { path: folder.to_path_buf() });
-    }
-    files.sort();
-    Ok(files)
 }

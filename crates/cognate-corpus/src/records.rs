@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cognate_base::Silent;
 use cognate_base::table::Damage;
 use parquet::file::reader::SerializedFileReader;
 use parquet::record::reader::RowIter;
@@ -13,8 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::document::Origin;
 use crate::error::{Error, Result};
-use crate::jsonl::{Container, Lines};
-use crate::reader::open_file;
+use crate::input::Input;
+use crate::jsonl::Lines;
+use crate::reader::refuse_other_formats;
+use crate::unpack::{Container, Unpacked};
 
 /// One record as it stands in its file.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +37,7 @@ pub struct Records {
 }
 
 enum Source {
-    Lines(Lines),
+    Lines(Lines<'static>),
     Rows { path: Arc<Path>, rows: Box<RowIter<'static>>, row: u64 },
 }
 
@@ -63,15 +66,17 @@ impl Records {
             Ok(found) if !found.is_file() => return Err(Error::NotAFile { path: path.to_path_buf() }),
             Ok(_) => {}
         }
-        let (container, start) = open_file(path, &Arc::default())?;
         let path: Arc<Path> = path.into();
-        let source = if container == Container::Parquet {
+        let mut file = Unpacked::open(Arc::clone(&path), &Arc::default(), &Silent)?;
+        let source = if file.container == Container::Parquet {
             let file = fs_err::File::open(&*path)?;
             let rows = guarded(|| Ok(RowIter::from_file_into(Box::new(SerializedFileReader::new(file.into_file())?))));
             let rows = rows.map_err(|source| damaged(&path, 0, source))?;
             Source::Rows { path, rows: Box::new(rows), row: 0 }
         } else {
-            Source::Lines(Lines::new(path, container, start)?)
+            refuse_other_formats(&path, &mut file)?;
+            let name = path.to_string_lossy().into();
+            Source::Lines(Lines::new(Input { path, name }, file))
         };
         Ok(Self { source, failed: false })
     }

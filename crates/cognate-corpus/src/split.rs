@@ -60,14 +60,14 @@ impl Cuts {
     }
 }
 
-/// The documents that repeat another one's text, each with the one that stays: that with the lowest place (then
-/// identifier).
+/// Of the documents that `takes_part` lets through by their position, those that repeat another one's text, each with the
+/// one that stays: that with the lowest place (then identifier).
 ///
 /// Because validation has the lowest places, a text that has a copy in validation stays there, and only there.
-pub(crate) fn exact_duplicates(entries: &[Entry]) -> HashMap<usize, usize> {
+pub(crate) fn exact_duplicates(entries: &[Entry], takes_part: impl Fn(usize) -> bool) -> HashMap<usize, usize> {
     let mut kept: HashMap<u128, usize> = HashMap::with_capacity(entries.len());
     let mut duplicates = HashMap::new();
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, entry) in entries.iter().enumerate().filter(|(i, _)| takes_part(*i)) {
         let stays = kept.entry(entry.text).or_insert(i);
         if *stays == i {
             continue;
@@ -147,7 +147,7 @@ mod tests {
             moved.rotate_left(rotation % entries.len());
             moved.reverse();
             let stays = |entries: &[Entry]| {
-                let duplicates = exact_duplicates(entries);
+                let duplicates = exact_duplicates(entries, |_| true);
                 for (copy, keeper) in &duplicates {
                     assert_eq!(entries[*copy].text, entries[*keeper].text);
                     assert!(!duplicates.contains_key(keeper));

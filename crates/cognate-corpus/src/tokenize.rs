@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cognate_base::{Monitor, Unit};
+use cognate_base::{Monitor, Silent, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -32,11 +32,12 @@ pub struct TokenizeStats {
 /// then stands at the prefix.
 pub fn tokenize(
     documents: &Path,
+    options: &ReadOptions,
     tokenizer: &Tokenizer,
     prefix: &Path,
     monitor: &dyn Monitor,
 ) -> Result<TokenizeStats> {
-    let mut reader = Reader::open(&[PathBuf::from(documents)], &ReadOptions::default())?;
+    let mut reader = Reader::open(&[PathBuf::from(documents)], options, monitor)?;
     let mut writer = TokenWriter::create(prefix, tokenizer.vocab_size())?;
     let mut bytes = 0;
     monitor.begin("tokenizing", Some(reader.total_bytes()), Unit::Bytes);
@@ -67,8 +68,14 @@ const COMPARED: usize = 16;
 ///
 /// # Errors
 /// [`Error::OtherTokens`], naming the files and the first document that differs; and when the documents cannot be read.
-pub fn check_tokens(documents: &Path, tokens: &TokenFile, tokenizer: &Tokenizer, path: &Path) -> Result<()> {
-    let reader = Reader::open(&[PathBuf::from(documents)], &ReadOptions::default())?;
+pub fn check_tokens(
+    documents: &Path,
+    options: &ReadOptions,
+    tokens: &TokenFile,
+    tokenizer: &Tokenizer,
+    path: &Path,
+) -> Result<()> {
+    let reader = Reader::open(&[PathBuf::from(documents)], options, &Silent)?;
     for (at, record) in reader.take(COMPARED.min(tokens.documents())).enumerate() {
         let (_, document) = record?;
         let mut expected = tokenizer.encode(&document.text)?;
@@ -85,7 +92,7 @@ pub fn check_tokens(documents: &Path, tokens: &TokenFile, tokenizer: &Tokenizer,
     Ok(())
 }
 
-fn next_batch(reader: &mut Reader) -> Result<Vec<String>> {
+fn next_batch(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     let mut bytes = 0;
     while bytes < BATCH_BYTES {

@@ -1,6 +1,6 @@
 //! Documents out: JSON Lines and Parquet, whole or absent.
 
-use std::io::Write;
+use std::io::{BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::{AtomicFile, CompleteFile};
@@ -13,10 +13,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::jsonl::METADATA;
+use crate::json::METADATA;
 
 /// Zstandard's own default: documents are written once and read many times, and 3 already packs text near threefold.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Bytes that go to a packer at a time.
+const BUFFER: usize = 1 << 16;
 
 /// Writes documents to one file, in the format its name tells: `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`.
 ///
@@ -25,14 +28,14 @@ const ZSTD_LEVEL: i32 = 3;
 pub struct DocumentWriter {
     path: PathBuf,
     sink: Sink,
-    line: Vec<u8>,
     rows: u64,
 }
 
 enum Sink {
     Plain(AtomicFile),
-    Gzip(GzEncoder<AtomicFile>),
-    Zstd(zstd::Encoder<'static, AtomicFile>),
+    // Packers are slow with the small pieces that a record is written in.
+    Gzip(BufWriter<GzEncoder<AtomicFile>>),
+    Zstd(BufWriter<zstd::Encoder<'static, AtomicFile>>),
     Parquet(Box<ParquetSink>),
 }
 
@@ -53,17 +56,18 @@ impl DocumentWriter {
         let sink = if name.ends_with(".jsonl") {
             Sink::Plain(AtomicFile::create(path)?)
         } else if name.ends_with(".jsonl.gz") {
-            Sink::Gzip(GzEncoder::new(AtomicFile::create(path)?, flate2::Compression::default()))
+            let encoder = GzEncoder::new(AtomicFile::create(path)?, flate2::Compression::default());
+            Sink::Gzip(BufWriter::with_capacity(BUFFER, encoder))
         } else if name.ends_with(".jsonl.zst") {
             let mut encoder = zstd::Encoder::new(AtomicFile::create(path)?, ZSTD_LEVEL)?;
             encoder.include_checksum(true)?;
-            Sink::Zstd(encoder)
+            Sink::Zstd(BufWriter::with_capacity(BUFFER, encoder))
         } else if name.ends_with(".parquet") {
             Sink::Parquet(Box::new(ParquetSink::create(path).map_err(|error| parquet_error(path, error))?))
         } else {
             return Err(Error::UnknownFormat { path: path.to_path_buf() });
         };
-        Ok(Self { path: path.to_path_buf(), sink, line: Vec::new(), rows: 0 })
+        Ok(Self { path: path.to_path_buf(), sink, rows: 0 })
     }
 
     /// Adds a document.
@@ -81,10 +85,9 @@ impl DocumentWriter {
                 return Ok(());
             }
         };
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &Line(document)).map_err(std::io::Error::from)?;
-        self.line.push(b'\n');
-        out.write_all(&self.line)?;
+        // Straight into the file's buffer: a line in between would hold a long text once more.
+        serde_json::to_writer(&mut *out, &Line(document)).map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
         self.rows += 1;
         Ok(())
     }
@@ -106,8 +109,8 @@ impl DocumentWriter {
     pub(crate) fn complete(self) -> Result<CompleteFile> {
         let file = match self.sink {
             Sink::Plain(file) => file,
-            Sink::Gzip(encoder) => encoder.finish()?,
-            Sink::Zstd(encoder) => encoder.finish()?,
+            Sink::Gzip(buffered) => buffered.into_inner().map_err(IntoInnerError::into_error)?.finish()?,
+            Sink::Zstd(buffered) => buffered.into_inner().map_err(IntoInnerError::into_error)?.finish()?,
             Sink::Parquet(sink) => sink.finish().map_err(|error| parquet_error(&self.path, error))?,
         };
         Ok(file.complete()?)
@@ -129,7 +132,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// Columns `id`, `text` and `metadata` (a JSON object as a string, or null), in row groups of about 64 MiB before
+/// Columns `id`, `text` and `metadata` (JSON as a string, or null), in row groups of about 64 MiB before
 /// packing.
 struct ParquetSink {
     table: TableWriter,
@@ -163,8 +166,7 @@ impl ParquetSink {
     }
 
     fn push(&mut self, document: &Document) -> Result<(), ParquetError> {
-        let metadata = (!document.metadata.is_empty()).then(|| serde_json::to_vec(&document.metadata)).transpose();
-        let metadata = metadata.map_err(|error| ParquetError::External(error.into()))?;
+        let metadata = document.metadata.json().map(|json| json.as_bytes().to_vec());
         let row = Row { id: document.id.clone().into_bytes(), text: document.text.clone().into_bytes(), metadata };
         // A row without text is not free either.
         self.bytes += size_of::<Row>() + row.id.len() + row.text.len() + row.metadata.as_ref().map_or(0, Vec::len);

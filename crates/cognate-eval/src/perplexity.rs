@@ -246,8 +246,8 @@ fn windows(text: &[u32], options: PerplexityOptions, max_positions: usize) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
     use proptest::prelude::*;
-    use serde_json::Map;
 
     use super::*;
 
@@ -257,7 +257,7 @@ mod tests {
 
     fn documents(texts: &[&str]) -> Vec<cognate_corpus::Result<Document>> {
         let document = |(i, text): (usize, &&str)| {
-            Ok(Document { id: format!("d{i}"), text: (*text).into(), metadata: Map::new() })
+            Ok(Document { id: format!("d{i}"), text: (*text).into(), metadata: Default::default() })
         };
         texts.iter().enumerate().map(document).collect()
     }
@@ -391,7 +391,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_document_stops_the_evaluation() {
-        let bad = cognate_corpus::Reader::open(&["/nowhere/at-all.jsonl".into()], &Default::default()).unwrap_err();
+        let bad =
+            cognate_corpus::Reader::open(&["/nowhere/at-all.jsonl".into()], &Default::default(), &Silent).unwrap_err();
         let records = documents(&["a"]).into_iter().chain([Err(bad)]);
         let tokenizer = tokenizer();
         let options = PerplexityOptions::of(&tokenizer, 64);

@@ -103,7 +103,7 @@ fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
 /// One question, to which the answer does not matter: a judge that is not there, or does not know its model, shows before training.
 fn ask_judge(context: &Context<'_>) -> Result<()> {
     let Some(config) = judge::config(context.recipe)? else { return Ok(()) };
-    let texts = quality::unique_texts(context)?;
+    let texts = quality::unique_texts(context, context.monitor)?;
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).take(2).collect();
     KnownPairs::judge(&texts, None, &config.asked_once(), context.monitor)?;
     Ok(())

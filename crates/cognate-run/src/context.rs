@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cognate_base::{Hash, Monitor};
+use cognate_base::{Hash, Monitor, Silent};
 use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
@@ -266,7 +266,7 @@ impl<'a> Context<'a> {
     }
 
     fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {
-        let files = cognate_corpus::reader::expand(&self.document_paths())?;
+        let files = cognate_corpus::input::expand(&self.document_paths(), &Silent)?;
         files
             .iter()
             .enumerate()

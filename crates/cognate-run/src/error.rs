@@ -1,6 +1,7 @@
 //! Everything that can go wrong with an experiment, with what to do about it.
 
 use cognate_base::Interrupted;
+use cognate_corpus::Remedy;
 
 use crate::recipe::RecipeError;
 use crate::rundir::{MANIFEST, RunDirError};
@@ -180,8 +181,23 @@ impl Error {
         )
     }
 
+    /// What the user can set so that documents are read which were refused.
+    fn remedies(&self) -> &'static [Remedy] {
+        match self {
+            Self::Stage { source, .. } => source.remedies(),
+            Self::Corpus(error)
+            | Self::Synth(cognate_synth::Error::Corpus(error))
+            | Self::Eval(cognate_eval::Error::Corpus(error)) => error.remedies(),
+            _ => &[],
+        }
+    }
+
     /// What to do about it, in one line, where the message does not say so already.
     pub fn hint(&self) -> Option<String> {
+        let remedies: Vec<&str> = self.remedies().iter().map(|remedy| by_key(*remedy)).collect();
+        if !remedies.is_empty() {
+            return Some(remedies.join("; "));
+        }
         match self {
             Self::Recipe(error) => error.hint(),
             Self::RunDir(error) => error.hint(),
@@ -228,5 +244,15 @@ impl Error {
             Self::Interrupted(_) | Self::RunDir(_) => self,
             other => Self::Stage { label: label.to_owned(), source: Box::new(other) },
         }
+    }
+}
+
+/// A setting of documents by its key; a command that was given no recipe has a flag of the same name.
+fn by_key(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::TextField => "[corpus] text_field names the field that holds the text",
+        Remedy::NoIdField => "[corpus] id_field = \"\" derives all ids from file and row",
+        Remedy::MaxRecordBytes => "[corpus] max_record_bytes sets another limit",
+        Remedy::Skip => "[corpus] on_bad_record = \"skip\" passes over such records and lists them",
     }
 }

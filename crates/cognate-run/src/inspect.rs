@@ -33,6 +33,8 @@ pub struct InspectOptions {
     pub number: usize,
     /// Seed of the draw.
     pub seed: u64,
+    /// How documents are read that are not a run's own.
+    pub read: ReadOptions,
 }
 
 /// Where everything lies.
@@ -42,6 +44,7 @@ struct Sources {
     which: &'static str,
     documents: PathBuf,
     pairs: Vec<PathBuf>,
+    read: ReadOptions,
 }
 
 /// Draws documents of `dir`, each as likely as any other: a run directory, or a folder (or one file) of synthetic documents.
@@ -51,7 +54,8 @@ struct Sources {
 /// asked for; when a document names an unknown seed; and when a file is damaged.
 pub fn inspect(dir: &Path, options: &InspectOptions) -> Result<Inspection> {
     let sources = if dir.join(RECIPE).exists() { of_run(dir, options)? } else { of_files(dir, options)? };
-    let (ids, texts): (Vec<String>, Vec<String>) = read_texts(&sources.documents)?.into_iter().unzip();
+    let (ids, texts): (Vec<String>, Vec<String>) =
+        read_texts(&sources.documents, &sources.read, &Silent)?.into_iter().unzip();
     let mut pairs = Vec::new();
     for path in &sources.pairs {
         pairs.extend(read_pairs(path, &ids)?);
@@ -63,7 +67,7 @@ pub fn inspect(dir: &Path, options: &InspectOptions) -> Result<Inspection> {
         path: &sources.documents,
         nearest: nearest(&pairs),
     };
-    let (drawn, of) = draw(&sources.synthetic, options, &corpus)?;
+    let (drawn, of) = draw(&sources, options, &corpus)?;
     if drawn.is_empty() {
         let what = match (options.dropped, options.paired && of > 0) {
             (false, false) => "synthetic documents",
@@ -111,6 +115,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
         which,
         documents: root.join("ingest/unique.jsonl.zst"),
         pairs: ["train", "held_out"].map(|part| root.join(format!("pair/{part}.parquet"))).to_vec(),
+        read: ReadOptions::default(),
     })
 }
 
@@ -134,7 +139,14 @@ fn of_files(dir: &Path, options: &InspectOptions) -> Result<Sources> {
     };
     let whole = fs_err::canonicalize(dir)?;
     let name = whole.file_name().map_or_else(|| "documents".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Sources { name, synthetic, which, documents, pairs: options.pairs.iter().cloned().collect() })
+    Ok(Sources {
+        name,
+        synthetic,
+        which,
+        documents,
+        pairs: options.pairs.iter().cloned().collect(),
+        read: options.read.clone(),
+    })
 }
 
 fn setting(name: &str, found: &Path, expected: &str) -> Error {
@@ -143,10 +155,10 @@ fn setting(name: &str, found: &Path, expected: &str) -> Error {
 
 /// The documents with the lowest places, in the order of the files, and how many there are in all. A document's place depends on
 /// the seed and its number alone, so a larger draw holds the smaller one.
-fn draw(files: &[PathBuf], options: &InspectOptions, corpus: &Corpus<'_>) -> Result<(Vec<Document>, u64)> {
+fn draw(sources: &Sources, options: &InspectOptions, corpus: &Corpus<'_>) -> Result<(Vec<Document>, u64)> {
     let mut drawn: Vec<(u64, u64, Document)> = Vec::new();
     let mut of = 0;
-    for (number, record) in (0u64..).zip(Reader::open(files, &ReadOptions::default())?) {
+    for (number, record) in (0u64..).zip(Reader::open(&sources.synthetic, &sources.read, &Silent)?) {
         let (_, document) = record?;
         of += 1;
         if options.paired && corpus.seed_of(&document)?.is_none_or(|seed| !corpus.nearest.contains_key(&(seed as u32)))

@@ -247,7 +247,10 @@ impl Step {
         match self {
             Self::Tokenize | Self::Pair => 1,
             // 2: marks belong to words, and words are compared in one normal form.
-            Self::Ingest | Self::Embed => 2,
+            Self::Embed => 2,
+            // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
+            // the data below it too.
+            Self::Ingest => 3,
             // 2: all rows are full, and a batch holds whole ones.
             Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
             Self::Train(_) | Self::Sweep { .. } => 1,

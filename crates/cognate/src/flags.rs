@@ -52,7 +52,7 @@ impl Flags {
             without_table(&mut out);
             out.push_str(&format!("--{}", word.replace('_', "-")));
             if let Some((value, after)) = after.strip_prefix(" = \"").and_then(|value| value.split_once('"')) {
-                out.push_str(&format!(" {value}"));
+                out.push_str(&if value.is_empty() { " ''".to_owned() } else { format!(" {value}") });
                 rest = after;
             }
         }

@@ -199,14 +199,14 @@ fn too_little_text_for_the_split() {
     let empty = folder.write("empty.jsonl", "\n\n");
     assert_eq!(
         complaint(&folder, &[empty], &config()),
-        "the corpus is empty: no document in DIR/empty.jsonl (0 records were rejected)"
+        "the corpus is empty: no document in DIR/empty.jsonl (0 records were rejected, 0 documents have no text)"
     );
     let bad = folder.write("bad.jsonl", "1\n2\n");
     let mut skip = config();
     skip.read.on_bad_record = OnBadRecord::Skip;
     assert_eq!(
         complaint(&folder, &[bad], &skip),
-        "the corpus is empty: no document in DIR/bad.jsonl (2 records were rejected)"
+        "the corpus is empty: no document in DIR/bad.jsonl (2 records were rejected, 0 documents have no text)"
     );
     let few = folder.write("few.jsonl", corpus(0..3));
     let small = |validation_share, unique_share| IngestConfig { validation_share, unique_share, ..config() };
@@ -286,13 +286,17 @@ fn hook<F: Fn(usize) + Sync>(looks: usize, begin: F) -> Hook<F> {
 fn an_interrupted_ingest_stops_in_either_reading_and_leaves_nothing() {
     let folder = Folder::new();
     let input = folder.write("a.jsonl", corpus(0..1000));
-    // Three looks per reading of 1000 documents.
-    for looks in 0..6 {
+    // Where a reading of 1000 documents looks: at least once each.
+    let whole = hook(usize::MAX, |_| ());
+    ingest(std::slice::from_ref(&input), &folder.path("whole"), &config(), &whole).unwrap();
+    let all = usize::MAX - whole.looks_left.load(Ordering::Relaxed);
+    assert!(all > 2000, "{all}");
+    for looks in (0..all).step_by(97).chain([all - 1]) {
         let result = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &hook(looks, |_| ()));
         assert!(matches!(result, Err(Error::Interrupted(_))), "{looks}");
         assert!(folder.names("out").is_empty());
     }
-    ingest(&[input], &folder.path("out"), &config(), &hook(6, |_| ())).unwrap();
+    ingest(&[input], &folder.path("out"), &config(), &hook(all, |_| ())).unwrap();
 }
 
 #[test]
@@ -305,7 +309,7 @@ fn an_input_that_changes_between_the_readings_is_noticed() {
                 fs_err::write(&input, &changed).unwrap();
             }
         };
-        let result = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &hook(99, change));
+        let result = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &hook(usize::MAX, change));
         let message = folder.message(&result.unwrap_err());
         assert_eq!(
             message,

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)] // helpers of tests too; clippy.toml allows it only inside #[test]
 
 mod damage;
+mod folders;
+mod formats;
+mod fuzz;
 mod ingesting;
+mod left_out;
 mod reading;
 mod records;
 mod support;

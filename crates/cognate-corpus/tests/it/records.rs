@@ -72,9 +72,9 @@ fn parquet_has_lists_and_structs() {
 fn what_cannot_be_read_is_named() {
     let folder = Folder::new();
     for (content, expected) in [
-        (&b"{\"q\": 1}\n{\"q\": "[..], "DIR/a.jsonl:2: not JSON ("),
-        (b"[1]\n", "DIR/a.jsonl:1: expected a JSON object, found an array"),
-        (b"{\"q\": \"caf\xe9\"}", "DIR/a.jsonl:1: invalid UTF-8 at byte 11 of the line"),
+        (&b"{\"q\": 1}\n{\"q\": "[..], "DIR/a.jsonl:2: not JSON (it ends inside a value)"),
+        (b"[1]\n", "DIR/a.jsonl:1: expected a JSON object, found a number"),
+        (b"{\"q\": \"caf\xe9\"}", "DIR/a.jsonl:1: invalid UTF-8 at byte 11; expected text in UTF-8"),
     ] {
         let path = folder.write("a.jsonl", content);
         let error = folder.message(&read(&path).unwrap_err());

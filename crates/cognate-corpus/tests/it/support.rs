@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use cognate_corpus::{Document, Error, Origin, ReadOptions, Reader, Result};
+use cognate_base::Silent;
+use cognate_corpus::{Document, Error, Metadata, Origin, ReadOptions, Reader, Result};
 
 /// A folder that disappears with the test.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -53,7 +54,7 @@ pub(crate) fn zstandard(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn document(id: &str, text: &str) -> Document {
-    Document { id: id.to_owned(), text: text.to_owned(), metadata: serde_json::Map::new() }
+    Document { id: id.to_owned(), text: text.to_owned(), metadata: Metadata::default() }
 }
 
 pub(crate) fn line(id: &str, text: &str) -> String {
@@ -61,7 +62,7 @@ pub(crate) fn line(id: &str, text: &str) -> String {
 }
 
 pub(crate) fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Vec<(Origin, Document)>> {
-    Reader::open(paths, options)?.collect()
+    Reader::open(paths, options, &Silent)?.collect()
 }
 
 pub(crate) fn read_file(path: &Path) -> Result<Vec<Document>> {

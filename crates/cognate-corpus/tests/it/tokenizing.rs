@@ -1,7 +1,7 @@
 //! The tokenize stage on real files.
 
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::{Error, TokenFile, Tokenizer, tokenize};
+use cognate_corpus::{Error, ReadOptions, TokenFile, Tokenizer, tokenize};
 
 use crate::support::{Folder, line, prose};
 
@@ -18,7 +18,9 @@ fn documents_keep_their_order_and_end_in_their_token() {
     texts[3] = "one <|endoftext|> two <|related|>".to_owned();
     texts.extend((0..12).map(|i| prose(i, 60_000)));
     let lines: String = texts.iter().enumerate().map(|(i, text)| line(&i.to_string(), text)).collect();
-    let stats = tokenize(&folder.write("a.jsonl", lines), &tokenizer, &folder.path("a"), &Silent).unwrap();
+    let stats =
+        tokenize(&folder.write("a.jsonl", lines), &ReadOptions::default(), &tokenizer, &folder.path("a"), &Silent)
+            .unwrap();
     let file = TokenFile::open(&folder.path("a")).unwrap();
     assert_eq!((stats.documents as usize, file.documents()), (texts.len(), texts.len()));
     assert_eq!(stats.tokens, file.tokens());
@@ -37,7 +39,7 @@ fn documents_keep_their_order_and_end_in_their_token() {
 fn a_bad_record_leaves_no_token_file() {
     let folder = Folder::new();
     let path = folder.write("a.jsonl", line("a", "x") + "{}\n");
-    let error = tokenize(&path, &tokenizer(), &folder.path("out/a"), &Silent).unwrap_err();
+    let error = tokenize(&path, &ReadOptions::default(), &tokenizer(), &folder.path("out/a"), &Silent).unwrap_err();
     assert!(folder.message(&error).starts_with("DIR/a.jsonl:2: no field \"text\""), "{error}");
     assert!(folder.names("out").is_empty());
 }
@@ -57,7 +59,7 @@ impl Monitor for Impatient {
 fn an_interrupted_tokenization_leaves_no_token_file() {
     let folder = Folder::new();
     let path = folder.write("a.jsonl", line("a", "x"));
-    let result = tokenize(&path, &tokenizer(), &folder.path("out/a"), &Impatient);
+    let result = tokenize(&path, &ReadOptions::default(), &tokenizer(), &folder.path("out/a"), &Impatient);
     assert!(matches!(result, Err(Error::Interrupted(_))));
     assert!(folder.names("out").is_empty());
 }

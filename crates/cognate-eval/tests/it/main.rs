@@ -7,7 +7,6 @@ use cognate_corpus::{Document, Tokenizer};
 use cognate_eval::{Error, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Batch, Config, Decoder, IGNORE};
 use cognate_ops::Cpu;
-use serde_json::Map;
 
 const TEXTS: [&str; 4] = ["stars and planets", "a planet", "cats and other animals that live in houses", "né"];
 
@@ -38,7 +37,7 @@ fn documents() -> impl Iterator<Item = cognate_corpus::Result<Document>> {
     TEXTS
         .iter()
         .enumerate()
-        .map(|(i, text)| Ok(Document { id: i.to_string(), text: (*text).to_owned(), metadata: Map::new() }))
+        .map(|(i, text)| Ok(Document { id: i.to_string(), text: (*text).to_owned(), metadata: Default::default() }))
 }
 
 /// −log p(continuation | prompt), from the logits of a whole forward pass, in f64.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs, read_vectors};
 use cognate_synth::filter::stage::KEPT;
@@ -28,7 +29,7 @@ impl Assembly<'_> {
         let kept = filter.manifest.files.iter().find(|file| file.path == KEPT).and_then(|file| file.rows).unwrap_or(0);
         let mut chosen = Vec::new();
         let path: PathBuf = filter.path(KEPT);
-        for (at, record) in Reader::open(&[path], &ReadOptions::default())?.enumerate() {
+        for (at, record) in Reader::open(&[path], &ReadOptions::default(), &Silent)?.enumerate() {
             let (_, document) = record?;
             // The next one is looked for from the k-th of equal parts on.
             if (at as u64) < chosen.len() as u64 * kept / EXAMPLES as u64 {
@@ -42,7 +43,8 @@ impl Assembly<'_> {
                 }
             }
         }
-        let texts: HashMap<String, String> = read_texts(&ingest.path("unique.jsonl.zst"))?.into_iter().collect();
+        let texts: HashMap<String, String> =
+            read_texts(&ingest.path("unique.jsonl.zst"), &ReadOptions::default(), &Silent)?.into_iter().collect();
         let text = |number: u32| {
             let id = ids[number as usize].clone();
             ExampleText { text: texts.get(&id).cloned().unwrap_or_default(), id }

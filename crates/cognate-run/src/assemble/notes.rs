@@ -70,6 +70,7 @@ impl Assembly<'_> {
         if let Some(stats) = self.statistics::<IngestStats>("ingest")? {
             for (documents, what) in [
                 (stats.rejected, "records could not be read and were left out (rejected.jsonl)"),
+                (stats.without_text, "documents were dropped because they have no text"),
                 (stats.exact_duplicates, "documents were dropped as exact copies of others"),
                 (
                     stats.contaminated,

@@ -1,11 +1,10 @@
 //! A look at the corpus: how many documents, how long, how many tokens.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use cognate_base::{Monitor, Unit};
-use cognate_corpus::{Reader, Tokenizer, reader};
+use cognate_corpus::input::{Input, expand};
+use cognate_corpus::{Reader, Tokenizer};
 
 use crate::error::Result;
 use crate::recipe::Recipe;
@@ -69,8 +68,8 @@ pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
 
 fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
     let paths: Vec<_> = recipe.corpus.paths.iter().map(|path| recipe.at(path)).collect();
-    let files = reader::expand(&paths)?;
-    let total = files.iter().map(|file| Ok(fs_err::metadata(file)?.len())).sum::<Result<u64>>()?;
+    let files = expand(&paths, monitor)?;
+    let total = files.iter().map(|file| Ok(fs_err::metadata(&*file.path)?.len())).sum::<Result<u64>>()?;
     let mut read = Read::default();
     monitor.begin("plan: reading documents", Some(total.min(look.bytes)), Unit::Bytes);
     let whole = total <= look.bytes && read.files(recipe, &files, look, monitor)?;
@@ -85,7 +84,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     monitor.end();
     if read.documents == 0 {
         let inputs: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(cognate_corpus::Error::EmptyCorpus { inputs: inputs.join(", "), rejected: read.rejected }.into());
+        return Err(cognate_corpus::Error::EmptyCorpus { inputs: inputs.join(", "), rejected: read.rejected, without_text: read.without_text }.into());
     }
     let share = if whole { 1.0 } else { (read.bytes as f64 / total.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0) };
     let since = Instant::now();
@@ -120,7 +119,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
 }
 
 /// At most `most` of the files, evenly spread.
-fn spread(files: &[Arc<Path>], most: usize) -> Vec<Arc<Path>> {
+fn spread(files: &[Input], most: usize) -> Vec<Input> {
     let step = files.len().div_ceil(most.max(1)).max(1);
     files.iter().step_by(step).cloned().collect()
 }
@@ -130,6 +129,7 @@ fn spread(files: &[Arc<Path>], most: usize) -> Vec<Arc<Path>> {
 struct Read {
     documents: u64,
     rejected: u64,
+    without_text: u64,
     /// Bytes of the files.
     bytes: u64,
     /// Bytes of texts.
@@ -140,9 +140,8 @@ struct Read {
 
 impl Read {
     /// Reads `files` as far as `look` goes; says whether that was all of them.
-    fn files(&mut self, recipe: &Recipe, files: &[Arc<Path>], look: Look, monitor: &dyn Monitor) -> Result<bool> {
-        let paths: Vec<PathBuf> = files.iter().map(|file| file.to_path_buf()).collect();
-        let mut reader = Reader::open(&paths, &read_options(recipe))?;
+    fn files(&mut self, recipe: &Recipe, files: &[Input], look: Look, monitor: &dyn Monitor) -> Result<bool> {
+        let mut reader = Reader::of_files(files.to_vec(), &read_options(recipe), monitor)?;
         let (before, mut text, mut ended) = (self.bytes, 0, false);
         let sample = self.sampled + look.sample.max(1);
         while reader.read_bytes() <= look.bytes && text < look.text {
@@ -152,6 +151,10 @@ impl Read {
                 break;
             };
             let (_, document) = record?;
+            if !document.has_text() {
+                self.without_text += 1;
+                continue;
+            }
             let len = document.text.len() as u64;
             self.documents += 1;
             (self.text, text) = (self.text + len, text + len);
@@ -172,6 +175,8 @@ impl Read {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use cognate_base::Silent;
     use cognate_base::files::write_atomic;
 
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn no_more_is_read_than_a_look_allows() {
         let (_folder, recipe) = corpus(40);
-        let files = reader::expand(&[recipe.at(Path::new("d"))]).unwrap();
+        let files = expand(&[recipe.at(Path::new("d"))], &Silent).unwrap();
         let look = Look { bytes: 50_000, text: u64::MAX, files: 1, sample: 100 };
         let mut read = Read::default();
         assert!(!read.files(&recipe, &files, look, &Silent).unwrap());

@@ -26,6 +26,8 @@ pub struct Key {
 pub enum Kind {
     /// Any text that is not empty.
     Text,
+    /// Any text, or `""` for none.
+    TextOrNone,
     /// A name that can be a folder's name too.
     Name,
     /// One of these words.
@@ -115,6 +117,7 @@ impl fmt::Display for Kind {
         let words = |words: &[&str]| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         match self {
             Self::Text => f.write_str("a text that is not empty"),
+            Self::TextOrNone => f.write_str("a text, or \"\" for none"),
             Self::Name => f.write_str("a name of letters, digits, `-` and `_`"),
             Self::Choice([one]) => write!(f, "\"{one}\""),
             Self::Choice(choices) => write!(f, "one of {}", words(choices)),
@@ -162,6 +165,8 @@ const MOST_SEEDS: u64 = 1000;
 mod most {
     /// What a TOML integer holds.
     pub(super) const SEED: u64 = i64::MAX as u64;
+    /// A record is in memory whole.
+    pub(super) const RECORD_BYTES: u64 = 1 << 32;
     /// Words that must follow each other in two documents: beyond this, none have so many in common but copies.
     pub(super) const WORDS_IN_A_ROW: u64 = 1000;
     /// Four times the largest vocabulary that is published.
@@ -230,7 +235,9 @@ const TASKS: [&str; 13] = [
     "webquestions",
 ];
 
-use Kind::{Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Numbers, Path, Paths, Text};
+use Kind::{
+    Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Numbers, Path, Paths, Text, TextOrNone,
+};
 use Preset::{Derived, Required, Value};
 
 /// Every key, table by table.
@@ -250,16 +257,20 @@ pub const KEYS: &[Key] = &[
 
     key(
         "corpus", "paths", Paths, Required, "",
-        "Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe.",
+        "Files or folders of documents (JSON Lines, CSV, text, Parquet; see docs/formats.md), relative to the recipe.",
     ),
     key(
-        "corpus", "id_field", Text, Value("\"id\""), FIELD,
-        "The field that names a document; where a record lacks it, the name derives from file and row.",
+        "corpus", "id_field", TextOrNone, Value("\"id\""), FIELD,
+        "The field that names a document; where a record lacks it, or this is `\"\"`, the name derives from file and row.",
     ),
     key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
     key(
         "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
-        "Stop at a record that cannot be read, or count it and write it to `rejected.jsonl`.",
+        "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
+    ),
+    key(
+        "corpus", "max_record_bytes", Integer(1, most::RECORD_BYTES), Value("268435456"), OURS,
+        "Most bytes of a record before it is parsed: a line of JSON Lines, a row of CSV, a text file. A longer one cannot be read.",
     ),
     key(
         "corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS,

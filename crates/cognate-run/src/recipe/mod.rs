@@ -67,6 +67,7 @@ pub struct Corpus {
     pub id_field: String,
     pub text_field: String,
     pub on_bad_record: OnBadRecord,
+    pub max_record_bytes: usize,
     pub validation_share: f64,
     pub unique_share: f64,
     pub contamination_words: usize,

@@ -85,6 +85,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
         id_field: section.text("id_field"),
         text_field: section.text("text_field"),
         on_bad_record,
+        max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,
         unique_share: unique,
         contamination_words: section.integer("contamination_words") as usize,

@@ -224,6 +224,7 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
     };
     let refuse = || Err(None);
     match (kind, value) {
+        (Kind::TextOrNone, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
         (Kind::Text | Kind::Path, DeValue::String(text)) if !text.is_empty() => Ok(Value::Text(text.to_string())),
         (Kind::Name, DeValue::String(text)) if is_name(text) => Ok(Value::Text(text.to_string())),
         (Kind::Choice(choices), DeValue::String(text)) if choices.contains(&text.as_ref()) => {

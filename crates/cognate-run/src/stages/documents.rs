@@ -36,6 +36,7 @@ pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
             recipe::OnBadRecord::Stop => OnBadRecord::Stop,
             recipe::OnBadRecord::Skip => OnBadRecord::Skip,
         },
+        max_record_bytes: recipe.corpus.max_record_bytes,
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle]) {
         made.rows(&format!("{split}.jsonl.zst"), kept.documents);
     }
-    made.rows("dropped.jsonl", stats.exact_duplicates + stats.contaminated);
+    made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
     made.rows("rejected.jsonl", stats.rejected);
     made.work = Work { statistics: json!(stats), documents: stats.read, ..Work::default() };
     Ok(made)
@@ -67,7 +68,7 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
         Some(path) => Tokenizer::load(&context.recipe.at(path))?,
         None => {
             let vocab_size = context.recipe.tokenize.vocab_size.unwrap_or_default();
-            train_tokenizer(&[splits.path("unique.jsonl.zst")], &ReadOptions::default(), vocab_size)?
+            train_tokenizer(&[splits.path("unique.jsonl.zst")], &ReadOptions::default(), vocab_size, monitor)?
         }
     };
     tokenizer.save(&folder.join("tokenizer.json"))?;
@@ -76,7 +77,7 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
     let mut stats = Vec::new();
     for split in SPLITS {
         let documents = splits.path(&format!("{split}.jsonl.zst"));
-        let one = tokenize(&documents, &tokenizer, &folder.join(split), monitor)?;
+        let one = tokenize(&documents, &ReadOptions::default(), &tokenizer, &folder.join(split), monitor)?;
         made.rows(&format!("{split}.bin"), one.tokens);
         made.rows(&format!("{split}.idx"), one.documents);
         stats.push(one);
@@ -96,9 +97,14 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
 ///
 /// # Errors
 /// When a document cannot be read, or the vocabulary has no room for the bytes.
-pub fn train_tokenizer(paths: &[PathBuf], options: &ReadOptions, vocab_size: usize) -> Result<Tokenizer> {
+pub fn train_tokenizer(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    vocab_size: usize,
+    monitor: &dyn Monitor,
+) -> Result<Tokenizer> {
     let mut failure = None;
-    let mut reader = Reader::open(paths, options)?;
+    let mut reader = Reader::open(paths, options, monitor)?;
     let texts = std::iter::from_fn(|| match reader.next()? {
         Ok((_, document)) => Some(document.text),
         Err(error) => {

@@ -33,7 +33,7 @@ pub(crate) fn evaluate_stage(
     let (mut model, _) = Decoder::load(context.device()?, &arm.path("final"))?;
     let tokenizer = context.tokenizer()?;
     let documents = context.artifact("ingest").path("validation.jsonl.zst");
-    let reader = Reader::open(&[documents], &ReadOptions::default())?;
+    let reader = Reader::open(&[documents], &ReadOptions::default(), monitor)?;
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
     let (found, each) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;

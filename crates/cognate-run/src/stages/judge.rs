@@ -22,7 +22,7 @@ pub(crate) fn config(recipe: &Recipe) -> Result<Option<JudgeConfig>> {
 /// The judge's word on true neighbours and random pairs.
 pub(crate) fn known_pairs(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<KnownPairs>> {
     let Some(config) = config(context.recipe)? else { return Ok(None) };
-    let documents = unique_texts(context)?;
+    let documents = unique_texts(context, monitor)?;
     let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
     let mut true_pairs = pairs(context, "train.parquet", &ids)?;
     true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
@@ -43,7 +43,7 @@ pub(crate) fn kept_documents(
     monitor: &dyn Monitor,
 ) -> Result<Option<JudgeStats>> {
     let Some((config, known)) = config(context.recipe)?.zip(known) else { return Ok(None) };
-    let documents = unique_texts(context)?;
+    let documents = unique_texts(context, monitor)?;
     let texts: HashMap<&str, &str> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
     let kept = read_first(&folder.join(KEPT), context.recipe.filter.quality_documents, monitor)?;
     Ok(Some(known.beside(&kept, &texts, &config, monitor)?))

@@ -84,7 +84,7 @@ impl Synthesizer {
     pub(crate) fn calibrate(&mut self, context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<Calibration>> {
         let (recipe, tune) = (context.recipe, &context.recipe.tune);
         let file = context.tokens("tokenize", "unique")?;
-        let ids: Vec<String> = unique_texts(context)?.into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
         let held_out: Vec<Numbers> =
             pairs(context, "held_out.parquet", &ids)?.iter().map(|pair| (pair.first, pair.second)).collect();
         let (_, others) = part_pairs(&held_out, tune.validate_pairs, recipe.seed);
@@ -129,7 +129,7 @@ pub(crate) fn measure(
     monitor: &dyn Monitor,
 ) -> Result<Measured> {
     let most = context.recipe.filter.quality_documents;
-    let texts = unique_texts(context)?;
+    let texts = unique_texts(context, monitor)?;
     let ids: Vec<String> = texts.iter().map(|(id, _)| id.clone()).collect();
     let kept = read_first(&folder.join(KEPT), most, monitor)?;
     let mut true_pairs = pairs(context, "train.parquet", &ids)?;
@@ -151,8 +151,8 @@ pub(crate) fn measure(
     })
 }
 
-pub(crate) fn unique_texts(context: &Context<'_>) -> Result<Vec<(String, String)>> {
-    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))
+pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
 }
 
 pub(super) fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
@@ -160,7 +160,7 @@ pub(super) fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result
 }
 
 pub(super) fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
-    let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
+    let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default(), monitor)?;
     let read = reader.take(most).map(|record| {
         monitor.check()?;
         Ok(record?.1)

@@ -74,7 +74,7 @@ struct Selected<'a> {
 /// Scores the candidates of the arm at `arm` and takes the best one's model.
 pub(crate) fn choose(context: &Context<'_>, arm: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let recipe = context.recipe;
-    let (documents, left_out) = selection(context, arm)?;
+    let (documents, left_out) = selection(context, arm, monitor)?;
     let tokenizer = context.tokenizer()?;
     let steps = candidates(recipe, arm);
     let (mut tried, mut scores, mut flops, mut tokens) = (Vec::new(), Vec::new(), 0.0, 0);
@@ -182,13 +182,13 @@ pub(crate) fn check(context: &Context<'_>, arm: usize) -> Result<()> {
 
 /// The documents to choose by, and how many were left out because they share a passage with the unique split: by those, a model
 /// would be chosen for what it has memorised.
-fn selection(context: &Context<'_>, arm: usize) -> Result<(Vec<Document>, u64)> {
+fn selection(context: &Context<'_>, arm: usize, monitor: &dyn Monitor) -> Result<(Vec<Document>, u64)> {
     let recipe = context.recipe;
     let arm = &recipe.arms[arm];
     let ArmKind::Regularised { selection_documents, .. } = arm.kind else { return Ok((Vec::new(), 0)) };
     let ingest = context.artifact("ingest");
     let read = |split: &str| {
-        let reader = Reader::open(&[ingest.path(&format!("{split}.jsonl.zst"))], &ReadOptions::default())?;
+        let reader = Reader::open(&[ingest.path(&format!("{split}.jsonl.zst"))], &ReadOptions::default(), monitor)?;
         Ok::<_, Error>(reader.map(|record| record.map(|(_, document)| document)))
     };
     let numbers: Vec<u64> = (0..context.tokenized()?.oracle.documents).collect();

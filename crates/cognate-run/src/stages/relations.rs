@@ -21,7 +21,7 @@ use crate::rundir::Work;
 /// The stage `embed`.
 pub(crate) fn embed_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let embed = &context.recipe.embed;
-    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"))?;
+    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)?;
     let (vectors, stats) = match embed.method {
         EmbedMethod::Lsa => lsa(&texts, &lsa_config(context.recipe), monitor)?,
     };
@@ -47,13 +47,15 @@ pub(crate) fn lsa_config(recipe: &Recipe) -> LsaConfig {
     }
 }
 
-/// Identifiers and texts of a document file.
+/// Identifiers and texts of a document file. Bad records that are passed over are named in warnings.
 ///
 /// # Errors
-/// When a document cannot be read.
-pub fn read_texts(path: &Path) -> Result<Vec<(String, String)>> {
-    let reader = Reader::open(&[PathBuf::from(path)], &ReadOptions::default())?;
-    reader.map(|record| record.map(|(_, document)| (document.id, document.text)).map_err(Into::into)).collect()
+/// When a document cannot be read, or the user interrupts.
+pub fn read_texts(path: &Path, options: &ReadOptions, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    let mut reader = Reader::open(&[PathBuf::from(path)], options, monitor)?;
+    let texts = reader.by_ref().map(|record| Ok(record.map(|(_, document)| (document.id, document.text))?)).collect();
+    reader.rejected().iter().for_each(|record| tracing::warn!("{}: passed over: {}", record.origin, record.reason));
+    texts
 }
 
 /// How documents were packed into rows of related ones.

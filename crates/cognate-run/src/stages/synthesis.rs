@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cognate_base::{Hash, Monitor};
-use cognate_corpus::{TokenizeStats, tokenize};
+use cognate_corpus::{ReadOptions, TokenizeStats, tokenize};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
@@ -110,7 +110,7 @@ pub(crate) fn generate_round(
     let documents = context.artifact("ingest").path("unique.jsonl.zst");
     let (seeds, synthesizer) = match synthesis.is_tuned() {
         true => (
-            Seeds::open(&documents, context.tokens("tokenize", "unique")?, monitor)?,
+            Seeds::open(&documents, &ReadOptions::default(), context.tokens("tokenize", "unique")?, monitor)?,
             context.artifact(Step::Tune(synthesis).folder(recipe)),
         ),
         false => (Seeds::none(), context.base()),
@@ -242,7 +242,8 @@ pub(crate) fn filter_stage(
         for round in &rounds {
             synthetic.extend(shards(&round.folder)?);
         }
-        let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
+        let read = ReadOptions::default();
+        let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real), read: &read };
         let mut stats = match &mut synthesizer {
             Some(synthesizer) => {
                 let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
@@ -251,7 +252,8 @@ pub(crate) fn filter_stage(
             }
             None => filter(inputs, folder, &config, None, monitor)?,
         };
-        let tokens = tokenize(&folder.join(KEPT), &tokenizer, &folder.join("synthetic"), monitor)?;
+        let tokens =
+            tokenize(&folder.join(KEPT), &ReadOptions::default(), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
             let statistics = match synthesis {

@@ -122,7 +122,7 @@ fn load(context: &Context<'_>, checkpoint: &Path) -> Decoder<Cpu> {
 
 /// Held-out pairs: those that choose the synthesizer's checkpoint, and those that the chosen one is measured on.
 fn held_out(context: &Context<'_>) -> (Vec<Numbers>, Vec<Numbers>) {
-    let ids: Vec<String> = unique_texts(context).unwrap().into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<String> = unique_texts(context, &Silent).unwrap().into_iter().map(|(id, _)| id).collect();
     let held_out = pairs(context, "held_out.parquet", &ids).unwrap();
     let held_out: Vec<Numbers> = held_out.iter().map(|pair| (pair.first, pair.second)).collect();
     let tune = &context.recipe.tune;
@@ -208,7 +208,7 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
 fn similarity_to_the_seed_is_that_of_each_kept_document() {
     let finished = Finished::new();
     let context = finished.context();
-    let texts = unique_texts(&context).unwrap();
+    let texts = unique_texts(&context, &Silent).unwrap();
     let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet")).unwrap();
     let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe), &Silent).unwrap();
     let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();

@@ -148,11 +148,7 @@ pub fn generate_endpoint(
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
     let marks = Marks::of(tokenizer);
-    let record = |written: &Written| {
-        let mut document = document(written, prompts.seed_id(written.number), config, &sampling);
-        marks.insert(&mut document.metadata, &document.text);
-        document
-    };
+    let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling, &marks);
     let mut settings = config.settings(seeds, end_of_document, related, monitor)?;
     settings.insert("sampling".into(), sampling.clone());
     let mut store = Store::open(out, &settings, &record, config, monitor)?;
@@ -253,7 +249,13 @@ fn sampling_record(config: &GenerateConfig, model: &str) -> Value {
 }
 
 /// A document's record.
-fn document(written: &Written, seed_id: &str, config: &GenerateConfig, sampling: &Value) -> Document {
+fn document(
+    written: &Written,
+    seed_id: &str,
+    config: &GenerateConfig,
+    sampling: &Value,
+    marks: &Marks<'_>,
+) -> Document {
     let mut fields = Map::new();
     fields.insert(metadata::SEED_ID.into(), seed_id.into());
     metadata::insert_sample(&mut fields, written.number, config.samples_per_seed);
@@ -264,5 +266,6 @@ fn document(written: &Written, seed_id: &str, config: &GenerateConfig, sampling:
     }
     fields.insert(metadata::FINISH_REASON.into(), json!(written.finish));
     fields.insert(metadata::TOKENS.into(), written.tokens.into());
-    Document { id: document_id(written.number), text: written.text.clone(), metadata: fields }
+    marks.insert(&mut fields, &written.text);
+    Document { id: document_id(written.number), text: written.text.clone(), metadata: fields.into() }
 }

@@ -243,12 +243,12 @@ pub(crate) fn containment(text: &str, seed: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document { id: "d".into(), text: text.into(), metadata: Map::new() }
+        Document { id: "d".into(), text: text.into(), metadata: Default::default() }
     }
 
     fn words(range: std::ops::Range<usize>) -> String {

@@ -381,7 +381,7 @@ mod tests {
         if let Some(seed) = seed {
             metadata.insert("seed_id".into(), json!(seed));
         }
-        Document { id: "d".into(), text, metadata }
+        Document { id: "d".into(), text, metadata: metadata.into() }
     }
 
     fn share(count: u64, n: u64) -> Share {

@@ -38,6 +38,8 @@ pub struct FilterInputs<'a> {
     pub training: &'a Path,
     /// Real documents that nothing was trained on, to compare with.
     pub real: Option<&'a Path>,
+    /// How all of them are read.
+    pub read: &'a ReadOptions,
 }
 
 /// Scores pairs of seed and document, none where its tokenizer cannot encode one of them: the synthesizer, or a test's stand-in.
@@ -141,9 +143,9 @@ fn run(
     scoring: Option<Scoring<'_>>,
     monitor: &dyn Monitor,
 ) -> Result<FilterStats> {
-    let texts = read_training(inputs.training, monitor)?;
+    let texts = read_training(inputs, monitor)?;
     check_documents(inputs, &texts, monitor)?;
-    let real = inputs.real.map(|path| read_first(path, config.quality_documents, monitor)).transpose()?;
+    let real = inputs.real.map(|path| read_first(path, inputs.read, config.quality_documents, monitor)).transpose()?;
     let training = Training::new(texts, monitor)?;
     Stage::new(inputs, &training, out, config)?.run(scoring, real.as_deref(), monitor)
 }
@@ -155,9 +157,9 @@ pub fn filter_bytes(training: f64, words: f64, documents: f64, document_words: f
 }
 
 /// Texts by id.
-fn read_training(path: &Path, monitor: &dyn Monitor) -> Result<HashMap<String, String>> {
+fn read_training(inputs: FilterInputs<'_>, monitor: &dyn Monitor) -> Result<HashMap<String, String>> {
     let mut texts = HashMap::new();
-    for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
+    for record in Reader::open(&[inputs.training.to_owned()], inputs.read, monitor)? {
         monitor.check()?;
         let (_, document) = record?;
         texts.insert(document.id, document.text);
@@ -166,9 +168,9 @@ fn read_training(path: &Path, monitor: &dyn Monitor) -> Result<HashMap<String, S
 }
 
 /// The first `most` documents of a file.
-fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
+fn read_first(path: &Path, options: &ReadOptions, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
-    for record in Reader::open(&[path.to_owned()], &ReadOptions::default())?.take(most) {
+    for record in Reader::open(&[path.to_owned()], options, monitor)?.take(most) {
         monitor.check()?;
         documents.push(record?.1);
     }
@@ -177,7 +179,7 @@ fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Doc
 
 /// Refuses documents that cannot be judged: with metadata of another type than ours, or with a seed that is not there.
 fn check_documents(inputs: FilterInputs<'_>, texts: &HashMap<String, String>, monitor: &dyn Monitor) -> Result<()> {
-    for record in Reader::open(inputs.synthetic, &ReadOptions::default())? {
+    for record in Reader::open(inputs.synthetic, inputs.read, monitor)? {
         monitor.check()?;
         let (_, document) = record?;
         metadata::check(&document)?;
@@ -271,7 +273,7 @@ impl<'a> Stage<'a> {
         real: Option<&[Document]>,
         monitor: &dyn Monitor,
     ) -> Result<FilterStats> {
-        let mut reader = Reader::open(self.inputs.synthetic, &ReadOptions::default())?;
+        let mut reader = Reader::open(self.inputs.synthetic, self.inputs.read, monitor)?;
         loop {
             let chunk: Vec<Document> =
                 reader.by_ref().take(CHUNK).map(|record| Ok(record?.1)).collect::<Result<_>>()?;

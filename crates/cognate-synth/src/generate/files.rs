@@ -132,7 +132,7 @@ impl<'a> Files<'a> {
             return Err(damaged("the files before it reach the target already".into()));
         }
         let mut documents = 0;
-        for record in Reader::open(&[path.to_owned()], &ReadOptions::default())? {
+        for record in Reader::open(&[path.to_owned()], &ReadOptions::default(), monitor)? {
             monitor.check()?;
             let (origin, document) = record?;
             let id = document_id(self.next());

@@ -65,7 +65,11 @@ fn merge(
     let mut readers = Vec::new();
     for folder in parts {
         let files = shards(folder)?;
-        readers.push(if files.is_empty() { None } else { Some(Reader::open(&files, &ReadOptions::default())?) });
+        readers.push(if files.is_empty() {
+            None
+        } else {
+            Some(Reader::open(&files, &ReadOptions::default(), monitor)?)
+        });
     }
     for number in numbers {
         monitor.check()?;

@@ -32,11 +32,11 @@ impl Seeds {
     /// # Errors
     /// When the file cannot be read, holds no document with text, or another number of documents than the token file, or two of one id:
     /// records name their seed by it. When the monitor interrupts.
-    pub fn open(documents: &Path, tokens: TokenFile, monitor: &dyn Monitor) -> Result<Self> {
+    pub fn open(documents: &Path, options: &ReadOptions, tokens: TokenFile, monitor: &dyn Monitor) -> Result<Self> {
         let path = PathBuf::from(documents);
         let (mut ids, mut places) = (Vec::with_capacity(tokens.documents()), Vec::with_capacity(tokens.documents()));
         let (mut known, mut read) = (HashSet::new(), 0);
-        for record in Reader::open(std::slice::from_ref(&path), &ReadOptions::default())? {
+        for record in Reader::open(std::slice::from_ref(&path), options, monitor)? {
             monitor.check()?;
             let (origin, document) = record?;
             // The closing end-of-document token is no text.

@@ -67,14 +67,14 @@ impl World {
         let path = folder.path().join("unique.jsonl");
         let mut writer = DocumentWriter::create(&path).unwrap();
         for (i, text) in texts.iter().enumerate() {
-            let document = Document { id: format!("seed-{i}"), text: (*text).into(), metadata: Map::new() };
+            let document = Document { id: format!("seed-{i}"), text: (*text).into(), metadata: Default::default() };
             writer.write(&document).unwrap();
         }
         writer.finish().unwrap();
         let tokenizer = Tokenizer::train(texts.iter().map(|text| (*text).to_owned()), vocab_size).unwrap();
         let prefix = folder.path().join("unique");
-        cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
-        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
+        cognate_corpus::tokenize(&path, &ReadOptions::default(), &tokenizer, &prefix, &Silent).unwrap();
+        let seeds = Seeds::open(&path, &ReadOptions::default(), TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
         Self { folder, tokenizer, seeds }
     }
 
@@ -120,7 +120,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn documents(folder: &Path) -> Vec<Document> {
     let files = files::shards(folder).unwrap();
-    Reader::open(&files, &ReadOptions::default()).unwrap().map(|record| record.unwrap().1).collect()
+    Reader::open(&files, &ReadOptions::default(), &Silent).unwrap().map(|record| record.unwrap().1).collect()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::Document;
+use cognate_corpus::{Document, ReadOptions};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::{Error, FilterConfig, FilterInputs, FilterStats, Reason, Relevance, Result, Scoring, TextPair};
 use serde_json::{Value, json};
@@ -42,7 +42,12 @@ impl World {
         let (first, second) = documents.split_at(documents.len() / 2);
         let files = [write(&self.path("s-0.jsonl.zst"), first), write(&self.path("s-1.jsonl.zst"), second)];
         let out = self.path("out");
-        let inputs = FilterInputs { synthetic: &files, training: &self.training, real: Some(&self.real) };
+        let inputs = FilterInputs {
+            synthetic: &files,
+            training: &self.training,
+            real: Some(&self.real),
+            read: &ReadOptions::default(),
+        };
         (filter(inputs, &out, config, None, &Silent), out)
     }
 }
@@ -173,7 +178,8 @@ impl Monitor for Stopped {
 fn an_interrupted_filter_leaves_nothing() {
     let world = World::new();
     let files = [write(&world.path("s.jsonl"), &[from_a("good", &words(200..260), &[])])];
-    let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
+    let inputs =
+        FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
     let out = world.path("out");
     let error = filter(inputs, &out, &FilterConfig::standard(), None, &Stopped).unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)), "{error}");
@@ -196,7 +202,8 @@ fn relevance_is_written_counted_and_may_filter() {
     let files = [write(&world.path("s.jsonl"), &documents)];
     let out = world.path("out");
     let run = |min_relevance: Option<f64>| {
-        let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
+        let inputs =
+            FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
         let config = FilterConfig { min_relevance, ..FilterConfig::standard() };
         let mut asked = Vec::new();
         let mut scorer = |pairs: &[TextPair<'_>]| {
@@ -234,7 +241,8 @@ fn relevance_is_written_counted_and_may_filter() {
     let told = dropped.iter().find(|d| d.id == "far").unwrap();
     assert_eq!(told.metadata["dropped"]["detail"], "relevance 0.125 nats per token, at least 0.2");
 
-    let inputs = FilterInputs { synthetic: &files, training: &world.training, real: None };
+    let inputs =
+        FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
     let config = FilterConfig { min_relevance: Some(0.2), ..FilterConfig::standard() };
     let error = filter(inputs, &world.path("none"), &config, None, &Silent).unwrap_err();
     assert!(matches!(error, Error::Setting { field: "min_relevance", .. }), "{error}");

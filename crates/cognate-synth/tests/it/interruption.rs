@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cognate_base::{Interrupted, Monitor, Silent, Unit};
-use cognate_corpus::{Document, TokenFile};
+use cognate_corpus::{Document, ReadOptions, TokenFile};
 use cognate_synth::filter::interval::mean;
 use cognate_synth::filter::stage::{KEPT, filter};
 use cognate_synth::generate::join::join;
@@ -55,7 +55,7 @@ fn seeds_and_generation() {
     let world = World::new();
     let tokens = TokenFile::open(&world.out("unique")).unwrap();
     stops_at_every_look(TEXTS.len() as u64, |monitor, _| {
-        Seeds::open(&world.out("unique.jsonl"), tokens.clone(), monitor)
+        Seeds::open(&world.out("unique.jsonl"), &ReadOptions::default(), tokens.clone(), monitor)
     });
     let config = GenerateConfig { target: Target::Documents(15), shard_documents: 5, slots: 4, ..settings() };
     let out = world.out("whole");
@@ -129,7 +129,8 @@ fn filters_and_scores() {
     let synthetic = [write(&world.out("s.jsonl.zst"), &texts.documents)];
     let training = write(&world.out("training.jsonl.zst"), &texts.seeds);
     let real = write(&world.out("real.jsonl.zst"), &texts.real);
-    let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real) };
+    let inputs =
+        FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real), read: &ReadOptions::default() };
     let options = RelevanceOptions::of(&world.tokenizer, 14, 64).unwrap();
     let run = |monitor: &dyn Monitor, out: &Path, scored: bool| {
         let mut model = world.model(1);

@@ -13,12 +13,13 @@ mod world;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cognate_base::Silent;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
 
 fn document(id: &str, text: &str, metadata: &[(&str, Value)]) -> Document {
     let metadata: Map<String, Value> = metadata.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    Document { id: id.to_owned(), text: text.to_owned(), metadata }
+    Document { id: id.to_owned(), text: text.to_owned(), metadata: metadata.into() }
 }
 
 fn write(path: &Path, documents: &[Document]) -> PathBuf {
@@ -29,7 +30,7 @@ fn write(path: &Path, documents: &[Document]) -> PathBuf {
 }
 
 fn read(paths: &[PathBuf]) -> Vec<Document> {
-    Reader::open(paths, &ReadOptions::default()).unwrap().map(|record| record.unwrap().1).collect()
+    Reader::open(paths, &ReadOptions::default(), &Silent).unwrap().map(|record| record.unwrap().1).collect()
 }
 
 /// Every file of a folder.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cognate_base::Silent;
-use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_corpus::{ReadOptions, TokenFile, Tokenizer};
 use cognate_model::Config;
 use cognate_ops::Precision;
 use cognate_synth::{GenerateConfig, Sampling, Seeds, Target};
@@ -33,8 +33,8 @@ impl World {
         let path = write(&folder.path().join("unique.jsonl"), &documents);
         let tokenizer = Tokenizer::train(TEXTS.iter().map(|text| (*text).to_owned()), 265).unwrap();
         let prefix = folder.path().join("unique");
-        cognate_corpus::tokenize(&path, &tokenizer, &prefix, &Silent).unwrap();
-        let seeds = Seeds::open(&path, TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
+        cognate_corpus::tokenize(&path, &ReadOptions::default(), &tokenizer, &prefix, &Silent).unwrap();
+        let seeds = Seeds::open(&path, &ReadOptions::default(), TokenFile::open(&prefix).unwrap(), &Silent).unwrap();
         Self { folder, tokenizer, seeds }
     }
 

@@ -10,7 +10,7 @@ use super::numbers::{number_of, whole_of};
 /// How documents are read.
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
-    /// The field that names a document.
+    /// The field that names a document; '' derives all names from file and row.
     #[arg(long, default_value = default("corpus", "id_field"), value_name = "FIELD")]
     pub(crate) id_field: String,
     /// The field that holds a document's text.
@@ -19,6 +19,9 @@ pub(crate) struct ReadArgs {
     /// What happens at a record that cannot be read.
     #[arg(long, value_enum, default_value_t = OnBadRecord::Stop)]
     pub(crate) on_bad_record: OnBadRecord,
+    /// Most bytes of a record before it is parsed: a line, a row of CSV, a text file.
+    #[arg(long, default_value = default("corpus", "max_record_bytes"), value_name = "BYTES", value_parser = whole_of::<usize>("corpus", "max_record_bytes"))]
+    pub(crate) max_record_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -31,7 +34,7 @@ pub(crate) enum OnBadRecord {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Files or folders of JSON Lines (plain, gzip, zstd) or Parquet.
+    /// Files or folders of documents: JSON Lines, CSV or text (plain, gzip, zstd), or Parquet.
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub(crate) documents: Vec<PathBuf>,
     /// The folder for validation.jsonl.zst, unique.jsonl.zst, oracle.jsonl.zst and what was left out.
@@ -55,8 +58,10 @@ pub(crate) struct IngestArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenizeArgs {
-    /// A document file with the fields `id` and `text`.
+    /// A document file.
     pub(crate) documents: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Where the tokens go: PREFIX.bin and PREFIX.idx.
     #[arg(long, value_name = "PREFIX")]
     pub(crate) out: PathBuf,
@@ -70,8 +75,10 @@ pub(crate) struct TokenizeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EmbedArgs {
-    /// A document file with the fields `id` and `text`.
+    /// A document file.
     pub(crate) documents: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// The vectors' file: .parquet with identifiers, or .npy without.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

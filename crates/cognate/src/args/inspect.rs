@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::documents::ReadArgs;
 use super::numbers::{MOST_SMALL, whole};
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +20,8 @@ pub(crate) struct InspectSyntheticArgs {
     /// The documents that they were written from, where DIR is no run directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Pairs to take true neighbours from (cognate pair), where DIR is no run directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: Option<PathBuf>,

@@ -120,6 +120,8 @@ pub(crate) struct TuneArgs {
     /// The documents that the pairs name, for their identifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Their token file: PREFIX.bin and PREFIX.idx.
     #[arg(long, value_name = "PREFIX")]
     pub(crate) tokens: PathBuf,
@@ -210,6 +212,8 @@ pub(crate) struct GenerateArgs {
     /// The seed documents.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Their token file: PREFIX.bin and PREFIX.idx.
     #[arg(long, value_name = "PREFIX")]
     pub(crate) tokens: PathBuf,
@@ -303,6 +307,8 @@ pub(crate) struct FilterArgs {
     /// Real documents that nothing was trained on, to compare with.
     #[arg(long, value_name = "FILE")]
     pub(crate) real: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// The folder for what is kept and a sample of what is not.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -367,7 +373,7 @@ pub(crate) struct EvaluateArgs {
     /// Where the figures of --all-checkpoints go, as JSON Lines [default: task_curves.jsonl in its folder, where `report` looks]
     #[arg(long, value_name = "FILE", requires = "all_checkpoints")]
     pub(crate) curves_out: Option<PathBuf>,
-    /// The documents whose perplexity is measured: JSON Lines (plain, gzip, zstd), Parquet, or a .txt file, which is one document.
+    /// The documents whose perplexity is measured: files or folders as `ingest` reads them.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
     #[command(flatten)]

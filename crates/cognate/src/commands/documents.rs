@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cognate_corpus::ingest::check_empty;
 use cognate_corpus::{IngestConfig, OnBadRecord, ReadOptions, Tokenizer};
 use serde_json::json;
 
@@ -17,6 +18,7 @@ pub(super) fn read_options(args: &ReadArgs) -> ReadOptions {
             args::OnBadRecord::Stop => OnBadRecord::Stop,
             args::OnBadRecord::Skip => OnBadRecord::Skip,
         },
+        max_record_bytes: args.max_record_bytes,
     }
 }
 
@@ -28,20 +30,22 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
         contamination_words: args.contamination_words,
         read: read_options(&args.read),
     };
+    check_empty(&args.out)?;
     print_json(&cognate_corpus::ingest(&args.documents, &args.out, &config, terminal)?)
 }
 
 pub(crate) fn tokenize(args: &TokenizeArgs, terminal: &Terminal) -> Result {
+    let read = read_options(&args.read);
     let tokenizer = match args.train {
         Some(vocab_size) => {
             let documents: [PathBuf; 1] = [args.documents.clone()];
-            let tokenizer = cognate_run::train_tokenizer(&documents, &ReadOptions::default(), vocab_size)?;
+            let tokenizer = cognate_run::train_tokenizer(&documents, &read, vocab_size, terminal)?;
             tokenizer.save(&args.tokenizer)?;
             tokenizer
         }
         None => Tokenizer::load(&args.tokenizer)?,
     };
-    let stats = cognate_corpus::tokenize(&args.documents, &tokenizer, &args.out, terminal)?;
+    let stats = cognate_corpus::tokenize(&args.documents, &read, &tokenizer, &args.out, terminal)?;
     print_json(&json!({
         "documents": stats.documents,
         "tokens": stats.tokens,

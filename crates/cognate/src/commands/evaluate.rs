@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
-use cognate_corpus::{Document, Reader, Tokenizer};
+use cognate_corpus::{Reader, Tokenizer};
 use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
 use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
@@ -122,13 +122,7 @@ fn perplexity_of(
     terminal: &Terminal,
 ) -> Result<(Perplexity, Vec<DocumentScore>, usize)> {
     let options = PerplexityOptions::of(tokenizer, args.batch_tokens);
-    if path.extension().is_some_and(|ending| ending == "txt") {
-        let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let document = Document { id, text: fs_err::read_to_string(path)?, metadata: Map::new() };
-        let (found, documents) = perplexity(model, tokenizer, [Ok(document)].into_iter(), options, terminal)?;
-        return Ok((found, documents, 0));
-    }
-    let mut reader = Reader::open(&[path.to_path_buf()], &read_options(&args.read))?;
+    let mut reader = Reader::open(&[path.to_path_buf()], &read_options(&args.read), terminal)?;
     let documents = reader.by_ref().map(|record| record.map(|(_, document)| document));
     let (found, documents) = perplexity(model, tokenizer, documents, options, terminal)?;
     let rejected = reader.rejected();

@@ -5,6 +5,7 @@ use std::path::Path;
 use cognate_base::files::write_atomic;
 use cognate_run::{InspectOptions, report};
 
+use super::documents::read_options;
 use super::{Result, columns, print, print_json};
 use crate::args::{InspectArgs, InspectSyntheticArgs};
 use crate::failure::Failure;
@@ -29,6 +30,7 @@ fn synthetic(args: &InspectSyntheticArgs) -> Result {
         paired: args.paired,
         number: args.number,
         seed: args.seed,
+        read: read_options(&args.read),
     };
     let inspection = cognate_run::inspect(&args.dir, &options)?;
     if args.json {

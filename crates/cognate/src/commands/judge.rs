@@ -9,6 +9,7 @@ use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 
 use super::Result;
+use super::documents::read_options;
 use crate::args::{FilterArgs, JudgeArgs};
 use crate::terminal::Terminal;
 
@@ -24,7 +25,7 @@ impl Judging {
     pub(super) fn begin(args: &FilterArgs, terminal: &Terminal) -> Result<Option<Self>> {
         let Some(config) = config(&args.judge)? else { return Ok(None) };
         config.check()?;
-        let documents = read_texts(&args.training)?;
+        let documents = read_texts(&args.training, &read_options(&args.read), terminal)?;
         let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();
         let pairs = match &args.judge.judge_pairs {
             Some(path) => {
@@ -46,7 +47,7 @@ impl Judging {
     /// Asks about the documents that were kept.
     pub(super) fn end(self, args: &FilterArgs, terminal: &Terminal) -> Result<JudgeStats> {
         let Self { config, documents, known } = self;
-        let reader = Reader::open(&[args.out.join(KEPT)], &ReadOptions::default())?;
+        let reader = Reader::open(&[args.out.join(KEPT)], &ReadOptions::default(), terminal)?;
         let read = reader.take(args.quality_documents).map(|record| record.map(|(_, document)| document));
         let kept: Vec<Document> = read.collect::<std::result::Result<_, _>>()?;
         let texts: HashMap<&str, &str> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();

@@ -16,6 +16,7 @@ use cognate_train::{
 };
 use serde_json::{Value, json};
 
+use super::documents::read_options;
 use super::{Result, device, print_json};
 use crate::args::{OptimizerArgs, ShapeArgs, TrainArgs, TuneArgs};
 use crate::failure::Failure;
@@ -100,8 +101,9 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let rows = tokenizer.vocab_size().min(shape.vocab);
     check_rows(&tokenizer, tokenizer.end_of_document(), rows)?;
     file.check_ids(rows)?;
-    check_tokens(&args.documents, &file, &tokenizer, &tokenizer_path)?;
-    let ids: Vec<String> = read_texts(&args.documents)?.into_iter().map(|(id, _)| id).collect();
+    let read = read_options(&args.read);
+    check_tokens(&args.documents, &read, &file, &tokenizer, &tokenizer_path)?;
+    let ids: Vec<String> = read_texts(&args.documents, &read, terminal)?.into_iter().map(|(id, _)| id).collect();
     if ids.len() != file.documents() {
         let expected = format!("the documents of --tokens, which holds {}", file.documents());
         return Err(Failure::setting("--documents", format!("{} documents", ids.len()), &expected));

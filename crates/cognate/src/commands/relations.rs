@@ -8,6 +8,7 @@ use cognate_pair::{
 };
 use serde_json::json;
 
+use super::documents::read_options;
 use super::{Result, print_json};
 use crate::args::{EmbedArgs, EmbedMethod, PairArgs, PairMethod};
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ fn kind(flag: &str, path: &Path) -> Result<Kind> {
 
 pub(crate) fn embed(args: &EmbedArgs, terminal: &Terminal) -> Result {
     let kind = kind("--out", &args.out)?;
-    let texts = cognate_run::read_texts(&args.documents)?;
+    let texts = cognate_run::read_texts(&args.documents, &read_options(&args.read), terminal)?;
     let (vectors, stats) = match args.method {
         EmbedMethod::Lsa => {
             let config = LsaConfig {

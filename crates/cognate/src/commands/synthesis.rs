@@ -16,6 +16,7 @@ use cognate_synth::{
 };
 use serde_json::json;
 
+use super::documents::read_options;
 use super::judge::Judging;
 use super::models::tokenizer_of;
 use super::{Result, columns, device, print, print_json};
@@ -94,8 +95,9 @@ fn weights_hash(checkpoint: &Path) -> Result<Hash> {
 /// The seeds, whose tokens are those of the checkpoint's own tokenizer.
 fn seeds(args: &GenerateArgs, tokenizer: &Tokenizer, terminal: &Terminal) -> Result<Seeds> {
     let tokens = TokenFile::open(&args.tokens)?;
-    let seeds = Seeds::open(&args.documents, tokens.clone(), terminal)?;
-    check_tokens(&args.documents, &tokens, tokenizer, &args.checkpoint.join("tokenizer.json"))?;
+    let read = read_options(&args.read);
+    let seeds = Seeds::open(&args.documents, &read, tokens.clone(), terminal)?;
+    check_tokens(&args.documents, &read, &tokens, tokenizer, &args.checkpoint.join("tokenizer.json"))?;
     Ok(seeds)
 }
 
@@ -191,7 +193,9 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
         quality_documents: args.quality_documents,
     };
     let synthetic = document_files(&args.synthetic)?;
-    let inputs = FilterInputs { synthetic: &synthetic, training: &args.training, real: args.real.as_deref() };
+    let read = read_options(&args.read);
+    let inputs =
+        FilterInputs { synthetic: &synthetic, training: &args.training, real: args.real.as_deref(), read: &read };
     let Some(checkpoint) = &args.synthesizer else {
         return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };

@@ -32,7 +32,8 @@ fn weights(scratch: &Scratch, folder: &str) -> Hash {
 }
 
 fn texts(scratch: &Scratch, split: &str) -> Vec<(String, String)> {
-    cognate_run::read_texts(&scratch.path(&format!("runs/tiny/ingest/{split}.jsonl.zst"))).unwrap()
+    cognate_run::read_texts(&scratch.path(&format!("runs/tiny/ingest/{split}.jsonl.zst")), &Default::default(), &Silent)
+        .unwrap()
 }
 
 /// Runs, is killed as soon as `path` is there, and runs again.

@@ -46,7 +46,7 @@ fn bad_records_stop_the_run_and_leave_no_artifact() {
         (&b"{\"id\": \"x\""[..], "documents.jsonl:51: not JSON ("),
         (b"{\"id\": \"x\"}", "documents.jsonl:51: "),
         (b"{\"id\": \"x\", \"text\": 7}", "documents.jsonl:51: "),
-        (b"{\"id\": \"x\", \"text\": \"caf\xe9\"}", "documents.jsonl:51: invalid UTF-8 at byte 25 of the line"),
+        (b"{\"id\": \"x\", \"text\": \"caf\xe9\"}", "documents.jsonl:51: invalid UTF-8 at byte 25"),
     ] {
         let scratch = Scratch::new();
         scratch.write("r.toml", recipe(""));

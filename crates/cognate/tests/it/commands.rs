@@ -76,27 +76,55 @@ fn ingest_and_tokenize_on_plain_files() {
     assert_eq!(fs_err::read(scratch.path("unique.bin")).unwrap(), fs_err::read(scratch.path("again.bin")).unwrap());
 }
 
-/// The disk fills up when the second of five files is brought to disk: the first one must not stand beside the old others.
+/// The disk fills up when the second of five files is brought to disk: the first one must not stand there alone.
 #[test]
-fn a_full_disk_leaves_an_ingested_corpus_as_it_was() {
+fn a_full_disk_leaves_no_part_of_a_corpus() {
     let scratch = Scratch::new();
     scratch.write("documents.jsonl", corpus(1200));
-    let line = |seed: &str| {
-        format!(
-            "ingest documents.jsonl --out c --unique-share 0.5 --validation-share 0.05 --contamination-words 0 --seed {seed}"
-        )
-    };
-    scratch.succeeds(&line("1").split(' ').collect::<Vec<_>>());
-    let files = || scratch.names("c").into_iter().map(|name| fs_err::read(scratch.path(&format!("c/{name}"))).unwrap());
-    let before: Vec<_> = files().collect();
+    let line = "ingest documents.jsonl --out c --unique-share 0.5 --validation-share 0.05 --contamination-words 0";
     // As in runs.rs: a limit on the size of files, whose signal is ignored so that writing fails.
-    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{}' {}", env!("CARGO_BIN_EXE_cognate"), line("2"));
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{}' {line}", env!("CARGO_BIN_EXE_cognate"));
     let output = Command::new("bash").args(["-c", &script]).current_dir(scratch.path(".")).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && stderr.contains("File too large"), "{stderr}");
+    assert_eq!(scratch.names("c").into_iter().filter(|name| !name.starts_with('.')).count(), 0);
+    scratch.succeeds(&line.split(' ').collect::<Vec<_>>());
+    let files = || scratch.names("c").into_iter().map(|name| fs_err::read(scratch.path(&format!("c/{name}"))).unwrap());
+    let before: Vec<_> = files().collect();
+    let (code, stderr) = scratch.fails(&format!("{line} --seed 2").split(' ').collect::<Vec<_>>());
+    assert!(
+        code == 1 && stderr.contains("error: c holds dropped.jsonl already: name a folder that is empty"),
+        "{stderr}"
+    );
     assert_eq!(files().collect::<Vec<_>>(), before);
-    scratch.succeeds(&line("2").split(' ').collect::<Vec<_>>());
-    assert_ne!(files().collect::<Vec<_>>(), before, "the other seed splits otherwise");
+}
+
+#[test]
+fn every_command_that_reads_documents_takes_other_fields_and_passes_over_bad_records() {
+    let scratch = Scratch::new();
+    let read = "--id-field key --text-field body --on-bad-record skip --max-record-bytes 2000";
+    let own = |at: usize, line: &str| {
+        line.replace("\"id\"", "\"key\"").replace("\"text\"", "\"body\"") + if at == 7 { "\n7" } else { "" }
+    };
+    let lines: Vec<String> = corpus(80).lines().enumerate().map(|(at, line)| own(at, line)).collect();
+    scratch.write(
+        "own.jsonl",
+        format!("{}\n{{\"key\": \"long\", \"body\": \"{}\"}}\n", lines.join("\n"), "a b ".repeat(1000)),
+    );
+    let run = |line: &str| -> Value {
+        let stats = scratch.succeeds(&format!("{line} own.jsonl {read} --quiet").split(' ').collect::<Vec<_>>());
+        serde_json::from_str(&stats).unwrap()
+    };
+    assert_eq!(run("embed --out v.parquet --dimensions 8")["documents"], 80);
+    assert_eq!(run("tokenize --out t --tokenizer t.json --train 300")["documents"], 80);
+    let ingested = run("ingest --out c --unique-share 0.5 --validation-share 0.2 --contamination-words 0");
+    assert_eq!((&ingested["read"], &ingested["rejected"]), (&80.into(), &2.into()));
+    for command in ["ingest", "tokenize", "embed", "tune", "generate", "filter", "evaluate", "inspect synthetic"] {
+        let help = scratch.succeeds(&format!("{command} --help").split(' ').collect::<Vec<_>>());
+        for flag in ["--id-field", "--text-field", "--on-bad-record", "--max-record-bytes"] {
+            assert!(help.contains(flag), "{command} has no {flag}");
+        }
+    }
 }
 
 #[test]

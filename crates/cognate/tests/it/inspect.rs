@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use cognate_base::Silent;
 use cognate_corpus::{Document, ReadOptions, Reader};
 use serde_json::Value;
 
 use crate::support::{Scratch, corpus, recipe};
 
 fn documents(scratch: &Scratch, path: &str) -> Vec<Document> {
-    let reader = Reader::open(&[scratch.path(path)], &ReadOptions::default()).unwrap();
+    let reader = Reader::open(&[scratch.path(path)], &ReadOptions::default(), &Silent).unwrap();
     reader.map(|record| record.unwrap().1).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use cognate_base::Hash;
+use cognate_base::{Hash, Silent};
 use serde_json::Value;
 
 use crate::support::{Scratch, corpus, recipe, wait_for};
@@ -315,7 +315,9 @@ fn too_few_kept_documents_make_another_round() {
     assert!(scratch.path("runs/tiny/generate-2/manifest.json").exists());
     let notes = report["notes"].to_string();
     assert!(notes.contains("Generation took "), "{notes}");
-    let ids = cognate_run::read_texts(&scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap();
+    let ids =
+        cognate_run::read_texts(&scratch.path("runs/tiny/filter/synthetic.jsonl.zst"), &Default::default(), &Silent)
+            .unwrap();
     let distinct: std::collections::BTreeSet<_> = ids.iter().map(|(id, _)| id).collect();
     assert_eq!(distinct.len(), ids.len(), "no document comes twice");
 }
@@ -395,7 +397,9 @@ fn further_seeds_come_beside_the_first_and_give_an_interval() {
     let documents = alone["comparisons"][0]["documents"].as_u64().unwrap();
     assert_eq!(
         documents,
-        cognate_run::read_texts(&scratch.path("runs/tiny/ingest/validation.jsonl.zst")).unwrap().len() as u64
+        cognate_run::read_texts(&scratch.path("runs/tiny/ingest/validation.jsonl.zst"), &Default::default(), &Silent)
+            .unwrap()
+            .len() as u64
     );
 
     scratch.write("r.toml", recipe("").replace("name = \"tiny\"", "name = \"tiny\"\nseeds = [7, 0]"));
@@ -473,7 +477,7 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     assert_eq!(["sbp", "repetition", "oracle", "equal-flops"].map(beside_sbp), [false, false, false, true]);
     let seeds = |folder: &str| -> Vec<bool> {
         let path = scratch.path(&format!("runs/tiny/{folder}/synthetic.jsonl.zst"));
-        let reader = cognate_corpus::Reader::open(&[path], &Default::default()).unwrap();
+        let reader = cognate_corpus::Reader::open(&[path], &Default::default(), &Silent).unwrap();
         reader.map(|record| record.unwrap().1.metadata.contains_key("seed_id")).collect()
     };
     for (folder, seeded) in [("filter", true), ("filter-random-pairs", true), ("filter-unconditional", false)] {

@@ -1,5 +1,6 @@
 //! The stage commands about models, on the plain files of a run: a user swaps any stage for another tool.
 
+use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
 use serde_json::Value;
 
@@ -142,7 +143,7 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
 /// A number in the metadata of every document kept in a folder.
 fn numbers(scratch: &Scratch, folder: &str, name: &str) -> Vec<f64> {
     let path = scratch.path(folder).join("synthetic.jsonl.zst");
-    let reader = Reader::open(&[path], &ReadOptions::default()).unwrap();
+    let reader = Reader::open(&[path], &ReadOptions::default(), &Silent).unwrap();
     reader.map(|record| record.unwrap().1.metadata[name].as_f64().unwrap()).collect()
 }
 

@@ -80,16 +80,16 @@ fn seeds_must_match_their_token_file() {
         let path = world.out(name);
         let mut writer = DocumentWriter::create(&path).unwrap();
         for i in 0..count {
-            writer.write(&Document { id: i.to_string(), text: "t".into(), metadata: Map::new() }).unwrap();
+            writer.write(&Document { id: i.to_string(), text: "t".into(), metadata: Default::default() }).unwrap();
         }
         writer.finish().unwrap();
         path
     };
-    let error = Seeds::open(&write("four.jsonl", 4), tokens.clone(), &Silent).unwrap_err();
+    let error = Seeds::open(&write("four.jsonl", 4), &ReadOptions::default(), tokens.clone(), &Silent).unwrap_err();
     assert!(matches!(error, Error::SeedCount { documents: 4, tokenized: 5, .. }), "{error}");
     let path = world.out("twice.jsonl");
     fs_err::write(&path, "{\"id\": \"0\", \"text\": \"t\"}\n".repeat(5)).unwrap();
-    let message = Seeds::open(&path, tokens, &Silent).unwrap_err().to_string();
+    let message = Seeds::open(&path, &ReadOptions::default(), tokens, &Silent).unwrap_err().to_string();
     assert!(message.contains("twice.jsonl:2: the id \"0\" stands there a second time"), "{message}");
 }
 
@@ -119,7 +119,7 @@ fn documents_without_text_are_passed_over_and_counted() {
     let blank = |i: usize| format!("{{\"id\": \"{i}\", \"text\": \" \"}}\n");
     fs_err::write(&path, (0..5).map(blank).collect::<String>()).unwrap();
     let tokens = TokenFile::open(&world.folder.path().join("unique")).unwrap();
-    let error = Seeds::open(&path, tokens, &Silent).unwrap_err();
+    let error = Seeds::open(&path, &ReadOptions::default(), tokens, &Silent).unwrap_err();
     assert!(error.to_string().ends_with("blank.jsonl: no seed documents to generate from"), "{error}");
 }
 
