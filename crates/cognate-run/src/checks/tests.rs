@@ -175,6 +175,8 @@ fn held_out(bench: &Bench) -> Vec<String> {
         read: cognate_corpus::ReadOptions::default(),
     };
     cognate_corpus::ingest(&[bench.path("d.jsonl")], &bench.path("split"), &config, &Silent).unwrap();
-    let texts = crate::stages::relations::read_texts(&bench.path("split/validation.jsonl.zst"), &Default::default(), &Silent).unwrap();
+    let texts =
+        crate::stages::relations::read_texts(&bench.path("split/validation.jsonl.zst"), &Default::default(), &Silent)
+            .unwrap();
     texts.into_iter().map(|(id, _)| id).collect()
 }

@@ -84,7 +84,12 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     monitor.end();
     if read.documents == 0 {
         let inputs: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(cognate_corpus::Error::EmptyCorpus { inputs: inputs.join(", "), rejected: read.rejected, without_text: read.without_text }.into());
+        return Err(cognate_corpus::Error::EmptyCorpus {
+            inputs: inputs.join(", "),
+            rejected: read.rejected,
+            without_text: read.without_text,
+        }
+        .into());
     }
     let share = if whole { 1.0 } else { (read.bytes as f64 / total.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0) };
     let since = Instant::now();
