@@ -106,6 +106,7 @@ mod tests {
             said("train", "lower [train] budget_tokens to 8, or [model] context = 5"),
             "lower --budget-tokens to 8, or --context = 5"
         );
+        assert_eq!(said("ingest", "[corpus] id_field = \"\" derives ids"), "--id-field '' derives ids");
         assert_eq!(said("tune", "rate was 0.1 and is 0.2 now"), "--rate was 0.1 and is 0.2 now");
         // Words that are words, names of files and fields, and keys that the command has no flag for.
         for text in [

@@ -177,7 +177,7 @@ pub(crate) fn take(context: &Context<'_>, step: Step, folder: &Path) -> Result<(
 
 /// Refuses an arm that would be left without documents to choose by.
 pub(crate) fn check(context: &Context<'_>, arm: usize) -> Result<()> {
-    selection(context, arm).map(drop)
+    selection(context, arm, context.monitor).map(drop)
 }
 
 /// The documents to choose by, and how many were left out because they share a passage with the unique split: by those, a model
