@@ -91,10 +91,12 @@ pub enum BadRecord {
         found: usize,
     },
     /// A field of a table holds bytes that are no UTF-8.
-    #[error("field {field:?}: expected UTF-8, found other bytes")]
+    #[error("field {field:?}: invalid UTF-8 at byte {byte} of the value; expected text in UTF-8")]
     FieldNotUtf8 {
         /// The field.
         field: String,
+        /// Byte in the value, from 1.
+        byte: usize,
     },
     /// Another document has the identifier already.
     #[error("the id {id:?} stands at {first} already: ids must be unique in a corpus")]

@@ -70,6 +70,14 @@ pub enum Error {
         /// What it asks for.
         needs: &'static str,
     },
+    /// A Parquet file asks for what is not supported.
+    #[error("{path} cannot be read as Parquet: {what}, which is not supported; write it again without that")]
+    UnsupportedParquet {
+        /// The file.
+        path: PathBuf,
+        /// What it asks for.
+        what: String,
+    },
     /// A packed file ends early or does not unpack.
     #[error(
         "{path} cannot be read as {container} past record {records} ({source}): the file is truncated or damaged; \

@@ -174,7 +174,7 @@ pub(crate) fn warn_unread(path: &Path, kind: &str) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         tracing::warn!(
-            "{}: the column `metadata` holds {kind} and not strings: left unread, here and in other files",
+            "{}: the column `metadata` holds {kind}, which cannot be kept: left unread, here and in other files",
             path.display()
         );
     });

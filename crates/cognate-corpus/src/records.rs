@@ -1,14 +1,11 @@
 //! Records with all their fields: data sets that are no documents, such as the questions of an evaluation.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cognate_base::Silent;
-use cognate_base::table::Damage;
-use parquet::file::reader::SerializedFileReader;
-use parquet::record::reader::RowIter;
+use cognate_base::table::{self, Table};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
@@ -16,6 +13,7 @@ use crate::document::Origin;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::jsonl::Lines;
+use crate::parquet_rows::faulty;
 use crate::reader::refuse_other_formats;
 use crate::unpack::{Container, Unpacked};
 
@@ -38,7 +36,7 @@ pub struct Records {
 
 enum Source {
     Lines(Lines<'static>),
-    Rows { path: Arc<Path>, rows: Box<RowIter<'static>>, row: u64 },
+    Rows { path: Arc<Path>, rows: Box<table::Records>, row: u64 },
 }
 
 impl fmt::Debug for Source {
@@ -70,8 +68,8 @@ impl Records {
         let mut file = Unpacked::open(Arc::clone(&path), &Arc::default(), &Silent)?;
         let source = if file.container == Container::Parquet {
             let file = fs_err::File::open(&*path)?;
-            let rows = guarded(|| Ok(RowIter::from_file_into(Box::new(SerializedFileReader::new(file.into_file())?))));
-            let rows = rows.map_err(|source| damaged(&path, 0, source))?;
+            let rows = Table::open(file).and_then(|table| table.records(None));
+            let rows = rows.map_err(|fault| faulty(&path, 0, fault))?;
             Source::Rows { path, rows: Box::new(rows), row: 0 }
         } else {
             refuse_other_formats(&path, &mut file)?;
@@ -95,15 +93,14 @@ impl Iterator for Records {
                 Err(problem) => Err(Error::BadRecord { origin, problem }),
             }),
             Source::Rows { path, rows, row } => {
-                // The decoder answers some damaged files with a panic; to the caller all of them are damaged.
-                match guarded(|| Ok(rows.next().transpose()?)) {
+                match rows.next_record() {
                     Ok(None) => return None,
                     Ok(Some(fields)) => {
                         *row += 1;
                         let origin = Origin { file: Arc::clone(path), row: *row };
                         Ok(Record { origin, fields: object(&fields) })
                     }
-                    Err(source) => Err(damaged(path, *row, source)),
+                    Err(fault) => Err(faulty(path, *row, fault)),
                 }
             }
         };
@@ -112,16 +109,8 @@ impl Iterator for Records {
     }
 }
 
-fn damaged(path: &Path, records: u64, source: Damage) -> Error {
-    Error::Damaged { path: PathBuf::from(path), container: Container::Parquet.name(), records, source }
-}
-
-/// Runs a piece of the Parquet decoder; after a panic nothing sees its state any more.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err("the decoder gave up on it".into()))
-}
-
-fn object(row: &Row) -> Map<String, Value> {
+/// A row as JSON.
+pub(crate) fn object(row: &Row) -> Map<String, Value> {
     row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()
 }
 
@@ -138,11 +127,29 @@ fn value(field: &Field) -> Value {
         Field::UShort(found) => (*found).into(),
         Field::UInt(found) => (*found).into(),
         Field::ULong(found) => (*found).into(),
-        Field::Float(found) => (*found).into(),
-        Field::Double(found) => (*found).into(),
+        // With the digits that it has, not with those of the next 64-bit float.
+        Field::Float(found) => float(found.to_string().parse().unwrap_or(f64::NAN)),
+        Field::Float16(found) => float(f64::from(*found)),
+        Field::Double(found) => float(*found),
         Field::Str(found) => found.as_str().into(),
         Field::Group(row) => Value::Object(object(row)),
         Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+        Field::MapInternal(map) => {
+            let name = |key: &Field| if let Field::Str(name) = key { name.clone() } else { key.to_string() };
+            Value::Object(map.entries().iter().map(|(key, found)| (name(key), value(found))).collect())
+        }
         other => other.to_string().into(),
     }
+}
+
+/// A number; what is none is the text that stands for it in the JSON form of Protocol Buffers.
+fn float(found: f64) -> Value {
+    serde_json::Number::from_f64(found).map_or_else(
+        || match found {
+            f64::INFINITY => "Infinity".into(),
+            f64::NEG_INFINITY => "-Infinity".into(),
+            _ => "NaN".into(),
+        },
+        Value::Number,
+    )
 }

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use cognate_base::format::Format;
+use cognate_base::table::{EXPECTED, Fault};
+
 use crate::pairs::similarities::{Quantiles, Window};
 
 /// A result of this crate.
@@ -163,13 +166,41 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A Parquet file is damaged or holds something else.
-    #[error("{path} cannot be read as Parquet ({source}): it may be truncated; write it again")]
+    /// A file is something else than it should be.
+    #[error("{path}: {}", found.instead_of(expected))]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: Format,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A Parquet file asks for what is not supported.
+    #[error("{path} cannot be read: {what}; write it again without that")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it asks for.
+        what: String,
+    },
+    /// A Parquet file is damaged.
+    #[error("{path} cannot be read as Parquet ({source}): it is truncated or damaged; fetch or write it again")]
     Parquet {
         /// The file.
         path: PathBuf,
         /// What the reader says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A value is no text, in a column of text.
+    #[error("column {column:?} of {path} holds bytes that are no UTF-8 in row {row}: write it again as UTF-8")]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// Row, counted from 0.
+        row: usize,
     },
     /// A table cannot be written.
     #[error("writing {path}: {source}")]
@@ -271,5 +302,16 @@ impl Error {
     /// Says in which file the fault is.
     pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
         Self::InFile { path: path.to_path_buf(), source: Box::new(self) }
+    }
+
+    /// Why the table at `path` cannot be read.
+    pub(crate) fn of_table(path: &std::path::Path, fault: Fault) -> Self {
+        let path = path.to_path_buf();
+        match fault {
+            Fault::Io(source) => Self::Io(io::Error::new(source.kind(), format!("{}: {source}", path.display()))),
+            Fault::Format(found) => Self::OtherFormat { path, found, expected: EXPECTED },
+            Fault::Unsupported(what) => Self::Unsupported { path, what },
+            Fault::Damage(source) => Self::Parquet { path, source },
+        }
     }
 }

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
-use cognate_base::table::{self, Damage, Kind, Table, TableWriter};
+use cognate_base::table::{self, Fault, Kind, Table, TableWriter};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::{Error, Result};
 
-/// Rows read at a time.
-const BATCH_ROWS: usize = 4096;
+/// Rows read at a time: of wide vectors some megabytes.
+const BATCH_ROWS: usize = 1024;
 
 /// A table being read.
 pub(crate) struct TableReader {
@@ -22,7 +22,7 @@ pub(crate) struct TableReader {
 impl TableReader {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let table = Table::open(fs_err::File::open(path)?);
-        let table = table.map_err(|source| Error::Parquet { path: path.to_path_buf(), source })?;
+        let table = table.map_err(|fault| Error::of_table(path, fault))?;
         Ok(Self { path: path.to_path_buf(), table })
     }
 
@@ -31,22 +31,33 @@ impl TableReader {
         self.table.rows()
     }
 
-    /// A column of a kind, which `expected` puts into words.
-    pub(crate) fn column(&self, name: &'static str, kind: Kind, expected: &'static str) -> Result<Column> {
-        let path = self.path.clone();
-        let Some(column) = self.table.column(name) else {
-            return Err(Error::NoColumn { path, column: name, found: self.table.names() });
-        };
-        // Many writers give a column without rows a type of its own.
-        if column.kind() != kind && self.rows() > 0 {
-            return Err(Error::ColumnType { path, column: name, expected, found: column.type_name() });
-        }
-        Ok(Column { path, name, column, row: 0 })
+    /// A column of one of some kinds, which `expected` puts into words.
+    pub(crate) fn column(&self, name: &'static str, kinds: &[Kind], expected: &'static str) -> Result<Column> {
+        let found = self.table.names();
+        let missing = || Error::NoColumn { path: self.path.clone(), column: name, found };
+        self.optional_column(name, kinds, expected)?.ok_or_else(missing)
     }
 
-    /// A column of text.
-    pub(crate) fn texts(&self, name: &'static str) -> Result<Column> {
-        self.column(name, Kind::Text, "text")
+    /// The same; none where there is no such column.
+    pub(crate) fn optional_column(
+        &self,
+        name: &'static str,
+        kinds: &[Kind],
+        expected: &'static str,
+    ) -> Result<Option<Column>> {
+        let path = self.path.clone();
+        let Some(column) = self.table.column(name) else { return Ok(None) };
+        // Many writers give a column without rows a type of its own.
+        if !kinds.contains(&column.kind()) && self.rows() > 0 {
+            return Err(Error::ColumnType { path, column: name, expected, found: column.type_name() });
+        }
+        Ok(Some(Column { path, name, column, row: 0 }))
+    }
+
+    /// A column of identifiers.
+    pub(crate) fn ids(&self, name: &'static str) -> Result<Column> {
+        let kinds = [Kind::Text, Kind::Integers { signed: true }, Kind::Integers { signed: false }];
+        self.column(name, &kinds, "text or integers")
     }
 }
 
@@ -59,14 +70,25 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// The next rows of a column of text.
-    pub(crate) fn next_texts(&mut self) -> Result<Vec<String>> {
+    /// The next rows of a column of identifiers; integers become their digits, as in documents.
+    pub(crate) fn next_ids(&mut self) -> Result<Vec<String>> {
+        if self.column.kind() != Kind::Text {
+            let cells = self.column.integers(BATCH_ROWS);
+            return Ok(self.without_nulls(cells)?.iter().map(i128::to_string).collect());
+        }
+        let start = self.row;
         let cells = self.column.texts(BATCH_ROWS);
-        self.without_nulls(cells)
+        let texts = self.without_nulls(cells)?;
+        let not_utf8 = |row| Error::NotUtf8 { path: self.path.clone(), column: self.name, row };
+        let text = |(row, text): (usize, table::Text)| match text.as_str() {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(not_utf8(row)),
+        };
+        (start..).zip(texts).map(text).collect()
     }
 
     /// The next rows of a column of floats.
-    pub(crate) fn next_floats(&mut self) -> Result<Vec<f32>> {
+    pub(crate) fn next_floats(&mut self) -> Result<Vec<f64>> {
         let cells = self.column.floats(BATCH_ROWS);
         self.without_nulls(cells)
     }
@@ -77,8 +99,8 @@ impl Column {
         self.without_nulls(cells)
     }
 
-    fn without_nulls<T>(&mut self, cells: Result<Vec<Option<T>>, Damage>) -> Result<Vec<T>> {
-        let cells = cells.map_err(|source| Error::Parquet { path: self.path.clone(), source })?;
+    fn without_nulls<T>(&mut self, cells: Result<Vec<Option<T>>, Fault>) -> Result<Vec<T>> {
+        let cells = cells.map_err(|fault| Error::of_table(&self.path, fault))?;
         let start = self.row;
         self.row += cells.len();
         let null = |row| Error::Null { path: self.path.clone(), column: self.name, row };

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow_array::builder::{Float32Builder, MapBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, Date32Array, DictionaryArray, Int8Array, Int16Array, Int32Array, Int64Array, LargeStringArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int8Array, Int16Array, Int32Array, Int64Array, LargeStringArray,
+    ListArray, StructArray, Array as _,
     RecordBatch, StringArray, StringViewArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use cognate_base::Silent;
 use cognate_corpus::{BadRecord, Document, DocumentWriter, Error, OnBadRecord, ReadOptions, Reader};
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
@@ -282,7 +285,7 @@ fn parquet_columns_that_cannot_serve() {
         "DIR/e.parquet: column \"id\": expected strings or integers, found Date"
     );
     let path = folder.write("d.parquet", parquet(vec![("text", texts), ("metadata", floats)]));
-    assert_eq!(read_file(&path).unwrap(), [document("d:1", "x")], "other metadata stays unread");
+    assert_eq!(read_file(&path).unwrap()[0].metadata.json(), Some("1.0"), "metadata may be of any type");
 }
 
 #[test]
@@ -299,6 +302,40 @@ fn bad_parquet_rows_are_told_by_row() {
         stop(&folder, "c.parquet", parquet(vec![("text", texts.clone()), ("id", ids)]))
             .starts_with("DIR/c.parquet:1: field \"id\": expected a non-empty identifier")
     );
+}
+
+#[test]
+fn parquet_metadata_of_every_type_is_kept_and_loses_no_document() {
+    let folder = Folder::new();
+    let kept = |metadata: ArrayRef| -> Vec<String> {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..metadata.len()).map(|row| format!("x{row}"))));
+        let path = folder.write("a.parquet", parquet(vec![("text", texts), ("metadata", metadata)]));
+        let found = read_file(&path).unwrap();
+        found.iter().map(|document| document.metadata.json().unwrap_or("nothing").to_owned()).collect()
+    };
+    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a\"b"), None]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(i64::MAX), Some(-1)]));
+    let structs = StructArray::try_from(vec![("name", names.clone()), ("n", numbers.clone())]).unwrap();
+    assert_eq!(kept(Arc::new(structs)), [r#"{"name":"a\"b","n":9223372036854775807}"#, r#"{"name":null,"n":-1}"#]);
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
+    assert_eq!(kept(Arc::new(lists)), ["[1,null]", "nothing"]);
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Float32Builder::new());
+    map.keys().append_value("p");
+    map.values().append_value(0.1);
+    map.append(true).unwrap();
+    map.append(true).unwrap();
+    assert_eq!(kept(Arc::new(map.finish())), [r#"{"p":0.1}"#, "nothing"]);
+    let floats = arrow_array::Float64Array::from(vec![0.25, f64::NAN, f64::NEG_INFINITY]);
+    assert_eq!(kept(Arc::new(floats)), ["0.25", "\"NaN\"", "\"-Infinity\""]);
+    assert_eq!(kept(Arc::new(BooleanArray::from(vec![Some(true), None]))), ["true", "nothing"]);
+    assert_eq!(kept(numbers), ["9223372036854775807", "-1"]);
+    assert_eq!(kept(Arc::new(Date32Array::from(vec![19_723]))), ["\"2024-01-01 +00:00\""]);
+    // Text that is none costs its own metadata, and no other's.
+    assert_eq!(kept(Arc::new(BinaryArray::from_iter_values([&b"{}"[..], b"\xff", b"{\"a\":1}"]))), [
+        "nothing",
+        "nothing",
+        "{\"a\":1}"
+    ]);
 }
 
 #[test]
@@ -327,6 +364,63 @@ fn parquet_metadata_is_json_or_text() {
     found.iter().for_each(|document| writer.write(document).unwrap());
     writer.finish().unwrap();
     assert_eq!(read_file(&folder.path("b.parquet")).unwrap(), found);
+}
+
+#[test]
+fn parquet_values_that_are_no_utf8_are_bad_records_and_no_damage() {
+    let folder = Folder::new();
+    // Columns of bytes: a schema that promises text promises what nobody has checked.
+    let bytes = |values: [&[u8]; 3]| -> ArrayRef { Arc::new(BinaryArray::from_iter_values(values)) };
+    let ids = bytes([b"a", b"b", b"c"]);
+    let path = folder.write("a.parquet", parquet(vec![("id", ids), ("text", bytes([b"x", b"caf\xe9 au", b"z"]))]));
+    let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    let mut reader = Reader::open(&[path.clone()], &options).unwrap();
+    let documents: Vec<Document> = reader.by_ref().map(|record| record.unwrap().1).collect();
+    assert_eq!(documents, [document("a", "x"), document("c", "z")]);
+    let rejected = reader.rejected();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].origin.row, 2);
+    assert_eq!(rejected[0].reason, BadRecord::FieldNotUtf8 { field: "text".to_owned(), byte: 4 });
+    let error = read_file(&path).unwrap_err();
+    assert!(folder.message(&error).starts_with("DIR/a.parquet:2: field \"text\": invalid UTF-8 at byte 4"), "{error}");
+    let path = folder.write("b.parquet", parquet(vec![("id", bytes([b"a", b"\xff", b"c"])), ("text", bytes([b"x"; 3]))]));
+    let mut reader = Reader::open(&[path], &options).unwrap();
+    assert_eq!(reader.by_ref().map(|record| record.unwrap().1.id).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(reader.rejected()[0].reason, BadRecord::FieldNotUtf8 { field: "id".to_owned(), byte: 1 });
+}
+
+#[test]
+fn parquet_of_every_packer_is_read() {
+    let folder = Folder::new();
+    let text = "some text ".repeat(50);
+    for packing in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+    ] {
+        let properties = WriterProperties::builder().set_compression(packing).build();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![text.as_str(); 3]));
+        let path = folder.write("a.parquet", parquet_with(vec![("text", texts)], properties));
+        let documents = read_file(&path).unwrap();
+        assert!(documents.len() == 3 && documents.iter().all(|document| document.text == text), "{packing:?}");
+    }
+    // Packed with LZO by its footer: the field of the codec stands once, before the numbers of values.
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let good = parquet_with(vec![("text", texts)], WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let footer = good.len() - 8 - u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap()) as usize;
+    // Path "text" ends, then field 4 (i32): the codec, zigzag.
+    let codec = footer + good[footer..].windows(6).rposition(|bytes| bytes == b"text\x15\x02").unwrap() + 5;
+    let mut lzo = good.clone();
+    lzo[codec] = 3 << 1;
+    assert_eq!(
+        stop(&folder, "lzo.parquet", &lzo),
+        "DIR/lzo.parquet cannot be read as Parquet: its column \"text\" is packed with LZO, which is not supported; write it \
+         again without that"
+    );
 }
 
 #[test]

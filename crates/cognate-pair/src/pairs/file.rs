@@ -8,7 +8,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::Pair;
-use crate::table::{TableReader, write_table};
+use crate::table::{Column, TableReader, write_table};
 use crate::{Error, Result};
 
 const SCHEMA: &str = "message pairs {
@@ -41,7 +41,8 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
 }
 
 /// Reads the columns `id1`, `id2` and `similarity` of `path` as pairs of the documents `ids`, in their order; other
-/// columns may be there. A file without rows is an empty list.
+/// columns may be there. An id is text or an integer, a similarity a float of 16, 32 or 64 bits; without that column it is not
+/// a number (NaN). A file without rows is an empty list.
 ///
 /// # Errors
 /// When the file cannot be read, a column is missing or of another type, a value is null, an identifier is unknown, a
@@ -49,16 +50,18 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
 pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
     let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
     let table = TableReader::open(path)?;
-    let (mut id1, mut id2) = (table.texts("id1")?, table.texts("id2")?);
-    let mut similarities = table.column("similarity", Kind::Floats, "32-bit floats")?;
+    let (mut id1, mut id2) = (table.ids("id1")?, table.ids("id2")?);
+    let mut similarities = table.optional_column("similarity", &[Kind::Floats], "floats")?;
     let mut pairs = Vec::new();
     let mut seen = HashSet::new();
     loop {
-        let (first, second) = (id1.next_texts()?, id2.next_texts()?);
+        let (first, second) = (id1.next_ids()?, id2.next_ids()?);
         if first.is_empty() {
             break;
         }
-        for ((first, second), similarity) in first.into_iter().zip(second).zip(similarities.next_floats()?) {
+        let values: Option<Vec<f64>> = similarities.as_mut().map(Column::next_floats).transpose()?;
+        for (at, (first, second)) in first.into_iter().zip(second).enumerate() {
+            let similarity = values.as_ref().and_then(|values| values.get(at)).map_or(f32::NAN, |&value| value as f32);
             let row = pairs.len();
             let number = |column, id: &str| {
                 let unknown = || Error::UnknownId { path: path.to_path_buf(), column, row, id: id.to_string() };
@@ -67,7 +70,7 @@ pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
             let pair = Pair { first: number("id1", &first)?, second: number("id2", &second)?, similarity };
             let problem = if pair.first == pair.second {
                 Some("a document is no pair with itself")
-            } else if !pair.similarity.is_finite() {
+            } else if values.is_some() && !pair.similarity.is_finite() {
                 Some("its similarity is not a finite number")
             } else if !seen.insert((pair.first, pair.second)) {
                 Some("the pair is there already")

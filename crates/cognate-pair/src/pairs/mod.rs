@@ -65,7 +65,7 @@ pub struct Pair {
     pub first: u32,
     /// The target document, d2.
     pub second: u32,
-    /// The cosine of their vectors.
+    /// The cosine of their vectors; not a number where the pair is another tool's, which did not say it.
     pub similarity: f32,
 }
 

@@ -1,4 +1,5 @@
-//! Vectors as a NumPy array file: two axes, C order, numbers of 2, 4 or 8 bytes. Identifiers are the row numbers.
+//! Vectors as a NumPy array file: two axes in either order, numbers of 2, 4 or 8 bytes, little- or big-endian. Identifiers
+//! are the row numbers.
 //!
 //! The format (numpy.lib.format): 6 magic bytes, version (major, minor), the length of the header (16 bits in version
 //! 1, 32 bits in versions 2 and 3), the header as a Python dictionary literal, the numbers.
@@ -6,6 +7,7 @@
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
+use cognate_base::Format;
 use cognate_base::files::AtomicFile;
 use fs_err::File;
 
@@ -38,6 +40,9 @@ impl Number {
 
 struct Header {
     number: Number,
+    big_endian: bool,
+    /// Whether the numbers of a column stand together, and not those of a row.
+    by_columns: bool,
     rows: usize,
     width: usize,
 }
@@ -46,10 +51,14 @@ struct Header {
 /// ([`Vectors::normalise`]): similarity is the cosine, whatever the lengths that another tool wrote.
 ///
 /// # Errors
-/// When the file is not a whole `.npy` file of little-endian floating-point numbers in C order with two axes, is empty,
-/// or holds a number that is not finite.
+/// When the file is not a whole `.npy` file of floating-point numbers with two axes, is empty, or holds a number that is
+/// not finite.
 pub fn read_npy(path: &Path) -> Result<Vectors> {
     let file = File::open(path)?;
+    match Format::of_file(path)? {
+        Format::Npy => {}
+        found => return Err(Error::OtherFormat { path: path.to_path_buf(), found, expected: "a NumPy array (.npy)" }),
+    }
     let size = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let bad = |problem: String| Error::Npy { path: path.to_path_buf(), problem };
@@ -66,7 +75,13 @@ pub fn read_npy(path: &Path) -> Result<Vectors> {
             expected.map_or("more bytes than can be addressed".to_string(), |n| format!("{n} bytes of numbers"));
         return Err(bad(format!("its shape ({rows}, {width}) means {expected}, but it holds {found}; write it again")));
     }
-    let data = read_numbers(&mut reader, header.number, header.rows * header.width)?;
+    let mut data = read_numbers(&mut reader, &header)?;
+    if header.by_columns {
+        let columns = std::mem::replace(&mut data, Vec::with_capacity(header.rows * header.width));
+        for row in 0..header.rows {
+            data.extend((0..header.width).map(|column| columns[column * header.rows + row]));
+        }
+    }
     let ids = (0..header.rows).map(|row| row.to_string()).collect();
     let mut vectors = Vectors { ids, width: header.width, data };
     vectors.normalise().map_err(|error| error.in_file(path))?;
@@ -135,36 +150,42 @@ fn parse_header(text: &str) -> std::result::Result<Header, String> {
     let descr = value("descr")?;
     let quote = descr.chars().next().filter(|c| matches!(c, '\'' | '"'));
     let name = quote.and_then(|quote| descr[1..].split(quote).next()).unwrap_or_else(|| descr.trim_end());
-    let number = match name {
-        "<f2" => Number::Half,
-        "<f4" => Number::Single,
-        "<f8" => Number::Double,
-        _ => return Err(format!("its numbers are {name:?}, expected '<f4' (or '<f2', '<f8'): use x.astype('<f4')")),
+    // "=" and "|" do not occur where a number has several bytes: numpy.save writes the order that the machine has.
+    let (big_endian, number) = match name.split_at_checked(1) {
+        Some(("<", "f2")) => (false, Number::Half),
+        Some(("<", "f4")) => (false, Number::Single),
+        Some(("<", "f8")) => (false, Number::Double),
+        Some((">", "f2")) => (true, Number::Half),
+        Some((">", "f4")) => (true, Number::Single),
+        Some((">", "f8")) => (true, Number::Double),
+        _ => return Err(format!("its numbers are {name:?}, expected '<f4' (or f2, f8, '>'): use x.astype('<f4')")),
     };
     let fortran = value("fortran_order")?;
-    if fortran.starts_with("True") {
-        return Err("its numbers are in Fortran order: save numpy.ascontiguousarray(x)".to_string());
-    }
-    if !fortran.starts_with("False") {
+    if !fortran.starts_with("True") && !fortran.starts_with("False") {
         return Err(format!("its fortran_order is neither True nor False: {}", text.trim_end()));
     }
+    let by_columns = fortran.starts_with("True");
     let shape = value("shape")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(inside, _)| inside);
     let shape = shape.ok_or_else(|| format!("its shape is not a tuple: {}", text.trim_end()))?;
     let axes: Option<Vec<usize>> =
         shape.split(',').map(str::trim).filter(|axis| !axis.is_empty()).map(|axis| axis.parse().ok()).collect();
     match axes.as_deref() {
-        Some(&[rows, width]) => Ok(Header { number, rows, width }),
+        Some(&[rows, width]) => Ok(Header { number, big_endian, by_columns, rows, width }),
         _ => Err(format!("its shape is ({shape}), expected (rows, width)")),
     }
 }
 
-fn read_numbers(reader: &mut impl Read, number: Number, count: usize) -> Result<Vec<f32>> {
+fn read_numbers(reader: &mut impl Read, header: &Header) -> Result<Vec<f32>> {
+    let (number, count) = (header.number, header.rows * header.width);
     let mut data = Vec::with_capacity(count);
     let mut bytes = vec![0; CHUNK * number.bytes()];
     while data.len() < count {
         let n = CHUNK.min(count - data.len());
         let bytes = &mut bytes[..n * number.bytes()];
         reader.read_exact(bytes)?;
+        if header.big_endian {
+            bytes.chunks_exact_mut(number.bytes()).for_each(<[u8]>::reverse);
+        }
         match number {
             Number::Half => data.extend(bytes.as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32())),
             Number::Single => data.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),

@@ -18,8 +18,8 @@ const SCHEMA: &str = "message vectors {
 /// Rows of a row group.
 const GROUP_ROWS: usize = 1 << 16;
 
-/// Reads the columns `id` and `embedding` of `path`; other columns may be there. The embedding is a list (or fixed-size
-/// list) of 32-bit floats, of one length in all rows. Rows that are not unit vectors are scaled to length 1
+/// Reads the columns `id` and `embedding` of `path`; other columns may be there. An id is text or an integer, the embedding
+/// a list (of any kind) of floats of 16, 32 or 64 bits, of one length in all rows. Rows that are not unit vectors are scaled to length 1
 /// ([`Vectors::normalise`]); what this crate wrote comes back bit for bit.
 ///
 /// # Errors
@@ -27,12 +27,12 @@ const GROUP_ROWS: usize = 1 << 16;
 /// lengths differ, or an identifier comes twice.
 pub fn read_vectors(path: &Path) -> Result<Vectors> {
     let table = TableReader::open(path)?;
-    let mut ids = table.texts("id")?;
-    let mut embeddings = table.column("embedding", Kind::FloatLists, "a list of 32-bit floats")?;
+    let mut ids = table.ids("id")?;
+    let mut embeddings = table.column("embedding", &[Kind::FloatLists], "lists of floats")?;
     let mut vectors = Vectors { ids: Vec::new(), width: 0, data: Vec::new() };
     loop {
         let start = vectors.len();
-        vectors.ids.append(&mut ids.next_texts()?);
+        vectors.ids.append(&mut ids.next_ids()?);
         if vectors.len() == start {
             break;
         }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int32Type};
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, LargeListArray, LargeStringArray, ListArray,
-    NullArray, RecordBatch, StringArray, StringViewArray,
+    ArrayRef, BinaryArray, BooleanArray, FixedSizeListArray, Float16Array, Float32Array, Float64Array, Int8Array,
+    Int64Array, LargeListArray, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray, StringViewArray,
+    UInt16Array, UInt64Array,
 };
+use half::f16;
 use cognate_pair::{Error, Pair, read_npy, read_pairs, read_vectors, write_npy, write_pairs, write_vectors};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -106,6 +108,40 @@ fn vectors_in_every_layout_of_groups_and_pages_and_lists() {
 }
 
 #[test]
+fn vectors_of_every_width_list_and_id_are_those_of_the_array() {
+    let folder = tempdir().unwrap();
+    // Halves hold these exactly.
+    let values: Vec<f32> = (0..60).map(|at| ((at * 7) % 13) as f32 - 6.25).collect();
+    let header = header("'<f4'", "False", "(12, 5)");
+    let body: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let expected = read_npy(&npy(&folder, 1, &header, &body)).unwrap();
+    let rows = || values.chunks(5).map(|row| Some(row.iter().map(|&value| Some(value)).collect::<Vec<_>>()));
+    let doubles = || rows().map(|row| row.map(|row| row.into_iter().map(|x| x.map(f64::from)).collect::<Vec<_>>()));
+    let halves = || rows().map(|row| row.map(|row| row.into_iter().map(|x| x.map(f16::from_f32)).collect::<Vec<_>>()));
+    let lists: [ArrayRef; 7] = [
+        Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows())),
+        Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(doubles())),
+        Arc::new(ListArray::from_iter_primitive::<Float16Type, _, _>(halves())),
+        Arc::new(LargeListArray::from_iter_primitive::<Float64Type, _, _>(doubles())),
+        Arc::new(LargeListArray::from_iter_primitive::<Float16Type, _, _>(halves())),
+        Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(doubles(), 5)),
+        Arc::new(FixedSizeListArray::from_iter_primitive::<Float16Type, _, _>(halves(), 5)),
+    ];
+    let ids: [ArrayRef; 6] = [
+        Arc::new(StringArray::from_iter_values((0..12).map(|row| row.to_string()))),
+        Arc::new(BinaryArray::from_iter_values((0..12).map(|row| row.to_string()))),
+        Arc::new(Int8Array::from_iter_values(0..12)),
+        Arc::new(Int64Array::from_iter_values(0..12)),
+        Arc::new(UInt16Array::from_iter_values(0..12)),
+        Arc::new(UInt64Array::from_iter_values(0..12)),
+    ];
+    for (lists, ids) in lists.iter().zip(ids.iter().cycle()).chain(lists.iter().zip(ids.iter().rev())) {
+        let vectors = read_vectors(&table(&folder, vec![("id", ids.clone()), ("embedding", lists.clone())])).unwrap();
+        assert_eq!(vectors, expected, "{} {}", lists.data_type(), ids.data_type());
+    }
+}
+
+#[test]
 fn arrow_reads_what_docs_formats_says() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("x.parquet");
@@ -143,11 +179,14 @@ fn vectors_that_are_wrong_are_refused_with_the_place() {
         matches!(&error, Error::NoColumn { column: "embedding", found, .. } if found == &["id", "vector"]),
         "{error}"
     );
-    let error = refused(&folder, vec![("id", Arc::new(Int64Array::from(vec![1, 2]))), ("embedding", good())]);
-    assert!(matches!(&error, Error::ColumnType { column: "id", found, .. } if found == "Int64"), "{error}");
-    let doubles = ListArray::from_iter_primitive::<Float64Type, _, _>([Some([Some(1.0)]), Some([Some(1.0)])]);
-    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", Arc::new(doubles))]);
-    assert!(matches!(error, Error::ColumnType { column: "embedding", .. }), "{error}");
+    let error = refused(&folder, vec![("id", Arc::new(BooleanArray::from(vec![true, false]))), ("embedding", good())]);
+    assert!(matches!(&error, Error::ColumnType { column: "id", found, .. } if found == "Boolean"), "{error}");
+    let integers = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)]), Some([Some(1)])]);
+    let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", Arc::new(integers))]);
+    assert!(error.to_string().contains("holds List(Int32), expected lists of floats"), "{error}");
+    let latin1: ArrayRef = Arc::new(BinaryArray::from_iter_values([&b"a"[..], b"caf\xe9"]));
+    let error = refused(&folder, vec![("id", latin1), ("embedding", good())]);
+    assert!(matches!(error, Error::NotUtf8 { column: "id", row: 1, .. }), "{error}");
     let nullable: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
     let error = refused(&folder, vec![("id", nullable), ("embedding", good())]);
     assert!(matches!(error, Error::Null { column: "id", row: 1, .. }), "{error}");
@@ -176,11 +215,23 @@ fn truncated_and_missing_parquet_files_are_errors_with_the_path() {
     let path = folder.path().join("vectors.parquet");
     write_vectors(&path, &vectors(100, 16, 3, 0.5, 1)).unwrap();
     let whole = fs_err::read(&path).unwrap();
-    for length in [0, 3, 100, whole.len() / 2, whole.len() - 1] {
+    for length in [4, 100, whole.len() / 2, whole.len() - 1] {
         fs_err::write(&path, &whole[..length]).unwrap();
         let error = read_vectors(&path).unwrap_err();
         assert!(matches!(error, Error::Parquet { .. }), "{length}: {error}");
         assert!(error.to_string().contains("vectors.parquet"), "{error}");
+    }
+    // What is no Parquet is not called damaged.
+    let pointer: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n";
+    for (content, expected) in [
+        (pointer, "this is a Git LFS pointer: its data was not fetched (git lfs pull)"),
+        (b"\x93NUMPY\x01\x00", "this is a NumPy array (.npy), expected a Parquet file"),
+        (b"", "this is an empty file, expected a Parquet file"),
+        (b"PARE\0\0\0\0", "its footer is encrypted, which is not supported"),
+    ] {
+        fs_err::write(&path, content).unwrap();
+        let error = read_vectors(&path).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("vectors.parquet"), "{error}");
     }
     let error = read_vectors(&folder.path().join("none.parquet")).unwrap_err();
     assert!(matches!(error, Error::Io(_)) && error.to_string().contains("none.parquet"), "{error}");
@@ -270,8 +321,23 @@ fn npy_files_of_every_version_and_width_are_read_and_scaled() {
         for (descr, body) in [("'<f4'", &singles), ("'<f8'", &doubles), ("'<f2'", &halves), ("\"<f4\"", &singles)] {
             let vectors = read_npy(&npy(&folder, version, &header(descr, "False", "(2, 2)"), body)).unwrap();
             assert_eq!((vectors.ids, vectors.data), (vec!["0".into(), "1".into()], vec![0.6, 0.8, 0.0, -1.0]));
+            let mut turned: Vec<u8> = body.clone();
+            turned.chunks_mut(body.len() / 4).for_each(<[u8]>::reverse);
+            let vectors =
+                read_npy(&npy(&folder, version, &header(&descr.replace('<', ">"), "False", "(2, 2)"), &turned)).unwrap();
+            assert_eq!(vectors.data, [0.6, 0.8, 0.0, -1.0], "big-endian {descr}");
         }
     }
+}
+
+#[test]
+fn npy_files_in_fortran_order_are_read_by_columns() {
+    let folder = tempdir().unwrap();
+    // Rows (3, 4), (0, -2), (5, 12).
+    let body: Vec<u8> = [3.0_f32, 0.0, 5.0, 4.0, -2.0, 12.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    let vectors = read_npy(&npy(&folder, 1, &header("'<f4'", "True", "(3, 2)"), &body)).unwrap();
+    assert_eq!((vectors.width, &vectors.data[..4]), (2, &[0.6, 0.8, 0.0, -1.0][..]));
+    assert_eq!(vectors.row(2), [5.0 / 13.0, 12.0 / 13.0]);
 }
 
 #[test]
@@ -279,9 +345,8 @@ fn npy_files_that_are_something_else_are_refused() {
     let folder = tempdir().unwrap();
     let body = [0; 16];
     let cases = [
-        (1, header("'<f4'", "True", "(2, 2)"), "Fortran order"),
         (1, header("'<f4'", "Maybe", "(2, 2)"), "neither True nor False"),
-        (1, header("'>f4'", "False", "(2, 2)"), ">f4"),
+        (1, header("'>i4'", "False", "(2, 2)"), ">i4"),
         (1, header("'<i8'", "False", "(2, 1)"), "<i8"),
         (1, header("[('a', '<f4')]", "False", "(4,)"), "expected '<f4'"),
         (1, header("'<f4'", "False", "(4,)"), "expected (rows, width)"),
@@ -323,7 +388,8 @@ fn npy_headers_with_hostile_lengths_are_errors() {
     for start in starts {
         fs_err::write(&path, start).unwrap();
         let error = read_npy(&path).unwrap_err();
-        assert!(matches!(error, Error::Npy { .. }), "{error}");
+        assert!(matches!(error, Error::Npy { .. }) == start.starts_with(b"\x93NUMPY"), "{error}");
+        assert!(matches!(error, Error::Npy { .. } | Error::OtherFormat { .. }), "{error}");
     }
 }
 
@@ -361,6 +427,31 @@ fn pairs_come_back_in_their_order() {
 }
 
 #[test]
+fn pairs_of_other_writers_are_read_with_any_width_of_similarity_or_none() {
+    let folder = tempdir().unwrap();
+    let names: Vec<String> = ["7", "-3", "18446744073709551615"].map(String::from).to_vec();
+    let signed: ArrayRef = Arc::new(Int64Array::from(vec![7, -3]));
+    let unsigned: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 7]));
+    let pairs = |similarity: Option<ArrayRef>| {
+        let ids = vec![("id1", signed.clone()), ("id2", unsigned.clone())];
+        let columns = ids.into_iter().chain(similarity.map(|values| ("similarity", values))).collect();
+        read_pairs(&table(&folder, columns), &names).unwrap()
+    };
+    let pair = |first, second, similarity| Pair { first, second, similarity };
+    let floats: [ArrayRef; 3] = [
+        Arc::new(Float16Array::from_iter_values([0.25, -0.5].map(f16::from_f32))),
+        Arc::new(Float32Array::from(vec![0.25, -0.5])),
+        Arc::new(Float64Array::from(vec![0.25, -0.5])),
+    ];
+    for similarity in floats {
+        assert_eq!(pairs(Some(similarity)), [pair(0, 2, 0.25), pair(1, 0, -0.5)]);
+    }
+    let without = pairs(None);
+    assert_eq!(without.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(), [(0, 2), (1, 0)]);
+    assert!(without.iter().all(|pair| pair.similarity.is_nan()));
+}
+
+#[test]
 fn pairs_that_are_wrong_are_refused_with_the_place() {
     let folder = tempdir().unwrap();
     let names: Vec<String> = ["a", "b"].map(String::from).to_vec();
@@ -380,12 +471,12 @@ fn pairs_that_are_wrong_are_refused_with_the_place() {
         assert!(matches!(&error, Error::BadPair { row: 1, .. }), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
-    let error = pairs(&["a"], &["b"], Arc::new(Float64Array::from(vec![0.5])));
-    assert!(matches!(&error, Error::ColumnType { column: "similarity", found, .. } if found == "Float64"), "{error}");
+    let error = pairs(&["a"], &["b"], Arc::new(Int64Array::from(vec![1])));
+    assert!(matches!(&error, Error::ColumnType { column: "similarity", found, .. } if found == "Int64"), "{error}");
     let error = pairs(&["a"], &["b"], Arc::new(Float32Array::from(vec![None])));
     assert!(matches!(&error, Error::Null { column: "similarity", row: 0, .. }), "{error}");
-    let path = table(&folder, vec![("id1", ids(&["a"])), ("id2", ids(&["b"]))]);
-    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::NoColumn { column: "similarity", .. }));
+    let path = table(&folder, vec![("id1", ids(&["a"])), ("other", ids(&["b"]))]);
+    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::NoColumn { column: "id2", .. }));
     fs_err::write(&path, b"PAR1").unwrap();
     assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::Parquet { .. }));
 }
