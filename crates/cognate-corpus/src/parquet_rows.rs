@@ -149,9 +149,7 @@ impl Columns {
         self.rows = (BATCH_BYTES / (size / most).max(1)).clamp(1, BATCH_ROWS);
         let ids: Vec<Option<Id>> = match &mut self.id {
             None => texts.iter().map(|_| None).collect(),
-            Some(ids) if ids.kind() == Kind::Text => {
-                ids.texts(most)?.into_iter().map(|id| id.map(Id::Text)).collect()
-            }
+            Some(ids) if ids.kind() == Kind::Text => ids.texts(most)?.into_iter().map(|id| id.map(Id::Text)).collect(),
             Some(ids) => ids.integers(most)?.into_iter().map(|id| id.map(Id::Integer)).collect(),
         };
         let metadata = self.metadata.next(path, most, texts.len())?;

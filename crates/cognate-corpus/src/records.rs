@@ -92,17 +92,15 @@ impl Iterator for Records {
                 Ok(fields) => Ok(Record { origin, fields }),
                 Err(problem) => Err(Error::BadRecord { origin, problem }),
             }),
-            Source::Rows { path, rows, row } => {
-                match rows.next_record() {
-                    Ok(None) => return None,
-                    Ok(Some(fields)) => {
-                        *row += 1;
-                        let origin = Origin { file: Arc::clone(path), row: *row };
-                        Ok(Record { origin, fields: object(&fields) })
-                    }
-                    Err(fault) => Err(faulty(path, *row, fault)),
+            Source::Rows { path, rows, row } => match rows.next_record() {
+                Ok(None) => return None,
+                Ok(Some(fields)) => {
+                    *row += 1;
+                    let origin = Origin { file: Arc::clone(path), row: *row };
+                    Ok(Record { origin, fields: object(&fields) })
                 }
-            }
+                Err(fault) => Err(faulty(path, *row, fault)),
+            },
         };
         self.failed = record.is_err();
         Some(record)

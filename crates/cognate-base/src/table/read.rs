@@ -341,7 +341,8 @@ mod tests {
     #[test]
     fn lists_are_put_together_from_their_levels() {
         // An optional list of optional items: null 0, empty 1, null item 2, value 3.
-        let found = assembled(&[3, 3, 0, 1, 3, 2, 3], &[0, 1, 0, 0, 0, 1, 0], &[1.0, 2.0, 3.0, 4.0], (2, 3), 5).unwrap();
+        let found =
+            assembled(&[3, 3, 0, 1, 3, 2, 3], &[0, 1, 0, 0, 0, 1, 0], &[1.0, 2.0, 3.0, 4.0], (2, 3), 5).unwrap();
         assert_eq!(found, [Some(vec![1.0, 2.0]), None, Some(vec![]), None, Some(vec![4.0])]);
         // A required list of required items: empty 0, value 1.
         let found = assembled(&[1, 0, 1, 1], &[0, 0, 0, 1], &[1.0, 2.0, 3.0], (1, 1), 3).unwrap();

@@ -47,7 +47,8 @@ fn good() -> Vec<Vec<u8>> {
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..24).map(|row| "some text ".repeat(row % 5))));
     let integers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..24));
     let strings: ArrayRef = Arc::new(StringArray::from_iter_values((0..24).map(|row| format!("document-{row}"))));
-    let json: ArrayRef = Arc::new(StringArray::from_iter((0..24).map(|row| (row % 3 > 0).then(|| format!("{{\"n\": {row}}}")))));
+    let json: ArrayRef =
+        Arc::new(StringArray::from_iter((0..24).map(|row| (row % 3 > 0).then(|| format!("{{\"n\": {row}}}")))));
     let structs: ArrayRef =
         Arc::new(StructArray::try_from(vec![("n", integers.clone()), ("s", strings.clone())]).unwrap());
     let mut files = Vec::new();

@@ -143,7 +143,10 @@ fn damaged_arrays_are_vectors_or_an_error() {
 }
 
 /// A table of one row, in whose column stand `values` nulls, or texts, that cost it nothing.
-fn hostile(schema: &str, fill: impl FnOnce(&mut parquet::file::writer::SerializedRowGroupWriter<'_, Vec<u8>>)) -> Vec<u8> {
+fn hostile(
+    schema: &str,
+    fill: impl FnOnce(&mut parquet::file::writer::SerializedRowGroupWriter<'_, Vec<u8>>),
+) -> Vec<u8> {
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(Default::default()))

@@ -10,8 +10,8 @@ use arrow_array::{
     Int64Array, LargeListArray, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray, StringViewArray,
     UInt16Array, UInt64Array,
 };
-use half::f16;
 use cognate_pair::{Error, Pair, read_npy, read_pairs, read_vectors, write_npy, write_pairs, write_vectors};
+use half::f16;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::{WriterProperties, WriterVersion};
@@ -324,7 +324,8 @@ fn npy_files_of_every_version_and_width_are_read_and_scaled() {
             let mut turned: Vec<u8> = body.clone();
             turned.chunks_mut(body.len() / 4).for_each(<[u8]>::reverse);
             let vectors =
-                read_npy(&npy(&folder, version, &header(&descr.replace('<', ">"), "False", "(2, 2)"), &turned)).unwrap();
+                read_npy(&npy(&folder, version, &header(&descr.replace('<', ">"), "False", "(2, 2)"), &turned))
+                    .unwrap();
             assert_eq!(vectors.data, [0.6, 0.8, 0.0, -1.0], "big-endian {descr}");
         }
     }
