@@ -116,6 +116,16 @@ pub enum Error {
         /// Neighbours asked for.
         k: usize,
     },
+    /// More neighbours are asked for than fit into memory.
+    #[error("{k} neighbours of each of {rows} documents are more than can be held at once: ask for at most {most}")]
+    TooManyNeighbours {
+        /// Documents.
+        rows: usize,
+        /// Neighbours asked for.
+        k: usize,
+        /// The most for so many documents.
+        most: usize,
+    },
     /// Neighbours are not those of these vectors.
     #[error("neighbours of {neighbours} documents do not belong to {vectors} vectors")]
     OtherNeighbours {
@@ -177,7 +187,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// A Parquet file asks for what is not supported.
-    #[error("{path} cannot be read: {what}; write it again without that")]
+    #[error("{path} cannot be read: {what}, which is not supported; write it again without that")]
     Unsupported {
         /// The file.
         path: PathBuf,

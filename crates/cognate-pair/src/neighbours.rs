@@ -23,6 +23,9 @@ const KEYS: usize = 4 * ROWS;
 /// Scores compared at a time.
 const LANES: usize = 16;
 
+/// Neighbours of all documents, 32 GiB of them: more is no use to anything here, and would be taken as memory at once.
+const NEIGHBOURS_MAX: usize = 1 << 32;
+
 /// The nearest neighbours of n documents: n rows of k, best first; equally similar ones in the order of their numbers.
 /// A document is not its own neighbour.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +76,9 @@ pub fn exact_neighbours(vectors: &Vectors, k: usize, monitor: &dyn Monitor) -> R
     }
     if n <= k {
         return Err(Error::TooFewRows { rows: n, k });
+    }
+    if n.checked_mul(k).is_none_or(|all| all > NEIGHBOURS_MAX) {
+        return Err(Error::TooManyNeighbours { rows: n, k, most: NEIGHBOURS_MAX / n });
     }
     // Zero rows are left out of the search; `present` are the others' numbers.
     let present: Vec<u32> = (0..n as u32).filter(|&row| !vectors.is_zero(row as usize)).collect();

@@ -26,6 +26,7 @@ mod fault;
 mod kinds;
 mod pages;
 mod read;
+mod thrift;
 mod write;
 
 pub use fault::{EXPECTED, Fault};

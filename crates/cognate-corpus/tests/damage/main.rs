@@ -26,7 +26,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// What reading a file of some kilobytes may allocate: the unpacked pages that are always allowed, and their values.
 const PEAK_BYTES: usize = 256 << 20;
 
-fn layouts() -> Vec<WriterProperties> {
+/// One of each way in which a table can lie in a file; `ids` is how the column `id` is encoded in one of them.
+fn layouts(ids: Encoding) -> Vec<WriterProperties> {
     let plain = || WriterProperties::builder().set_dictionary_enabled(false);
     vec![
         WriterProperties::default(),
@@ -35,7 +36,7 @@ fn layouts() -> Vec<WriterProperties> {
         plain().set_writer_version(WriterVersion::PARQUET_2_0).set_compression(Compression::LZ4_RAW).build(),
         plain()
             .set_compression(Compression::GZIP(Default::default()))
-            .set_column_encoding("id".into(), Encoding::DELTA_BINARY_PACKED)
+            .set_column_encoding("id".into(), ids)
             .set_column_encoding("text".into(), Encoding::DELTA_BYTE_ARRAY)
             .build(),
         WriterProperties::builder().set_compression(Compression::BROTLI(Default::default())).build(),
@@ -52,12 +53,12 @@ fn good() -> Vec<Vec<u8>> {
     let structs: ArrayRef =
         Arc::new(StructArray::try_from(vec![("n", integers.clone()), ("s", strings.clone())]).unwrap());
     let mut files = Vec::new();
-    for columns in [
-        vec![("id", integers), ("text", texts.clone()), ("metadata", json)],
-        vec![("text", texts), ("id", strings), ("metadata", structs)],
+    for (ids, columns) in [
+        (Encoding::DELTA_BINARY_PACKED, vec![("id", integers), ("text", texts.clone()), ("metadata", json)]),
+        (Encoding::DELTA_LENGTH_BYTE_ARRAY, vec![("text", texts), ("id", strings), ("metadata", structs)]),
     ] {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        for properties in layouts() {
+        for properties in layouts(ids) {
             let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
             writer.write(&batch).unwrap();
             files.push(writer.into_inner().unwrap());

@@ -22,6 +22,9 @@ use crate::{Error, Result, Vectors};
 /// kept, and what is left of it is rounding: it gets a zero vector.
 const SHORTEST_ROW: f64 = 1e-5;
 
+/// Singular values that can be asked for: the work grows with their square, the dense part of it with their cube.
+const DIMENSIONS_MAX: usize = 4096;
+
 /// The choices of [`lsa`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +48,10 @@ impl LsaConfig {
             [("dimensions", self.dimensions), ("min_documents", self.min_documents), ("max_terms", self.max_terms)];
         if let Some((field, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
             return Err(Error::Config { field, found: "0".to_string(), expected: "at least 1" });
+        }
+        if self.dimensions > DIMENSIONS_MAX {
+            let found = self.dimensions.to_string();
+            return Err(Error::Config { field: "dimensions", found, expected: "at least 1 and at most 4096" });
         }
         if !(self.max_document_share > 0.0 && self.max_document_share <= 1.0) {
             let found = self.max_document_share.to_string();

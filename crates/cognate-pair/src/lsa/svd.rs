@@ -47,7 +47,7 @@ pub(crate) fn truncated(a: &Sparse, rank: usize, seed: u64, monitor: &dyn Monito
     let progress = Progress::begin(monitor, "singular values", a.rows());
     progress.check()?;
     let mut cut = if a.rows().min(a.width) <= directions {
-        whole(a, rank)
+        whole(a, rank, &progress)?
     } else {
         randomised(a, rank, directions, seed, &progress)?
     };
@@ -80,13 +80,14 @@ fn randomised(a: &Sparse, rank: usize, directions: usize, seed: u64, progress: &
 }
 
 /// The exact cut of a matrix with a short side, by the eigenvectors of A·Aᵀ or Aᵀ·A.
-fn whole(a: &Sparse, rank: usize) -> Truncated {
+fn whole(a: &Sparse, rank: usize, progress: &Progress<'_>) -> Result<Truncated> {
     let by_rows = a.rows() <= a.width;
     let long = if by_rows { a.transposed() } else { Sparse::empty(0) };
     let long = if by_rows { &long } else { a };
     let n = long.width;
     let mut gram = vec![0.0; n * n];
     for row in 0..long.rows() {
+        progress.check()?;
         for (i, x) in long.row(row) {
             long.row(row).for_each(|(j, y)| gram[i * n + j] += f64::from(x) * f64::from(y));
         }
@@ -106,7 +107,7 @@ fn whole(a: &Sparse, rank: usize) -> Truncated {
             *out = value as f32;
         }
     }
-    Truncated { rank, singular_values, rows }
+    Ok(Truncated { rank, singular_values, rows })
 }
 
 /// Random signs, `rows` times `n`: as good a start as normal numbers, and one bit each.

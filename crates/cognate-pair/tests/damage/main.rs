@@ -52,7 +52,8 @@ fn damaged<T>(name: &str, good: &[Vec<u8>], inputs: u64, read: impl Fn(&Path) ->
     were_read
 }
 
-fn layouts() -> Vec<WriterProperties> {
+/// One of each way in which a table can lie in a file; `ids` is how the column `id` is encoded in one of them.
+fn layouts(ids: Encoding) -> Vec<WriterProperties> {
     let plain = || WriterProperties::builder().set_dictionary_enabled(false);
     vec![
         WriterProperties::default(),
@@ -61,7 +62,7 @@ fn layouts() -> Vec<WriterProperties> {
         plain().set_writer_version(WriterVersion::PARQUET_2_0).set_compression(Compression::LZ4_RAW).build(),
         plain()
             .set_compression(Compression::GZIP(Default::default()))
-            .set_column_encoding("id".into(), Encoding::DELTA_BYTE_ARRAY)
+            .set_column_encoding("id".into(), ids)
             .set_column_encoding("id1".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
             .build(),
         WriterProperties::builder().set_compression(Compression::BROTLI(Default::default())).build(),
@@ -69,14 +70,14 @@ fn layouts() -> Vec<WriterProperties> {
     ]
 }
 
-fn tables(columns: Vec<(&str, ArrayRef)>) -> Vec<Vec<u8>> {
+fn tables(ids: Encoding, columns: Vec<(&str, ArrayRef)>) -> Vec<Vec<u8>> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let table = |properties: WriterProperties| {
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         writer.into_inner().unwrap()
     };
-    layouts().into_iter().map(table).collect()
+    layouts(ids).into_iter().map(table).collect()
 }
 
 fn good_vectors() -> Vectors {
@@ -105,8 +106,8 @@ fn damaged_vectors_are_vectors_or_an_error() {
     let singles: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows()));
     let doubles: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(doubles));
     let integers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..24));
-    let mut good = tables(vec![("id", ids), ("embedding", singles)]);
-    good.extend(tables(vec![("id", integers), ("embedding", doubles)]));
+    let mut good = tables(Encoding::DELTA_BYTE_ARRAY, vec![("id", ids), ("embedding", singles)]);
+    good.extend(tables(Encoding::DELTA_BINARY_PACKED, vec![("id", integers), ("embedding", doubles)]));
     good.push(written(|path| write_vectors(path, &vectors).unwrap()));
     let inputs = 10_000;
     let were_read = damaged("vectors.parquet", &good, inputs, read_vectors);
@@ -121,8 +122,9 @@ fn damaged_pairs_are_pairs_or_an_error() {
     let second: ArrayRef = Arc::new(StringArray::from_iter_values(&ids[1..]));
     let singles: ArrayRef = Arc::new(Float32Array::from(vec![0.5; 23]));
     let doubles: ArrayRef = Arc::new(Float64Array::from_iter_values((0..23).map(f64::from)));
-    let mut good = tables(vec![("id1", first.clone()), ("id2", second.clone()), ("similarity", singles)]);
-    good.extend(tables(vec![("id1", first), ("similarity", doubles), ("id2", second)]));
+    let mut good =
+        tables(Encoding::PLAIN, vec![("id1", first.clone()), ("id2", second.clone()), ("similarity", singles)]);
+    good.extend(tables(Encoding::PLAIN, vec![("id1", first), ("similarity", doubles), ("id2", second)]));
     good.push(written(|path| write_pairs(path, &ids, &pairs).unwrap()));
     let inputs = 10_000;
     let were_read = damaged("pairs.parquet", &good, inputs, |path| read_pairs(path, &ids));
@@ -165,7 +167,7 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
     use parquet::data_type::{ByteArray, ByteArrayType, FloatType};
     let folder = tempdir().unwrap();
     let path = folder.path().join("hostile.parquet");
-    // One vector of 40 million nulls: three bytes of levels.
+    // One vector of 8 million nulls: three bytes of levels.
     let nulls = hostile(
         "message m { required binary id (STRING); required group embedding (LIST) {
             repeated group list { optional float element; } } }",
@@ -174,12 +176,9 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
             ids.typed::<ByteArrayType>().write_batch(&[ByteArray::from("a")], None, None).unwrap();
             ids.close().unwrap();
             let mut values = group.next_column().unwrap().unwrap();
-            let (defined, mut repeated) = (vec![1_i16; 1 << 20], vec![1_i16; 1 << 20]);
+            let (defined, mut repeated) = (vec![1_i16; 1 << 23], vec![1_i16; 1 << 23]);
             repeated[0] = 0;
-            for _ in 0..40 {
-                values.typed::<FloatType>().write_batch(&[], Some(&defined), Some(&repeated)).unwrap();
-                repeated[0] = 1;
-            }
+            values.typed::<FloatType>().write_batch(&[], Some(&defined), Some(&repeated)).unwrap();
             values.close().unwrap();
         },
     );
@@ -200,6 +199,28 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
         assert!(error.contains(expected), "{error}");
         let peak = MEMORY.peak_usage() - before;
         assert!(peak < 16 << 20, "{peak} bytes for: {error}");
+    }
+}
+
+#[test]
+fn a_footer_decides_neither_time_nor_the_depth_of_recursion() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("hostile.parquet");
+    let file = |footer: &[u8]| [b"PAR1", footer, &(footer.len() as u32).to_le_bytes(), b"PAR1"].concat();
+    let good = written(|path| write_vectors(path, &good_vectors()).unwrap());
+    let length = u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap()) as usize;
+    let footer = &good[good.len() - 8 - length..good.len() - 8];
+    // Field 100, a list of 2³¹ − 1 truth values, for each of which the decoder takes no byte.
+    let mut busy = footer[..length - 1].to_vec();
+    busy.extend([0x09, 0xc8, 0x01, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00]);
+    // A schema of 200,000 groups in each other (fields name and number of children), and a column of integers.
+    let mut deep = vec![0x15, 0x02, 0x19, 0xfc, 0xc1, 0x9a, 0x0c];
+    (0..200_000).for_each(|_| deep.extend([0x48, 0x01, b'a', 0x15, 0x02, 0x00]));
+    deep.extend([0x15, 0x02, 0x25, 0x00, 0x18, 0x01, b'x', 0x00, 0x16, 0x00, 0x19, 0x0c, 0x00]);
+    for (footer, expected) in [(busy, "a header holds what no header has"), (deep, "nested too deep")] {
+        fs_err::write(&path, file(&footer)).unwrap();
+        let error = read_vectors(&path).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
     }
 }
 

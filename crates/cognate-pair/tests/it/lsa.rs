@@ -121,6 +121,7 @@ fn impossible_settings_and_empty_corpora_are_errors() {
     let texts = chapters();
     let cases = [
         LsaConfig { dimensions: 0, ..config(8) },
+        LsaConfig { dimensions: 4097, ..config(8) },
         LsaConfig { min_documents: 0, ..config(8) },
         LsaConfig { max_terms: 0, ..config(8) },
         LsaConfig { max_document_share: 0.0, ..config(8) },

@@ -123,6 +123,9 @@ fn what_cannot_be_searched_is_an_error_that_names_the_row() {
     bad.data.pop();
     assert!(matches!(find(&bad, 2), Error::Shape { ids: 10, width: 4, values: 39 }));
     assert!(matches!(find(&good, 10), Error::TooFewRows { rows: 10, k: 10 }));
+    // Asked for, 70,000 times 69,999 neighbours would be taken as memory at once.
+    let many = vectors(70_000, 1, 1, 0.0, 1);
+    assert!(matches!(find(&many, 69_999), Error::TooManyNeighbours { rows: 70_000, k: 69_999, most: 61_356 }));
     assert!(matches!(find(&good, 0), Error::Config { field: "neighbours", .. }));
     assert!(matches!(exact_neighbours(&good, 2, &Stopped).unwrap_err(), Error::Interrupted(_)));
 }
