@@ -374,7 +374,7 @@ fn parquet_values_that_are_no_utf8_are_bad_records_and_no_damage() {
     let ids = bytes([b"a", b"b", b"c"]);
     let path = folder.write("a.parquet", parquet(vec![("id", ids), ("text", bytes([b"x", b"caf\xe9 au", b"z"]))]));
     let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
-    let mut reader = Reader::open(&[path.clone()], &options).unwrap();
+    let mut reader = Reader::open(std::slice::from_ref(&path), &options).unwrap();
     let documents: Vec<Document> = reader.by_ref().map(|record| record.unwrap().1).collect();
     assert_eq!(documents, [document("a", "x"), document("c", "z")]);
     let rejected = reader.rejected();
