@@ -77,9 +77,7 @@ impl<'m> Rows<'m> {
         }
         let text = |at: usize, field: &str| match std::str::from_utf8(self.field(at)) {
             Ok(text) => Ok(text),
-            Err(error) => {
-                Err(BadRecord::FieldNotUtf8 { field: field.to_owned(), byte: error.valid_up_to() + 1 })
-            }
+            Err(error) => Err(BadRecord::FieldNotUtf8 { field: field.to_owned(), byte: error.valid_up_to() + 1 }),
         };
         let id = match self.columns.id {
             Some(at) if !self.field(at).is_empty() => text(at, &options.id_field)?.to_owned(),

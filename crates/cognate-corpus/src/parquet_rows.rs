@@ -46,7 +46,7 @@ struct Columns {
 /// How metadata is read.
 enum MetadataColumn {
     None,
-    Texts(Column),
+    Texts(Box<Column>),
     Others(Box<table::Records>),
 }
 
@@ -162,7 +162,7 @@ impl MetadataColumn {
     fn of(path: &Path, table: &Table) -> Self {
         match table.column(METADATA) {
             None => Self::None,
-            Some(column) if column.kind() == Kind::Text => Self::Texts(column),
+            Some(column) if column.kind() == Kind::Text => Self::Texts(Box::new(column)),
             Some(column) => match table.records(Some(&[METADATA])) {
                 Ok(records) => Self::Others(Box::new(records)),
                 Err(_) => Self::unread(path, &column.type_name()),

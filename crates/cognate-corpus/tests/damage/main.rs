@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use cognate_base::Silent;
 use cognate_base::random::stream;
 use cognate_corpus::{Error, OnBadRecord, ReadOptions, Reader, Records};
 use parquet::arrow::ArrowWriter;
@@ -99,7 +100,7 @@ fn damaged_documents_are_documents_or_an_error() {
     let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
     damaged(10_000, |path| {
         let paths: [PathBuf; 1] = [path.to_path_buf()];
-        Reader::open(&paths, &options)?.try_for_each(|record| record.map(drop))
+        Reader::open(&paths, &options, &Silent)?.try_for_each(|record| record.map(drop))
     });
 }
 

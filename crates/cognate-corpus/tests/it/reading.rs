@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow_array::builder::{Float32Builder, MapBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int8Array, Int16Array, Int32Array, Int64Array, LargeStringArray,
-    ListArray, StructArray, Array as _,
-    RecordBatch, StringArray, StringViewArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    Array as _, ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, Int8Array, Int16Array, Int32Array,
+    Int64Array, LargeStringArray, ListArray, RecordBatch, StringArray, StringViewArray, StructArray, UInt8Array,
+    UInt16Array, UInt32Array, UInt64Array,
 };
 use cognate_base::Silent;
 use cognate_corpus::{BadRecord, Document, DocumentWriter, Error, OnBadRecord, ReadOptions, Reader};
@@ -331,11 +331,10 @@ fn parquet_metadata_of_every_type_is_kept_and_loses_no_document() {
     assert_eq!(kept(numbers), ["9223372036854775807", "-1"]);
     assert_eq!(kept(Arc::new(Date32Array::from(vec![19_723]))), ["\"2024-01-01 +00:00\""]);
     // Text that is none costs its own metadata, and no other's.
-    assert_eq!(kept(Arc::new(BinaryArray::from_iter_values([&b"{}"[..], b"\xff", b"{\"a\":1}"]))), [
-        "nothing",
-        "nothing",
-        "{\"a\":1}"
-    ]);
+    assert_eq!(
+        kept(Arc::new(BinaryArray::from_iter_values([&b"{}"[..], b"\xff", b"{\"a\":1}"]))),
+        ["nothing", "nothing", "{\"a\":1}"]
+    );
 }
 
 #[test]
@@ -374,7 +373,7 @@ fn parquet_values_that_are_no_utf8_are_bad_records_and_no_damage() {
     let ids = bytes([b"a", b"b", b"c"]);
     let path = folder.write("a.parquet", parquet(vec![("id", ids), ("text", bytes([b"x", b"caf\xe9 au", b"z"]))]));
     let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
-    let mut reader = Reader::open(std::slice::from_ref(&path), &options).unwrap();
+    let mut reader = Reader::open(std::slice::from_ref(&path), &options, &Silent).unwrap();
     let documents: Vec<Document> = reader.by_ref().map(|record| record.unwrap().1).collect();
     assert_eq!(documents, [document("a", "x"), document("c", "z")]);
     let rejected = reader.rejected();
@@ -383,8 +382,9 @@ fn parquet_values_that_are_no_utf8_are_bad_records_and_no_damage() {
     assert_eq!(rejected[0].reason, BadRecord::FieldNotUtf8 { field: "text".to_owned(), byte: 4 });
     let error = read_file(&path).unwrap_err();
     assert!(folder.message(&error).starts_with("DIR/a.parquet:2: field \"text\": invalid UTF-8 at byte 4"), "{error}");
-    let path = folder.write("b.parquet", parquet(vec![("id", bytes([b"a", b"\xff", b"c"])), ("text", bytes([b"x"; 3]))]));
-    let mut reader = Reader::open(&[path], &options).unwrap();
+    let path =
+        folder.write("b.parquet", parquet(vec![("id", bytes([b"a", b"\xff", b"c"])), ("text", bytes([b"x"; 3]))]));
+    let mut reader = Reader::open(&[path], &options, &Silent).unwrap();
     assert_eq!(reader.by_ref().map(|record| record.unwrap().1.id).collect::<Vec<_>>(), ["a", "c"]);
     assert_eq!(reader.rejected()[0].reason, BadRecord::FieldNotUtf8 { field: "id".to_owned(), byte: 1 });
 }
@@ -410,7 +410,8 @@ fn parquet_of_every_packer_is_read() {
     }
     // Packed with LZO by its footer: the field of the codec stands once, before the numbers of values.
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
-    let good = parquet_with(vec![("text", texts)], WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let good =
+        parquet_with(vec![("text", texts)], WriterProperties::builder().set_compression(Compression::SNAPPY).build());
     let footer = good.len() - 8 - u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap()) as usize;
     // Path "text" ends, then field 4 (i32): the codec, zigzag.
     let codec = footer + good[footer..].windows(6).rposition(|bytes| bytes == b"text\x15\x02").unwrap() + 5;
