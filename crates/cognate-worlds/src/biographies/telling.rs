@@ -1,0 +1,86 @@
+//! Telling of a person: which attributes, in which order and wording, by name or pronoun.
+
+use cognate_base::random::{self, Rng, SliceRandom, unit};
+
+use super::people::{below, pick};
+use super::{Attribute, Statement, Whom, World, ends_with_value, sentence};
+use crate::Split;
+
+/// A document, as it was drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling {
+    /// `unique-000012-1`: split, person, number.
+    pub id: String,
+    /// The person's number.
+    pub person: usize,
+    /// The text.
+    pub text: String,
+    /// What it states, in order.
+    pub statements: Vec<Statement>,
+}
+
+impl World {
+    /// Document `number` of a person in a split. Each statement is true with probability `truth`; a false one has another value of the same
+    /// attribute, each as likely as any other.
+    pub fn tell(&self, person: usize, split: Split, number: usize, truth: f64) -> Telling {
+        let purpose = format!("biographies telling {} {number}", split.word());
+        let mut rng = random::stream(self.seed, &purpose, person as u64);
+        let who = &self.people.people[person];
+        let mut attributes = Attribute::ALL;
+        attributes.shuffle(&mut rng);
+        let mut text = String::new();
+        let mut statements = Vec::with_capacity(self.config.attributes);
+        for attribute in attributes.into_iter().take(self.config.attributes) {
+            let template = below(&mut rng, self.config.templates);
+            let by_name = unit(rng.next_u64()) < self.config.full_names;
+            let named = statements.is_empty() || by_name;
+            let value = if unit(rng.next_u64()) < truth {
+                who.value(attribute)
+            } else {
+                let values = &self.people.values[attribute as usize];
+                loop {
+                    let other = pick(values, &mut rng);
+                    if other != who.value(attribute) {
+                        break other;
+                    }
+                }
+            };
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&sentence(who, attribute, template, value, named));
+            let whom = if named { Whom::Named(who.name.clone()) } else { Whom::Pronoun };
+            statements.push(Statement { whom, attribute, template, value: value.to_owned() });
+        }
+        Telling { id: format!("{}-{person:06}-{number}", split.word()), person, text, statements }
+    }
+
+    /// All documents of a split: first one of every person, then a second of all who have one, and so on, so that documents of one
+    /// person do not stand beside each other.
+    pub fn documents(&self, split: Split) -> impl Iterator<Item = Telling> + '_ {
+        let most = (0..self.config.people).map(|person| self.config.tellings(person, split)).max().unwrap_or(0);
+        (0..most).flat_map(move |number| {
+            let told = (0..self.config.people).filter(move |&person| number < self.config.tellings(person, split));
+            told.map(move |person| self.tell(person, split, number, 1.0))
+        })
+    }
+
+    /// A true statement about a person that ends with the value, without its full stop, in a wording that the unique split used for
+    /// other people and not for this one; `None` where it used all.
+    pub fn unheard(&self, person: usize, attribute: Attribute) -> Option<String> {
+        let heard: Vec<usize> = (0..self.config.tellings(person, Split::Unique))
+            .flat_map(|number| self.tell(person, Split::Unique, number, 1.0).statements)
+            .filter(|statement| statement.attribute == attribute)
+            .map(|statement| statement.template)
+            .collect();
+        let fitting = |template: &usize| ends_with_value(attribute, *template) && !heard.contains(template);
+        let templates: Vec<usize> = (0..self.config.templates).filter(fitting).collect();
+        if templates.is_empty() {
+            return None;
+        }
+        let mut rng = random::stream(self.seed, &format!("biographies unheard {}", attribute.word()), person as u64);
+        let who = &self.people.people[person];
+        let text = sentence(who, attribute, *pick(&templates, &mut rng), who.value(attribute), true);
+        Some(text.trim_end_matches('.').to_owned())
+    }
+}

@@ -1,0 +1,176 @@
+//! A hidden Markov model whose states each emit one symbol, and its forward algorithm.
+
+use cognate_base::random::{ChaCha8Rng, Rng, unit};
+
+use crate::{Error, Result};
+
+/// How far a row of probabilities may be from summing to 1.
+const SUM_TOLERANCE: f64 = 1e-9;
+
+/// A hidden Markov model: a start distribution, transitions, and the symbol of each state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hmm {
+    /// Probability of beginning in a state, `[states]`.
+    start: Vec<f64>,
+    /// Probability of going from a state (row) to another, `[states × states]`.
+    transitions: Vec<f64>,
+    /// The symbol of each state, `[states]`.
+    emissions: Vec<u32>,
+    /// The states of each symbol, `[symbols]`.
+    states_of: Vec<Vec<u32>>,
+}
+
+impl Hmm {
+    /// A model of `symbols` symbols.
+    ///
+    /// # Errors
+    /// When an array has another length than the states ask for, a symbol is unknown, or probabilities are negative or do not sum
+    /// to 1.
+    pub fn new(start: Vec<f64>, transitions: Vec<f64>, emissions: Vec<u32>, symbols: usize) -> Result<Self> {
+        let states = start.len();
+        let shapes = [("transitions", states * states, transitions.len()), ("emissions", states, emissions.len())];
+        for (what, expected, found) in shapes {
+            if expected != found {
+                return Err(Error::Shape { what, expected, found });
+            }
+        }
+        distribution(|| "the start distribution".to_owned(), &start)?;
+        for (state, row) in transitions.chunks_exact(states).enumerate() {
+            distribution(|| format!("the transitions of state {state}"), row)?;
+        }
+        let mut states_of = vec![Vec::new(); symbols];
+        for (state, &symbol) in emissions.iter().enumerate() {
+            let states = states_of.get_mut(symbol as usize);
+            let unknown = || Error::dial("emissions", format!("symbols from 0 to {}", symbols - 1), symbol);
+            states.ok_or_else(unknown)?.push(state as u32);
+        }
+        Ok(Self { start, transitions, emissions, states_of })
+    }
+
+    /// How many states there are.
+    pub fn states(&self) -> usize {
+        self.start.len()
+    }
+
+    /// How many symbols there are.
+    pub fn symbols(&self) -> usize {
+        self.states_of.len()
+    }
+
+    /// The symbol that `state` emits.
+    pub fn symbol(&self, state: usize) -> u32 {
+        self.emissions[state]
+    }
+
+    /// The probability of beginning in `state`.
+    pub fn start_of(&self, state: usize) -> f64 {
+        self.start[state]
+    }
+
+    /// The probabilities of going from `state` to each state.
+    pub fn row(&self, state: usize) -> &[f64] {
+        &self.transitions[state * self.states()..][..self.states()]
+    }
+
+    /// Draws the states of a document of `length` symbols.
+    pub fn sample(&self, length: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+        let mut states: Vec<u32> = Vec::with_capacity(length);
+        for _ in 0..length {
+            let from = states.last().map_or(&self.start[..], |&state| self.row(state as usize));
+            states.push(draw(from, rng) as u32);
+        }
+        states
+    }
+
+    /// ln P(document), by the forward algorithm with its sum brought to 1 at every symbol: −∞ where the document is impossible.
+    ///
+    /// The sums of each step are at most `states` products, so the relative error of the result's exponential is below
+    /// `length · states` units of 2⁻⁵².
+    pub fn log_likelihood(&self, document: &[u32]) -> f64 {
+        let mut past = Past::new(self);
+        document.iter().map(|&symbol| past.see(symbol)).sum()
+    }
+}
+
+/// What is known of the hidden state after the symbols so far.
+#[derive(Clone, Debug)]
+pub struct Past<'a> {
+    hmm: &'a Hmm,
+    /// The possible states with their probabilities given all symbols so far; `None` before the first.
+    states: Option<Vec<(u32, f64)>>,
+}
+
+impl<'a> Past<'a> {
+    /// Before the first symbol.
+    pub fn new(hmm: &'a Hmm) -> Self {
+        Self { hmm, states: None }
+    }
+
+    /// As if the state before the next symbol's were drawn from `states`.
+    ///
+    /// # Errors
+    /// When they are no distribution over the states.
+    pub fn from_states(hmm: &'a Hmm, states: &[f64]) -> Result<Self> {
+        if states.len() != hmm.states() {
+            return Err(Error::Shape { what: "states", expected: hmm.states(), found: states.len() });
+        }
+        distribution(|| "the states".to_owned(), states)?;
+        let possible = states.iter().enumerate().filter(|(_, p)| **p > 0.0);
+        Ok(Self { hmm, states: Some(possible.map(|(state, &p)| (state as u32, p)).collect()) })
+    }
+
+    /// Probability that the next state is `state`.
+    fn reach(&self, state: u32) -> f64 {
+        match &self.states {
+            None => self.hmm.start[state as usize],
+            Some(states) => {
+                let into = |&(from, p): &(u32, f64)| p * self.hmm.row(from as usize)[state as usize];
+                states.iter().map(into).sum()
+            }
+        }
+    }
+
+    /// Takes in a symbol, and says ln p(symbol | those before it); −∞ where it is impossible or unknown, and for everything after.
+    pub fn see(&mut self, symbol: u32) -> f64 {
+        let possible = self.hmm.states_of.get(symbol as usize).map_or(&[][..], Vec::as_slice);
+        let mut states: Vec<(u32, f64)> = possible.iter().map(|&state| (state, self.reach(state))).collect();
+        let total: f64 = states.iter().map(|(_, p)| p).sum();
+        if total > 0.0 {
+            states.iter_mut().for_each(|(_, p)| *p /= total);
+        } else {
+            states.clear();
+        }
+        self.states = Some(states);
+        total.ln()
+    }
+
+    /// The distribution of the next symbol, `[symbols]`; all 0 after an impossible one.
+    pub fn next(&self) -> Vec<f64> {
+        let sum = |states: &Vec<u32>| states.iter().map(|&state| self.reach(state)).sum();
+        self.hmm.states_of.iter().map(sum).collect()
+    }
+}
+
+/// Draws a place by its probability.
+pub(super) fn draw(probabilities: &[f64], rng: &mut ChaCha8Rng) -> usize {
+    let mut left = unit(rng.next_u64());
+    for (place, p) in probabilities.iter().enumerate() {
+        left -= p;
+        if left < 0.0 {
+            return place;
+        }
+    }
+    // Rounding may leave a little beyond the last.
+    probabilities.iter().rposition(|p| *p > 0.0).unwrap_or(0)
+}
+
+/// Checks that a row is a distribution.
+fn distribution(what: impl Fn() -> String, row: &[f64]) -> Result<()> {
+    let sum: f64 = row.iter().sum();
+    // NaN is in no range.
+    if (sum - 1.0).abs() <= SUM_TOLERANCE && row.iter().all(|p| (0.0..=1.0 + SUM_TOLERANCE).contains(p)) {
+        Ok(())
+    } else {
+        Err(Error::NoDistribution { what: what(), sum })
+    }
+}

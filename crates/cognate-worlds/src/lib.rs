@@ -1,0 +1,40 @@
+//! Corpora whose documents share a concept that is known, and what can be computed because it is.
+//!
+//! A world is made from its dials and a seed, and from nothing else. It writes documents, says which of them are truly related, and
+//! answers exactly what no real corpus can: how likely a document is, which concept it has, what one document tells of another.
+
+pub mod biographies;
+mod error;
+mod estimate;
+pub mod ginc;
+
+pub use error::{Error, Result};
+pub use estimate::{Estimate, log_sum_exp};
+
+/// The parts that a world deals its documents to, as the splits of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Split {
+    /// What all models may see.
+    Unique,
+    /// What the oracle alone sees.
+    Oracle,
+    /// What results are scored on.
+    Validation,
+    /// What choices are made on.
+    Selection,
+}
+
+impl Split {
+    /// All of them, in the order in which a world writes them.
+    pub const ALL: [Self; 4] = [Self::Unique, Self::Oracle, Self::Validation, Self::Selection];
+
+    /// Its name in files and identifiers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unique => "unique",
+            Self::Oracle => "oracle",
+            Self::Validation => "validation",
+            Self::Selection => "selection",
+        }
+    }
+}
