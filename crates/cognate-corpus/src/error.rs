@@ -2,7 +2,7 @@
 //! do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::document::{BadRecord, Origin};
 
@@ -226,11 +226,31 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// The vocabulary is larger than any that can be of use.
+    #[error("a vocabulary of {asked} tokens is too large: expected {most} at most")]
+    VocabularyTooLarge {
+        /// The size asked for.
+        asked: usize,
+        /// The largest one that is taken.
+        most: usize,
+    },
     /// The tokenizer library refused.
-    #[error("the tokenizer failed: {source}")]
+    #[error("the tokenizer{} failed: {source}", of(tokenizer.as_deref()))]
     Tokenizer {
+        /// Where the tokenizer came from; none where it was trained here.
+        tokenizer: Option<PathBuf>,
         /// What it says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A document that the tokenizer does not take.
+    #[error("{origin}: document {id:?}: {problem}")]
+    Untokenizable {
+        /// Where it stands.
+        origin: Origin,
+        /// Its identifier.
+        id: String,
+        /// Why not.
+        problem: Box<Error>,
     },
     /// A tokenizer without the token that stands before a related document.
     #[error(
@@ -302,6 +322,22 @@ pub enum Error {
         /// What the other has there.
         second_token: String,
     },
+    /// Two tokenizers that must be the same begin and end documents with other tokens.
+    #[error(
+        "{first} and {second} have the same tokens, but begin and end a document with {first_frame} in the one and {second_frame} in the \
+         other: give the tokenizer.json in the checkpoint's folder, or have the same bos_token and eos_token in the tokenizer_config.json \
+         beside each"
+    )]
+    OtherFrame {
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// Begin and end token of the one.
+        first_frame: String,
+        /// Begin and end token of the other.
+        second_frame: String,
+    },
     /// A document has more tokens than the format can say.
     #[error("document {document} has {tokens} tokens; a token file holds at most 2147483647 per document: split it")]
     DocumentTooLong {
@@ -347,6 +383,11 @@ impl Error {
             _ => &[],
         }
     }
+}
+
+/// ` of PATH`, where the tokenizer came from a file.
+fn of(tokenizer: Option<&Path>) -> String {
+    tokenizer.map(|path| format!(" of {}", path.display())).unwrap_or_default()
 }
 
 /// What does not fit in a pair of token files.

@@ -14,6 +14,7 @@
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
+//! | `watched` | work that cannot be interrupted from within |
 //! | `cut` | where a document is cut that is too long for a prompt |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
@@ -37,6 +38,7 @@ pub mod token_file;
 pub mod tokenize;
 pub mod tokenizer;
 mod unpack;
+mod watched;
 pub mod writer;
 
 pub use contamination::without_shared_passages;
@@ -49,5 +51,5 @@ pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
 pub use tokenize::{TokenizeStats, check_tokens, tokenize};
-pub use tokenizer::{END_OF_DOCUMENT, FrameIds, RELATED, Tokenizer};
+pub use tokenizer::{END_OF_DOCUMENT, LARGEST_VOCABULARY, RELATED, Tokenizer};
 pub use writer::DocumentWriter;

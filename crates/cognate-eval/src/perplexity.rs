@@ -176,7 +176,7 @@ fn measure(
                 words: words(&document.text),
                 bytes: document.text.len() as u64,
                 windows: tokens.len().div_ceil(max_positions).max(1) as u64,
-                lossy: is_lossy(tokenizer, &document.text, tokens),
+                lossy: is_lossy(tokenizer, &document.text, tokens)?,
             });
         }
     }

@@ -65,7 +65,7 @@ pub fn relation<D: Device>(
     let max_positions = model.config().max_positions;
     let related = tokenizer.related()?;
     let rows = Rows { tokenizer, rows: model.config().vocab };
-    rows.check(&[tokenizer.end_of_document(), related], || "a pair's frame".to_owned())?;
+    rows.check(&[tokenizer.begin_of_document(), tokenizer.end_of_document(), related], || "a pair's frame".to_owned())?;
     for (pair, (d1, d2)) in pairs.iter().enumerate() {
         rows.check(d1, || format!("the first document of pair {pair}"))?;
         rows.check(d2, || format!("the second document of pair {pair}"))?;
@@ -77,13 +77,21 @@ pub fn relation<D: Device>(
         Ok(nats)
     };
     let kept = |d1: &[u32]| tokenizer.cut(d1, options.max_seed_tokens).map_or(d1.len(), |cut| cut.tokens);
-    let frame = Frame { end_of_document: tokenizer.end_of_document(), related, kept: &kept, max_positions };
+    let frame = Frame {
+        begin_of_document: tokenizer.begin_of_document(),
+        end_of_document: tokenizer.end_of_document(),
+        related,
+        kept: &kept,
+        max_positions,
+    };
     measure(&mut scorer, pairs, options.seed, &frame)
 }
 
 /// How a pair becomes a prompt and a target.
 struct Frame<'a> {
-    /// Stands before and after a document.
+    /// Stands before a document.
+    begin_of_document: u32,
+    /// Stands after a document.
     end_of_document: u32,
     /// Stands between d1 and d2.
     related: u32,
@@ -100,7 +108,7 @@ impl Frame<'_> {
     }
 
     fn prompt(&self, d1: &[u32]) -> Vec<u32> {
-        [&[self.end_of_document], &d1[..(self.kept)(d1)], &[self.related]].concat()
+        [&[self.begin_of_document], &d1[..(self.kept)(d1)], &[self.related]].concat()
     }
 }
 
@@ -143,7 +151,7 @@ fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame:
     };
     let true_nats = ask(&|q| q.true_prompt.clone())?;
     let random_nats = ask(&|q| q.random_prompt.clone())?;
-    let no_nats = ask(&|_| vec![frame.end_of_document])?;
+    let no_nats = ask(&|_| vec![frame.begin_of_document])?;
     let lengths: Vec<f64> = questions.iter().map(|q| q.target.len() as f64).collect();
     let estimate = |nats: &dyn Fn(usize) -> f64| ratio((0..lengths.len()).map(|i| (lengths[i], nats(i))));
     Ok(Relation {
@@ -186,7 +194,12 @@ mod tests {
 
     /// Measures with d1s of six tokens at most, in a context of so many tokens.
     fn measured(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], max_positions: usize) -> Result<Relation> {
-        measure(scorer, pairs, 5, &Frame { end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions })
+        measure(
+            scorer,
+            pairs,
+            5,
+            &Frame { begin_of_document: 0, end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions },
+        )
     }
 
     /// Pair i: d1 = 10·i + 10 and following, d2 the same tokens in reverse.

@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn stats(documents: u64, tokens: u64) -> TokenizeStats {
-        TokenizeStats { documents, tokens, bytes: 0 }
+        TokenizeStats { rejected: 0, documents, tokens, bytes: 0 }
     }
 
     fn tokenized(oracle: u64) -> Tokenized {

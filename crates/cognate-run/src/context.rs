@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::{Hash, Monitor, Silent};
+use cognate_corpus::Tokenizer;
 use cognate_ops::Cpu;
 use serde_json::{Map, Value, json};
 
@@ -44,6 +45,16 @@ impl DeviceKind {
             Self::Cpu => "cpu",
         }
     }
+}
+
+/// The files of a tokenizer in an artifact: both decide what a document's tokens are.
+fn add_tokenizer(
+    add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>,
+    artifact: &Artifact,
+    folder: &str,
+) -> Result<()> {
+    add("the tokenizer", artifact, &format!("{folder}tokenizer.json"))?;
+    add("the tokenizer's configuration", artifact, &format!("{folder}tokenizer_config.json"))
 }
 
 /// A run in progress.
@@ -139,7 +150,10 @@ impl<'a> Context<'a> {
                     add(&format!("the {split} documents"), self.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
                 }
                 if let Some(path) = &self.recipe.tokenize.tokenizer {
-                    inputs.insert("the given tokenizer".to_owned(), Hash::of_file(self.recipe.at(path))?);
+                    for file in Tokenizer::files(&self.recipe.at(path)) {
+                        let name = file.file_name().unwrap_or_default().display();
+                        inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
+                    }
                 }
             }
             Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
@@ -198,14 +212,14 @@ impl<'a> Context<'a> {
                 )?;
             }
             Step::Generate(_) => {
-                add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+                add_tokenizer(&mut add, self.artifact("tokenize"), "")?;
                 add("the base model", self.base(), "best/model.safetensors")?;
             }
             Step::Filter(synthesis) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
-                add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+                add_tokenizer(&mut add, self.artifact("tokenize"), "")?;
                 if synthesis.is_tuned() {
                     let tune = self.artifact(Step::Tune(synthesis).folder(self.recipe));
                     add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
@@ -218,7 +232,7 @@ impl<'a> Context<'a> {
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 let arm = self.artifact(Step::Train(model).folder(self.recipe));
                 add("the model", arm, "final/model.safetensors")?;
-                add("the tokenizer", arm, "final/tokenizer.json")?;
+                add_tokenizer(&mut add, arm, "final/")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
                     for (name, path) in tasks::inputs(&task, &files) {
                         inputs.insert(name, Hash::of_file(path)?);
@@ -246,7 +260,7 @@ impl<'a> Context<'a> {
 
     /// What every training reads.
     fn add_training(&self, add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>) -> Result<()> {
-        add("the tokenizer", self.artifact("tokenize"), "tokenizer.json")?;
+        add_tokenizer(add, self.artifact("tokenize"), "")?;
         for split in ["validation", "unique"] {
             self.add_tokens(add, &format!("the {split} tokens"), "tokenize", split)?;
         }

@@ -173,7 +173,11 @@ impl Error {
             Self::Recipe(_)
                 | Self::Setting { .. }
                 | Self::Isa(_)
-                | Self::Corpus(cognate_corpus::Error::Setting { .. })
+                | Self::Corpus(
+                    cognate_corpus::Error::Setting { .. }
+                        | cognate_corpus::Error::VocabularyTooSmall { .. }
+                        | cognate_corpus::Error::VocabularyTooLarge { .. }
+                )
                 | Self::Pair(cognate_pair::Error::Config { .. })
                 | Self::Model(cognate_model::Error::Config { .. })
                 | Self::Train(cognate_train::Error::Setting { .. })
@@ -229,6 +233,11 @@ impl Error {
                  synthetic {0}/generate --documents {0}/ingest/unique.jsonl.zst`",
                 folder.display()
             )),
+            Self::Corpus(cognate_corpus::Error::Untokenizable { .. }) => Some(
+                "change or remove the document, or take another tokenizer; the command `cognate tokenize` passes over such documents \
+                 with --on-bad-record skip"
+                    .to_owned(),
+            ),
             // What a finished stage left can be made again by it.
             Self::Damaged { path, .. } => path
                 .parent()

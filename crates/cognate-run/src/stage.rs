@@ -245,12 +245,15 @@ impl Step {
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
-            Self::Tokenize | Self::Pair => 1,
+            Self::Pair => 1,
             // 2: marks belong to words, and words are compared in one normal form.
             Self::Embed => 2,
             // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
             // the data below it too.
             Self::Ingest => 3,
+            // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
+            // asked of the files beside a given tokenizer and written down.
+            Self::Tokenize => 2,
             // 2: all rows are full, and a batch holds whole ones.
             Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
             Self::Train(_) | Self::Sweep { .. } => 1,

@@ -9,8 +9,8 @@ use crate::{Error, Result, Stream};
 /// The tokens that frame a pair, and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PairTokens {
-    /// The end-of-document token; it also begins a document.
-    pub end_of_document: u32,
+    /// The token that begins a document.
+    pub begin_of_document: u32,
     /// The token that says "a related document follows".
     pub related: u32,
     /// Longest pair in tokens, framing included.
@@ -18,7 +18,7 @@ pub struct PairTokens {
 }
 
 impl PairTokens {
-    /// The prompt (end of document, d1, related) and the continuation (d2 with its end) of a pair. d1 keeps its first half of
+    /// The prompt (begin of document, d1, related) and the continuation (d2 with its end) of a pair. d1 keeps its first half of
     /// the context at most, or more where d2 leaves room, and d2 the rest; what does not fit is cut from the end.
     pub fn item(&self, file: &TokenFile, first: u32, second: u32) -> ScoreItem {
         let (mut d1, mut d2) = (file.document(first as usize), file.document(second as usize));
@@ -26,7 +26,7 @@ impl PairTokens {
         let (keep, scored) = self.cut(d1.len(), d2.len());
         d1.truncate(keep);
         d2.truncate(scored);
-        let mut prompt = vec![self.end_of_document];
+        let mut prompt = vec![self.begin_of_document];
         prompt.append(&mut d1);
         prompt.push(self.related);
         ScoreItem { prompt, continuation: d2 }
@@ -138,7 +138,7 @@ mod tests {
     use crate::train::tests::token_file;
     use cognate_model::IGNORE;
 
-    const FRAME: PairTokens = PairTokens { end_of_document: 0, related: 1, context: 20 };
+    const FRAME: PairTokens = PairTokens { begin_of_document: 0, related: 1, context: 20 };
 
     #[test]
     fn a_pair_is_framed_and_only_d2_is_scored() {

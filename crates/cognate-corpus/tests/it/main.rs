@@ -5,11 +5,13 @@
 mod damage;
 mod folders;
 mod formats;
+mod frames;
 mod fuzz;
 mod ingesting;
 mod left_out;
 mod reading;
 mod records;
+mod splitting;
 mod support;
 mod token_files;
 mod tokenizers;

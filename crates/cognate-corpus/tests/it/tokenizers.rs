@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use cognate_corpus::{END_OF_DOCUMENT, Error, FrameIds, RELATED, Tokenizer};
+use cognate_corpus::{END_OF_DOCUMENT, Error, LARGEST_VOCABULARY, RELATED, Tokenizer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{Folder, prose};
 
-static TRAINED: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::train(texts().into_iter(), 700).unwrap());
+pub(crate) static TRAINED: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::train(texts().into_iter(), 700).unwrap());
 
 fn texts() -> Vec<String> {
     (0..400)
@@ -73,6 +73,48 @@ fn a_vocabulary_without_room_for_the_bytes() {
 }
 
 #[test]
+fn a_vocabulary_larger_than_any_of_use() {
+    let error = Tokenizer::train(texts().into_iter(), LARGEST_VOCABULARY + 1).unwrap_err();
+    assert_eq!(error.to_string(), "a vocabulary of 4194305 tokens is too large: expected 4194304 at most");
+}
+
+/// Merges learned from words of up to 256 bytes are those of earlier versions and of the library's own training.
+#[test]
+fn the_merges_are_those_of_the_library() {
+    use tokenizers::models::TrainerWrapper;
+    use tokenizers::models::bpe::{BPE, BpeTrainer};
+    use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+    let alphabet = ByteLevel::alphabet().into_iter().collect();
+    let trainer = BpeTrainer::builder().vocab_size(700 - 2).min_frequency(2).initial_alphabet(alphabet);
+    let mut trainer = TrainerWrapper::from(trainer.show_progress(false).build());
+    let mut library = tokenizers::Tokenizer::new(BPE::default());
+    library.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+    library.train(&mut trainer, texts().into_iter()).unwrap();
+    let merges = |json: &str| -> Value { serde_json::from_str::<Value>(json).unwrap()["model"]["merges"].take() };
+    let (found, expected) = (merges(&TRAINED.to_json()), merges(&library.to_string(false).unwrap()));
+    assert_eq!(expected.as_array().unwrap().len(), 700 - 258);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn text_without_spaces_is_learned_from_in_time_that_grows_with_its_length() {
+    // A hundred thousand characters in one word; in one piece they would take minutes.
+    let mut state = 1u64;
+    let text: String = (0..100_000)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from_u32(0x4e00 + ((state >> 33) % 700) as u32).unwrap()
+        })
+        .collect();
+    let tokenizer = Tokenizer::train([text.clone()].into_iter(), 2000).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 2000);
+    let tokens = tokenizer.encode(&text).unwrap();
+    assert!(tokens.len() < 150_000, "characters of three bytes became tokens: {}", tokens.len());
+    assert_eq!(tokenizer.decode(&tokens).unwrap(), text);
+}
+
+#[test]
 fn the_name_of_a_reserved_token_stays_text() {
     for text in [
         "<|related|>",
@@ -84,9 +126,9 @@ fn the_name_of_a_reserved_token_stays_text() {
     ] {
         let ids = TRAINED.encode(text).unwrap();
         assert!(ids.iter().all(|id| *id > 1), "{text}: {ids:?}");
-        assert_eq!(TRAINED.decode(&ids), text);
+        assert_eq!(TRAINED.decode(&ids).unwrap(), text);
     }
-    assert_eq!(TRAINED.decode(&[0, 1]), "", "the reserved tokens themselves have no text");
+    assert_eq!(TRAINED.decode(&[0, 1]).unwrap(), "", "the reserved tokens themselves have no text");
 }
 
 #[test]
@@ -129,7 +171,7 @@ proptest! {
         let text = pieces.concat();
         let ids = TRAINED.encode(&text).unwrap();
         prop_assert!(ids.iter().all(|id| *id > 1 && (*id as usize) < TRAINED.vocab_size()));
-        prop_assert_eq!(TRAINED.decode(&ids), text);
+        prop_assert_eq!(TRAINED.decode(&ids).unwrap(), text);
     }
 
     #[test]
@@ -140,16 +182,23 @@ proptest! {
     }
 }
 
-/// A `tokenizer.json` as other people write them: no token of ours, another end token, and settings for inference.
-fn foreign() -> Value {
+/// A `tokenizer.json` as other people write them: no token of ours, another end token, and settings for inference. `<unk>` is token 0,
+/// `</s>` token 1.
+pub(crate) fn foreign() -> Value {
     let mut json: Value = serde_json::from_str(&TRAINED.to_json()).unwrap();
-    json["added_tokens"] = json!([]);
+    json["added_tokens"] = json!([added(0, "<unk>", true), added(1, "</s>", true)]);
     let vocabulary = json["model"]["vocab"].as_object_mut().unwrap();
     for (ours, theirs) in [(END_OF_DOCUMENT, "<unk>"), (RELATED, "</s>")] {
         let id = vocabulary.remove(ours).unwrap();
         vocabulary.insert(theirs.to_owned(), id);
     }
     json
+}
+
+/// An entry of `added_tokens`.
+pub(crate) fn added(id: u32, content: &str, special: bool) -> Value {
+    json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+        "special": special})
 }
 
 fn load(folder: &Folder, json: &Value) -> Result<Tokenizer, Error> {
@@ -164,82 +213,9 @@ fn a_foreign_tokenizer_gets_what_it_lacks() {
     let text = "li </s> <|related|> mo";
     let ids = tokenizer.encode(text).unwrap();
     assert!(!ids.contains(&1) && !ids.contains(&700));
-    assert_eq!(tokenizer.decode(&ids), text);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), text);
     let again = load(&folder, &serde_json::from_str(&tokenizer.to_json()).unwrap()).unwrap();
     assert_eq!((again.end_of_document(), again.related().unwrap(), again.vocab_size()), (1, 700, 701));
-
-    let mut nameless = foreign();
-    let vocabulary = nameless["model"]["vocab"].as_object_mut().unwrap();
-    let id = vocabulary.remove("</s>").unwrap();
-    vocabulary.insert("<other>".to_owned(), id);
-    let tokenizer = load(&folder, &nameless).unwrap();
-    assert_eq!((tokenizer.end_of_document(), tokenizer.related().unwrap(), tokenizer.vocab_size()), (700, 701, 702));
-}
-
-/// A checkpoint directory's tokenizer, with a `tokenizer_config.json` where `config` is one.
-fn of_checkpoint(json: &Value, config: Option<Value>, ids: FrameIds) -> Result<Tokenizer, String> {
-    let folder = Folder::new();
-    folder.write("tokenizer.json", json.to_string());
-    if let Some(config) = config {
-        folder.write("tokenizer_config.json", config.to_string());
-    }
-    Tokenizer::of_checkpoint(&folder.path("."), ids).map_err(|error| folder.message(&error))
-}
-
-#[test]
-fn a_checkpoints_tokenizer_gains_nothing_and_frames_documents_as_it_says() {
-    let frame = |config: Option<Value>, begin, end| {
-        let found = of_checkpoint(&foreign(), config, FrameIds { begin, end }).unwrap();
-        assert_eq!(found.vocab_size(), 700, "no token is added");
-        assert!(matches!(found.related(), Err(Error::NoRelatedToken)));
-        (found.begin_of_document(), found.end_of_document())
-    };
-    // <unk> is token 0, </s> is token 1.
-    assert_eq!(frame(Some(json!({"bos_token": "<unk>", "eos_token": "</s>"})), Some(5), Some(6)), (0, 1));
-    assert_eq!(frame(Some(json!({"bos_token": null, "eos_token": {"content": "<unk>"}})), Some(5), Some(6)), (0, 0));
-    assert_eq!(frame(Some(json!({})), Some(5), Some(6)), (1, 1), "the name of the end token");
-    assert_eq!(frame(None, Some(0), Some(1)), (0, 1));
-    assert_eq!(frame(None, None, Some(0)), (0, 0));
-    assert_eq!(frame(None, None, None), (1, 1));
-    // Ours has its tokens and keeps them.
-    let ours: Value = serde_json::from_str(&TRAINED.to_json()).unwrap();
-    let found = of_checkpoint(&ours, None, FrameIds::default()).unwrap();
-    assert_eq!((found.end_of_document(), found.related().unwrap(), found.vocab_size()), (0, 1, 700));
-}
-
-#[test]
-fn a_checkpoints_tokenizer_that_frames_nothing_is_named() {
-    let complaint = |json: &Value, config: Option<Value>, end| {
-        of_checkpoint(json, config, FrameIds { begin: None, end }).unwrap_err()
-    };
-    let file = "cannot serve as the tokenizer:";
-    assert_eq!(
-        complaint(&foreign(), Some(json!({"eos_token": "<eot>"})), None),
-        format!(
-            "DIR/./tokenizer_config.json {file} its eos_token \"<eot>\" is not in the vocabulary of tokenizer.json"
-        )
-    );
-    assert_eq!(
-        complaint(&foreign(), Some(json!({"bos_token": 7})), None),
-        format!("DIR/./tokenizer_config.json {file} its bos_token is 7; expected a token's text")
-    );
-    assert_eq!(
-        complaint(&foreign(), None, Some(5000)),
-        format!(
-            "DIR/./tokenizer.json {file} it has no token 5000, which config.json names as bos_token_id or eos_token_id"
-        )
-    );
-    let mut nameless = foreign();
-    let vocabulary = nameless["model"]["vocab"].as_object_mut().unwrap();
-    let id = vocabulary.remove("</s>").unwrap();
-    vocabulary.insert("<other>".to_owned(), id);
-    assert_eq!(
-        complaint(&nameless, None, None),
-        format!(
-            "DIR/./tokenizer.json {file} no end-of-document token is defined; name one as eos_token in \
-             tokenizer_config.json"
-        )
-    );
 }
 
 #[test]
@@ -272,14 +248,42 @@ fn tokenizer_files_that_cannot_serve() {
     // A vocabulary with a gap: the library would number the next token by counting.
     let mut gap = foreign();
     let vocabulary = gap["model"]["vocab"].as_object_mut().unwrap();
-    let last = vocabulary.iter().find(|(_, id)| **id == json!(0)).unwrap().0.clone();
+    let last = vocabulary.iter().find(|(_, id)| **id == json!(2)).unwrap().0.clone();
     vocabulary.insert(last, json!(700));
     assert!(complaint(&gap).contains("has the number 700 of the reserved token <|related|>"), "{}", complaint(&gap));
     let message = complaint(&json!({"version": "1.0"}));
     assert!(
-        message.starts_with("DIR/foreign.json cannot serve as the tokenizer: it is no tokenizer.json (Model missing"),
+        message.starts_with("DIR/foreign.json cannot serve as the tokenizer: it is no tokenizer.json (it has no model"),
         "{message}"
     );
+    let mut huge = foreign();
+    huge["model"]["vocab"]["huge"] = json!(4_000_000_000u32);
+    assert_eq!(
+        complaint(&huge),
+        "DIR/foreign.json cannot serve as the tokenizer: it has a token 4000000000; expected numbers below 4194304"
+    );
+    let mut negative = foreign();
+    negative["model"]["vocab"]["less"] = json!(-1);
+    assert!(
+        complaint(&negative).contains("it is no tokenizer.json (a token's number is -1"),
+        "{}",
+        complaint(&negative)
+    );
+    let mut twice = foreign();
+    twice["model"]["vocab"]["twice"] = json!(5);
+    assert!(complaint(&twice).contains("have one number, 5"), "{}", complaint(&twice));
+    let mut template = foreign();
+    template["post_processor"] = json!({"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "</s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {}});
+    assert!(
+        complaint(&template).contains("cannot serve as the tokenizer: the tokenizers library gives up on it: "),
+        "{}",
+        complaint(&template)
+    );
+    let directory = folder.message(&Tokenizer::load(&folder.path("")).unwrap_err());
+    assert!(directory.ends_with("it is a folder; name the tokenizer.json in it"), "{directory}");
     let missing = Tokenizer::load(&folder.path("none.json")).unwrap_err();
     assert!(folder.message(&missing).contains("DIR/none.json"), "{missing}");
 }
@@ -287,13 +291,51 @@ fn tokenizer_files_that_cannot_serve() {
 #[test]
 fn a_model_that_makes_a_reserved_token_of_text_is_found_out() {
     let folder = Folder::new();
-    let json = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+    let json = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [added(1, "</s>", true)],
+        "normalizer": null, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
         "model": {"type": "WordLevel", "vocab": {"<unk>": 0, "</s>": 1, "ba": 2}, "unk_token": "<unk>"}});
     let tokenizer = load(&folder, &json).unwrap();
     assert_eq!(tokenizer.encode("ba ba ke").unwrap(), [2, 2, 0]);
     let error = tokenizer.encode("ba </s> ba").unwrap_err();
     assert!(matches!(&error, Error::ReservedInText { token, id: 1 } if token == "</s>"), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = Folder::new();
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(folder.path(name)).status().unwrap();
+        assert!(made.success());
+    };
+    pipe("pipe.json");
+    let error = Tokenizer::load(&folder.path("pipe.json")).unwrap_err();
+    assert!(
+        folder.message(&error).ends_with("DIR/pipe.json cannot serve as the tokenizer: it is not an ordinary file")
+    );
+    let path = folder.write("tokenizer.json", foreign().to_string());
+    pipe("special_tokens_map.json");
+    let error = Tokenizer::load(&path).unwrap_err();
+    assert!(folder.message(&error).starts_with("DIR/special_tokens_map.json cannot"), "{error}");
+}
+
+#[test]
+fn a_decoder_that_the_library_panics_at_is_an_error() {
+    let folder = Folder::new();
+    let mut json = foreign();
+    json["decoder"] = json!({"type": "Strip", "content": "$", "start": 0, "stop": 900});
+    let error = load(&folder, &json).unwrap().decode(&[5, 6]).unwrap_err();
+    let message = folder.message(&error);
+    assert!(message.starts_with("the tokenizer of DIR/foreign.json failed: index out of bounds"), "{message}");
+}
+
+#[test]
+fn a_template_with_a_number_of_no_token_is_an_error() {
+    let folder = Folder::new();
+    let mut json = foreign();
+    json["post_processor"] = json!({"type": "BertProcessing", "sep": ["</s>", 1], "cls": ["<s>", 70_000]});
+    let error = load(&folder, &json).unwrap().prefix().unwrap_err();
+    assert!(error.to_string().ends_with("failed: it writes 70000, which is the number of no token"), "{error}");
 }
 
 #[test]

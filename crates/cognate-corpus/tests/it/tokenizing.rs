@@ -1,7 +1,9 @@
 //! The tokenize stage on real files.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::{Error, ReadOptions, TokenFile, Tokenizer, tokenize};
+use cognate_corpus::{Error, OnBadRecord, ReadOptions, TokenFile, Tokenizer, tokenize};
 
 use crate::support::{Folder, line, prose};
 
@@ -31,7 +33,7 @@ fn documents_keep_their_order_and_end_in_their_token() {
         let (end, body) = tokens.split_last().unwrap();
         assert_eq!(*end, tokenizer.end_of_document());
         assert!(!body.contains(end), "document {i}");
-        assert!(tokenizer.decode(body) == *text, "document {i}");
+        assert!(tokenizer.decode(body).unwrap() == *text, "document {i}");
     }
 }
 
@@ -42,6 +44,87 @@ fn a_bad_record_leaves_no_token_file() {
     let error = tokenize(&path, &ReadOptions::default(), &tokenizer(), &folder.path("out/a"), &Silent).unwrap_err();
     assert!(folder.message(&error).starts_with("DIR/a.jsonl:2: no field \"text\""), "{error}");
     assert!(folder.names("out").is_empty());
+}
+
+/// A tokenizer in the manner of T5: a Unigram model that has its end token among its pieces.
+fn unigram() -> serde_json::Value {
+    serde_json::json!({"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+        "added_tokens": [{"id": 1, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}],
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true},
+        "post_processor": null, "decoder": null,
+        "model": {"type": "Unigram", "unk_id": 2, "byte_fallback": false,
+            "vocab": [["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u{2581}", -1.0], ["a", -1.0], ["b", -1.0]]}})
+}
+
+#[test]
+fn a_document_that_the_tokenizer_does_not_take_is_named_or_passed_over() {
+    let folder = Folder::new();
+    let tokenizer = Tokenizer::load(&folder.write("t5.json", unigram().to_string())).unwrap();
+    let lines = line("a", "ab") + "\n" + &line("b", "a </s> b") + "{\"id\": 7}\n" + &line("c", "ba");
+    let path = folder.write("a.jsonl", lines);
+    let with = |on_bad_record, out: &str| {
+        let options = ReadOptions { on_bad_record, ..ReadOptions::default() };
+        tokenize(&path, &options, &tokenizer, &folder.path(out), &Silent)
+    };
+    let skipped = with(OnBadRecord::Skip, "out/a").unwrap();
+    assert_eq!((skipped.documents, skipped.rejected, skipped.bytes), (2, 2, 4));
+    let file = TokenFile::open(&folder.path("out/a")).unwrap();
+    assert_eq!((file.document(0), file.document(1)), (vec![3, 4, 5, 1], vec![3, 5, 4, 1]));
+
+    let good = folder.write("b.jsonl", line("a", "ab") + "\n" + &line("b", "a </s> b"));
+    let error = tokenize(&good, &ReadOptions::default(), &tokenizer, &folder.path("out/b"), &Silent).unwrap_err();
+    let expected = "DIR/b.jsonl:3: document \"b\": the tokenizer turns the text \"</s>\" inside a document into the reserved token 1";
+    assert!(folder.message(&error).starts_with(expected), "{error}");
+    assert_eq!(folder.names("out"), ["a.bin", "a.idx"]);
+}
+
+/// Interrupts after having been asked some times.
+struct After(AtomicUsize);
+
+impl Monitor for After {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+/// A pattern that takes minutes at one text: each of its million places is tried with all that follow.
+fn endless(folder: &Folder) -> (Tokenizer, String) {
+    let mut json = unigram();
+    json["pre_tokenizer"] =
+        serde_json::json!({"type": "Split", "pattern": {"Regex": "a+c"}, "behavior": "Isolated", "invert": false});
+    (Tokenizer::load(&folder.write("t.json", json.to_string())).unwrap(), "a".repeat(1 << 20))
+}
+
+#[test]
+fn the_encoding_of_one_huge_document_is_interrupted() {
+    let folder = Folder::new();
+    let (tokenizer, text) = endless(&folder);
+    let path = folder.write("a.jsonl", line("a", &text));
+    let monitor = After(AtomicUsize::new(2));
+    let result = tokenize(&path, &ReadOptions::default(), &tokenizer, &folder.path("out/a"), &monitor);
+    assert!(matches!(result, Err(Error::Interrupted(_))));
+    assert!(folder.names("out").is_empty());
+}
+
+#[test]
+fn the_training_of_a_tokenizer_is_interrupted() {
+    // Words of few letters in no order: merges go on for long.
+    let words = (0u64..300_000).map(|i| prose(i, 40));
+    let text: String = words.collect::<Vec<_>>().join("\n");
+    let stopped = |asked: usize| {
+        let monitor = After(AtomicUsize::new(asked));
+        (Tokenizer::train_watched([text.clone()].into_iter(), 60_000, &monitor), monitor.0.into_inner())
+    };
+    // While words are counted, and while merges are learned.
+    for asked in [0, 20] {
+        let (result, left) = stopped(asked);
+        assert!(matches!(result, Err(Error::Interrupted(_))), "{asked}");
+        assert_eq!(left, 0);
+    }
 }
 
 struct Impatient;

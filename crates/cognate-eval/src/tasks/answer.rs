@@ -122,7 +122,7 @@ fn write<D: Device>(
             if !ended {
                 one.tokens.push(token);
             }
-            let text = tokenizer.decode(&one.tokens);
+            let text = tokenizer.decode(&one.tokens)?;
             let stop = task.until.iter().filter_map(|until| text.find(until.as_str())).min();
             if ended || stop.is_some() || one.tokens.len() >= task.max_new_tokens {
                 finished.push((one.question, trim(&text[..stop.unwrap_or(text.len())]).to_owned()));

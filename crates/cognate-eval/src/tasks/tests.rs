@@ -218,7 +218,7 @@ fn written_answers_are_the_likeliest_tokens() {
                 break;
             }
             tokens.push(best);
-            text = tokenizer.decode(&tokens[start..]);
+            text = tokenizer.decode(&tokens[start..]).unwrap();
             if text.contains('\n') {
                 break;
             }

@@ -508,9 +508,9 @@ fn rope_object(fields: &Fields<'_>, name: &str, prefix: &'static str, base: f64)
     Ok(Some((base, Some(scaling))))
 }
 
-/// Writes a configuration; `end` is the token that begins and ends a document, `related` the one that the model is tuned to write
-/// related documents after.
-pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>, related: Option<u32>) -> Result<()> {
+/// Writes a configuration; `special` are the tokens that begin and end a document, and the one that the model is tuned to write related
+/// documents after.
+pub(crate) fn write(path: &Path, config: &Config, special: SpecialIds) -> Result<()> {
     let (architecture, model_type) = match config.family() {
         Family::Qwen3 => ("Qwen3ForCausalLM", "qwen3"),
         Family::Llama => ("LlamaForCausalLM", "llama"),
@@ -534,8 +534,8 @@ pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>, related: Opt
         "hidden_act": "silu",
         "attention_bias": false,
         "attention_dropout": 0.0,
-        "bos_token_id": end,
-        "eos_token_id": end,
+        "bos_token_id": special.begin,
+        "eos_token_id": special.end,
         "dtype": "float32",
         "torch_dtype": "float32",
         "use_cache": true,
@@ -553,7 +553,7 @@ pub(crate) fn write(path: &Path, config: &Config, end: Option<u32>, related: Opt
         json["rope_scaling"] = scaling;
         json["rope_parameters"] = parameters;
     }
-    if let Some(related) = related {
+    if let Some(related) = special.related {
         json[RELATED] = json!(related);
     }
     Ok(write_atomic(path, pretty(&json))?)

@@ -32,9 +32,13 @@ pub struct SpecialIds {
 #[derive(Clone, Debug)]
 pub struct TokenizerFiles {
     /// Content of `tokenizer.json`.
-    pub tokenizer_json: String,
-    /// Id and text of the token after a document, which also begins one.
-    pub end_of_document: (u32, String),
+    pub json: String,
+    /// Content of `tokenizer_config.json`, an object; the longest input is added to it.
+    pub config: serde_json::Value,
+    /// The token before a document.
+    pub begin_of_document: u32,
+    /// The token after a document.
+    pub end_of_document: u32,
     /// The token after which the model is tuned to write a related document; none for a model that is not.
     pub related: Option<u32>,
 }
@@ -120,27 +124,22 @@ impl<D: Device> Decoder<D> {
     ) -> Result<()> {
         let made = AtomicFolder::create(folder)?;
         let path = made.path();
-        let end = tokenizer.map(|t| t.end_of_document.0);
-        let related = tokenizer.and_then(|t| t.related);
-        config_json::write(&path.join("config.json"), &self.config, end, related)?;
+        let special = SpecialIds {
+            begin: tokenizer.map(|tokenizer| tokenizer.begin_of_document),
+            end: tokenizer.map(|tokenizer| tokenizer.end_of_document),
+            related: tokenizer.and_then(|tokenizer| tokenizer.related),
+        };
+        config_json::write(&path.join("config.json"), &self.config, special)?;
         let values = self.parameters();
         let tensors = self.layout.tensors();
         let views = tensors.iter().map(|t| (t.name.as_str(), &t.shape[..], &values[t.range.clone()]));
         write_tensors(&path.join("model.safetensors"), views, &[("format", "pt")])?;
-        let generation = json!({ "bos_token_id": end, "eos_token_id": end, "do_sample": true });
+        let generation = json!({ "bos_token_id": special.begin, "eos_token_id": special.end, "do_sample": true });
         write_atomic(path.join("generation_config.json"), pretty(&generation))?;
         if let Some(tokenizer) = tokenizer {
-            write_atomic(path.join("tokenizer.json"), &tokenizer.tokenizer_json)?;
-            let end = &tokenizer.end_of_document.1;
-            // The class is named because AutoTokenizer would otherwise choose one by model_type and replace the
-            // pre-tokenizer by that one's.
-            let config = json!({
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": end,
-                "eos_token": end,
-                "clean_up_tokenization_spaces": false,
-                "model_max_length": self.config.max_positions,
-            });
+            write_atomic(path.join("tokenizer.json"), &tokenizer.json)?;
+            let mut config = tokenizer.config.clone();
+            config["model_max_length"] = self.config.max_positions.into();
             write_atomic(path.join("tokenizer_config.json"), pretty(&config))?;
         }
         more(path)?;

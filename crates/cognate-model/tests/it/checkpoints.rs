@@ -13,8 +13,13 @@ fn cpu() -> Cpu {
 }
 
 fn save(model: &Decoder<Cpu>, folder: &Path) {
-    let tokenizer =
-        TokenizerFiles { tokenizer_json: "{}".into(), end_of_document: (0, "<|endoftext|>".into()), related: None };
+    let tokenizer = TokenizerFiles {
+        json: "{}".into(),
+        config: serde_json::json!({ "eos_token": "<|endoftext|>" }),
+        begin_of_document: 0,
+        end_of_document: 0,
+        related: None,
+    };
     model.save(folder, Some(&tokenizer), |_| Ok(())).unwrap();
 }
 

@@ -95,7 +95,13 @@ fn new_rows_are_the_mean_and_change_nothing_else() {
 fn a_tuned_checkpoint_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c");
-    let files = |related| TokenizerFiles { tokenizer_json: "{}".into(), end_of_document: (0, "e".into()), related };
+    let files = |related| TokenizerFiles {
+        json: "{}".into(),
+        config: json!({}),
+        begin_of_document: 0,
+        end_of_document: 0,
+        related,
+    };
     let model = decoder(cpu(), small(true, true), 1);
     for related in [None, Some(5)] {
         model.save(&path, Some(&files(related)), |_| Ok(())).unwrap();

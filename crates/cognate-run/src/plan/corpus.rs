@@ -95,7 +95,10 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     let since = Instant::now();
     let tokenizer = match &recipe.tokenize.tokenizer {
         Some(path) => Tokenizer::load(&recipe.at(path))?,
-        None => Tokenizer::train(read.sample.iter().cloned(), recipe.tokenize.vocab_size.unwrap_or_default())?,
+        None => {
+            let vocab_size = recipe.tokenize.vocab_size.unwrap_or_default();
+            Tokenizer::train_watched(read.sample.iter().cloned(), vocab_size, monitor)?
+        }
     };
     let train_s = since.elapsed().as_secs_f64();
     monitor.check()?;

@@ -294,7 +294,8 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "tokenize", "tokenizer", Path, Derived("none: one is trained"), "",
-        "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written.",
+        "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written. The files beside it say \
+         which tokens begin and end a document ([how](formats.md#tokenizers)).",
     ),
 
     key("model", "layers", Integer(1, most::LAYERS), Required, "", "Decoder blocks (paper, 3B: 26)."),

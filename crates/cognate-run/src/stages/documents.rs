@@ -74,6 +74,7 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
     tokenizer.save(&folder.join("tokenizer.json"))?;
     let mut made = Made::default();
     made.file("tokenizer.json");
+    made.file("tokenizer_config.json");
     let mut stats = Vec::new();
     for split in SPLITS {
         let documents = splits.path(&format!("{split}.jsonl.zst"));
@@ -96,7 +97,7 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
 /// Trains a tokenizer on the texts of document files.
 ///
 /// # Errors
-/// When a document cannot be read, or the vocabulary has no room for the bytes.
+/// When a document cannot be read, the vocabulary has no room for the bytes or is too large, or the user interrupts.
 pub fn train_tokenizer(
     paths: &[PathBuf],
     options: &ReadOptions,
@@ -112,7 +113,7 @@ pub fn train_tokenizer(
             None
         }
     });
-    let tokenizer = Tokenizer::train(texts, vocab_size);
+    let tokenizer = Tokenizer::train_watched(texts, vocab_size, monitor);
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(tokenizer?),

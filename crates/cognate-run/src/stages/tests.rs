@@ -147,7 +147,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
 
     // What the checkpoint was chosen by is its loss on the second documents of the choosing pairs, after the first.
     let frame = PairTokens {
-        end_of_document: tokenizer.end_of_document(),
+        begin_of_document: tokenizer.begin_of_document(),
         related: tokenizer.related().unwrap(),
         context: context.recipe.tune.context,
     };

@@ -10,7 +10,7 @@ use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, TrainConfig, train};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arms::{Diet, equal_flops_steps};
 use crate::context::{Context, Made};
@@ -140,7 +140,7 @@ fn train_arm(
         steps,
         settings.batch_tokens,
         recipe.model.context,
-        tokenizer.end_of_document(),
+        tokenizer.begin_of_document(),
         seed,
     )?;
     if let Some(packing) = &mut packing {
@@ -153,7 +153,7 @@ fn train_arm(
         &context.tokens("tokenize", "validation")?,
         settings.validate_documents,
         recipe.model.context,
-        tokenizer.end_of_document(),
+        tokenizer.begin_of_document(),
         recipe.seed,
     );
     let every = |tokens: u64| (tokens / settings.batch_tokens as u64).max(1);
@@ -178,7 +178,7 @@ fn train_arm(
         validation: &validation,
         config: &config,
         folder,
-        tokenizer: Some(&tokenizer_files(&tokenizer)?),
+        tokenizer: Some(&tokenizer_files(&tokenizer)),
         fingerprint: &fingerprint.to_string(),
     };
     let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), seed)?;
@@ -285,19 +285,14 @@ pub(crate) fn link(path: &Path, second: &Path) -> Result<()> {
 }
 
 /// What a checkpoint holds of its tokenizer.
-///
-/// # Errors
-/// When the tokenizer does not come out as JSON.
-pub fn tokenizer_files(tokenizer: &Tokenizer) -> Result<TokenizerFiles> {
-    let tokenizer_json = tokenizer.to_json();
-    let id = tokenizer.end_of_document();
-    let parsed: Value = serde_json::from_str(&tokenizer_json).map_err(|error| Error::Io(error.into()))?;
-    let added = parsed.get("added_tokens").and_then(Value::as_array);
-    let named =
-        added.into_iter().flatten().find(|token| token.get("id").and_then(Value::as_u64) == Some(u64::from(id)));
-    let text = named.and_then(|token| token.get("content")).and_then(Value::as_str);
-    let text = text.unwrap_or(cognate_corpus::END_OF_DOCUMENT).to_owned();
-    Ok(TokenizerFiles { tokenizer_json, end_of_document: (id, text), related: None })
+pub fn tokenizer_files(tokenizer: &Tokenizer) -> TokenizerFiles {
+    TokenizerFiles {
+        json: tokenizer.to_json(),
+        config: tokenizer.config_json(),
+        begin_of_document: tokenizer.begin_of_document(),
+        end_of_document: tokenizer.end_of_document(),
+        related: None,
+    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(crate) fn tune_stage(
         checkpoint_every: every(settings.checkpoint_every_tokens),
         keep_checkpoints: recipe.train.keep_checkpoints,
     };
-    let files = TokenizerFiles { related: Some(tokenizer.related()?), ..tokenizer_files(&tokenizer)? };
+    let files = TokenizerFiles { related: Some(tokenizer.related()?), ..tokenizer_files(&tokenizer) };
     let job = Job {
         stream: &stream,
         validation: &validation,
@@ -111,7 +111,7 @@ impl Lesson {
             choosing = shuffle_targets(&choosing, recipe.seed);
         }
         let frame = PairTokens {
-            end_of_document: tokenizer.end_of_document(),
+            begin_of_document: tokenizer.begin_of_document(),
             related: tokenizer.related()?,
             context: settings.context,
         };

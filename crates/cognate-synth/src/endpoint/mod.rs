@@ -142,14 +142,14 @@ pub fn generate_endpoint(
     config.check()?;
     endpoint.check()?;
     check_model(model, tokenizer, config)?;
-    let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
+    let related = tokenizer.related()?;
     seeds.check(tokenizer.vocab_size().min(model.vocab))?;
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);
     let marks = Marks::of(tokenizer);
     let record = |written: &Written| document(written, prompts.seed_id(written.number), config, &sampling, &marks);
-    let mut settings = config.settings(seeds, end_of_document, related, monitor)?;
+    let mut settings = config.settings(seeds, tokenizer, related, monitor)?;
     settings.insert("sampling".into(), sampling.clone());
     let mut store = Store::open(out, &settings, &record, config, monitor)?;
     let asker = Asker::new(endpoint, Role::Synthesizer, config.seed)?;

@@ -140,7 +140,7 @@ impl GenerateConfig {
     pub(crate) fn settings(
         &self,
         seeds: &Seeds,
-        end_of_document: u32,
+        tokenizer: &Tokenizer,
         related: u32,
         monitor: &dyn Monitor,
     ) -> Result<Map<String, Value>> {
@@ -153,7 +153,7 @@ impl GenerateConfig {
             ("shard_documents", self.shard_documents.into()),
             ("synthesizer", self.synthesizer.as_str().into()),
             ("seeds", seeds.fingerprint(monitor)?.to_string().into()),
-            ("special_tokens", json!({"end_of_document": end_of_document, "related": related})),
+            ("special_tokens", special_tokens(tokenizer, related)),
         ];
         // What is off is not written: folders of earlier versions still fit.
         settings.extend(self.shard.map(|shard| ("shard", shard.into())));
@@ -295,6 +295,17 @@ fn check_memory(model: &Config, config: &GenerateConfig) -> Result<()> {
     Err(Error::setting("slots", config.slots, expected))
 }
 
+/// The tokens around a document. One that begins it is written only where it is another than the one that ends it: folders of earlier
+/// versions still fit.
+fn special_tokens(tokenizer: &Tokenizer, related: u32) -> Value {
+    let (begin, end) = (tokenizer.begin_of_document(), tokenizer.end_of_document());
+    let mut tokens = json!({"end_of_document": end, "related": related});
+    if begin != end {
+        tokens["begin_of_document"] = begin.into();
+    }
+    tokens
+}
+
 /// The stage behind its checks, for any engine.
 fn generate_with(
     engine: &mut dyn Engine,
@@ -324,10 +335,10 @@ fn generate_with(
         sampling: config.sampling_record(),
         samples_per_seed: config.samples_per_seed,
         seed_id: &|number| prompts.named_seed(number).map(str::to_owned),
-        decode: &|tokens| tokenizer.decode(tokens),
+        decode: &|tokens| Ok(tokenizer.decode(tokens)?),
         marks: Marks::of(tokenizer),
     };
-    let settings = config.settings(seeds, end_of_document, related, monitor)?;
+    let settings = config.settings(seeds, tokenizer, related, monitor)?;
     let (mut store, mut progress) = Store::open(out, &settings, records, config, monitor)?;
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);

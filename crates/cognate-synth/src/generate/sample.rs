@@ -74,7 +74,7 @@ pub fn write_related<D: Device>(
     rows::check(&tokens, rows, tokenizer, || "the given text".to_owned())?;
     let cut = tokenizer.cut(&tokens, room);
     tokens.truncate(cut.map_or(room, |cut| cut.tokens));
-    let mut prompt = vec![tokenizer.end_of_document()];
+    let mut prompt = vec![tokenizer.begin_of_document()];
     prompt.extend(tokens);
     prompt.push(related);
     let slots = count.clamp(1, SLOTS);
@@ -94,7 +94,7 @@ pub fn write_related<D: Device>(
     let mut sink = |finished: &Finished| {
         let total = f64::from_bits(finished.log_probability_bits);
         samples.push(Sample {
-            text: tokenizer.decode(&finished.tokens),
+            text: tokenizer.decode(&finished.tokens)?,
             tokens: finished.tokens.len(),
             mean_log_probability: total / finished.tokens.len().max(1) as f64,
             finish_reason: match finished.finish {

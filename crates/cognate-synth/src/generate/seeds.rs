@@ -184,11 +184,11 @@ impl SeedPrompts<'_> {
         self.kept(self.index(number)) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
     }
 
-    /// The end-of-document token, and after it the seed at a place, cut where it is too long, without its own closing token.
+    /// The begin token, and after it the seed at a place, cut where it is too long, without its own closing token.
     pub(crate) fn begun(&self, index: usize) -> Vec<u32> {
         let kept = self.kept(index);
         let mut begun = Vec::with_capacity(kept + SPECIAL_TOKENS);
-        begun.push(self.tokenizer.end_of_document());
+        begun.push(self.tokenizer.begin_of_document());
         self.seeds.read(index, kept, &mut begun);
         begun
     }

@@ -28,12 +28,12 @@ pub(crate) struct Records<'a> {
     pub(crate) samples_per_seed: u64,
     /// None where it was written from nothing.
     pub(crate) seed_id: &'a dyn Fn(u64) -> Option<String>,
-    pub(crate) decode: &'a dyn Fn(&[u32]) -> String,
+    pub(crate) decode: &'a dyn Fn(&[u32]) -> Result<String>,
     pub(crate) marks: Marks<'a>,
 }
 
 impl Records<'_> {
-    fn record(&self, finished: &Finished) -> Document {
+    fn record(&self, finished: &Finished) -> Result<Document> {
         let mean = f64::from_bits(finished.log_probability_bits) / finished.tokens.len().max(1) as f64;
         let mut fields = Map::new();
         if let Some(seed_id) = (self.seed_id)(finished.number) {
@@ -46,9 +46,9 @@ impl Records<'_> {
         fields.insert(metadata::MEAN_LOG_PROBABILITY.into(), ((mean * 1e6).round() / 1e6).into());
         fields.insert(metadata::FINISH_REASON.into(), json!(finished.finish));
         fields.insert(metadata::TOKENS.into(), finished.tokens.len().into());
-        let text = (self.decode)(&finished.tokens);
+        let text = (self.decode)(&finished.tokens)?;
         self.marks.insert(&mut fields, &text);
-        Document { id: document_id(finished.number), text, metadata: fields.into() }
+        Ok(Document { id: document_id(finished.number), text, metadata: fields.into() })
     }
 }
 
@@ -85,7 +85,9 @@ impl<'a> Store<'a> {
 
     fn write_file(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
-        self.files.write(waiting.iter().map(|finished| self.records.record(finished)))
+        let records: Vec<Document> =
+            waiting.iter().map(|finished| self.records.record(finished)).collect::<Result<_>>()?;
+        self.files.write(records.into_iter())
     }
 
     /// Keeps what is finished but fills no file, for a restart.

@@ -21,7 +21,9 @@ use crate::rows;
 /// How pairs are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelevanceOptions {
-    /// Stands before and after a document.
+    /// Stands before a document.
+    pub begin_of_document: u32,
+    /// Stands after a document.
     pub end_of_document: u32,
     /// Stands between the two documents.
     pub related: u32,
@@ -37,8 +39,9 @@ impl RelevanceOptions {
     /// # Errors
     /// When the tokenizer has no token that stands between related documents: the checkpoint was never tuned on pairs.
     pub fn of(tokenizer: &Tokenizer, max_seed_tokens: usize, batch_tokens: usize) -> Result<Self> {
-        let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
-        Ok(Self { end_of_document, related, max_seed_tokens, batch_tokens })
+        let (begin_of_document, end_of_document) = (tokenizer.begin_of_document(), tokenizer.end_of_document());
+        let related = tokenizer.related()?;
+        Ok(Self { begin_of_document, end_of_document, related, max_seed_tokens, batch_tokens })
     }
 }
 
@@ -180,7 +183,7 @@ pub(super) fn measure(
         let (mut cut, mut read) = (false, 0);
         let mut direction = |first: &[u32], second: &[u32]| -> Result<Direction> {
             let kept = kept(first);
-            let prompt = [&[options.end_of_document], &first[..kept], &[options.related]].concat();
+            let prompt = [&[options.begin_of_document], &first[..kept], &[options.related]].concat();
             let room = (max_positions + 1).saturating_sub(prompt.len());
             if room < 2 {
                 return Err(Error::Context {
@@ -196,7 +199,7 @@ pub(super) fn measure(
             target.truncate(room);
             let tokens = target.len() as f64;
             read += (prompt.len() + 2 * target.len()) as u64;
-            let alone = questions.ask(vec![options.end_of_document], &target);
+            let alone = questions.ask(vec![options.begin_of_document], &target);
             Ok(Direction { after: questions.ask(prompt, &target), alone, tokens })
         };
         let (forward, backward) = (direction(&d1, &d2)?, direction(&d2, &d1)?);
@@ -238,7 +241,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::score) const OPTIONS: RelevanceOptions =
-        RelevanceOptions { end_of_document: 0, related: 1, max_seed_tokens: 6, batch_tokens: 64 };
+        RelevanceOptions { begin_of_document: 0, end_of_document: 0, related: 1, max_seed_tokens: 6, batch_tokens: 64 };
 
     pub(in crate::score) fn first_six(document: &[u32]) -> usize {
         document.len().min(OPTIONS.max_seed_tokens)

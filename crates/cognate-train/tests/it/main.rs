@@ -298,7 +298,7 @@ fn tuning_runs_on_the_same_loop() {
     let folder = tempfile::tempdir().unwrap();
     let file = corpus(folder.path());
     let pairs: Vec<(u32, u32)> = (0..39).map(|i| (i, i + 1)).collect();
-    let frame = PairTokens { end_of_document: 0, related: 1, context: 40 };
+    let frame = PairTokens { begin_of_document: 0, related: 1, context: 40 };
     let stream = PairStream::new(file, &pairs, 6, 120, frame, 1).unwrap();
     let outcome = run(folder.path(), &stream, 2, &Silent).unwrap();
     let progress = &outcome.progress;

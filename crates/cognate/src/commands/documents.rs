@@ -48,6 +48,7 @@ pub(crate) fn tokenize(args: &TokenizeArgs, terminal: &Terminal) -> Result {
     let stats = cognate_corpus::tokenize(&args.documents, &read, &tokenizer, &args.out, terminal)?;
     print_json(&json!({
         "documents": stats.documents,
+        "rejected": stats.rejected,
         "tokens": stats.tokens,
         "bytes": stats.bytes,
         "vocabulary": tokenizer.vocab_size(),

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::documents::read_options;
-use super::models::tokenizer_of;
 use super::{Result, curves, device, print, print_json};
 use crate::args::{EvaluateArgs, PERPLEXITY};
 use crate::failure::Failure;
@@ -81,8 +80,8 @@ impl Job<'_> {
         tell: bool,
     ) -> Result<Map<String, Value>> {
         let Self { args, terminal, .. } = *self;
-        let (mut model, special) = Decoder::load(device(args.device, self.threads)?, checkpoint)?;
-        let tokenizer = tokenizer_of(checkpoint, special)?;
+        let (mut model, _) = Decoder::load(device(args.device, self.threads)?, checkpoint)?;
+        let tokenizer = Tokenizer::of_checkpoint(checkpoint)?;
         let (mut found, mut scores) = (Map::new(), BTreeMap::new());
         if let (Some(path), true) = (&args.documents, args.tasks.iter().any(|name| name == PERPLEXITY)) {
             let (measured, documents, rejected) = perplexity_of(path, args, &mut model, &tokenizer, terminal)?;

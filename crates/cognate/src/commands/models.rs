@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_corpus::{FrameIds, RELATED, TokenFile, Tokenizer, check_tokens};
-use cognate_model::checkpoint::{SpecialIds, TokenizerFiles, read_config, weight_files};
+use cognate_corpus::{RELATED, TokenFile, Tokenizer, check_tokens};
+use cognate_model::checkpoint::{TokenizerFiles, read_config, weight_files};
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
@@ -46,7 +46,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     };
     let context = context(args.context, args.context.unwrap_or(CONTEXT).min(shape.max_positions), &shape)?;
     let rows = tokenizer.vocab_size().min(shape.vocab);
-    check_rows(&tokenizer, tokenizer.end_of_document(), rows)?;
+    check_rows(&tokenizer, rows)?;
     let mut sources = Vec::new();
     for (i, prefix) in args.tokens.iter().enumerate() {
         let file = TokenFile::open(prefix)?;
@@ -54,7 +54,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
         sources.push(Source { name: format!("source {i}"), file, rows: None, tokens: 0, repeat: true });
     }
     share(&mut sources, steps * args.batch_tokens as u64);
-    let begin = tokenizer.end_of_document();
+    let begin = tokenizer.begin_of_document();
     let seed = args.optimizer.seed;
     let stream = PlainStream::new(sources, steps, args.batch_tokens, context, begin, seed)?;
     let validation = match &args.validation {
@@ -83,12 +83,12 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     if let Some(checkpoint) = &args.init {
         inputs.extend(weight_files(checkpoint)?);
     }
-    inputs.push(args.tokenizer.clone());
+    inputs.extend(Tokenizer::files(&args.tokenizer));
     let settings = json!({
         "budget_tokens": steps * args.batch_tokens as u64, "batch_tokens": args.batch_tokens, "context": context,
         "validate_documents": args.validate_documents, "model": format!("{:?}", model.config()),
     });
-    let files = tokenizer_files(&tokenizer)?;
+    let files = tokenizer_files(&tokenizer);
     let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
 }
@@ -99,7 +99,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let tokenizer = Tokenizer::load(&tokenizer_path)?;
     let file = TokenFile::open(&args.tokens)?;
     let rows = tokenizer.vocab_size().min(shape.vocab);
-    check_rows(&tokenizer, tokenizer.end_of_document(), rows)?;
+    check_rows(&tokenizer, rows)?;
     file.check_ids(rows)?;
     let read = read_options(&args.read);
     check_tokens(&args.documents, &read, &file, &tokenizer, &tokenizer_path)?;
@@ -113,7 +113,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     };
     let training = pairs(&args.pairs)?;
     let frame = PairTokens {
-        end_of_document: tokenizer.end_of_document(),
+        begin_of_document: tokenizer.begin_of_document(),
         related: tokenizer.related()?,
         context: context(args.context, shape.max_positions, &shape)?,
     };
@@ -132,8 +132,9 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let mut inputs = vec![with_ending(&args.tokens, ".bin"), args.pairs.clone()];
     inputs.extend(args.held_out.clone());
     inputs.extend(weight_files(&args.checkpoint)?);
+    inputs.extend(Tokenizer::files(&tokenizer_path));
     let settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
-    let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer)? };
+    let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer) };
     let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
 }
@@ -152,13 +153,12 @@ fn context(asked: Option<usize>, default: usize, shape: &Config) -> Result<usize
     }
 }
 
-/// Refuses a checkpoint without a row for the token `id`, which every document needs.
-fn check_rows(tokenizer: &Tokenizer, id: u32, rows: usize) -> Result {
-    if (id as usize) < rows {
-        return Ok(());
-    }
+/// Refuses a checkpoint without rows for the tokens that end and begin a document, which every document needs.
+fn check_rows(tokenizer: &Tokenizer, rows: usize) -> Result {
+    let frame = [(tokenizer.end_of_document(), "ends"), (tokenizer.begin_of_document(), "begins")];
+    let Some((id, does)) = frame.into_iter().find(|(id, _)| *id as usize >= rows) else { return Ok(()) };
     let token = tokenizer.token(id).unwrap_or_default();
-    let expected = format!("a row for each token that occurs; {token:?}, which ends a document, has the number {id}");
+    let expected = format!("a row for each token that occurs; {token:?}, which {does} a document, has the number {id}");
     Err(Failure::setting("checkpoint", format!("one with {rows} rows in its embedding"), &expected))
 }
 
@@ -269,11 +269,6 @@ impl Run<'_> {
             "last": outcome.last,
         }))
     }
-}
-
-/// The tokenizer that came with a checkpoint.
-pub(super) fn tokenizer_of(checkpoint: &Path, special: SpecialIds) -> Result<Tokenizer> {
-    Ok(Tokenizer::of_checkpoint(checkpoint, FrameIds { begin: special.begin, end: special.end })?)
 }
 
 /// Shares the budget out among sources in proportion to what they hold.

@@ -18,7 +18,6 @@ use serde_json::json;
 
 use super::documents::read_options;
 use super::judge::Judging;
-use super::models::tokenizer_of;
 use super::{Result, columns, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
 use crate::failure::Failure;
@@ -32,7 +31,7 @@ pub(crate) fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal)
         return generate_at(url, args, terminal);
     }
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
-    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    let tokenizer = Tokenizer::of_checkpoint(&args.checkpoint)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);
     let seeds = seeds(args, &tokenizer, terminal)?;
     let config = generate_config(args, model.config())?;
@@ -54,7 +53,7 @@ fn generate_at(url: &str, args: &GenerateArgs, terminal: &Terminal) -> Result {
         return Err(Failure::setting("--precision", args.precision.name(), expected));
     }
     let (model, special) = read_config(&args.checkpoint)?;
-    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    let tokenizer = Tokenizer::of_checkpoint(&args.checkpoint)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);
     let seeds = seeds(args, &tokenizer, terminal)?;
     let config = generate_config(args, &model)?;
@@ -133,7 +132,7 @@ pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> 
         path => fs_err::read_to_string(path)?,
     };
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
-    let tokenizer = tokenizer_of(&args.checkpoint, special)?;
+    let tokenizer = Tokenizer::of_checkpoint(&args.checkpoint)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);
     let max_new_tokens = args.max_new_tokens.unwrap_or(model.config().max_positions / 2);
     let drawing = (args.sampling.sampling(), args.seed);
@@ -199,8 +198,8 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
     let Some(checkpoint) = &args.synthesizer else {
         return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };
-    let (mut model, special) = Decoder::load(device(args.device, threads)?, checkpoint)?;
-    let tokenizer = tokenizer_of(checkpoint, special)?;
+    let (mut model, _) = Decoder::load(device(args.device, threads)?, checkpoint)?;
+    let tokenizer = Tokenizer::of_checkpoint(checkpoint)?;
     let max_seed_tokens = (model.config().max_positions / 2).saturating_sub(2).max(1);
     let options = RelevanceOptions::of(&tokenizer, max_seed_tokens, BATCH_TOKENS)?;
     let mut scorer = |pairs: &[TextPair<'_>]| relevance_of_texts(&mut model, &tokenizer, pairs, options, terminal);
