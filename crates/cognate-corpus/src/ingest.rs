@@ -206,8 +206,8 @@ pub fn check_empty(out: &Path) -> Result<()> {
         entries => entries?,
     };
     let mut names: Vec<_> = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
-    // What a killed process left half-written is hidden.
-    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+    // What a killed process left half-written is hidden, and the lock is its own or that of whoever called.
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && name != cognate_base::claim::LOCK);
     match names.iter().min() {
         Some(found) => {
             let found = found.to_string_lossy().into_owned();

@@ -67,7 +67,10 @@ impl Flags {
             return false;
         }
         let has_value = || after.starts_with(" = ") || after.starts_with(" was ");
-        let leads = || after.starts_with(" is ") && (before.is_empty() || before.ends_with(": "));
+        // A value, and not what is said of a file that has the flag's name: `out is in use`.
+        let value = |c: char| c.is_ascii_digit() || "-\"".contains(c);
+        let is_value = || after.strip_prefix(" is ").is_some_and(|after| after.starts_with(value));
+        let leads = || is_value() && (before.is_empty() || before.ends_with(": "));
         word.contains('_') || has_value() || leads() || before.ends_with("] ")
     }
 }
@@ -115,6 +118,7 @@ mod tests {
             "no field \"text_field\"",
             "raise [pair] held_out_share",
             "max_terms/a",
+            "out is in use: process 7",
         ] {
             assert_eq!(said("embed", text), text);
         }

@@ -128,6 +128,9 @@ fn a_folder_that_holds_something_is_told_from_an_empty_one() {
     assert!(check_empty(&folder.path("out")).is_ok());
     folder.write("out/.unique.jsonl.zst.partial", "left by a killed process");
     assert!(check_empty(&folder.path("out")).is_ok());
+    // A command that writes there holds its lock there.
+    folder.write("out/lock", "");
+    assert!(check_empty(&folder.path("out")).is_ok());
     folder.write("out/notes.txt", "mine");
     assert_eq!(
         folder.message(&check_empty(&folder.path("out")).unwrap_err()),

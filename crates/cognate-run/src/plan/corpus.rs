@@ -73,12 +73,20 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     let mut read = Read::default();
     monitor.begin("plan: reading documents", Some(total.min(look.bytes)), Unit::Bytes);
     let whole = total <= look.bytes && read.files(recipe, &files, look, monitor)?;
+    let mut stands_for = Totals { bytes: 1.0, documents: read.documents as f64, text: read.text as f64 };
     if !whole {
         // Files are often sorted by what they hold, so the first ones are not like the others.
         let parts = spread(&files, look.files);
         read = Read::default();
+        stands_for = Totals::default();
         for part in &parts {
+            let before = (read.documents, read.text, read.bytes);
             read.files(recipe, std::slice::from_ref(part), look.part(parts.len()), monitor)?;
+            let size = fs_err::metadata(&*part.path)?.len() as f64;
+            let times = size / (read.bytes - before.2).max(1) as f64;
+            stands_for.bytes += size;
+            stands_for.documents += times * (read.documents - before.0) as f64;
+            stands_for.text += times * (read.text - before.1) as f64;
         }
     }
     monitor.end();
@@ -91,7 +99,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
         }
         .into());
     }
-    let share = if whole { 1.0 } else { (read.bytes as f64 / total.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0) };
+    let times = if whole { 1.0 } else { total as f64 / stands_for.bytes.max(1.0) };
     let since = Instant::now();
     let tokenizer = match &recipe.tokenize.tokenizer {
         Some(path) => Tokenizer::load(&recipe.at(path))?,
@@ -110,9 +118,9 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     sampled_tokens.sort_unstable();
     let tokens: usize = sampled_tokens.iter().sum();
     let sampled = read.sampled as f64;
-    let bytes_per_document = read.text as f64 / read.documents as f64;
+    let bytes_per_document = stands_for.text / stands_for.documents;
     Ok(Survey {
-        documents: read.documents as f64 / share,
+        documents: stands_for.documents * times,
         bytes_per_document,
         tokens_per_document: bytes_per_document * tokens as f64 / sampled.max(1.0),
         sampled_tokens,
@@ -124,6 +132,15 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
         },
         whole,
     })
+}
+
+/// What files hold, as far as the part of each that was read tells: a part stands for its whole file, or the files of short documents,
+/// which are read further, would count more.
+#[derive(Default)]
+struct Totals {
+    bytes: f64,
+    documents: f64,
+    text: f64,
 }
 
 /// At most `most` of the files, evenly spread.

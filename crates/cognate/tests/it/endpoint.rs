@@ -132,7 +132,7 @@ fn the_key_is_in_no_file_and_in_no_message() {
     let output = run(VARIABLE);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("bad key: Bearer (the key)") && stderr.contains("endpoint_key_env"), "{stderr}");
+    assert!(stderr.contains("bad key: Bearer (the key)") && stderr.contains("--endpoint-key-env"), "{stderr}");
     assert!(stderr.contains("(the key) is too busy"), "the first refusal is told with -v: {stderr}");
     assert!(scratch.path("out/journal.jsonl").exists());
     has_no_key(&scratch, &output);

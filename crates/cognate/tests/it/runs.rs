@@ -295,7 +295,7 @@ fn a_later_key_that_changed_is_refused_before_anything_runs() {
 #[test]
 fn filters_that_leave_too_little_are_told() {
     let scratch = ready();
-    scratch.write("r.toml", recipe("").replace("min_words = 5", "min_words = 500"));
+    scratch.write("r.toml", recipe("").replace("min_words = 5", "min_words = 120"));
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 1);
     let at = stderr.find("error: ").unwrap();
