@@ -125,7 +125,7 @@ fn tables_of_text_are_read_by_their_first_row() {
     );
     assert_eq!(
         stop(&folder, "a.csv", b"id,text\n1,caf\xe9\n"),
-        "DIR/a.csv:2: field \"text\": expected UTF-8, found other bytes"
+        "DIR/a.csv:2: field \"text\": invalid UTF-8 at byte 4 of the value; expected text in UTF-8"
     );
 }
 

@@ -316,7 +316,8 @@ fn parquet_metadata_of_every_type_is_kept_and_loses_no_document() {
     let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a\"b"), None]));
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(i64::MAX), Some(-1)]));
     let structs = StructArray::try_from(vec![("name", names.clone()), ("n", numbers.clone())]).unwrap();
-    assert_eq!(kept(Arc::new(structs)), [r#"{"name":"a\"b","n":9223372036854775807}"#, r#"{"name":null,"n":-1}"#]);
+    // Fields in the order of their names: an object of JSON has none of its own.
+    assert_eq!(kept(Arc::new(structs)), [r#"{"n":9223372036854775807,"name":"a\"b"}"#, r#"{"n":-1,"name":null}"#]);
     let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
     assert_eq!(kept(Arc::new(lists)), ["[1,null]", "nothing"]);
     let mut map = MapBuilder::new(None, StringBuilder::new(), Float32Builder::new());
@@ -329,7 +330,7 @@ fn parquet_metadata_of_every_type_is_kept_and_loses_no_document() {
     assert_eq!(kept(Arc::new(floats)), ["0.25", "\"NaN\"", "\"-Infinity\""]);
     assert_eq!(kept(Arc::new(BooleanArray::from(vec![Some(true), None]))), ["true", "nothing"]);
     assert_eq!(kept(numbers), ["9223372036854775807", "-1"]);
-    assert_eq!(kept(Arc::new(Date32Array::from(vec![19_723]))), ["\"2024-01-01 +00:00\""]);
+    assert_eq!(kept(Arc::new(Date32Array::from(vec![19_723]))), ["\"2024-01-01\""]);
     // Text that is none costs its own metadata, and no other's.
     assert_eq!(
         kept(Arc::new(BinaryArray::from_iter_values([&b"{}"[..], b"\xff", b"{\"a\":1}"]))),

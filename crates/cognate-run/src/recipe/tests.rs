@@ -167,7 +167,7 @@ fn what_must_be_written() {
     assert_eq!(
         refusal("name = \"a\""),
         "recipes/r.toml: [corpus] has no `paths`: expected a list of at least one path\n\
-         hint: Files or folders of JSON Lines (plain, gzip, zstd) or Parquet, relative to the recipe"
+         hint: Files or folders of documents (JSON Lines, CSV, text, Parquet; see docs/formats.md), relative to the recipe"
     );
 }
 
