@@ -257,16 +257,15 @@ fn outside_strings<'a>(json: &'a str, mut visit: impl FnMut(&'a str, usize)) {
     while at < bytes.len() {
         let quote = memchr::memchr(b'"', &bytes[at..]).map_or(bytes.len(), |ahead| at + ahead);
         visit(&json[at..quote], at);
-        // Past the string that begins there.
+        // Past the string that begins there; one that does not end takes all that follows.
         at = quote + 1;
-        while let Some(ahead) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            at += ahead;
-            if bytes[at] == b'"' {
-                break;
+        at = loop {
+            match bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+                None => break bytes.len(),
+                Some(ahead) if bytes[at + ahead] == b'"' => break at + ahead + 1,
+                Some(ahead) => at += ahead + 2,
             }
-            at += 2;
-        }
-        at += 1;
+        };
     }
 }
 
@@ -304,6 +303,16 @@ mod tests {
         for json in [r#"{"a": NaNs}"#, r#"{"a": -NaN}"#, r#"{"a": Inf}"#, r#"{"a": nan}"#, r#"{"a": 1NaN}"#] {
             assert!(Metadata::from_json(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_no_json_is_no_metadata_wherever_it_ends() {
+        for json in ["\"é", "{\"é\\é", "{\"a\": NaN, \"\\", "\"\\\"", "é\"é\"é NaN \"", "N", "-", "{\"a\": \"é NaN"]
+        {
+            assert!(Metadata::from_json(json).is_err(), "{json}");
+        }
+        // What stands in a string that does not end is in a string.
+        assert_eq!(no_numbers("[NaN, \"é NaN"), [1..4]);
     }
 
     #[test]
