@@ -1,7 +1,7 @@
 //! Damaged and hostile Parquet files of documents: documents or an error, in bounded memory and time, and never a panic.
 //!
 //! A binary of its own because it counts allocations, and other tests would be counted too. With more inputs than usual:
-//! `COGNATE_DAMAGED_INPUTS=1000000 cargo nextest run --release -p cognate-corpus --test damage`.
+//! `COGNATE_FUZZ_INPUTS=1000000 cargo nextest run --release -p cognate-corpus --test damage`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 

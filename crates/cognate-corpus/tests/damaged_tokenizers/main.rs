@@ -4,7 +4,7 @@
 //! says why not. The library's panics stay inside, nothing is printed, and little more memory is taken than the file is long. (This is a binary of its own
 //! because it counts allocations and panics, and other tests would be counted too.)
 //!
-//! `COGNATE_DAMAGE_CASES` asks for more cases than the usual ones.
+//! `COGNATE_FUZZ_INPUTS` asks for more cases than the usual ones.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -217,7 +217,7 @@ fn cases(purpose: &str, make: impl Fn(&mut ChaCha8Rng, &Value, &[Value]) -> Vec<
     }
     assert_eq!(counts.taken, good.len() as u64, "the undamaged ones load");
     counts = Counts::default();
-    let asked = std::env::var("COGNATE_DAMAGE_CASES").ok().map(|text| text.parse().unwrap());
+    let asked = std::env::var("COGNATE_FUZZ_INPUTS").ok().map(|text| text.parse().unwrap());
     for case in 0..asked.unwrap_or(CASES) {
         let mut random = stream(2026, purpose, case);
         let bytes = make(&mut random, &good[case as usize % good.len()], &good);

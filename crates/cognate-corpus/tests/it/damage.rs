@@ -1,4 +1,4 @@
-//! Damaged and hostile token files: 20,000 in each run, or as many as `COGNATE_DAMAGE_CASES` says.
+//! Damaged and hostile token files: 20,000 in each run, or as many as `COGNATE_FUZZ_INPUTS` says.
 //!
 //! A pair of files is refused by an error that names one of the two, or opens; then every document is readable, all of them together
 //! are the numbers of the data file in their order, and whether a number is a token is told exactly. Nothing panics.
@@ -12,7 +12,7 @@ use crate::support::Folder;
 
 /// Inputs of a campaign.
 fn cases() -> u64 {
-    std::env::var("COGNATE_DAMAGE_CASES").map_or(20_000, |cases| cases.parse().unwrap())
+    std::env::var("COGNATE_FUZZ_INPUTS").map_or(20_000, |cases| cases.parse().unwrap())
 }
 
 fn pick<'a, T>(random: &mut ChaCha8Rng, list: &'a [T]) -> &'a T {

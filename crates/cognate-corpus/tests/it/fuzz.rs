@@ -8,7 +8,7 @@ use cognate_corpus::{OnBadRecord, ReadOptions, Reader};
 
 use crate::support::{Folder, gzip, line, zstandard};
 
-/// Changed inputs a reader; the variable `COGNATE_FUZZ` asks for more.
+/// Changed inputs a reader; the variable `COGNATE_FUZZ_INPUTS` asks for more.
 const INPUTS: u64 = 10_000;
 /// One input is some thousand bytes long, so this is a hang and not a slow machine.
 const HANG: Duration = Duration::from_secs(60);
@@ -77,7 +77,7 @@ fn lines() -> String {
 
 /// Reads `inputs` changed forms of a file, before or behind its packing.
 fn fuzz(name: &str, text: &str, pack: fn(&[u8]) -> Vec<u8>) {
-    let inputs = std::env::var("COGNATE_FUZZ").ok().and_then(|inputs| inputs.parse().ok()).unwrap_or(INPUTS);
+    let inputs = std::env::var("COGNATE_FUZZ_INPUTS").ok().and_then(|inputs| inputs.parse().ok()).unwrap_or(INPUTS);
     let folder = Folder::new();
     let mut random = random::stream(0, name, 0);
     let (mut read, mut refused) = (0u64, 0u64);

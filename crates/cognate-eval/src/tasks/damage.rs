@@ -1,4 +1,4 @@
-//! Damaged and hostile files of tasks: 20,000 in each run, or as many as `COGNATE_DAMAGE_CASES` says.
+//! Damaged and hostile files of tasks: 20,000 in each run, or as many as `COGNATE_FUZZ_INPUTS` says.
 //!
 //! A record is refused by an error that names file and line, or is a question: it has a right choice, and every request of it can be
 //! made. Nothing panics.
@@ -150,7 +150,7 @@ fn questions(task: &Definition, path: &Path, encoder: &Encoder<'_>) -> (usize, b
 
 #[test]
 fn a_damaged_file_of_a_task_is_refused_or_questions() {
-    let cases: u64 = std::env::var("COGNATE_DAMAGE_CASES").map_or(20_000, |cases| cases.parse().unwrap());
+    let cases: u64 = std::env::var("COGNATE_FUZZ_INPUTS").map_or(20_000, |cases| cases.parse().unwrap());
     let tasks: Vec<Definition> = names().map(|name| Definition::bundled(name).unwrap()).collect();
     let tokenizer = Tokenizer::train(["the cat sat on the mat".repeat(3)].into_iter(), 270).unwrap();
     let encoder = Encoder::new(Rows { tokenizer: &tokenizer, rows: tokenizer.vocab_size() }, 64).unwrap();

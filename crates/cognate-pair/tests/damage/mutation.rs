@@ -65,5 +65,5 @@ pub(crate) fn change(random: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
 
 /// How many inputs to try: `inputs`, or what the environment asks for.
 pub(crate) fn inputs(inputs: u64) -> u64 {
-    std::env::var("COGNATE_DAMAGED_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(inputs)
+    std::env::var("COGNATE_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(inputs)
 }
