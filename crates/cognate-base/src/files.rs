@@ -109,6 +109,12 @@ impl Drop for Place {
     }
 }
 
+/// Whether a process that was killed while it wrote `target` has left the hidden file there. Good for the holder of the claim on the
+/// folder: to others the file may be one that is being written.
+pub fn is_unfinished(target: &Path) -> bool {
+    hidden_sibling(target, PARTIAL).is_ok_and(|hidden| hidden.exists())
+}
+
 /// Writes `bytes` to `path` so that a reader sees the old content or the new, never a part.
 ///
 /// # Errors

@@ -20,7 +20,8 @@ pub fn forget_peak_rss() -> bool {
 /// Memory of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes that this process may hold in all: the machine's, or what a control group grants where that is less.
+    /// Bytes that this process may hold in all: the machine's, or what a control group or a limit on the process grants where that is
+    /// less.
     pub total: u64,
     /// Of these, bytes that nobody holds now.
     pub available: u64,
@@ -30,10 +31,56 @@ pub struct Memory {
 pub fn memory() -> Option<Memory> {
     let own = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let granted = control_groups(&own).iter().filter_map(|folder| granted(folder)).min();
-    memory_of(&fs_err::read_to_string("/proc/meminfo").ok()?, granted)
+    memory_of(&fs_err::read_to_string("/proc/meminfo").ok()?, granted.into_iter().chain(address_space()).min())
 }
 
-/// From the content of `/proc/meminfo` and what the control groups grant.
+/// Bytes of addresses that the process may use: what `ulimit -v` and schedulers set.
+#[cfg(unix)]
+fn address_space() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::As).current
+}
+
+#[cfg(not(unix))]
+fn address_space() -> Option<u64> {
+    None
+}
+
+/// A computation for which the machine is too small.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} takes about {} GB of memory, and this process may hold {} GB: take a smaller model, fewer tokens or documents at a time, or a \
+     larger machine",
+    gigabytes(*needed),
+    gigabytes(*total)
+)]
+pub struct TooLarge {
+    /// What was to be done, as a sentence begins: "training this model".
+    pub what: &'static str,
+    /// Bytes that it takes.
+    pub needed: u64,
+    /// Bytes that there are: [`Memory::total`].
+    pub total: u64,
+}
+
+/// With two digits at least.
+fn gigabytes(bytes: u64) -> String {
+    let gigabytes = bytes as f64 / 1e9;
+    if gigabytes < 10.0 { format!("{gigabytes:.2}") } else { format!("{gigabytes:.0}") }
+}
+
+/// Refuses a computation that takes more memory than this process may ever hold: it would be killed, or die, on its way. What other
+/// programs hold now is not counted, since they may let go of it.
+///
+/// # Errors
+/// When `needed` bytes are more than [`Memory::total`]; never where the system does not say how many there are.
+pub fn check_memory(what: &'static str, needed: f64) -> Result<(), TooLarge> {
+    match memory() {
+        Some(Memory { total, .. }) if needed > total as f64 => Err(TooLarge { what, needed: needed as u64, total }),
+        _ => Ok(()),
+    }
+}
+
+/// From the content of `/proc/meminfo` and the least that anything else grants.
 fn memory_of(meminfo: &str, granted: Option<u64>) -> Option<Memory> {
     let field = |name: &str| -> Option<u64> {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
@@ -113,6 +160,18 @@ mod tests {
         };
         assert_eq!(granted(scratch.path()), None);
         assert_eq!([grant("4096\n"), grant("max\n")], [Some(4096), None]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_no_machine_can_hold_is_refused() {
+        let total = memory().unwrap().total;
+        assert_eq!(check_memory("this", 0.5 * total as f64), Ok(()));
+        let refused = check_memory("training this model", 1e15).unwrap_err();
+        assert_eq!(refused, TooLarge { what: "training this model", needed: 1_000_000_000_000_000, total });
+        let shown = TooLarge { total: 2_345_678_901, ..refused }.to_string();
+        let expected = "training this model takes about 1000000 GB of memory, and this process may hold 2.35 GB: ";
+        assert!(shown.starts_with(expected), "{shown}");
     }
 
     #[test]

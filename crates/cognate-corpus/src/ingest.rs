@@ -10,11 +10,12 @@
 //! in memory, and training draws documents in a seeded order of its own.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cognate_base::files::AtomicFile;
+use cognate_base::files::{AtomicFile, is_unfinished};
 use cognate_base::{Monitor, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,11 @@ use crate::input::{Input, expand};
 use crate::reader::{ReadOptions, Reader};
 use crate::split::{Cuts, Entry, exact_duplicates};
 use crate::writer::DocumentWriter;
+
+/// The file of documents that are in no split.
+const DROPPED: &str = "dropped.jsonl";
+/// The file of bad records, which is put in place last.
+const LAST: &str = "rejected.jsonl";
 
 /// Documents between two reports to the monitor.
 const STRIDE: usize = 256;
@@ -56,7 +62,11 @@ impl Split {
 
     /// The file of this split in an ingested corpus.
     pub fn file(self, corpus: &Path) -> PathBuf {
-        corpus.join(format!("{}.jsonl.zst", self.name()))
+        corpus.join(self.file_name())
+    }
+
+    fn file_name(self) -> String {
+        format!("{}.jsonl.zst", self.name())
     }
 }
 
@@ -158,7 +168,7 @@ pub fn ingest(inputs: &[PathBuf], out: &Path, config: &IngestConfig, monitor: &d
     let survey = Survey::take(&files, config, monitor)?;
     let stats = write(&files, out, config, &survey, monitor)?;
     if stats.without_text > 0 {
-        tracing::warn!("{} documents have no text: left out and listed in dropped.jsonl", stats.without_text);
+        tracing::warn!("documents without text: {}; they are left out and listed in dropped.jsonl", stats.without_text);
     }
     tracing::info!(?stats, "ingested");
     Ok(stats)
@@ -208,6 +218,10 @@ pub fn check_empty(out: &Path) -> Result<()> {
     let mut names: Vec<_> = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
     // What a killed process left half-written is hidden, and the lock is its own or that of whoever called.
     names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && name != cognate_base::claim::LOCK);
+    // Killed while its files were put in place, an earlier call has left the last one hidden: the others are no corpus.
+    if is_unfinished(&out.join(LAST)) {
+        names.retain(|name| !is_output(name));
+    }
     match names.iter().min() {
         Some(found) => {
             let found = found.to_string_lossy().into_owned();
@@ -215,6 +229,11 @@ pub fn check_empty(out: &Path) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether one of our own files is called so.
+fn is_output(name: &OsStr) -> bool {
+    [DROPPED, LAST].iter().any(|own| name == *own) || Split::ALL.iter().any(|split| name == split.file_name().as_str())
 }
 
 /// What the first reading learns.
@@ -324,8 +343,8 @@ impl Outputs {
         let split = |split: Split| DocumentWriter::create(split.file(out));
         Ok(Self {
             splits: [split(Split::Validation)?, split(Split::Unique)?, split(Split::Oracle)?],
-            dropped: AtomicFile::create(out.join("dropped.jsonl"))?,
-            rejected: AtomicFile::create(out.join("rejected.jsonl"))?,
+            dropped: AtomicFile::create(out.join(DROPPED))?,
+            rejected: AtomicFile::create(out.join(LAST))?,
         })
     }
 

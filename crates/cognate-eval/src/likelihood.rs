@@ -10,7 +10,7 @@ use cognate_model::{DecodeCache, Decoder, Feed, ScoreItem};
 use cognate_ops::{Device, Precision};
 use rayon::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How likely a continuation is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,11 +54,14 @@ pub fn likelihoods<D: Device>(
     while let (Some(&first), Ok(())) = (rest.first(), &outcome) {
         let capacity = longest(first);
         let (batch, later) = rest.split_at(rest.len().min((batch_tokens / capacity).max(1)));
-        if cache.as_ref().is_none_or(|cache| cache.slots() < batch.len()) {
-            cache = None; // the old one's memory first
-        }
-        let cache = cache.get_or_insert_with(|| DecodeCache::new(model, batch.len(), capacity, Precision::F32));
-        outcome = score_batch(model, cache, questions, batch, &mut found, monitor);
+        // The old one's memory is free before a larger one takes its own.
+        let made = match cache.take().filter(|cache| cache.slots() >= batch.len()) {
+            Some(cache) => Ok(cache),
+            None => DecodeCache::new(model, batch.len(), capacity, Precision::F32),
+        };
+        outcome = made
+            .map_err(Error::from)
+            .and_then(|made| score_batch(model, cache.insert(made), questions, batch, &mut found, monitor));
         rest = later;
         monitor.advance((order.len() - rest.len()) as u64, "");
     }

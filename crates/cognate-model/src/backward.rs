@@ -19,7 +19,7 @@ impl<D: Device> Decoder<D> {
         if placed.scored_len == 0 {
             return Ok(0.0);
         }
-        self.reserve(placed.len, placed.longest, true);
+        self.reserve(placed.len, placed.longest, true)?;
         let device = self.device.clone();
         self.forward(&placed, &mut Context::Segments, true);
         self.head_backward(&placed, gradients, scale);

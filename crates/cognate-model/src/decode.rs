@@ -5,6 +5,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use cognate_base::process::check_memory;
 use cognate_ops::{Device, Precision, View};
 
 pub use rows::{Fed, Feed};
@@ -28,19 +29,23 @@ pub struct DecodeCache<D: Device> {
 
 impl<D: Device> DecodeCache<D> {
     /// A cache of `slots` sequences of up to `capacity` tokens (rounded up to a multiple of 16).
-    pub fn new(model: &Decoder<D>, slots: usize, capacity: usize, precision: Precision) -> Self {
+    ///
+    /// # Errors
+    /// When the machine has no memory for it.
+    pub fn new(model: &Decoder<D>, slots: usize, capacity: usize, precision: Precision) -> Result<Self> {
+        check_memory("decoding with this model", model.config.decoding_bytes(slots, capacity, slots, precision))?;
         let capacity = capacity.next_multiple_of(16);
         let heads = model.config.head_shape();
         let buffers =
             (0..model.config.layers).map(|_| model.device.kv_cache(slots * capacity, heads, precision)).collect();
-        Self {
+        Ok(Self {
             packed: model.pack_weights(precision),
             buffers,
             lengths: vec![0; slots],
             logits: Vec::new(),
             capacity,
             precision,
-        }
+        })
     }
 
     /// Empties a slot for another sequence.

@@ -42,9 +42,10 @@ impl<D: Device> Decoder<D> {
     /// A decoder with initial parameters drawn from `seed`.
     ///
     /// # Errors
-    /// When the configuration is impossible.
+    /// When the configuration is impossible, or too large for this machine's memory.
     pub fn new(device: D, config: Config, seed: u64) -> Result<Self> {
         config.check()?;
+        config.check_memory()?;
         let layout = Layout::new(&config);
         let values = initialise::parameters(&config, &layout, seed);
         Self::with_parameters(device, config, &values)
@@ -144,7 +145,7 @@ impl<D: Device> Decoder<D> {
         if placed.scored_len == 0 {
             return Ok(Vec::new());
         }
-        self.reserve(placed.len, placed.longest, false);
+        self.reserve(placed.len, placed.longest, false)?;
         let device = self.device.clone();
         let mut losses = vec![0.0; placed.scored_len];
         self.forward(&placed, &mut Context::Segments, false);
@@ -164,7 +165,7 @@ impl<D: Device> Decoder<D> {
         let mut everywhere = batch.clone();
         everywhere.targets.fill(0);
         let placed = Placed::new(&self.device, &everywhere);
-        self.reserve(placed.len, placed.longest, false);
+        self.reserve(placed.len, placed.longest, false)?;
         let vocab = self.config.vocab;
         let mut logits = vec![0.0; placed.len * vocab];
         self.forward(&placed, &mut Context::Segments, false);
@@ -193,10 +194,11 @@ impl<D: Device> Decoder<D> {
         }
     }
 
-    /// Makes room for a batch of `tokens` tokens with positions below `positions`.
-    pub(crate) fn reserve(&mut self, tokens: usize, positions: usize, backward: bool) {
+    /// Makes room for a batch of `tokens` tokens with positions below `positions`; refuses one that the machine has no memory for.
+    pub(crate) fn reserve(&mut self, tokens: usize, positions: usize, backward: bool) -> Result<()> {
+        self.state.reserve(&self.device, &self.config, tokens, backward)?;
         self.rope.extend(positions);
-        self.state.reserve(&self.device, &self.config, tokens, backward);
+        Ok(())
     }
 
     /// Embedding and all blocks. Block states are kept for backward where `keep`, else the first one serves all.

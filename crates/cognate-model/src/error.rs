@@ -67,6 +67,9 @@ pub enum Error {
         /// Tokens that were to be added.
         more: usize,
     },
+    /// More than this machine's memory would be needed.
+    #[error(transparent)]
+    TooLarge(#[from] cognate_base::process::TooLarge),
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),

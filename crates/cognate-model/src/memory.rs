@@ -1,8 +1,9 @@
 //! What a decoder takes of memory, before there is one. The arithmetic of the buffers is beside the buffers (`state`).
 
+use cognate_base::process::check_memory;
 use cognate_ops::Precision;
 
-use crate::{Config, state};
+use crate::{Config, Result, state};
 
 /// Bytes of a number on the processor's device.
 const NUMBER: f64 = size_of::<f32>() as f64;
@@ -11,6 +12,11 @@ impl Config {
     /// Bytes of the parameters.
     pub fn parameter_bytes(&self) -> f64 {
         self.parameters() as f64 * NUMBER
+    }
+
+    /// Refuses a model whose parameters the machine cannot hold twice, as they are while they are read or drawn.
+    pub(crate) fn check_memory(&self) -> Result<()> {
+        Ok(check_memory("this model", 2.0 * self.parameter_bytes())?)
     }
 
     /// Bytes of training with steps whose largest forward and backward pass holds `tokens` tokens: parameters, gradients, both

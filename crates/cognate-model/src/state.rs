@@ -1,8 +1,9 @@
 //! The activations: one set of buffers, sized for the largest batch seen, so that a step allocates nothing.
 
+use cognate_base::process::check_memory;
 use cognate_ops::Device;
 
-use crate::{Batch, Config, IGNORE};
+use crate::{Batch, Config, IGNORE, Result};
 
 /// What one block keeps for backward.
 pub(crate) struct BlockState<D: Device> {
@@ -90,8 +91,13 @@ impl<D: Device> State<D> {
     }
 
     /// Makes room for `tokens` tokens, with what backward needs where `backward`.
-    pub(crate) fn reserve(&mut self, device: &D, config: &Config, tokens: usize, backward: bool) {
+    ///
+    /// # Errors
+    /// When the machine has no memory for so many.
+    pub(crate) fn reserve(&mut self, device: &D, config: &Config, tokens: usize, backward: bool) -> Result<()> {
         if tokens > self.tokens {
+            let bytes = config.parameter_bytes() + numbers(config, tokens, backward) * size_of::<f32>() as f64;
+            check_memory("a batch of so many tokens", bytes)?;
             *self = Self { tokens, ..Self::new() };
         }
         let blocks = if backward { config.layers } else { 1 };
@@ -112,6 +118,7 @@ impl<D: Device> State<D> {
                 backward_lens(config, self.tokens).map(|len| device.zeros(len));
             self.backward = Some(BackwardState { stream, normed, scored, activated, gate_up, attended, qkv });
         }
+        Ok(())
     }
 }
 
@@ -215,7 +222,7 @@ mod tests {
         };
         for backward in [false, true] {
             let mut state: State<Reference> = State::new();
-            state.reserve(&Reference, &config, 70, backward);
+            state.reserve(&Reference, &config, 70, backward).unwrap();
             let mut held = 0;
             for b in &state.blocks {
                 let lens = [&b.input, &b.input_inv, &b.qkv, &b.head_inv, &b.qk, &b.lse, &b.attended, &b.middle];

@@ -22,7 +22,8 @@ mod tests;
 
 /// Refuses, before anything is done, what can be known from the recipe, the run directory and the files that are there: stages made
 /// from something else, places that cannot be written to, a tokenizer that does not load, tasks' files that are missing or hold no
-/// questions, keys of servers that are not set. Warns where the trainings need more memory or disk than there is.
+/// questions, keys of servers that are not set, models that this machine has no memory for. Warns where the trainings need more disk
+/// than is free.
 pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Result<()> {
     let steps = Step::all(recipe);
     for step in steps.iter().filter(|step| **step != Step::Report) {
@@ -41,8 +42,7 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
         let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
         tasks::check(recipe, models, monitor)?;
     }
-    room(recipe, run.root(), &left, tokenizer.as_ref());
-    Ok(())
+    room(recipe, run.root(), &left, tokenizer.as_ref())
 }
 
 /// Refuses, behind `step`, what its result shows that a later stage would stop for.
@@ -128,13 +128,14 @@ fn task_inputs(recipe: &Recipe, run: &RunDir) -> Result<()> {
     Ok(())
 }
 
-/// Warns where the trainings that are left need more than there is.
-fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenizer>) {
+/// Refuses models that the machine has no memory for: a stage behind the first training may be the one that needs most. Warns where the
+/// trainings that are left need more disk than is free, since others may free some.
+fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenizer>) -> Result<()> {
     let vocabulary = tokenizer.map(Tokenizer::vocab_size).or(recipe.tokenize.vocab_size).unwrap_or_default();
     let config = model_config(recipe, vocabulary);
     let is_training = |step: &&Step| matches!(step, Step::Train(_) | Step::Sweep { .. } | Step::Tune(_));
     let trainings = left.iter().filter(is_training).count();
-    let (disk, memory) = (trainings as f64 * trained_bytes(recipe, &config), needed_memory(recipe, &config));
+    let disk = trainings as f64 * trained_bytes(recipe, &config);
     if let Some(free) = process::free_bytes(root).filter(|free| disk > *free as f64) {
         tracing::warn!(
             "{trainings} trainings leave up to {:.1} GB of checkpoints, and {:.1} GB are free at {}: lower [train] keep_checkpoints, or \
@@ -144,15 +145,12 @@ fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenize
             root.display()
         );
     }
-    if trainings > 0
-        && let Some(machine) = process::memory().filter(|machine| memory > machine.total as f64)
-    {
-        tracing::warn!(
-            "training takes about {:.1} GB of memory, and this machine has {:.1} GB: `cognate plan` says what takes how much",
-            memory / 1e9,
-            machine.total as f64 / 1e9
-        );
+    for step in left {
+        if let Some((what, bytes)) = needed_memory(recipe, &config, *step) {
+            process::check_memory(what, bytes).map_err(|refused| Error::from(refused).in_stage(&step.label(recipe)))?;
+        }
     }
+    Ok(())
 }
 
 /// Error of a check that stops a run, as `plan` tells it.

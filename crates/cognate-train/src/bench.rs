@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use cognate_base::Monitor;
+use cognate_base::process::check_memory;
 use cognate_base::random::{self, Rng};
 use cognate_model::{Batch, Config, Decoder, Moments};
 use cognate_ops::{AdamW, Device, View, ViewMut};
 
 use crate::Result;
-use crate::train::accumulate;
+use crate::train::{accumulate, training_bytes};
 
 /// What to time: `batch` rows of `context` made-up tokens, each row one document, every token scored.
 #[derive(Clone, Debug)]
@@ -55,8 +56,10 @@ impl StepBench {
     /// Times full optimizer steps: forward, backward, clipping, AdamW.
     ///
     /// # Errors
-    /// When the configuration is impossible, or the monitor asks to stop.
+    /// When the configuration is impossible, the machine has no memory for it, or the monitor asks to stop.
     pub fn run<D: Device>(&self, device: D, monitor: &dyn Monitor) -> Result<StepTimes> {
+        let needed = training_bytes(&self.config, self.batch.saturating_mul(self.context), self.context);
+        check_memory("training this model", needed).map_err(cognate_model::Error::from)?;
         let mut model = Decoder::new(device.clone(), self.config.clone(), 0)?;
         let (mut gradients, mut moments) = (model.gradients(), Moments::new(&model));
         let mut rng = random::stream(0, "bench", 0);

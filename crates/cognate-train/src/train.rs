@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use cognate_base::process::check_memory;
 use cognate_base::{Monitor, Silent, Unit, Unsaved};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Batch, Config, Decoder, Gradients, Moments, ScoreItem, score};
@@ -71,10 +72,11 @@ pub struct Outcome {
 /// was killed and started again ends with the same bits as one that was not.
 ///
 /// # Errors
-/// When the loss or gradient is no longer a number (the last good checkpoint stays), saved state is damaged or another
+/// When the machine has too little memory, the loss or gradient is no longer a number (the last good checkpoint stays), saved state is damaged or another
 /// run's, writing fails, or the monitor asks to stop (the state is saved first).
 pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Monitor) -> Result<Outcome> {
     check(job)?;
+    check_room(model.config(), job.stream)?;
     let checkpoints = Checkpoints::new(job.folder);
     let mut moments = Moments::new(model);
     let resumed = checkpoints.resume(model, &mut moments, job.fingerprint)?;
@@ -130,6 +132,17 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
 pub fn training_bytes(model: &Config, batch_tokens: usize, longest: usize) -> f64 {
     // A piece ends with the segment that reaches its size.
     model.training_bytes(batch_tokens.min(PIECE_TOKENS.saturating_add(longest)))
+}
+
+/// Refuses a training that this machine has no memory for; [`train`] begins with it. Of a step's longest segment a stream says nothing:
+/// the buffers look once more when it comes.
+///
+/// # Errors
+/// When the machine has too little memory.
+pub fn check_room(model: &Config, stream: &dyn Stream) -> Result<()> {
+    let batch_tokens = stream.tokens().div_ceil(stream.steps().max(1));
+    let needed = training_bytes(model, usize::try_from(batch_tokens).unwrap_or(usize::MAX), 0);
+    Ok(check_memory("training this model", needed).map_err(cognate_model::Error::from)?)
 }
 
 fn check(job: &Job<'_>) -> Result<()> {

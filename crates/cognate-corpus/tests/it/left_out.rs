@@ -139,3 +139,22 @@ fn a_folder_that_holds_something_is_told_from_an_empty_one() {
     let file = folder.write("file", "");
     assert!(check_empty(&file).is_err());
 }
+
+#[test]
+fn a_call_killed_while_it_put_its_files_in_place_is_not_in_the_way_of_the_next() {
+    let folder = Folder::new();
+    let input = folder.write("a.jsonl", corpus(0..40));
+    run(&folder, input.clone(), OnBadRecord::Stop).unwrap();
+    let expected = kept(&folder);
+    let out = |name: &str| folder.path(&format!("out/{name}"));
+    fs_err::rename(out("rejected.jsonl"), out(".rejected.jsonl.partial")).unwrap();
+    fs_err::remove_file(out("oracle.jsonl.zst")).unwrap();
+    assert!(check_empty(&folder.path("out")).is_ok());
+    run(&folder, input, OnBadRecord::Stop).unwrap();
+    assert_eq!(kept(&folder), expected);
+    assert!(check_empty(&folder.path("out")).is_err() && !out(".rejected.jsonl.partial").exists());
+    // What is not ours stays in the way.
+    fs_err::rename(out("rejected.jsonl"), out(".rejected.jsonl.partial")).unwrap();
+    folder.write("out/notes.txt", "mine");
+    assert!(check_empty(&folder.path("out")).is_err());
+}

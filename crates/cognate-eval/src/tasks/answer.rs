@@ -71,7 +71,7 @@ pub(crate) fn answers<D: Device>(
             prompt: std::mem::take(&mut prompts[question]),
             tokens: Vec::new(),
         });
-        let mut cache = DecodeCache::new(model, batch.len(), capacity, Precision::F32);
+        let mut cache = DecodeCache::new(model, batch.len(), capacity, Precision::F32)?;
         for (question, answer) in write(model, &mut cache, tokenizer, task, active.collect(), monitor)? {
             let (asked, outcome) = (questions[question].0, &mut outcomes[question]);
             let same = |same: &dyn Fn(&str) -> String| {

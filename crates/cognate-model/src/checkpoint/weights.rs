@@ -38,6 +38,7 @@ pub(crate) fn parse_parameters(index: Option<&Index>, files: &[(&Path, &[u8])], 
         index.check(&opened)?;
     }
     check_sizes(&opened, config)?;
+    config.check_memory()?;
     let layout = Layout::new(config);
     let mut values = vec![0.0; layout.len()];
     let mut missing: HashMap<&str, usize> =

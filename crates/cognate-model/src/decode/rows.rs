@@ -78,7 +78,7 @@ impl<D: Device> Decoder<D> {
         self.check_tokens(&batch)?;
         let placed = Placed::new(&self.device, &batch);
         let slots = self.device.indices(&slots);
-        self.reserve(placed.len, cache.capacity, false);
+        self.reserve(placed.len, cache.capacity, false)?;
         let DecodeCache { packed, buffers, logits, capacity, precision, .. } = cache;
         let (capacity, precision) = (*capacity, *precision);
         let mut context = Context::Cache { buffers, slots: &slots, capacity, packed, precision };

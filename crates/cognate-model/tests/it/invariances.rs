@@ -93,7 +93,7 @@ fn cached_decoding_is_the_full_forward_pass() {
         let mut whole = Batch::new();
         whole.push(&ids, &vec![IGNORE; ids.len()]);
         let expected = model.logits(&whole).unwrap();
-        let mut cache = DecodeCache::new(&model, 3, 60, Precision::F32);
+        let mut cache = DecodeCache::new(&model, 3, 60, Precision::F32).unwrap();
         let mut logits = Vec::new();
         let mut fed = 0;
         for len in [17, 1, 1, 20, 1, 16, 4] {
@@ -123,7 +123,7 @@ fn decoding_in_8_bits_is_near_decoding_in_f32() {
     let mut model = decoder(Cpu::new(2).unwrap(), config.clone(), 8);
     let ids = batch(&[60], 97).tokens;
     let mut run = |precision| {
-        let mut cache = DecodeCache::new(&model, 2, 60, precision);
+        let mut cache = DecodeCache::new(&model, 2, 60, precision).unwrap();
         let mut all = Vec::new();
         let whole = [Feed { slot: 1, tokens: &ids, from: 0 }];
         model.advance_rows(&mut cache, &whole, &mut |_, logits| all.extend_from_slice(logits)).unwrap();
@@ -140,7 +140,7 @@ fn a_slots_logits_have_the_same_bits_whatever_is_beside_it() {
     let mut model = decoder(Cpu::new(2).unwrap(), small(true, true), 9);
     let prompts: Vec<Vec<u32>> = (0..40).map(|i| batch(&[1 + (i * 7) % 30], 97).tokens).collect();
     let decode = |model: &mut Decoder<Cpu>, members: &[usize], precision| {
-        let mut cache = DecodeCache::new(model, 40, 64, precision);
+        let mut cache = DecodeCache::new(model, 40, 64, precision).unwrap();
         let mut trace: Vec<Vec<u32>> = vec![Vec::new(); 40];
         let mut logits = Vec::new();
         let mut last: Vec<Vec<u32>> = prompts.clone();
@@ -174,14 +174,14 @@ fn a_forgotten_continuation_leaves_no_trace_and_rows_are_those_of_single_tokens(
     let mut model = decoder(Cpu::new(2).unwrap(), small(true, true), 9);
     let ids = batch(&[30], 97).tokens;
     // Token by token, by the other way in: the logits after each.
-    let mut cache = DecodeCache::new(&model, 1, 40, Precision::F32);
+    let mut cache = DecodeCache::new(&model, 1, 40, Precision::F32).unwrap();
     let mut expected: Vec<Vec<f32>> = Vec::new();
     for id in &ids {
         let mut logits = Vec::new();
         model.advance(&mut cache, &[(0, std::slice::from_ref(id))], &mut logits).unwrap();
         expected.push(logits);
     }
-    let mut cache = DecodeCache::new(&model, 3, 40, Precision::F32);
+    let mut cache = DecodeCache::new(&model, 3, 40, Precision::F32).unwrap();
     let mut rows = |cache: &mut DecodeCache<Cpu>, work: &[Feed<'_>]| {
         let mut rows: Vec<Vec<f32>> = Vec::new();
         model

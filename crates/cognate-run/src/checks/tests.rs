@@ -95,6 +95,18 @@ fn questions_that_are_missing_or_none_stop_a_run_at_its_start() {
 }
 
 #[test]
+fn models_that_no_machine_has_memory_for_stop_a_run_before_its_first_stage() {
+    // Training and tuning fit anywhere; generating, which comes behind them, nowhere.
+    let slots =
+        "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[tune]\ncontext = 1_000_000\n[generate]\nslots = 60_000\n";
+    let bench = Bench::new().with(slots);
+    let error = bench.run().unwrap_err().to_string();
+    let expected = "generate: generating with this recipe's slots takes about ";
+    assert!(error.starts_with(expected) && error.contains(" GB of memory"), "{error}");
+    assert!(!bench.path("out/ingest").exists());
+}
+
+#[test]
 fn an_answer_that_no_model_has_room_for_stops_a_run_behind_its_tokenizer() {
     let bench = Bench::new().with(ARC);
     bench.write("tasks/arc_easy.jsonl", &(question("yes") + &question(&"qz".repeat(400))));

@@ -172,7 +172,7 @@ fn generate(
     let len = prompt.len() as f64;
     let prompts = within(GENERATION_FLOPS, config.forward_flops(len, 1.0, len / 2.0), slots);
     let capacity = prompt.len() + NEW_TOKENS + 1;
-    let mut cache = DecodeCache::new(model, slots, capacity, recipe.generate.precision.into());
+    let mut cache = DecodeCache::new(model, slots, capacity, recipe.generate.precision.into())?;
     let before = model.fed().flops;
     for reading in [true, false] {
         let (since, fed) = (Instant::now(), model.fed().flops);

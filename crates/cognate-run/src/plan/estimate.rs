@@ -21,12 +21,22 @@ pub(crate) fn trained_bytes(recipe: &Recipe, config: &Config) -> f64 {
     (recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * config.parameter_bytes()
 }
 
-/// Bytes of memory that the trainings of a recipe hold at most.
-pub(crate) fn needed_memory(recipe: &Recipe, config: &Config) -> f64 {
-    let training = training_bytes(config, recipe.train.batch_tokens, recipe.model.context);
-    match recipe.syntheses().any(Synthesis::is_tuned) {
-        true => training.max(training_bytes(config, recipe.tune.batch_tokens, recipe.tune.context)),
-        false => training,
+/// Which work of its models a stage does, and the bytes of memory that it holds for it at least; none where it is done elsewhere.
+pub(crate) fn needed_memory(recipe: &Recipe, config: &Config, step: Step) -> Option<(&'static str, f64)> {
+    let Recipe { train, model, tune, generate, .. } = recipe;
+    match step {
+        Step::Train(_) | Step::Sweep { .. } => {
+            Some(("training this recipe's model", training_bytes(config, train.batch_tokens, model.context)))
+        }
+        Step::Tune(_) => {
+            Some(("tuning this recipe's synthesizer", training_bytes(config, tune.batch_tokens, tune.context)))
+        }
+        Step::Generate(_) if generate.endpoint.is_none() => {
+            let (seed, new, precision) = (generate.max_seed_tokens, generate.max_new_tokens, generate.precision);
+            let bytes = generate_bytes(config, generate.slots, seed, new, precision.into());
+            Some(("generating with this recipe's slots", bytes))
+        }
+        _ => None,
     }
 }
 
@@ -169,6 +179,7 @@ impl Estimate<'_> {
         let (recipe, config, survey) = (self.recipe, self.config, self.survey);
         let (unique, dimensions) = (self.unique_documents(), recipe.embed.dimensions as f64);
         let search = neighbours_bytes(unique, dimensions, recipe.pair.neighbours as f64);
+        let models = needed_memory(recipe, config, step).map_or(0.0, |(_, bytes)| bytes);
         match step {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.
@@ -185,19 +196,10 @@ impl Estimate<'_> {
                 };
                 let order = self.train(kind, recipe.seed).documents * 16.0;
                 let related = if *kind == ArmKind::RelatedContext { search } else { 0.0 };
-                training_bytes(config, recipe.train.batch_tokens, recipe.model.context) + order + related
+                models + order + related
             }
-            Step::Tune(_) => {
-                training_bytes(config, recipe.tune.batch_tokens, recipe.tune.context) + self.pairs() * 24.0
-            }
-            Step::Generate(_) => {
-                let generate = &recipe.generate;
-                let (seed, new) = (generate.max_seed_tokens, generate.max_new_tokens);
-                match &generate.endpoint {
-                    None => generate_bytes(config, generate.slots, seed, new, generate.precision.into()),
-                    Some(_) => 0.0,
-                }
-            }
+            Step::Tune(_) => models + self.pairs() * 24.0,
+            Step::Generate(_) => models,
             Step::Filter(synthesis) => {
                 let Written { documents, length, .. } = self.written(synthesis);
                 let (text, words) = (self.unique_bytes(), self.unique_bytes() / WORD_BYTES);

@@ -26,7 +26,7 @@ mod timed;
 use std::cell::RefCell;
 use std::path::Path;
 
-use cognate_base::{Interrupted, Monitor, Unsaved};
+use cognate_base::{Interrupted, Monitor, Unsaved, process};
 use cognate_corpus::{CutCounts, Tokenizer};
 use cognate_model::{Config, DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
@@ -249,14 +249,11 @@ pub fn generate<D: Device>(
         Precision::Int8 => precision::effect(model, &config.prompts(seeds, tokenizer, related), config, monitor)?,
     };
     check_memory(model.config(), config)?;
-    let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision);
+    let cache = DecodeCache::new(model, config.slots, config.capacity_tokens(), config.precision)?;
     let mut engine = ModelEngine { slots: config.slots, vocab: rows, cache, model };
     let stats = generate_with(&mut engine, tokenizer, seeds, out, config, monitor)?;
     Ok(GenerateStats { precision_effect, ..stats })
 }
-
-/// Tokens of which a cache keeps whole blocks.
-const CACHE_BLOCK: usize = 16;
 
 /// Bytes that generation holds at most: the synthesizer, its caches, and the prompts that are read at a time.
 pub fn generate_bytes(
@@ -274,22 +271,18 @@ pub fn generate_bytes(
 
 /// Refuses slots for whose caches there is no memory.
 fn check_memory(model: &Config, config: &GenerateConfig) -> Result<()> {
-    let heads = model.head_shape();
-    // A cache keeps keys and values of whole blocks of tokens.
-    let slot = config.capacity_tokens().checked_next_multiple_of(CACHE_BLOCK).unwrap_or(usize::MAX);
-    let token =
-        (2 * size_of::<f32>()).saturating_mul(model.layers).saturating_mul(heads.kv).saturating_mul(heads.width);
-    let each = slot.saturating_mul(token).max(1);
-    let fits =
-        |slots: usize| slots.checked_mul(each).is_some_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    let total = process::memory().map_or(f64::MAX, |memory| memory.total as f64);
+    let bytes = |slots| generate_bytes(model, slots, config.max_seed_tokens, config.max_new_tokens, config.precision);
+    // Whatever the memory, a cache has as many numbers as can be counted.
+    let fits = |slots: usize| bytes(slots) <= total.min(isize::MAX as f64);
     if fits(config.slots) {
         return Ok(());
     }
-    // The largest number that fits, as exactly as two digits tell.
-    let most = (0..=usize::BITS).map(|shift| config.slots.checked_shr(shift).unwrap_or(0)).find(|&slots| fits(slots));
-    let mebibytes = each as f64 / f64::from(1 << 20);
+    // The largest that is the asked-for number halved some times: one that is useful, not the last one possible.
+    let most = (0..usize::BITS).map(|shift| config.slots >> shift).find(|&slots| fits(slots));
+    let each = (bytes(config.slots) - bytes(0)) / config.slots as f64 / f64::from(1 << 20);
     let expected = format!(
-        "at most {}: each takes {mebibytes:.1} MiB of memory, and there is not so much",
+        "at most {}: each takes {each:.1} MiB of memory, and there is not so much",
         most.filter(|&most| most > 0).map_or_else(|| "none".to_owned(), |most| most.to_string())
     );
     Err(Error::setting("slots", config.slots, expected))

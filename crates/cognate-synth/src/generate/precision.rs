@@ -69,7 +69,7 @@ fn nats<D: Device>(
     precision: Precision,
     monitor: &dyn Monitor,
 ) -> Result<Vec<f64>> {
-    let mut cache = DecodeCache::new(model, 1, longest, precision);
+    let mut cache = DecodeCache::new(model, 1, longest, precision)?;
     let vocab = model.config().vocab;
     let mut all = Vec::with_capacity(documents.len());
     for tokens in documents {

@@ -78,7 +78,7 @@ pub fn write_related<D: Device>(
     prompt.extend(tokens);
     prompt.push(related);
     let slots = count.clamp(1, SLOTS);
-    let cache = DecodeCache::new(model, slots, prompt.len() + max_new_tokens, Precision::F32);
+    let cache = DecodeCache::new(model, slots, prompt.len() + max_new_tokens, Precision::F32)?;
     let mut engine = ModelEngine { slots, vocab: rows, cache, model };
     let vocab = tokenizer.vocab_size().min(rows);
     let rules = Rules {

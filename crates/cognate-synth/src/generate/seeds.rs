@@ -60,7 +60,7 @@ impl Seeds {
         }
         let without_text = (read - ids.len()) as u64;
         if without_text > 0 {
-            tracing::warn!("{}: {without_text} documents have no text and are no seeds", path.display());
+            tracing::warn!("{}: documents without text: {without_text}; they are no seeds", path.display());
         }
         Ok(Self { ids, places, tokens: Some(tokens), without_text })
     }

@@ -38,15 +38,18 @@ pub struct TimedGeneration<'a, D: Device> {
 impl<'a, D: Device> TimedGeneration<'a, D> {
     /// Makes the cache for `documents` documents of `new_tokens` tokens each, after prompts of `prompt_tokens`, all at the same time.
     /// No document ends early.
+    ///
+    /// # Errors
+    /// When the machine has no memory for it.
     pub fn new(
         model: &'a mut Decoder<D>,
         documents: usize,
         (prompt_tokens, new_tokens): (usize, usize),
         sampling: Sampling,
         precision: Precision,
-    ) -> Self {
+    ) -> Result<Self> {
         let (vocab, end_of_document) = (model.config().vocab, 0);
-        let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens, precision);
+        let cache = DecodeCache::new(model, documents, prompt_tokens + new_tokens, precision)?;
         let rules = Rules {
             seed: 0,
             sampling,
@@ -57,7 +60,7 @@ impl<'a, D: Device> TimedGeneration<'a, D> {
             numbers: Numbers::first_few(documents as u64),
         };
         let engine = ModelEngine { slots: documents, vocab, cache, model };
-        Self { engine, prompts: MadeUp { tokens: prompt_tokens, vocab }, rules }
+        Ok(Self { engine, prompts: MadeUp { tokens: prompt_tokens, vocab }, rules })
     }
 
     /// Writes the documents and throws them away.

@@ -136,9 +136,9 @@ fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result 
     let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
     let short = (args.prompt_tokens, args.new_tokens.min(8));
-    TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision).run(terminal)?;
+    TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision)?.run(terminal)?;
     let shape = (args.prompt_tokens, args.new_tokens);
-    let mut generation = TimedGeneration::new(&mut model, args.batch, shape, sampling, args.precision);
+    let mut generation = TimedGeneration::new(&mut model, args.batch, shape, sampling, args.precision)?;
     let mut rates = Vec::new();
     for _ in 0..args.runs {
         let start = Instant::now();

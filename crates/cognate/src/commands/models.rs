@@ -12,7 +12,7 @@ use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
 use cognate_run::{read_texts, tokenizer_files, validation_items};
 use cognate_train::{
-    Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, peak_rate_for,
+    Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room, peak_rate_for,
 };
 use serde_json::{Value, json};
 
@@ -84,10 +84,13 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
         inputs.extend(weight_files(checkpoint)?);
     }
     inputs.extend(Tokenizer::files(&args.tokenizer));
-    let settings = json!({
+    let mut settings = json!({
         "budget_tokens": steps * args.batch_tokens as u64, "batch_tokens": args.batch_tokens, "context": context,
-        "validate_documents": args.validate_documents, "model": format!("{:?}", model.config()),
+        "validate_documents": args.validate_documents,
     });
+    if let (Value::Object(settings), Value::Object(dials)) = (&mut settings, dials(model.config())) {
+        settings.extend(dials);
+    }
     let files = tokenizer_files(&tokenizer);
     let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
@@ -137,6 +140,31 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer) };
     let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+}
+
+/// The dials of a model, each by its flag's name, so that a folder of another model is refused with those that differ.
+fn dials(config: &Config) -> Value {
+    let Config {
+        vocab,
+        width,
+        layers,
+        heads,
+        kv_heads,
+        head_width,
+        ffn,
+        max_positions,
+        rope_base,
+        rope_scaling,
+        norm_eps,
+        qk_norm,
+        tied,
+    } = config;
+    let scaling = rope_scaling.map(|scaling| format!("{scaling:?}"));
+    json!({
+        "vocabulary": vocab, "width": width, "layers": layers, "heads": heads, "kv_heads": kv_heads, "head_width": head_width,
+        "ffn": ffn, "positions": max_positions, "rope_base": rope_base, "rope_scaling": scaling, "norm_eps": norm_eps,
+        "qk_norm": qk_norm, "tied": tied,
+    })
 }
 
 /// Tokens that a document is cut into where nothing is said.
@@ -246,6 +274,8 @@ impl Run<'_> {
             checkpoint_every: every(optimizer.checkpoint_every_tokens),
             keep_checkpoints: optimizer.keep_checkpoints,
         };
+        // Before the folder is marked as this training's.
+        check_room(model.config(), self.stream)?;
         let fingerprint = self.begin(&schedule, optimizer, settings, inputs)?;
         let job = Job {
             stream: self.stream,

@@ -164,3 +164,53 @@ fn an_instruction_set_that_is_none() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr, "error: COGNATE_SIMD=\"avx1024\": expected avx512, avx2, portable\n");
 }
+
+/// What a command says that may hold a gigabyte of addresses.
+#[cfg(target_os = "linux")]
+fn within_a_gigabyte(scratch: &Scratch, arguments: &[&str]) -> String {
+    let program = scratch.cognate(&[]).get_program().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""]).arg(program).args(arguments);
+    let output = shell.current_dir(scratch.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    error(&String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn models_that_the_machine_has_no_memory_for() {
+    let scratch = Scratch::new();
+    let refused = |arguments: &[&str], what: &str| {
+        let said = within_a_gigabyte(&scratch, &[arguments, &["--threads", "1", "--quiet"]].concat());
+        let start = format!("error: {what} takes about ");
+        assert!(
+            said.starts_with(&start) && said.contains(" GB of memory, and this process may hold 1.02 GB"),
+            "{said}"
+        );
+    };
+    // 29 M parameters: 0.1 GB, and seven times that in training.
+    let shape = ["--layers", "14", "--width", "384", "--heads", "6"];
+    let timed = |batch| [&["bench", "train", "--context", "2048", "--batch", batch][..], &shape[..]].concat();
+    refused(&timed("1"), "training this model");
+    scratch.write("documents.jsonl", corpus(20));
+    let tokenize = ["tokenize", "documents.jsonl", "--train", "300", "--tokenizer", "tokenizer.json", "--out", "t"];
+    scratch.succeeds(&tokenize);
+    let train = ["train", "--tokens", "t", "--tokenizer", "tokenizer.json", "--out", "m", "--budget-tokens", "64"];
+    let step = ["--batch-tokens", "32", "--context", "32"];
+    refused(
+        &[&train[..], &step, &["--layers", "14", "--width", "512", "--heads", "8"]].concat(),
+        "training this model",
+    );
+    assert!(!scratch.path("m").exists());
+    refused(&[&train[..], &step, &["--layers", "100", "--width", "512", "--heads", "8"]].concat(), "this model");
+    // A small model for which a batch is too large.
+    let small = [&train[..], &step, &["--layers", "1", "--width", "32", "--heads", "1"]].concat();
+    scratch.succeeds(&small);
+    let (_, stderr) = scratch.fails(&[&train[..], &step, &["--layers", "1", "--width", "64", "--heads", "1"]].concat());
+    assert!(stderr.contains("m is the folder of another training: "), "{stderr}");
+    assert!(stderr.contains("--head-width was 32 and is 64 now") && !stderr.contains("Config {"), "{stderr}");
+    let checkpoint = scratch.path("m/checkpoints");
+    let checkpoint = fs_err::read_dir(checkpoint).unwrap().next().unwrap().unwrap().path().display().to_string();
+    let shape = ["--prompt-tokens", "10000", "--new-tokens", "10000", "--batch", "60000"];
+    refused(&[&["bench", "generate", &checkpoint][..], &shape].concat(), "decoding with this model");
+}

@@ -142,13 +142,14 @@ fn other_texts_under_the_same_ids_are_refused() {
 
 #[test]
 fn damaged_folders_are_refused() {
+    let config = || GenerateConfig { first_document: 7, ..config(4) };
     let damage = |what: &dyn Fn(&Path), expected: &str| {
         let world = World::new();
         let out = world.out("a");
-        assert!(matches!(world.run(&out, &config(4), &Stopper::after(300)), Err(Error::Interrupted(_))));
+        assert!(matches!(world.run(&out, &config(), &Stopper::after(300)), Err(Error::Interrupted(_))));
         assert!(files::shards(&out).unwrap().len() >= 2);
         what(&out);
-        let message = world.run(&out, &config(4), &Silent).unwrap_err().to_string();
+        let message = world.run(&out, &config(), &Silent).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}\nexpected: {expected}");
     };
     let shard = |out: &Path, index| out.join(files::shard_name(index));
@@ -156,8 +157,32 @@ fn damaged_folders_are_refused() {
     damage(&|out| fs_err::remove_file(out.join("generate.json")).unwrap(), "settings that made it are unknown");
     damage(&|out| fs_err::write(out.join("generate.json"), "[1").unwrap(), "not a JSON object");
     damage(&|out| fs_err::remove_file(shard(out, 0)).unwrap(), "should come before it and is missing");
-    damage(&|out| move_shard(out, 1, 0), "expected \"synthetic-0\"");
+    damage(&|out| move_shard(out, 1, 0), "expected \"synthetic-7\"");
     damage(&|out| fs_err::write(out.join("partial.jsonl"), "{\"number\":").unwrap(), "line 1");
+    // What an interruption left is looked at record by record.
+    let change = |field: &'static str, value: Value| {
+        move |out: &Path| {
+            let path = out.join("partial.jsonl");
+            let text = fs_err::read_to_string(&path).unwrap();
+            let (first, rest) = text.split_once('\n').unwrap();
+            let mut record: Value = serde_json::from_str(first).unwrap();
+            record[field] = value.clone();
+            fs_err::write(path, format!("{record}\n{rest}")).unwrap();
+        }
+    };
+    let foreign = "is none of this generation";
+    damage(&change("log_probability_bits", f64::NAN.to_bits().into()), foreign);
+    damage(&change("tokens", json!([])), foreign);
+    damage(&change("tokens", vec![7u32; config().max_new_tokens + 1].into()), foreign);
+    damage(&change("number", 6.into()), foreign);
+    damage(
+        &|out| {
+            let path = out.join("partial.jsonl");
+            let text = fs_err::read_to_string(&path).unwrap();
+            fs_err::write(path, format!("{0}\n{text}", text.lines().next().unwrap())).unwrap();
+        },
+        "comes a second time",
+    );
     damage(
         &|out| {
             let bytes = fs_err::read(shard(out, 0)).unwrap();

@@ -3,9 +3,9 @@
 use cognate_corpus::Tokenizer;
 
 use crate::Result;
-use crate::filter::words::mix;
 use crate::generate::Engine;
 use crate::generate::schedule::Draw;
+use cognate_base::words::mix;
 
 /// Logits beyond the tokenizer's vocabulary.
 const PADDING: usize = 5;
