@@ -1,28 +1,27 @@
 //! Words and word n-grams of a text, as 64-bit hashes: what every overlap measure here counts.
 //!
-//! The two kinds of [`cognate_base::words`]. A *plain* word is what stands between white space, punctuation included: the
+//! The two kinds of [`crate::words`]. A *plain* word is what stands between white space, punctuation included: the
 //! repetition rules must see rows of dashes. A *bare* word is a run of letters and digits in lower case: copies are found
 //! through changed punctuation.
 
-use cognate_base::words::Words;
-pub(crate) use cognate_base::words::mix;
+use crate::words::{Words, mix};
 
 /// A word: its length and its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
+pub struct Word {
     /// Characters (Unicode scalar values) in its normal form.
-    pub(crate) chars: usize,
+    pub chars: usize,
     /// Equal words have equal hashes.
-    pub(crate) hash: u64,
+    pub hash: u64,
 }
 
 /// The words between white space.
-pub(crate) fn plain_words(text: &str) -> Vec<Word> {
+pub fn plain_words(text: &str) -> Vec<Word> {
     collect(Words::between_spaces(text), text.len())
 }
 
 /// The runs of letters and digits, in lower case.
-pub(crate) fn bare_words(text: &str) -> Vec<Word> {
+pub fn bare_words(text: &str) -> Vec<Word> {
     collect(Words::of(text), text.len())
 }
 
@@ -35,18 +34,18 @@ fn collect(mut words: Words<'_>, bytes: usize) -> Vec<Word> {
 }
 
 /// The hash of every n-gram of `words`, in text order: `words.len() + 1 − n` of them, none for a shorter text.
-pub(crate) fn ngrams(words: &[Word], n: usize) -> impl Iterator<Item = u64> {
+pub fn ngrams(words: &[Word], n: usize) -> impl Iterator<Item = u64> {
     words.windows(n).map(|window| window.iter().fold(0, |hash, word| mix(hash ^ word.hash).wrapping_add(word.hash)))
 }
 
 /// The distinct word n-grams of a text as sorted 32-bit hashes; a text of fewer words counts as one n-gram, a text without words
 /// has none.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Shingles(Box<[u32]>);
+pub struct Shingles(Box<[u32]>);
 
 impl Shingles {
     /// Of the bare words of `text`.
-    pub(crate) fn of(text: &str, n: usize) -> Self {
+    pub fn of(text: &str, n: usize) -> Self {
         let words = bare_words(text);
         let length = n.min(words.len()).max(1);
         let mut hashes: Vec<u32> = ngrams(&words, length).map(|hash| (hash >> 32) as u32).collect();
@@ -55,18 +54,23 @@ impl Shingles {
         Self(hashes.into_boxed_slice())
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Distinct n-grams.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The hashes, ascending.
-    pub(crate) fn hashes(&self) -> &[u32] {
+    pub fn hashes(&self) -> &[u32] {
         &self.0
     }
 
     /// n-grams that both have.
-    pub(crate) fn common(&self, other: &Self) -> usize {
+    pub fn common(&self, other: &Self) -> usize {
         let (mut i, mut j, mut common) = (0, 0, 0);
         while i < self.0.len() && j < other.0.len() {
             let (a, b) = (self.0[i], other.0[j]);
@@ -78,12 +82,12 @@ impl Shingles {
     }
 
     /// The share of this text's n-grams that `other` has too; 0 for a text without words.
-    pub(crate) fn contained_in(&self, other: &Self) -> f64 {
+    pub fn contained_in(&self, other: &Self) -> f64 {
         if self.len() == 0 { 0.0 } else { self.common(other) as f64 / self.len() as f64 }
     }
 
     /// Jaccard similarity: common n-grams over all n-grams of the two; 0 where neither has any.
-    pub(crate) fn jaccard(&self, other: &Self) -> f64 {
+    pub fn jaccard(&self, other: &Self) -> f64 {
         let common = self.common(other);
         let all = self.len() + other.len() - common;
         if all == 0 { 0.0 } else { common as f64 / all as f64 }

@@ -1,8 +1,8 @@
-//! How well latent semantic analysis finds true pairs, and how long it takes.
+//! How well latent semantic analysis finds true pairs, how well the choice of a least similarity does, and how long it takes.
 //!
-//! Reads JSON Lines from stdin; the second argument is a `/`-separated part of the id that true pairs have in common:
-//! `suffix` for `<version>/<book>/<chapter>` (the Bible), `prefix` for `<story>/<level>` (OneStopEnglish), `none` for a
-//! corpus without known pairs.
+//! Reads JSON Lines from stdin; the second argument is the part of the id that true pairs have in common:
+//! `suffix` for `<version>/<book>/<chapter>` (the Bible), `prefix` for `<story>/<level>` (OneStopEnglish), `person` for
+//! `<person>-<telling>` (made-up biographies), `none` for a corpus without known pairs.
 //!
 //! ```text
 //! zstd -dc ASV.jsonl.zst KJVPCE.jsonl.zst | cargo run --release -p cognate-pair --example recall -- 256 suffix
@@ -14,12 +14,15 @@ use std::io::{BufRead, stdin};
 use std::time::Instant;
 
 use cognate_base::Silent;
-use cognate_pair::{LsaConfig, PairConfig, exact_neighbours, lsa, measure_similarities, select_pairs, suggest_window};
+use cognate_pair::{
+    Copies, LsaConfig, PairConfig, exact_neighbours, lsa, measure_similarities, neighbours_needed, select_pairs,
+    suggest_window,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let dimensions = arguments.next().ok_or("give the dimensions")?.parse()?;
-    let part = arguments.next().ok_or("give suffix, prefix or none")?;
+    let part = arguments.next().ok_or("give suffix, prefix, person or none")?;
     let limit = arguments.next().map_or(Ok(usize::MAX), |limit| limit.parse())?;
     let mut texts = Vec::new();
     for line in stdin().lock().lines().take(limit) {
@@ -32,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (vectors, stats) = lsa(&texts, &config, &Silent)?;
     let lsa_s = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let neighbours = exact_neighbours(&vectors, 10, &Silent)?;
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(10, vectors.len()), &Silent)?;
     let neighbours_s = start.elapsed().as_secs_f64();
     println!(
         "{} documents, {} terms, {} weights, {} dimensions, explained {:.3}, singular values {:.2} to {:.2}",
@@ -45,13 +48,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         stats.singular_values[stats.dimensions - 1],
     );
     println!("lsa {lsa_s:.2} s, neighbours {neighbours_s:.2} s, {} without vector", stats.documents_without_vector);
-    let similarities = measure_similarities(&vectors, &neighbours, 1)?;
+    let similarities = measure_similarities(&vectors, &neighbours, 10, 1)?;
     println!("neighbours: {}", similarities.neighbour_quantiles);
     println!("nearest:    {}", similarities.nearest_quantiles);
     println!("random:     {}", similarities.random_quantiles);
     let key = |id: &str| match part.as_str() {
         "suffix" => id.split_once('/').map(|(_, rest)| rest.to_string()),
         "prefix" => id.rsplit_once('/').map(|(rest, _)| rest.to_string()),
+        "person" => id.rsplit_once('-').map(|(person, _)| person.to_string()),
         _ => None,
     };
     let keys: Vec<_> = vectors.ids.iter().map(|id| key(id)).collect();
@@ -64,33 +68,38 @@ fn main() -> Result<(), Box<dyn Error>> {
         let hits = with_pair.iter().filter(hit).count();
         println!("recall@{k}: {hits} of {} = {:.4}", with_pair.len(), hits as f64 / with_pair.len().max(1) as f64);
     }
-    let window = suggest_window(&similarities);
-    for share in [0.02, 0.05, 0.1] {
-        let config = PairConfig {
-            neighbours: 10,
-            min_similarity: window.min_similarity,
-            max_similarity: window.max_similarity,
-            held_out_share: share,
-            seed: 1,
+    let copies = Copies::of(&texts.iter().map(|(_, text)| text).collect::<Vec<_>>(), 0.7, &Silent)?;
+    let all: usize = with_pair.iter().filter_map(|&i| keys[i].as_ref()).map(|key| counts[key] - 1).sum();
+    for (name, min_similarity, precision) in [
+        ("precision 0.95", None, 0.95),
+        ("precision 0.99", None, 0.99),
+        ("1 in 1000", Some(suggest_window(&similarities).min_similarity), 0.95),
+    ] {
+        let config =
+            PairConfig { neighbours: 10, min_similarity, precision, max_similarity: 2.0, held_out_share: 0.0, seed: 1 };
+        let (pairs, stats) = match select_pairs(&vectors, &neighbours, &copies, &config) {
+            Ok(found) => found,
+            Err(error) => {
+                println!("{name}: {error}");
+                continue;
+            }
         };
-        let (_, stats) = select_pairs(&vectors, &neighbours, &config)?;
+        let is_true = |pair: &&cognate_pair::Pair| {
+            keys[pair.first as usize].is_some() && keys[pair.first as usize] == keys[pair.second as usize]
+        };
+        let right = pairs.train.iter().filter(is_true).count();
         println!(
-            "window {:.3} to {:.3}, held out {share}: {} of {} documents have pairs, {} training pairs, {} held out \
-             ({} documents), {} straddling, {} near-copies, {} below; targets per seed: mean {:.1}, median {}, \
-             largest {}",
-            window.min_similarity,
-            window.max_similarity,
+            "{name}: {:?}, similarity from {:.3}, {} pairs of {} of {} documents, {} near-copies; of the pairs {:.3} are true by estimate; known: \
+             precision {:.4}, recall {:.4}",
+            stats.precision.rule,
+            stats.window.min_similarity,
+            stats.train_pairs,
             stats.documents_with_pairs,
             stats.documents,
-            stats.train_pairs,
-            stats.held_out_pairs,
-            stats.held_out_documents,
-            stats.straddling,
             stats.near_copies,
-            stats.below_window,
-            stats.targets_per_seed.mean,
-            stats.targets_per_seed.median,
-            stats.targets_per_seed.max,
+            stats.precision.estimate,
+            right as f64 / pairs.train.len().max(1) as f64,
+            right as f64 / all.max(1) as f64,
         );
     }
     let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();

@@ -74,10 +74,9 @@ pub enum Error {
     },
     /// A vector holds a number that is none.
     #[error(
-        "the vector of row {row} (id {id:?}) holds {value} at place {column}: vectors must be finite; embed it again"
-    )]
+        "the vector of row {} (id {id:?}) holds {value} at place {column}: vectors must be finite; embed it again", .row + 1)]
     NotFinite {
-        /// Row, counted from 0.
+        /// Row, counted from 0; a person is told it from 1, as of a file of documents.
         row: usize,
         /// The row's identifier.
         id: String,
@@ -88,8 +87,7 @@ pub enum Error {
     },
     /// A vector's length is not one.
     #[error(
-        "the vector of row {row} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise them first"
-    )]
+        "the vector of row {} (id {id:?}) has length {length}, expected 1 (or 0 for none): normalise them first", .row + 1)]
     NotUnit {
         /// Row, counted from 0.
         row: usize,
@@ -99,7 +97,7 @@ pub enum Error {
         length: f64,
     },
     /// Two rows have one identifier.
-    #[error("rows {first} and {second} both have the id {id:?}: ids must be unique")]
+    #[error("rows {} and {} both have the id {id:?}: ids must be unique", .first + 1, .second + 1)]
     DuplicateId {
         /// The identifier.
         id: String,
@@ -138,8 +136,8 @@ pub enum Error {
     /// No two documents are related.
     #[error(
         "no pair of neighbours has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; \
-         of random documents: {random}. Try min_similarity = {:.2}, max_similarity = {:.2}, or \"auto\"",
-        window.min_similarity, window.max_similarity, suggested.min_similarity, suggested.max_similarity
+         of random documents: {random}. Try min_similarity = {:.2}, or \"auto\"",
+        window.min_similarity, window.max_similarity, suggested.min_similarity
     )]
     NoPairs {
         /// The window that was asked for.
@@ -203,7 +201,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A value is no text, in a column of text.
-    #[error("column {column:?} of {path} holds bytes that are no UTF-8 in row {row}: write it again as UTF-8")]
+    #[error("column {column:?} of {path} holds bytes that are no UTF-8 in row {}: write it again as UTF-8", .row + 1)]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -243,7 +241,7 @@ pub enum Error {
         found: String,
     },
     /// A value is missing.
-    #[error("column {column:?} of {path} holds a null in row {row}: every row needs a value")]
+    #[error("column {column:?} of {path} holds a null in row {}: every row needs a value", .row + 1)]
     Null {
         /// The file.
         path: PathBuf,
@@ -254,8 +252,7 @@ pub enum Error {
     },
     /// The vectors of one table differ in length.
     #[error(
-        "the vector in row {row} of {path} has {found} numbers, but the first has {expected}: all must be of one length"
-    )]
+        "the vector in row {} of {path} has {found} numbers, but the first has {expected}: all must be of one length", .row + 1)]
     Ragged {
         /// The file.
         path: PathBuf,
@@ -281,7 +278,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A pair names a document that does not exist.
-    #[error("{path} names the document {id:?} in column {column:?}, row {row}, but there is no such document")]
+    #[error("{path} names the document {id:?} in column {column:?}, row {}, but there is no such document", .row + 1)]
     UnknownId {
         /// The file.
         path: PathBuf,
@@ -293,7 +290,7 @@ pub enum Error {
         id: String,
     },
     /// A pair cannot be used.
-    #[error("row {row} of {path} pairs {first:?} with {second:?}: {problem}")]
+    #[error("row {} of {path} pairs {first:?} with {second:?}: {problem}", .row + 1)]
     BadPair {
         /// The file.
         path: PathBuf,

@@ -14,7 +14,7 @@ mod trainings;
 use std::path::Path;
 
 use cognate_eval::Perplexity;
-use cognate_pair::{Histogram, LsaStats, PairStats};
+use cognate_pair::{Histogram, LsaStats, PairStats, Rule};
 use cognate_synth::Reason;
 use serde::de::DeserializeOwned;
 
@@ -172,6 +172,7 @@ impl Assembly<'_> {
             kept_tokens: filtered.synthetic.tokens,
             dropped: dropped.collect(),
             figures: quality::figures(&filtered),
+            rules: quality::rules(&filtered),
             pair_figures: quality::pair_figures(&filtered),
             calibration: filtered.measured.calibration.as_ref().map(quality::calibration),
         })
@@ -186,6 +187,7 @@ impl Assembly<'_> {
             embedder: format!("latent semantic analysis, {dimensions} dimensions"),
             min_similarity: f64::from(stats.window.min_similarity),
             max_similarity: f64::from(stats.window.max_similarity),
+            chosen: chosen(&stats),
             counts: vec![
                 count("documents", stats.documents, "documents"),
                 count("documents with a related one", stats.documents_with_pairs, "documents"),
@@ -199,6 +201,7 @@ impl Assembly<'_> {
                 count("targets of a seed, most", stats.targets_per_seed.max as usize, "documents"),
             ],
             histogram: SimilarityHistogram {
+                precision: stats.precision.from_bin.clone(),
                 edges: edges(&similarities.neighbour_histogram),
                 neighbours: similarities.neighbour_histogram.counts.clone(),
                 random: similarities.random_histogram.counts.clone(),
@@ -253,4 +256,22 @@ pub(crate) fn environment(settings: &Settings) -> Environment {
         peak_rss_bytes: cognate_base::process::peak_rss_bytes(),
         commands: vec![settings.command.clone()],
     }
+}
+
+/// By what pairs were chosen, for people.
+fn chosen(stats: &PairStats) -> String {
+    let how = match stats.precision.rule {
+        Rule::Given => "The least similarity was given.".to_owned(),
+        Rule::TwoHills { valley } => format!(
+            "The similarities of neighbours have two hills, strangers and related documents, with the valley at {valley:.2}: pairs lie behind it."
+        ),
+        Rule::StandingOut { strangers } => format!(
+            "The similarities of neighbours have one hill. A pair stands out from it: no more than {strangers:.2} strangers are to be expected \
+             so near to either of its documents."
+        ),
+        Rule::OneHill => "No similarity tells related documents from strangers: this corpus has no usable relation. Pairs are as similar as \
+                          one in a thousand random pairs."
+            .to_owned(),
+    };
+    format!("{how} Of the pairs, {:.0} % are true by estimate.", 100.0 * stats.precision.estimate)
 }

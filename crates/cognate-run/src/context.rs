@@ -157,7 +157,10 @@ impl<'a> Context<'a> {
                 }
             }
             Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
-            Step::Pair => add("the vectors", self.artifact("embed"), "vectors.parquet")?,
+            Step::Pair => {
+                add("the vectors", self.artifact("embed"), "vectors.parquet")?;
+                add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+            }
             Step::Sweep { .. } => self.add_training(&mut add)?,
             Step::Train(model) => {
                 self.add_training(&mut add)?;
@@ -166,6 +169,7 @@ impl<'a> Context<'a> {
                     ArmKind::Repetition => {}
                     ArmKind::RelatedContext => {
                         add("the vectors", self.artifact("embed"), "vectors.parquet")?;
+                        add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                     }
                     ArmKind::Regularised { .. } if model.seed == self.recipe.seed => {
                         add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
@@ -334,8 +338,11 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             let arm = json(serde_json::to_value(&recipe.arms[model.arm]))?;
             put("train", training(&recipe.train)?);
             if recipe.arms[model.arm].kind == ArmKind::RelatedContext {
-                let Pair { neighbours, max_similarity, .. } = recipe.pair;
-                put("pair", json!({"neighbours": neighbours, "max_similarity": max_similarity}));
+                let Pair { neighbours, near_copy, max_similarity, .. } = recipe.pair;
+                put(
+                    "pair",
+                    json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity}),
+                );
             }
             put("arm", without(arm, &["name"]));
             put("model", json(serde_json::to_value(&recipe.model))?);
@@ -356,7 +363,7 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         }
         Step::Generate(synthesis) => {
             let generate = json(serde_json::to_value(&recipe.generate))?;
-            let mut how = vec!["slots", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
+            let mut how = vec!["slots", "most_written", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
             how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
             if recipe.generate.precision == GeneratePrecision::F32 {
                 how.push("precision");

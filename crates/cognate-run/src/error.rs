@@ -83,7 +83,8 @@ pub enum Error {
     /// The filters leave too little, however much is generated.
     #[error(
         "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept \
-         {kept}, and the arms need {needed}; dropped: {reasons}"
+         {kept}, and the arms need {needed}; at this rate {times:.1} times that would have to be written, and [generate] \
+         most_written = {most} at most; dropped: {reasons}"
     )]
     TooFewSynthetic {
         /// Tokens written.
@@ -94,6 +95,10 @@ pub enum Error {
         kept: u64,
         /// Tokens needed.
         needed: u64,
+        /// Times the need that would have to be written.
+        times: f64,
+        /// Times the need that may be.
+        most: f64,
         /// Documents dropped, by reason.
         reasons: String,
     },
@@ -134,6 +139,9 @@ pub enum Error {
         /// The first stage that is missing.
         stage: String,
     },
+    /// More than this machine's memory would be needed.
+    #[error(transparent)]
+    TooLarge(#[from] cognate_base::process::TooLarge),
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),
@@ -224,8 +232,8 @@ impl Error {
                 Some("lower the arm's weight_decays or [train] peak_rate, or remove the arm".to_owned())
             }
             Self::TooFewSynthetic { .. } => Some(
-                "loosen [filter], tune longer, or lower the arms' synthetic_share; the dropped documents lie in the \
-                 run directory"
+                "loosen [filter], tune longer, raise [generate] most_written, or lower the arms' synthetic_share; the dropped \
+                 documents lie in the run directory"
                     .to_owned(),
             ),
             Self::Unfinished { folder, .. } => Some(format!(

@@ -245,7 +245,8 @@ impl Step {
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
-            Self::Pair => 1,
+            // 2: the least similarity by estimated precision; near-copies by their words.
+            Self::Pair => 2,
             // 2: marks belong to words, and words are compared in one normal form.
             Self::Embed => 2,
             // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
@@ -254,13 +255,13 @@ impl Step {
             // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
             // asked of the files beside a given tokenizer and written down.
             Self::Tokenize => 2,
-            // 2: all rows are full, and a batch holds whole ones.
-            Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 2,
+            // 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words.
+            Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 3,
             Self::Train(_) | Self::Sweep { .. } => 1,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
-            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing.
-            Self::Filter(_) => 6,
+            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops.
+            Self::Filter(_) => 7,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation. 4: config.json says that the checkpoint is tuned.
             Self::Tune(_) => 4,

@@ -28,8 +28,10 @@ pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
 pub use error::{Error, Result};
 pub use filter::interval::Figure;
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
+pub use filter::repetition::{Rule, Thresholds};
+pub use filter::rules::RuleShares;
 pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring, filter_bytes};
-pub use filter::{FilterConfig, Reason};
+pub use filter::{FilterConfig, NEAR_COPY, Reason};
 pub use generate::seeds::Seeds;
 pub use generate::{
     GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, generate_bytes, write_related,

@@ -1,20 +1,26 @@
 //! Which documents are pairs, and which pairs are held out.
 //!
-//! `hold_out.rs` divides the documents, `similarities.rs` measures and suggests a window, `stats.rs` counts, `file.rs`
-//! is the format on disk.
+//! `precision.rs` finds the least similarity of a pair, by `similarities.rs` and `strangers.rs`; `copies.rs` knows near-copies;
+//! `hold_out.rs` divides the documents, `stats.rs` counts, `file.rs` is the format on disk.
 
+pub(crate) mod copies;
 pub(crate) mod file;
 pub(crate) mod hold_out;
+pub(crate) mod precision;
 pub(crate) mod similarities;
 pub(crate) mod stats;
+mod strangers;
 
 use serde::{Deserialize, Serialize};
 
 use crate::neighbours::Neighbours;
 use crate::{Error, Result, Vectors};
+use copies::Copies;
 use hold_out::hold_out;
+use precision::{Bound, Precision, Rule};
 use similarities::{Window, measure_similarities, suggest_window};
 use stats::{Degrees, PairStats};
+use strangers::Strangers;
 
 /// The choices of [`select_pairs`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,10 +28,12 @@ use stats::{Degrees, PairStats};
 pub struct PairConfig {
     /// Neighbours of each document that are looked at; at most those that were searched for.
     pub neighbours: usize,
-    /// Neighbours less similar than this are unrelated. The paper's 0.75 belongs to its embedder; see
-    /// [`suggest_window`](crate::suggest_window).
-    pub min_similarity: f32,
-    /// Neighbours at least this similar are near-copies, which teach copying; above 1, nothing is.
+    /// Neighbours less similar than this are unrelated. The paper's 0.75 belongs to its embedder; none finds where [`precision`](Self::precision)
+    /// holds.
+    pub min_similarity: Option<f32>,
+    /// Share of true pairs that is wanted where no least similarity is given.
+    pub precision: f64,
+    /// Neighbours at least this similar count as near-copies, whatever their texts; above 1, nothing does.
     pub max_similarity: f32,
     /// Share of the related documents that is held out, in [0, 1). 0.05 is usual.
     pub held_out_share: f64,
@@ -34,20 +42,19 @@ pub struct PairConfig {
 }
 
 impl PairConfig {
-    fn window(&self) -> Window {
-        Window { min_similarity: self.min_similarity, max_similarity: self.max_similarity }
-    }
-
     fn check(&self, k: usize) -> Result<()> {
         let bad = |field, found: String, expected| Err(Error::Config { field, found, expected });
         if self.neighbours == 0 || self.neighbours > k {
             let expected = "at least 1 and at most the neighbours that were searched for";
             return bad("neighbours", format!("{} (searched for: {k})", self.neighbours), expected);
         }
-        if !(-1.0..=1.0).contains(&self.min_similarity) {
-            return bad("min_similarity", self.min_similarity.to_string(), "a cosine, from -1 to 1");
+        if let Some(least) = self.min_similarity.filter(|least| !(-1.0..=1.0).contains(least)) {
+            return bad("min_similarity", least.to_string(), "a cosine, from -1 to 1");
         }
-        if !(self.max_similarity > self.min_similarity && self.max_similarity.is_finite()) {
+        if !(self.precision > 0.0 && self.precision < 1.0) {
+            return bad("precision", self.precision.to_string(), "a share above 0 and below 1");
+        }
+        if !(self.max_similarity > self.min_similarity.unwrap_or(-1.0) && self.max_similarity.is_finite()) {
             let expected = "a number above min_similarity (above 1 to keep near-copies)";
             return bad("max_similarity", self.max_similarity.to_string(), expected);
         }
@@ -78,23 +85,54 @@ pub struct Pairs {
     pub held_out: Vec<Pair>,
 }
 
-/// Makes pairs of neighbours: two documents are related when one is a neighbour of the other with
-/// min_similarity ≤ similarity < max_similarity.
+/// Neighbours to search for, in a corpus of `documents`, so that `config` can be decided: its own, and as many as tell how similar
+/// strangers are.
+pub fn neighbours_needed(neighbours: usize, documents: usize) -> usize {
+    neighbours.max(Strangers::ranks(documents)).min(documents.saturating_sub(1)).max(neighbours)
+}
+
+/// Makes pairs of neighbours: two documents are related when one is among the first `config.neighbours` of the other, they are similar
+/// enough (given, or found so that the share `config.precision` of the pairs is true, see [`Precision`]), and no near-copies.
 ///
 /// # Errors
-/// When a setting is impossible, the neighbours are not those of the vectors, nothing is in the window (the error
-/// suggests another one), or there are too few pairs to hold some out.
-pub fn select_pairs(vectors: &Vectors, neighbours: &Neighbours, config: &PairConfig) -> Result<(Pairs, PairStats)> {
+/// When a setting is impossible, the neighbours are not those of the vectors, nothing is similar enough (the error
+/// suggests another setting), or there are too few pairs to hold some out.
+pub fn select_pairs(
+    vectors: &Vectors,
+    neighbours: &Neighbours,
+    copies: &Copies,
+    config: &PairConfig,
+) -> Result<(Pairs, PairStats)> {
     config.check(neighbours.k)?;
-    let similarities = measure_similarities(vectors, neighbours, config.seed)?;
+    let similarities = measure_similarities(vectors, neighbours, config.neighbours, config.seed)?;
     let links = links(neighbours, config.neighbours);
-    let near_copies: Vec<Pair> =
-        links.iter().filter(|link| link.similarity >= config.max_similarity).copied().collect();
-    let related: Vec<Pair> = links.iter().filter(|link| config.window().contains(link.similarity)).copied().collect();
+    let strangers = Strangers::of(neighbours);
+    let suggested = suggest_window(&similarities);
+    let share_of = |least| precision::share_of(neighbours, config.neighbours, least, &strangers);
+    let (bound, rule, estimate) = match config.min_similarity {
+        Some(least) => (Bound::Similarity(least), Rule::Given, share_of(least)),
+        None => precision::choose(neighbours, config.neighbours, &links, &strangers, config.precision).unwrap_or((
+            Bound::Similarity(suggested.min_similarity),
+            Rule::OneHill,
+            share_of(suggested.min_similarity),
+        )),
+    };
+    let is_copy = |link: &Pair| link.similarity >= config.max_similarity || copies.are(link.first, link.second);
+    let (near_copies, others): (Vec<Pair>, Vec<Pair>) = links.iter().partition(|link| is_copy(link));
+    let is_related = |link: &Pair| match bound {
+        Bound::Similarity(least) => link.similarity >= least,
+        Bound::Strangers(most) => strangers.expected(link.first, link.second, link.similarity) <= most,
+    };
+    let related: Vec<Pair> = others.into_iter().filter(is_related).collect();
+    let least = match bound {
+        Bound::Similarity(least) => least,
+        Bound::Strangers(_) => related.iter().map(|link| link.similarity).fold(1.0, f32::min),
+    };
+    let window = Window { min_similarity: least, max_similarity: config.max_similarity };
     if related.is_empty() {
         return Err(Error::NoPairs {
-            window: config.window(),
-            suggested: suggest_window(&similarities),
+            window,
+            suggested,
             neighbours: Box::new(similarities.neighbour_quantiles),
             random: Box::new(similarities.random_quantiles),
         });
@@ -131,7 +169,13 @@ pub fn select_pairs(vectors: &Vectors, neighbours: &Neighbours, config: &PairCon
         below_window: 2 * (links.len() - related.len() - near_copies.len()),
         straddling: 2 * related.len() - pairs.train.len() - pairs.held_out.len(),
         targets_per_seed: Degrees::of(&pairs.train, neighbours.len()),
-        window: config.window(),
+        window,
+        precision: Precision {
+            rule,
+            wanted: config.precision,
+            estimate,
+            from_bin: precision::from_bins(neighbours, config.neighbours, &strangers),
+        },
         similarities,
     };
     Ok((pairs, stats))

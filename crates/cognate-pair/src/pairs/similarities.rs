@@ -12,13 +12,13 @@ use crate::{Error, Result, Vectors};
 /// Random pairs measured: the 99.9th percentile is then right to about 7 % of its tail (200 pairs lie beyond it).
 const RANDOM_PAIRS: usize = 200_000;
 /// The lower end of the histograms, the width of a bin, and how many there are: up to 1.
-const LOW: f32 = -0.2;
-const BINS: usize = 40;
-const BIN: f32 = (1.0 - LOW) / BINS as f32;
+pub(super) const LOW: f32 = -0.2;
+pub(super) const BINS: usize = 40;
+pub(super) const BIN: f32 = (1.0 - LOW) / BINS as f32;
 /// The share of random pairs that a suggested window leaves below it.
 const FLOOR_SHARE: f64 = 0.999;
-/// The ceiling of a suggested window.
-const CEILING: f32 = 0.95;
+/// No ceiling: more than any cosine.
+const CEILING: f32 = 2.0;
 
 /// The similarities that make two documents related: min_similarity ≤ s < max_similarity.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,12 +132,12 @@ pub struct Similarities {
     pub random_quantiles: Quantiles,
 }
 
-/// Measures all neighbours, and 200,000 random pairs of different documents (those with a zero vector left out), drawn
+/// Measures the first `k` neighbours of each document, and 200,000 random pairs of different documents (those with a zero vector left out), drawn
 /// with replacement from `seed`.
 ///
 /// # Errors
 /// When the neighbours are not those of the vectors, or fewer than two documents have a vector.
-pub fn measure_similarities(vectors: &Vectors, neighbours: &Neighbours, seed: u64) -> Result<Similarities> {
+pub fn measure_similarities(vectors: &Vectors, neighbours: &Neighbours, k: usize, seed: u64) -> Result<Similarities> {
     let shape = (neighbours.len() * neighbours.k, neighbours.similarity.len());
     if neighbours.len() != vectors.len() || shape != (neighbours.ids.len(), neighbours.ids.len()) {
         return Err(Error::OtherNeighbours { neighbours: neighbours.len(), vectors: vectors.len() });
@@ -146,7 +146,7 @@ pub fn measure_similarities(vectors: &Vectors, neighbours: &Neighbours, seed: u6
     if present.len() < 2 {
         return Err(Error::TooFewRows { rows: present.len(), k: 1 });
     }
-    let mut near: Vec<f32> = (0..neighbours.len()).flat_map(|row| neighbours.of(row)).map(|(_, s)| s).collect();
+    let mut near: Vec<f32> = (0..neighbours.len()).flat_map(|row| neighbours.of(row).take(k)).map(|(_, s)| s).collect();
     let mut nearest: Vec<f32> =
         (0..neighbours.len()).filter_map(|row| neighbours.of(row).next()).map(|(_, s)| s).collect();
     if near.is_empty() {
@@ -172,9 +172,8 @@ pub fn measure_similarities(vectors: &Vectors, neighbours: &Neighbours, seed: u6
     })
 }
 
-/// The window to use where none is known for the embedder: from the 99.9th percentile of unrelated documents (related
-/// means closer than 999 of 1000 unrelated pairs, whatever the embedder's scale) to 0.95. An embedder whose random
-/// similarities reach that high gets a ceiling half-way between the floor and 1.
+/// The window to use where nothing better is known: from the 99.9th percentile of unrelated documents on (related means closer than 999
+/// of 1000 unrelated pairs, whatever the embedder's scale), without a ceiling.
 ///
 /// Random pairs are unrelated but for chance. In a small corpus chance makes more than one of 1000 related, and the
 /// observed percentile would be that of related documents; so the upper tail is also extrapolated from the median and
@@ -185,5 +184,5 @@ pub fn suggest_window(similarities: &Similarities) -> Window {
     // S(s) = 1/2 · exp(-(s - p50) / b): b from S(p90) = 1/10, then the floor from S(floor) = 1/1000.
     let exponential = p50 + (p90 - p50) * (500.0_f32.ln() / 5.0_f32.ln());
     let floor = p999.min(exponential);
-    Window { min_similarity: floor, max_similarity: CEILING.max((1.0 + floor) / 2.0) }
+    Window { min_similarity: floor, max_similarity: CEILING }
 }

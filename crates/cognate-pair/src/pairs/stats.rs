@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::precision::Precision;
 use super::similarities::{Similarities, Window};
 
 /// What [`select_pairs`](crate::select_pairs) did. Pairs are counted with direction, as they stand in the files: two
@@ -29,8 +30,10 @@ pub struct PairStats {
     pub straddling: usize,
     /// Training targets of each training seed.
     pub targets_per_seed: Degrees,
-    /// The window that was used.
+    /// The window that was used; its lower end is the similarity of the least similar pair where pairs stand out by their documents.
     pub window: Window,
+    /// How many of the pairs are true, by estimate, and by what they were chosen.
+    pub precision: Precision,
     /// What neighbours and random pairs look like.
     pub similarities: Similarities,
 }

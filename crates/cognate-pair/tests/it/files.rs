@@ -199,10 +199,10 @@ fn vectors_that_are_wrong_are_refused_with_the_place() {
     let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", ragged)]);
     assert!(matches!(error, Error::Ragged { row: 1, expected: 2, found: 1, .. }), "{error}");
     let error = refused(&folder, vec![("id", ids(&["a", "a"])), ("embedding", good())]);
-    assert!(error.to_string().contains("table.parquet: rows 0 and 1 both have the id \"a\""), "{error}");
+    assert!(error.to_string().contains("table.parquet: rows 1 and 2 both have the id \"a\""), "{error}");
     let infinite = lists(&[Some(&[Some(1.0)]), Some(&[Some(f32::INFINITY)])]);
     let error = refused(&folder, vec![("id", ids(&["a", "b"])), ("embedding", infinite)]);
-    assert!(error.to_string().contains("row 1 (id \"b\") holds inf"), "{error}");
+    assert!(error.to_string().contains("row 2 (id \"b\") holds inf"), "{error}");
     let error = refused(&folder, vec![("id", ids(&[])), ("embedding", lists(&[]))]);
     assert!(matches!(error, Error::NoVectors { .. }), "{error}");
     let error = refused(&folder, vec![("id", ids(&["a"])), ("embedding", lists(&[Some(&[])]))]);
@@ -370,7 +370,7 @@ fn npy_files_that_are_something_else_are_refused() {
     }
     let nan: Vec<u8> = [1.0, f32::NAN].into_iter().flat_map(f32::to_le_bytes).collect();
     let error = read_npy(&npy(&folder, 1, &header("'<f4'", "False", "(2, 1)"), &nan)).unwrap_err().to_string();
-    assert!(error.contains("row 1") && error.contains("NaN"), "{error}");
+    assert!(error.contains("row 2") && error.contains("NaN"), "{error}");
     assert!(matches!(read_npy(Path::new("/nowhere/x.npy")).unwrap_err(), Error::Io(_)));
 }
 

@@ -4,15 +4,22 @@ use std::collections::HashSet;
 
 use cognate_base::Silent;
 use cognate_pair::{
-    Error, Neighbours, PairConfig, PairStats, Pairs, Vectors, exact_neighbours, measure_similarities, select_pairs,
-    suggest_window,
+    Copies, Error, Neighbours, PairConfig, PairStats, Pairs, Rule, Vectors, exact_neighbours, measure_similarities,
+    neighbours_needed, select_pairs, suggest_window,
 };
 use proptest::prelude::*;
 
 use crate::vectors;
 
 fn config(min: f32, max: f32, held_out_share: f64) -> PairConfig {
-    PairConfig { neighbours: 8, min_similarity: min, max_similarity: max, held_out_share, seed: 3 }
+    PairConfig {
+        neighbours: 8,
+        min_similarity: Some(min),
+        precision: 0.95,
+        max_similarity: max,
+        held_out_share,
+        seed: 3,
+    }
 }
 
 fn documents(pairs: &[cognate_pair::Pair]) -> HashSet<u32> {
@@ -21,7 +28,7 @@ fn documents(pairs: &[cognate_pair::Pair]) -> HashSet<u32> {
 
 /// All that must hold of any selection.
 fn check(vectors: &Vectors, neighbours: &Neighbours, config: &PairConfig, pairs: &Pairs, stats: &PairStats) {
-    let related = |s: f32| config.min_similarity <= s && s < config.max_similarity;
+    let related = |s: f32| config.min_similarity.is_some_and(|least| least <= s) && s < config.max_similarity;
     let mut links = HashSet::new();
     let mut near_copies = HashSet::new();
     let mut all = HashSet::new();
@@ -74,7 +81,7 @@ proptest! {
         let vectors = vectors(n, 12, centres, spread, seed);
         let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
         let config = PairConfig { seed, ..config(min, min + room, share) };
-        match select_pairs(&vectors, &neighbours, &config) {
+        match select_pairs(&vectors, &neighbours, &Copies::none(), &config) {
             Ok((pairs, stats)) => check(&vectors, &neighbours, &config, &pairs, &stats),
             Err(error) => prop_assert!(matches!(error, Error::NoPairs { .. } | Error::TooFewPairs { .. }), "{error}"),
         }
@@ -87,7 +94,7 @@ fn regions_lose_few_pairs() {
     let vectors = vectors(2000, 32, 100, 0.5, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
     let config = config(0.6, 1.01, 0.1);
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
     check(&vectors, &neighbours, &config, &pairs, &stats);
     let all = (stats.train_pairs + stats.held_out_pairs + stats.straddling) as f64;
     assert!(stats.held_out_pairs as f64 / all > 0.07, "{} of {all} held out", stats.held_out_pairs);
@@ -96,9 +103,9 @@ fn regions_lose_few_pairs() {
     // Not one region, which would be one topic: the held-out documents come from many clusters.
     let clusters: HashSet<u32> = pairs.held_out.iter().map(|pair| pair.first % 100).collect();
     assert!(clusters.len() >= 8, "{clusters:?}");
-    let again = select_pairs(&vectors, &neighbours, &config).unwrap();
+    let again = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
     assert_eq!((pairs.clone(), stats), again);
-    let other = select_pairs(&vectors, &neighbours, &PairConfig { seed: 4, ..config }).unwrap();
+    let other = select_pairs(&vectors, &neighbours, &Copies::none(), &PairConfig { seed: 4, ..config }).unwrap();
     assert_ne!(pairs.held_out, other.0.held_out);
 }
 
@@ -106,7 +113,7 @@ fn regions_lose_few_pairs() {
 fn without_a_share_nothing_is_held_out_or_lost() {
     let vectors = vectors(100, 8, 10, 0.5, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config(0.3, 1.01, 0.0)).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config(0.3, 1.01, 0.0)).unwrap();
     assert!(pairs.held_out.is_empty());
     assert_eq!((stats.straddling, stats.held_out_documents, stats.near_copies), (0, 0, 0));
 }
@@ -115,11 +122,11 @@ fn without_a_share_nothing_is_held_out_or_lost() {
 fn an_empty_window_is_an_error_that_suggests_one_that_is_not() {
     let vectors = vectors(600, 32, 100, 0.6, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-    let error = select_pairs(&vectors, &neighbours, &config(0.999, 0.9999, 0.1)).unwrap_err();
+    let error = select_pairs(&vectors, &neighbours, &Copies::none(), &config(0.999, 0.9999, 0.1)).unwrap_err();
     let Error::NoPairs { suggested, .. } = &error else { panic!("{error}") };
     assert!(error.to_string().contains("median") && error.to_string().contains("Try min_similarity"), "{error}");
     let config = config(suggested.min_similarity, suggested.max_similarity, 0.1);
-    select_pairs(&vectors, &neighbours, &config).unwrap();
+    select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
 }
 
 #[test]
@@ -128,9 +135,9 @@ fn a_suggested_window_divides_related_from_unrelated() {
     for (n, centres) in [(3000, 300), (300, 75)] {
         let vectors = vectors(n, 64, centres, 0.5, 4);
         let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-        let similarities = measure_similarities(&vectors, &neighbours, 1).unwrap();
+        let similarities = measure_similarities(&vectors, &neighbours, 8, 1).unwrap();
         let window = suggest_window(&similarities);
-        assert_eq!(window.max_similarity, 0.95);
+        assert_eq!(window.max_similarity, 2.0);
         let (mut true_pairs, mut found, mut wrong) = (0, 0, 0);
         for row in 0..n as u32 {
             for (other, similarity) in neighbours.of(row as usize) {
@@ -149,7 +156,7 @@ fn a_suggested_window_divides_related_from_unrelated() {
 fn histograms_count_everything_once() {
     let vectors = vectors(300, 16, 30, 0.5, 4);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-    let similarities = measure_similarities(&vectors, &neighbours, 1).unwrap();
+    let similarities = measure_similarities(&vectors, &neighbours, 8, 1).unwrap();
     assert_eq!(similarities.neighbour_histogram.counts.iter().sum::<u64>(), 2400);
     assert_eq!(similarities.neighbours, 2400);
     assert_eq!(similarities.random_histogram.counts.iter().sum::<u64>(), similarities.random_pairs);
@@ -174,7 +181,7 @@ fn impossible_settings_are_errors() {
         (config(0.5, 0.9, f64::NAN), "held_out_share"),
     ];
     for (case, name) in cases {
-        let error = select_pairs(&vectors, &neighbours, &case).unwrap_err();
+        let error = select_pairs(&vectors, &neighbours, &Copies::none(), &case).unwrap_err();
         assert!(matches!(error, Error::Config { field, .. } if field == name), "{error}");
     }
 }
@@ -184,17 +191,51 @@ fn neighbours_of_other_vectors_and_too_few_documents_are_errors() {
     let some = vectors(50, 8, 5, 0.5, 2);
     let neighbours = exact_neighbours(&some, 8, &Silent).unwrap();
     let other = vectors(51, 8, 5, 0.5, 2);
-    let error = select_pairs(&other, &neighbours, &config(0.5, 0.9, 0.1)).unwrap_err();
+    let error = select_pairs(&other, &neighbours, &Copies::none(), &config(0.5, 0.9, 0.1)).unwrap_err();
     assert!(matches!(error, Error::OtherNeighbours { neighbours: 50, vectors: 51 }), "{error}");
     // Three documents, all related: none can be held out with a pair and leave a pair to learn from.
     let few = vectors(3, 8, 1, 0.3, 2);
     let neighbours = exact_neighbours(&few, 2, &Silent).unwrap();
     let config = PairConfig { neighbours: 2, ..config(-1.0, 1.01, 0.5) };
-    let error = select_pairs(&few, &neighbours, &config).unwrap_err();
+    let error = select_pairs(&few, &neighbours, &Copies::none(), &config).unwrap_err();
     assert!(matches!(error, Error::TooFewPairs { related: 3, .. }), "{error}");
     // Without vectors there is nothing to compare.
     let none = Vectors { data: vec![0.0; 24], ..few };
     let neighbours = exact_neighbours(&none, 2, &Silent).unwrap();
-    let error = select_pairs(&none, &neighbours, &config).unwrap_err();
+    let error = select_pairs(&none, &neighbours, &Copies::none(), &config).unwrap_err();
     assert!(matches!(error, Error::TooFewRows { rows: 0, k: 1 }), "{error}");
+}
+
+/// Precision and recall of what is chosen for a named precision, in a corpus of `n` documents around `centres`.
+fn chosen(n: usize, centres: usize, spread: f32, wanted: f64) -> (Rule, f64, f64, f64) {
+    let vectors = vectors(n, 48, centres, spread, 4);
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(10, n), &Silent).unwrap();
+    let config = PairConfig { neighbours: 10, min_similarity: None, precision: wanted, ..config(0.0, 2.0, 0.0) };
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
+    let is_true = |first: usize, second: usize| first % centres == second % centres;
+    let right = pairs.train.iter().filter(|pair| is_true(pair.first as usize, pair.second as usize)).count();
+    let all = (0..n).map(|first| (first % centres..n).step_by(centres).count() - 1).sum::<usize>();
+    let precision = right as f64 / pairs.train.len() as f64;
+    (stats.precision.rule, stats.precision.estimate, precision, right as f64 / all as f64)
+}
+
+#[test]
+fn the_least_similarity_lies_behind_the_valley_of_two_hills() {
+    let (rule, estimate, precision, recall) = chosen(2000, 700, 0.5, 0.95);
+    assert!(matches!(rule, Rule::TwoHills { .. }), "{rule:?}");
+    assert!(estimate >= 0.95 && precision > 0.95 && recall > 0.95, "{estimate} {precision} {recall}");
+}
+
+#[test]
+fn where_hills_overlap_pairs_are_those_that_stand_out_from_their_strangers() {
+    let (rule, estimate, precision, recall) = chosen(2000, 400, 0.8, 0.9);
+    assert!(matches!(rule, Rule::StandingOut { .. }), "{rule:?} {estimate} {precision} {recall}");
+    assert!(estimate >= 0.9 && precision > 0.95 && recall > 0.6, "{estimate} {precision} {recall}");
+}
+
+#[test]
+fn a_corpus_of_strangers_has_no_usable_relation() {
+    let (rule, estimate, ..) = chosen(1500, 1500, 1.0, 0.95);
+    assert_eq!(rule, Rule::OneHill);
+    assert!(estimate < 0.5, "{estimate}");
 }

@@ -1,6 +1,6 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
-use cognate_synth::{Calibration, Figure, JudgeStats, Judgement, Quality, Roc, Share};
+use cognate_synth::{Calibration, Figure, JudgeStats, Judgement, Quality, Roc, RuleShares, Share};
 
 use crate::report::{self, QualityFigure, QualityValue};
 use crate::stages::synthesis::Filtered;
@@ -67,6 +67,17 @@ pub(super) fn figures(filtered: &Filtered) -> Vec<QualityFigure> {
     rows.push(of("perplexity under the repetition arm's best model", "", NORMAL, values));
     rows.retain(|figure| !figure.of.is_empty());
     rows
+}
+
+/// What each rule alone would drop, where it drops anything.
+pub(super) fn rules(filtered: &Filtered) -> Vec<QualityFigure> {
+    let some = filtered.filter.rules.iter().filter(|rule| rule.written.count + rule.real.count > 0);
+    let row = |rule: &RuleShares| {
+        let shares = [("generated", rule.written), ("unique documents", rule.real)];
+        let values = shares.into_iter().filter_map(|(whose, share)| Some(value(whose, share.figure()?)));
+        of(&format!("{} = {}", rule.rule, rule.limit), "share", BINOMIAL, values.collect())
+    };
+    some.map(row).collect()
 }
 
 /// The figures of pairs of seed and document.

@@ -40,6 +40,8 @@ pub enum Kind {
     Number(Interval),
     /// A number inside the interval, or `"auto"`.
     NumberOrAuto(Interval),
+    /// A number inside the interval, or `"off"`.
+    NumberOrOff(Interval),
     /// One path.
     Path,
     /// A list of paths that is not empty (one path alone may stand without the brackets).
@@ -126,6 +128,7 @@ impl fmt::Display for Kind {
             Self::Integer(low, high) => write!(f, "a whole number from {low} to {high}"),
             Self::Number(interval) => write!(f, "{interval}"),
             Self::NumberOrAuto(interval) => write!(f, "{interval}, or \"auto\""),
+            Self::NumberOrOff(interval) => write!(f, "{interval}, or \"off\""),
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of at least one path"),
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
@@ -187,7 +190,7 @@ mod most {
     /// Of what is counted by hand.
     pub(super) const SMALL: u64 = 1 << 20;
     /// Of a vector.
-    pub(super) const DIMENSIONS: u64 = 1 << 14;
+    pub(super) const DIMENSIONS: u64 = 1 << 12;
     pub(super) const TERMS: u64 = 1 << 26;
     pub(super) const NEIGHBOURS: u64 = 1 << 16;
     pub(super) const EPOCHS: u64 = 1000;
@@ -204,6 +207,7 @@ pub(crate) const ARM_KINDS: [&str; 8] =
     ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops", "regularised", "related-context"];
 
 const PAPER: &str = "paper";
+const GOPHER: &str = "Rae et al. 2021, table A1";
 const OURS: &str = "ours";
 const FIELD: &str = "field's habit";
 
@@ -236,7 +240,8 @@ const TASKS: [&str; 13] = [
 ];
 
 use Kind::{
-    Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, Numbers, Path, Paths, Text, TextOrNone,
+    Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, NumberOrOff, Numbers, Path, Paths, Text,
+    TextOrNone,
 };
 use Preset::{Derived, Required, Value};
 
@@ -405,13 +410,22 @@ pub const KEYS: &[Key] = &[
     key(
         "pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for \
          its embedder",
-        "α: neighbours below it are no pair. `auto` takes the similarity that one in a thousand pairs of random documents exceeds; \
-         where chance makes more of them related than that, as in a small corpus, it takes the lower value that an exponential \
-         tail through their median and 90th percentile has there.",
+        "α: neighbours below it are no pair. `auto` estimates which share of neighbours is true at each similarity, and takes pairs so that \
+         `precision` holds: from the valley on where the similarities have two hills; otherwise those pairs that stand out from the strangers of \
+         both documents. Where neither gives 5 % of the documents a pair, it says that the corpus has no usable relation, and takes the \
+         similarity that one in a thousand random pairs exceeds.",
     ),
     key(
-        "pair", "max_similarity", Number(Interval::CEILING), Value("0.95"), OURS,
-        "Neighbours at least this similar are near-copies and no pair; above 1, nothing is.",
+        "pair", "precision", Number(Interval::INSIDE), Value("0.95"), OURS,
+        "Share of true pairs that `auto` wants, by its estimate.",
+    ),
+    key(
+        "pair", "near_copy", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.7"), OURS,
+        "Neighbours whose word 5-grams have this Jaccard similarity are near-copies and no pair.",
+    ),
+    key(
+        "pair", "max_similarity", Number(Interval::CEILING), Value("2.0"), OURS,
+        "Neighbours at least this similar count as near-copies too, whatever their texts; above 1, nothing does.",
     ),
     key(
         "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
@@ -513,6 +527,10 @@ pub const KEYS: &[Key] = &[
          short.",
     ),
     key(
+        "generate", "most_written", Number(Interval::EPOCHS), Value("8.0"), OURS,
+        "Times the need that is written at most: where the filters keep too little for it, the run stops and says so.",
+    ),
+    key(
         "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",
         "`endpoint` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
     ),
@@ -534,9 +552,72 @@ pub const KEYS: &[Key] = &[
         "Requests for one document before the stage stops.",
     ),
 
-    key("filter", "min_words", Integer(1, most::SMALL), Value("10"), OURS, "A document of fewer words is dropped."),
     key(
-        "filter", "near_copy", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
+        "filter", "min_words", Integer(0, most::SMALL), Value("10"), OURS,
+        "A document of fewer words is dropped; 0 keeps all but those without any.",
+    ),
+    key(
+        "filter", "drop_unfinished", Flag, Value("true"), OURS,
+        "Whether a document is dropped that reached `max_new_tokens` before its end.",
+    ),
+    key(
+        "filter", "non_text", NumberOrOff(Interval::SHARE), Value("0.01"), OURS,
+        "A document is no text above this share of control, private-use and replacement characters.",
+    ),
+    key(
+        "filter", "duplicate_lines", NumberOrOff(Interval::SHARE), Value("0.3"), GOPHER,
+        "A document is repetition above this share of lines that stood there before, in lines.",
+    ),
+    key(
+        "filter", "duplicate_paragraphs", NumberOrOff(Interval::SHARE), Value("0.3"), GOPHER,
+        "A document is repetition above this share of paragraphs that stood there before, in paragraphs.",
+    ),
+    key(
+        "filter", "duplicate_line_characters", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
+        "A document is repetition above this share of characters in such lines.",
+    ),
+    key(
+        "filter", "duplicate_paragraph_characters", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
+        "A document is repetition above this share of characters in such paragraphs.",
+    ),
+    key(
+        "filter", "top_2_gram", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
+        "A document is repetition above this share of characters in all occurrences of its most frequent pair of words.",
+    ),
+    key(
+        "filter", "top_3_gram", NumberOrOff(Interval::SHARE), Value("0.18"), GOPHER,
+        "A document is repetition above this share of characters in all occurrences of its most frequent run of three words.",
+    ),
+    key(
+        "filter", "top_4_gram", NumberOrOff(Interval::SHARE), Value("0.16"), GOPHER,
+        "A document is repetition above this share of characters in all occurrences of its most frequent run of four words.",
+    ),
+    key(
+        "filter", "duplicate_5_grams", NumberOrOff(Interval::SHARE), Value("0.15"), GOPHER,
+        "A document is repetition above this share of characters in runs of 5 words that stood there before.",
+    ),
+    key(
+        "filter", "duplicate_6_grams", NumberOrOff(Interval::SHARE), Value("0.14"), GOPHER,
+        "A document is repetition above this share of characters in runs of 6 words that stood there before.",
+    ),
+    key(
+        "filter", "duplicate_7_grams", NumberOrOff(Interval::SHARE), Value("0.13"), GOPHER,
+        "A document is repetition above this share of characters in runs of 7 words that stood there before.",
+    ),
+    key(
+        "filter", "duplicate_8_grams", NumberOrOff(Interval::SHARE), Value("0.12"), GOPHER,
+        "A document is repetition above this share of characters in runs of 8 words that stood there before.",
+    ),
+    key(
+        "filter", "duplicate_9_grams", NumberOrOff(Interval::SHARE), Value("0.11"), GOPHER,
+        "A document is repetition above this share of characters in runs of 9 words that stood there before.",
+    ),
+    key(
+        "filter", "duplicate_10_grams", NumberOrOff(Interval::SHARE), Value("0.1"), GOPHER,
+        "A document is repetition above this share of characters in runs of 10 words that stood there before.",
+    ),
+    key(
+        "filter", "near_copy", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
         "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
     ),
     key(
@@ -550,7 +631,7 @@ pub const KEYS: &[Key] = &[
          per token; the report has the score at which 5 % of true pairs would go.",
     ),
     key(
-        "filter", "near_duplicate", Number(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \
+        "filter", "near_duplicate", NumberOrOff(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \
          0.8",
         "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier \
          synthetic document.",

@@ -14,7 +14,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use cognate_ops::Precision;
-use cognate_synth::Sampling;
+use cognate_synth::{Rule, Sampling, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
@@ -167,6 +167,8 @@ pub enum EmbedMethod {
 pub struct Pair {
     pub neighbours: usize,
     pub min_similarity: Threshold,
+    pub precision: f64,
+    pub near_copy: Limit,
     pub max_similarity: f64,
     pub held_out_share: f64,
 }
@@ -222,6 +224,7 @@ pub struct Generate {
     pub max_seed_tokens: usize,
     pub slots: usize,
     pub oversample: f64,
+    pub most_written: f64,
     /// There for the method `endpoint`, and for it alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
@@ -287,15 +290,92 @@ pub struct Endpoint {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Filter {
     pub min_words: usize,
-    pub near_copy: f64,
+    pub drop_unfinished: bool,
+    pub non_text: Limit,
+    #[serde(flatten)]
+    pub repetition: Repetition,
+    pub near_copy: Limit,
     pub verbatim_words: usize,
     pub min_relevance: Option<f64>,
-    pub near_duplicate: f64,
+    pub near_duplicate: Limit,
     pub samples: usize,
     pub quality_documents: usize,
     /// There where a judge is asked.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub judge: Option<Judge>,
+}
+
+/// A limit of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Limit {
+    /// This.
+    At(f64),
+    /// None: the filter drops nothing.
+    Off(Off),
+}
+
+/// The word `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Off {
+    /// The word `off`.
+    #[serde(rename = "off")]
+    Off,
+}
+
+impl Limit {
+    /// The limit, where there is one.
+    pub fn get(self) -> Option<f64> {
+        match self {
+            Self::At(limit) => Some(limit),
+            Self::Off(_) => None,
+        }
+    }
+}
+
+/// The keys of `[filter]` about repetition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Repetition {
+    pub duplicate_lines: Limit,
+    pub duplicate_paragraphs: Limit,
+    pub duplicate_line_characters: Limit,
+    pub duplicate_paragraph_characters: Limit,
+    pub top_2_gram: Limit,
+    pub top_3_gram: Limit,
+    pub top_4_gram: Limit,
+    pub duplicate_5_grams: Limit,
+    pub duplicate_6_grams: Limit,
+    pub duplicate_7_grams: Limit,
+    pub duplicate_8_grams: Limit,
+    pub duplicate_9_grams: Limit,
+    pub duplicate_10_grams: Limit,
+}
+
+impl Repetition {
+    /// Each rule's limit.
+    fn limits(&self) -> [(Rule, Limit); 13] {
+        [
+            (Rule::DuplicateLines, self.duplicate_lines),
+            (Rule::DuplicateParagraphs, self.duplicate_paragraphs),
+            (Rule::DuplicateLineCharacters, self.duplicate_line_characters),
+            (Rule::DuplicateParagraphCharacters, self.duplicate_paragraph_characters),
+            (Rule::Top2Gram, self.top_2_gram),
+            (Rule::Top3Gram, self.top_3_gram),
+            (Rule::Top4Gram, self.top_4_gram),
+            (Rule::Duplicate5Grams, self.duplicate_5_grams),
+            (Rule::Duplicate6Grams, self.duplicate_6_grams),
+            (Rule::Duplicate7Grams, self.duplicate_7_grams),
+            (Rule::Duplicate8Grams, self.duplicate_8_grams),
+            (Rule::Duplicate9Grams, self.duplicate_9_grams),
+            (Rule::Duplicate10Grams, self.duplicate_10_grams),
+        ]
+    }
+
+    /// The thresholds of the rules that are on.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds(self.limits().into_iter().filter_map(|(rule, limit)| Some((rule, limit.get()?))).collect())
+    }
 }
 
 /// The keys of `[filter]` about a judge.

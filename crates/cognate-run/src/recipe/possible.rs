@@ -33,11 +33,14 @@ fn filter(written: &Written, recipe: &Recipe) -> Result {
 pub(crate) fn filter_config(filter: &Filter, of_seeds: bool) -> FilterConfig {
     FilterConfig {
         min_words: filter.min_words,
-        near_copy: filter.near_copy,
+        drop_unfinished: filter.drop_unfinished,
+        non_text: filter.non_text.get(),
+        repetition: filter.repetition.thresholds(),
+        near_copy: filter.near_copy.get(),
         verbatim_words: filter.verbatim_words,
         // What was written from no document is related to none.
         min_relevance: filter.min_relevance.filter(|_| of_seeds),
-        near_duplicate: filter.near_duplicate,
+        near_duplicate: filter.near_duplicate.get(),
         samples: filter.samples,
         quality_documents: filter.quality_documents,
     }

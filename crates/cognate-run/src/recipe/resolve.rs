@@ -13,7 +13,8 @@ use super::keys::{ARM_KINDS, keys_of};
 use super::written::{Section, Written};
 use super::{
     About, Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
-    GeneratePrecision, Judge, Model, OnBadRecord, PERPLEXITY, Pair, Recipe, Threshold, Tokenize, Train, Tune,
+    GeneratePrecision, Judge, Limit, Model, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition, Threshold,
+    Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
 use crate::stage::{STAGE_NAMES, SWEEP};
@@ -218,6 +219,8 @@ fn pair(section: &Section) -> Result<Pair> {
     Ok(Pair {
         neighbours: section.integer("neighbours") as usize,
         min_similarity,
+        precision: section.number("precision"),
+        near_copy: limit(section, "near_copy"),
         max_similarity,
         held_out_share: section.number("held_out_share"),
     })
@@ -281,6 +284,7 @@ fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
         max_seed_tokens: max_seed_tokens as usize,
         slots: section.integer("slots") as usize,
         oversample: section.number("oversample"),
+        most_written: section.number("most_written"),
         endpoint,
     })
 }
@@ -375,13 +379,34 @@ fn judge(section: &Section) -> Result<Option<Judge>> {
     Ok(Some(Judge { url, model, key_env, samples: section.integer_or("judge_samples", 200) as usize }))
 }
 
+fn limit(section: &Section, key: &str) -> Limit {
+    section.number_if(key).map_or(Limit::Off(Off::Off), Limit::At)
+}
+
 fn filter(section: &Section) -> Result<Filter> {
     Ok(Filter {
         min_words: section.integer("min_words") as usize,
-        near_copy: section.number("near_copy"),
+        drop_unfinished: section.flag("drop_unfinished"),
+        non_text: limit(section, "non_text"),
+        repetition: Repetition {
+            duplicate_lines: limit(section, "duplicate_lines"),
+            duplicate_paragraphs: limit(section, "duplicate_paragraphs"),
+            duplicate_line_characters: limit(section, "duplicate_line_characters"),
+            duplicate_paragraph_characters: limit(section, "duplicate_paragraph_characters"),
+            top_2_gram: limit(section, "top_2_gram"),
+            top_3_gram: limit(section, "top_3_gram"),
+            top_4_gram: limit(section, "top_4_gram"),
+            duplicate_5_grams: limit(section, "duplicate_5_grams"),
+            duplicate_6_grams: limit(section, "duplicate_6_grams"),
+            duplicate_7_grams: limit(section, "duplicate_7_grams"),
+            duplicate_8_grams: limit(section, "duplicate_8_grams"),
+            duplicate_9_grams: limit(section, "duplicate_9_grams"),
+            duplicate_10_grams: limit(section, "duplicate_10_grams"),
+        },
+        near_copy: limit(section, "near_copy"),
         min_relevance: section.number_if("min_relevance"),
         verbatim_words: section.integer("verbatim_words") as usize,
-        near_duplicate: section.number("near_duplicate"),
+        near_duplicate: limit(section, "near_duplicate"),
         samples: section.integer("samples") as usize,
         quality_documents: section.integer("quality_documents") as usize,
         judge: judge(section)?,

@@ -215,7 +215,7 @@ fn impossible_numbers() {
         ("pair", "min_similarity = \"low\"", "expected a number from -1 to 1, or \"auto\""),
         ("pair", "neighbours = 0", "expected a whole number from 1 to 65536"),
         ("tune", "epochs = 0", "expected a whole number from 1 to 1000"),
-        ("filter", "near_copy = 0", "expected a number above 0 and at most 1"),
+        ("filter", "near_copy = 0", "expected a number above 0 and at most 1, or \"off\""),
         ("tokenize", "vocab_size = 256", "expected a whole number from 258 to 1048576"),
     ] {
         let text = match table {
@@ -257,7 +257,7 @@ fn no_number_is_without_an_upper_bound() {
             Kind::Integer(..) | Kind::CountOrList(_) => {
                 &["9223372036854775807", "9223372036854775808", "99999999999999999999999999", "-1", "1e300"]
             }
-            Kind::Number(_) | Kind::NumberOrAuto(_) => &["inf", "nan", "-1e300", "1e999"],
+            Kind::Number(_) | Kind::NumberOrAuto(_) | Kind::NumberOrOff(_) => &["inf", "nan", "-1e300", "1e999"],
             Kind::Numbers(_) => &["[1.0, inf]", "[nan, 1.0]", "[1.0, -1e300]"],
             _ => continue,
         };

@@ -244,13 +244,15 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             }
             _ => refuse(),
         },
-        (Kind::Number(interval) | Kind::NumberOrAuto(interval), DeValue::Float(_) | DeValue::Integer(_)) => {
-            match number(value) {
-                Some(x) if interval.contains(x) => Ok(Value::Number(x)),
-                _ => refuse(),
-            }
-        }
+        (
+            Kind::Number(interval) | Kind::NumberOrAuto(interval) | Kind::NumberOrOff(interval),
+            DeValue::Float(_) | DeValue::Integer(_),
+        ) => match number(value) {
+            Some(x) if interval.contains(x) => Ok(Value::Number(x)),
+            _ => refuse(),
+        },
         (Kind::NumberOrAuto(_), DeValue::String(text)) if text == "auto" => Ok(Value::Text(text.to_string())),
+        (Kind::NumberOrOff(_), DeValue::String(text)) if text == "off" => Ok(Value::Text(text.to_string())),
         (Kind::Paths, DeValue::String(text)) if !text.is_empty() => Ok(Value::List(vec![text.to_string()])),
         (Kind::Paths | Kind::Choices(_), DeValue::Array(items)) if !items.is_empty() => {
             let allowed = |text: &str| match kind {
@@ -415,11 +417,11 @@ impl Section {
         self.number_if(key).unwrap_or(derived)
     }
 
-    /// A number, or none for `"auto"`.
+    /// A number, or none for `"auto"` or `"off"`.
     pub(super) fn number_if(&self, key: &str) -> Option<f64> {
         match self.value(key)? {
             Value::Number(x) => Some(x),
-            Value::Text(auto) if auto == "auto" => None,
+            Value::Text(word) if word == "auto" || word == "off" => None,
             other => panic!("`{key}` is no number but {other:?}"),
         }
     }

@@ -233,6 +233,9 @@ pub struct SyntheticQuality {
     pub dropped: Vec<Dropped>,
     /// What the documents are like, beside real ones: lengths, repetition, novelty, …
     pub figures: Vec<QualityFigure>,
+    /// What each rule of the filters alone would drop, of generated documents and of the unique ones. Empty where that was not counted.
+    #[serde(default)]
+    pub rules: Vec<QualityFigure>,
     /// How documents are related to their seeds, beside true and random pairs.
     pub pair_figures: Vec<QualityFigure>,
     /// How well relevance tells true pairs from random ones; `None` where too few pairs were held out.
@@ -392,8 +395,11 @@ pub struct Pairs {
     pub embedder: String,
     /// Lowest cosine similarity of a pair.
     pub min_similarity: f64,
-    /// Highest cosine similarity of a pair: above it two documents count as copies of each other.
+    /// Highest cosine similarity of a pair: above it two documents count as copies of each other; above 1, none do for it.
     pub max_similarity: f64,
+    /// By what pairs were chosen, as a sentence, with the estimated share of true ones. Empty where that was not estimated.
+    #[serde(default)]
+    pub chosen: String,
     /// Counts: documents, documents with a pair, pairs for training, pairs held out, near-copies dropped, …
     pub counts: Vec<Measure>,
     /// Similarity of neighbours against that of random documents.
@@ -404,6 +410,10 @@ pub struct Pairs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarityHistogram {
+    /// For each bin, the estimated share of true ones among neighbours at least as similar as its lower end; empty where that was not
+    /// estimated.
+    #[serde(default)]
+    pub precision: Vec<Option<f64>>,
     /// Ascending borders of the bins, in cosine similarity: one more than there are bins.
     pub edges: Vec<f64>,
     /// Neighbouring documents per bin.

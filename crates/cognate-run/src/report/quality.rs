@@ -25,6 +25,9 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
             page.leaf("p", &[], explained);
             compared(page, "What the documents are like", &quality.figures);
         }
+        if !quality.rules.is_empty() {
+            compared(page, "What each rule of the filters alone would drop", &quality.rules);
+        }
         if !quality.pair_figures.is_empty() {
             compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
         }
@@ -41,7 +44,7 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
 
 fn figures_csv(quality: &SyntheticQuality) -> Csv {
     let mut csv = Csv::new(&["figure", "unit", "whose", "value", "low", "high", "n", "interval"]);
-    for figure in quality.figures.iter().chain(&quality.pair_figures) {
+    for figure in quality.figures.iter().chain(&quality.rules).chain(&quality.pair_figures) {
         for of in &figure.of {
             csv.row([
                 figure.name.clone(),

@@ -97,15 +97,20 @@ fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
             "p",
             &[],
             format!(
-                "Two neighbouring documents are a pair if their cosine similarity is at least {}, and at most {}, \
-                 above which they count as copies of each other. Vectors: {}.",
+                "Two neighbouring documents are a pair if their cosine similarity is at least {}{}. {} Vectors: {}.",
                 decimals(pairs.min_similarity, 2),
-                decimals(pairs.max_similarity, 2),
+                match pairs.max_similarity {
+                    most if most > 1.0 => ", and they are no near-copies".to_owned(),
+                    most =>
+                        format!(", and below {}, from which on they count as copies of each other", decimals(most, 2)),
+                },
+                pairs.chosen,
                 pairs.embedder
             ),
         );
         let caption = "Filled, solid outline: each document and its nearest neighbours. Dashed outline: random \
-                       documents. Shaded: the similarities that make a pair.";
+                       documents. Shaded: the similarities that make a pair. Dotted, on a scale of its own from 0 at the floor to \
+                       100 % at the top: the share of true ones among neighbours at least so similar, by estimate.";
         figure(page, "full", caption, |page| {
             both_sizes(page, |page, class, size| charts::similarity_histogram(page, class, size, pairs));
         });

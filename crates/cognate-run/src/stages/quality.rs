@@ -15,8 +15,8 @@ use cognate_pair::{Lsa, Pair, Vectors, read_pairs};
 use cognate_synth::filter::interval::mean;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{
-    Calibration, Copied, Figure, Relevance, RelevanceOptions, Share, TextPair, TokenPair, calibrate, metadata,
-    pair_overlap, relevance_of_texts,
+    Calibration, Copied, Figure, NEAR_COPY, Relevance, RelevanceOptions, Share, TextPair, TokenPair, calibrate,
+    metadata, pair_overlap, relevance_of_texts,
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +137,8 @@ pub(crate) fn measure(
     let true_pairs = draw(&true_pairs, most, context.recipe.seed, "quality pairs");
     let text = |number: u32| texts[number as usize].1.as_str();
     let pair_texts: Vec<(&str, &str)> = true_pairs.iter().map(|pair| (text(pair.first), text(pair.second))).collect();
-    let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, context.recipe.filter.near_copy, monitor)?;
+    let near_copy = context.recipe.filter.near_copy.get().unwrap_or(NEAR_COPY);
+    let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, near_copy, monitor)?;
     let validation =
         read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS, monitor)?;
     let mut base = Base::load(context)?;

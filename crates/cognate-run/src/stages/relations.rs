@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    LsaConfig, Pair, PairConfig, Vectors, chains, exact_neighbours, lsa, measure_similarities, read_vectors,
-    select_pairs, suggest_window, write_pairs, write_vectors,
+    Copies, LsaConfig, Pair, PairConfig, PairStats, Rule, Vectors, chains, exact_neighbours, lsa, neighbours_needed,
+    read_vectors, select_pairs, write_pairs, write_vectors,
 };
 use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
@@ -89,8 +89,10 @@ pub(crate) fn rows_of_related(context: &Context<'_>, monitor: &dyn Monitor) -> R
     let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
     let of = |first: usize| neighbours.of(first).map(move |(second, similarity)| (first as u32, second, similarity));
     let links = (0..neighbours.len()).flat_map(of);
+    let copies = copies(context, monitor)?;
     let pairs: Vec<Pair> = links
         .filter(|(_, _, similarity)| *similarity < pair.max_similarity as f32)
+        .filter(|&(first, second, _)| !copies.are(first, second))
         .map(|(first, second, similarity)| Pair { first, second, similarity })
         .collect();
     let chains = chains(file.documents(), &pairs);
@@ -126,25 +128,47 @@ pub(crate) fn nearest(pairs: &[Pair]) -> HashMap<u32, Pair> {
     nearest
 }
 
+/// The near-copies among the unique documents.
+fn copies(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Copies> {
+    let Some(similarity) = context.recipe.pair.near_copy.get() else { return Ok(Copies::none()) };
+    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)?;
+    let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
+    Ok(Copies::of(&texts, similarity, monitor)?)
+}
+
+/// Says at once what was found to be related.
+fn tell(stats: &PairStats) {
+    let percent = 100.0 * stats.precision.estimate;
+    let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
+    match stats.precision.rule {
+        Rule::OneHill => tracing::warn!(
+            "pair: this corpus has no usable relation: no similarity tells related documents from strangers, and of the pairs that were \
+             taken {percent:.0} % are true by estimate. Give another embedding, or [pair] min_similarity if you know better"
+        ),
+        _ => tracing::info!(
+            "pair: {with_pair} of {documents} documents have a pair; {percent:.0} % of the pairs are true by estimate"
+        ),
+    }
+}
+
 /// The stage `pair`.
 pub(crate) fn pair_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let pair = &context.recipe.pair;
     let vectors: Vectors = read_vectors(&context.artifact("embed").path("vectors.parquet"))?;
-    let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
-    let min_similarity = match pair.min_similarity {
-        Threshold::At(similarity) => similarity as f32,
-        Threshold::Auto(_) => {
-            suggest_window(&measure_similarities(&vectors, &neighbours, context.recipe.seed)?).min_similarity
-        }
-    };
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(pair.neighbours, vectors.len()), monitor)?;
     let config = PairConfig {
         neighbours: pair.neighbours,
-        min_similarity,
+        min_similarity: match pair.min_similarity {
+            Threshold::At(similarity) => Some(similarity as f32),
+            Threshold::Auto(_) => None,
+        },
+        precision: pair.precision,
         max_similarity: pair.max_similarity as f32,
         held_out_share: pair.held_out_share,
         seed: context.recipe.seed,
     };
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &config)?;
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, &copies(context, monitor)?, &config)?;
+    tell(&stats);
     write_pairs(&folder.join("train.parquet"), &vectors.ids, &pairs.train)?;
     write_pairs(&folder.join("held_out.parquet"), &vectors.ids, &pairs.held_out)?;
     let mut made = Made::default();

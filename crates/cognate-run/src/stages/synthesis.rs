@@ -15,8 +15,8 @@ use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target, TextPair, generate,
-    generate_endpoint,
+    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Share, Target, TextPair,
+    generate, generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,8 +31,10 @@ use crate::stages::quality::{Measured, Synthesizer, measure};
 
 /// Documents in one file of synthetic documents.
 const SHARD_DOCUMENTS: usize = 1000;
-/// Rounds of generation beyond which the synthesizer is given up.
-const MOST_ROUNDS: usize = 8;
+/// Share of the real documents from which on a rule that drops them is told.
+const REAL_DROPPED: f64 = 0.2;
+/// Share of the written documents below which it is told that the filters keep so little.
+const LITTLE_KEPT: f64 = 0.5;
 /// Least size of the second round, as a share of the need.
 const LEAST_ROUND: f64 = 0.25;
 
@@ -115,20 +117,8 @@ pub(crate) fn generate_round(
         ),
         false => (Seeds::none(), context.base()),
     };
-    let config = GenerateConfig {
-        seed: recipe.seed,
-        first_document: first,
-        target: Target::Tokens(round_tokens(recipe, synthesis, round)),
-        shard: None,
-        samples_per_seed: recipe.generate.samples_per_seed,
-        sampling: recipe.generate.sampling,
-        precision: recipe.generate.precision.into(),
-        max_new_tokens: recipe.generate.max_new_tokens,
-        max_seed_tokens: recipe.generate.max_seed_tokens,
-        slots: recipe.generate.slots,
-        shard_documents: SHARD_DOCUMENTS,
-        synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
-    };
+    let target = Target::Tokens(round_tokens(recipe, synthesis, round));
+    let config = generate_config(recipe, synthesizer, target, first)?;
     let checkpoint = synthesizer.path("best");
     let (model, wrote, statistics) = match &recipe.generate.endpoint {
         None => {
@@ -154,6 +144,29 @@ pub(crate) fn generate_round(
     made.work =
         Work { statistics, flops: generation_flops(&model, &wrote), tokens: wrote.tokens, documents: wrote.documents };
     Ok(made)
+}
+
+/// How `synthesizer` writes documents, from the number `first` on until `target`.
+pub(crate) fn generate_config(
+    recipe: &Recipe,
+    synthesizer: &Artifact,
+    target: Target,
+    first: u64,
+) -> Result<GenerateConfig> {
+    Ok(GenerateConfig {
+        seed: recipe.seed,
+        first_document: first,
+        target,
+        shard: None,
+        samples_per_seed: recipe.generate.samples_per_seed,
+        sampling: recipe.generate.sampling,
+        precision: recipe.generate.precision.into(),
+        max_new_tokens: recipe.generate.max_new_tokens,
+        max_seed_tokens: recipe.generate.max_seed_tokens,
+        slots: recipe.generate.slots,
+        shard_documents: SHARD_DOCUMENTS,
+        synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
+    })
 }
 
 /// The completion server that a recipe names, with its key from the environment.
@@ -252,6 +265,9 @@ pub(crate) fn filter_stage(
             }
             None => filter(inputs, folder, &config, None, monitor)?,
         };
+        if rounds.len() == 1 {
+            tell(&label, &stats);
+        }
         let tokens =
             tokenize(&folder.join(KEPT), &ReadOptions::default(), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
@@ -269,19 +285,27 @@ pub(crate) fn filter_stage(
             return Ok(kept(work, tokens, kept_documents));
         }
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
-        let possible: u64 = (rounds.len() + 1..=MOST_ROUNDS).map(|round| round_tokens(recipe, synthesis, round)).sum();
-        let missing = (needed - tokens.tokens) as f64 * written as f64 / tokens.tokens.max(1) as f64;
-        if missing > possible as f64 {
+        let next = round_tokens(recipe, synthesis, rounds.len() + 1);
+        // If as much is kept of what is written from now on.
+        let expected = needed as f64 * written as f64 / tokens.tokens.max(1) as f64;
+        let most = recipe.generate.most_written * needed as f64;
+        if expected > most || (written + next) as f64 > most {
             return Err(Error::TooFewSynthetic {
                 written,
                 rounds: rounds.len(),
                 kept: tokens.tokens,
                 needed,
+                times: expected / needed as f64,
+                most: recipe.generate.most_written,
                 reasons: reasons(&stats),
             });
         }
         let first = rounds.iter().map(|round| round.manifest.work.documents).sum();
-        tracing::info!("{label}: {} of {needed} tokens are kept; generating more", tokens.tokens);
+        tracing::info!(
+            "{label}: the filters kept {} of {needed} tokens; about {:.1} times the need is to be written in all",
+            tokens.tokens,
+            expected / needed as f64
+        );
         rounds.push(further_round(context, synthesis, rounds.len() + 1, first)?);
     }
 }
@@ -293,6 +317,26 @@ fn kept(work: Work, synthetic: TokenizeStats, documents: u64) -> Made {
     made.rows("synthetic.bin", synthetic.tokens);
     made.rows("synthetic.idx", synthetic.documents);
     made
+}
+
+/// Says at once what of the filters does not fit the corpus.
+fn tell(label: &str, stats: &FilterStats) {
+    let share = |of: Share| of.value().unwrap_or(0.0);
+    for rule in stats.rules.iter().filter(|rule| share(rule.real) > REAL_DROPPED) {
+        tracing::warn!(
+            "{label}: the rule `{name}` would drop {real:.0} % of the real unique documents, and {written:.0} % of those written: \
+             [filter] {name} = {limit} does not fit this corpus; loosen it{off}",
+            name = rule.rule,
+            real = 100.0 * share(rule.real),
+            written = 100.0 * share(rule.written),
+            limit = rule.limit,
+            off = if rule.rule == "min_words" { "" } else { ", or write \"off\"" },
+        );
+    }
+    let (kept, read) = (stats.kept.documents, stats.read.documents);
+    if (kept as f64) < LITTLE_KEPT * read as f64 {
+        tracing::warn!("{label}: the filters keep {kept} of {read} documents; dropped: {}", reasons(stats));
+    }
 }
 
 fn reasons(stats: &FilterStats) -> String {

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use cognate_base::Silent;
+use cognate_corpus::ReadOptions;
 use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Cpu;
 use cognate_pair::{Lsa, read_vectors};
-use cognate_synth::{RelevanceOptions, TokenPair, calibrate, metadata};
+use cognate_synth::generate::files::shards;
+use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
 use cognate_train::PairTokens;
 use tempfile::TempDir;
 
 use super::evaluate::read_scores;
 use super::quality::{pairs, read_first, unique_texts};
 use super::relations::lsa_config;
-use super::synthesis::Filtered;
+use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
 use super::tune::{Numbers, draw, part_pairs};
 use crate::context::{Context, DeviceKind, Settings};
@@ -161,6 +163,15 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     assert_eq!(lowest.min_by(f64::total_cmp), Some(recorded));
     assert!((nats(&choosing) - recorded).abs() < 1e-9, "{} {recorded}", nats(&choosing));
     assert!((nats(&measured) - recorded).abs() > 1e-4, "the two parts cannot be told apart");
+    // Tuning began from the best of the base model.
+    let start = |checkpoint: &str| {
+        let mut base = load(&context, &context.base().path(checkpoint));
+        let items: Vec<ScoreItem> = choosing.iter().map(|&(first, second)| frame.item(&file, first, second)).collect();
+        let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
+        score(&mut base, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
+    };
+    let began = trained.curve[0].validation_nats.unwrap();
+    assert!((start("best") - began).abs() < 1e-9 && (start("final") - began).abs() > 1e-4, "{began}");
 
     // The relation is that of the other pairs.
     let options = RelationOptions {
@@ -202,6 +213,34 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
     assert!(found.is_some());
     assert_eq!(found, calibrated_on(&measured));
     assert_ne!(found, calibrated_on(&choosing));
+}
+
+#[test]
+fn documents_are_written_by_the_checkpoint_that_was_chosen() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let (recipe, tokenizer) = (context.recipe, context.tokenizer().unwrap());
+    let synthesizer = context.artifact(tune());
+    assert_ne!(
+        synthesizer.hash("best/model.safetensors").unwrap(),
+        synthesizer.hash("final/model.safetensors").unwrap()
+    );
+    let unique = context.artifact("ingest").path("unique.jsonl.zst");
+    let tokens = context.tokens("tokenize", "unique").unwrap();
+    let seeds = Seeds::open(&unique, &ReadOptions::default(), tokens, &Silent).unwrap();
+    let config = generate_config(recipe, synthesizer, Target::Documents(8), 0).unwrap();
+    let written = |checkpoint: &str| {
+        let out = tempfile::tempdir().unwrap();
+        let mut model = load(&context, &synthesizer.path(checkpoint));
+        generate(&mut model, &tokenizer, &seeds, out.path(), &config, &Silent).unwrap();
+        let first = shards(out.path()).unwrap().remove(0);
+        read_first(&first, 8, &Silent).unwrap().into_iter().map(|document| document.text).collect::<Vec<_>>()
+    };
+    let first = shards(&context.artifact("generate").folder).unwrap().remove(0);
+    let found: Vec<String> =
+        read_first(&first, 8, &Silent).unwrap().into_iter().map(|document| document.text).collect();
+    assert_eq!(found, written("best"));
+    assert_ne!(found, written("final"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use cognate_base::Monitor;
 use rayon::prelude::*;
 
 use super::interval::{Figure, bootstrap, mean};
-use super::words::{Word, ngrams};
 use crate::error::Result;
+use cognate_base::shingles::{Word, ngrams};
 
 /// Words of a block whose n-grams are counted for distinct-n.
 pub const DISTINCT_WORDS: usize = 2000;
@@ -131,8 +131,8 @@ impl TopTwo {
 mod tests {
     use cognate_base::Silent;
 
-    use super::super::words::bare_words;
     use super::*;
+    use cognate_base::shingles::bare_words;
 
     fn words(range: std::ops::Range<usize>) -> Vec<Word> {
         bare_words(&range.map(|i| format!("w{i} ")).collect::<String>())

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use cognate_base::random::{self, Rng};
 
-use super::words::{Shingles, mix};
+use cognate_base::shingles::Shingles;
+use cognate_base::words::mix;
 
 const BANDS: usize = 32;
 const ROWS: usize = 5;

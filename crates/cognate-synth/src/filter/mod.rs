@@ -7,7 +7,7 @@
 //! | [`repetition`] | Gopher's repetition rules |
 //! | `duplicates` | near-duplicates of earlier documents |
 //! | `verbatim` | what stands word for word in the training documents |
-//! | `words` | words, n-grams, overlap of two texts |
+//! | [`rules`] | what each rule alone would drop, of written and of real text |
 //! | [`diversity`] | distinct-n, self-BLEU |
 //! | [`interval`] | intervals of all figures |
 //! | [`quality`] | figures for a whole collection, beside those of real text |
@@ -21,30 +21,42 @@ pub mod interval;
 pub mod non_text;
 pub mod quality;
 pub mod repetition;
+pub mod rules;
 pub mod stage;
 pub(crate) mod verbatim;
-pub(crate) mod words;
 
+use cognate_base::shingles::{Shingles, bare_words};
 use cognate_corpus::Document;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::metadata;
-use non_text::{MOST_NON_TEXT, non_text};
+use non_text::non_text;
+use repetition::Thresholds;
 use verbatim::{LONGEST_RUN, VerbatimIndex};
-use words::{Shingles, bare_words};
+
+/// The share of its word 5-grams that makes a document a near-copy of its seed, where nothing else is said.
+pub const NEAR_COPY: f64 = 0.5;
+/// The Jaccard similarity of near-duplicates, where nothing else is said.
+pub const NEAR_DUPLICATE: f64 = 0.7;
 
 /// Words per n-gram where two texts are compared, as in Lee et al. 2022 (arXiv 2107.06499) and FineWeb.
 pub(crate) const SHINGLE_WORDS: usize = 5;
 
-/// When to drop a document.
+/// When to drop a document. A limit that is none keeps all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterConfig {
-    /// Fewest words of a document.
+    /// Fewest words of a document; one without any is dropped all the same.
     pub min_words: usize,
+    /// Whether a document is dropped that was cut at the cap on new tokens.
+    pub drop_unfinished: bool,
+    /// A document is no text when a larger share of its characters is none ([`non_text::non_text`]).
+    pub non_text: Option<f64>,
+    /// Gopher's rules.
+    pub repetition: Thresholds,
     /// A document is a near-copy of its seed when this share of its distinct word 5-grams stands in the seed.
-    pub near_copy: f64,
+    pub near_copy: Option<f64>,
     /// A document is verbatim when this many of its words in a row stand in one training document, its seed or any other; at most
     /// 1000, and 0 keeps all.
     pub verbatim_words: usize,
@@ -52,7 +64,7 @@ pub struct FilterConfig {
     pub min_relevance: Option<f64>,
     /// A document is a near-duplicate of an earlier one at this Jaccard similarity of their word 5-grams. Below 0.6 some would be
     /// missed, see docs/filters.md.
-    pub near_duplicate: f64,
+    pub near_duplicate: Option<f64>,
     /// Dropped documents kept for reading, per reason.
     pub samples: usize,
     /// Documents that the quality figures look at: the first so many.
@@ -64,10 +76,13 @@ impl FilterConfig {
     pub fn standard() -> Self {
         Self {
             min_words: 10,
-            near_copy: 0.5,
+            drop_unfinished: true,
+            non_text: Some(non_text::MOST_NON_TEXT),
+            repetition: Thresholds::published(),
+            near_copy: Some(NEAR_COPY),
             verbatim_words: 40,
             min_relevance: None,
-            near_duplicate: 0.7,
+            near_duplicate: Some(NEAR_DUPLICATE),
             samples: 20,
             quality_documents: 10_000,
         }
@@ -80,10 +95,15 @@ impl FilterConfig {
     pub fn check(&self) -> Result<()> {
         for (field, share, lowest) in [("near_copy", self.near_copy, 0.0), ("near_duplicate", self.near_duplicate, 0.6)]
         {
-            if !(share > 0.0 && share >= lowest && share <= 1.0) {
+            if let Some(share) = share.filter(|&share| !(share > 0.0 && share >= lowest && share <= 1.0)) {
                 let expected = if lowest == 0.0 { "a share above 0 and at most 1" } else { "a share from 0.6 to 1" };
                 return Err(Error::setting(field, share, expected));
             }
+        }
+        let rules = self.repetition.0.iter().map(|(rule, &threshold)| (rule.name(), threshold));
+        let shares = self.non_text.map(|share| ("non_text", share));
+        if let Some((field, share)) = shares.into_iter().chain(rules).find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return Err(Error::setting(field, share, "a share from 0 to 1"));
         }
         if self.verbatim_words > LONGEST_RUN {
             let expected = format!("at most {LONGEST_RUN}; 0 keeps all");
@@ -202,7 +222,7 @@ pub(crate) fn judge(
     if words < config.min_words {
         return Ok(Verdict::drop(Reason::TooShort, format!("{words} words, at least {}", config.min_words)));
     }
-    if metadata::unfinished(document)? {
+    if config.drop_unfinished && metadata::unfinished(document)? {
         return Ok(Verdict::drop(Reason::Unfinished, "cut at the cap on new tokens"));
     }
     if let Some(token) = metadata::special_token(document)? {
@@ -212,20 +232,22 @@ pub(crate) fn judge(
         return Ok(Verdict::drop(Reason::Unencodable, problem));
     }
     let share = non_text(&document.text);
-    if share > MOST_NON_TEXT {
-        return Ok(Verdict::drop(
-            Reason::NonText,
-            format!("{share:.3} of its characters are no text, at most {MOST_NON_TEXT}"),
-        ));
+    if let Some(most) = config.non_text.filter(|&most| share > most) {
+        let detail = format!("{share:.3} of its characters are no text, at most {most}");
+        return Ok(Verdict::drop(Reason::NonText, detail));
     }
-    if let Some(repetition::Failure { rule, share, threshold }) = repetition::repetition(&document.text) {
+    if let Some(repetition::Failure { rule, share, threshold }) =
+        repetition::repetition(&document.text, &config.repetition)
+    {
         let detail = format!("{} {share:.3}, at most {threshold}", rule.name());
         return Ok(Verdict::Drop { reason: Reason::Repetition, rule: Some(rule), detail });
     }
-    let copied = seed.map_or(0.0, |seed| containment(&document.text, seed));
-    if copied >= config.near_copy {
-        let detail = format!("{copied:.3} of its word 5-grams stand in its seed, below {}", config.near_copy);
-        return Ok(Verdict::drop(Reason::NearCopy, detail));
+    if let (Some(limit), Some(seed)) = (config.near_copy, seed) {
+        let copied = containment(&document.text, seed);
+        if copied >= limit {
+            let detail = format!("{copied:.3} of its word 5-grams stand in its seed, below {limit}");
+            return Ok(Verdict::drop(Reason::NearCopy, detail));
+        }
     }
     if config.verbatim_words > 0
         && let Some(run) = training.longest_run(&bare, config.verbatim_words)
@@ -245,6 +267,7 @@ pub(crate) fn containment(text: &str, seed: &str) -> f64 {
 mod tests {
     use serde_json::json;
 
+    use super::repetition::Rule;
     use super::*;
 
     fn document(text: &str) -> Document {
@@ -256,8 +279,12 @@ mod tests {
     }
 
     fn reason(document: &Document, seed: Option<&str>) -> Option<Reason> {
+        reason_by(&FilterConfig::standard(), document, seed)
+    }
+
+    fn reason_by(config: &FilterConfig, document: &Document, seed: Option<&str>) -> Option<Reason> {
         let training = VerbatimIndex::new(&[&words(1000..1100)], &cognate_base::Silent).unwrap();
-        match judge(document, seed, &training, &FilterConfig::standard()).unwrap() {
+        match judge(document, seed, &training, config).unwrap() {
             Verdict::Keep => None,
             Verdict::Drop { reason, detail, .. } => {
                 assert!(!detail.is_empty());
@@ -300,17 +327,47 @@ mod tests {
     }
 
     #[test]
+    fn each_rule_can_be_moved_and_switched_off() {
+        let standard = FilterConfig::standard;
+        let short = document(&words(0..4));
+        assert_eq!(reason_by(&FilterConfig { min_words: 4, ..standard() }, &short, None), None);
+        assert_eq!(reason_by(&FilterConfig { min_words: 0, ..standard() }, &document("--"), None), Some(Reason::Empty));
+        let mut capped = document(&words(0..50));
+        capped.metadata.insert("finish_reason".into(), json!("cap"));
+        assert_eq!(reason_by(&FilterConfig { drop_unfinished: false, ..standard() }, &capped, None), None);
+        let strays = document(&format!("{}{}", words(0..50), "\0".repeat(100)));
+        for (non_text, expected) in [(Some(0.2), Some(Reason::NonText)), (Some(0.9), None), (None, None)] {
+            assert_eq!(reason_by(&FilterConfig { non_text, ..standard() }, &strays, None), expected);
+        }
+        // Twice the same twenty words: half of each long n-gram's characters stood there before.
+        let twice = document(&words(0..20).repeat(2));
+        let only = |threshold| Thresholds([(Rule::Duplicate7Grams, threshold)].into());
+        for (repetition, expected) in
+            [(only(0.4), Some(Reason::Repetition)), (only(0.6), None), (Thresholds::default(), None)]
+        {
+            assert_eq!(reason_by(&FilterConfig { repetition, ..standard() }, &twice, None), expected);
+        }
+        let copy = document(&words(0..44));
+        for (near_copy, expected) in [(Some(0.9), Some(Reason::NearCopy)), (None, None)] {
+            let config = FilterConfig { near_copy, ..standard() };
+            assert_eq!(reason_by(&config, &copy, Some(&words(0..44))), expected);
+        }
+    }
+
+    #[test]
     fn impossible_limits_are_refused_by_name() {
         let standard = FilterConfig::standard;
         standard().check().unwrap();
         for (field, config) in [
-            ("near_copy", FilterConfig { near_copy: 0.0, ..standard() }),
-            ("near_copy", FilterConfig { near_copy: 1.1, ..standard() }),
-            ("near_copy", FilterConfig { near_copy: f64::NAN, ..standard() }),
+            ("near_copy", FilterConfig { near_copy: Some(0.0), ..standard() }),
+            ("near_copy", FilterConfig { near_copy: Some(1.1), ..standard() }),
+            ("near_copy", FilterConfig { near_copy: Some(f64::NAN), ..standard() }),
+            ("non_text", FilterConfig { non_text: Some(-0.1), ..standard() }),
+            ("top_2_gram", FilterConfig { repetition: Thresholds([(Rule::Top2Gram, 1.5)].into()), ..standard() }),
             ("verbatim_words", FilterConfig { verbatim_words: 1001, ..standard() }),
             ("min_relevance", FilterConfig { min_relevance: Some(f64::NAN), ..standard() }),
-            ("near_duplicate", FilterConfig { near_duplicate: 0.5, ..standard() }),
-            ("near_duplicate", FilterConfig { near_duplicate: f64::NAN, ..standard() }),
+            ("near_duplicate", FilterConfig { near_duplicate: Some(0.5), ..standard() }),
+            ("near_duplicate", FilterConfig { near_duplicate: Some(f64::NAN), ..standard() }),
             ("quality_documents", FilterConfig { quality_documents: 0, ..standard() }),
         ] {
             let message = config.check().unwrap_err().to_string();

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::diversity::{distinct, self_bleu};
 use super::duplicates::{Duplicates, MinHash, Signature};
 use super::interval::{Figure, bootstrap, mean, quantile, wilson};
-use super::repetition::repetition;
+use super::repetition::{Thresholds, repetition};
 use super::verbatim::{Fragments, VerbatimIndex};
-use super::words::{Shingles, Word, bare_words};
-use super::{FilterConfig, SHINGLE_WORDS, Verdict, containment, judge};
+use super::{FilterConfig, NEAR_COPY, NEAR_DUPLICATE, SHINGLE_WORDS, Verdict, containment, judge};
 use crate::error::Result;
 use crate::metadata;
+use cognate_base::shingles::{Shingles, Word, bare_words};
 
 /// Lengths of the n-grams whose novelty is measured; of length 1 it is that of the vocabulary.
 pub const NOVELTY_WORDS: [usize; 4] = [1, 5, 8, 13];
@@ -197,7 +197,9 @@ fn of_one(
     let words: Vec<Vec<Word>> = each(documents, monitor, |document| bare_words(&document.text))?;
     let seeds: Vec<Option<&str>> =
         documents.iter().map(|document| training.seed_of(document)).collect::<Result<Vec<_>>>()?;
-    let failed: Vec<bool> = each(documents, monitor, |document| repetition(&document.text).is_some())?;
+    // A measure of the text, whatever the filters are set to.
+    let published = Thresholds::published();
+    let failed: Vec<bool> = each(documents, monitor, |document| repetition(&document.text, &published).is_some())?;
     let lengths: Vec<u64> = words.iter().map(|words| words.len() as u64).collect();
     let overlap = overlap(&words, &seeds, &training.index, monitor)?;
     let equally_many = &documents[..fewest_documents.min(documents.len())];
@@ -209,9 +211,9 @@ fn of_one(
         quartiles: [0.25, 0.5, 0.75].map(|share| quantile(&lengths, share)),
         words: Lengths::of(lengths),
         repetition: Share::of(failed.into_iter()),
-        near_duplicates: near_duplicates(equally_many, config.near_duplicate, monitor)?,
+        near_duplicates: near_duplicates(equally_many, config.near_duplicate.unwrap_or(NEAR_DUPLICATE), monitor)?,
         dropped: dropped(equally_many, training, config, monitor)?,
-        pair_copying: pair_copying(documents, &seeds, config.near_copy, monitor)?,
+        pair_copying: pair_copying(documents, &seeds, config.near_copy.unwrap_or(NEAR_COPY), monitor)?,
         copied_from_seed: overlap.seed,
         copied_from_training: overlap.training,
         novel: overlap.novel,
@@ -221,12 +223,16 @@ fn of_one(
 }
 
 /// Something of each item, on all threads.
-fn each<T: Sync, U: Send>(items: &[T], monitor: &dyn Monitor, of: impl Fn(&T) -> U + Sync + Send) -> Result<Vec<U>> {
+pub(super) fn each<T: Sync, U: Send>(
+    items: &[T],
+    monitor: &dyn Monitor,
+    of: impl Fn(&T) -> U + Sync + Send,
+) -> Result<Vec<U>> {
     Ok(items.par_iter().map(|item| monitor.check().map(|()| of(item))).collect::<Result<_, _>>()?)
 }
 
 /// Near-duplicates of earlier documents.
-fn near_duplicates(documents: &[Document], threshold: f64, monitor: &dyn Monitor) -> Result<Share> {
+pub(super) fn near_duplicates(documents: &[Document], threshold: f64, monitor: &dyn Monitor) -> Result<Share> {
     let mut seen = Duplicates::new(threshold);
     let mut found = Vec::with_capacity(documents.len());
     for (shingles, signature) in prepared(documents, monitor)? {
@@ -260,13 +266,16 @@ fn dropped(documents: &[Document], training: &Training, config: &FilterConfig, m
         Ok(verdict != Verdict::Keep || irrelevant)
     };
     let alone = each(documents, monitor, alone)?;
-    let mut seen = Duplicates::new(config.near_duplicate);
+    let mut seen = config.near_duplicate.map(Duplicates::new);
     let mut dropped = Vec::with_capacity(documents.len());
     for (alone, (shingles, signature)) in alone.into_iter().zip(prepared(documents, monitor)?) {
         monitor.check()?;
-        let drops = alone? || signature.is_some_and(|signature| seen.find(&shingles, &signature).is_some());
-        if let (false, Some(signature)) = (drops, signature) {
-            seen.add(shingles, &signature);
+        let mut drops = alone?;
+        if let (false, Some(seen), Some(signature)) = (drops, &mut seen, signature) {
+            drops = seen.find(&shingles, &signature).is_some();
+            if !drops {
+                seen.add(shingles, &signature);
+            }
         }
         dropped.push(drops);
     }

@@ -7,11 +7,12 @@
 //! (as in datatrove), and the most frequent n-gram counts only if it occurs at least twice (as in RedPajama-V2): otherwise any
 //! text of a dozen words would fail by having a first 4-gram.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{Word, mix, ngrams, plain_words};
+use cognate_base::shingles::{Word, ngrams, plain_words};
+use cognate_base::words::mix;
 
 /// A rule of table A1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,6 +94,17 @@ impl Rule {
     }
 }
 
+/// The thresholds of the rules that are on; a rule without one drops nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds(pub BTreeMap<Rule, f64>);
+
+impl Thresholds {
+    /// Those of table A1.
+    pub fn published() -> Self {
+        Self(Rule::ALL.into())
+    }
+}
+
 /// A failed rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failure {
@@ -105,17 +117,28 @@ pub struct Failure {
 }
 
 /// The first rule that `text` fails, if any.
-pub fn repetition(text: &str) -> Option<Failure> {
+pub fn repetition(text: &str, thresholds: &Thresholds) -> Option<Failure> {
+    failures(text, thresholds, 1).pop()
+}
+
+/// All rules that `text` fails, in their order.
+pub fn all_failures(text: &str, thresholds: &Thresholds) -> Vec<Failure> {
+    failures(text, thresholds, usize::MAX)
+}
+
+/// The first `most` rules that `text` fails.
+fn failures(text: &str, thresholds: &Thresholds, most: usize) -> Vec<Failure> {
     let words = plain_words(text);
     let mut shares =
         Shares { text, words: &words, characters: words.iter().map(|w| w.chars).sum(), lines: None, paragraphs: None };
     if shares.characters == 0 {
-        return None;
+        return Vec::new();
     }
-    Rule::ALL.into_iter().find_map(|(rule, threshold)| {
+    let failed = thresholds.0.iter().filter_map(|(&rule, &threshold)| {
         let share = shares.of(rule);
         (share > threshold).then_some(Failure { rule, share, threshold })
-    })
+    });
+    failed.take(most).collect()
 }
 
 /// Shares of one document, worked out as they are asked for.
@@ -233,7 +256,7 @@ mod tests {
     use super::*;
 
     fn rule(text: &str) -> Option<Rule> {
-        repetition(text).map(|failure| failure.rule)
+        repetition(text, &Thresholds::published()).map(|failure| failure.rule)
     }
 
     /// `count` different words of four letters.
@@ -279,7 +302,7 @@ mod tests {
         let long = fresh(500, 30);
         let mut lines: Vec<String> = (0..5).map(|i| fresh(i * 10, 10)).collect();
         lines.extend([long.clone(), long.clone()]);
-        let failure = repetition(&lines.join("\n")).unwrap();
+        let failure = repetition(&lines.join("\n"), &Thresholds::published()).unwrap();
         assert_eq!(failure.rule, Rule::DuplicateLineCharacters);
         assert!((failure.share - 30.0 / 110.0).abs() < 1e-12);
         // The same 30 words twice, broken into lines at different places: the paragraph repeats, no line does.
@@ -294,7 +317,9 @@ mod tests {
             (0..times).map(|i| format!("{gram} {}", fresh(i * fill, fill))).collect::<String>()
         };
         // k words of 4 letters, then `fill` new ones: the share is k / (k + fill).
-        let share = |gram, fill| repetition(&text(gram, 20, fill)).map(|f| (f.rule, (f.share * 1e6).round()));
+        let share = |gram, fill| {
+            repetition(&text(gram, 20, fill), &Thresholds::published()).map(|f| (f.rule, (f.share * 1e6).round()))
+        };
         assert_eq!(share("wwww xxxx", 7), Some((Rule::Top2Gram, 222_222.0)));
         assert_eq!(share("wwww xxxx", 8), None); // exactly 0.20 does not fail
         // A 3-gram contains two 2-grams of the same frequency; 2 of its 3 words are below their threshold at 3/15.

@@ -13,13 +13,14 @@ use super::duplicates::{Duplicates, MinHash, Signature};
 use super::interval::{Figure, mean};
 use super::quality::{Collection, Quality, Share, Training, quality};
 use super::repetition::Rule;
+use super::rules::{RuleShares, rule_shares};
 use super::verbatim::VerbatimIndex;
-use super::words::Shingles;
 use super::{FilterConfig, Reason, SHINGLE_WORDS, Verdict, judge};
 use crate::error::{Error, Result};
 use crate::metadata;
 use crate::score::judge::JudgeStats;
 use crate::score::relevance::{Relevance, TextPair};
+use cognate_base::shingles::Shingles;
 
 /// The kept documents' file.
 pub const KEPT: &str = "synthetic.jsonl.zst";
@@ -92,6 +93,10 @@ pub struct FilterStats {
     /// What a judge says about it; none where none was asked. [`filter`] itself asks none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<JudgeStats>,
+    /// What each rule alone would drop, of what was written and of the training documents. None in statistics of versions that did
+    /// not count it.
+    #[serde(default)]
+    pub rules: Vec<RuleShares>,
     /// Figures side by side: `real` (where given), `raw`, `kept`.
     pub quality: Vec<Quality>,
 }
@@ -226,7 +231,7 @@ struct Stage<'a> {
     inputs: FilterInputs<'a>,
     judge: Judge<'a>,
     config: &'a FilterConfig,
-    seen: Duplicates,
+    seen: Option<Duplicates>,
     /// Ids of the documents in `seen`.
     kept_ids: Vec<String>,
     kept: DocumentWriter,
@@ -245,7 +250,7 @@ impl<'a> Stage<'a> {
             inputs,
             judge: Judge { training, config, hashes: MinHash::new() },
             config,
-            seen: Duplicates::new(config.near_duplicate),
+            seen: config.near_duplicate.map(Duplicates::new),
             kept_ids: Vec::new(),
             kept: DocumentWriter::create(out.join(KEPT))?,
             dropped: DocumentWriter::create(out.join(DROPPED))?,
@@ -257,6 +262,7 @@ impl<'a> Stage<'a> {
                 without_seed: 0,
                 relevance: None,
                 judge: None,
+                rules: Vec::new(),
                 quality: Vec::new(),
             },
             raw_sample: Vec::new(),
@@ -298,6 +304,7 @@ impl<'a> Stage<'a> {
             monitor.advance(self.stats.read.documents, &format!("{} kept", self.stats.kept.documents));
         }
         self.stats.relevance = scoring.map(|scoring| self.relevance(scoring.threshold, monitor)).transpose()?;
+        self.stats.rules = rule_shares(&self.raw_sample, self.judge.training, self.config, monitor)?;
         self.stats.quality = self.quality(real, monitor)?;
         self.kept.finish()?;
         self.dropped.finish()?;
@@ -364,14 +371,14 @@ impl<'a> Stage<'a> {
         if self.raw_sample.len() < self.config.quality_documents {
             self.raw_sample.push(document.clone());
         }
-        if let (Verdict::Keep, Some(signature)) = (&verdict, signature) {
-            match self.seen.find(&shingles, &signature) {
+        if let (Verdict::Keep, Some(seen), Some(signature)) = (&verdict, &mut self.seen, signature) {
+            match seen.find(&shingles, &signature) {
                 Some((earlier, similarity)) => {
                     let detail = format!("similarity {similarity:.3} to {}", self.kept_ids[earlier]);
                     verdict = Verdict::drop(Reason::NearDuplicate, detail);
                 }
                 None => {
-                    self.seen.add(shingles, &signature);
+                    seen.add(shingles, &signature);
                     self.kept_ids.push(document.id.clone());
                 }
             }

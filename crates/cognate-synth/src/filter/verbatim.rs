@@ -13,8 +13,8 @@ use std::cmp::Ordering;
 use cognate_base::Monitor;
 use rayon::prelude::*;
 
-use super::words::{Word, bare_words};
 use crate::error::Result;
+use cognate_base::shingles::{Word, bare_words};
 
 /// Longer runs count as this many words. It bounds the cost of texts that agree for long.
 pub(crate) const LONGEST_RUN: usize = 1000;

@@ -158,7 +158,7 @@ fn bad_input_is_named_and_nothing_is_left_half_written() {
     assert!(matches!(error.unwrap_err(), Error::Metadata { field: "seed_id", .. }));
     assert!(nothing_in(&out));
 
-    let (error, out) = world.run(&[good], &FilterConfig { near_copy: 2.0, ..standard });
+    let (error, out) = world.run(&[good], &FilterConfig { near_copy: Some(2.0), ..standard });
     assert!(matches!(error.unwrap_err(), Error::Setting { field: "near_copy", .. }));
     assert!(nothing_in(&out));
 }

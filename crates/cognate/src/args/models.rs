@@ -6,11 +6,13 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use cognate_ops::Precision;
 use cognate_run::recipe::keys::default;
-use cognate_synth::{Part, Sampling};
+use cognate_synth::{Part, Rule, Sampling};
 
 use super::DeviceArg;
 use super::documents::ReadArgs;
-use super::numbers::{MOST_DOCUMENTS, MOST_SMALL, MOST_WRITTEN, number_of, whole, whole_of};
+use super::numbers::{
+    Limit, MOST_DOCUMENTS, MOST_SMALL, MOST_WRITTEN, limit_of, number_of, rule_limit, whole, whole_of,
+};
 
 /// The decoder's dials.
 #[derive(Debug, Args)]
@@ -313,11 +315,20 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Fewest words of a document.
-    #[arg(long, default_value = default("filter", "min_words"), value_name = "WORDS", value_parser = whole::<usize>(0, MOST_SMALL))]
+    #[arg(long, default_value = default("filter", "min_words"), value_name = "WORDS", value_parser = whole_of::<usize>("filter", "min_words"))]
     pub(crate) min_words: usize,
-    /// Share of a document's word 5-grams that makes it a near-copy of its seed.
-    #[arg(long, default_value = default("filter", "near_copy"), value_name = "SHARE", value_parser = number_of("filter", "near_copy"))]
-    pub(crate) near_copy: f64,
+    /// Keep documents that were cut at the longest length.
+    #[arg(long)]
+    pub(crate) keep_unfinished: bool,
+    /// Share of a document's characters that are no text, above which it is dropped, or off.
+    #[arg(long, default_value = default("filter", "non_text"), value_name = "SHARE", value_parser = limit_of("non_text"))]
+    pub(crate) non_text: Limit,
+    /// Another limit of a repetition rule, or off: `top_2_gram=0.3`; can be given for each [default: those of Gopher]
+    #[arg(long, value_name = "RULE=SHARE", value_parser = rule_limit)]
+    pub(crate) repetition: Vec<(Rule, Limit)>,
+    /// Share of a document's word 5-grams that makes it a near-copy of its seed, or off.
+    #[arg(long, default_value = default("filter", "near_copy"), value_name = "SHARE", value_parser = limit_of("near_copy"))]
+    pub(crate) near_copy: Limit,
     /// Words in a row in one training document that make it verbatim; 0 keeps all.
     #[arg(long, default_value = default("filter", "verbatim_words"), value_name = "WORDS", value_parser = whole_of::<usize>("filter", "verbatim_words"))]
     pub(crate) verbatim_words: usize,
@@ -327,9 +338,9 @@ pub(crate) struct FilterArgs {
     /// Lowest relevance in nats per token; none keeps all.
     #[arg(long, value_name = "NATS", requires = "synthesizer", allow_hyphen_values = true, value_parser = number_of("filter", "min_relevance"))]
     pub(crate) min_relevance: Option<f64>,
-    /// Jaccard similarity that makes it a near-duplicate of an earlier one.
-    #[arg(long, default_value = default("filter", "near_duplicate"), value_name = "SIMILARITY", value_parser = number_of("filter", "near_duplicate"))]
-    pub(crate) near_duplicate: f64,
+    /// Jaccard similarity that makes it a near-duplicate of an earlier one, or off.
+    #[arg(long, default_value = default("filter", "near_duplicate"), value_name = "SIMILARITY", value_parser = limit_of("near_duplicate"))]
+    pub(crate) near_duplicate: Limit,
     /// Dropped documents kept for reading, per reason.
     #[arg(long, default_value = default("filter", "samples"), value_name = "N", value_parser = whole_of::<usize>("filter", "samples"))]
     pub(crate) samples: usize,

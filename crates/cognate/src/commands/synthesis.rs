@@ -12,7 +12,7 @@ use cognate_run::wrapped;
 use cognate_synth::generate::files::document_files;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,
-    Seeds, Target, TextPair, generate_endpoint, relevance_of_texts, write_related,
+    Seeds, Target, TextPair, Thresholds, generate_endpoint, relevance_of_texts, write_related,
 };
 use serde_json::json;
 
@@ -182,12 +182,22 @@ pub(crate) fn filter(args: &FilterArgs, threads: usize, terminal: &Terminal) -> 
 }
 
 fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<FilterStats> {
+    let mut repetition = Thresholds::published();
+    for (rule, limit) in &args.repetition {
+        match limit.0 {
+            Some(share) => repetition.0.insert(*rule, share),
+            None => repetition.0.remove(rule),
+        };
+    }
     let config = FilterConfig {
         min_words: args.min_words,
-        near_copy: args.near_copy,
+        drop_unfinished: !args.keep_unfinished,
+        non_text: args.non_text.0,
+        repetition,
+        near_copy: args.near_copy.0,
         verbatim_words: args.verbatim_words,
         min_relevance: args.min_relevance,
-        near_duplicate: args.near_duplicate,
+        near_duplicate: args.near_duplicate.0,
         samples: args.samples,
         quality_documents: args.quality_documents,
     };

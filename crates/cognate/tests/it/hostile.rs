@@ -28,7 +28,10 @@ fn nothing_that_is_printed_steers_a_terminal() {
     scratch.write(&file, documents.replace("\"text\": \"", &format!("\"text\": \"{inner} ")));
     // TOML has four digits where Rust has braces.
     let toml: String = file.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
-    scratch.write("r.toml", recipe("").replace("documents.jsonl", &toml));
+    scratch.write(
+        "r.toml",
+        recipe("").replace("[filter]\n", "[filter]\nnon_text = \"off\"\n").replace("documents.jsonl", &toml),
+    );
     let run = shown(&scratch, 0, &["run", "r.toml"]);
     assert!(run.contains("report: runs/tiny/report.html"), "{run}");
 

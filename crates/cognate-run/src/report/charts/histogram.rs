@@ -38,6 +38,7 @@ pub(in super::super) fn similarity_histogram(markup: &mut Markup, class: &str, s
             canvas.path(&format!("line s{style}"), &outline, false);
             peaks.push((*name, *style, peak(&outline)));
         }
+        draw_precision(canvas, histogram, bins, &x, (size.height - 42.0, top));
         if peaks.is_empty() {
             let middle = ((x.from + x.to) / 2.0, (y.from + y.to) / 2.0);
             canvas.text("tick", "middle", middle, "nothing was recorded");
@@ -83,9 +84,11 @@ fn peak(outline: &[(f64, f64)]) -> (f64, f64) {
 
 /// Shades the similarities that make a pair, and names both ends above the plot.
 fn draw_window(canvas: &mut Canvas<'_>, pairs: &Pairs, x: &Axis, y: &Axis) {
+    let to =
+        if pairs.max_similarity > 1.0 { String::new() } else { format!("to {}", decimals(pairs.max_similarity, 2)) };
     let ends = [
         (pairs.min_similarity, format!("pairs from {}", decimals(pairs.min_similarity, 2))),
-        (pairs.max_similarity, format!("to {}", decimals(pairs.max_similarity, 2))),
+        (pairs.max_similarity, to),
     ];
     let inside = |value: f64| x.at(value.clamp(x.low, x.high));
     if ends.iter().any(|(value, _)| !value.is_finite()) {
@@ -98,6 +101,23 @@ fn draw_window(canvas: &mut Canvas<'_>, pairs: &Pairs, x: &Axis, y: &Axis) {
     for ((wanted, at), (_, label)) in wanted.iter().zip(spread(&wanted, &widths, x.from, x.to + 12.0)).zip(&ends) {
         canvas.line("border", (*wanted, y.from), (*wanted, row + 10.0));
         canvas.text("tick", "middle", (at, row), label);
+    }
+}
+
+/// The estimated share of true neighbours, from 0 at the floor to 1 at the top.
+fn draw_precision(
+    canvas: &mut Canvas<'_>,
+    histogram: &SimilarityHistogram,
+    bins: usize,
+    x: &Axis,
+    (floor, top): (f64, f64),
+) {
+    let shares = histogram.precision.iter().take(bins).enumerate();
+    let known = shares.filter_map(|(bin, share)| Some((bin, share.filter(|share| (0.0..=1.0).contains(share))?)));
+    let points: Vec<(f64, f64)> =
+        known.map(|(bin, share)| (x.at(histogram.edges[bin]), floor + share * (top - floor))).collect();
+    if points.len() > 1 {
+        canvas.path("line s2", &points, false);
     }
 }
 
@@ -120,8 +140,10 @@ mod tests {
             embedder: String::new(),
             min_similarity: 0.5,
             max_similarity: 0.95,
+            chosen: String::new(),
             counts: vec![],
             histogram: SimilarityHistogram {
+                precision: vec![Some(0.2), None, Some(1.0)],
                 edges: edges.to_vec(),
                 neighbours: neighbours.to_vec(),
                 random: random.to_vec(),

@@ -1,0 +1,237 @@
+//! From which similarity on pairs are true: an estimate of their share, and the least similarity at which a named share holds.
+//!
+//! There are two ways to know. Where the similarities of neighbours have **two hills**, the lower one is strangers: its flank, carried on
+//! as the exponential that it is between its half height and the valley, says how many of them lie beyond. Where there is one hill, true pairs
+//! and strangers overlap, and what a similarity means depends on the documents: a pair **stands out** where few strangers are to be
+//! expected so near to either (`strangers`).
+
+use serde::{Deserialize, Serialize};
+
+use super::Pair;
+use super::similarities::{BIN, BINS, LOW};
+use super::strangers::Strangers;
+use crate::neighbours::Neighbours;
+
+/// How often the lower of two hills must be as high as the valley between them. Pairs are few in small corpora, and a dent of chance
+/// is no valley.
+const DEPTH: f64 = 4.0;
+/// Share of the documents that must have a pair, for the pairs to be a relation of the corpus and not an exception in it.
+const FEWEST_DOCUMENTS: f64 = 0.05;
+/// Width of the bins that hills are looked for in.
+const STEP: f64 = 0.005;
+/// Least width of the kernel that smooths them.
+const NARROWEST: f64 = 0.005;
+
+/// By what pairs were chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+pub enum Rule {
+    /// A least similarity that was given.
+    Given,
+    /// A least similarity behind the valley between two hills.
+    TwoHills {
+        /// Where the valley is.
+        valley: f64,
+    },
+    /// Pairs at whose similarity no more strangers are to be expected than so many.
+    StandingOut {
+        /// Strangers to be expected so near to either document, at most.
+        strangers: f64,
+    },
+    /// No similarity gives the wanted share: the least similarity is the one that one in a thousand random pairs exceeds.
+    OneHill,
+}
+
+/// How many of the chosen pairs are true, by estimate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Precision {
+    /// The rule that chose.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// The share that was wanted.
+    pub wanted: f64,
+    /// The share of true pairs among the chosen ones, by estimate.
+    pub estimate: f64,
+    /// For each bin of the histogram of neighbours, the estimated share of true ones among neighbours that are at least as similar as its
+    /// lower end; none where there are no neighbours.
+    pub from_bin: Vec<Option<f64>>,
+}
+
+/// What a least similarity or a most number of strangers lets through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Bound {
+    Similarity(f32),
+    Strangers(f64),
+}
+
+/// A bound at which the wanted share holds, with the rule and the estimate; none where there is none.
+pub(super) fn choose(
+    neighbours: &Neighbours,
+    k: usize,
+    links: &[Pair],
+    strangers: &Strangers,
+    wanted: f64,
+) -> Option<(Bound, Rule, f64)> {
+    let similarities = sorted(neighbours, k);
+    if let Some(hills) = Hills::of(&similarities) {
+        let start = bin_of(hills.valley);
+        let bins = (start..(1.0 / STEP) as usize + 1).map(|bin| bin as f64 * STEP);
+        for least in bins {
+            let share = hills.true_share(&similarities, least);
+            if share.is_some_and(|share| share >= wanted) {
+                let rule = Rule::TwoHills { valley: hills.valley };
+                return Some((Bound::Similarity(least as f32), rule, share.unwrap_or_default()));
+            }
+        }
+    }
+    standing_out(neighbours.len(), links, strangers, wanted)
+}
+
+/// The most strangers at which the wanted share holds.
+fn standing_out(documents: usize, links: &[Pair], strangers: &Strangers, wanted: f64) -> Option<(Bound, Rule, f64)> {
+    let mut expected: Vec<(f64, u32, u32)> = links
+        .iter()
+        .map(|link| (strangers.expected(link.first, link.second, link.similarity), link.first, link.second))
+        .filter(|link| link.0.is_finite())
+        .collect();
+    expected.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    // Links are counted once, strangers in both directions.
+    let share = |at: usize| 1.0 - strangers.false_pairs(expected[at].0) / (2 * (at + 1)) as f64;
+    let last = (0..expected.len()).rev().find(|&at| share(at) >= wanted)?;
+    let mut with_pair = vec![false; documents];
+    for &(_, first, second) in &expected[..=last] {
+        with_pair[first as usize] = true;
+        with_pair[second as usize] = true;
+    }
+    let with_pair = with_pair.into_iter().filter(|&has| has).count();
+    let most = expected[last].0;
+    let enough = with_pair as f64 >= FEWEST_DOCUMENTS * documents as f64;
+    enough.then_some((Bound::Strangers(most), Rule::StandingOut { strangers: most }, share(last)))
+}
+
+/// The estimated share of true neighbours among those at least as similar as the lower end of each bin of the histogram.
+pub(super) fn from_bins(neighbours: &Neighbours, k: usize, strangers: &Strangers) -> Vec<Option<f64>> {
+    let similarities = sorted(neighbours, k);
+    let hills = Hills::of(&similarities);
+    let share = |bin: usize| {
+        let least = LOW + bin as f32 * BIN;
+        match &hills {
+            Some(hills) => hills.true_share(&similarities, f64::from(least)),
+            None => {
+                let all = beyond(&similarities, f64::from(least));
+                let share = 1.0 - strangers.false_neighbours(least, k) / all.max(1) as f64;
+                (all > 0).then_some(share.clamp(0.0, 1.0))
+            }
+        }
+    };
+    (0..BINS).map(share).collect()
+}
+
+/// The share of true pairs among given ones, by how the strangers of their documents fall off and by the hills.
+pub(super) fn share_of(neighbours: &Neighbours, k: usize, least: f32, strangers: &Strangers) -> f64 {
+    let similarities = sorted(neighbours, k);
+    let share = match Hills::of(&similarities) {
+        Some(hills) => hills.true_share(&similarities, f64::from(least)),
+        None => {
+            let all = beyond(&similarities, f64::from(least));
+            (all > 0).then(|| 1.0 - strangers.false_neighbours(least, k) / all as f64)
+        }
+    };
+    share.unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+/// Similarities of all documents to their first `k` neighbours, ascending.
+fn sorted(neighbours: &Neighbours, k: usize) -> Vec<f32> {
+    let mut all: Vec<f32> = (0..neighbours.len()).flat_map(|row| neighbours.of(row).take(k)).map(|(_, s)| s).collect();
+    all.sort_unstable_by(f32::total_cmp);
+    all
+}
+
+/// How many of the ascending similarities are at least so large.
+fn beyond(sorted: &[f32], least: f64) -> usize {
+    sorted.len() - sorted.partition_point(|&s| f64::from(s) < least)
+}
+
+fn bin_of(similarity: f64) -> usize {
+    (similarity.max(0.0) / STEP).floor() as usize
+}
+
+/// Two hills and the valley between them.
+#[derive(Debug, PartialEq)]
+struct Hills {
+    valley: f64,
+    /// ln of the density of strangers behind the lower hill: height + slope · s.
+    height: f64,
+    slope: f64,
+}
+
+impl Hills {
+    /// Of similarities, ascending; none where they have one hill, or too many strangers lie behind it.
+    fn of(sorted: &[f32]) -> Option<Self> {
+        let density = smoothed(sorted)?;
+        let n = density.len();
+        let (mut left, mut right) = (density.clone(), density.clone());
+        (1..n).for_each(|at| left[at] = left[at].max(left[at - 1]));
+        (1..n).rev().for_each(|at| right[at - 1] = right[at - 1].max(right[at]));
+        // One pair in a bin is as little as can be seen.
+        let floor = 1.0 / STEP;
+        let depth = |at: usize| left[at].min(right[at]) / (density[at] + floor);
+        let valley = (0..n).max_by(|&a, &b| depth(a).total_cmp(&depth(b)).then(b.cmp(&a)))?;
+        if depth(valley) < DEPTH {
+            return None;
+        }
+        let top = (0..valley).max_by(|&a, &b| density[a].total_cmp(&density[b]).then(b.cmp(&a)))?;
+        let half = (top..valley).find(|&at| density[at] < density[top] / 2.0)?;
+        let at = |bin: usize| (bin as f64 + 0.5) * STEP;
+        let points: Vec<(f64, f64, f64)> =
+            (half..valley).map(|bin| (at(bin), density[bin].max(1.0).ln(), density[bin].max(1.0))).collect();
+        let (slope, height) = line(&points)?;
+        (slope < 0.0).then_some(Self { valley: at(valley), height, slope })
+    }
+
+    /// The estimated share of true ones among similarities of at least `least`; none where there are none. Before the valley there is no
+    /// telling but by the flank.
+    fn true_share(&self, sorted: &[f32], least: f64) -> Option<f64> {
+        let all = beyond(sorted, least);
+        let strangers = (self.height + self.slope * least).exp() / -self.slope;
+        (all > 0).then(|| (1.0 - strangers / all as f64).clamp(0.0, 1.0))
+    }
+}
+
+/// The density of similarities from 0 on in steps of [`STEP`], smoothed by a Gaussian kernel of Silverman's width (1986, eq. 3.31).
+fn smoothed(sorted: &[f32]) -> Option<Vec<f64>> {
+    let n = sorted.len();
+    if n < 2 {
+        return None;
+    }
+    let values = || sorted.iter().map(|&s| f64::from(s));
+    let mean = values().sum::<f64>() / n as f64;
+    let deviation = (values().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt();
+    let at = |share: f64| f64::from(sorted[((n - 1) as f64 * share).round() as usize]);
+    let spread = deviation.min((at(0.75) - at(0.25)) / 1.34);
+    let width = (0.9 * spread * (n as f64).powf(-0.2)).max(NARROWEST);
+    let bins = (1.0 / STEP).ceil() as usize + 1;
+    let mut counts = vec![0.0; bins];
+    sorted.iter().filter(|&&s| s >= 0.0).for_each(|&s| counts[bin_of(f64::from(s)).min(bins - 1)] += 1.0);
+    let reach = (4.0 * width / STEP).ceil() as i64;
+    let kernel: Vec<f64> = (-reach..=reach).map(|i| (-0.5 * (i as f64 * STEP / width).powi(2)).exp()).collect();
+    let all: f64 = kernel.iter().sum::<f64>() * STEP;
+    let bin = |at: usize| -> f64 {
+        let weighted = (-reach..=reach).zip(&kernel).filter_map(|(i, weight)| {
+            let from = at as i64 + i;
+            usize::try_from(from).ok().and_then(|from| counts.get(from)).map(|count| count * weight)
+        });
+        weighted.sum::<f64>() / all
+    };
+    Some((0..bins).map(bin).collect())
+}
+
+/// Slope and height of the line through weighted points (x, y, weight); none through fewer than two places.
+fn line(points: &[(f64, f64, f64)]) -> Option<(f64, f64)> {
+    let weight: f64 = points.iter().map(|p| p.2).sum();
+    let mean = |of: fn(&(f64, f64, f64)) -> f64| points.iter().map(|p| p.2 * of(p)).sum::<f64>() / weight;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let spread: f64 = points.iter().map(|p| p.2 * (p.0 - x).powi(2)).sum();
+    let slope = points.iter().map(|p| p.2 * (p.0 - x) * (p.1 - y)).sum::<f64>() / spread;
+    (weight > 0.0 && spread > 0.0).then_some((slope, y - slope * x))
+}
