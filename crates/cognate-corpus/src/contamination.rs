@@ -4,8 +4,11 @@
 //! it shares 13 consecutive words with a test document, words being lower-case and without punctuation. So here, with the
 //! words of [`cognate_base::words`]. Where a script sets no words apart, a character of Chinese or kana counts as a word, and
 //! a letter of Thai, Lao, Burmese or Khmer as a quarter of one, which is about what it is.
+//!
+//! A passage that many documents hold (a licence, a form's headings) says nothing about where a text comes from: it counts for none.
+//! NeMo Curator's task decontamination does likewise, from more than ten occurrences on (`max_matches`).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use cognate_base::words::{Words, Writing};
 
@@ -38,29 +41,56 @@ pub fn without_shared_passages(
 #[derive(Debug)]
 pub(crate) struct Passages {
     words: usize,
-    hashes: HashSet<u64>,
+    /// Each with how many documents hold it, as far as they were counted.
+    hashes: HashMap<u64, u32>,
 }
 
 impl Passages {
     /// No passages yet. With `words` zero there never are any: the check is off.
     pub(crate) fn new(words: usize) -> Self {
-        Self { words, hashes: HashSet::new() }
+        Self { words, hashes: HashMap::new() }
     }
 
     /// Adds all passages of a validation document.
     pub(crate) fn add(&mut self, text: &str) {
         let hashes = &mut self.hashes;
         each_passage(text, self.words, |hash, _| {
-            hashes.insert(hash);
+            hashes.entry(hash).or_default();
             true
         });
+    }
+
+    /// Counts a document of the corpus, whichever split it is in, for each passage that it holds.
+    pub(crate) fn count(&mut self, text: &str) {
+        let mut seen = HashSet::new();
+        let hashes = &mut self.hashes;
+        each_passage(text, self.words, |hash, _| {
+            if let Some(documents) = hashes.get_mut(&hash)
+                && seen.insert(hash)
+            {
+                *documents = documents.saturating_add(1);
+            }
+            true
+        });
+    }
+
+    /// Forgets the passages that more than `most` documents hold, and says how many.
+    pub(crate) fn forget_frequent(&mut self, most: u32) -> u64 {
+        let before = self.hashes.len();
+        self.hashes.retain(|_, documents| *documents <= most);
+        (before - self.hashes.len()) as u64
+    }
+
+    /// Whether there is none to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
     }
 
     /// Adds to `found` every passage of `text` that is here too.
     fn common(&self, text: &str, found: &mut Self) {
         each_passage(text, self.words, |hash, _| {
-            if self.hashes.contains(&hash) {
-                found.hashes.insert(hash);
+            if self.hashes.contains_key(&hash) {
+                found.hashes.entry(hash).or_default();
             }
             true
         });
@@ -73,7 +103,7 @@ impl Passages {
         }
         let mut found = None;
         each_passage(text, self.words, |hash, passage| {
-            if self.hashes.contains(&hash) {
+            if self.hashes.contains_key(&hash) {
                 found = Some(passage);
             }
             found.is_none()
@@ -209,6 +239,23 @@ mod tests {
         let mut passages = Passages::new(usize::MAX);
         passages.add("one two three");
         assert_eq!(passages.shared("one two three"), None);
+    }
+
+    #[test]
+    fn a_passage_of_many_documents_counts_for_none() {
+        let mut passages = Passages::new(3);
+        passages.add("all rights are reserved. the ferry waits here");
+        let corpus =
+            ["all rights are reserved. all rights are reserved", "All rights are reserved here", "the ferry waits"];
+        corpus.iter().for_each(|text| passages.count(text));
+        // Twice in one document counts once: "all rights are" and "rights are reserved" stand in two.
+        let kept = |most| {
+            let mut passages = Passages { words: 3, hashes: passages.hashes.clone() };
+            (passages.forget_frequent(most), corpus.map(|text| passages.shared(text).is_some()))
+        };
+        assert_eq!(kept(2), (0, [true, true, true]));
+        assert_eq!(kept(1), (2, [false, false, true]));
+        assert_eq!(kept(0), (3, [false, false, false]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The ingest stage: any documents become a corpus that an honest experiment can be run on.
 //!
-//! The inputs are read twice. The first reading keeps hashes of every document and the passages of the validation
-//! documents; the second writes. So memory grows by about 150 bytes per document and 10 per validation word, whatever
-//! the length of the texts.
+//! The inputs are read three times. The first reading keeps hashes of every document and the passages of the validation
+//! documents, the second counts the documents that hold each passage, the third writes. So memory grows by about 150 bytes per
+//! document and 30 per validation word, whatever the length of the texts.
 //!
 //! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on
 //! the order of files or records; only of several documents with one identifier, where these are passed over, the first
@@ -82,6 +82,8 @@ pub struct IngestConfig {
     /// A training document that shares this many consecutive words with a validation document is dropped; 13 is the
     /// length of Brown et al. 2020, 0 switches the check off.
     pub contamination_words: usize,
+    /// A passage that more documents of the corpus hold is nobody's, and counts for none.
+    pub contamination_documents: u32,
     /// How records become documents.
     pub read: ReadOptions,
 }
@@ -109,6 +111,9 @@ pub struct IngestStats {
     pub exact_duplicates: u64,
     /// Training documents dropped because they share a passage with a validation document.
     pub contaminated: u64,
+    /// Passages of validation documents that were looked for in no document, because too many hold them.
+    #[serde(default)]
+    pub frequent_passages: u64,
     /// The validation split.
     pub validation: SplitStats,
     /// The unique split.
@@ -244,6 +249,7 @@ struct Survey {
     left_out: HashMap<usize, LeftOut>,
     duplicates: HashMap<usize, usize>,
     passages: Passages,
+    frequent_passages: u64,
     cuts: Cuts,
 }
 
@@ -323,7 +329,31 @@ impl Survey {
             return Err(Error::EmptyCorpus { inputs: inputs.join(", "), rejected, without_text });
         }
         let duplicates = exact_duplicates(&entries, |place| !left_out.contains_key(&place));
-        Ok(Self { entries, left_out, duplicates, passages, cuts })
+        let mut survey = Self { entries, left_out, duplicates, passages, frequent_passages: 0, cuts };
+        survey.count_passages(files, config, monitor)?;
+        Ok(survey)
+    }
+
+    /// Reads once more, to learn how many documents hold each passage of the validation documents.
+    fn count_passages(&mut self, files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<()> {
+        if self.passages.is_empty() {
+            return Ok(());
+        }
+        let mut reader = open(files, config, monitor)?;
+        monitor.begin("counting passages", Some(reader.total_bytes()), Unit::Bytes);
+        let mut place = 0;
+        while let Some(record) = reader.next() {
+            let (_, document) = record?;
+            // A copy that is dropped anyhow makes nothing frequent.
+            if !self.left_out.contains_key(&place) && !self.duplicates.contains_key(&place) {
+                self.passages.count(&document.text);
+            }
+            place += 1;
+            report(monitor, &reader, place);
+        }
+        monitor.end();
+        self.frequent_passages = self.passages.forget_frequent(config.contamination_documents);
+        Ok(())
     }
 }
 
@@ -382,7 +412,8 @@ fn write(
 ) -> Result<IngestStats> {
     let mut reader = open(files, config, monitor)?;
     let mut outputs = Outputs::create(out)?;
-    let mut stats = IngestStats::default();
+    let mut stats = IngestStats { frequent_passages: survey.frequent_passages, ..IngestStats::default() };
+    let mut shared: HashMap<String, u64> = HashMap::new();
     let mut number = FileNumber::default();
     let mut place = 0;
     monitor.begin("splitting documents", Some(reader.total_bytes()), Unit::Bytes);
@@ -411,6 +442,9 @@ fn write(
             }
             Verdict::Drop { reason, detail } => {
                 *stats.dropped_mut(reason) += 1;
+                if let Reason::Contaminated = reason {
+                    *shared.entry(detail.clone()).or_default() += 1;
+                }
                 json_line(&mut outputs.dropped, &Dropped { id, origin: origin.to_string(), reason, detail })?;
             }
             Verdict::RepeatedId { .. } => {}
@@ -422,8 +456,35 @@ fn write(
     }
     monitor.end();
     check_splits(&stats, config)?;
+    tell_contamination(&stats, &shared);
     outputs.commit()?;
     Ok(stats)
+}
+
+/// Share of the training documents above which it is told that so many are dropped.
+const MANY_CONTAMINATED: f64 = 0.05;
+/// Passages that are told of.
+const TOLD_PASSAGES: usize = 3;
+
+/// Says how many documents share a passage with validation where they are many, and which passages most of them share.
+fn tell_contamination(stats: &IngestStats, shared: &HashMap<String, u64>) {
+    let training = stats.unique.documents + stats.oracle.documents + stats.contaminated;
+    if stats.contaminated as f64 <= MANY_CONTAMINATED * training as f64 {
+        return;
+    }
+    let mut most: Vec<(&String, &u64)> = shared.iter().collect();
+    most.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let told: Vec<String> = most
+        .into_iter()
+        .take(TOLD_PASSAGES)
+        .map(|(passage, documents)| format!("{documents} {}", passage.split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect();
+    tracing::warn!(
+        "{} of {training} training documents are dropped because they share a passage with a validation document; most often: {}. Where that is \
+         boilerplate, lower contamination_documents or raise contamination_words",
+        stats.contaminated,
+        told.join("; ")
+    );
 }
 
 enum Verdict {

@@ -50,6 +50,14 @@ pub struct Relation {
     pub targets_cut: u64,
 }
 
+impl Relation {
+    /// Whether the true seed may save nothing: whether the interval of 95 % of its gain over a random seed, or over none, reaches down to 0.
+    pub fn is_nothing(&self) -> bool {
+        let low = |gain: Estimate| gain.stderr.map_or(gain.value, |stderr| gain.value - 1.96 * stderr);
+        [self.gain_over_random, self.gain_over_none].into_iter().any(|gain| low(gain) <= 0.0)
+    }
+}
+
 /// Scores pairs (d1, d2) of token sequences; a closing end-of-document token on either may be there or not.
 ///
 /// # Errors

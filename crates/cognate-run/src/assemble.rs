@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::recipe::{Arm, Recipe};
 use crate::report::{
-    self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, Report, SimilarityHistogram,
-    SyntheticQuality, Validation,
+    self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, RelationPoint, Report,
+    SimilarityHistogram, SyntheticQuality, Validation,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step};
@@ -218,10 +218,14 @@ impl Assembly<'_> {
             gain_over_random: relation.gain_over_random,
             gain_over_none: relation.gain_over_none,
         };
+        let chosen_at = trained.curve.iter().find(|point| point.step == trained.best_step).map(|point| point.tokens);
         Ok(trained.relation.map(|relations| Relation {
             pairs: relations.after.pairs,
             before: losses(&relations.before),
             after: losses(&relations.after),
+            unused: relations.after.is_nothing(),
+            curve: trained.curve.iter().filter_map(relation_point).collect(),
+            chosen_at: chosen_at.unwrap_or_default(),
         }))
     }
 }
@@ -274,4 +278,13 @@ fn chosen(stats: &PairStats) -> String {
             .to_owned(),
     };
     format!("{how} Of the pairs, {:.0} % are true by estimate.", 100.0 * stats.precision.estimate)
+}
+
+fn relation_point(point: &cognate_train::Point) -> Option<RelationPoint> {
+    Some(RelationPoint {
+        tokens: point.tokens,
+        true_seed: point.validation_nats?,
+        random_seed: point.random_seed_nats?,
+        no_seed: point.no_seed_nats?,
+    })
 }

@@ -250,8 +250,8 @@ impl Step {
             // 2: marks belong to words, and words are compared in one normal form.
             Self::Embed => 2,
             // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
-            // the data below it too.
-            Self::Ingest => 3,
+            // the data below it too. 4: passages that many documents hold do not count.
+            Self::Ingest => 4,
             // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
             // asked of the files beside a given tokenizer and written down.
             Self::Tokenize => 2,
@@ -263,8 +263,9 @@ impl Step {
             // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops.
             Self::Filter(_) => 7,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
-            // after are cut as in generation. 4: config.json says that the checkpoint is tuned.
-            Self::Tune(_) => 4,
+            // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
+            // makes of the right seed, and the untuned start is one of the candidates.
+            Self::Tune(_) => 5,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
             // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
             Self::Generate(_) => 4,

@@ -45,6 +45,21 @@ pub struct Point {
     pub train_nats: Option<f64>,
     /// Validation loss, nats a token; null where there is nothing to validate on.
     pub validation_nats: Option<f64>,
+    /// The same after a random seed; there for a synthesizer alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_seed_nats: Option<f64>,
+    /// The same after no seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_seed_nats: Option<f64>,
+}
+
+impl Point {
+    /// What the right seed saves over a random one or over none, the smaller of the two, in nats a token; none where that was not
+    /// measured.
+    pub fn seed_gain(&self) -> Option<f64> {
+        let after = self.validation_nats?;
+        Some((self.random_seed_nats? - after).min(self.no_seed_nats? - after))
+    }
 }
 
 /// How far a training run is: all that resuming needs besides the tensors.
@@ -67,8 +82,11 @@ pub struct Progress {
     pub curve: Vec<Point>,
     /// Sum and number of the training losses since the last point.
     pub since_point: (f64, u64),
-    /// Step of the checkpoint with the lowest validation loss so far, and that loss.
+    /// Step of the best checkpoint so far, and its validation loss.
     pub best: Option<(u64, f64)>,
+    /// What it makes of the right seed, where that is what it is best by: [`Point::seed_gain`].
+    #[serde(default)]
+    pub best_gain: Option<f64>,
 }
 
 impl Progress {
@@ -84,6 +102,7 @@ impl Progress {
             curve: Vec::new(),
             since_point: (0.0, 0),
             best: None,
+            best_gain: None,
         }
     }
 }

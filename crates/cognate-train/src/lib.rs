@@ -25,7 +25,7 @@ pub use plain_stream::PlainStream;
 pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use source::{Piece, Row, Source};
-pub use train::{Job, Outcome, TrainConfig, check_room, train, training_bytes};
+pub use train::{Contrast, Job, Outcome, TrainConfig, check_room, train, training_bytes};
 
 /// Result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

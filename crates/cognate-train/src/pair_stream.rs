@@ -4,7 +4,7 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::TokenFile;
 use cognate_model::{Batch, ScoreItem};
 
-use crate::{Error, Result, Stream};
+use crate::{Contrast, Error, Result, Stream};
 
 /// The tokens that frame a pair, and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,30 @@ impl PairTokens {
         prompt.append(&mut d1);
         prompt.push(self.related);
         ScoreItem { prompt, continuation: d2 }
+    }
+
+    /// The continuations of the pairs' items after the first document of another pair, and after none; none where a pair has no other
+    /// seed that is neither of its two documents.
+    pub fn contrast(&self, file: &TokenFile, pairs: &[(u32, u32)], seed: u64) -> Option<Contrast> {
+        let mut circle: Vec<usize> = (0..pairs.len()).collect();
+        circle.shuffle(&mut random::stream(seed, "random seeds", 0));
+        let mut contrast = Contrast { random_seed: vec![], no_seed: vec![] };
+        contrast.random_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
+        contrast.no_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
+        for (place, &at) in circle.iter().enumerate() {
+            let (first, second) = pairs[at];
+            let others = (1..circle.len()).map(|step| pairs[circle[(place + step) % circle.len()]].0);
+            let other = others.into_iter().find(|&other| other != first && other != second)?;
+            let continuation = self.item(file, first, second).continuation;
+            let mut seed = file.document(other as usize);
+            seed.pop();
+            seed.truncate(self.context.saturating_sub(2 + continuation.len()));
+            let prompt = [&[self.begin_of_document], &seed[..], &[self.related]].concat();
+            contrast.no_seed[at] =
+                ScoreItem { prompt: vec![self.begin_of_document], continuation: continuation.clone() };
+            contrast.random_seed[at] = ScoreItem { prompt, continuation };
+        }
+        Some(contrast)
     }
 
     /// How many tokens of d1 (without its end) and of d2 (with it) the context holds, the frame taking two.
@@ -161,6 +185,26 @@ mod tests {
         assert_eq!((short_target.prompt.len(), short_target.continuation), (17, vec![7, 8, 0]));
         let short_seed = FRAME.item(&file, 2, 0);
         assert_eq!((short_seed.prompt, short_seed.continuation.len()), (vec![0, 7, 8, 1], 16));
+    }
+
+    #[test]
+    fn a_contrast_has_the_same_continuations_after_other_seeds() {
+        let long = |start: u32| -> Vec<u32> { (start..start + 40).chain([0]).collect() };
+        let (_folder, file) = token_file(&[vec![7, 8, 0], long(100), vec![30, 31, 0], long(200)]);
+        let pairs = [(0, 1), (1, 0), (2, 3), (3, 2)];
+        let Contrast { random_seed, no_seed } = FRAME.contrast(&file, &pairs, 1).unwrap();
+        for (at, &(first, second)) in pairs.iter().enumerate() {
+            let item = FRAME.item(&file, first, second);
+            let (random, none) = (&random_seed[at], &no_seed[at]);
+            assert_eq!((&random.continuation, &none.continuation), (&item.continuation, &item.continuation));
+            assert_eq!(none.prompt, [0]);
+            // Neither of the pair's own documents, framed as a seed is, and never more than the context holds.
+            assert_eq!((random.prompt[0], random.prompt[random.prompt.len() - 1]), (0, 1));
+            let own = [first, second].map(|document| file.document(document as usize)[0]);
+            assert!(!own.contains(&random.prompt[1]), "{at}: {:?}", random.prompt);
+            assert!(random.prompt.len() + random.continuation.len() <= FRAME.context, "{at}");
+        }
+        assert_eq!(FRAME.contrast(&file, &[(0, 1), (1, 0)], 1), None, "the only other seed is the second document");
     }
 
     #[test]

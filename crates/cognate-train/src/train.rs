@@ -47,6 +47,9 @@ pub struct Job<'a> {
     pub stream: &'a dyn Stream,
     /// What the validation loss is taken on; may be empty.
     pub validation: &'a [ScoreItem],
+    /// The same continuations after other contexts. Where there are some, the best checkpoint is the one that makes most of the right
+    /// context; otherwise the one with the lowest validation loss.
+    pub contrast: Option<&'a Contrast>,
     /// Its settings.
     pub config: &'a TrainConfig,
     /// Where `metrics.jsonl`, TensorBoard's event files and `checkpoints/` go.
@@ -57,6 +60,15 @@ pub struct Job<'a> {
     pub fingerprint: &'a str,
 }
 
+/// The continuations of the validation items, in their order, after contexts that should help less.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contrast {
+    /// After another document than the related one.
+    pub random_seed: Vec<ScoreItem>,
+    /// After none.
+    pub no_seed: Vec<ScoreItem>,
+}
+
 /// What a finished training run leaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -64,7 +76,8 @@ pub struct Outcome {
     pub progress: Progress,
     /// The last checkpoint.
     pub last: PathBuf,
-    /// The checkpoint with the lowest validation loss; the last one where nothing was validated.
+    /// The checkpoint with the lowest validation loss, or that makes most of the right context; the last one where nothing was
+    /// validated.
     pub best: PathBuf,
 }
 
@@ -101,6 +114,10 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     monitor.advance(run.progress.tokens, "");
     if new {
         run.validate(model, &mut metrics)?;
+        if run.progress.best.is_some() {
+            metrics.flush()?;
+            run.save(model)?;
+        }
     }
     let _unsaved = Unsaved::hold(monitor);
     while run.progress.step < steps {
@@ -228,29 +245,41 @@ impl<D: Device> Run<'_, D> {
     fn validate(&mut self, model: &mut Decoder<D>, metrics: &mut Metrics) -> Result<()> {
         let progress = &mut self.progress;
         let (sum, count) = std::mem::take(&mut progress.since_point);
-        let items = self.job.validation;
-        let scored: usize = items.iter().map(|item| item.continuation.len()).sum();
-        let validation_nats = if scored == 0 {
-            None
-        } else {
+        let mut per_token = |items: &[ScoreItem]| -> Result<Option<f64>> {
+            let scored: usize = items.iter().map(|item| item.continuation.len()).sum();
+            if scored == 0 {
+                return Ok(None);
+            }
             let nats: f64 = score(model, items, PIECE_TOKENS, &Silent)?.iter().sum();
-            Some(nats / scored as f64)
+            Ok(Some(nats / scored as f64))
         };
+        let validation_nats = per_token(self.job.validation)?;
+        let (random_seed_nats, no_seed_nats) = match self.job.contrast {
+            Some(contrast) => (per_token(&contrast.random_seed)?, per_token(&contrast.no_seed)?),
+            None => (None, None),
+        };
+        let train_nats = (count > 0).then(|| sum / count as f64);
+        let (step, tokens) = (progress.step, progress.tokens);
+        let point = Point { step, tokens, train_nats, validation_nats, random_seed_nats, no_seed_nats };
         if let Some(nats) = validation_nats {
-            let (step, tokens) = (progress.step, progress.tokens);
-            if !nats.is_finite() {
+            let losses = [Some(nats), random_seed_nats, no_seed_nats];
+            if let Some(value) = losses.into_iter().flatten().find(|nats| !nats.is_finite()) {
                 let last = self.last_saved.map(|step| self.checkpoints.path(step));
                 let progress = Box::new(progress.clone());
-                return Err(Error::NotFinite { step, what: "validation loss", value: nats, last, progress });
+                return Err(Error::NotFinite { step, what: "validation loss", value, last, progress });
             }
             metrics.validation(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
-            // The untrained start is a point of the curve, not a checkpoint.
-            if step > 0 && progress.best.is_none_or(|(_, best)| nats < best) {
+            let is_better = match point.seed_gain() {
+                Some(gain) => progress.best_gain.is_none_or(|best| gain > best),
+                // The untrained start is a point of the curve, not a checkpoint.
+                None => step > 0 && progress.best.is_none_or(|(_, best)| nats < best),
+            };
+            if is_better {
                 progress.best = Some((step, nats));
+                progress.best_gain = point.seed_gain();
             }
         }
-        let train_nats = (count > 0).then(|| sum / count as f64);
-        progress.curve.push(Point { step: progress.step, tokens: progress.tokens, train_nats, validation_nats });
+        progress.curve.push(point);
         Ok(())
     }
 

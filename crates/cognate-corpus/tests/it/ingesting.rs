@@ -15,6 +15,7 @@ fn config() -> IngestConfig {
         validation_share: 0.1,
         unique_share: 0.3,
         contamination_words: 13,
+        contamination_documents: 10,
         read: ReadOptions::default(),
     }
 }
@@ -154,7 +155,9 @@ fn a_long_passage_of_a_validation_document_leaves_training_and_a_shorter_one_sta
         more += &line(&format!("short-{i}"), &quote(600 + i, 12));
     }
     let more = folder.write("b.jsonl", more);
-    let stats = run(&folder, &[input, more], "after").unwrap();
+    // So often quoted that it would count as boilerplate.
+    let quotes = IngestConfig { contamination_documents: 1000, ..config() };
+    let stats = ingest(&[input, more], &folder.path("after"), &quotes, &Silent).unwrap();
     let after = membership(&folder, "after");
     assert!(members.iter().all(|(id, split)| after.get(id) == Some(split)), "earlier documents stay where they were");
     let dropped = json_lines(&folder, "after/dropped.jsonl");
@@ -320,4 +323,24 @@ fn an_input_that_changes_between_the_readings_is_noticed() {
         );
         assert!(folder.names("out").is_empty());
     }
+}
+
+#[test]
+fn boilerplate_of_many_documents_drops_none_of_them() {
+    let folder = Folder::new();
+    let notice = "all rights are reserved and nothing of this may be printed without leave of the house";
+    let documents: String =
+        (0..100).map(|i| line(&format!("doc-{i}"), &format!("{} {notice}", prose(i, 40)))).collect();
+    // Every document has a copy but for one word more, and the two may fall to both sides.
+    let copies: String = (0..100).map(|i| line(&format!("copy-{i}"), &format!("{} more", prose(i, 40)))).collect();
+    let input = folder.write("a.jsonl", documents + &copies);
+    let with = |contamination_documents| {
+        let config = IngestConfig { contamination_documents, ..config() };
+        ingest(std::slice::from_ref(&input), &folder.path("out"), &config, &Silent).unwrap()
+    };
+    let counted = with(10);
+    let whole = with(u32::MAX);
+    // Of the notice's sixteen words four passages of thirteen, and more with the words before them.
+    assert!(counted.frequent_passages >= 4 && whole.frequent_passages == 0, "{counted:?} {whole:?}");
+    assert!(whole.contaminated > 80 && counted.contaminated > 5 && counted.contaminated < 60, "{counted:?} {whole:?}");
 }

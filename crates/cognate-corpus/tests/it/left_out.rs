@@ -16,6 +16,7 @@ fn config(on_bad_record: OnBadRecord) -> IngestConfig {
         validation_share: 0.2,
         unique_share: 0.4,
         contamination_words: 13,
+        contamination_documents: 10,
         read: ReadOptions { on_bad_record, ..ReadOptions::default() },
     }
 }

@@ -184,6 +184,7 @@ fn held_out(bench: &Bench) -> Vec<String> {
         validation_share: 0.1,
         unique_share: 0.5,
         contamination_words: 0,
+        contamination_documents: 10,
         read: cognate_corpus::ReadOptions::default(),
     };
     cognate_corpus::ingest(&[bench.path("d.jsonl")], &bench.path("split"), &config, &Silent).unwrap();

@@ -184,7 +184,7 @@ impl Estimate<'_> {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.
                 let held_out = survey.documents * recipe.corpus.validation_share * survey.bytes_per_document;
-                survey.documents * 150.0 + held_out / WORD_BYTES * 24.0
+                survey.documents * 150.0 + held_out / WORD_BYTES * 30.0
             }
             Step::Tokenize => self.different_words(survey.documents * survey.bytes_per_document) * 200.0,
             Step::Embed => self.embedding_bytes(),

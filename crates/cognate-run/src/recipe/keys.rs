@@ -291,6 +291,10 @@ pub const KEYS: &[Key] = &[
         "A training document that shares this many consecutive words with a validation document is dropped; 0 \
          keeps all.",
     ),
+    key(
+        "corpus", "contamination_documents", Integer(1, most::DOCUMENTS), Value("10"), "NeMo Curator: `max_matches`",
+        "A passage that more documents of the corpus hold, as boilerplate does, drops none.",
+    ),
 
     key(
         "tokenize", "vocab_size", Integer(258, most::VOCABULARY), Value("8192"), OURS,

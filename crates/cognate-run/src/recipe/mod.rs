@@ -71,6 +71,7 @@ pub struct Corpus {
     pub validation_share: f64,
     pub unique_share: f64,
     pub contamination_words: usize,
+    pub contamination_documents: u32,
 }
 
 /// What happens at a record that cannot be read.

@@ -90,6 +90,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
         validation_share: validation,
         unique_share: unique,
         contamination_words: section.integer("contamination_words") as usize,
+        contamination_documents: section.integer("contamination_documents") as u32,
     })
 }
 

@@ -7,6 +7,10 @@ use super::numbers::{counted, nats, percent, signed_nats, significant};
 #[cfg(test)]
 mod tests;
 
+/// What is said first of a synthesizer that makes nothing of its seed.
+const SEED_UNUSED: &str = "The synthesizer does not use its seed: on held-out pairs the true one may save nothing over a random one, or over \
+                           none. What it wrote is not synthesis from related documents. ";
+
 /// What the first screen says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -68,7 +72,11 @@ pub(super) fn answer(report: &Report) -> Answer {
         Some(clause) => format!("{}; {clause}.", headline.trim_end_matches('.')),
         None => headline,
     };
-    Answer { headline, detail, caution: caution(report, losses) }
+    let mut caution = caution(report, losses);
+    if report.relation.as_ref().is_some_and(|relation| relation.unused) {
+        caution.insert_str(0, SEED_UNUSED);
+    }
+    Answer { headline, detail, caution: caution.trim_end().to_owned() }
 }
 
 /// `sbp was worse than regularised, and not significantly different from random-pairs`, on validation documents; nothing where no

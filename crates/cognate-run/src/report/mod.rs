@@ -36,9 +36,9 @@ pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, com
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
-    Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, Report, RocCurve,
-    SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats,
-    gap_closed, gap_key, is_in_nats, validation_gap,
+    Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, RelationPoint,
+    Report, RocCurve, SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation,
+    answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
 pub use html::page;
 pub use inspection::{

@@ -33,6 +33,9 @@ pub(super) fn sample() -> Report {
             pairs: 412,
             before: relation_loss(5.402, 5.447, 5.231),
             after: relation_loss(4.913, 5.164, 5.198),
+            unused: false,
+            curve: (0..=10).map(relation_point).collect(),
+            chosen_at: 2_733_000,
         }),
         examples: examples(),
         recipe: RECIPE.to_owned(),
@@ -54,6 +57,16 @@ pub(super) fn sample() -> Report {
         missing: Vec::new(),
         files: files(),
         cards: card_facts(),
+    }
+}
+
+fn relation_point(at: u64) -> RelationPoint {
+    let learned = 1.0 - (-(at as f64) / 3.0).exp();
+    RelationPoint {
+        tokens: at * 390_400,
+        true_seed: 5.402 - 0.49 * learned,
+        random_seed: 5.447 - 0.28 * learned,
+        no_seed: 5.231 - 0.03 * learned,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use cognate_eval::Estimate;
 
-use super::data::{Example, ExampleText, Measure, Pairs, Relation, Report};
+use super::charts::{Line, LineChart, Size};
+use super::data::{Example, ExampleText, Measure, Pairs, Relation, RelationPoint, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, both_sizes, figure, list, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, bytes, count, counted, decimals, estimated, measure, nats, signed_nats};
+use super::numbers::{NONE, bytes, count, counted, decimals, estimated, measure, nats, signed_nats, tokens};
 use super::{arms, cards, charts, curves, ledger, losses, quality, tasks};
 
 /// Characters of an example that the page shows.
@@ -70,8 +71,39 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
             let caption = "Outlined: before tuning. Filled: after. To the right of zero the true seed helps.";
             figure(page, "panel", caption, |page| charts::gain_bars(page, "panel", relation));
         });
+        if !relation.curve.is_empty() {
+            let caption = format!(
+                "Over tuning, on the held-out pairs that chose the checkpoint: the one at which the true seed saves most, over a random \
+                 one or over none, whichever is less. It was taken at {} tokens.",
+                tokens(relation.chosen_at)
+            );
+            figure(page, "panel", &caption, |page| relation_curve(relation).draw(page, "panel", Size::PANEL));
+        }
         downloads(page, &[("relation.csv", relation_csv(relation))]);
     });
+}
+
+/// Losses after each kind of seed over tuning.
+fn relation_curve(relation: &Relation) -> LineChart<'static> {
+    let line = |label: &str, style, of: fn(&RelationPoint) -> f64| Line {
+        label: Some(label.to_owned()),
+        style,
+        // Their labels tell them apart; markers would hide what is small.
+        faint: style != 1,
+        points: relation.curve.iter().map(|point| (point.tokens as f64, of(point))).collect(),
+    };
+    LineChart {
+        title: "What the seed is worth over tuning",
+        description: "Loss on d2 after its true seed, after a random one and after none, over the tokens of tuning.",
+        y_name: "nats per token of d2",
+        lines: vec![
+            line("true seed", 1, |point| point.true_seed),
+            line("random seed", 0, |point| point.random_seed),
+            line("no seed", 2, |point| point.no_seed),
+        ],
+        y_also: Vec::new(),
+        y_top: f64::INFINITY,
+    }
 }
 
 fn relation_csv(relation: &Relation) -> Csv {

@@ -48,6 +48,7 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         validation_share: corpus.validation_share,
         unique_share: corpus.unique_share,
         contamination_words: corpus.contamination_words,
+        contamination_documents: corpus.contamination_documents,
         read: read_options(context.recipe),
     };
     let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;

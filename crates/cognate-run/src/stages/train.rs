@@ -34,6 +34,9 @@ pub(crate) struct Trained {
     pub(crate) scored_tokens: u64,
     pub(crate) best_step: u64,
     pub(crate) best_nats: Option<f64>,
+    /// What it makes of the right seed, where that is what it is best by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) best_gain: Option<f64>,
     pub(crate) curve: Vec<Point>,
     /// What an arm was trained on; none for the synthesizer.
     pub(crate) diet: Option<Diet>,
@@ -176,6 +179,7 @@ fn train_arm(
     let job = Job {
         stream: &stream,
         validation: &validation,
+        contrast: None,
         config: &config,
         folder,
         tokenizer: Some(&tokenizer_files(&tokenizer)),
@@ -237,6 +241,7 @@ pub(crate) fn trained(parameters: usize, progress: &Progress) -> Trained {
         scored_tokens: progress.scored_tokens,
         best_step: progress.best.map_or(progress.step, |(step, _)| step),
         best_nats: progress.best.map(|(_, nats)| nats),
+        best_gain: progress.best_gain,
         curve: progress.curve.clone(),
         diet: None,
         relation: None,

@@ -10,7 +10,7 @@ use cognate_eval::{Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_pair::{Pair, read_pairs, read_vectors};
-use cognate_train::{Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
+use cognate_train::{Contrast, Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
 use serde::{Deserialize, Serialize};
 
 use super::train::{BATCH_TOKENS, finish, tokenizer_files, trained};
@@ -21,6 +21,10 @@ use crate::recipe::Synthesis;
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
 const LEAST_SEEDS: usize = 3;
+
+/// What is said of a synthesizer that makes nothing of its seed.
+const NOT_USED: &str = "the synthesizer does not use its seed: on held-out pairs, the true seed saves no more than chance over a random one or over \
+                        none. What it writes is not synthesis from related documents. More training, a larger model or better pairs may help";
 
 /// What a synthesizer knows about held-out pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +42,7 @@ pub(crate) fn tune_stage(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.tune);
-    let Lesson { tokenizer, file, pairs, stream, validation, others } = Lesson::new(context, synthesis)?;
+    let Lesson { tokenizer, file, pairs, stream, validation, contrast, others } = Lesson::new(context, synthesis)?;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
         (tokens * stream.steps() / stream.tokens().max(1)).max(1)
@@ -63,6 +67,7 @@ pub(crate) fn tune_stage(
     let job = Job {
         stream: &stream,
         validation: &validation,
+        contrast: contrast.as_ref(),
         config: &config,
         folder,
         tokenizer: Some(&files),
@@ -75,7 +80,11 @@ pub(crate) fn tune_stage(
     if distinct_seeds(&drawn) >= LEAST_SEEDS {
         let measured = Measured { context, tokenizer: &tokenizer, file: &file, pairs: &drawn };
         let before = measured.relation(&context.base().path("best"), monitor)?;
-        trained.relation = Some(Relations { before, after: measured.relation(&outcome.best, monitor)? });
+        let relations = Relations { before, after: measured.relation(&outcome.best, monitor)? };
+        if synthesis == Synthesis::Related && relations.after.is_nothing() {
+            tracing::warn!("tune: {}", NOT_USED);
+        }
+        trained.relation = Some(relations);
     }
     finish(folder, &outcome, &trained, pairs as u64)
 }
@@ -89,6 +98,8 @@ struct Lesson {
     stream: PairStream,
     /// The held-out pairs that choose the checkpoint.
     validation: Vec<ScoreItem>,
+    /// What their seeds are compared with; none where they are too few.
+    contrast: Option<Contrast>,
     /// The other held-out pairs.
     others: Vec<Numbers>,
 }
@@ -117,8 +128,11 @@ impl Lesson {
         };
         let (epochs, batch_tokens) = (settings.epochs, settings.batch_tokens);
         let stream = PairStream::new(file.clone(), &training, epochs, batch_tokens, frame, recipe.seed)?;
+        // Of shuffled pairs no seed is the right one.
+        let contrast =
+            if synthesis == Synthesis::Related { frame.contrast(&file, &choosing, recipe.seed) } else { None };
         let validation = choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
-        Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, others })
+        Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, contrast, others })
     }
 }
 

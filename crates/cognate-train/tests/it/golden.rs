@@ -97,7 +97,15 @@ fn trains_as_pytorch<D: Device>(device: &D, bounds: &Bounds) {
         keep_checkpoints: 1,
     };
     let (run, fingerprint) = (scratch.path(), "golden");
-    let job = Job { stream: &golden, validation: &[], config: &config, folder: run, tokenizer: None, fingerprint };
+    let job = Job {
+        stream: &golden,
+        validation: &[],
+        contrast: None,
+        config: &config,
+        folder: run,
+        tokenizer: None,
+        fingerprint,
+    };
     let outcome = train(&mut model, &job, &Silent).unwrap();
     assert_eq!(outcome.progress.step, STEPS as u64);
 

@@ -83,6 +83,7 @@ fn run(folder: &Path, stream: &dyn Stream, threads: usize, monitor: &dyn Monitor
     let job = Job {
         stream,
         validation: &validation(&file),
+        contrast: None,
         config: &settings(),
         folder: &folder.join("run"),
         tokenizer: None,
@@ -280,6 +281,7 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     let job = Job {
         stream: &stream,
         validation: &[],
+        contrast: None,
         config: &config,
         folder: &folder.path().join("run"),
         tokenizer: None,
@@ -319,6 +321,7 @@ fn impossible_settings_are_refused() {
         let job = Job {
             stream: &stream,
             validation: &[],
+            contrast: None,
             config: &config,
             folder: &folder.path().join("run"),
             tokenizer: None,

@@ -51,6 +51,9 @@ pub(crate) struct IngestArgs {
     /// Training documents that share this many consecutive words with a validation document are dropped; 0 keeps all.
     #[arg(long, default_value = default("corpus", "contamination_words"), value_name = "WORDS", value_parser = whole_of::<usize>("corpus", "contamination_words"))]
     pub(crate) contamination_words: usize,
+    /// Documents that may hold such a passage; what more of them hold is boilerplate, and drops none.
+    #[arg(long, default_value = default("corpus", "contamination_documents"), value_name = "N", value_parser = whole_of::<u32>("corpus", "contamination_documents"))]
+    pub(crate) contamination_documents: u32,
     /// Seed of the split.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,

@@ -28,6 +28,7 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
         validation_share: args.validation_share,
         unique_share: args.unique_share,
         contamination_words: args.contamination_words,
+        contamination_documents: args.contamination_documents,
         read: read_options(&args.read),
     };
     check_empty(&args.out)?;

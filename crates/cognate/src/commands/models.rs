@@ -12,7 +12,8 @@ use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
 use cognate_run::{read_texts, tokenizer_files, validation_items};
 use cognate_train::{
-    Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room, peak_rate_for,
+    Contrast, Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room,
+    peak_rate_for,
 };
 use serde_json::{Value, json};
 
@@ -92,7 +93,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
         settings.extend(dials);
     }
     let files = tokenizer_files(&tokenizer);
-    let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
+    let run = Run { files, stream: &stream, validation: &validation, contrast: None, out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
     let validation: Vec<ScoreItem> =
         held_out.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
+    let contrast = frame.contrast(&file, &held_out, args.optimizer.seed);
     let stream = PairStream::new(file, &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
     let schedule = Schedule {
         peak_rate: args.rate,
@@ -138,7 +140,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     inputs.extend(Tokenizer::files(&tokenizer_path));
     let settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
     let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer) };
-    let run = Run { files, stream: &stream, validation: &validation, out: &args.out };
+    let run = Run { files, stream: &stream, validation: &validation, contrast: contrast.as_ref(), out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
 }
 
@@ -214,6 +216,7 @@ struct Run<'a> {
     files: TokenizerFiles,
     stream: &'a dyn Stream,
     validation: &'a [ScoreItem],
+    contrast: Option<&'a Contrast>,
     out: &'a Path,
 }
 
@@ -280,6 +283,7 @@ impl Run<'_> {
         let job = Job {
             stream: self.stream,
             validation: self.validation,
+            contrast: self.contrast,
             config: &config,
             folder: self.out,
             tokenizer: Some(&self.files),
@@ -295,6 +299,7 @@ impl Run<'_> {
             "flops": progress.flops,
             "wall_s": progress.wall_s,
             "best_validation_nats": progress.best.map(|(_, nats)| nats),
+            "best_seed_gain_nats": progress.best_gain,
             "best": outcome.best,
             "last": outcome.last,
         }))

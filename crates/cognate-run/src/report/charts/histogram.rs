@@ -116,6 +116,10 @@ fn draw_precision(
     let known = shares.filter_map(|(bin, share)| Some((bin, share.filter(|share| (0.0..=1.0).contains(share))?)));
     let points: Vec<(f64, f64)> =
         known.map(|(bin, share)| (x.at(histogram.edges[bin]), floor + share * (top - floor))).collect();
+    // What lies between two of one height, as before and behind the rise, is a straight line without being named.
+    let same = |at: usize| [at - 1, at + 1].iter().all(|&other| (points[at].1 - points[other].1).abs() < 0.5);
+    let points: Vec<(f64, f64)> =
+        (0..points.len()).filter(|&at| at == 0 || at + 1 == points.len() || !same(at)).map(|at| points[at]).collect();
     if points.len() > 1 {
         canvas.path("line s2", &points, false);
     }

@@ -172,7 +172,14 @@ mod tests {
             gain_over_none: estimate(no_seed - true_seed),
         };
         let mut markup = Markup::default();
-        let relation = Relation { pairs: 3, before: loss(4.0, 3.5, 4.25), after: loss(3.0, 4.0, f64::NAN) };
+        let relation = Relation {
+            pairs: 3,
+            before: loss(4.0, 3.5, 4.25),
+            after: loss(3.0, 4.0, f64::NAN),
+            unused: false,
+            curve: vec![],
+            chosen_at: 0,
+        };
         gain_bars(&mut markup, "panel", &relation);
         let svg = markup.finish();
         for shown in [">−0.500<", ">+0.250<", ">+1.000<", ">–<"] {
