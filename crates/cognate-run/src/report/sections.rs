@@ -73,8 +73,7 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
         });
         if !relation.curve.is_empty() {
             let caption = format!(
-                "Over tuning, on the held-out pairs that chose the checkpoint: the one at which the true seed saves most, over a random \
-                 one or over none, whichever is less. It was taken at {} tokens.",
+                "Over tuning, on the held-out pairs that chose the checkpoint: the one at which the true seed saves most, at {} tokens.",
                 tokens(relation.chosen_at)
             );
             figure(page, "panel", &caption, |page| relation_curve(relation).draw(page, "panel", Size::PANEL));
@@ -94,7 +93,7 @@ fn relation_curve(relation: &Relation) -> LineChart<'static> {
     };
     LineChart {
         title: "What the seed is worth over tuning",
-        description: "Loss on d2 after its true seed, after a random one and after none, over the tokens of tuning.",
+        description: "Loss on d2 over the tokens of tuning, after each kind of seed.",
         y_name: "nats per token of d2",
         lines: vec![
             line("true seed", 1, |point| point.true_seed),
@@ -141,8 +140,8 @@ fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
             ),
         );
         let caption = "Filled, solid outline: each document and its nearest neighbours. Dashed outline: random \
-                       documents. Shaded: the similarities that make a pair. Dotted, on a scale of its own from 0 at the floor to \
-                       100 % at the top: the share of true ones among neighbours at least so similar, by estimate.";
+                       documents. Shaded: the similarities that make a pair. Dotted: the estimated share of true ones among \
+                       neighbours at least so similar, from 0 at the floor to 1 at the top.";
         figure(page, "full", caption, |page| {
             both_sizes(page, |page, class, size| charts::similarity_histogram(page, class, size, pairs));
         });
