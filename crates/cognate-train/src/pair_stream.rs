@@ -32,18 +32,25 @@ impl PairTokens {
         ScoreItem { prompt, continuation: d2 }
     }
 
-    /// The continuations of the pairs' items after the first document of another pair, and after none; none where a pair has no other
+    /// The continuations of the pairs' items after another of the documents `seeds`, and after none; none where a pair has no other
     /// seed that is neither of its two documents.
-    pub fn contrast(&self, file: &TokenFile, pairs: &[(u32, u32)], seed: u64) -> Option<Contrast> {
-        let mut circle: Vec<usize> = (0..pairs.len()).collect();
+    pub fn contrast(
+        &self,
+        file: &TokenFile,
+        pairs: &[(u32, u32)],
+        seeds: impl Iterator<Item = u32>,
+        seed: u64,
+    ) -> Option<Contrast> {
+        let mut circle: Vec<u32> = seeds.collect();
+        circle.sort_unstable();
+        circle.dedup();
         circle.shuffle(&mut random::stream(seed, "random seeds", 0));
         let mut contrast = Contrast { random_seed: vec![], no_seed: vec![] };
         contrast.random_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
         contrast.no_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
-        for (place, &at) in circle.iter().enumerate() {
-            let (first, second) = pairs[at];
-            let others = (1..circle.len()).map(|step| pairs[circle[(place + step) % circle.len()]].0);
-            let other = others.into_iter().find(|&other| other != first && other != second)?;
+        for (at, &(first, second)) in pairs.iter().enumerate() {
+            let mut others = (0..circle.len()).map(|step| circle[(at + step) % circle.len()]);
+            let other = others.find(|&other| other != first && other != second)?;
             let continuation = self.item(file, first, second).continuation;
             let mut seed = file.document(other as usize);
             seed.pop();
@@ -192,7 +199,7 @@ mod tests {
         let long = |start: u32| -> Vec<u32> { (start..start + 40).chain([0]).collect() };
         let (_folder, file) = token_file(&[vec![7, 8, 0], long(100), vec![30, 31, 0], long(200)]);
         let pairs = [(0, 1), (1, 0), (2, 3), (3, 2)];
-        let Contrast { random_seed, no_seed } = FRAME.contrast(&file, &pairs, 1).unwrap();
+        let Contrast { random_seed, no_seed } = FRAME.contrast(&file, &pairs, 0..4, 1).unwrap();
         for (at, &(first, second)) in pairs.iter().enumerate() {
             let item = FRAME.item(&file, first, second);
             let (random, none) = (&random_seed[at], &no_seed[at]);
@@ -204,7 +211,9 @@ mod tests {
             assert!(!own.contains(&random.prompt[1]), "{at}: {:?}", random.prompt);
             assert!(random.prompt.len() + random.continuation.len() <= FRAME.context, "{at}");
         }
-        assert_eq!(FRAME.contrast(&file, &[(0, 1), (1, 0)], 1), None, "the only other seed is the second document");
+        assert_eq!(FRAME.contrast(&file, &[(0, 1)], 0..2, 1), None, "the only other seed is the second document");
+        let seeds = |seed| FRAME.contrast(&file, &[(0, 1)], 2..4, seed).unwrap().random_seed[0].prompt[1];
+        assert!((0..20).any(|seed| seeds(seed) == 30) && (0..20).any(|seed| seeds(seed) == 200));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn sample() -> Report {
             before: relation_loss(5.402, 5.447, 5.231),
             after: relation_loss(4.913, 5.164, 5.198),
             unused: false,
-            curve: (0..=10).map(relation_point).collect(),
+            curve: (0..=5).map(relation_point).collect(),
             chosen_at: 2_733_000,
         }),
         examples: examples(),
@@ -61,9 +61,9 @@ pub(super) fn sample() -> Report {
 }
 
 fn relation_point(at: u64) -> RelationPoint {
-    let learned = 1.0 - (-(at as f64) / 3.0).exp();
+    let learned = 1.0 - (-(at as f64) / 1.5).exp();
     RelationPoint {
-        tokens: at * 390_400,
+        tokens: at * 780_800,
         true_seed: 5.402 - 0.49 * learned,
         random_seed: 5.447 - 0.28 * learned,
         no_seed: 5.231 - 0.03 * learned,

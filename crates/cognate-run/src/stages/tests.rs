@@ -19,7 +19,7 @@ use super::quality::{pairs, read_first, unique_texts};
 use super::relations::lsa_config;
 use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
-use super::tune::{Numbers, draw, part_pairs};
+use super::tune::{Numbers, draw, firsts, part_pairs};
 use crate::context::{Context, DeviceKind, Settings};
 use crate::recipe::{Recipe, Synthesis};
 use crate::rundir::{Artifact, Manifest, RunDir};
@@ -175,7 +175,8 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
         "the two rules cannot be told apart"
     );
     assert!((nats(&choosing) - recorded).abs() < 1e-9, "{} {recorded}", nats(&choosing));
-    let contrast = frame.contrast(&file, &choosing, context.recipe.seed).unwrap();
+    let contrast =
+        frame.contrast(&file, &choosing, firsts(&choosing).chain(firsts(&measured)), context.recipe.seed).unwrap();
     for (items, recorded) in
         [(&contrast.random_seed, chosen.random_seed_nats), (&contrast.no_seed, chosen.no_seed_nats)]
     {

@@ -129,11 +129,19 @@ impl Lesson {
         let (epochs, batch_tokens) = (settings.epochs, settings.batch_tokens);
         let stream = PairStream::new(file.clone(), &training, epochs, batch_tokens, frame, recipe.seed)?;
         // Of shuffled pairs no seed is the right one.
-        let contrast =
-            if synthesis == Synthesis::Related { frame.contrast(&file, &choosing, recipe.seed) } else { None };
+        let contrast = if synthesis == Synthesis::Related {
+            frame.contrast(&file, &choosing, firsts(&held_out), recipe.seed)
+        } else {
+            None
+        };
         let validation = choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
         Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, contrast, others })
     }
+}
+
+/// The seeds of pairs.
+pub(crate) fn firsts(pairs: &[Numbers]) -> impl Iterator<Item = u32> {
+    pairs.iter().map(|(first, _)| *first)
 }
 
 /// Refuses pairs that nothing could be learned from, and warns where too few are held out to say what was.

@@ -126,7 +126,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
     let validation: Vec<ScoreItem> =
         held_out.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
-    let contrast = frame.contrast(&file, &held_out, args.optimizer.seed);
+    let contrast = frame.contrast(&file, &held_out, held_out.iter().map(|(first, _)| *first), args.optimizer.seed);
     let stream = PairStream::new(file, &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
     let schedule = Schedule {
         peak_rate: args.rate,
