@@ -455,8 +455,8 @@ fn write(
         return Err(Error::InputChanged { origin: origin_of(missing, files) });
     }
     monitor.end();
-    check_splits(&stats, config)?;
     tell_contamination(&stats, &shared);
+    check_splits(&stats, config)?;
     outputs.commit()?;
     Ok(stats)
 }

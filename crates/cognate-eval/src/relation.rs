@@ -200,6 +200,28 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_gain_whose_interval_reaches_zero_is_nothing() {
+        let estimate = |value, stderr| Estimate { value, stderr: Some(stderr) };
+        let relation = |random, none| Relation {
+            pairs: 9,
+            tokens: 90,
+            true_seed: estimate(4.0, 0.1),
+            random_seed: estimate(4.2, 0.1),
+            no_seed: estimate(4.1, 0.1),
+            gain_over_random: random,
+            gain_over_none: none,
+            seeds_cut: 0,
+            targets_cut: 0,
+        };
+        let (clear, unclear) = (estimate(0.2, 0.1), estimate(0.19, 0.1));
+        assert!(!relation(clear, clear).is_nothing());
+        assert!(relation(unclear, clear).is_nothing() && relation(clear, unclear).is_nothing());
+        assert!(relation(estimate(-0.2, 0.01), clear).is_nothing());
+        // A single pair has no interval.
+        assert!(!relation(Estimate { value: 0.1, stderr: None }, clear).is_nothing());
+    }
+
     /// Measures with d1s of six tokens at most, in a context of so many tokens.
     fn measured(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], max_positions: usize) -> Result<Relation> {
         measure(

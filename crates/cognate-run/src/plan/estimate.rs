@@ -1,7 +1,7 @@
 //! What each stage would read, write, compute and take: arithmetic on what the corpus looks like and how fast the machine is.
 
 use cognate_model::Config;
-use cognate_pair::{lsa_bytes, neighbours_bytes};
+use cognate_pair::{lsa_bytes, neighbours_bytes, neighbours_needed};
 use cognate_synth::{filter_bytes, generate_bytes};
 use cognate_train::training_bytes;
 
@@ -178,7 +178,10 @@ impl Estimate<'_> {
     fn memory(&self, step: Step) -> f64 {
         let (recipe, config, survey) = (self.recipe, self.config, self.survey);
         let (unique, dimensions) = (self.unique_documents(), recipe.embed.dimensions as f64);
-        let search = neighbours_bytes(unique, dimensions, recipe.pair.neighbours as f64);
+        let k = neighbours_needed(recipe.pair.neighbours, unique as usize) as f64;
+        // Near-copies are known by texts and their n-grams, which are as many as their words.
+        let copies = self.unique_bytes() * (1.0 + size_of::<u32>() as f64 / WORD_BYTES);
+        let search = neighbours_bytes(unique, dimensions, k) + copies;
         let models = needed_memory(recipe, config, step).map_or(0.0, |(_, bytes)| bytes);
         match step {
             Step::Ingest => {

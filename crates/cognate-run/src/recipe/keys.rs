@@ -416,8 +416,9 @@ pub const KEYS: &[Key] = &[
          its embedder",
         "α: neighbours below it are no pair. `auto` estimates which share of neighbours is true at each similarity, and takes pairs so that \
          `precision` holds: from the valley on where the similarities have two hills; otherwise those pairs that stand out from the strangers of \
-         both documents. Where neither gives 5 % of the documents a pair, it says that the corpus has no usable relation, and takes the \
-         similarity that one in a thousand random pairs exceeds.",
+         both documents, where these give 5 % of the documents a pair. Where neither does, it says that the corpus has no usable relation, and takes the \
+         similarity that one in a thousand random pairs exceeds, or the lower one that an exponential tail through their median and 90th \
+         percentile has there.",
     ),
     key(
         "pair", "precision", Number(Interval::INSIDE), Value("0.95"), OURS,
@@ -464,8 +465,8 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "tune", "validate_pairs", Integer(1, most::DOCUMENTS), Value("200"), OURS,
-        "Held-out pairs, drawn once and at most half of them, on which the loss is measured while tuning; the \
-         checkpoint where it is lowest is the synthesizer.",
+        "Held-out pairs, drawn once and at most half of them, that choose the synthesizer: the checkpoint at which the true seed saves most, \
+         over a random one or over none, whichever is less; of `random-pairs`, and where seeds are too few, the one of the lowest loss.",
     ),
     key(
         "tune", "relation_pairs", Integer(1, most::DOCUMENTS), Value("500"), OURS,

@@ -73,7 +73,7 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
         });
         if !relation.curve.is_empty() {
             let caption = format!(
-                "Over tuning, on the held-out pairs that chose the checkpoint: the one at which the true seed saves most, at {} tokens.",
+                "Over tuning, on the held-out pairs that chose the checkpoint: where the true seed saves most, at {} tokens.",
                 tokens(relation.chosen_at)
             );
             figure(page, "panel", &caption, |page| relation_curve(relation).draw(page, "panel", Size::PANEL));

@@ -143,7 +143,7 @@ fn tell(stats: &PairStats) {
     match stats.precision.rule {
         Rule::OneHill => tracing::warn!(
             "pair: this corpus has no usable relation: no similarity tells related documents from strangers, and of the pairs that were \
-             taken {percent:.0} % are true by estimate. Give another embedding, or [pair] min_similarity if you know better"
+             taken {percent:.0} % are true by estimate. Change [embed], or give [pair] min_similarity if you know better"
         ),
         _ => tracing::info!(
             "pair: {with_pair} of {documents} documents have a pair; {percent:.0} % of the pairs are true by estimate"

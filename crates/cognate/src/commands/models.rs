@@ -211,6 +211,9 @@ fn of_key(table: &str, name: &str) -> f64 {
     keys::default(table, name).parse().unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// Raised whenever a training goes on otherwise than it began. 2: a synthesizer is chosen by what it makes of its seed.
+const CODE: u32 = 2;
+
 /// A training run on plain files.
 struct Run<'a> {
     files: TokenizerFiles,
@@ -246,7 +249,8 @@ impl Run<'_> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok((format!("input {} ({name})", i + 1), Hash::of_file(path)?))
         });
-        let identity = Identity { stage: "train".to_owned(), code: 1, config, inputs: inputs.collect::<Result<_>>()? };
+        let identity =
+            Identity { stage: "train".to_owned(), code: CODE, config, inputs: inputs.collect::<Result<_>>()? };
         Ok(begin_training(self.out, identity)?)
     }
 

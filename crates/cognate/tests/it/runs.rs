@@ -304,6 +304,11 @@ fn filters_that_leave_too_little_are_told() {
         stderr[at..].starts_with(error) && stderr.contains("dropped: ") && stderr.contains("too_short"),
         "{stderr}"
     );
+    // Before that, at once: the rule does not fit real text either.
+    let rule = "warning: filter: the rule `min_words` would drop 100 % of the real unique documents";
+    let told = &stderr[..at];
+    assert!(told.contains(rule) && told.contains("[filter] min_words = 120 does not fit this corpus"), "{stderr}");
+    assert!(told.contains("warning: filter: the filters keep 0 of "), "{stderr}");
 }
 
 #[test]

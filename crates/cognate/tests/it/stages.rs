@@ -239,3 +239,23 @@ fn a_damaged_checkpoint_and_a_damaged_token_file_are_named() {
     assert!(stderr.starts_with("error: runs/tiny/tokenize/unique.idx"), "{stderr}");
     assert!(!scratch.path("more").exists(), "nothing is written");
 }
+
+#[test]
+fn boilerplate_that_costs_training_documents_is_told_with_its_words() {
+    let scratch = Scratch::new();
+    let notice = "all rights are reserved and nothing of this may be printed without leave of the house";
+    let documents = corpus(300).replace("\"}\n", &format!(" {notice}\"}}\n"));
+    scratch.write("documents.jsonl", documents);
+    let told = |most: &str| {
+        let out = format!("out-{most}");
+        let ingest = ["ingest", "documents.jsonl", "--out", &out, "--contamination-documents", most];
+        let output = scratch.cognate(&ingest).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(told("10"), (true, String::new()));
+    // Nothing is left to train on, and it is said why before that.
+    let (_, stderr) = told("1000");
+    let warning =
+        "training documents are dropped because they share a passage with a validation document; most often: ";
+    assert!(stderr.contains(warning) && stderr.contains("all rights are reserved"), "{stderr}");
+}

@@ -209,3 +209,14 @@ fn a_gap_that_was_not_computed_is_not_made_up() {
     report.gap_closed.clear();
     assert!(answer(&report).headline.contains("closed 23"), "without an entry it is computed from the arms");
 }
+
+#[test]
+fn a_synthesizer_that_makes_nothing_of_its_seed_is_called_so_first() {
+    let mut report = sample();
+    let before = answer(&report).caution;
+    assert!(!before.contains("seed: on held-out pairs"));
+    report.relation.as_mut().unwrap().unused = true;
+    let caution = answer(&report).caution;
+    assert!(caution.starts_with("The synthesizer does not use its seed: ") && caution.ends_with(&before), "{caution}");
+    assert!(page(&report).contains("The synthesizer does not use its seed: "));
+}
