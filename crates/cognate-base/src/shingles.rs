@@ -83,7 +83,7 @@ impl Shingles {
 
     /// The share of this text's n-grams that `other` has too; 0 for a text without words.
     pub fn contained_in(&self, other: &Self) -> f64 {
-        if self.len() == 0 { 0.0 } else { self.common(other) as f64 / self.len() as f64 }
+        if self.is_empty() { 0.0 } else { self.common(other) as f64 / self.len() as f64 }
     }
 
     /// Jaccard similarity: common n-grams over all n-grams of the two; 0 where neither has any.
