@@ -30,7 +30,7 @@ impl MinHash {
 
     /// The signature of a set of shingles; `None` for an empty one, which resembles nothing.
     pub(crate) fn signature(&self, shingles: &Shingles) -> Option<Signature> {
-        if shingles.len() == 0 {
+        if shingles.is_empty() {
             return None;
         }
         let mut lowest = [u64::MAX; BANDS * ROWS];
