@@ -134,13 +134,13 @@ impl fmt::Display for Plan {
         for (row, label) in self.stages.iter().zip(&labels) {
             let (documents, tokens, flops) = (blank(row.documents as f64), blank(row.tokens as f64), blank(row.flops));
             let (bytes, memory, time) = (size(row.bytes), size(row.memory_bytes), seconds(row.wall_s));
-            writeln!(f, "  {label:<width$}{documents:>11}{tokens:>9}{flops:>9}{bytes:>9}{memory:>9}{time:>14}")?;
+            writeln!(f, "  {label:<width$}{documents:>11}{tokens:>9}{flops:>9}{bytes:>9}{memory:>9} {time:>13}")?;
         }
         let sum = |of: fn(&StagePlan) -> f64| self.stages.iter().map(of).sum::<f64>();
         let (flops, bytes) = (blank(sum(|row| row.flops)), size(sum(|row| row.bytes as f64) as u64));
         let memory = size(self.stages.iter().map(|row| row.memory_bytes).max().unwrap_or(0));
         let time = seconds(sum(|row| row.wall_s));
-        writeln!(f, "  {:<width$}{:>11}{:>9}{flops:>9}{bytes:>9}{memory:>9}{time:>14}", "all", "-", "-")?;
+        writeln!(f, "  {:<width$}{:>11}{:>9}{flops:>9}{bytes:>9}{memory:>9} {time:>13}", "all", "-", "-")?;
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))
     }
 }
