@@ -211,7 +211,8 @@ fn check_outputs(files: &[Input], out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a folder that holds something already, for a caller whose folders nobody else looks after.
+/// Refuses a folder that holds something already, for a caller whose folders nobody else looks after, and who has claimed it: what a
+/// killed call had put in place of its files goes.
 ///
 /// # Errors
 /// [`Error::OutputNotEmpty`]; and when the folder is there and cannot be read.
@@ -224,8 +225,8 @@ pub fn check_empty(out: &Path) -> Result<()> {
     // What a killed process left half-written is hidden, and the lock is its own or that of whoever called.
     names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && name != cognate_base::claim::LOCK);
     // Killed while its files were put in place, an earlier call has left the last one hidden: the others are no corpus.
-    if is_unfinished(&out.join(LAST)) {
-        names.retain(|name| !is_output(name));
+    if is_unfinished(&out.join(LAST)) && names.iter().all(|name| is_output(name)) {
+        names.drain(..).try_for_each(|name| fs_err::remove_file(out.join(name)))?;
     }
     match names.iter().min() {
         Some(found) => {

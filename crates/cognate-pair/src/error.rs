@@ -135,7 +135,7 @@ pub enum Error {
 
     /// No two documents are related.
     #[error(
-        "no pair of neighbours has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; \
+        "no pair of neighbours that are no near-copies has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; \
          of random documents: {random}. Try min_similarity = {:.2}, or \"auto\"",
         window.min_similarity, window.max_similarity, suggested.min_similarity
     )]

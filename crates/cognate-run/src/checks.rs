@@ -146,7 +146,7 @@ fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenize
         );
     }
     for step in left {
-        if let Some((what, bytes)) = needed_memory(recipe, &config, *step) {
+        if let Some((what, bytes)) = needed_memory(recipe, &config, *step, false) {
             process::check_memory(what, bytes).map_err(|refused| Error::from(refused).in_stage(&step.label(recipe)))?;
         }
     }

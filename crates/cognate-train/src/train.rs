@@ -93,6 +93,7 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     let checkpoints = Checkpoints::new(job.folder);
     let mut moments = Moments::new(model);
     let resumed = checkpoints.resume(model, &mut moments, job.fingerprint)?;
+    let last_saved = resumed.as_ref().map(|progress| progress.step);
     let mut run = Run {
         progress: resumed.unwrap_or_else(|| Progress::new(job.fingerprint)),
         gradients: model.gradients(),
@@ -100,13 +101,12 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
         batch: Batch::new(),
         started: Instant::now(),
         wall_before_s: 0.0,
-        last_saved: None,
+        last_saved,
         product_rate: ProductBench::of(model.device(), model.config()).rate(),
         job,
         checkpoints,
     };
     run.wall_before_s = run.progress.wall_s;
-    run.last_saved = (run.progress.step > 0).then_some(run.progress.step);
     let new = run.progress.curve.is_empty();
     let mut metrics = Metrics::open(job.folder, (!new).then_some(run.progress.step))?;
     let steps = job.stream.steps();

@@ -108,17 +108,20 @@ pub fn select_pairs(
     let links = links(neighbours, config.neighbours);
     let strangers = Strangers::of(neighbours);
     let suggested = suggest_window(&similarities);
-    let share_of = |least| precision::share_of(neighbours, config.neighbours, least, &strangers);
+    // Near-copies are no pairs, so they have no say in what pairs are.
+    let is_copy = |link: &Pair| link.similarity >= config.max_similarity || copies.are(link.first, link.second);
+    let (near_copies, others): (Vec<Pair>, Vec<Pair>) = links.iter().partition(|link| is_copy(link));
+    let (k, documents) = (config.neighbours, neighbours.len());
+    let possible = precision::similarities(neighbours, k, is_copy);
+    let share_of = |least| precision::share_of(&possible, k, least, &strangers);
     let (bound, rule, estimate) = match config.min_similarity {
         Some(least) => (Bound::Similarity(least), Rule::Given, share_of(least)),
-        None => precision::choose(neighbours, config.neighbours, &links, &strangers, config.precision).unwrap_or((
+        None => precision::choose(documents, &possible, &others, &strangers, config.precision).unwrap_or((
             Bound::Similarity(suggested.min_similarity),
             Rule::OneHill,
             share_of(suggested.min_similarity),
         )),
     };
-    let is_copy = |link: &Pair| link.similarity >= config.max_similarity || copies.are(link.first, link.second);
-    let (near_copies, others): (Vec<Pair>, Vec<Pair>) = links.iter().partition(|link| is_copy(link));
     let is_related = |link: &Pair| match bound {
         Bound::Similarity(least) => link.similarity >= least,
         Bound::Strangers(most) => strangers.expected(link.first, link.second, link.similarity) <= most,
@@ -174,7 +177,7 @@ pub fn select_pairs(
             rule,
             wanted: config.precision,
             estimate,
-            from_bin: precision::from_bins(neighbours, config.neighbours, &strangers),
+            from_bin: precision::from_bins(&possible, k, &strangers),
         },
         similarities,
     };

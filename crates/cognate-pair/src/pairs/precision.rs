@@ -66,25 +66,36 @@ pub(super) enum Bound {
 
 /// A bound at which the wanted share holds, with the rule and the estimate; none where there is none.
 pub(super) fn choose(
-    neighbours: &Neighbours,
-    k: usize,
+    documents: usize,
+    similarities: &[f32],
     links: &[Pair],
     strangers: &Strangers,
     wanted: f64,
 ) -> Option<(Bound, Rule, f64)> {
-    let similarities = sorted(neighbours, k);
-    if let Some(hills) = Hills::of(&similarities) {
+    if let Some(hills) = Hills::of(similarities) {
         let start = bin_of(hills.valley);
         let bins = (start..(1.0 / STEP) as usize + 1).map(|bin| bin as f64 * STEP);
         for least in bins {
-            let share = hills.true_share(&similarities, least);
-            if share.is_some_and(|share| share >= wanted) {
-                let rule = Rule::TwoHills { valley: hills.valley };
-                return Some((Bound::Similarity(least as f32), rule, share.unwrap_or_default()));
+            let Some(share) = hills.true_share(similarities, least).filter(|share| *share >= wanted) else { continue };
+            let least = least as f32;
+            let behind = links.iter().filter(|link| link.similarity >= least);
+            if are_enough(documents, behind.map(|link| (link.first, link.second))) {
+                return Some((Bound::Similarity(least), Rule::TwoHills { valley: hills.valley }, share));
             }
+            break;
         }
     }
-    standing_out(neighbours.len(), links, strangers, wanted)
+    standing_out(documents, links, strangers, wanted)
+}
+
+/// Whether so many of the documents have a pair that pairs are no exception.
+fn are_enough(documents: usize, pairs: impl Iterator<Item = (u32, u32)>) -> bool {
+    let mut with_pair = vec![false; documents];
+    for (first, second) in pairs {
+        with_pair[first as usize] = true;
+        with_pair[second as usize] = true;
+    }
+    with_pair.into_iter().filter(|&has| has).count() as f64 >= FEWEST_DOCUMENTS * documents as f64
 }
 
 /// The most strangers at which the wanted share holds.
@@ -98,51 +109,39 @@ fn standing_out(documents: usize, links: &[Pair], strangers: &Strangers, wanted:
     // Links are counted once, strangers in both directions.
     let share = |at: usize| 1.0 - strangers.false_pairs(expected[at].0) / (2 * (at + 1)) as f64;
     let last = (0..expected.len()).rev().find(|&at| share(at) >= wanted)?;
-    let mut with_pair = vec![false; documents];
-    for &(_, first, second) in &expected[..=last] {
-        with_pair[first as usize] = true;
-        with_pair[second as usize] = true;
-    }
-    let with_pair = with_pair.into_iter().filter(|&has| has).count();
     let most = expected[last].0;
-    let enough = with_pair as f64 >= FEWEST_DOCUMENTS * documents as f64;
+    let enough = are_enough(documents, expected[..=last].iter().map(|&(_, first, second)| (first, second)));
     enough.then_some((Bound::Strangers(most), Rule::StandingOut { strangers: most }, share(last)))
 }
 
 /// The estimated share of true neighbours among those at least as similar as the lower end of each bin of the histogram.
-pub(super) fn from_bins(neighbours: &Neighbours, k: usize, strangers: &Strangers) -> Vec<Option<f64>> {
-    let similarities = sorted(neighbours, k);
-    let hills = Hills::of(&similarities);
-    let share = |bin: usize| {
-        let least = LOW + bin as f32 * BIN;
-        match &hills {
-            Some(hills) => hills.true_share(&similarities, f64::from(least)),
-            None => {
-                let all = beyond(&similarities, f64::from(least));
-                let share = 1.0 - strangers.false_neighbours(least, k) / all.max(1) as f64;
-                (all > 0).then_some(share.clamp(0.0, 1.0))
-            }
-        }
-    };
-    (0..BINS).map(share).collect()
+pub(super) fn from_bins(similarities: &[f32], k: usize, strangers: &Strangers) -> Vec<Option<f64>> {
+    let hills = Hills::of(similarities);
+    (0..BINS).map(|bin| share(hills.as_ref(), similarities, k, LOW + bin as f32 * BIN, strangers)).collect()
 }
 
 /// The share of true pairs among given ones, by how the strangers of their documents fall off and by the hills.
-pub(super) fn share_of(neighbours: &Neighbours, k: usize, least: f32, strangers: &Strangers) -> f64 {
-    let similarities = sorted(neighbours, k);
-    let share = match Hills::of(&similarities) {
-        Some(hills) => hills.true_share(&similarities, f64::from(least)),
-        None => {
-            let all = beyond(&similarities, f64::from(least));
-            (all > 0).then(|| 1.0 - strangers.false_neighbours(least, k) / all as f64)
-        }
-    };
-    share.unwrap_or(0.0).clamp(0.0, 1.0)
+pub(super) fn share_of(similarities: &[f32], k: usize, least: f32, strangers: &Strangers) -> f64 {
+    share(Hills::of(similarities).as_ref(), similarities, k, least, strangers).unwrap_or(0.0)
 }
 
-/// Similarities of all documents to their first `k` neighbours, ascending.
-fn sorted(neighbours: &Neighbours, k: usize) -> Vec<f32> {
-    let mut all: Vec<f32> = (0..neighbours.len()).flat_map(|row| neighbours.of(row).take(k)).map(|(_, s)| s).collect();
+/// The share of true ones among the similarities of at least `least`; none where there are none.
+fn share(hills: Option<&Hills>, similarities: &[f32], k: usize, least: f32, strangers: &Strangers) -> Option<f64> {
+    if let Some(hills) = hills {
+        return hills.true_share(similarities, f64::from(least));
+    }
+    let all = beyond(similarities, f64::from(least));
+    (all > 0).then(|| (1.0 - strangers.false_neighbours(least, k) / all as f64).clamp(0.0, 1.0))
+}
+
+/// Similarities of all documents to those of their first `k` neighbours that can be their pairs, ascending.
+pub(super) fn similarities(neighbours: &Neighbours, k: usize, is_copy: impl Fn(&Pair) -> bool) -> Vec<f32> {
+    let of = |first: usize| {
+        let pair = move |(second, similarity)| Pair { first: first as u32, second, similarity };
+        neighbours.of(first).take(k).map(pair)
+    };
+    let pairs = (0..neighbours.len()).flat_map(of).filter(|pair| !is_copy(pair));
+    let mut all: Vec<f32> = pairs.map(|pair| pair.similarity).collect();
     all.sort_unstable_by(f32::total_cmp);
     all
 }
@@ -189,11 +188,12 @@ impl Hills {
         (slope < 0.0).then_some(Self { valley: at(valley), height, slope })
     }
 
-    /// The estimated share of true ones among similarities of at least `least`; none where there are none. Before the valley there is no
-    /// telling but by the flank.
+    /// The estimated share of true ones among similarities of at least `least`; none where there are none. Before the valley all are
+    /// strangers.
     fn true_share(&self, sorted: &[f32], least: f64) -> Option<f64> {
         let all = beyond(sorted, least);
-        let strangers = (self.height + self.slope * least).exp() / -self.slope;
+        let behind = (self.height + self.slope * least.max(self.valley)).exp() / -self.slope;
+        let strangers = behind + all.saturating_sub(beyond(sorted, self.valley)) as f64;
         (all > 0).then(|| (1.0 - strangers / all as f64).clamp(0.0, 1.0))
     }
 }

@@ -30,6 +30,8 @@ struct Tail {
 pub(crate) struct Strangers {
     /// None for a document with too few neighbours to say.
     tails: Vec<Option<Tail>>,
+    /// Neighbours that each document has.
+    found: Vec<usize>,
     /// The ranks that were used.
     ranks: (usize, usize),
     /// Of pairs of strangers by one of the two, the share that are so by the other as well.
@@ -49,7 +51,9 @@ impl Strangers {
 
     /// Of all neighbours that were found, [`LAST`] of them where there are so many.
     pub(crate) fn of(neighbours: &Neighbours) -> Self {
-        let last = Self::ranks(neighbours.len()).min(neighbours.k);
+        let found: Vec<usize> = (0..neighbours.len()).map(|document| neighbours.of(document).count()).collect();
+        let present = found.iter().filter(|&&found| found > 0).count();
+        let last = Self::ranks(present).min(neighbours.k);
         let first = FIRST.min(last.div_ceil(2)).max(1);
         let tail = |document: usize| {
             let t: Vec<f64> = neighbours.of(document).take(last).map(|(_, s)| stretched(s)).collect();
@@ -73,7 +77,7 @@ impl Strangers {
             }
         }
         let mutual = if both.1 == 0 { 1.0 } else { both.0 as f64 / both.1 as f64 };
-        Self { tails, ranks: (first, last), mutual }
+        Self { tails, found, ranks: (first, last), mutual }
     }
 
     /// Strangers of `document` that are to be expected at `similarity` or beyond; none where too little is known of it.
@@ -94,9 +98,12 @@ impl Strangers {
         self.tails.iter().flatten().count() as f64 * expected * self.mutual
     }
 
-    /// Neighbours among the first `k` of all documents that are strangers at `similarity` or beyond.
+    /// Neighbours among the first `k` of all documents that are strangers at `similarity` or beyond; all of them, of a document of which
+    /// too little is known.
     pub(crate) fn false_neighbours(&self, similarity: f32, k: usize) -> f64 {
-        let of = |document| self.beyond(document, similarity).unwrap_or(0.0).min(k as f64);
+        let of = |document| {
+            self.beyond(document, similarity).unwrap_or(f64::INFINITY).min(k.min(self.found[document]) as f64)
+        };
         (0..self.tails.len()).map(of).sum()
     }
 }

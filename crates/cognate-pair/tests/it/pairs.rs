@@ -239,3 +239,23 @@ fn a_corpus_of_strangers_has_no_usable_relation() {
     assert_eq!(rule, Rule::OneHill);
     assert!(estimate < 0.5, "{estimate}");
 }
+
+#[test]
+fn a_few_near_copies_are_no_second_hill() {
+    // Strangers, and twenty documents that each stand twice.
+    let mut vectors = vectors(1000, 48, 1000, 1.0, 4);
+    for copy in 0..20 {
+        let (from, to) = (vectors.row(copy).to_vec(), 500 + copy);
+        vectors.data[to * 48..(to + 1) * 48].copy_from_slice(&from);
+    }
+    let texts: Vec<String> = (0..1000)
+        .map(|i| (0..20).map(|w| format!("w{}x{w} ", if (500..520).contains(&i) { i - 500 } else { i })).collect())
+        .collect();
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(10, 1000), &Silent).unwrap();
+    let config = PairConfig { neighbours: 10, min_similarity: None, ..config(0.0, 2.0, 0.0) };
+    let rule = |copies: &Copies| select_pairs(&vectors, &neighbours, copies, &config).unwrap().1.precision.rule;
+    let copies = Copies::of(&texts, 0.7, &Silent).unwrap();
+    assert_eq!(rule(&copies), Rule::OneHill);
+    // Nor where nobody knows them for copies: they are an exception in this corpus.
+    assert_eq!(rule(&Copies::none()), Rule::OneHill);
+}

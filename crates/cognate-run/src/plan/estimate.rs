@@ -21,15 +21,22 @@ pub(crate) fn trained_bytes(recipe: &Recipe, config: &Config) -> f64 {
     (recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * config.parameter_bytes()
 }
 
-/// Which work of its models a stage does, and the bytes of memory that it holds for it at least; none where it is done elsewhere.
-pub(crate) fn needed_memory(recipe: &Recipe, config: &Config, step: Step) -> Option<(&'static str, f64)> {
+/// Which work of its models a stage does, and the bytes of memory that it holds for it; none where it is done elsewhere. A step of
+/// training ends with a whole document: `with_longest` counts one as long as the context, which no document need be.
+pub(crate) fn needed_memory(
+    recipe: &Recipe,
+    config: &Config,
+    step: Step,
+    with_longest: bool,
+) -> Option<(&'static str, f64)> {
     let Recipe { train, model, tune, generate, .. } = recipe;
+    let longest = |context: usize| if with_longest { context } else { 0 };
     match step {
         Step::Train(_) | Step::Sweep { .. } => {
-            Some(("training this recipe's model", training_bytes(config, train.batch_tokens, model.context)))
+            Some(("training this recipe's model", training_bytes(config, train.batch_tokens, longest(model.context))))
         }
         Step::Tune(_) => {
-            Some(("tuning this recipe's synthesizer", training_bytes(config, tune.batch_tokens, tune.context)))
+            Some(("tuning this recipe's synthesizer", training_bytes(config, tune.batch_tokens, longest(tune.context))))
         }
         Step::Generate(_) if generate.endpoint.is_none() => {
             let (seed, new, precision) = (generate.max_seed_tokens, generate.max_new_tokens, generate.precision);
@@ -182,7 +189,7 @@ impl Estimate<'_> {
         // Near-copies are known by texts and their n-grams, which are as many as their words.
         let copies = self.unique_bytes() * (1.0 + size_of::<u32>() as f64 / WORD_BYTES);
         let search = neighbours_bytes(unique, dimensions, k) + copies;
-        let models = needed_memory(recipe, config, step).map_or(0.0, |(_, bytes)| bytes);
+        let models = needed_memory(recipe, config, step, true).map_or(0.0, |(_, bytes)| bytes);
         match step {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.

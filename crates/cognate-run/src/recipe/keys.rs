@@ -533,7 +533,8 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "generate", "most_written", Number(Interval::EPOCHS), Value("8.0"), OURS,
-        "Times the need that is written at most: where the filters keep too little for it, the run stops and says so.",
+        "No further round is written, and the run stops and says so, where the filters keep so little that more than so many times the need \
+         would have to be written.",
     ),
     key(
         "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",

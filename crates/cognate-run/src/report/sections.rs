@@ -128,10 +128,10 @@ fn pairs(page: &mut Markup, pairs: Option<&Pairs>) {
             "p",
             &[],
             format!(
-                "Two neighbouring documents are a pair if their cosine similarity is at least {}{}. {} Vectors: {}.",
+                "Pairs are neighbouring documents, with a cosine similarity of at least {}{}. {} Vectors: {}.",
                 decimals(pairs.min_similarity, 2),
                 match pairs.max_similarity {
-                    most if most > 1.0 => ", and they are no near-copies".to_owned(),
+                    most if most > 1.0 => String::new(),
                     most =>
                         format!(", and below {}, from which on they count as copies of each other", decimals(most, 2)),
                 },

@@ -285,11 +285,10 @@ pub(crate) fn filter_stage(
             return Ok(kept(work, tokens, kept_documents));
         }
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
-        let next = round_tokens(recipe, synthesis, rounds.len() + 1);
         // If as much is kept of what is written from now on.
         let expected = needed as f64 * written as f64 / tokens.tokens.max(1) as f64;
         let most = recipe.generate.most_written * needed as f64;
-        if expected > most || (written + next) as f64 > most {
+        if expected > most || written as f64 >= most {
             return Err(Error::TooFewSynthetic {
                 written,
                 rounds: rounds.len(),

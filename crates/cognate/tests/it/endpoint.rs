@@ -125,7 +125,8 @@ fn the_key_is_in_no_file_and_in_no_message() {
         }
     });
     let run = |variable: &str| {
-        let more = ["--endpoint-key-env", variable, "-v"];
+        // One at a time: the refusal of the fifth is told before another ends the command.
+        let more = ["--endpoint-key-env", variable, "-v", "--endpoint-concurrency", "1"];
         generate(&scratch, &checkpoint, &server.url(), "out", &more).env(VARIABLE, KEY).output().unwrap()
     };
     // Accepted at first, then refused by a server that repeats the key.
