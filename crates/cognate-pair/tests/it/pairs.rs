@@ -224,6 +224,9 @@ fn the_least_similarity_lies_behind_the_valley_of_two_hills() {
     let (rule, estimate, precision, recall) = chosen(2000, 700, 0.5, 0.95);
     assert!(matches!(rule, Rule::TwoHills { .. }), "{rule:?}");
     assert!(estimate >= 0.95 && precision > 0.95 && recall > 0.95, "{estimate} {precision} {recall}");
+    // Nor does it lie before the valley where less is wanted.
+    let (_, _, precision, _) = chosen(2000, 700, 0.5, 0.3);
+    assert!(precision > 0.95, "{precision}");
 }
 
 #[test]
@@ -253,9 +256,11 @@ fn a_few_near_copies_are_no_second_hill() {
         .collect();
     let neighbours = exact_neighbours(&vectors, neighbours_needed(10, 1000), &Silent).unwrap();
     let config = PairConfig { neighbours: 10, min_similarity: None, ..config(0.0, 2.0, 0.0) };
-    let rule = |copies: &Copies| select_pairs(&vectors, &neighbours, copies, &config).unwrap().1.precision.rule;
-    let copies = Copies::of(&texts, 0.7, &Silent).unwrap();
-    assert_eq!(rule(&copies), Rule::OneHill);
-    // Nor where nobody knows them for copies: they are an exception in this corpus.
-    assert_eq!(rule(&Copies::none()), Rule::OneHill);
+    let precision = |copies: &Copies| select_pairs(&vectors, &neighbours, copies, &config).unwrap().1.precision;
+    let known = precision(&Copies::of(&texts, 0.7, &Silent).unwrap());
+    // No neighbour that can be a pair is as similar as they are.
+    assert_eq!((known.rule, known.from_bin.last()), (Rule::OneHill, Some(&None)));
+    // Nor are they a hill where nobody knows them for copies: they are an exception in this corpus.
+    let unknown = precision(&Copies::none());
+    assert!(unknown.rule == Rule::OneHill && unknown.from_bin.last().unwrap().is_some(), "{unknown:?}");
 }
