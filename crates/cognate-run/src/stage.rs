@@ -264,8 +264,8 @@ impl Step {
             Self::Filter(_) => 7,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
-            // makes of the right seed, and the untuned start is one of the candidates.
-            Self::Tune(_) => 5,
+            // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss.
+            Self::Tune(_) => 6,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
             // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
             Self::Generate(_) => 4,

@@ -60,6 +60,19 @@ impl Point {
         let after = self.validation_nats?;
         Some((self.random_seed_nats? - after).min(self.no_seed_nats? - after))
     }
+
+    /// What checkpoints are compared by, the larger the better; none where nothing was validated.
+    pub(crate) fn rank(&self) -> Option<Rank> {
+        self.validation_nats.map(|nats| rank(self.seed_gain(), nats))
+    }
+}
+
+/// A checkpoint's gain, then its validation loss with the sign turned.
+pub(crate) type Rank = (f64, f64);
+
+/// Where the right seed saves nothing, how little it saves is chance, and the loss decides.
+fn rank(seed_gain: Option<f64>, validation_nats: f64) -> Rank {
+    (seed_gain.unwrap_or(0.0).max(0.0), -validation_nats)
 }
 
 /// How far a training run is: all that resuming needs besides the tensors.
@@ -84,7 +97,7 @@ pub struct Progress {
     pub since_point: (f64, u64),
     /// Step of the best checkpoint so far, and its validation loss.
     pub best: Option<(u64, f64)>,
-    /// What it makes of the right seed, where that is what it is best by: [`Point::seed_gain`].
+    /// What it makes of the right seed, where that is what was measured: [`Point::seed_gain`].
     #[serde(default)]
     pub best_gain: Option<f64>,
 }
@@ -104,6 +117,11 @@ impl Progress {
             best: None,
             best_gain: None,
         }
+    }
+
+    /// What another checkpoint must surpass.
+    pub(crate) fn best_rank(&self) -> Option<Rank> {
+        self.best.map(|(_, nats)| rank(self.best_gain, nats))
     }
 }
 
@@ -224,5 +242,21 @@ impl Checkpoints {
         *model = saved;
         moments.upload(model.device(), &first, &second);
         Ok(Some(progress))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gain_below_nothing_does_not_rank() {
+        // By gain where there is one, by loss among those without.
+        let ranks =
+            [(Some(0.2), 3.0), (Some(0.1), 2.0), (Some(-0.3), 2.5), (None, 2.6), (Some(-0.1), 2.7), (Some(0.0), 2.8)];
+        assert!(
+            ranks
+                .is_sorted_by(|(gain, nats), (next_gain, next_nats)| rank(*gain, *nats) > rank(*next_gain, *next_nats))
+        );
     }
 }

@@ -48,7 +48,7 @@ pub struct Job<'a> {
     /// What the validation loss is taken on; may be empty.
     pub validation: &'a [ScoreItem],
     /// The same continuations after other contexts. Where there are some, the best checkpoint is the one that makes most of the right
-    /// context; otherwise the one with the lowest validation loss.
+    /// context, by [`Point::rank`]; otherwise the one with the lowest validation loss.
     pub contrast: Option<&'a Contrast>,
     /// Its settings.
     pub config: &'a TrainConfig,
@@ -269,12 +269,9 @@ impl<D: Device> Run<'_, D> {
                 return Err(Error::NotFinite { step, what: "validation loss", value, last, progress });
             }
             metrics.validation(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
-            let is_better = match point.seed_gain() {
-                Some(gain) => progress.best_gain.is_none_or(|best| gain > best),
-                // The untrained start is a point of the curve, not a checkpoint.
-                None => step > 0 && progress.best.is_none_or(|(_, best)| nats < best),
-            };
-            if is_better {
+            // The untrained start is a candidate where contexts are compared, and else a point of the curve alone.
+            let is_candidate = step > 0 || point.seed_gain().is_some();
+            if is_candidate && point.rank() > progress.best_rank() {
                 progress.best = Some((step, nats));
                 progress.best_gain = point.seed_gain();
             }

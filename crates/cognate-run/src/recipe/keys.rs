@@ -466,7 +466,7 @@ pub const KEYS: &[Key] = &[
     key(
         "tune", "validate_pairs", Integer(1, most::DOCUMENTS), Value("200"), OURS,
         "Held-out pairs, drawn once and at most half of them, that choose the synthesizer: the checkpoint at which the true seed saves most, \
-         over a random one or over none, whichever is less; of `random-pairs`, and where seeds are too few, the one of the lowest loss.",
+         over a random one or over none, whichever is less; where it saves nothing, of `random-pairs`, and where seeds are too few, the one of the lowest loss.",
     ),
     key(
         "tune", "relation_pairs", Integer(1, most::DOCUMENTS), Value("500"), OURS,

@@ -169,6 +169,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     let chosen = by(Point::seed_gain);
     assert_eq!((trained.best_step, Some(recorded)), (chosen.step, chosen.validation_nats));
     assert_eq!(trained.best_gain, chosen.seed_gain());
+    assert!(trained.best_gain > Some(0.0), "where nothing is gained, the lowest loss chooses");
     assert_ne!(
         chosen.step,
         by(|point| point.validation_nats.map(|nats| -nats)).step,

@@ -12,8 +12,8 @@ use cognate_corpus::{TokenFile, TokenWriter};
 use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_train::{
-    Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig,
-    related_rows, train,
+    Contrast, Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Point, Progress, Row, Schedule, Shape,
+    Source, Stream, TrainConfig, related_rows, train,
 };
 
 fn config() -> Config {
@@ -78,12 +78,22 @@ fn validation(file: &TokenFile) -> Vec<ScoreItem> {
 }
 
 fn run(folder: &Path, stream: &dyn Stream, threads: usize, monitor: &dyn Monitor) -> cognate_train::Result<Outcome> {
+    run_beside(folder, stream, None, threads, monitor)
+}
+
+fn run_beside(
+    folder: &Path,
+    stream: &dyn Stream,
+    contrast: Option<&Contrast>,
+    threads: usize,
+    monitor: &dyn Monitor,
+) -> cognate_train::Result<Outcome> {
     let file = TokenFile::open(&folder.join("tokens")).unwrap();
     let mut model = Decoder::new(Cpu::new(threads).unwrap(), config(), 1).unwrap();
     let job = Job {
         stream,
         validation: &validation(&file),
-        contrast: None,
+        contrast,
         config: &settings(),
         folder: &folder.join("run"),
         tokenizer: None,
@@ -308,6 +318,35 @@ fn tuning_runs_on_the_same_loop() {
     assert!(progress.scored_tokens < progress.tokens * 6 / 10, "d1's tokens are not scored");
     let first = progress.curve[1].train_nats.unwrap();
     assert!(progress.curve.last().unwrap().train_nats.unwrap() < 0.8 * first, "{:?}", progress.curve);
+}
+
+#[test]
+fn the_best_checkpoint_saves_most_after_the_right_seed_and_where_none_saves_anything_has_the_lowest_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let stream = stream(&file, 60);
+    let right = validation(&file);
+    // The same continuations after tokens that no document begins with.
+    let wrong: Vec<ScoreItem> = right.iter().map(|item| ScoreItem { prompt: vec![59, 7], ..item.clone() }).collect();
+    let of = |random_seed: &[ScoreItem], no_seed: &[ScoreItem]| {
+        let contrast = Contrast { random_seed: random_seed.to_vec(), no_seed: no_seed.to_vec() };
+        let _ = fs_err::remove_dir_all(folder.path().join("run"));
+        run_beside(folder.path(), &stream, Some(&contrast), 2, &Silent).unwrap().progress
+    };
+    let highest = |progress: &Progress, of: fn(&Point) -> f64| {
+        progress.curve.iter().max_by(|a, b| of(a).total_cmp(&of(b))).map(|point| point.step)
+    };
+    let gain = |point: &Point| point.seed_gain().unwrap();
+    let loss = |point: &Point| -point.validation_nats.unwrap();
+
+    let saves = of(&wrong, &wrong);
+    assert_eq!(saves.best.map(|(step, _)| step), highest(&saves, gain));
+    assert!(saves.best_gain.unwrap() > 0.1 && saves.best_gain == saves.curve.iter().map(gain).reduce(f64::max));
+    // What is saved over the worse of the two contexts is not what counts.
+    let over_one = of(&wrong, &right);
+    assert_eq!(over_one.best_gain, Some(0.0));
+    assert_eq!(over_one.best.map(|(step, _)| step), highest(&over_one, loss));
+    assert_ne!(highest(&over_one, loss), Some(0), "the first checkpoint would do as well");
 }
 
 #[test]
