@@ -64,11 +64,12 @@ impl StepBench {
         let (mut gradients, mut moments) = (model.gradients(), Moments::new(&model));
         let mut rng = random::stream(0, "bench", 0);
         let mut batch = Batch::new();
-        let prompt = ((1.0 - self.scored_share) * self.context as f64).round() as usize;
+        let scored = (self.scored_share * self.context as f64).round() as usize;
+        let prompt = self.context + 1 - scored.clamp(1, self.context);
         for _ in 0..self.batch {
             let row: Vec<u32> =
                 (0..=self.context).map(|_| (rng.next_u64() % self.config.vocab as u64) as u32).collect();
-            let (prompt, rest) = row.split_at(prompt.clamp(1, self.context));
+            let (prompt, rest) = row.split_at(prompt);
             batch.push_conditional(prompt, rest);
         }
         let mut times = Vec::new();
@@ -169,5 +170,110 @@ impl<D: Device> ProductBench<D> {
         let dout = View::new(&self.out, 0..n * o);
         self.device.matmul_input_gradient(ViewMut::new(&mut self.dx, 0..n * i), dout.clone(), weight, i, o);
         self.device.matmul_weight_gradient(ViewMut::new(&mut self.dweight, 0..o * i), dout, x, i, o);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_base::Silent;
+    use cognate_ops::Cpu;
+
+    use super::*;
+    use crate::{Job, Schedule, Shape, Stream, TrainConfig, train};
+
+    /// 36·8 + 8 parameters in table and last norm, 480 + 16 in matrices and norms of each of two blocks: 1288.
+    fn config() -> Config {
+        Config {
+            vocab: 36,
+            width: 8,
+            layers: 2,
+            heads: 2,
+            kv_heads: 1,
+            head_width: 4,
+            ffn: 12,
+            max_positions: 16,
+            rope_base: 1e4,
+            rope_scaling: None,
+            norm_eps: 1e-6,
+            qk_norm: false,
+            tied: true,
+        }
+    }
+
+    fn times(scored_share: f64) -> StepTimes {
+        let bench = StepBench { config: config(), batch: 3, context: 8, steps: 4, scored_share };
+        bench.run(Cpu::new(1).unwrap(), &Silent).unwrap()
+    }
+
+    /// The same batch at each of six steps: as many as the bench above makes, with the two that it does not time.
+    struct SixTimes(Batch);
+
+    impl Stream for SixTimes {
+        fn steps(&self) -> u64 {
+            6
+        }
+
+        fn tokens(&self) -> u64 {
+            6 * self.0.len() as u64
+        }
+
+        fn fill(&self, _step: u64, batch: &mut Batch) {
+            batch.clone_from(&self.0);
+        }
+    }
+
+    /// The loss of the sixth step of a training run on three rows of eight made-up tokens, whose last `scored` are scored.
+    fn trained(scored: usize) -> f64 {
+        let mut rng = random::stream(0, "bench", 0);
+        let mut batch = Batch::new();
+        for _ in 0..3 {
+            let row: Vec<u32> = (0..9).map(|_| (rng.next_u64() % 36) as u32).collect();
+            batch.push_conditional(&row[..9 - scored], &row[9 - scored..]);
+        }
+        assert_eq!((batch.len(), batch.scored()), (24, 3 * scored));
+        let folder = tempfile::tempdir().unwrap();
+        let settings = TrainConfig {
+            schedule: Schedule { peak_rate: 1e-3, final_rate: 1e-3, warmup_share: 0.0, shape: Shape::Constant },
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            clip: 1.0,
+            validate_every: 1,
+            checkpoint_every: 6,
+            keep_checkpoints: 1,
+        };
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), config(), 0).unwrap();
+        let job = Job {
+            stream: &SixTimes(batch),
+            validation: &[],
+            contrast: None,
+            config: &settings,
+            folder: folder.path(),
+            tokenizer: None,
+            fingerprint: "bench",
+        };
+        train(&mut model, &job, &Silent).unwrap().progress.curve[6].train_nats.unwrap()
+    }
+
+    #[test]
+    fn timed_steps_are_those_of_training_and_their_operations_those_of_the_shape() {
+        let found = times(1.0);
+        assert_eq!((found.step_s.len(), found.tokens), (4, 24));
+        // 6·1288 for the weights, and 12·2·8·8 halved for attention, a token.
+        assert_eq!(found.flops, 24.0 * (7728.0 + 768.0));
+        for (share, scored) in [(1.0, 8), (0.5, 4), (0.3, 2), (0.0, 1)] {
+            assert_eq!(times(share).loss, trained(scored), "{share}");
+        }
+    }
+
+    #[test]
+    fn the_median_is_the_middle_time_or_the_mean_of_the_two_in_the_middle() {
+        let median = |step_s: &[f64]| {
+            StepTimes { step_s: step_s.to_vec(), tokens: 1, flops: 1.0, product_rate: 1.0, loss: 1.0 }.median_s()
+        };
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[9.0, 2.0, 4.0]), 4.0);
+        assert_eq!(median(&[7.0, 32.0, 1.0, 4.0]), 5.5);
     }
 }
