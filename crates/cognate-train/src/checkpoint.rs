@@ -259,4 +259,17 @@ mod tests {
                 .is_sorted_by(|(gain, nats), (next_gain, next_nats)| rank(*gain, *nats) > rank(*next_gain, *next_nats))
         );
     }
+
+    #[test]
+    fn the_seed_gain_is_the_smaller_of_what_is_saved_over_a_random_seed_and_over_none() {
+        let gain = |validation_nats, random_seed_nats, no_seed_nats| {
+            let (step, tokens, train_nats) = (1, 2, None);
+            Point { step, tokens, train_nats, validation_nats, random_seed_nats, no_seed_nats }.seed_gain()
+        };
+        assert_eq!(gain(Some(2.0), Some(3.0), Some(2.5)), Some(0.5));
+        assert_eq!(gain(Some(2.0), Some(2.25), Some(3.0)), Some(0.25));
+        assert_eq!(gain(Some(2.0), Some(1.75), Some(3.0)), Some(-0.25));
+        assert_eq!(gain(None, Some(3.0), Some(3.0)), None);
+        assert_eq!([gain(Some(2.0), None, Some(3.0)), gain(Some(2.0), Some(3.0), None)], [None, None]);
+    }
 }

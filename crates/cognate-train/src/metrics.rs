@@ -91,3 +91,59 @@ impl Metrics {
         Ok(self.lines.flush()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensorboard::tests::event_files;
+
+    #[test]
+    fn what_was_flushed_is_in_both_files_and_a_next_sitting_starts_at_the_next_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = || fs_err::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        let mut metrics = Metrics::open(folder.path(), None).unwrap();
+        let step = StepRecord {
+            step: 1,
+            tokens: 64,
+            loss: 0.5,
+            gradient_norm: 2.0,
+            learning_rate: 0.25,
+            tokens_per_s: 8.0,
+            fraction_of_matmul: 0.125,
+        };
+        metrics.step(&step).unwrap();
+        metrics.validation(&ValidationRecord { step: 1, tokens: 64, validation_nats_per_token: 4.0 }).unwrap();
+        metrics.flush().unwrap();
+        let step_line = "{\"step\":1,\"tokens\":64,\"loss\":0.5,\"gradient_norm\":2.0,\"learning_rate\":0.25,\
+                         \"tokens_per_s\":8.0,\"fraction_of_matmul\":0.125}";
+        let validation_line = "{\"step\":1,\"tokens\":64,\"validation_nats_per_token\":4.0}";
+        assert_eq!(lines(), format!("{step_line}\n{validation_line}\n"));
+        let first = &event_files(folder.path())[0];
+        // Behind the version: the sitting starts at step 0.
+        assert_eq!(first[1], b"\x10\x00\x3a\x02\x08\x01");
+        let scalar = |name: &str, value: f32| {
+            let entry = [&[0x0a, name.len() as u8], name.as_bytes(), &[0x15], &value.to_le_bytes()].concat();
+            [&[0x0a, entry.len() as u8], &entry[..]].concat()
+        };
+        let scalars = [
+            ("loss", 0.5),
+            ("gradient_norm", 2.0),
+            ("learning_rate", 0.25),
+            ("tokens_per_s", 8.0),
+            ("fraction_of_matmul", 0.125),
+        ];
+        let summary = scalars.map(|(name, value)| scalar(name, value)).concat();
+        assert_eq!(first[2], [b"\x10\x01\x2a", &[summary.len() as u8][..], &summary].concat());
+        let summary = scalar("validation_nats_per_token", 4.0);
+        assert_eq!(first[3], [b"\x10\x01\x2a", &[summary.len() as u8][..], &summary].concat());
+        assert_eq!(first.len(), 4);
+        drop(metrics);
+
+        let resumed = Metrics::open(folder.path(), Some(1)).unwrap();
+        drop(resumed);
+        assert_eq!(event_files(folder.path())[1][1], b"\x10\x02\x3a\x02\x08\x01");
+        assert_eq!(lines().lines().count(), 2);
+        drop(Metrics::open(folder.path(), Some(0)).unwrap());
+        assert_eq!(lines(), "");
+    }
+}

@@ -249,4 +249,14 @@ mod tests {
         assert_eq!(refused(&[(0, 0)], 0, 20), "epochs = 0: expected at least 1");
         assert!(refused(&[(0, 0)], 1, 7).starts_with("context = 7: expected at least 8 tokens"));
     }
+
+    #[test]
+    fn the_one_seed_that_is_no_document_of_the_pair_is_found_wherever_it_stands() {
+        let (_folder, file) = token_file(&[vec![10, 0], vec![20, 0], vec![30, 31, 0]]);
+        for seed in 0..20 {
+            let found = FRAME.contrast(&file, &[(0, 1), (1, 0)], [2, 0, 1].into_iter(), seed).unwrap();
+            let prompts: Vec<_> = found.random_seed.iter().map(|item| &item.prompt[..]).collect();
+            assert_eq!(prompts, [[0, 30, 31, 1], [0, 30, 31, 1]], "{seed}");
+        }
+    }
 }

@@ -398,4 +398,65 @@ mod tests {
         assert_eq!(refused(20, true, 3, 10), "budget_tokens = 30: the sources give 20 tokens");
         assert_eq!(refused(0, true, 0, 10), "steps = 0: expected at least 1");
     }
+
+    #[test]
+    fn a_batch_that_ends_in_a_row_of_segments_goes_on_where_it_ended() {
+        let (_folder, file) = token_file(&[vec![10, 11, 0], vec![20, 0], vec![30, 31, 32, 0]]);
+        let segments =
+            vec![(0, 3), (1, 2), (2, 4)].into_iter().map(|(document, to)| vec![Piece { document, from: 0, to }]);
+        let source = Source { rows: Some(vec![segments.collect()]), ..source("u", &file, 9, true) };
+        for batch_tokens in [1, 3, 9] {
+            let stream =
+                PlainStream::new(vec![source.clone()], 9 / batch_tokens, batch_tokens as usize, 8, 7, 1).unwrap();
+            assert_eq!(stream.tokens(), 9);
+            let expected = [(7, 10), (10, 11), (11, 0), (7, 20), (20, 0), (7, 30), (30, 31), (31, 32), (32, 0)];
+            assert_eq!(unrolled(&stream), expected, "{batch_tokens}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_a_shuffle_of_the_documents_that_hold_something_by_its_number_alone() {
+        let documents: Vec<Vec<u32>> = (0..9).map(|i| if i % 4 == 1 { vec![] } else { vec![i, 0] }).collect();
+        let (_folder, file) = token_file(&documents);
+        let stream = PlainStream::new(vec![source("u", &file, 42, true)], 1, 42, 8, 0, 5).unwrap();
+        let found: Vec<u32> = stream.order.iter().map(|appearance| appearance.row).collect();
+        let epoch = |number| {
+            let mut order = [0, 2, 3, 4, 6, 7, 8];
+            order.shuffle(&mut random::stream(5, "shuffle u", number));
+            order
+        };
+        assert_eq!(found, [epoch(0), epoch(1), epoch(2)].concat());
+    }
+
+    #[test]
+    fn a_source_is_left_once_it_has_given_its_tokens_and_the_order_ends_with_the_budget() {
+        let of = |len: usize, documents: usize| token_file(&vec![vec![5; len]; documents]);
+        let ((_a, few), (_b, many), (_c, long)) = (of(1, 2), of(1, 10), of(3, 2));
+        let (mut exact, mut over) = (0, 0);
+        for seed in 0..50 {
+            let sources = vec![source("few", &few, 2, false), source("many", &many, 10, false)];
+            let stream = PlainStream::new(sources, 1, 12, 8, 0, seed).unwrap();
+            assert_eq!(stream.tokens_by_source(), [2, 10], "{seed}");
+            // Two of the long documents hold two tokens more than they should give: the others may be left with some.
+            let sources = vec![source("long", &long, 4, false), source("few", &few, 2, false)];
+            let stream = PlainStream::new(sources, 1, 6, 8, 0, seed).unwrap();
+            let [.., before, last] = stream.ends[..] else { panic!("{:?}", stream.ends) };
+            assert!(before < 6 && last >= 6, "{seed}: {:?}", stream.ends);
+            exact += u32::from(stream.tokens_by_source() == [6, 0]);
+            over += u32::from(last > 6);
+        }
+        assert!(exact > 0 && over > 0, "{exact} {over}");
+    }
+
+    #[test]
+    fn each_of_three_sources_is_drawn_in_proportion_from_the_start() {
+        let files: Vec<_> = (1..=3).map(|i| token_file(&vec![vec![i]; 300])).collect();
+        let sources = files.iter().map(|(_, file)| source("u", file, 300, false)).collect();
+        let all = unrolled(&PlainStream::new(sources, 1, 900, 8, 0, 1).unwrap());
+        for name in 1..=3 {
+            let share = all[..450].iter().filter(|(_, target)| *target == name).count() as f64 / 450.0;
+            // Four standard deviations of as many independent draws.
+            assert!((share - 1.0 / 3.0).abs() < 4.0 * (2.0 / 9.0 / 450f64).sqrt(), "{name}: {share}");
+        }
+    }
 }

@@ -111,6 +111,14 @@ mod tests {
         assert_eq!(related_rows(&file, &[], 5), Vec::<Row>::new());
     }
 
+    #[test]
+    fn an_empty_document_is_in_no_row() {
+        let (_folder, file) = file(&[2, 0, 3, 0]);
+        assert_eq!(related_rows(&file, &[vec![1, 0, 1, 2], vec![3]], 5), [vec![vec![piece(0, 0, 2), piece(2, 0, 3)]]]);
+        assert_eq!(related_rows(&file, &[vec![3], vec![1, 0]], 2), [vec![vec![piece(0, 0, 2)]]]);
+        assert_eq!(related_rows(&file, &[vec![3]], 2), Vec::<Row>::new());
+    }
+
     proptest! {
         #[test]
         fn rows_are_full_and_fill_batches_without_being_cut(

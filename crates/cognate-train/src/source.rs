@@ -136,7 +136,23 @@ mod tests {
         let gap = "rows = document 2: a piece is not in it, or tokens before a piece are in no row";
         assert_eq!(check(vec![all[..3].to_vec()]).unwrap_err(), gap);
         assert_eq!(check(vec![all.clone(), vec![piece(2, 3, 5)]]).unwrap_err(), gap);
+        assert_eq!(check(vec![all.clone(), vec![piece(2, 1, 1)]]).unwrap_err(), gap, "a piece of nothing");
         let none = "rows = document 3: the file has no such document";
         assert_eq!(check(vec![all, vec![piece(3, 0, 1)]]).unwrap_err(), none);
+    }
+
+    #[test]
+    fn a_part_of_a_segment_is_read_across_its_pieces() {
+        let (_folder, file) = token_file(&[vec![10, 11, 12, 13, 0], vec![20, 0], vec![30, 31, 32, 0]]);
+        // 11 12 13 | 20 | 30 31 32 0
+        let segment = [(0, 1, 4), (1, 0, 1), (2, 0, 4)].map(|(document, from, to)| Piece { document, from, to });
+        let all = [11, 12, 13, 20, 30, 31, 32, 0];
+        for from in 0..=all.len() {
+            for to in from..=all.len() {
+                let mut out = vec![7];
+                read(&file, &segment, from..to, &mut out);
+                assert_eq!(out, [&[7], &all[from..to]].concat(), "{from}..{to}");
+            }
+        }
     }
 }

@@ -110,8 +110,27 @@ fn message(out: &mut Vec<u8>, field: u64, fill: impl FnOnce(&mut Vec<u8>)) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The events of each event file in a folder, the oldest file first, without the time that each begins with.
+    pub(crate) fn event_files(folder: &Path) -> Vec<Vec<Vec<u8>>> {
+        let mut paths: Vec<_> = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents."));
+        paths.sort_unstable();
+        let events = |path| {
+            let bytes = fs_err::read(path).unwrap();
+            let (mut rest, mut events) = (&bytes[..], Vec::new());
+            while let Some((length, behind)) = rest.split_first_chunk() {
+                let (event, behind) = behind[4..].split_at(u64::from_le_bytes(*length) as usize);
+                assert_eq!(event[0], 0x09);
+                events.push(event[9..].to_vec());
+                rest = &behind[4..];
+            }
+            events
+        };
+        paths.into_iter().map(events).collect()
+    }
 
     /// Against bytes that tensorboard 2.20's own `RecordWriter` and `event_pb2` wrote for the same event
     /// (`tools/reference/tensorboard_events.py`).
@@ -133,5 +152,26 @@ mod tests {
             [&length[..], &masked_crc(&length).to_le_bytes(), &event, &masked_crc(&event).to_le_bytes()].concat();
         let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, include_str!("../../../testdata/golden/tensorboard-record.hex").trim());
+    }
+
+    #[test]
+    fn a_number_has_seven_bits_a_byte_the_lowest_first_and_the_eighth_says_that_more_follow() {
+        let bytes = |value| {
+            let mut out = Vec::new();
+            varint(&mut out, value);
+            out
+        };
+        assert_eq!([bytes(0), bytes(127)], [[0], [127]]);
+        assert_eq!([bytes(128), bytes(200), bytes(300)], [[0x80, 1], [0xc8, 1], [0xac, 2]]);
+        assert_eq!(bytes(1 << 14), [0x80, 0x80, 1]);
+    }
+
+    #[test]
+    fn an_event_file_begins_with_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(EventFile::create(folder.path(), 300).unwrap());
+        let version = b"\x1a\x0dbrain.Event:2".to_vec();
+        let start = b"\x10\xac\x02\x3a\x02\x08\x01".to_vec();
+        assert_eq!(event_files(folder.path()), [[version, start]]);
     }
 }

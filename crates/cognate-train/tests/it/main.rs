@@ -5,7 +5,9 @@
 mod golden;
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{TokenFile, TokenWriter};
@@ -13,7 +15,7 @@ use cognate_model::{Batch, Config, Decoder, IGNORE, ScoreItem};
 use cognate_ops::Cpu;
 use cognate_train::{
     Contrast, Error, Job, Outcome, PairStream, PairTokens, Piece, PlainStream, Point, Progress, Row, Schedule, Shape,
-    Source, Stream, TrainConfig, related_rows, train,
+    Source, Stream, TrainConfig, check_room, related_rows, train, training_bytes,
 };
 
 fn config() -> Config {
@@ -88,18 +90,34 @@ fn run_beside(
     threads: usize,
     monitor: &dyn Monitor,
 ) -> cognate_train::Result<Outcome> {
-    let file = TokenFile::open(&folder.join("tokens")).unwrap();
     let mut model = Decoder::new(Cpu::new(threads).unwrap(), config(), 1).unwrap();
+    run_as(folder, &mut model, stream, contrast, &settings(), monitor)
+}
+
+fn run_as(
+    folder: &Path,
+    model: &mut Decoder<Cpu>,
+    stream: &dyn Stream,
+    contrast: Option<&Contrast>,
+    config: &TrainConfig,
+    monitor: &dyn Monitor,
+) -> cognate_train::Result<Outcome> {
+    let file = TokenFile::open(&folder.join("tokens")).unwrap();
     let job = Job {
         stream,
         validation: &validation(&file),
         contrast,
-        config: &settings(),
+        config,
         folder: &folder.join("run"),
         tokenizer: None,
         fingerprint: "this run",
     };
-    train(&mut model, &job, monitor)
+    train(model, &job, monitor)
+}
+
+/// The untrained model.
+fn start() -> Decoder<Cpu> {
+    Decoder::new(Cpu::new(1).unwrap(), config(), 1).unwrap()
 }
 
 fn weights(checkpoint: &Path) -> Vec<f32> {
@@ -133,6 +151,43 @@ impl Monitor for StopAfter {
     }
 }
 
+/// The same batch at every step.
+struct Same {
+    batch: Batch,
+    steps: u64,
+}
+
+impl Stream for Same {
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+    fn tokens(&self) -> u64 {
+        self.steps * self.batch.len() as u64
+    }
+    fn fill(&self, _: u64, batch: &mut Batch) {
+        batch.clone_from(&self.batch);
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Monitor for Told {
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit) {
+        self.0.lock().unwrap().push(format!("{what} {total:?} {unit:?}"));
+    }
+    fn advance(&self, done: u64, detail: &str) {
+        self.0.lock().unwrap().push(format!("{done} {detail}"));
+    }
+    fn end(&self) {
+        self.0.lock().unwrap().push("end".into());
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
 #[test]
 fn training_learns_and_its_records_add_up() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,6 +206,13 @@ fn training_learns_and_its_records_add_up() {
     assert!(outcome.best.join("model.safetensors").exists() && outcome.last.join("config.json").exists());
     let lines = metrics(folder.path());
     assert_eq!(lines.len(), 60 + curve.len());
+    // Every step scores as many tokens, so a point's training loss is the mean of its steps' losses.
+    let losses: Vec<f64> = lines.iter().filter_map(|line| line.get("loss")?.as_f64()).collect();
+    assert_eq!(progress.curve[0].train_nats, None);
+    for (point, losses) in progress.curve[1..].iter().zip(losses.chunks(5)) {
+        let mean = losses.iter().sum::<f64>() / 5.0;
+        assert!((point.train_nats.unwrap() - mean).abs() < 1e-12, "{point:?} {losses:?}");
+    }
     let kept = fs_err::read_dir(folder.path().join("run/checkpoints")).unwrap().count();
     assert!((2..=3).contains(&kept), "the two newest and the best, not {kept}");
 }
@@ -370,6 +432,146 @@ fn impossible_settings_are_refused() {
     };
     assert_eq!(refused(|c| c.validate_every = 0), "validate_every = 0: expected at least 1 step");
     assert_eq!(refused(|c| c.clip = -1.0), "clip = -1: expected a positive number");
+    assert_eq!(refused(|c| c.epsilon = 0.0), "epsilon = 0: expected a positive number");
     assert_eq!(refused(|c| c.schedule.peak_rate = f64::NAN), "peak_rate = NaN: expected a positive number");
     assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn a_checkpoint_is_there_after_every_fourth_step_after_each_that_is_the_best_so_far_and_after_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 23);
+    let config = TrainConfig { keep_checkpoints: 100, ..settings() };
+    let progress = run_as(folder.path(), &mut start(), &stream, None, &config, &Silent).unwrap().progress;
+    let mut lowest = f64::INFINITY;
+    let mut expected: Vec<u64> = vec![4, 8, 12, 16, 20, 23];
+    for point in &progress.curve[1..] {
+        let nats = point.validation_nats.unwrap();
+        if nats < lowest {
+            (lowest, _) = (nats, expected.push(point.step));
+        }
+    }
+    expected.sort_unstable();
+    expected.dedup();
+    assert!(expected.contains(&5) && expected.contains(&10), "{expected:?}");
+    let checkpoints = fs_err::read_dir(folder.path().join("run/checkpoints")).unwrap();
+    let mut found: Vec<String> = checkpoints.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, expected.iter().map(|step| format!("step-{step:08}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_checkpoints_that_are_as_good_the_first_is_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 15);
+    // At this rate no weight changes in any of its digits.
+    let still = Schedule { peak_rate: 1e-30, final_rate: 1e-30, ..settings().schedule };
+    let config = TrainConfig { schedule: still, ..settings() };
+    let progress = run_as(folder.path(), &mut start(), &stream, None, &config, &Silent).unwrap().progress;
+    let losses: Vec<Option<f64>> = progress.curve.iter().map(|point| point.validation_nats).collect();
+    assert_eq!(losses, [losses[0]; 4]);
+    assert_eq!(progress.best.map(|(step, _)| step), Some(5));
+}
+
+#[test]
+fn a_monitor_hears_what_is_done_how_many_tokens_there_are_and_how_many_are_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let told = |stream: &dyn Stream| {
+        let told = Told::default();
+        run(folder.path(), stream, 1, &told).unwrap();
+        told.0.into_inner().unwrap()
+    };
+    let training = told(&stream(&file, 2));
+    assert_eq!(training[..2], ["train Some(128) Tokens", "0 "]);
+    assert!(training[2].starts_with("64 loss 4.") && training[3].starts_with("128 loss 4."), "{training:?}");
+    assert_eq!(training[4..], ["end"]);
+    assert_eq!(told(&stream(&file, 2)), ["train Some(128) Tokens", "128 ", "end"], "all is done already");
+    fs_err::remove_dir_all(folder.path().join("run")).unwrap();
+    let frame = PairTokens { begin_of_document: 0, related: 1, context: 40 };
+    let pairs = PairStream::new(file, &[(0, 1), (1, 2)], 1, 40, frame, 1).unwrap();
+    assert_eq!(told(&pairs)[0], format!("tune Some({}) Tokens", pairs.tokens()));
+}
+
+#[test]
+fn the_speeds_of_a_run_agree_with_each_other_and_its_time_goes_on_where_it_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    let mut batch = Batch::new();
+    batch.push(&[3; 48], &[4; 48]);
+    batch.push(&[5; 16], &[6; 16]);
+    let stream = Same { batch, steps: 12 };
+    let started = Instant::now();
+    let whole_s = |progress: &Progress| {
+        let whole_s = started.elapsed().as_secs_f64();
+        assert!(progress.wall_s > 0.0 && progress.wall_s < whole_s, "{} of {whole_s}", progress.wall_s);
+        whole_s
+    };
+    run(folder.path(), &stream, 1, &StopAfter(3.into())).unwrap_err();
+    let saved = fs_err::read_to_string(folder.path().join("run/checkpoints/step-00000003/training.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    let first: Progress = serde_json::from_value(saved["progress"].clone()).unwrap();
+    whole_s(&first);
+    let progress = run(folder.path(), &stream, 1, &Silent).unwrap().progress;
+    let whole_s = whole_s(&progress);
+    assert!(progress.wall_s > first.wall_s);
+
+    let text = fs_err::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let speeds: Vec<[f64; 2]> = lines
+        .filter(|line| line.get("loss").is_some())
+        .map(|line| ["tokens_per_s", "fraction_of_matmul"].map(|name| line[name].as_f64().unwrap()))
+        .collect();
+    assert_eq!(speeds.len(), 12);
+    let steps_s: f64 = speeds.iter().map(|[tokens_per_s, _]| 64.0 / tokens_per_s).sum();
+    assert!(steps_s < whole_s, "{steps_s} of {whole_s}");
+    // Every step has as many operations, so within a sitting one speed is a multiple of the other.
+    for sitting in [&speeds[..3], &speeds[3..]] {
+        let multiple = |[tokens_per_s, fraction]: [f64; 2]| fraction / tokens_per_s;
+        assert!(
+            sitting.iter().all(|speed| (multiple(*speed) / multiple(sitting[0]) - 1.0).abs() < 1e-9),
+            "{sitting:?}"
+        );
+    }
+    // Whatever else the machine does, a step is not a hundred times as quick as products alone.
+    assert!(speeds.iter().all(|[_, fraction]| *fraction < 100.0), "{speeds:?}");
+}
+
+#[test]
+fn a_checkpoint_of_another_architecture_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 4);
+    let outcome = run(folder.path(), &stream, 1, &Silent).unwrap();
+    let refused = |change: fn(&mut Config)| {
+        let mut other = config();
+        change(&mut other);
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), other, 1).unwrap();
+        let error = run_as(folder.path(), &mut model, &stream, None, &settings(), &Silent).unwrap_err().to_string();
+        error.replace(outcome.last.to_str().unwrap(), "…")
+    };
+    let (saved, wider) = (config().parameters(), config().parameters() + 2 * 3 * 16 * 8);
+    assert_eq!(
+        refused(|config| config.ffn += 8),
+        format!("…/optimizer.safetensors: first_moment has {saved} values for {wider} parameters")
+    );
+    assert_eq!(refused(|config| config.rope_base = 1e5), "…/config.json: is a checkpoint of another architecture");
+}
+
+#[test]
+fn training_holds_a_piece_of_a_batch_and_its_longest_segment_at_most() {
+    let config = config();
+    assert_eq!(training_bytes(&config, 100, 32), config.training_bytes(100));
+    assert_eq!(training_bytes(&config, 5000, 32), config.training_bytes(2048 + 32));
+    assert_eq!(training_bytes(&config, usize::MAX, usize::MAX), config.training_bytes(usize::MAX));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_model_that_no_machine_can_train_is_refused_before_it_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = stream(&corpus(folder.path()), 4);
+    check_room(&config(), &stream).unwrap();
+    let huge = Config { width: 1 << 16, ffn: 1 << 18, layers: 1000, ..config() };
+    let error = check_room(&huge, &stream).unwrap_err().to_string();
+    assert!(error.starts_with("training this model takes about "), "{error}");
 }
