@@ -327,4 +327,19 @@ mod tests {
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
         assert_eq!((quantile(&[1.0, 2.0, 4.0], 0.0), quantile(&[1.0, 2.0, 4.0], 1.0)), (1.0, 4.0));
     }
+
+    #[test]
+    fn two_documents_and_two_resamples_are_enough() {
+        let (first, second) = (numbered([1.0, 5.0].into_iter()), numbered([2.0, 9.0].into_iter()));
+        let spreads = (0..9).map(|seed| {
+            let resampling = Resampling { resamples: 2, confidence: 0.5, seed };
+            let found = paired(&first, &second, resampling).unwrap();
+            assert_eq!((found.mean, found.n), (2.5, 2));
+            // Two means d apart: their standard deviation is d / √2, and the middle half of what lies between them d / 2.
+            assert!((found.stderr - (found.high - found.low) * 2f64.sqrt()).abs() < 1e-12, "{found:?}");
+            found.stderr
+        });
+        // Each of the two draws of a resample gives 1 or 4, so means are 1, 2.5 or 4.
+        assert!(spreads.into_iter().any(|spread| spread > 1.0));
+    }
 }

@@ -169,3 +169,19 @@ fn in_row(logits: &[f32], wanted: &[Wanted]) -> Vec<Likelihood> {
     };
     wanted.iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_tokens_that_are_as_likely_the_first_is_the_likeliest() {
+        let wanted = |token| Wanted { question: 0, item: 0, token };
+        let found = in_row(&[1.0, 3.0, 2.0, 3.0], &[1, 3, 2].map(wanted));
+        assert_eq!(found.iter().map(|one| one.greedy).collect::<Vec<_>>(), [true, false, false]);
+        let total = 1f64.exp() + 2.0 * 3f64.exp() + 2f64.exp();
+        for (found, logit) in found.iter().zip([3.0, 3.0, 2.0]) {
+            assert!((found.log_likelihood - (logit - total.ln())).abs() < 1e-6, "{found:?}");
+        }
+    }
+}

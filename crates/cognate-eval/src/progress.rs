@@ -76,6 +76,9 @@ mod tests {
         fn interrupted(&self) -> bool {
             false
         }
+        fn hold(&self, unsaved: bool) {
+            self.0.lock().unwrap().push(format!("hold {unsaved}"));
+        }
     }
 
     #[test]
@@ -89,7 +92,8 @@ mod tests {
             part.end();
             part.finish_one();
         }
+        part.hold(true);
         drop(part);
-        assert_eq!(*log.0.lock().unwrap(), ["begin evaluate", "3", "7", "10", "14", "end"]);
+        assert_eq!(*log.0.lock().unwrap(), ["begin evaluate", "3", "7", "10", "14", "hold true", "end"]);
     }
 }

@@ -279,6 +279,11 @@ mod tests {
         // Prompts of 1 + 6 + 1; 12 + 1 − 8 = 5 tokens of d2 fit.
         assert_eq!((found.seeds_cut, found.targets_cut, found.tokens), (5, 5, 25));
         assert!(lengths[0] == lengths[1] && lengths[1] == lengths[2]);
+        // What fits to the last token is not cut; a context of a prompt alone has room for the token that is only predicted.
+        let fits = measured(&mut by_context, &pairs(5, 4), 10).unwrap();
+        assert_eq!((fits.seeds_cut, fits.targets_cut, fits.tokens), (0, 0, 25));
+        let one = measured(&mut by_context, &pairs(5, 9), 8).unwrap();
+        assert_eq!((one.seeds_cut, one.targets_cut, one.tokens), (5, 5, 5));
         let error = measured(&mut by_context, &pairs(5, 9), 7).unwrap_err();
         assert!(matches!(error, Error::Context { max_positions: 7, seed_tokens: 6 }), "{error}");
     }
@@ -316,5 +321,15 @@ mod tests {
             |items: &[ScoreItem]| Ok((0..items.len()).map(|i| if i == 3 { f64::INFINITY } else { 1.0 }).collect());
         let error = measured(&mut scorer, &pairs(5, 2), 100).unwrap_err();
         assert!(error.to_string().starts_with("pair 3: the model's loss is inf"), "{error}");
+    }
+
+    #[test]
+    fn the_one_seed_that_is_no_document_of_the_pair_is_found_wherever_it_stands() {
+        let documents = [vec![10], vec![20], vec![30], vec![40]];
+        let [a, b, c, d] = documents.each_ref().map(Vec::as_slice);
+        for seed in 0..20 {
+            let others = other_seeds(&[(a, b), (b, a), (c, d)], seed).unwrap();
+            assert_eq!(others[..2], [2, 2], "{seed}");
+        }
     }
 }

@@ -302,12 +302,34 @@ mod tests {
     }
 
     #[test]
+    fn a_task_says_what_stands_in_its_table() {
+        let [mmlu, blimp] = ["mmlu", "blimp"].map(|name| Definition::bundled(name).unwrap());
+        assert_eq!(
+            (mmlu.name(), mmlu.files(), mmlu.example_files()),
+            ("mmlu", &["mmlu".into()][..], &["mmlu_dev".into()][..])
+        );
+        assert_eq!(mmlu.about(), "MMLU: exam questions of 57 subjects (Hendrycks et al. 2021)");
+        assert_eq!((mmlu.default_shots(), blimp.default_shots()), (5, 0));
+        assert_eq!((mmlu.averages_groups(), blimp.averages_groups()), (false, true));
+        assert_eq!(blimp.example_files(), [""; 0]);
+        assert_eq!(blimp.choice_fields(), ["sentence_good", "sentence_bad"]);
+    }
+
+    #[test]
     fn tables_that_cannot_be_meant_are_refused() {
         let table = include_str!("definitions/piqa.toml");
         let problem = |from: &str, to: &str| {
             assert!(table.contains(from));
             Definition::parse("piqa", &table.replace(from, to)).unwrap_err().to_string()
         };
+        let written = include_str!("definitions/webquestions.toml");
+        for (from, to) in
+            [("until = [\"\\n\"]", ""), ("max_new_tokens = 32", ""), ("max_new_tokens = 32", "max_new_tokens = 0")]
+        {
+            assert!(written.contains(from));
+            let error = Definition::parse("w", &written.replace(from, to)).unwrap_err().to_string();
+            assert_eq!(error, "the definition of the task `w`: generation needs `until` and `max_new_tokens`");
+        }
         for (from, to, expected) in [
             ("gold = {", "prize = {", "unknown field `prize`"),
             ("{goal}", "{goal", "unpaired brace"),

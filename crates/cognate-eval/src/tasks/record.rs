@@ -339,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_is_a_label_as_long_as_it_is_exact() {
+        let of = |value: Value| label("f", &value).map_err(|problem| problem.to_string());
+        assert_eq!(of(8_999_999_999_999_999.0.into()).as_deref(), Ok("8999999999999999"));
+        assert_eq!([of((-3.0).into()), of((-3).into())], [Ok("-3".to_owned()), Ok("-3".to_owned())]);
+        assert_eq!(of(u64::MAX.into()).as_deref(), Ok("18446744073709551615"));
+        let refused =
+            Err("field \"f\": expected a label: a text, a whole number, true or false, found a number".to_owned());
+        assert_eq!([of(9e15.into()), of(0.5.into())], [refused.clone(), refused]);
+    }
+
+    #[test]
     fn mmlu_has_a_description_and_letters() {
         let mmlu =
             r#"{"question": " 1+1? ", "subject": "high_school_math", "choices": ["1", "2", "3", "4"], "answer": 1}"#;

@@ -121,6 +121,8 @@ mod tests {
         let examples = Examples::of_file(&task, Path::new("dev.jsonl"), &records);
         let asked = question(0, Some("art"), "B");
         assert_eq!(examples.before(&asked, 0, 2, 5).unwrap(), "Q1: A\n\nQ3: A\n\n");
+        // The number of a question says nothing of another file.
+        assert_eq!(examples.before(&asked, 1, 2, 5).unwrap(), "Q1: A\n\nQ3: A\n\n");
         assert!(examples.before(&question(0, Some("physics"), "B"), 0, 1, 5).is_err());
     }
 }

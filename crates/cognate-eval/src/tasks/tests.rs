@@ -1,6 +1,7 @@
 //! Tasks on a small model of random weights, against sums over its logits.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use cognate_base::Silent;
 use cognate_model::{Batch, Config, IGNORE};
@@ -284,4 +285,174 @@ fn text_that_the_tokenizer_has_no_bytes_for_is_counted() {
     let options = crate::PerplexityOptions::of(&lacking, 64);
     let (found, _) = crate::perplexity(&mut model, &lacking, documents.into_iter(), options, &Silent).unwrap();
     assert_eq!(found.lossy, 1);
+}
+
+/// Writes down how far it is.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Monitor for Told {
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit) {
+        self.0.lock().unwrap().push(format!("{what} {total:?} {unit:?}"));
+    }
+    fn advance(&self, done: u64, _: &str) {
+        self.0.lock().unwrap().push(done.to_string());
+    }
+    fn end(&self) {
+        self.0.lock().unwrap().push("end".into());
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn questions_go_in_batches_of_as_many_tokens_as_allowed_the_longest_first() {
+    let mut model = model(300, 64, 1);
+    let question = |tokens: u32| vec![ScoreItem { prompt: (1..=tokens).collect(), continuation: vec![9] }];
+    let questions = [question(2), question(8), question(4), question(4), Vec::new()];
+    let told = Told::default();
+    let found = likelihoods(&mut model, &questions, 8, &told).unwrap();
+    // 8 | 4, 4 | 2, and the one without an item in none.
+    assert_eq!(told.0.into_inner().unwrap(), ["score Some(5) Documents", "1", "3", "4", "end"]);
+    assert_eq!(found, likelihoods(&mut model, &questions, 1000, &Silent).unwrap());
+
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let mut model = self::model(tokenizer.vocab_size(), 128, 1);
+    let lines = ["why", "the cat sat", "did she do it"]
+        .map(|text| format!("{{\"question\": \"{text}\", \"answers\": [\"a\"]}}\n"));
+    let files = TaskFiles { questions: write(&folder, "w.jsonl", &lines.concat()), examples: None };
+    let longest = ["the cat sat", "did she do it"]
+        .map(|text| tokenizer.encode(&format!("Question: {text}\nAnswer:")).unwrap().len());
+    // Two of the longest with their answers of 32 tokens.
+    let batch_tokens = 2 * (longest[0].max(longest[1]) + 32);
+    let options = TaskOptions { shots: Some(0), batch_tokens, ..OPTIONS };
+    let told = Told::default();
+    let task = Definition::bundled("webquestions").unwrap();
+    evaluate_task(&mut model, &tokenizer, &task, &files, options, &told).unwrap();
+    assert_eq!(told.0.into_inner().unwrap(), ["webquestions Some(3) Documents", "2", "3", "end"]);
+}
+
+/// A model that writes after each of these tokens the next one, and nothing that would be likelier: each has a direction of its own.
+fn chain(tokens: &[u32], head: f32) -> Decoder<Cpu> {
+    let vocab = 300;
+    let config = Config { tied: false, ..model(vocab, 128, 1).config().clone() };
+    let scratch = Decoder::new(Cpu::new(1).unwrap(), config.clone(), 1).unwrap();
+    let mut values = vec![0.0; config.parameters()];
+    let range = |name: &str| {
+        let tensor = scratch.layout().tensors().iter().find(|tensor| tensor.name == name).unwrap();
+        tensor.range.start
+    };
+    for tensor in scratch.layout().tensors().iter().filter(|tensor| tensor.name.contains("norm")) {
+        values[tensor.range.clone()].fill(1.0);
+    }
+    let (embedding, out) = (range("model.embed_tokens.weight"), range("lm_head.weight"));
+    for (at, two) in tokens.windows(2).enumerate() {
+        values[embedding + two[0] as usize * config.width + at] = 1.0;
+        values[out + two[1] as usize * config.width + at] = head;
+    }
+    Decoder::with_parameters(Cpu::new(1).unwrap(), config, &values).unwrap()
+}
+
+#[test]
+fn an_answer_ends_with_the_document_at_a_stop_or_after_the_most_tokens() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let path = write(&folder, "w.jsonl", "{\"question\": \"q\", \"answers\": [\"zx\", \"Z.\"]}\n");
+    let byte = |text: &str| *tokenizer.encode(text).unwrap().last().unwrap();
+    let [colon, z, x, newline, end] = [byte("Answer:"), byte("z"), byte("x"), byte("\n"), tokenizer.end_of_document()];
+    let options = TaskOptions { shots: Some(0), ..OPTIONS };
+    let answer = |tokens: &[u32]| {
+        let (scores, outcomes) = run(&mut chain(tokens, 1.0), &tokenizer, "webquestions", &path, options).unwrap();
+        (outcomes[0].answer.clone().unwrap(), scores.value)
+    };
+    assert_eq!(answer(&[colon, z, x, end, z]), ("zx".to_owned(), 1.0));
+    assert_eq!(answer(&[colon, z, newline, x, end]), ("z".to_owned(), 1.0));
+    assert_eq!(answer(&[colon, newline, z, end]), (String::new(), 0.0));
+    assert_eq!(answer(&[colon, z, x, z]), ("zx".repeat(16), 0.0));
+}
+
+#[test]
+fn a_likelihood_that_is_no_number_names_the_question() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let [colon, space] = ["Answer:", " sat"].map(|text| tokenizer.encode(text).unwrap());
+    let tokens = [*colon.last().unwrap(), space[0]];
+    let path = write(&folder, "piqa.jsonl", PIQA);
+    for (head, found) in [(f32::NAN, "NaN"), (f32::MIN, "inf")] {
+        let error = run(&mut chain(&tokens, head), &tokenizer, "piqa", &path, OPTIONS).unwrap_err().to_string();
+        let expected = format!("piqa: {}:1: the model's loss is {found}; ", path.display());
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn what_is_refused_of_files_is_refused_before_there_is_a_model() {
+    let (folder, tokenizer) = (tempfile::tempdir().unwrap(), tokenizer());
+    let check = |task: &str, content: &str, positions: Option<usize>, options: TaskOptions| {
+        let files = TaskFiles { questions: write(&folder, "q.jsonl", content), examples: None };
+        let models = positions.map(|positions| (&tokenizer, positions));
+        let checked = check_task(models, &Definition::bundled(task).unwrap(), &files, options, &Silent);
+        checked.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    };
+    assert_eq!(check("piqa", PIQA, None, OPTIONS), Ok(()));
+    assert_eq!(check("piqa", PIQA, Some(16), OPTIONS), Ok(()));
+    let error = check("piqa", PIQA, Some(2), OPTIONS).unwrap_err();
+    assert!(error.starts_with("q.jsonl:1: the answer takes ") && error.contains("context of 2 "), "{error}");
+    let error = check("piqa", &PIQA.replace("\"label\": 1", "\"label\": 2"), None, OPTIONS).unwrap_err();
+    assert_eq!(error, "q.jsonl:2: field \"label\": the label 2 is none of the choices 0 to 1");
+    let shots = |shots| TaskOptions { shots: Some(shots), ..OPTIONS };
+    assert_eq!(check("piqa", PIQA, None, shots(2)), Ok(()));
+    assert!(check("piqa", PIQA, None, shots(3)).unwrap_err().starts_with("q.jsonl:1: 3 examples were asked for"));
+    let web = "{\"question\": \"q\", \"answers\": [\"a\"]}";
+    assert_eq!(check("webquestions", web, Some(33), shots(0)), Ok(()));
+    assert!(
+        check("webquestions", web, Some(32), shots(0))
+            .unwrap_err()
+            .starts_with("q.jsonl:1: the answer takes 32 tokens")
+    );
+    let blimp = "{\"sentence_good\": \"a\", \"sentence_bad\": \"b\", \"UID\": \"u\"}";
+    assert_eq!(check("blimp", blimp, None, OPTIONS), Ok(()), "as many examples as it takes at most: none");
+}
+
+#[test]
+fn examples_come_from_their_file_behind_the_description_and_a_limit_counts_each_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |question: &str, subject: &str| {
+        let choices = ["1", "2", "3", "4"];
+        serde_json::json!({"question": question, "subject": subject, "choices": choices, "answer": 2}).to_string()
+            + "\n"
+    };
+    let asked = [record("a", "law"), record("b", "law"), record("c", "art")].concat();
+    let questions = write(&folder, "mmlu.jsonl", &asked);
+    let examples = write(&folder, "mmlu_dev.jsonl", &[record("e", "art"), record("f", "law")].concat());
+    let task = Definition::bundled("mmlu").unwrap();
+    let read = |examples: &Path, shots, limit| {
+        let files = TaskFiles { questions: questions.clone(), examples: Some(examples.to_path_buf()) };
+        Asked::read(&task, &files, TaskOptions { shots: Some(shots), limit, ..OPTIONS })
+    };
+    let one = read(&examples, 1, Some(1)).unwrap();
+    assert_eq!(one.chosen, [0, 2]);
+    let description =
+        |subject| format!("The following are multiple choice questions (with answers) about {subject}.\n\n");
+    let example = |question| format!("{question}\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer: C\n\n");
+    assert_eq!(one.before(0).unwrap(), description("law") + &example("f"));
+    assert_eq!(one.before(2).unwrap(), description("art") + &example("e"));
+    assert!(read(&examples, 2, None).unwrap().before(0).is_err());
+    // Where none are asked for, nobody looks for them.
+    let missing = folder.path().join("none.jsonl");
+    let none = read(&missing, 0, None).unwrap();
+    assert_eq!((none.chosen.as_slice(), none.before(0).unwrap()), (&[0, 1, 2][..], description("law")));
+    assert!(read(&missing, 1, None).is_err());
+}
+
+#[test]
+fn a_tasks_file_goes_by_the_first_of_its_names_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["mmlu".to_owned(), "other".to_owned()];
+    assert_eq!(file_in(folder.path(), &names), None);
+    fs_err::create_dir(folder.path().join("mmlu.jsonl")).unwrap();
+    for name in ["other.parquet", "other.jsonl.gz", "mmlu.json"] {
+        let path = write(&folder, name, "");
+        assert_eq!(file_in(folder.path(), &names), Some(path));
+    }
+    assert_eq!(file_names(&names), "mmlu or other.{jsonl,jsonl.zst,jsonl.gz,json,parquet}");
 }
