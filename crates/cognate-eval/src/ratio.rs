@@ -53,6 +53,18 @@ mod tests {
     }
 
     #[test]
+    fn a_standard_error_goes_with_its_value() {
+        let estimate = |value, stderr| Estimate { value, stderr };
+        assert_eq!(estimate(2.0, Some(0.5)).scaled(4.0), estimate(8.0, Some(2.0)));
+        assert_eq!(estimate(0.0, Some(0.5)).exp(), estimate(1.0, Some(0.5)));
+        assert_eq!(estimate(1.0, Some(0.5)).exp(), estimate(1f64.exp(), Some(0.5 * 1f64.exp())));
+        assert_eq!(
+            [estimate(2.0, None).scaled(4.0), estimate(0.0, None).exp()],
+            [estimate(8.0, None), estimate(1.0, None)]
+        );
+    }
+
+    #[test]
     fn the_standard_error_is_the_spread_over_samples() {
         // 400 samples of 50 units with lengths 1..=100 and y = 3x + noise that grows with √x: the spread of R over the samples
         // must be what each sample claims (a few percent off by chance: the standard deviation of 400 is known to 3.5 %).

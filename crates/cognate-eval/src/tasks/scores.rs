@@ -249,6 +249,8 @@ mod tests {
             [pair(true, "a"), pair(true, "a"), pair(false, "b"), pair(true, "b"), pair(true, "b"), pair(false, "b")];
         let scores = TaskScores::of(&task, 0, &outcomes);
         assert_eq!(scores.value, 0.75, "not 4 of 6");
+        let by_question = TaskScores::of(&Definition::bundled("mmlu").unwrap(), 0, &outcomes);
+        assert_eq!((by_question.value, by_question.groups.len()), (4.0 / 6.0, 2));
         assert_eq!((scores.groups["a"].value, scores.groups["b"].value, scores.groups["b"].n), (1.0, 0.5, 4));
         assert_eq!(scores.groups["a"].stderr, Some(0.0));
         assert!((scores.stderr.unwrap() - scores.groups["b"].stderr.unwrap() / 2.0).abs() < 1e-15);
