@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use serde_json::json;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{
-    AddedToken, DecodeStream, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+    AddedToken, DecodeStream, DecoderWrapper, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
     Tokenizer as Inner,
 };
 
@@ -93,8 +93,8 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When a file cannot be read; when it is no tokenizer, is damaged, has token numbers from [`LARGEST_VOCABULARY`] on, drops
-    /// merges at random (then no two runs would agree), or leaves no free number for a reserved token; and when no token ends
-    /// a document. The message names the file.
+    /// merges at random (then no two runs would agree), leaves no free number for a reserved token, or would number a token otherwise
+    /// once it is written and read again; and when no token ends a document. The message names the file.
     pub fn load(path: &Path) -> Result<Self> {
         Self::read(path, Related::Added)
     }
@@ -183,6 +183,11 @@ impl Tokenizer {
         let end = number(end)?;
         let begin = begin.map_or_else(|| Ok(end.clone()), number)?;
         let related = related.map(|name| number(name).map(|named| named.id)).transpose()?;
+        if let Some((text, id, again)) = other_when_read_again(&inner) {
+            return Err(format!(
+                "its token numbers have gaps, and once written and read again its token {text:?} would be {again} and not {id}"
+            ));
+        }
         let largest = vocabulary.values().max().copied().unwrap_or_default();
         Ok(Self { inner: Arc::new(inner), path, begin, end, related, vocab_size: largest as usize + 1 })
     }
@@ -401,6 +406,19 @@ fn same_number(vocabulary: &HashMap<String, u32>) -> Option<(&str, &str, u32)> {
     numbers.sort_unstable();
     let pair = numbers.array_windows().find(|[(one, _), (other, _)]| one == other);
     pair.map(|[(id, one), (_, other)]| (*one, *other, *id))
+}
+
+/// The first added token whose number another reading of what is written would change, with the two numbers: the library numbers
+/// those that the model lacks by counting from the model's size, in the order in which they are written, whatever the file says.
+fn other_when_read_again(inner: &Inner) -> Option<(String, u32, u32)> {
+    let model = inner.get_model();
+    let mut added: Vec<(u32, AddedToken)> = inner.get_added_tokens_decoder().into_iter().collect();
+    added.sort_unstable_by_key(|(id, _)| *id);
+    let mut free = model.get_vocab_size() as u32..;
+    added.into_iter().find_map(|(id, token)| {
+        let again = model.token_to_id(&token.content).or_else(|| free.next())?;
+        (again != id).then_some((token.content, id, again))
+    })
 }
 
 /// Texts, each with its tokens or why it has none.

@@ -12,7 +12,7 @@ mod forms;
 
 use std::panic;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 
 use cognate_base::random::{ChaCha8Rng, RngExt, stream};
 use cognate_corpus::Tokenizer;
@@ -208,8 +208,20 @@ fn try_it(random: &mut ChaCha8Rng, bytes: &[u8], counts: &mut Counts) {
 /// Panics that came out.
 static PRINTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// Panics are noted from now on, before they are printed. Comes before the first tokenizer, which has its own panics kept from this.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |information| {
+            PRINTED.lock().unwrap().push(information.to_string());
+            before(information);
+        }));
+    });
+}
+
 fn cases(purpose: &str, make: impl Fn(&mut ChaCha8Rng, &Value, &[Value]) -> Vec<u8>) -> Counts {
-    panic::set_hook(Box::new(|information| PRINTED.lock().unwrap().push(information.to_string())));
+    note_panics();
     let good = forms::good();
     let mut counts = Counts::default();
     for form in &good {
@@ -226,10 +238,12 @@ fn cases(purpose: &str, make: impl Fn(&mut ChaCha8Rng, &Value, &[Value]) -> Vec<
         let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| try_it(&mut random, &bytes, &mut counts)));
         let peak = MEMORY.peak_usage().saturating_sub(before);
         let show = String::from_utf8_lossy(&bytes);
-        assert!(outcome.is_ok(), "{purpose} {case}: {:?} {show}", PRINTED.lock().unwrap());
+        assert!(outcome.is_ok(), "{purpose} {case}: see above; {show}");
         assert!(peak < PEAK_BYTES, "{purpose} {case}: {peak} bytes for {show}");
     }
-    assert!(PRINTED.lock().unwrap().is_empty(), "{:?}", PRINTED.lock().unwrap());
+    // Let go of first: an assertion that fails is noted too.
+    let printed = PRINTED.lock().unwrap().clone();
+    assert!(printed.is_empty(), "{printed:?}");
     counts
 }
 

@@ -251,6 +251,11 @@ fn tokenizer_files_that_cannot_serve() {
     let last = vocabulary.iter().find(|(_, id)| **id == json!(2)).unwrap().0.clone();
     vocabulary.insert(last, json!(700));
     assert!(complaint(&gap).contains("has the number 700 of the reserved token <|related|>"), "{}", complaint(&gap));
+    // Behind the gap stands the end token, with the number that would be the next one's when what was written is read.
+    let mut end = foreign();
+    end["model"]["vocab"]["</s>"] = json!(700);
+    let message = complaint(&end);
+    assert!(message.ends_with("its token \"<|related|>\" would be 700 and not 701"), "{message}");
     let message = complaint(&json!({"version": "1.0"}));
     assert!(
         message.starts_with("DIR/foreign.json cannot serve as the tokenizer: it is no tokenizer.json (it has no model"),
