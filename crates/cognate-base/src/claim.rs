@@ -297,6 +297,7 @@ mod tests {
         fs_err::remove_dir(&lock).unwrap();
         fs_err::hard_link(&victim, &lock).unwrap();
         refused("another name of a file");
+        assert_eq!(fs_err::read_to_string(&lock).unwrap(), "content", "it is somebody's, and was replaced");
         fs_err::remove_file(&lock).unwrap();
         fs_err::remove_dir_all(folder).unwrap();
     }

@@ -318,6 +318,23 @@ pub(crate) mod tests {
         fs_err::remove_dir_all(folder).unwrap();
     }
 
+    #[test]
+    fn bytes_that_do_not_reach_the_disk_are_an_error_and_leave_the_old_file() {
+        let folder = scratch("unsynced");
+        let path = folder.join("a.txt");
+        write_atomic(&path, "old").unwrap();
+        let AtomicFile { place, .. } = AtomicFile::create(&path).unwrap();
+        // A device that takes all bytes and has no disk to bring them to.
+        let device = fs_err::OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let mut file = AtomicFile { place, writer: BufWriter::new(device) };
+        file.write_all(b"new").unwrap();
+        let error = file.commit().expect_err("they are on no disk").to_string();
+        assert!(error.contains("sync"), "{error}");
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(&folder), ["a.txt"]);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
     /// Bytes that a file may have in [`a_full_disk_is_an_error_and_leaves_the_old_file`]; a shell counts them in blocks of 512.
     const ROOM: usize = 64 << 10;
 
