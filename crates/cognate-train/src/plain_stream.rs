@@ -47,6 +47,22 @@ impl PlainStream {
         begin: u32,
         seed: u64,
     ) -> Result<Self> {
+        Self::ending_in_first(0, sources, steps, batch_tokens, context, begin, seed)
+    }
+
+    /// The same with the last `tail` tokens from the first source alone, as far as it has so many: what comes before is merged.
+    ///
+    /// # Errors
+    /// As [`PlainStream::new`].
+    pub fn ending_in_first(
+        tail: u64,
+        sources: Vec<Source>,
+        steps: u64,
+        batch_tokens: usize,
+        context: usize,
+        begin: u32,
+        seed: u64,
+    ) -> Result<Self> {
         let Some(budget) = steps.checked_mul(batch_tokens as u64) else {
             let reason = format!("expected fewer: with steps of {batch_tokens} tokens, more than can be counted");
             return Err(Error::Setting { field: "steps", value: steps.to_string(), reason });
@@ -69,7 +85,7 @@ impl PlainStream {
             }
         }
         check_appearances(&sources, budget)?;
-        let (order, ends) = merge(&sources, budget, seed);
+        let (order, ends) = merge(&sources, tail, budget, seed);
         Ok(Self { sources, order, ends, steps, batch_tokens, context, begin })
     }
 
@@ -182,8 +198,8 @@ struct Shuffled {
     epoch: u64,
 }
 
-/// Merges the sources into one order of rows that holds at least `budget` tokens.
-fn merge(sources: &[Source], budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u64>) {
+/// Merges the sources into one order of rows that holds at least `budget` tokens, the last `tail` of them of the first source.
+fn merge(sources: &[Source], tail: u64, budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u64>) {
     let mut shuffled: Vec<Shuffled> = sources
         .iter()
         .map(|source| Shuffled {
@@ -194,9 +210,16 @@ fn merge(sources: &[Source], budget: u64, seed: u64) -> (Vec<Appearance>, Vec<u6
         })
         .collect();
     let mut left: Vec<u64> = sources.iter().map(|source| source.tokens).collect();
+    let mut kept_back = tail.min(left.first().copied().unwrap_or(0));
+    if let Some(first) = left.first_mut() {
+        *first -= kept_back;
+    }
     let mut draw = random::stream(seed, "merge sources", 0);
     let (mut order, mut ends, mut total) = (Vec::new(), Vec::new(), 0);
-    while total < budget && left.iter().any(|&tokens| tokens > 0) {
+    while total < budget && (kept_back > 0 || left.iter().any(|&tokens| tokens > 0)) {
+        if left.iter().all(|&tokens| tokens == 0) {
+            left[0] = std::mem::take(&mut kept_back);
+        }
         let mut ticket = (random::unit(draw.next_u64()) * left.iter().sum::<u64>() as f64) as u64;
         let mut chosen = left.iter().rposition(|&tokens| tokens > 0).unwrap_or(0);
         for (source, &tokens) in left.iter().enumerate() {
@@ -249,6 +272,31 @@ mod tests {
             all.extend(batch.tokens.iter().copied().zip(batch.targets.iter().copied()));
         }
         all
+    }
+
+    #[test]
+    fn the_end_comes_from_the_first_source_alone_and_the_rest_is_merged() {
+        let (_a, real) = token_file(&(0..20).map(|i| vec![100 + i, 1, 0]).collect::<Vec<_>>());
+        let (_b, other) = token_file(&(0..20).map(|i| vec![200 + i, 2, 0]).collect::<Vec<_>>());
+        let sources = || vec![source("real", &real, 90, true), source("other", &other, 30, false)];
+        let firsts = |tail: u64| -> Vec<u32> {
+            let stream = PlainStream::ending_in_first(tail, sources(), 12, 10, 8, 0, 3).unwrap();
+            unrolled(&stream).into_iter().map(|(_, target)| target).filter(|target| *target >= 100).collect()
+        };
+        let is_other = |token: &u32| *token >= 200;
+        let mixed = firsts(0);
+        assert_eq!(mixed.iter().filter(|token| is_other(token)).count(), 10);
+        // Of 40 documents the last ten are real, and the ten others stand among the thirty before.
+        let tailed = firsts(30);
+        assert_eq!(tailed.iter().rposition(is_other).map(|at| at < 30), Some(true), "{tailed:?}");
+        assert!(
+            tailed[..29].windows(2).filter(|pair| is_other(&pair[0]) != is_other(&pair[1])).count() > 4,
+            "{tailed:?}"
+        );
+        assert_eq!(tailed.len(), mixed.len());
+        // All that is real at the end: the others come first.
+        let parted = firsts(90);
+        assert!(parted[..10].iter().all(is_other) && !parted[10..].iter().any(is_other), "{parted:?}");
     }
 
     #[test]
