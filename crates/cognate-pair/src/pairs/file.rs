@@ -48,12 +48,35 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
 /// When the file cannot be read, a column is missing or of another type, a value is null, an identifier is unknown, a
 /// document is paired with itself, a pair comes twice, or a similarity is not a finite number.
 pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
+    read(path, ids, None, false)
+}
+
+/// The same, but a pair may come several times, as in pairs that were shuffled.
+///
+/// # Errors
+/// As [`read_pairs`], but for repeated pairs.
+pub fn read_shuffled_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
+    read(path, ids, None, true)
+}
+
+/// The same, but pairs of documents that are not among `ids` are passed over; says how many these are.
+///
+/// # Errors
+/// As [`read_pairs`], but for unknown identifiers.
+pub fn read_pairs_among(path: &Path, ids: &[String]) -> Result<(Vec<Pair>, u64)> {
+    let mut passed_over = 0;
+    let pairs = read(path, ids, Some(&mut passed_over), false)?;
+    Ok((pairs, passed_over))
+}
+
+fn read(path: &Path, ids: &[String], mut passed_over: Option<&mut u64>, repeats: bool) -> Result<Vec<Pair>> {
     let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
     let table = TableReader::open(path)?;
     let (mut id1, mut id2) = (table.ids("id1")?, table.ids("id2")?);
     let mut similarities = table.optional_column("similarity", &[Kind::Floats], "floats")?;
     let mut pairs = Vec::new();
     let mut seen = HashSet::new();
+    let mut rows = 0;
     loop {
         let (first, second) = (id1.next_ids()?, id2.next_ids()?);
         if first.is_empty() {
@@ -62,7 +85,14 @@ pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
         let values: Option<Vec<f64>> = similarities.as_mut().map(Column::next_floats).transpose()?;
         for (at, (first, second)) in first.into_iter().zip(second).enumerate() {
             let similarity = values.as_ref().and_then(|values| values.get(at)).map_or(f32::NAN, |&value| value as f32);
-            let row = pairs.len();
+            let row = rows;
+            rows += 1;
+            if let Some(passed_over) = &mut passed_over
+                && !(numbers.contains_key(&*first) && numbers.contains_key(&*second))
+            {
+                **passed_over += 1;
+                continue;
+            }
             let number = |column, id: &str| {
                 let unknown = || Error::UnknownId { path: path.to_path_buf(), column, row, id: id.to_string() };
                 numbers.get(id).copied().ok_or_else(unknown)
@@ -72,7 +102,7 @@ pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
                 Some("a document is no pair with itself")
             } else if values.is_some() && !pair.similarity.is_finite() {
                 Some("its similarity is not a finite number")
-            } else if !seen.insert((pair.first, pair.second)) {
+            } else if !seen.insert((pair.first, pair.second)) && !repeats {
                 Some("the pair is there already")
             } else {
                 None

@@ -7,6 +7,7 @@ pub(crate) mod copies;
 pub(crate) mod file;
 pub(crate) mod hold_out;
 pub(crate) mod precision;
+pub(crate) mod shuffle;
 pub(crate) mod similarities;
 pub(crate) mod stats;
 mod strangers;
@@ -182,6 +183,39 @@ pub fn select_pairs(
         similarities,
     };
     Ok((pairs, stats))
+}
+
+/// Parts pairs that are given, each in its order: those of which neither document is held out, and those of which both are.
+///
+/// # Errors
+/// When there are too few pairs to hold some out.
+pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Result<Pairs> {
+    let mut once: Vec<Pair> = given
+        .iter()
+        .map(|pair| Pair { first: pair.first.min(pair.second), second: pair.first.max(pair.second), ..*pair })
+        .collect();
+    once.sort_unstable_by_key(|pair| (pair.first, pair.second));
+    once.dedup_by_key(|pair| (pair.first, pair.second));
+    let mut pairs = Pairs::default();
+    if !once.is_empty() {
+        let held = hold_out(documents, &once, &[], share, seed);
+        for pair in given {
+            match (held[pair.first as usize], held[pair.second as usize]) {
+                (true, true) => pairs.held_out.push(*pair),
+                (false, false) => pairs.train.push(*pair),
+                _ => {}
+            }
+        }
+    }
+    if pairs.train.is_empty() || (share > 0.0 && pairs.held_out.is_empty()) {
+        return Err(Error::TooFewPairs {
+            related: stats::documents(&once, documents),
+            share,
+            train: pairs.train.len(),
+            held_out: pairs.held_out.len(),
+        });
+    }
+    Ok(pairs)
 }
 
 /// Each two documents of which one is among the first `k` neighbours of the other, once, the lower number first.
