@@ -154,6 +154,8 @@ pub struct Collection<'a> {
 pub struct Training {
     pub(crate) texts: HashMap<String, String>,
     pub(crate) index: VerbatimIndex,
+    /// Texts of other documents that may be seeds.
+    pub(crate) seeds: HashMap<String, String>,
 }
 
 impl Training {
@@ -163,12 +165,13 @@ impl Training {
     /// When the monitor interrupts.
     pub fn new(texts: HashMap<String, String>, monitor: &dyn Monitor) -> Result<Self> {
         let index = VerbatimIndex::new(&texts.values().map(String::as_str).collect::<Vec<_>>(), monitor)?;
-        Ok(Self { texts, index })
+        Ok(Self { texts, index, seeds: HashMap::new() })
     }
 
     /// The text of the document that a synthetic one names as its seed, where it is known.
     pub(crate) fn seed_of(&self, document: &Document) -> Result<Option<&str>> {
-        Ok(metadata::seed_id(document)?.and_then(|id| self.texts.get(id)).map(String::as_str))
+        let text = |id| self.texts.get(id).or_else(|| self.seeds.get(id));
+        Ok(metadata::seed_id(document)?.and_then(text).map(String::as_str))
     }
 }
 

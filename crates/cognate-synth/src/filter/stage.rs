@@ -37,6 +37,8 @@ pub struct FilterInputs<'a> {
     pub synthetic: &'a [PathBuf],
     /// The documents that they were generated from: the unique split.
     pub training: &'a Path,
+    /// Other documents that they may have been generated from: nothing is indexed of these.
+    pub seeds: Option<&'a Path>,
     /// Real documents that nothing was trained on, to compare with.
     pub real: Option<&'a Path>,
     /// How all of them are read.
@@ -148,10 +150,11 @@ fn run(
     scoring: Option<Scoring<'_>>,
     monitor: &dyn Monitor,
 ) -> Result<FilterStats> {
-    let texts = read_training(inputs, monitor)?;
-    check_documents(inputs, &texts, monitor)?;
+    let texts = read_texts(inputs.training, inputs.read, monitor)?;
+    let seeds = inputs.seeds.map(|path| read_texts(path, inputs.read, monitor)).transpose()?.unwrap_or_default();
+    check_documents(inputs, |id| texts.contains_key(id) || seeds.contains_key(id), monitor)?;
     let real = inputs.real.map(|path| read_first(path, inputs.read, config.quality_documents, monitor)).transpose()?;
-    let training = Training::new(texts, monitor)?;
+    let training = Training { seeds, ..Training::new(texts, monitor)? };
     Stage::new(inputs, &training, out, config)?.run(scoring, real.as_deref(), monitor)
 }
 
@@ -162,9 +165,9 @@ pub fn filter_bytes(training: f64, words: f64, documents: f64, document_words: f
 }
 
 /// Texts by id.
-fn read_training(inputs: FilterInputs<'_>, monitor: &dyn Monitor) -> Result<HashMap<String, String>> {
+fn read_texts(path: &Path, options: &ReadOptions, monitor: &dyn Monitor) -> Result<HashMap<String, String>> {
     let mut texts = HashMap::new();
-    for record in Reader::open(&[inputs.training.to_owned()], inputs.read, monitor)? {
+    for record in Reader::open(&[path.to_owned()], options, monitor)? {
         monitor.check()?;
         let (_, document) = record?;
         texts.insert(document.id, document.text);
@@ -183,12 +186,12 @@ fn read_first(path: &Path, options: &ReadOptions, most: usize, monitor: &dyn Mon
 }
 
 /// Refuses documents that cannot be judged: with metadata of another type than ours, or with a seed that is not there.
-fn check_documents(inputs: FilterInputs<'_>, texts: &HashMap<String, String>, monitor: &dyn Monitor) -> Result<()> {
+fn check_documents(inputs: FilterInputs<'_>, is_known: impl Fn(&str) -> bool, monitor: &dyn Monitor) -> Result<()> {
     for record in Reader::open(inputs.synthetic, inputs.read, monitor)? {
         monitor.check()?;
         let (_, document) = record?;
         metadata::check(&document)?;
-        if let Some(seed_id) = metadata::seed_id(&document)?.filter(|&seed_id| !texts.contains_key(seed_id)) {
+        if let Some(seed_id) = metadata::seed_id(&document)?.filter(|&seed_id| !is_known(seed_id)) {
             let seed_id = seed_id.to_owned();
             return Err(Error::UnknownSeed { id: document.id, seed_id, path: inputs.training.to_owned() });
         }

@@ -45,6 +45,7 @@ impl World {
         let inputs = FilterInputs {
             synthetic: &files,
             training: &self.training,
+            seeds: None,
             real: Some(&self.real),
             read: &ReadOptions::default(),
         };
@@ -178,8 +179,13 @@ impl Monitor for Stopped {
 fn an_interrupted_filter_leaves_nothing() {
     let world = World::new();
     let files = [write(&world.path("s.jsonl"), &[from_a("good", &words(200..260), &[])])];
-    let inputs =
-        FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
+    let inputs = FilterInputs {
+        synthetic: &files,
+        training: &world.training,
+        seeds: None,
+        real: None,
+        read: &ReadOptions::default(),
+    };
     let out = world.path("out");
     let error = filter(inputs, &out, &FilterConfig::standard(), None, &Stopped).unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)), "{error}");
@@ -202,8 +208,13 @@ fn relevance_is_written_counted_and_may_filter() {
     let files = [write(&world.path("s.jsonl"), &documents)];
     let out = world.path("out");
     let run = |min_relevance: Option<f64>| {
-        let inputs =
-            FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
+        let inputs = FilterInputs {
+            synthetic: &files,
+            training: &world.training,
+            seeds: None,
+            real: None,
+            read: &ReadOptions::default(),
+        };
         let config = FilterConfig { min_relevance, ..FilterConfig::standard() };
         let mut asked = Vec::new();
         let mut scorer = |pairs: &[TextPair<'_>]| {
@@ -241,8 +252,13 @@ fn relevance_is_written_counted_and_may_filter() {
     let told = dropped.iter().find(|d| d.id == "far").unwrap();
     assert_eq!(told.metadata["dropped"]["detail"], "relevance 0.125 nats per token, at least 0.2");
 
-    let inputs =
-        FilterInputs { synthetic: &files, training: &world.training, real: None, read: &ReadOptions::default() };
+    let inputs = FilterInputs {
+        synthetic: &files,
+        training: &world.training,
+        seeds: None,
+        real: None,
+        read: &ReadOptions::default(),
+    };
     let config = FilterConfig { min_relevance: Some(0.2), ..FilterConfig::standard() };
     let error = filter(inputs, &world.path("none"), &config, None, &Silent).unwrap_err();
     assert!(matches!(error, Error::Setting { field: "min_relevance", .. }), "{error}");

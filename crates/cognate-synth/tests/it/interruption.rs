@@ -129,8 +129,13 @@ fn filters_and_scores() {
     let synthetic = [write(&world.out("s.jsonl.zst"), &texts.documents)];
     let training = write(&world.out("training.jsonl.zst"), &texts.seeds);
     let real = write(&world.out("real.jsonl.zst"), &texts.real);
-    let inputs =
-        FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real), read: &ReadOptions::default() };
+    let inputs = FilterInputs {
+        synthetic: &synthetic,
+        training: &training,
+        seeds: None,
+        real: Some(&real),
+        read: &ReadOptions::default(),
+    };
     let options = RelevanceOptions::of(&world.tokenizer, 14, 64).unwrap();
     let run = |monitor: &dyn Monitor, out: &Path, scored: bool| {
         let mut model = world.model(1);
