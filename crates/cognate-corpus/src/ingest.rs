@@ -45,11 +45,13 @@ pub enum Split {
     Unique,
     /// The text that only the oracle sees.
     Oracle,
+    /// What choices are made by: trained on by nobody, and nothing is scored on it.
+    Selection,
 }
 
 impl Split {
     /// All splits, in the order of their places.
-    pub const ALL: [Self; 3] = [Self::Validation, Self::Unique, Self::Oracle];
+    pub const ALL: [Self; 4] = [Self::Validation, Self::Unique, Self::Oracle, Self::Selection];
 
     /// The split's name, which is its file's name too.
     pub fn name(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Split {
             Self::Validation => "validation",
             Self::Unique => "unique",
             Self::Oracle => "oracle",
+            Self::Selection => "selection",
         }
     }
 
@@ -77,8 +80,10 @@ pub struct IngestConfig {
     pub seed: u64,
     /// Share of all documents that are measured on, in (0, 1).
     pub validation_share: f64,
-    /// Share of all documents in the unique split, in (0, 1]; the rest is the oracle's.
+    /// Share of all documents in the unique split, in (0, 1].
     pub unique_share: f64,
+    /// Share of all documents that choices are made by, in [0, 1); what the three shares leave is the oracle's.
+    pub selection_share: f64,
     /// A training document that shares this many consecutive words with a validation document is dropped; 13 is the
     /// length of Brown et al. 2020, 0 switches the check off.
     pub contamination_words: usize,
@@ -120,6 +125,9 @@ pub struct IngestStats {
     pub unique: SplitStats,
     /// The oracle split.
     pub oracle: SplitStats,
+    /// The selection split.
+    #[serde(default)]
+    pub selection: SplitStats,
 }
 
 impl IngestStats {
@@ -128,6 +136,7 @@ impl IngestStats {
             Split::Validation => &mut self.validation,
             Split::Unique => &mut self.unique,
             Split::Oracle => &mut self.oracle,
+            Split::Selection => &mut self.selection,
         }
     }
 
@@ -159,8 +168,8 @@ struct Dropped<'a> {
 }
 
 /// Reads documents, checks their identifiers, drops those without text, exact duplicates and contaminated training
-/// documents, and writes `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `dropped.jsonl` (what was dropped,
-/// each with its reason) and `rejected.jsonl` (bad records, each with its reason) into `out`.
+/// documents, and writes `validation.jsonl.zst`, `unique.jsonl.zst`, `oracle.jsonl.zst`, `selection.jsonl.zst`, `dropped.jsonl` (what
+/// was dropped, each with its reason) and `rejected.jsonl` (bad records, each with its reason) into `out`.
 ///
 /// # Errors
 /// When a setting is out of range, an input cannot be read, two documents have one identifier, the corpus or one of the
@@ -189,14 +198,25 @@ fn check(config: &IngestConfig) -> Result<()> {
     if !(unique > 0.0 && unique <= 1.0) {
         return bad("unique_share", unique, "a share above 0 and at most 1");
     }
-    if validation + unique > 1.0 + 1e-9 {
+    let selection = config.selection_share;
+    if !(0.0..1.0).contains(&selection) {
+        return bad("selection_share", selection, "a share of at least 0 and below 1");
+    }
+    if validation + unique + selection > 1.0 + 1e-9 {
         return bad(
-            "validation_share + unique_share",
-            validation + unique,
-            "at most 1: both are shares of all documents",
+            "validation_share + unique_share + selection_share",
+            validation + unique + selection,
+            "at most 1: all are shares of all documents",
         );
     }
     Ok(())
+}
+
+/// The selection split's share where nobody says another: the validation split's, but at most half of what the other two leave.
+pub fn default_selection_share(validation_share: f64, unique_share: f64) -> f64 {
+    let left = 1.0 - validation_share - unique_share;
+    // 0.1 and 0.9 leave nothing, though not in binary.
+    if left < 1e-9 { 0.0 } else { validation_share.min(left / 2.0) }
 }
 
 fn check_outputs(files: &[Input], out: &Path) -> Result<()> {
@@ -290,7 +310,7 @@ fn report(monitor: &dyn Monitor, reader: &Reader<'_>, read: usize) {
 impl Survey {
     fn take(files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<Self> {
         let mut reader = open(files, config, monitor)?;
-        let cuts = Cuts::new(config.validation_share, config.unique_share);
+        let cuts = Cuts::new(config.validation_share, config.unique_share, config.selection_share);
         let mut passages = Passages::new(config.contamination_words);
         let mut entries: Vec<Entry> = Vec::new();
         let mut left_out: HashMap<usize, LeftOut> = HashMap::new();
@@ -364,7 +384,7 @@ fn origin_of(entry: &Entry, files: &[Input]) -> Origin {
 
 /// The files that ingest writes, open together and put in place together.
 struct Outputs {
-    splits: [DocumentWriter; 3],
+    splits: [DocumentWriter; 4],
     dropped: AtomicFile,
     rejected: AtomicFile,
 }
@@ -373,7 +393,7 @@ impl Outputs {
     fn create(out: &Path) -> Result<Self> {
         let split = |split: Split| DocumentWriter::create(split.file(out));
         Ok(Self {
-            splits: [split(Split::Validation)?, split(Split::Unique)?, split(Split::Oracle)?],
+            splits: [split(Split::Validation)?, split(Split::Unique)?, split(Split::Oracle)?, split(Split::Selection)?],
             dropped: AtomicFile::create(out.join(DROPPED))?,
             rejected: AtomicFile::create(out.join(LAST))?,
         })

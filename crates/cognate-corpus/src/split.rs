@@ -36,26 +36,33 @@ pub(crate) fn place(seed: u64, id: &str) -> u64 {
     Hash::of(key).prefix()
 }
 
-/// The places from 0 to 1 cut into validation, unique and oracle.
+/// The places from 0 to 1 cut into validation, unique, oracle and selection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cuts {
     validation_end: f64,
     unique_end: f64,
+    oracle_end: f64,
 }
 
 impl Cuts {
-    pub(crate) fn new(validation_share: f64, unique_share: f64) -> Self {
+    pub(crate) fn new(validation_share: f64, unique_share: f64, selection_share: f64) -> Self {
         let sum = validation_share + unique_share;
         // 0.1 + 0.7 + 0.2 is 0.9999999999999999 in binary: shares written to sum to one leave no oracle sliver.
         let unique_end = if sum > 1.0 - 1e-9 { 1.0 } else { sum };
-        Self { validation_end: validation_share, unique_end }
+        // Drawn from the other end, so that no other split depends on it but the oracle's.
+        let oracle_end = (1.0 - selection_share).max(unique_end);
+        let oracle_end = if oracle_end - unique_end < 1e-9 { unique_end } else { oracle_end };
+        Self { validation_end: validation_share, unique_end, oracle_end }
     }
 
     pub(crate) fn split(self, place: u64) -> Split {
         match random::unit(place) {
             unit if unit < self.validation_end => Split::Validation,
             unit if unit < self.unique_end => Split::Unique,
-            _ => Split::Oracle,
+            unit if unit < self.oracle_end => Split::Oracle,
+            _ if self.oracle_end < 1.0 => Split::Selection,
+            _ if self.unique_end < 1.0 => Split::Oracle,
+            _ => Split::Unique,
         }
     }
 }
@@ -96,24 +103,29 @@ mod tests {
     #[test]
     fn the_cuts_are_where_the_shares_say() {
         let at = |unit: f64| (unit * u64::MAX as f64) as u64;
-        let cuts = Cuts::new(0.1, 0.3);
+        let cuts = Cuts::new(0.1, 0.3, 0.2);
         for (unit, split) in [
             (0.0, Split::Validation),
             (0.0999, Split::Validation),
             (0.1001, Split::Unique),
             (0.3999, Split::Unique),
             (0.4001, Split::Oracle),
-            (1.0, Split::Oracle),
+            (0.7999, Split::Oracle),
+            (0.8001, Split::Selection),
+            (1.0, Split::Selection),
         ] {
             assert_eq!(cuts.split(at(unit)), split, "{unit}");
         }
-        assert_eq!(Cuts::new(0.1, 0.9).split(u64::MAX), Split::Unique);
-        assert_eq!(Cuts::new(0.3, 0.7).split(u64::MAX), Split::Unique);
+        assert_eq!(Cuts::new(0.1, 0.3, 0.0).split(u64::MAX), Split::Oracle);
+        assert_eq!(Cuts::new(0.1, 0.7, 0.2).split(u64::MAX), Split::Selection);
+        assert_eq!(Cuts::new(0.1, 0.7, 0.2).split(at(0.7999)), Split::Unique, "no sliver is the oracle's");
+        assert_eq!(Cuts::new(0.1, 0.9, 0.0).split(u64::MAX), Split::Unique);
+        assert_eq!(Cuts::new(0.3, 0.7, 0.0).split(u64::MAX), Split::Unique);
     }
 
     #[test]
     fn shares_are_met_on_many_documents() {
-        let cuts = Cuts::new(0.05, 0.25);
+        let cuts = Cuts::new(0.05, 0.25, 0.0);
         let n = 100_000;
         let mut counts = [0u32; 3];
         for i in 0..n {
@@ -127,7 +139,7 @@ mod tests {
 
     #[test]
     fn seeds_give_unrelated_splits() {
-        let cuts = Cuts::new(0.5, 0.5);
+        let cuts = Cuts::new(0.5, 0.5, 0.0);
         let same = (0..10_000).filter(|i| {
             let id = format!("doc-{i}");
             cuts.split(place(1, &id)) == cuts.split(place(2, &id))

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::recipe::{Arm, ArmKind, Recipe};
-use crate::stage::{Replicate, Step, preparation};
+use crate::plan::model_config;
+use crate::recipe::{Arm, Contexts, Real, Recipe, Training};
+use crate::stage::{Replicate, Step, behind};
 use crate::stages::documents::Tokenized;
 use crate::stages::synthesis::further_rounds_flops;
 
@@ -23,17 +24,13 @@ pub struct Diet {
 }
 
 impl Diet {
-    /// The diet of `arm` on splits of `unique` and `oracle` tokens.
-    pub fn of(recipe: &Recipe, arm: &Arm, unique: u64, oracle: u64) -> Self {
-        Self::of_tokens(recipe, arm, recipe.train.tokens(), (unique, oracle))
-    }
-
-    /// The same for a budget of its own.
-    pub(crate) fn of_tokens(recipe: &Recipe, arm: &Arm, train_tokens: u64, (unique, oracle): (u64, u64)) -> Self {
-        let synthetic_tokens = recipe.synthetic_tokens_of(arm).unwrap_or(0);
-        let unique_tokens = match arm.kind {
-            ArmKind::Oracle { .. } => unique + oracle,
-            _ => unique,
+    /// What `training` sees of splits of `unique` and `oracle` tokens, over `train_tokens`.
+    pub(crate) fn of(training: &Training, train_tokens: u64, (unique, oracle): (u64, u64)) -> Self {
+        let shares = training.synthetic.iter().map(|(_, share)| Training::tokens_of(*share, train_tokens));
+        let synthetic_tokens = shares.sum::<u64>().min(train_tokens);
+        let unique_tokens = match training.documents {
+            Real::All => unique + oracle,
+            Real::Unique => unique,
         };
         let epochs = (train_tokens - synthetic_tokens) as f64 / unique_tokens.max(1) as f64;
         Self { train_tokens, unique_tokens, synthetic_tokens, epochs }
@@ -46,42 +43,54 @@ impl Diet {
     }
 }
 
-/// Everything that the first `sbp` arm costs with `seed`: the base model, which is the repetition arm's of the recipe's own seed, all
-/// that the arm needs beside it, and its own training.
-pub(crate) fn sbp_cost(recipe: &Recipe, seed: u64) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if let Some(arm) = recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition) {
-        steps.push(Step::Train(Replicate { arm, seed: recipe.seed }));
-    }
-    if let Some(arm) = recipe.arms.iter().position(|arm| matches!(arm.kind, ArmKind::Sbp { .. })) {
-        steps.extend(preparation(recipe, arm));
-        steps.push(Step::Train(Replicate { arm, seed }));
-    }
-    steps
+/// Everything that a model costs: what it is made from, base models among it, and its own training.
+pub(crate) fn whole_cost(recipe: &Recipe, model: Replicate) -> Vec<Step> {
+    let steps = behind(recipe, Step::Train(model)).into_iter();
+    steps.filter(|step| !matches!(step, Step::Ingest | Step::Tokenize)).collect()
 }
 
 /// Of a stage's `flops` those that an arm needs. Filtering counts scores of relevance alone: where no document is dropped by them, they
 /// are a measurement, which no arm would be the worse without.
 pub(crate) fn needed_flops(recipe: &Recipe, step: Step, flops: f64) -> f64 {
     match step {
-        Step::Filter(_) if recipe.filter.min_relevance.is_none() => 0.0,
+        Step::Filter(at) if recipe.synthetic[at].filter.min_relevance.is_none() => 0.0,
         _ => flops,
     }
 }
 
-/// Steps of training that take as many operations as [`sbp_cost`], at what a step of repetition costs, to the nearest step.
+/// Steps of training that take `flops` operations, at `flops_per_step`, to the nearest step.
 pub(crate) fn steps_of(flops: f64, flops_per_step: f64) -> u64 {
     ((flops / flops_per_step).round() as u64).max(1)
 }
 
-/// Steps of an `equal-flops` arm.
-pub(crate) fn equal_flops_steps(context: &Context<'_>, seed: u64) -> Result<u64> {
+/// Steps of `training` to as many operations as `other` cost in all, at what a step of the baseline costs.
+pub(crate) fn equal_flops_steps(context: &Context<'_>, other: Replicate, training: &Training) -> Result<u64> {
     let recipe = context.recipe;
-    let flops = |step: Step| needed_flops(recipe, step, context.artifact(step.folder(recipe)).manifest.work.flops);
-    let total: f64 = sbp_cost(recipe, seed).into_iter().map(flops).sum();
-    let arm = recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
-    let per_step = flops(Step::Train(Replicate { arm, seed })) / recipe.train.steps() as f64;
-    Ok(steps_of(total + further_rounds_flops(context)?, per_step))
+    let mut total = 0.0;
+    for step in whole_cost(recipe, other) {
+        let mut flops = context.made(step).manifest.work.flops;
+        if let Step::Generate(corpus) = step {
+            flops += further_rounds_flops(context, corpus)?;
+        }
+        total += needed_flops(recipe, step, flops);
+    }
+    Ok(steps_of(total, flops_per_step(context, training, other.seed)?))
+}
+
+/// Operations of a step of `training`: those of the baseline where its model and steps are the same, else by formula.
+fn flops_per_step(context: &Context<'_>, training: &Training, seed: u64) -> Result<f64> {
+    let recipe = context.recipe;
+    if let Some(arm) = recipe.baseline()
+        && let Some(artifact) = context.artifact_if(Step::Train(Replicate { arm, seed }).folder(recipe))
+        && recipe.arms[arm].sweep.is_empty()
+        && (&recipe.arms[arm].training.model, recipe.arms[arm].training.train.batch_tokens)
+            == (&training.model, training.train.batch_tokens)
+    {
+        return Ok(artifact.manifest.work.flops / recipe.arms[arm].training.train.steps() as f64);
+    }
+    let config = model_config(recipe, &training.model, context.tokenized()?.vocabulary);
+    let tokens = training.train.batch_tokens as f64;
+    Ok(config.training_flops(tokens, tokens, training.model.context as f64 / 2.0))
 }
 
 /// Refuses, before anything is trained, arms whose splits hold too few tokens or documents.
@@ -91,32 +100,32 @@ pub(crate) fn check_budgets(context: &Context<'_>) -> Result<()> {
 }
 
 fn check_budget(recipe: &Recipe, arm: &Arm, tokenized: &Tokenized) -> Result<()> {
-    let diet = Diet::of(recipe, arm, tokenized.unique.tokens, tokenized.oracle.tokens);
-    if let ArmKind::Regularised { .. } = arm.kind
-        && tokenized.oracle.documents == 0
-    {
-        return Err(Error::NoSelection { arm: arm.name.clone(), reason: "the oracle split is empty".to_owned() });
+    if !arm.sweep.is_empty() && tokenized.selection.documents == 0 {
+        return Err(Error::NoSelection { arm: arm.name.clone(), reason: "the selection split is empty".to_owned() });
     }
+    arm.trainings().try_for_each(|training| check_training(recipe, arm, training, tokenized))
+}
+
+fn check_training(recipe: &Recipe, arm: &Arm, training: &Training, tokenized: &Tokenized) -> Result<()> {
+    let diet = Diet::of(training, training.train.tokens(), (tokenized.unique.tokens, tokenized.oracle.tokens));
     let neighbours = recipe.pair.neighbours;
-    if arm.kind == ArmKind::RelatedContext && tokenized.unique.documents <= neighbours as u64 {
+    if training.contexts != Contexts::Single && tokenized.unique.documents <= neighbours as u64 {
         let documents = tokenized.unique.documents;
         return Err(Error::TooFewNeighbours { arm: arm.name.clone(), neighbours, documents });
     }
-    let ArmKind::Oracle { max_epochs } = arm.kind else { return Ok(()) };
-    if diet.epochs <= max_epochs {
-        return Ok(());
-    }
+    let Some(max_epochs) = training.max_epochs.filter(|most| diet.epochs > *most) else { return Ok(()) };
+    let fresh = training.documents == Real::All;
     let wanted = match max_epochs {
         1.0 => "fresh documents only".to_owned(),
         more => format!("documents seen at most {more} times"),
     };
     Err(Error::TooFewTokens {
         arm: arm.name.clone(),
-        needed: diet.train_tokens,
+        needed: diet.train_tokens - diet.synthetic_tokens,
         wanted,
-        split: "unique and oracle splits together",
+        split: if fresh { "unique and oracle splits together" } else { "unique split" },
         available: diet.unique_tokens,
-        documents: tokenized.unique.documents + tokenized.oracle.documents,
+        documents: tokenized.unique.documents + if fresh { tokenized.oracle.documents } else { 0 },
         most: (diet.unique_tokens as f64 * max_epochs) as u64,
     })
 }
@@ -143,13 +152,20 @@ mod tests {
     }
 
     fn tokenized(oracle: u64) -> Tokenized {
-        Tokenized { vocabulary: 300, validation: stats(1, 9), unique: stats(5, 100), oracle: stats(40, oracle) }
+        Tokenized {
+            vocabulary: 300,
+            validation: stats(1, 9),
+            unique: stats(5, 100),
+            oracle: stats(40, oracle),
+            selection: stats(1, 9),
+        }
     }
 
     #[test]
     fn all_arms_see_the_same_number_of_tokens() {
         let recipe = recipe("");
-        let diets: Vec<Diet> = recipe.arms.iter().map(|arm| Diet::of(&recipe, arm, 100, 900)).collect();
+        let diet = |arm: &Arm| Diet::of(&arm.training, arm.training.train.tokens(), (100, 900));
+        let diets: Vec<Diet> = recipe.arms.iter().map(diet).collect();
         assert_eq!(diets[0], Diet { train_tokens: 960, unique_tokens: 100, synthetic_tokens: 0, epochs: 9.6 });
         assert_eq!(diets[1], Diet { train_tokens: 960, unique_tokens: 100, synthetic_tokens: 240, epochs: 7.2 });
         assert_eq!(diets[2], Diet { train_tokens: 960, unique_tokens: 1000, synthetic_tokens: 0, epochs: 0.96 });

@@ -21,13 +21,13 @@ use serde::de::DeserializeOwned;
 use crate::context::Settings;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::recipe::{Arm, Recipe};
+use crate::recipe::{Arm, PairMethod, Recipe, Vectors};
 use crate::report::{
     self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, RelationPoint, Report,
     SimilarityHistogram, SyntheticQuality, Validation,
 };
 use crate::rundir::{Artifact, MANIFEST, Manifest};
-use crate::stage::{Replicate, Step};
+use crate::stage::{Replicate, Step, writer};
 use crate::stages::synthesis::Filtered;
 use crate::stages::train::Trained;
 
@@ -84,10 +84,41 @@ impl Assembly<'_> {
         self.artifact(name)?.map(|artifact| statistics(&artifact)).transpose()
     }
 
-    /// What an arm is called in the report: the first of its kind by its kind, which is what readers look for.
+    /// What an arm is called in the report: by its role where it has one, which is what readers look for.
     fn report_name<'a>(&self, arm: &'a Arm) -> &'a str {
-        let first = self.recipe.arms.iter().find(|other| other.kind.word() == arm.kind.word());
-        if first.is_some_and(|first| first.name == arm.name) { arm.kind.word() } else { &arm.name }
+        let recipe = self.recipe;
+        let roles = [
+            (recipe.baseline(), report::REPETITION),
+            (recipe.subject(), report::SBP),
+            (recipe.ceiling(), report::ORACLE),
+        ];
+        let holds = |at: &Option<usize>| at.is_some_and(|at| recipe.arms[at].name == arm.name);
+        roles.iter().find(|(at, _)| holds(at)).map_or(&arm.name, |(_, role)| role)
+    }
+
+    /// The synthetic corpus that the report tells of: that of which its subject takes most, or the first.
+    pub(crate) fn subject_corpus(&self) -> Option<usize> {
+        let first = (!self.recipe.synthetic.is_empty()).then_some(0);
+        self.recipe.subject_corpora().first().copied().or(first)
+    }
+
+    /// The synthesizer that wrote it.
+    fn subject_synthesizer(&self) -> Option<usize> {
+        match writer(self.recipe, self.subject_corpus()?) {
+            Step::Tune(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The pairs that it learned from.
+    fn subject_pairs(&self) -> Option<usize> {
+        let synthesizer = &self.recipe.synthesizers[self.subject_synthesizer()?];
+        Some(self.recipe.pair_set(&synthesizer.pairs))
+    }
+
+    /// What `step` left in its manifest, where there is such a step and it is finished.
+    fn statistics_of<T: DeserializeOwned>(&self, step: Option<Step>) -> Result<Option<T>> {
+        step.map_or(Ok(None), |step| self.statistics(step.folder(self.recipe)))
     }
 
     /// The report's entry for a final model, where it is finished.
@@ -104,7 +135,7 @@ impl Assembly<'_> {
 
     fn arms(&self) -> Result<Vec<report::Arm>> {
         let mut arms = Vec::new();
-        for model in Replicate::all(self.recipe) {
+        for model in Replicate::measured(self.recipe) {
             let scores: Option<Perplexity> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
             let training = self.artifact(Step::Train(model).folder(self.recipe))?;
             let (Some(scores), Some(training)) = (scores, training) else { continue };
@@ -160,7 +191,8 @@ impl Assembly<'_> {
     }
 
     fn synthetic_quality(&self) -> Result<SyntheticQuality> {
-        let Some(filtered) = self.statistics::<Filtered>("filter")? else { return Ok(SyntheticQuality::default()) };
+        let corpus = self.subject_corpus().filter(|corpus| self.recipe.is_related(*corpus)).map(Step::Filter);
+        let Some(filtered) = self.statistics_of::<Filtered>(corpus)? else { return Ok(SyntheticQuality::default()) };
         let stats = &filtered.filter;
         let dropped = Reason::ALL.into_iter().map(|reason| Dropped {
             reason: reason.name().replace('_', " "),
@@ -179,12 +211,22 @@ impl Assembly<'_> {
     }
 
     fn pairs(&self) -> Result<Option<report::Pairs>> {
-        let Some(stats) = self.statistics::<PairStats>("pair")? else { return Ok(None) };
-        let dimensions = self.statistics::<LsaStats>("embed")?.map_or(0, |stats| stats.dimensions);
+        let Some(set) = self.subject_pairs() else { return Ok(None) };
+        // Of pairs that are given nothing is known but their numbers.
+        let PairMethod::Neighbours(embedding) = &self.recipe.pairs[set].method else { return Ok(None) };
+        let Some(stats) = self.statistics_of::<PairStats>(Some(Step::Pair(set)))? else { return Ok(None) };
+        let embedding = self.recipe.embedding(embedding);
+        let embedder = match self.recipe.embeddings[embedding].vectors {
+            Vectors::Lsa => {
+                let stats = self.statistics_of::<LsaStats>(Some(Step::Embed(embedding)))?;
+                format!("latent semantic analysis, {} dimensions", stats.map_or(0, |stats| stats.dimensions))
+            }
+            Vectors::File(_) => "given vectors".to_owned(),
+        };
         let similarities = &stats.similarities;
         let count = |name: &str, value: usize, unit: &str| measure(name, value as f64, unit, None);
         Ok(Some(report::Pairs {
-            embedder: format!("latent semantic analysis, {dimensions} dimensions"),
+            embedder,
             min_similarity: f64::from(stats.window.min_similarity),
             max_similarity: f64::from(stats.window.max_similarity),
             chosen: chosen(&stats),
@@ -210,7 +252,8 @@ impl Assembly<'_> {
     }
 
     fn relation(&self) -> Result<Option<Relation>> {
-        let Some(trained) = self.statistics::<Trained>("tune")? else { return Ok(None) };
+        let tune = self.subject_synthesizer().map(Step::Tune);
+        let Some(trained) = self.statistics_of::<Trained>(tune)? else { return Ok(None) };
         let losses = |relation: &cognate_eval::Relation| RelationLoss {
             true_seed: relation.true_seed,
             random_seed: relation.random_seed,

@@ -8,11 +8,10 @@ use cognate_base::files::write_atomic;
 
 use crate::assemble::Assembly;
 use crate::error::Result;
-use crate::recipe::Synthesis;
 use crate::report::Report;
 use crate::report::cards::{Checkpoint, dataset, model};
 use crate::rundir::MANIFEST;
-use crate::stage::{Replicate, Step};
+use crate::stage::{Replicate, Step, writer};
 
 /// File name of a card, which is the Hub's.
 const CARD: &str = "README.md";
@@ -29,13 +28,16 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
         let folder = artifact.join(folder);
         (artifact.join(MANIFEST).exists() && folder.is_dir()).then_some(folder)
     };
-    if let (Some(folder), Some(card)) = (place(Step::Filter(Synthesis::Related), ""), dataset(report)) {
-        write_card(&folder, &card)?;
+    // The report, and with it these cards, tells of the corpus that the subject takes most of.
+    if let Some(corpus) = run.subject_corpus() {
+        if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), dataset(report)) {
+            write_card(&folder, &card)?;
+        }
+        if let Some(folder) = place(writer(run.recipe, corpus), "best").filter(|_| run.recipe.is_related(corpus)) {
+            write_card(&folder, &model(report, Checkpoint::Synthesizer))?;
+        }
     }
-    if let Some(folder) = place(Step::Tune(Synthesis::Related), "best") {
-        write_card(&folder, &model(report, Checkpoint::Synthesizer))?;
-    }
-    for replicate in Replicate::all(run.recipe) {
+    for replicate in Replicate::measured(run.recipe) {
         let Some(arm) = run.reported(report, replicate) else { continue };
         for (name, checkpoint) in [("final", Checkpoint::Final(arm)), ("best", Checkpoint::Best(arm))] {
             if let Some(folder) = place(Step::Train(replicate), name) {

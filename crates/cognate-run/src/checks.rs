@@ -10,12 +10,12 @@ use cognate_synth::KnownPairs;
 use crate::arms;
 use crate::context::{Context, config, max_positions};
 use crate::error::{Error, Result};
-use crate::plan::{model_config, needed_memory, trained_bytes};
-use crate::recipe::{ArmKind, Recipe, Synthesis};
+use crate::plan::{needed_memory, trained_bytes};
+use crate::recipe::Recipe;
 use crate::report;
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stage::Step;
-use crate::stages::{judge, quality, regularised, synthesis, tasks, tune};
+use crate::stages::{judge, quality, sweep, synthesis, tasks, train, tune};
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +37,7 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     let left: Vec<Step> = steps.into_iter().filter(|step| !is_finished(run, recipe, *step)).collect();
     servers(recipe, &left)?;
     let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+    check_starts(recipe, tokenizer.as_ref())?;
     task_inputs(recipe, run)?;
     if left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
         let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
@@ -54,31 +55,46 @@ pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
         Step::Tokenize => {
             arms::check_budgets(context)?;
             let tokenizer = context.tokenizer()?;
+            check_starts(recipe, Some(&tokenizer))?;
             if recipe.tokenize.tokenizer.is_none() && left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
                 tasks::check(recipe, Some((&tokenizer, max_positions(recipe))), context.monitor)?;
             }
             for step in &left {
                 if let Step::Train(model) = step
-                    && let ArmKind::Regularised { .. } = recipe.arms[model.arm].kind
+                    && !recipe.arms[model.arm].sweep.is_empty()
                 {
-                    regularised::check(context, model.arm)?;
+                    sweep::check(context, model.arm)?;
                 }
             }
         }
-        Step::Pair => {
-            for synthesis in
-                left.iter().filter_map(|step| if let Step::Tune(tuned) = step { Some(*tuned) } else { None })
-            {
-                tune::check(context, synthesis)
-                    .map_err(|error| error.in_stage(&Step::Tune(synthesis).label(recipe)))?;
-            }
-            if left.contains(&Step::Filter(Synthesis::Related)) {
-                ask_judge(context)?;
+        Step::Pair(pairs) => {
+            let name = &recipe.pairs[pairs].name;
+            for step in &left {
+                match *step {
+                    Step::Tune(at) if recipe.synthesizers[at].pairs == *name => {
+                        tune::check(context, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
+                    }
+                    Step::Filter(corpus)
+                        if recipe.is_related(corpus)
+                            && recipe.pairs_behind(corpus).is_some_and(|behind| behind.name == *name) =>
+                    {
+                        ask_judge(context, corpus)?;
+                    }
+                    _ => {}
+                }
             }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// Models that arms start from.
+fn check_starts(recipe: &Recipe, tokenizer: Option<&Tokenizer>) -> Result<()> {
+    let trainings = recipe.arms.iter().flat_map(|arm| arm.trainings().map(move |training| (arm, training)));
+    trainings.into_iter().try_for_each(|(arm, training)| {
+        train::check_init(recipe, training, tokenizer).map_err(|error| error.in_stage(&format!("train {}", arm.name)))
+    })
 }
 
 fn is_finished(run: &RunDir, recipe: &Recipe, step: Step) -> bool {
@@ -87,22 +103,27 @@ fn is_finished(run: &RunDir, recipe: &Recipe, step: Step) -> bool {
 
 /// A key that is not there shows now, and not after hours of training.
 fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
-    if let Some(endpoint) = &recipe.generate.endpoint
-        && left.contains(&Step::Generate(Synthesis::Related))
-    {
-        synthesis::server(endpoint)?.check()?;
-    }
-    if left.contains(&Step::Filter(Synthesis::Related))
-        && let Some(judge) = judge::config(recipe)?
-    {
-        judge.check()?;
+    for step in left {
+        match *step {
+            Step::Generate(corpus) => {
+                if let Some(endpoint) = &recipe.synthetic[corpus].generate.endpoint {
+                    synthesis::server(endpoint)?.check()?;
+                }
+            }
+            Step::Filter(corpus) if recipe.is_related(corpus) => {
+                if let Some(judge) = judge::config(recipe, corpus)? {
+                    judge.check()?;
+                }
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
 
 /// One question, to which the answer does not matter: a judge that is not there, or does not know its model, shows before training.
-fn ask_judge(context: &Context<'_>) -> Result<()> {
-    let Some(config) = judge::config(context.recipe)? else { return Ok(()) };
+fn ask_judge(context: &Context<'_>, corpus: usize) -> Result<()> {
+    let Some(config) = judge::config(context.recipe, corpus)? else { return Ok(()) };
     let texts = quality::unique_texts(context, context.monitor)?;
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).take(2).collect();
     KnownPairs::judge(&texts, None, &config.asked_once(), context.monitor)?;
@@ -132,10 +153,8 @@ fn task_inputs(recipe: &Recipe, run: &RunDir) -> Result<()> {
 /// trainings that are left need more disk than is free, since others may free some.
 fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenizer>) -> Result<()> {
     let vocabulary = tokenizer.map(Tokenizer::vocab_size).or(recipe.tokenize.vocab_size).unwrap_or_default();
-    let config = model_config(recipe, vocabulary);
-    let is_training = |step: &&Step| matches!(step, Step::Train(_) | Step::Sweep { .. } | Step::Tune(_));
-    let trainings = left.iter().filter(is_training).count();
-    let disk = trainings as f64 * trained_bytes(recipe, &config);
+    let disks: Vec<f64> = left.iter().filter_map(|step| trained_bytes(recipe, *step, vocabulary)).collect();
+    let (trainings, disk) = (disks.len(), disks.iter().sum::<f64>());
     if let Some(free) = process::free_bytes(root).filter(|free| disk > *free as f64) {
         tracing::warn!(
             "{trainings} trainings leave up to {:.1} GB of checkpoints, and {:.1} GB are free at {}: lower [train] keep_checkpoints, or \
@@ -146,7 +165,7 @@ fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenize
         );
     }
     for step in left {
-        if let Some((what, bytes)) = needed_memory(recipe, &config, *step, false) {
+        if let Some((what, bytes)) = needed_memory(recipe, *step, vocabulary, false) {
             process::check_memory(what, bytes).map_err(|refused| Error::from(refused).in_stage(&step.label(recipe)))?;
         }
     }

@@ -6,12 +6,17 @@ use std::path::{Path, PathBuf};
 use cognate_base::{Hash, Monitor, Silent};
 use cognate_corpus::Tokenizer;
 use cognate_ops::Cpu;
+use cognate_synth::filter::stage::KEPT;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::recipe::{ArmKind, GenerateMethod, GeneratePrecision, PERPLEXITY, Pair, Recipe, Synthesis, Train};
+use crate::recipe::{
+    Contexts, GenerateMethod, GeneratePrecision, Init, PERPLEXITY, Pair, PairMethod, Real, Recipe, SeedsOf, Training,
+    Vectors,
+};
 use crate::rundir::{Artifact, Identity, RunDir, Work};
-use crate::stage::{Step, candidates, weight_decays};
+use crate::stage::{Replicate, Step, candidates, writer};
+use crate::stages::documents::SPLITS;
 use crate::stages::synthesis::shard_hashes;
 use crate::stages::tasks;
 use crate::stages::train::Trained;
@@ -21,6 +26,8 @@ use crate::stages::train::Trained;
 pub struct Settings {
     /// The run directory.
     pub out: PathBuf,
+    /// Another run directory, whose finished stages are taken over where they are the same.
+    pub reuse: Option<PathBuf>,
     /// Threads for everything.
     pub threads: usize,
     /// Where models run.
@@ -146,7 +153,7 @@ impl<'a> Context<'a> {
         match step {
             Step::Ingest => return self.document_hashes(),
             Step::Tokenize => {
-                for split in ["validation", "unique", "oracle"] {
+                for split in SPLITS {
                     add(&format!("the {split} documents"), self.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
                 }
                 if let Some(path) = &self.recipe.tokenize.tokenizer {
@@ -156,85 +163,105 @@ impl<'a> Context<'a> {
                     }
                 }
             }
-            Step::Embed => add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?,
-            Step::Pair => {
-                add("the vectors", self.artifact("embed"), "vectors.parquet")?;
+            Step::Embed(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                if let Vectors::File(path) = &self.recipe.embeddings[at].vectors {
+                    inputs.insert("the given vectors".to_owned(), Hash::of_file(self.recipe.at(path))?);
+                }
             }
-            Step::Sweep { .. } => self.add_training(&mut add)?,
-            Step::Train(model) => {
-                self.add_training(&mut add)?;
-                let kind = &self.recipe.arms[model.arm].kind;
-                match *kind {
-                    ArmKind::Repetition => {}
-                    ArmKind::RelatedContext => {
-                        add("the vectors", self.artifact("embed"), "vectors.parquet")?;
-                        add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
-                    }
-                    ArmKind::Regularised { .. } if model.seed == self.recipe.seed => {
-                        add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
-                        add("the oracle documents", self.artifact("ingest"), "oracle.jsonl.zst")?;
-                        for (weight_decay, step) in candidates(self.recipe, model.arm) {
-                            let name = format!("the model of weight decay {weight_decay}");
-                            let folder = step.folder(self.recipe);
-                            // A training that diverged left no model.
-                            let hash = match self.statistics::<Trained>(&folder)?.diverged {
-                                Some(how) => Hash::of(how),
-                                None => self.artifact(folder).hash("final/model.safetensors")?,
-                            };
-                            inputs.insert(name, hash);
+            Step::Pair(at) => {
+                add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                match &self.recipe.pairs[at].method {
+                    PairMethod::Neighbours(_) => {
+                        for needed in step.needs(self.recipe) {
+                            add("the vectors", self.made(needed), "vectors.parquet")?;
                         }
                     }
-                    ArmKind::Regularised { .. } => {
-                        let chosen = crate::stages::regularised::chosen(self, model.arm)?;
-                        inputs.insert("the chosen weight decay".to_owned(), Hash::of(chosen.to_string()));
-                    }
-                    ArmKind::EqualFlops => {
-                        let steps = crate::arms::equal_flops_steps(self, model.seed)?;
-                        inputs.insert("what the sbp arm cost, in steps,".to_owned(), Hash::of(steps.to_string()));
-                    }
-                    ArmKind::Oracle { .. } => self.add_tokens(&mut add, "the oracle tokens", "tokenize", "oracle")?,
-                    ArmKind::Sbp { .. } | ArmKind::RandomPairs { .. } | ArmKind::Unconditional { .. } => {
-                        if let Some(filter) = self.filter_of(kind) {
-                            self.add_tokens(&mut add, "the synthetic tokens", &filter, "synthetic")?;
+                    PairMethod::Shuffled(_) => {
+                        for needed in step.needs(self.recipe) {
+                            add("the training pairs", self.made(needed), "train.parquet")?;
+                            add("the held-out pairs", self.made(needed), "held_out.parquet")?;
                         }
+                    }
+                    PairMethod::File(path) => {
+                        inputs.insert("the given pairs".to_owned(), Hash::of_file(self.recipe.at(path))?);
                     }
                 }
             }
-            Step::Tune(_) => {
-                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
-                add("the base model", self.base(), "best/model.safetensors")?;
-                add("the training pairs", self.artifact("pair"), "train.parquet")?;
-                add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
+            Step::Sweep { arm, candidate } => {
+                self.add_training(&mut add, &self.recipe.arms[arm].sweep[candidate].training, self.recipe.seed)?;
             }
-            Step::Generate(synthesis) if synthesis.is_tuned() => {
-                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
-                add(
-                    "the synthesizer",
-                    self.artifact(Step::Tune(synthesis).folder(self.recipe)),
-                    "best/model.safetensors",
-                )?;
+            Step::Train(model) => {
+                let arm = &self.recipe.arms[model.arm];
+                if arm.sweep.is_empty() {
+                    self.add_training(&mut add, &arm.training, model.seed)?;
+                    if let Some(Init::Folder(path)) = &arm.training.init {
+                        let model = self.recipe.at(path).join("model.safetensors");
+                        inputs.insert("the model that it starts from".to_owned(), Hash::of_file(model)?);
+                    }
+                    if let Some(other) = &arm.training.operations_of {
+                        let other = Replicate { arm: self.recipe.arm(other), ..model };
+                        let steps = crate::arms::equal_flops_steps(self, other, &arm.training)?;
+                        inputs.insert("what the other arm cost, in steps,".to_owned(), Hash::of(steps.to_string()));
+                    }
+                } else if model.seed == self.recipe.seed {
+                    add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                    add("the selection documents", self.artifact("ingest"), "selection.jsonl.zst")?;
+                    if arm.trainings().any(|training| training.documents == Real::All) {
+                        add("the oracle documents", self.artifact("ingest"), "oracle.jsonl.zst")?;
+                    }
+                    for (candidate, step) in arm.sweep.iter().zip(candidates(self.recipe, model.arm)) {
+                        let folder = step.folder(self.recipe);
+                        // A training that diverged left no model.
+                        let hash = match self.statistics::<Trained>(&folder)?.diverged {
+                            Some(how) => Hash::of(how),
+                            None => self.artifact(folder).hash("final/model.safetensors")?,
+                        };
+                        inputs.insert(format!("the model of {}", candidate.name), hash);
+                    }
+                } else {
+                    let chosen = crate::stages::sweep::chosen(self, model.arm)?;
+                    self.add_training(&mut add, &arm.sweep[chosen].training, model.seed)?;
+                    inputs.insert("the chosen candidate".to_owned(), Hash::of(&arm.sweep[chosen].name));
+                }
             }
-            Step::Generate(_) => {
+            Step::Tune(at) => {
+                self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
+                add("the base model", self.base_of(at), "best/model.safetensors")?;
+                add("the training pairs", self.pairs_of(at), "train.parquet")?;
+                add("the held-out pairs", self.pairs_of(at), "held_out.parquet")?;
+            }
+            Step::Generate(at) => {
                 add_tokenizer(&mut add, self.artifact("tokenize"), "")?;
-                add("the base model", self.base(), "best/model.safetensors")?;
+                match &self.recipe.synthetic[at].seeds {
+                    SeedsOf::Unique => self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?,
+                    SeedsOf::Corpus(name) => {
+                        let seeds = Step::Filter(self.recipe.corpus_of(name)).folder(self.recipe);
+                        self.add_tokens(&mut add, "the seeds' tokens", seeds, "synthetic")?;
+                    }
+                    SeedsOf::None => {}
+                }
+                add("the model that writes", self.made(writer(self.recipe, at)), "best/model.safetensors")?;
             }
-            Step::Filter(synthesis) => {
+            Step::Filter(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
                 add_tokenizer(&mut add, self.artifact("tokenize"), "")?;
-                if synthesis.is_tuned() {
-                    let tune = self.artifact(Step::Tune(synthesis).folder(self.recipe));
-                    add("the held-out pairs", self.artifact("pair"), "held_out.parquet")?;
-                    add("the synthesizer", tune, "best/model.safetensors")?;
+                if let Step::Tune(synthesizer) = writer(self.recipe, at) {
+                    add("the held-out pairs", self.pairs_of(synthesizer), "held_out.parquet")?;
+                    add("the synthesizer", self.made(Step::Tune(synthesizer)), "best/model.safetensors")?;
                 }
-                add("the base model", self.base(), "best/model.safetensors")?;
-                inputs.extend(shard_hashes(self.artifact(Step::Generate(synthesis).folder(self.recipe))));
+                if let SeedsOf::Corpus(name) = &self.recipe.synthetic[at].seeds {
+                    add("the seeds", self.made(Step::Filter(self.recipe.corpus_of(name))), KEPT)?;
+                }
+                let base = Step::Train(Replicate::own(self.recipe, self.recipe.base_of(at)));
+                add("the base model", self.made(base), "best/model.safetensors")?;
+                inputs.extend(shard_hashes(self.made(Step::Generate(at))));
             }
             Step::Evaluate(model) => {
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
-                let arm = self.artifact(Step::Train(model).folder(self.recipe));
+                let arm = self.made(Step::Train(model));
                 add("the model", arm, "final/model.safetensors")?;
                 add_tokenizer(&mut add, arm, "final/")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
@@ -248,25 +275,52 @@ impl<'a> Context<'a> {
         Ok(inputs)
     }
 
-    /// The folder of the synthetic tokens that an arm is trained on; none where it is trained on none.
-    pub(crate) fn filter_of(&self, kind: &ArmKind) -> Option<PathBuf> {
-        let (synthesis, _) = kind.synthetic()?;
-        let folder = Step::Filter(synthesis).folder(self.recipe);
-        self.artifact_if(&folder).map(|_| folder)
+    /// What a step made.
+    ///
+    /// # Panics
+    /// As [`Context::artifact`].
+    pub(crate) fn made(&self, step: Step) -> &Artifact {
+        self.artifact(step.folder(self.recipe))
     }
 
-    /// The repetition arm's artifact: what tuning starts from.
-    pub(crate) fn base(&self) -> &Artifact {
-        let base = self.recipe.repetition();
-        let base = base.unwrap_or_else(|| panic!("a recipe with synthesis has an arm of kind repetition"));
-        self.artifact(&base.name)
+    /// What the synthesizer at `synthesizer` starts from.
+    pub(crate) fn base_of(&self, synthesizer: usize) -> &Artifact {
+        let base = self.recipe.arm(&self.recipe.synthesizers[synthesizer].base);
+        self.made(Step::Train(Replicate::own(self.recipe, base)))
     }
 
-    /// What every training reads.
-    fn add_training(&self, add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>) -> Result<()> {
+    /// The pairs that the synthesizer at `synthesizer` learns from.
+    pub(crate) fn pairs_of(&self, synthesizer: usize) -> &Artifact {
+        self.made(Step::Pair(self.recipe.pair_set(&self.recipe.synthesizers[synthesizer].pairs)))
+    }
+
+    /// What a training reads.
+    fn add_training(
+        &self,
+        add: &mut dyn FnMut(&str, &Artifact, &str) -> Result<()>,
+        training: &Training,
+        seed: u64,
+    ) -> Result<()> {
         add_tokenizer(add, self.artifact("tokenize"), "")?;
         for split in ["validation", "unique"] {
             self.add_tokens(add, &format!("the {split} tokens"), "tokenize", split)?;
+        }
+        if training.documents == Real::All {
+            self.add_tokens(add, "the oracle tokens", "tokenize", "oracle")?;
+        }
+        if let Contexts::Related(embedding) = &training.contexts {
+            let vectors = self.made(Step::Embed(self.recipe.embedding(embedding)));
+            add("the vectors", vectors, "vectors.parquet")?;
+            add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+        }
+        for (at, (corpus, _)) in training.synthetic.iter().enumerate() {
+            let number = if at == 0 { String::new() } else { format!(", number {}", at + 1) };
+            let filter = Step::Filter(self.recipe.corpus_of(corpus)).folder(self.recipe);
+            self.add_tokens(add, &format!("the synthetic tokens{number}"), filter, "synthetic")?;
+        }
+        if let Some(Init::Arm(other)) = &training.init {
+            let other = Replicate { arm: self.recipe.arm(other), seed };
+            add("the model that it starts from", self.made(Step::Train(other)), "final/model.safetensors")?;
         }
         Ok(())
     }
@@ -311,10 +365,6 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         table
     };
     let json = |value: serde_json::Result<Value>| value.map_err(|error| Error::Io(error.into()));
-    let training = |train: &Train| {
-        let train = json(serde_json::to_value(train))?;
-        Ok::<_, Error>(without(train, &["checkpoint_every_tokens", "keep_checkpoints"]))
-    };
     let mut config = Map::new();
     let mut put = |name: &str, value: Value| config.insert(name.to_owned(), value);
     if !matches!(step, Step::Tokenize | Step::Filter(_) | Step::Evaluate(_) | Step::Report) {
@@ -328,64 +378,62 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             let given = recipe.tokenize.tokenizer.as_ref().map(|_| "given");
             put("tokenize", json!({"vocab_size": recipe.tokenize.vocab_size, "tokenizer": given}));
         }
-        Step::Embed => {
-            put("embed", json(serde_json::to_value(&recipe.embed))?);
+        Step::Embed(at) => {
+            let embedding = &recipe.embeddings[at];
+            match embedding.vectors {
+                Vectors::Lsa => put("embed", json(serde_json::to_value(&embedding.embed))?),
+                Vectors::File(_) => put("embed", json!({"method": "file"})),
+            };
         }
-        Step::Pair => {
-            put("pair", json(serde_json::to_value(&recipe.pair))?);
+        Step::Pair(at) => {
+            let pairs = &recipe.pairs[at];
+            match pairs.method {
+                PairMethod::Neighbours(_) => put("pair", json(serde_json::to_value(&pairs.pair))?),
+                PairMethod::Shuffled(_) => put("pair", json!({"method": "shuffled"})),
+                PairMethod::File(_) => {
+                    put("pair", json!({"method": "file", "held_out_share": pairs.pair.held_out_share}))
+                }
+            };
         }
-        Step::Train(model) => {
-            let arm = json(serde_json::to_value(&recipe.arms[model.arm]))?;
-            put("train", training(&recipe.train)?);
-            if recipe.arms[model.arm].kind == ArmKind::RelatedContext {
-                let Pair { neighbours, near_copy, max_similarity, .. } = recipe.pair;
-                put(
-                    "pair",
-                    json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity}),
-                );
+        Step::Sweep { .. } | Step::Train(_) => match step.training(recipe) {
+            Some(training) => put_training(&mut put, recipe, training)?,
+            // What an arm chose is what its candidates are, and these are inputs; how many documents it chose by is not.
+            None => {
+                let Step::Train(model) = step else { return Ok(Value::Object(config)) };
+                let arm = &recipe.arms[model.arm];
+                let candidates: Vec<&str> = arm.sweep.iter().map(|candidate| candidate.name.as_str()).collect();
+                put("arm", json!({"sweep": candidates, "selection_documents": arm.selection_documents}));
             }
-            put("arm", without(arm, &["name"]));
-            put("model", json(serde_json::to_value(&recipe.model))?);
-            put("positions", json!(max_positions(recipe)));
-        }
-        Step::Sweep { arm, decay } => {
-            // All that a candidate differs from repetition in.
-            let weight_decay = weight_decays(&recipe.arms[arm].kind)[decay];
-            put("train", training(&Train { weight_decay, ..recipe.train.clone() })?);
-            put("arm", json!({"kind": ArmKind::Repetition.word()}));
-            put("model", json(serde_json::to_value(&recipe.model))?);
-            put("positions", json!(max_positions(recipe)));
-        }
-        Step::Tune(synthesis) => {
-            let tune = json(serde_json::to_value(&recipe.tune))?;
+        },
+        Step::Tune(at) => {
+            let tune = json(serde_json::to_value(&recipe.synthesizers[at].tune))?;
             put("tune", without(tune, &["checkpoint_every_tokens"]));
-            put_control(&mut put, synthesis);
+            put("shuffled", json!(recipe.pairs[recipe.pair_set(&recipe.synthesizers[at].pairs)].is_shuffled()));
         }
-        Step::Generate(synthesis) => {
-            let generate = json(serde_json::to_value(&recipe.generate))?;
+        Step::Generate(at) => {
+            let own = &recipe.synthetic[at].generate;
+            let generate = json(serde_json::to_value(own))?;
             let mut how = vec!["slots", "most_written", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
             how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
-            if recipe.generate.precision == GeneratePrecision::F32 {
+            if own.precision == GeneratePrecision::F32 {
                 how.push("precision");
             }
-            if recipe.generate.method == GenerateMethod::Model {
+            if own.method == GenerateMethod::Model {
                 // What was made before there was another method was made by this one.
                 how.push("method");
             }
             put("generate", without(generate, &how));
-            put("synthetic_tokens", json!(recipe.synthetic_tokens(synthesis)));
-            put_control(&mut put, synthesis);
+            put("synthetic_tokens", json!(recipe.synthetic_tokens(at)));
         }
-        Step::Filter(synthesis) => {
-            let filter = json(serde_json::to_value(&recipe.filter))?;
+        Step::Filter(at) => {
+            let filter = json(serde_json::to_value(&recipe.synthetic[at].filter))?;
             let mut how = vec!["judge_url", "judge_key_env"];
-            if synthesis != Synthesis::Related {
+            if !recipe.is_related(at) {
                 // A control's documents go before no judge.
                 how.extend(["judge_model", "judge_samples"]);
             }
             put("filter", without(filter, &how));
-            put("synthetic_tokens", json!(recipe.synthetic_tokens(synthesis)));
-            put_control(&mut put, synthesis);
+            put("synthetic_tokens", json!(recipe.synthetic_tokens(at)));
         }
         Step::Evaluate(_) => {
             put("evaluate", without(json(serde_json::to_value(&recipe.evaluate))?, &["data_dir"]));
@@ -398,14 +446,48 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
     Ok(Value::Object(config))
 }
 
-/// Which control a stage works for: what is made for another is another thing.
-fn put_control(put: &mut dyn FnMut(&str, Value) -> Option<Value>, synthesis: Synthesis) {
-    if let Some(control) = synthesis.control() {
-        put("control", json!(control));
+/// All that decides a model and is no input.
+fn put_training(put: &mut dyn FnMut(&str, Value) -> Option<Value>, recipe: &Recipe, training: &Training) -> Result<()> {
+    let json = |value: serde_json::Result<Value>| value.map_err(|error| Error::Io(error.into()));
+    // How often a checkpoint is written, and how many are kept, changes none.
+    let mut train = json(serde_json::to_value(&training.train))?;
+    if let Value::Object(keys) = &mut train {
+        keys.remove("checkpoint_every_tokens");
+        keys.remove("keep_checkpoints");
     }
+    put("train", train);
+    put("model", json(serde_json::to_value(&training.model))?);
+    put("positions", json!(max_positions(recipe)));
+    let mut arm = Map::new();
+    if training.documents == Real::All {
+        arm.insert("documents".to_owned(), json!("all"));
+    }
+    if let Some(max_epochs) = training.max_epochs {
+        arm.insert("max_epochs".to_owned(), json!(max_epochs));
+    }
+    if !training.synthetic.is_empty() {
+        let shares: Vec<f64> = training.synthetic.iter().map(|(_, share)| *share).collect();
+        arm.insert("synthetic_shares".to_owned(), json!(shares));
+        arm.insert("order".to_owned(), json!(training.order.word()));
+    }
+    if let Contexts::Related(_) = training.contexts {
+        let Pair { neighbours, near_copy, max_similarity, .. } = recipe.pair;
+        put("pair", json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity}));
+        arm.insert("contexts".to_owned(), json!("related"));
+    }
+    if training.init.is_some() {
+        arm.insert("init".to_owned(), json!("given"));
+    }
+    if training.operations_of.is_some() {
+        arm.insert("operations_of".to_owned(), json!("another arm"));
+    }
+    put("arm", Value::Object(arm));
+    Ok(())
 }
 
 /// The longest context that any stage shows the model: the same for every arm, with synthesis or without.
 pub(crate) fn max_positions(recipe: &Recipe) -> usize {
-    recipe.model.context.max(recipe.tune.context)
+    let of_arms = recipe.arms.iter().flat_map(|arm| arm.trainings().map(|training| training.model.context));
+    let of_synthesizers = recipe.synthesizers.iter().map(|synthesizer| synthesizer.tune.context);
+    of_arms.chain(of_synthesizers).fold(recipe.model.context.max(recipe.tune.context), usize::max)
 }

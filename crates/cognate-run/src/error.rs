@@ -52,7 +52,7 @@ pub enum Error {
         most: u64,
     },
     /// Nothing is left to choose an arm's weight decay by.
-    #[error("the arm `{arm}` has no documents to choose its weight decay by: {reason}")]
+    #[error("the arm `{arm}` has no documents to choose by: {reason}")]
     NoSelection {
         /// The arm.
         arm: String,
@@ -72,12 +72,20 @@ pub enum Error {
         /// Documents there.
         documents: u64,
     },
-    /// Every weight decay that an arm was to choose from made its training diverge.
-    #[error("the arm `{arm}` has no weight decay to choose: the training of each diverged ({reasons})")]
+    /// A file of vectors lacks a document's.
+    #[error("{path}: has no vector of the document {id:?}, which is one of the unique split", path = path.display())]
+    NoVector {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The document.
+        id: String,
+    },
+    /// Every candidate of an arm's sweep made its training diverge.
+    #[error("the arm `{arm}` has no candidate to choose: the training of each diverged ({reasons})")]
     AllDiverged {
         /// The arm.
         arm: String,
-        /// Each weight decay, with the step and what was no longer a number.
+        /// Each candidate, with the step and what was no longer a number.
         reasons: String,
     },
     /// The filters leave too little, however much is generated.
@@ -220,7 +228,7 @@ impl Error {
                  max_epochs"
             )),
             Self::NoSelection { .. } => {
-                Some("raise the arm's selection_documents, lower [corpus] unique_share, or remove the arm".to_owned())
+                Some("raise [corpus] selection_share or the arm's selection_documents, or remove the arm".to_owned())
             }
             Self::TooFewNeighbours { documents, .. } => Some(match documents.saturating_sub(1) {
                 0 => "add documents to [corpus] paths, raise [corpus] unique_share, or remove the arm".to_owned(),
@@ -228,8 +236,11 @@ impl Error {
                     "lower [pair] neighbours to at most {most}, add documents to [corpus] paths, or raise [corpus] unique_share"
                 ),
             }),
+            Self::NoVector { .. } => {
+                Some("write the vectors of all documents into the file, as `cognate embed` does".to_owned())
+            }
             Self::AllDiverged { .. } => {
-                Some("lower the arm's weight_decays or [train] peak_rate, or remove the arm".to_owned())
+                Some("lower the arm's weight decays or rates, or remove the arm".to_owned())
             }
             Self::TooFewSynthetic { .. } => Some(
                 "loosen [filter], tune longer, raise [generate] most_written, or lower the arms' synthetic_share; the dropped \

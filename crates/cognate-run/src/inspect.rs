@@ -12,10 +12,10 @@ use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 
 use crate::error::{Error, Result};
-use crate::recipe::{Recipe, Synthesis};
+use crate::recipe::{Recipe, SeedsOf};
 use crate::report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use crate::rundir::{Manifest, RECIPE};
-use crate::stage::Step;
+use crate::stage::{Step, behind, writer};
 use crate::stages::relations::{nearest, read_texts};
 
 /// What to look at.
@@ -33,6 +33,8 @@ pub struct InspectOptions {
     pub number: usize,
     /// Seed of the draw.
     pub seed: u64,
+    /// Of a run, the synthetic corpus; that of the arm which the report is about where none is named.
+    pub corpus: Option<String>,
     /// How documents are read that are not a run's own.
     pub read: ReadOptions,
 }
@@ -95,26 +97,41 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
         }
     }
     let recipe = Recipe::load(&root.join(RECIPE))?;
-    let steps = Step::all(&recipe);
-    let Some(last) = steps.iter().position(|step| *step == Step::Filter(Synthesis::Related)) else {
-        return Err(setting(
-            "DIR",
-            root,
-            "a run with an arm of the kind `sbp`: no other one writes synthetic documents",
-        ));
+    let corpus = match &options.corpus {
+        Some(name) => recipe.synthetic.iter().position(|corpus| corpus.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = recipe.synthetic.iter().map(|corpus| corpus.name.as_str()).collect();
+            let expected = format!("the name of a synthetic corpus of this run: {}", known.join(", "));
+            Error::Setting { name: "--corpus".to_owned(), found: name.clone(), expected }
+        })?,
+        None => recipe.subject_corpora().first().copied().or((!recipe.synthetic.is_empty()).then_some(0)).ok_or_else(
+            || setting("DIR", root, "a run with an arm that sees synthetic documents, as one of the kind `sbp` does"),
+        )?,
     };
-    for step in &steps[..=last] {
+    for step in behind(&recipe, Step::Filter(corpus)) {
         if Manifest::read(&root.join(step.folder(&recipe)))?.is_none() {
             return Err(Error::Unfinished { folder: root.to_path_buf(), stage: step.label(&recipe) });
         }
     }
+    let pairs = match writer(&recipe, corpus) {
+        Step::Tune(at) if recipe.is_related(corpus) => {
+            let folder = root.join(Step::Pair(recipe.pair_set(&recipe.synthesizers[at].pairs)).folder(&recipe));
+            ["train.parquet", "held_out.parquet"].map(|part| folder.join(part)).to_vec()
+        }
+        _ => Vec::new(),
+    };
+    let documents = match &recipe.synthetic[corpus].seeds {
+        SeedsOf::Corpus(name) => root.join(Step::Filter(recipe.corpus_of(name)).folder(&recipe)).join(KEPT),
+        SeedsOf::Unique | SeedsOf::None => root.join("ingest/unique.jsonl.zst"),
+    };
+    let recipe_seeds_are_unique = recipe.synthetic[corpus].seeds == SeedsOf::Unique;
     let (file, which) = if options.dropped { (DROPPED, "dropped") } else { (KEPT, "kept") };
     Ok(Sources {
+        synthetic: vec![root.join(Step::Filter(corpus).folder(&recipe)).join(file)],
         name: recipe.name,
-        synthetic: vec![root.join("filter").join(file)],
         which,
-        documents: root.join("ingest/unique.jsonl.zst"),
-        pairs: ["train", "held_out"].map(|part| root.join(format!("pair/{part}.parquet"))).to_vec(),
+        documents,
+        // Pairs are of unique documents: other seeds have no neighbours among them.
+        pairs: if recipe_seeds_are_unique { pairs } else { Vec::new() },
         read: ReadOptions::default(),
     })
 }
@@ -123,6 +140,10 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
 fn of_files(dir: &Path, options: &InspectOptions) -> Result<Sources> {
     if !dir.exists() {
         return Err(cognate_corpus::Error::Missing { path: dir.to_path_buf() }.into());
+    }
+    if let Some(corpus) = &options.corpus {
+        let (name, expected) = ("--corpus".to_owned(), "nothing, since DIR is no run directory".to_owned());
+        return Err(Error::Setting { name, found: corpus.clone(), expected });
     }
     let Some(documents) = options.documents.clone() else {
         let expected = format!(

@@ -24,7 +24,7 @@ mod watch;
 pub use context::{DeviceKind, Settings};
 pub use error::{Error, Result};
 pub use inspect::{InspectOptions, inspect};
-pub use plan::{Plan, StagePlan, plan};
+pub use plan::{ArmPlan, Branch, Plan, StagePlan, plan};
 pub use runner::{Outcome, compare, report_again, run, seconds};
 pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;

@@ -31,7 +31,10 @@ pub struct Outcome {
 /// [`Error::Interrupted`] when the monitor says so, with everything saved that a later call needs; otherwise when the
 /// directory is in use, damaged or of another recipe, or when a stage fails.
 pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Result<Outcome> {
-    let run = RunDir::open(&settings.out)?;
+    let mut run = RunDir::open(&settings.out)?;
+    if let Some(other) = &settings.reuse {
+        run = run.reusing(other)?;
+    }
     checks::before(recipe, &run, monitor)?;
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);
@@ -156,13 +159,13 @@ fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Moni
     match step {
         Step::Ingest => documents::ingest_stage(context, folder, monitor),
         Step::Tokenize => documents::tokenize_stage(context, folder, monitor),
-        Step::Embed => relations::embed_stage(context, folder, monitor),
-        Step::Pair => relations::pair_stage(context, folder, monitor),
+        Step::Embed(at) => relations::embed_stage(context, at, folder, monitor),
+        Step::Pair(at) => relations::pair_stage(context, at, folder, monitor),
         Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
-        Step::Sweep { arm, decay } => train::sweep_stage(context, (arm, decay), folder, fingerprint, monitor),
-        Step::Tune(synthesis) => tune::tune_stage(context, synthesis, folder, fingerprint, monitor),
-        Step::Generate(synthesis) => synthesis::generate_round(context, synthesis, (1, 0), folder, monitor),
-        Step::Filter(synthesis) => synthesis::filter_stage(context, synthesis, folder, monitor),
+        Step::Sweep { arm, candidate } => train::sweep_stage(context, (arm, candidate), folder, fingerprint, monitor),
+        Step::Tune(at) => tune::tune_stage(context, at, folder, fingerprint, monitor),
+        Step::Generate(corpus) => synthesis::generate_round(context, corpus, (1, 0), folder, monitor),
+        Step::Filter(corpus) => synthesis::filter_stage(context, corpus, folder, monitor),
         Step::Evaluate(model) => evaluate::evaluate_stage(context, model, folder, monitor),
         Step::Report => Ok(Made::default()),
     }

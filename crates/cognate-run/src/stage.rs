@@ -1,18 +1,16 @@
 //! The stages of an experiment: a closed set, in their order, with their folders and code versions.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::recipe::{ArmKind, Recipe, Synthesis};
+use crate::recipe::{Contexts, Init, PairMethod, Recipe, SeedsOf, Training, Writer};
 
 /// The stages' names: modules, commands, recipe tables, folders and rows of the report are all called so.
 pub const STAGE_NAMES: [&str; 10] =
     ["ingest", "tokenize", "embed", "pair", "train", "tune", "generate", "filter", "evaluate", "report"];
 
-/// The folder of trainings that an arm chooses from.
-pub const SWEEP: &str = "sweep";
-
 /// One final model: an arm, by its place in [`Recipe::arms`], trained with one of [`Recipe::seeds`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Replicate {
     /// The arm's place.
     pub arm: usize,
@@ -26,9 +24,19 @@ impl Replicate {
         (0..recipe.arms.len()).flat_map(|arm| Self::of(recipe, arm)).collect()
     }
 
+    /// Those that are measured, arm by arm.
+    pub fn measured(recipe: &Recipe) -> impl Iterator<Item = Self> + use<'_> {
+        Self::all(recipe).into_iter().filter(|model| recipe.arms[model.arm].evaluate)
+    }
+
     /// Those of one arm.
     pub fn of(recipe: &Recipe, arm: usize) -> impl Iterator<Item = Self> + use<'_> {
         recipe.seeds.iter().map(move |&seed| Self { arm, seed })
+    }
+
+    /// That of the recipe's own seed.
+    pub fn own(recipe: &Recipe, arm: usize) -> Self {
+        Self { arm, seed: recipe.seed }
     }
 
     /// What people call it, and its folder with `between` before the number: the recipe's own seed goes without saying.
@@ -48,54 +56,79 @@ impl Replicate {
     }
 }
 
-/// The weight decays that an arm chooses from; none where it chooses from none.
-pub fn weight_decays(kind: &ArmKind) -> &[f64] {
-    match kind {
-        ArmKind::Regularised { weight_decays, .. } => weight_decays,
-        _ => &[],
-    }
+/// The arm that is trained so, and chooses from nothing.
+fn trained_as(recipe: &Recipe, training: &Training) -> Option<usize> {
+    recipe.arms.iter().position(|arm| arm.sweep.is_empty() && arm.training == *training)
 }
 
-/// The trainings from which an arm of the kind `regularised` chooses, by its place, each with its weight decay: that of `[train]` is
-/// the repetition arm's, and is not trained again. All of them have the recipe's own seed.
-pub fn candidates(recipe: &Recipe, arm: usize) -> Vec<(f64, Step)> {
-    let repetition = recipe.arms.iter().position(|other| other.kind == ArmKind::Repetition);
-    let step = |(decay, weight_decay): (usize, &f64)| match repetition {
-        Some(repetition) if *weight_decay == recipe.train.weight_decay => {
-            (*weight_decay, Step::Train(Replicate { arm: repetition, seed: recipe.seed }))
-        }
-        _ => (*weight_decay, Step::Sweep { arm, decay }),
+/// The trainings that the arm at `arm` chooses from, with the recipe's own seed. What another arm is trained with is not trained again.
+pub fn candidates(recipe: &Recipe, arm: usize) -> Vec<Step> {
+    let step = |(candidate, of): (usize, &crate::recipe::Candidate)| match trained_as(recipe, &of.training) {
+        Some(other) => Step::Train(Replicate::own(recipe, other)),
+        None => Step::Sweep { arm, candidate },
     };
-    weight_decays(&recipe.arms[arm].kind).iter().enumerate().map(step).collect()
+    recipe.arms[arm].sweep.iter().enumerate().map(step).collect()
 }
 
-/// What an arm of the kind `regularised` takes: its candidates, then the choice among them, then its other seeds. None for another.
-fn sweep(recipe: &Recipe, arm: usize) -> Vec<Step> {
-    if weight_decays(&recipe.arms[arm].kind).is_empty() {
-        return Vec::new();
-    }
-    let (own, others): (Vec<_>, Vec<_>) = Replicate::of(recipe, arm).partition(|model| model.seed == recipe.seed);
-    preparation(recipe, arm).into_iter().chain(own.into_iter().chain(others).map(Step::Train)).collect()
+/// The model that has the training of the candidate at `candidate` with another seed already; none where it must be trained.
+pub fn same_training(recipe: &Recipe, model: Replicate, candidate: usize) -> Option<Step> {
+    let other = trained_as(recipe, &recipe.arms[model.arm].sweep[candidate].training)?;
+    Some(Step::Train(Replicate { arm: other, ..model }))
 }
 
-/// What the arm at `arm` needs before its own training and repetition does not, whether or not another arm needs it too. The base
-/// model that tuning starts from is the repetition arm's, and not among it.
-pub fn preparation(recipe: &Recipe, arm: usize) -> Vec<Step> {
-    let written = recipe.synthetic_tokens_of(&recipe.arms[arm]).unwrap_or(0) > 0;
-    match (&recipe.arms[arm].kind, recipe.arms[arm].kind.synthetic()) {
-        (_, Some((synthesis, _))) if written => {
-            let mut steps = vec![Step::Generate(synthesis), Step::Filter(synthesis)];
-            if synthesis.is_tuned() {
-                steps.splice(0..0, [Step::Embed, Step::Pair, Step::Tune(synthesis)]);
+/// Everything that `step` is made from, directly or not, and `step`, in the order in which they run.
+pub fn behind(recipe: &Recipe, step: Step) -> Vec<Step> {
+    let mut plan = Plan { recipe, steps: Vec::new(), seen: BTreeSet::new() };
+    plan.add(step);
+    plan.in_order()
+}
+
+/// What `model` needs before its own training and the baseline does not, whether or not another arm needs it too. The base model
+/// that tuning starts from is mostly the baseline's, and not among it then.
+pub fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
+    let of_baseline = |arm| Replicate::of(recipe, arm).flat_map(|model| behind(recipe, Step::Train(model)));
+    let free: BTreeSet<Step> = recipe.baseline().into_iter().flat_map(of_baseline).collect();
+    let arm = &recipe.arms[model.arm];
+    let needed: Vec<Step> = match &arm.training.operations_of {
+        // How long it is trained follows from what another cost; it is made from nothing of that.
+        Some(_) => {
+            let training = Training { operations_of: None, ..arm.training.clone() };
+            training_needs(recipe, &training, model.seed).into_iter().flat_map(|step| behind(recipe, step)).collect()
+        }
+        None => behind(recipe, Step::Train(model)),
+    };
+    let is_own = |step: &Step| *step == Step::Train(model) || matches!(step, Step::Ingest | Step::Tokenize);
+    needed.into_iter().filter(|step| !is_own(step) && !free.contains(step)).collect()
+}
+
+/// Steps, each behind what it is made from.
+struct Plan<'a> {
+    recipe: &'a Recipe,
+    steps: Vec<Step>,
+    seen: BTreeSet<Step>,
+}
+
+impl Plan<'_> {
+    fn add(&mut self, step: Step) {
+        if self.seen.insert(step) {
+            for needed in step.needs(self.recipe) {
+                self.add(needed);
             }
-            steps
+            self.steps.push(step);
         }
-        (ArmKind::RelatedContext, _) => vec![Step::Embed],
-        (ArmKind::Regularised { .. }, _) => {
-            let candidates = candidates(recipe, arm).into_iter().map(|(_, step)| step);
-            candidates.filter(|step| matches!(step, Step::Sweep { .. })).collect()
-        }
-        _ => Vec::new(),
+    }
+
+    /// Documents, vectors and pairs come first: what is wrong with them shows before anything is trained.
+    fn in_order(mut self) -> Vec<Step> {
+        let rank = |step: &Step| match step {
+            Step::Ingest => 0,
+            Step::Tokenize => 1,
+            Step::Embed(_) => 2,
+            Step::Pair(_) => 3,
+            _ => 4,
+        };
+        self.steps.sort_by_key(rank);
+        self.steps
     }
 }
 
@@ -110,32 +143,59 @@ pub(crate) fn column(labels: &[String]) -> usize {
     labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(22) + 2
 }
 
-/// One stage of one recipe. `Train` and `Evaluate` work for a final model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The embedding and the other things that go without saying.
+const LSA: &str = "lsa";
+const RELATED: &str = "related";
+
+/// Who writes the corpus at `corpus`.
+pub fn writer(recipe: &Recipe, corpus: usize) -> Step {
+    match &recipe.synthetic[corpus].by {
+        Writer::Synthesizer(name) => Step::Tune(recipe.synthesizer(name)),
+        Writer::Arm(name) => Step::Train(Replicate::own(recipe, recipe.arm(name))),
+    }
+}
+
+fn training_needs(recipe: &Recipe, training: &Training, seed: u64) -> Vec<Step> {
+    let mut needs = vec![Step::Tokenize];
+    if let Contexts::Related(embedding) = &training.contexts {
+        needs.push(Step::Embed(recipe.embedding(embedding)));
+    }
+    if let Some(Init::Arm(arm)) = &training.init {
+        needs.push(Step::Train(Replicate { arm: recipe.arm(arm), seed }));
+    }
+    if let Some(other) = &training.operations_of {
+        needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
+    }
+    needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
+    needs
+}
+
+/// One node of a recipe's graph: a stage, and the thing that it makes, by its place in the recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Documents in, three splits out.
     Ingest,
     /// Splits to token files.
     Tokenize,
-    /// Unique documents to vectors.
-    Embed,
-    /// Vectors to pairs.
-    Pair,
-    /// A model with one of the weight decays that an arm of the kind `regularised` chooses from.
+    /// Unique documents to vectors, one of [`Recipe::embeddings`].
+    Embed(usize),
+    /// One of [`Recipe::pairs`].
+    Pair(usize),
+    /// One of the trainings that an arm chooses from.
     Sweep {
         /// The arm's place.
         arm: usize,
-        /// The weight decay's place among the arm's.
-        decay: usize,
+        /// The candidate's place among the arm's.
+        candidate: usize,
     },
     /// One final model.
     Train(Replicate),
-    /// The synthesizer, from the repetition arm's best checkpoint.
-    Tune(Synthesis),
-    /// The synthesizer's documents.
-    Generate(Synthesis),
+    /// One of [`Recipe::synthesizers`].
+    Tune(usize),
+    /// The documents of one of [`Recipe::synthetic`].
+    Generate(usize),
     /// Those of them that are kept.
-    Filter(Synthesis),
+    Filter(usize),
     /// One final model, measured.
     Evaluate(Replicate),
     /// Everything, told.
@@ -143,38 +203,66 @@ pub enum Step {
 }
 
 impl Step {
-    /// All stages of `recipe`, in the order in which they run.
+    /// All stages of `recipe`, in the order in which they run: what its arms need, and no more.
     pub fn all(recipe: &Recipe) -> Vec<Self> {
-        let arms_of = |wanted: fn(&ArmKind) -> bool| {
-            let models = Replicate::all(recipe).into_iter().filter(move |model| wanted(&recipe.arms[model.arm].kind));
-            models.map(Self::Train).collect::<Vec<_>>()
-        };
-        let mut steps = vec![Self::Ingest, Self::Tokenize];
-        let tunes = recipe.syntheses().any(Synthesis::is_tuned);
-        if tunes || recipe.arms.iter().any(|arm| arm.kind == ArmKind::RelatedContext) {
-            steps.push(Self::Embed);
+        let mut plan = Plan { recipe, steps: Vec::new(), seen: BTreeSet::new() };
+        plan.add(Self::Tokenize);
+        for model in Replicate::all(recipe) {
+            plan.add(Self::Train(model));
         }
-        if tunes {
-            steps.push(Self::Pair);
-        }
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::Repetition)));
-        for synthesis in recipe.syntheses() {
-            if synthesis.is_tuned() {
-                steps.push(Self::Tune(synthesis));
-            }
-            steps.extend([Self::Generate(synthesis), Self::Filter(synthesis)]);
-        }
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::Sbp { .. })));
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::Oracle { .. })));
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::RandomPairs { .. } | ArmKind::Unconditional { .. })));
-        for arm in 0..recipe.arms.len() {
-            steps.extend(sweep(recipe, arm));
-        }
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::RelatedContext)));
-        steps.extend(arms_of(|kind| matches!(kind, ArmKind::EqualFlops)));
-        steps.extend(Replicate::all(recipe).into_iter().map(Self::Evaluate));
+        let mut steps = plan.in_order();
+        steps.extend(Replicate::measured(recipe).map(Self::Evaluate));
         steps.push(Self::Report);
         steps
+    }
+
+    /// What it is made from, directly.
+    pub fn needs(self, recipe: &Recipe) -> Vec<Self> {
+        match self {
+            Self::Ingest | Self::Report => Vec::new(),
+            Self::Tokenize | Self::Embed(_) => vec![Self::Ingest],
+            Self::Pair(at) => match &recipe.pairs[at].method {
+                PairMethod::Neighbours(embedding) => vec![Self::Embed(recipe.embedding(embedding))],
+                PairMethod::Shuffled(of) => vec![Self::Pair(recipe.pair_set(of))],
+                PairMethod::File(_) => vec![Self::Ingest],
+            },
+            Self::Sweep { arm, candidate } => {
+                training_needs(recipe, &recipe.arms[arm].sweep[candidate].training, recipe.seed)
+            }
+            Self::Train(model) => {
+                let arm = &recipe.arms[model.arm];
+                if arm.sweep.is_empty() {
+                    return training_needs(recipe, &arm.training, model.seed);
+                }
+                if model.seed == recipe.seed {
+                    return candidates(recipe, model.arm);
+                }
+                // The choice, and whatever may be chosen.
+                let mut needs = vec![Self::Train(Replicate::own(recipe, model.arm))];
+                for (at, candidate) in arm.sweep.iter().enumerate() {
+                    match same_training(recipe, model, at) {
+                        Some(same) => needs.push(same),
+                        None => needs.extend(training_needs(recipe, &candidate.training, model.seed)),
+                    }
+                }
+                needs
+            }
+            Self::Tune(at) => {
+                let synthesizer = &recipe.synthesizers[at];
+                let base = Self::Train(Replicate::own(recipe, recipe.arm(&synthesizer.base)));
+                vec![Self::Pair(recipe.pair_set(&synthesizer.pairs)), base]
+            }
+            Self::Generate(at) => {
+                let corpus = &recipe.synthetic[at];
+                let mut needs = vec![writer(recipe, at)];
+                if let SeedsOf::Corpus(seeds) = &corpus.seeds {
+                    needs.push(Self::Filter(recipe.corpus_of(seeds)));
+                }
+                needs
+            }
+            Self::Filter(at) => vec![Self::Generate(at)],
+            Self::Evaluate(model) => vec![Self::Train(model)],
+        }
     }
 
     /// The stage's name.
@@ -182,8 +270,8 @@ impl Step {
         match self {
             Self::Ingest => "ingest",
             Self::Tokenize => "tokenize",
-            Self::Embed => "embed",
-            Self::Pair => "pair",
+            Self::Embed(_) => "embed",
+            Self::Pair(_) => "pair",
             Self::Train(_) | Self::Sweep { .. } => "train",
             Self::Tune(_) => "tune",
             Self::Generate(_) => "generate",
@@ -193,17 +281,26 @@ impl Step {
         }
     }
 
-    /// The arm it works for, where it works for one or for one kind of control, with the seed where that is not the recipe's own.
-    pub fn arm(self, recipe: &Recipe) -> Option<String> {
+    /// The thing that it makes, for people: an arm with the seed where that is not the recipe's own. None where the stage makes one only,
+    /// or the one that goes without saying.
+    pub fn thing(self, recipe: &Recipe) -> Option<String> {
         match self {
             Self::Train(model) | Self::Evaluate(model) => Some(model.label(recipe)),
-            Self::Sweep { arm, decay } => {
+            Self::Sweep { arm, candidate } => {
                 let arm = &recipe.arms[arm];
-                Some(format!("{}, weight decay {}", arm.name, weight_decays(&arm.kind)[decay]))
+                Some(format!("{}, {}", arm.name, arm.sweep[candidate].name))
             }
-            Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
-                synthesis.control().map(str::to_owned)
-            }
+            _ => self.name(recipe).filter(|name| *name != LSA && *name != RELATED).map(str::to_owned),
+        }
+    }
+
+    /// The name of the thing that it makes, where that is no model of an arm.
+    fn name(self, recipe: &Recipe) -> Option<&str> {
+        match self {
+            Self::Embed(at) => Some(&recipe.embeddings[at].name),
+            Self::Pair(at) => Some(&recipe.pairs[at].name),
+            Self::Tune(at) => Some(&recipe.synthesizers[at].name),
+            Self::Generate(at) | Self::Filter(at) => Some(&recipe.synthetic[at].name),
             _ => None,
         }
     }
@@ -216,48 +313,56 @@ impl Step {
         }
     }
 
-    /// Its folder inside the run directory: an arm's training has the arm's name.
+    /// Its folder inside the run directory: that of its stage, and in it the thing's.
     pub fn folder(self, recipe: &Recipe) -> PathBuf {
         match self {
-            Self::Train(model) => PathBuf::from(model.folder(recipe)),
-            Self::Evaluate(model) => PathBuf::from("evaluate").join(model.folder(recipe)),
-            Self::Sweep { arm, decay } => {
+            Self::Train(model) | Self::Evaluate(model) => PathBuf::from(self.stage()).join(model.folder(recipe)),
+            Self::Sweep { arm, candidate } => {
                 let arm = &recipe.arms[arm];
-                let weight_decay = weight_decays(&arm.kind)[decay];
-                PathBuf::from(SWEEP).join(&arm.name).join(format!("weight-decay-{weight_decay}"))
+                PathBuf::from("sweep").join(&arm.name).join(&arm.sweep[candidate].name)
             }
-            Self::Tune(synthesis) | Self::Generate(synthesis) | Self::Filter(synthesis) => {
-                PathBuf::from(match synthesis.control() {
-                    Some(control) => format!("{}-{control}", self.stage()),
-                    None => self.stage().to_owned(),
-                })
-            }
-            other => PathBuf::from(other.stage()),
+            other => other
+                .name(recipe)
+                .map_or_else(|| PathBuf::from(other.stage()), |name| PathBuf::from(other.stage()).join(name)),
         }
     }
 
-    /// Stage and arm, for people: `train sbp`.
+    /// Stage and thing, for people: `train sbp`.
     pub fn label(self, recipe: &Recipe) -> String {
-        label(self.stage(), self.arm(recipe).as_deref())
+        label(self.stage(), self.thing(recipe).as_deref())
+    }
+
+    /// The training that it does; none where it trains nothing, or takes what another has trained.
+    pub fn training(self, recipe: &Recipe) -> Option<&Training> {
+        match self {
+            Self::Train(model) if recipe.arms[model.arm].sweep.is_empty() => Some(&recipe.arms[model.arm].training),
+            Self::Sweep { arm, candidate } => Some(&recipe.arms[arm].sweep[candidate].training),
+            _ => None,
+        }
     }
 
     /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
-            // 2: the least similarity by estimated precision; near-copies by their words.
-            Self::Pair => 2,
+            // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given.
+            Self::Pair(_) => 3,
             // 2: marks belong to words, and words are compared in one normal form.
-            Self::Embed => 2,
+            Self::Embed(_) => 2,
             // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
-            // the data below it too. 4: passages that many documents hold do not count.
-            Self::Ingest => 4,
+            // the data below it too. 4: passages that many documents hold do not count. 5: a split for choices.
+            Self::Ingest => 5,
             // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
-            // asked of the files beside a given tokenizer and written down.
-            Self::Tokenize => 2,
-            // 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words.
-            Self::Train(model) if recipe.arms[model.arm].kind == ArmKind::RelatedContext => 3,
-            Self::Train(_) | Self::Sweep { .. } => 1,
+            // asked of the files beside a given tokenizer and written down. 3: the split for choices too.
+            Self::Tokenize => 3,
+            // Of related documents: 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words. Of others: 2: all that
+            // decides a model is in its identity.
+            Self::Train(_) | Self::Sweep { .. }
+                if self.training(recipe).is_some_and(|training| training.contexts != Contexts::Single) =>
+            {
+                3
+            }
+            Self::Train(_) | Self::Sweep { .. } => 2,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
             // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops.
@@ -314,8 +419,8 @@ mod tests {
                 "train repetition, seed 4",
                 "train repetition",
                 // That of 0.8 is repetition.
-                "train regularised, weight decay 0.1",
-                "train regularised, weight decay 3.2",
+                "train regularised, weight-decay-0.1",
+                "train regularised, weight-decay-3.2",
                 "train regularised",
                 "train regularised, seed 4",
                 "report"
@@ -340,23 +445,22 @@ mod tests {
     fn an_arm_is_prepared_by_what_repetition_does_not_need() {
         let kinds = ["sbp", "random-pairs", "unconditional", "oracle", "related-context", "regularised", "equal-flops"];
         let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
-        let recipe = with_arms(&format!("{arms}[[arm]]\nname = \"none-of-it\"\nkind = \"sbp\"\nsynthetic_share = 0\n"));
+        let recipe = with_arms(&arms);
         let all = Step::all(&recipe);
         let steps = |at: usize| -> Vec<String> {
-            let steps = preparation(&recipe, at);
+            let steps = preparation(&recipe, Replicate::own(&recipe, at));
             assert!(steps.iter().all(|step| all.contains(step)), "{at}: a stage that the recipe does not have");
             steps.into_iter().map(|step| step.label(&recipe)).collect()
         };
-        let expected: [&[&str]; 9] = [
+        let expected: [&[&str]; 8] = [
             &[],
             &["embed", "pair", "tune", "generate", "filter"],
             // Its pairs are those of sbp, shuffled: that another arm needs them too makes them no cheaper.
-            &["embed", "pair", "tune random-pairs", "generate random-pairs", "filter random-pairs"],
+            &["embed", "pair", "pair shuffled", "tune shuffled", "generate shuffled", "filter shuffled"],
             &["generate unconditional", "filter unconditional"],
             &[],
             &["embed"],
-            &["train regularised, weight decay 0.1", "train regularised, weight decay 3.2"],
-            &[],
+            &["train regularised, weight-decay-0.1", "train regularised, weight-decay-3.2"],
             &[],
         ];
         for (at, expected) in expected.into_iter().enumerate() {

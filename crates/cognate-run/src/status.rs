@@ -27,7 +27,7 @@ pub struct Status {
 pub struct StageStatus {
     /// Its name.
     pub stage: &'static str,
-    /// The arm it works for.
+    /// The thing that it makes, where its stage makes several.
     pub arm: Option<String>,
     /// Where it stands.
     pub state: StageState,
@@ -73,7 +73,7 @@ pub fn status(root: &Path) -> Result<Status> {
 fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<StageStatus> {
     let waiting = StageStatus {
         stage: step.stage(),
-        arm: step.arm(recipe),
+        arm: step.thing(recipe),
         state: StageState::Waiting,
         wall_s: None,
         tokens: None,

@@ -14,6 +14,7 @@ fn config() -> IngestConfig {
         seed: 7,
         validation_share: 0.1,
         unique_share: 0.3,
+        selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
         read: ReadOptions::default(),
@@ -64,7 +65,7 @@ fn every_document_ends_in_one_place() {
     config.read.on_bad_record = OnBadRecord::Skip;
     let stats = ingest(&[input], &folder.path("out"), &config, &Silent).unwrap();
     assert_eq!((stats.read, stats.rejected, stats.exact_duplicates, stats.contaminated), (1010, 1, 10, 0));
-    let kept = [stats.validation, stats.unique, stats.oracle];
+    let kept = [stats.validation, stats.unique, stats.oracle, stats.selection];
     assert_eq!(kept.iter().map(|split| split.documents).sum::<u64>(), 1000);
     for (part, stats) in Split::ALL.into_iter().zip(kept) {
         let documents = split(&folder, "out", part);
@@ -73,14 +74,26 @@ fn every_document_ends_in_one_place() {
     }
     // Five standard deviations of a binomial count around the shares.
     assert!(stats.validation.documents.abs_diff(100) < 48 && stats.unique.documents.abs_diff(300) < 73, "{stats:?}");
+    assert!(stats.selection.documents.abs_diff(100) < 48, "{stats:?}");
     let dropped = json_lines(&folder, "out/dropped.jsonl");
     assert_eq!(dropped.len(), 10);
     assert!(dropped.iter().all(|line| line["reason"] == "exact_duplicate"));
     let rejected = json_lines(&folder, "out/rejected.jsonl");
     assert!(rejected.len() == 1 && rejected[0]["origin"].ends_with("a.jsonl:1011"), "{rejected:?}");
     assert_eq!(rejected[0]["reason"], "not JSON (expected value, column 1); expected one JSON object per line");
-    let names = ["dropped.jsonl", "oracle.jsonl.zst", "rejected.jsonl", "unique.jsonl.zst", "validation.jsonl.zst"];
-    assert_eq!(folder.names("out"), names);
+    let names = ["dropped", "oracle", "rejected", "selection", "unique", "validation"];
+    assert_eq!(folder.names("out").iter().map(|name| name.split('.').next().unwrap()).collect::<Vec<_>>(), names);
+    // No other split depends on the selection split's share but the oracle's.
+    let without = IngestConfig { selection_share: 0.0, ..config };
+    ingest(&[folder.path("a.jsonl")], &folder.path("without"), &without, &Silent).unwrap();
+    for part in [Split::Validation, Split::Unique] {
+        assert_eq!(split(&folder, "without", part), split(&folder, "out", part));
+    }
+    let fresh = split(&folder, "out", Split::Oracle).len() + split(&folder, "out", Split::Selection).len();
+    assert_eq!(
+        (split(&folder, "without", Split::Oracle).len(), split(&folder, "without", Split::Selection).len()),
+        (fresh, 0)
+    );
 }
 
 #[test]
@@ -212,7 +225,12 @@ fn too_little_text_for_the_split() {
         "the corpus is empty: no document in DIR/bad.jsonl (2 records were rejected, 0 documents have no text)"
     );
     let few = folder.write("few.jsonl", corpus(0..3));
-    let small = |validation_share, unique_share| IngestConfig { validation_share, unique_share, ..config() };
+    let small = |validation_share, unique_share| IngestConfig {
+        validation_share,
+        unique_share,
+        selection_share: 0.0,
+        ..config()
+    };
     assert_eq!(
         complaint(&folder, std::slice::from_ref(&few), &small(1e-9, 0.5)),
         "the validation split is empty: a share of 0.000000001 of 3 documents left none; take more documents, or raise \
@@ -229,15 +247,22 @@ fn too_little_text_for_the_split() {
 fn impossible_shares() {
     let folder = Folder::new();
     let input = folder.write("a.jsonl", corpus(0..10));
-    for (validation_share, unique_share, expected) in [
-        (0.0, 0.5, "validation_share is 0: expected a share above 0 and below 1"),
-        (1.0, 0.5, "validation_share is 1: expected a share above 0 and below 1"),
-        (f64::NAN, 0.5, "validation_share is NaN: expected a share above 0 and below 1"),
-        (0.1, -1.0, "unique_share is -1: expected a share above 0 and at most 1"),
-        (0.1, f64::NAN, "unique_share is NaN: expected a share above 0 and at most 1"),
-        (0.5, 0.75, "validation_share + unique_share is 1.25: expected at most 1: both are shares of all documents"),
+    for (validation_share, unique_share, selection_share, expected) in [
+        (0.0, 0.5, 0.1, "validation_share is 0: expected a share above 0 and below 1"),
+        (1.0, 0.5, 0.1, "validation_share is 1: expected a share above 0 and below 1"),
+        (f64::NAN, 0.5, 0.1, "validation_share is NaN: expected a share above 0 and below 1"),
+        (0.1, -1.0, 0.1, "unique_share is -1: expected a share above 0 and at most 1"),
+        (0.1, f64::NAN, 0.1, "unique_share is NaN: expected a share above 0 and at most 1"),
+        (0.1, 0.5, 1.0, "selection_share is 1: expected a share of at least 0 and below 1"),
+        (0.1, 0.5, f64::NAN, "selection_share is NaN: expected a share of at least 0 and below 1"),
+        (
+            0.5,
+            0.25,
+            0.5,
+            "validation_share + unique_share + selection_share is 1.25: expected at most 1: all are shares of all documents",
+        ),
     ] {
-        let config = IngestConfig { validation_share, unique_share, ..config() };
+        let config = IngestConfig { validation_share, unique_share, selection_share, ..config() };
         assert_eq!(complaint(&folder, std::slice::from_ref(&input), &config), expected);
     }
 }

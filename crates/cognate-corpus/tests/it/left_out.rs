@@ -15,6 +15,7 @@ fn config(on_bad_record: OnBadRecord) -> IngestConfig {
         seed: 3,
         validation_share: 0.2,
         unique_share: 0.4,
+        selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
         read: ReadOptions { on_bad_record, ..ReadOptions::default() },

@@ -11,7 +11,7 @@ const WHOLE: &str = "model.safetensors";
 /// Folders that are looked into for checkpoints: a run has some hundred.
 const FOLDERS_MAX: usize = 2000;
 /// How deep checkpoints lie in a run: `<arm>/checkpoints/<step>`.
-const DEPTH_MAX: usize = 3;
+const DEPTH_MAX: usize = 4;
 /// Checkpoints that a message names.
 const NAMED_MAX: usize = 12;
 

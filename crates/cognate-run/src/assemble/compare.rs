@@ -8,7 +8,7 @@ use cognate_eval::bootstrap::{Means, Resampling, means};
 use super::Assembly;
 use super::samples::Sample;
 use crate::error::{Error, Result};
-use crate::recipe::{Arm, ArmKind};
+use crate::recipe::Arm;
 use crate::report::{self, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap};
 use crate::stage::{Replicate, Step};
 
@@ -34,24 +34,22 @@ fn share(measure: &str) -> impl Fn(&[f64]) -> Option<f64> {
 }
 
 impl Assembly<'_> {
-    /// Differences from repetition, differences of the controls from the first `sbp` arm, and shares of the gap, on validation and on
-    /// every task. A share stands under the measure's name for the first `sbp` arm, under [`gap_key`] for every other arm between
-    /// repetition and the oracle.
+    /// Differences from the baseline, differences of controls from the arms that they are controls of, and shares of the gap, on
+    /// validation and on every task. A share stands under the measure's name for the subject, under [`gap_key`] for every other arm
+    /// between baseline and ceiling.
     pub(super) fn compare(&self, arms: &[report::Arm]) -> Result<(Vec<ArmComparison>, BTreeMap<String, GapClosed>)> {
         let (mut comparisons, mut gaps) = (Vec::new(), BTreeMap::new());
-        let place = |wanted: fn(&ArmKind) -> bool| self.recipe.arms.iter().position(|arm| wanted(&arm.kind));
-        let Some(repetition) = place(|kind| *kind == ArmKind::Repetition) else { return Ok((comparisons, gaps)) };
-        let sbp = place(|kind| matches!(kind, ArmKind::Sbp { .. }));
-        let oracle = place(|kind| matches!(kind, ArmKind::Oracle { .. }));
+        let Some(repetition) = self.recipe.baseline() else { return Ok((comparisons, gaps)) };
+        let oracle = self.recipe.ceiling();
         let of_arm = |arm| self.recipe.seeds.iter().map(move |&seed| self.samples(Replicate { arm, seed }));
         let samples: Samples = (0..self.recipe.arms.len()).map(|arm| of_arm(arm).collect()).collect::<Result<_>>()?;
-        let all = || self.recipe.arms.iter().enumerate().filter(|(at, _)| *at != repetition);
+        let all = || self.recipe.arms.iter().enumerate().filter(|(at, arm)| *at != repetition && arm.evaluate);
         for measure in measures(&samples) {
             for (at, arm) in all() {
                 comparisons.extend(self.difference(&samples, measure, at, repetition)?);
                 let name = self.report_name(arm);
                 let trained = arms.iter().any(|other| other.name == name);
-                if matches!(arm.kind, ArmKind::Oracle { .. }) || !trained {
+                if Some(at) == oracle || !trained {
                     continue;
                 }
                 let three =
@@ -63,9 +61,9 @@ impl Assembly<'_> {
                 };
                 gaps.insert(gap_key(measure, name), gap);
             }
-            let Some(sbp) = sbp else { continue };
-            for (at, _) in all().filter(|(at, arm)| *at != sbp && !matches!(arm.kind, ArmKind::Oracle { .. })) {
-                comparisons.extend(self.difference(&samples, measure, at, sbp)?);
+            for (at, arm) in all() {
+                let Some(controlled) = arm.control_of.as_ref().map(|name| self.recipe.arm(name)) else { continue };
+                comparisons.extend(self.difference(&samples, measure, at, controlled)?);
             }
         }
         Ok((comparisons, gaps))

@@ -1,9 +1,8 @@
 //! What stages cost: the ledger, and what an arm needed before its own training.
 
 use super::Assembly;
-use crate::arms::{needed_flops, sbp_cost};
+use crate::arms::{needed_flops, whole_cost};
 use crate::error::Result;
-use crate::recipe::ArmKind;
 use crate::report::{LedgerEntry, in_flops};
 use crate::rundir::{Artifact, Manifest};
 use crate::stage::{Replicate, Step, preparation};
@@ -22,7 +21,7 @@ impl Assembly<'_> {
             let arm = match step {
                 Step::Train(model) | Step::Evaluate(model) => Some(self.report_label(model)),
                 Step::Sweep { arm, .. } => Some(self.report_label(Replicate { arm, seed: self.recipe.seed })),
-                other => other.arm(self.recipe),
+                other => self.user(other),
             };
             let entry = LedgerEntry {
                 stage: step.stage().to_owned(),
@@ -42,15 +41,28 @@ impl Assembly<'_> {
         Ok(entries)
     }
 
+    /// The arm that a stage works for: the first that needs it and whose subject it is not. None where the report's subject needs it, or
+    /// no arm alone.
+    fn user(&self, step: Step) -> Option<String> {
+        let recipe = self.recipe;
+        let needs = |arm: usize| preparation(recipe, Replicate::own(recipe, arm)).contains(&step);
+        // What has no name of its own goes without saying.
+        step.thing(recipe)?;
+        if recipe.subject().is_some_and(needs) {
+            return None;
+        }
+        (0..recipe.arms.len()).find(|arm| needs(*arm)).map(|arm| self.report_name(&recipe.arms[arm]).to_owned())
+    }
+
     /// What a finished stage left: several artifacts where it took several rounds, none where it is not finished.
     fn parts(&self, step: Step) -> Result<Vec<Artifact>> {
         let Some(artifact) = self.artifact(step.folder(self.recipe))? else { return Ok(Vec::new()) };
         let mut parts = vec![artifact];
-        if let Step::Generate(synthesis) = step {
-            let filter = Step::Filter(synthesis).folder(self.recipe);
+        if let Step::Generate(corpus) = step {
+            let filter = Step::Filter(corpus).folder(self.recipe);
             let rounds = self.statistics::<Rounds>(filter)?.map_or(1, |filtered| filtered.rounds);
             for round in 2..=rounds {
-                parts.extend(self.artifact(round_folder(self.recipe, synthesis, round))?);
+                parts.extend(self.artifact(round_folder(self.recipe, corpus, round))?);
             }
         }
         Ok(parts)
@@ -59,12 +71,12 @@ impl Assembly<'_> {
     /// Operations of what `model` needed before its own training and repetition does not: see
     /// [`Arm::preparation_flops`](crate::report::Arm::preparation_flops).
     pub(super) fn preparation_flops(&self, model: Replicate, trained: &Trained) -> Result<f64> {
-        let mut steps = preparation(self.recipe, model.arm);
+        let mut steps = preparation(self.recipe, model);
         // Of a sweep the model itself is one training, where that is the one which was chosen.
         steps.retain(|step| trained.taken.as_ref().is_none_or(|taken| taken.folder != step.folder(self.recipe)));
-        if let ArmKind::Regularised { .. } = self.recipe.arms[model.arm].kind {
+        if !self.recipe.arms[model.arm].sweep.is_empty() && model.seed == self.recipe.seed {
             // The recipe's own seed trains nothing there: it scores the candidates.
-            steps.push(Step::Train(Replicate { seed: self.recipe.seed, ..model }));
+            steps.push(Step::Train(model));
         }
         let mut flops = trained.packing.map_or(0.0, |packing| packing.search_flops);
         for step in steps {
@@ -82,30 +94,36 @@ impl Assembly<'_> {
     /// What an `equal-flops` arm equals, summand by summand; nothing where there is no such arm, or a summand is missing.
     pub(super) fn equal_flops_note(&self) -> Result<Option<String>> {
         let recipe = self.recipe;
-        let Some(arm) = recipe.arms.iter().position(|arm| arm.kind == ArmKind::EqualFlops) else { return Ok(None) };
+        let Some(arm) = recipe.arms.iter().position(|arm| arm.training.operations_of.is_some()) else {
+            return Ok(None);
+        };
+        let Some(other) = &recipe.arms[arm].training.operations_of else { return Ok(None) };
+        let other = recipe.arm(other);
         let own = |model: Replicate| self.artifact(Step::Train(model).folder(recipe));
         let Some(trained) = own(Replicate { arm, seed: recipe.seed })? else { return Ok(None) };
         let mut parts = Vec::new();
         let mut total = 0.0;
-        for step in sbp_cost(recipe, recipe.seed) {
+        for step in whole_cost(recipe, Replicate::own(recipe, other)) {
             let flops = self.needed(step)?;
             total += flops;
             if flops > 0.0 {
-                let base = matches!(step, Step::Train(model) if recipe.arms[model.arm].kind == ArmKind::Repetition);
+                let base = matches!(step, Step::Train(model) if Some(model.arm) == recipe.baseline());
                 let label = step.label(recipe);
                 parts.push(format!("{} for {label}{}", in_flops(flops), if base { " (the base model)" } else { "" }));
             }
         }
         let name = self.report_name(&recipe.arms[arm]);
-        let scores = match recipe.filter.min_relevance {
-            None => ". Scores of relevance drop nothing here, so they are measurement, and not among it",
-            Some(_) => "",
+        let drops = recipe.synthetic.iter().any(|corpus| corpus.filter.min_relevance.is_some());
+        let scores = match drops {
+            false => ". Scores of relevance drop nothing here, so they are measurement, and not among it",
+            true => "",
         };
         Ok(Some(format!(
-            "The arm {name} was trained with {}, to the nearest step what sbp cost in all: {}, {} together{scores}. The base model counts \
+            "The arm {name} was trained with {}, to the nearest step what {} cost in all: {}, {} together{scores}. The base model counts \
              here, and not where lines over operations begin, since repetition has it for nothing. It shares no training with repetition: \
              the rate falls over all of its own steps, so it is another model from the warm-up on.",
             in_flops(trained.manifest.work.flops),
+            self.report_name(&recipe.arms[other]),
             parts.join(", "),
             in_flops(total)
         )))

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_pair::{Pair, read_pairs, read_vectors};
+use cognate_pair::{Pair, read_pairs};
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::metadata;
 
 use super::Assembly;
 use crate::error::Result;
 use crate::report::{Example, ExampleText};
+use crate::stage::Step;
 use crate::stages::relations::{nearest, read_texts};
 
 /// Examples in a report.
@@ -20,10 +21,13 @@ const EXAMPLES: usize = 3;
 impl Assembly<'_> {
     /// Kept documents from evenly spread places of the synthetic corpus, whose seeds have a true neighbour.
     pub(super) fn examples(&self) -> Result<Vec<Example>> {
-        let artifacts =
-            (self.artifact("ingest")?, self.artifact("embed")?, self.artifact("pair")?, self.artifact("filter")?);
-        let (Some(ingest), Some(embed), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };
-        let ids = read_vectors(&embed.path("vectors.parquet"))?.ids;
+        let recipe = self.recipe;
+        let (Some(corpus), Some(pairs)) = (self.subject_corpus(), self.subject_pairs()) else { return Ok(Vec::new()) };
+        let made = |step: Step| self.artifact(step.folder(recipe));
+        let artifacts = (made(Step::Ingest)?, made(Step::Pair(pairs))?, made(Step::Filter(corpus))?);
+        let (Some(ingest), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };
+        let unique = read_texts(&ingest.path("unique.jsonl.zst"), &ReadOptions::default(), &Silent)?;
+        let ids: Vec<String> = unique.iter().map(|(id, _)| id.clone()).collect();
         let nearest = nearest(&read_pairs(&pair.path("train.parquet"), &ids)?);
         let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
         let kept = filter.manifest.files.iter().find(|file| file.path == KEPT).and_then(|file| file.rows).unwrap_or(0);
@@ -43,8 +47,7 @@ impl Assembly<'_> {
                 }
             }
         }
-        let texts: HashMap<String, String> =
-            read_texts(&ingest.path("unique.jsonl.zst"), &ReadOptions::default(), &Silent)?.into_iter().collect();
+        let texts: HashMap<String, String> = unique.into_iter().collect();
         let text = |number: u32| {
             let id = ids[number as usize].clone();
             ExampleText { text: texts.get(&id).cloned().unwrap_or_default(), id }

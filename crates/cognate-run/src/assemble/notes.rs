@@ -6,9 +6,9 @@ use cognate_synth::{GenerateStats, PrecisionEffect};
 use super::Assembly;
 use crate::error::Result;
 use crate::metrics::METRICS;
-use crate::recipe::ArmKind;
+use crate::recipe::Real;
 use crate::report::{self, Curve, counted};
-use crate::stage::{Replicate, Step};
+use crate::stage::{Replicate, Step, writer};
 use crate::stages::synthesis::{Filtered, FilteredControl};
 use crate::stages::train::Trained;
 
@@ -16,23 +16,28 @@ impl Assembly<'_> {
     /// What became of the controls' documents, and what theirs learned about relations.
     pub(super) fn control_notes(&self) -> Result<Vec<String>> {
         let mut notes = Vec::new();
-        for synthesis in self.recipe.syntheses() {
-            let Some(control) = synthesis.control() else { continue };
-            let filter = Step::Filter(synthesis).folder(self.recipe);
-            if let Some(FilteredControl { rounds, filter, .. }) = self.statistics(filter)? {
+        let recipe = self.recipe;
+        for (at, corpus) in recipe.synthetic.iter().enumerate() {
+            if recipe.is_related(at) {
+                continue;
+            }
+            let control = &corpus.name;
+            let filter = Some(Step::Filter(at));
+            if let Some(FilteredControl { rounds, filter, .. }) = self.statistics_of(filter)? {
                 notes.push(format!(
-                    "Control {control}: of {}, written in {}, the filters kept {}.",
+                    "Synthetic corpus {control}: of {}, written in {}, the filters kept {}.",
                     counted(filter.read.documents, "document", "documents"),
                     counted(rounds as u64, "round", "rounds"),
                     filter.kept.documents
                 ));
             }
-            let tuned: Option<Trained> = self.statistics(Step::Tune(synthesis).folder(self.recipe))?;
+            let tune = Some(writer(recipe, at)).filter(|step| matches!(step, Step::Tune(_)));
+            let tuned: Option<Trained> = self.statistics_of(tune)?;
             if let Some(relation) = tuned.and_then(|tuned| tuned.relation) {
                 let cognate_eval::Estimate { value, stderr } = relation.after.gain_over_random;
                 let error = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.3}"));
                 notes.push(format!(
-                    "Control {control}: after tuning, the true seed of a held-out pair saves {value:.3}{error} nats per token \
+                    "Synthetic corpus {control}: after tuning, the true seed of a held-out pair saves {value:.3}{error} nats per token \
                      over a random one."
                 ));
             }
@@ -49,22 +54,23 @@ impl Assembly<'_> {
     /// What a reader should know before trusting the numbers.
     pub(super) fn notes(&self) -> Result<Vec<String>> {
         let mut notes = Vec::new();
-        for arm in &self.recipe.arms {
+        for (at, arm) in self.recipe.arms.iter().enumerate() {
             let name = self.report_name(arm);
             if name != arm.name {
                 notes.push(format!("The arm {name} is called {} in the recipe.", arm.name));
             }
-            let Some(trained) = self.statistics::<Trained>(&arm.name)? else { continue };
-            if name == report::REPETITION || (trained.diet.is_some() && self.recipe.repetition().is_none()) {
+            let own = Step::Train(Replicate::own(self.recipe, at));
+            let Some(trained) = self.statistics_of::<Trained>(Some(own))? else { continue };
+            if name == report::REPETITION || (trained.diet.is_some() && self.recipe.baseline().is_none()) {
                 notes.push(format!(
                     "The model has {}; what is said here need not hold at any other size.",
                     counted(trained.parameters as u64, "parameter", "parameters")
                 ));
             }
-            if let (ArmKind::Oracle { .. }, Some(diet)) = (&arm.kind, trained.diet)
+            if let (Real::All, Some(diet)) = (arm.training.documents, trained.diet)
                 && diet.epochs > 1.0
             {
-                notes.push(format!("The oracle saw its documents {:.2} times on average, not once.", diet.epochs));
+                notes.push(format!("The arm {name} saw its documents {:.2} times on average, not once.", diet.epochs));
             }
         }
         if let Some(stats) = self.statistics::<IngestStats>("ingest")? {
@@ -82,14 +88,18 @@ impl Assembly<'_> {
                 }
             }
         }
-        if let Some(filtered) = self.statistics::<Filtered>("filter")?
+        let corpus = self.subject_corpus().filter(|corpus| self.recipe.is_related(*corpus));
+        if let Some(filtered) = self.statistics_of::<Filtered>(corpus.map(Step::Filter))?
             && filtered.rounds > 1
         {
             notes.push(format!("Generation took {} rounds, because the filters left too little.", filtered.rounds));
         }
-        let written: Option<GenerateStats> = self.statistics("generate")?;
+        let written: Option<GenerateStats> = self.statistics_of(corpus.map(Step::Generate))?;
         notes.extend(written.and_then(|written| written.precision_effect).map(|effect| precision_note(&effect)));
-        if self.statistics::<Trained>("tune")?.is_some_and(|trained| trained.relation.is_none()) {
+        if self
+            .statistics_of::<Trained>(self.subject_synthesizer().map(Step::Tune))?
+            .is_some_and(|trained| trained.relation.is_none())
+        {
             notes.push("Too few pairs were held out to say what tuning taught about relations.".to_owned());
         }
         Ok(notes)

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::recipe::GenerateMethod;
 use crate::report::{CardFacts, FileRecord, Split, Synthesis};
 use crate::rundir::FileEntry;
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 use crate::stages::documents::{SPLITS, Tokenized};
 use crate::stages::train::Trained;
 
@@ -56,27 +56,35 @@ impl Assembly<'_> {
         let (recipe, report) = (self.recipe, &self.recipe.report);
         let ingested: Option<IngestStats> = self.statistics("ingest")?;
         let tokenized: Option<Tokenized> = self.statistics("tokenize")?;
-        let splits = ingested.map(|stats| [stats.validation, stats.unique, stats.oracle].map(|split| split.documents));
-        let tokens = tokenized.map(|stats| [stats.validation, stats.unique, stats.oracle].map(|split| split.tokens));
+        let splits = ingested
+            .map(|stats| [stats.validation, stats.unique, stats.oracle, stats.selection].map(|split| split.documents));
+        let tokens = tokenized
+            .map(|stats| [stats.validation, stats.unique, stats.oracle, stats.selection].map(|split| split.tokens));
         let split = |(at, documents): (usize, u64)| Split {
             name: SPLITS[at].to_owned(),
             documents,
             tokens: tokens.map(|tokens| tokens[at]),
         };
-        let generate = &recipe.generate;
-        let synthesis = self.artifact("filter")?.map(|_| Synthesis {
-            method: match generate.method {
-                GenerateMethod::Model => "model".to_owned(),
-                GenerateMethod::Endpoint => "endpoint".to_owned(),
-            },
-            temperature: generate.sampling.temperature,
-            top_p: generate.sampling.top_p,
-            max_new_tokens: generate.max_new_tokens as u64,
-            seed: recipe.seed,
-        });
+        let mut synthesis = None;
+        if let Some(corpus) = self.subject_corpus()
+            && self.artifact(Step::Filter(corpus).folder(recipe))?.is_some()
+        {
+            let generate = &recipe.synthetic[corpus].generate;
+            synthesis = Some(Synthesis {
+                method: match generate.method {
+                    GenerateMethod::Model => "model".to_owned(),
+                    GenerateMethod::Endpoint => "endpoint".to_owned(),
+                },
+                temperature: generate.sampling.temperature,
+                top_p: generate.sampling.top_p,
+                max_new_tokens: generate.max_new_tokens as u64,
+                seed: recipe.seed,
+            });
+        }
         let mut parameters = None;
-        for arm in &recipe.arms {
-            let trained: Option<Trained> = self.statistics(&arm.name)?;
+        for at in 0..recipe.arms.len() {
+            let own = Step::Train(Replicate::own(recipe, at));
+            let trained: Option<Trained> = self.statistics_of(Some(own))?;
             parameters = parameters.or(trained.map(|trained| trained.parameters as u64));
         }
         Ok(CardFacts {

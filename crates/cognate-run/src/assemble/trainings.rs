@@ -4,8 +4,8 @@ use super::Assembly;
 use crate::error::Result;
 use crate::recipe::Arm;
 use crate::stage::{Replicate, Step};
-use crate::stages::regularised::Sweep;
 use crate::stages::relations::Packing;
+use crate::stages::sweep::Sweep;
 use crate::stages::train::Trained;
 
 impl Assembly<'_> {
@@ -14,7 +14,7 @@ impl Assembly<'_> {
         let (name, mut notes) = (self.report_name(arm), Vec::new());
         for model in Replicate::of(self.recipe, at) {
             let Some(trained) = self.statistics::<Trained>(Step::Train(model).folder(self.recipe))? else { continue };
-            if let Some(sweep) = &trained.sweep {
+            if let Some(sweep) = trained.sweep.as_ref().filter(|_| model.seed == self.recipe.seed) {
                 notes.push(sweep_note(name, sweep, self.recipe.seeds.len() > 1));
             }
             if let Some(taken) = trained.taken.filter(|_| trained.sweep.is_none()) {
@@ -47,27 +47,24 @@ fn sweep_note(arm: &str, sweep: &Sweep, seeds: bool) -> String {
                 (None, Some(how)) => format!("diverged: {how}"),
                 (None, None) => "no loss".to_owned(),
             };
-            format!("{} ({loss}{error}{reused})", tried.weight_decay)
+            format!("{} ({loss}{error}{reused})", tried.name)
         })
         .collect();
     let mut note = format!(
-        "The arm {arm} chose its weight decay by nats per token on {} documents of the oracle split, on which no arm is scored: of {} \
-         it took {}.",
+        "The arm {arm} chose by nats per token on {} documents of the selection split, on which no arm is trained or scored: of {} it took {}.",
         sweep.documents,
         tried.join(", "),
         sweep.chosen
     );
     if sweep.left_out > 0 {
         note.push_str(&format!(
-            " {} more were drawn and left out, because they share a passage with the unique split.",
+            " {} more were drawn and left out, because they share a passage with what it was trained on.",
             sweep.left_out
         ));
     }
-    let decays = || sweep.candidates.iter().map(|tried| tried.weight_decay);
-    let least = decays().all(|decay| decay >= sweep.chosen);
-    if least || decays().all(|decay| decay <= sweep.chosen) {
-        let (end, beyond) = if least { ("smallest", "smaller") } else { ("largest", "larger") };
-        note.push_str(&format!(" That is the {end} one that was tried: a {beyond} one may be better."));
+    let ends = [sweep.candidates.first(), sweep.candidates.last()];
+    if ends.into_iter().flatten().any(|end| end.name == sweep.chosen) {
+        note.push_str(" That is the first or the last one that was tried: one beyond it may be better.");
     }
     if seeds {
         note.push_str(" It was chosen with the recipe's own seed, for all seeds.");
@@ -99,12 +96,12 @@ fn packing_note(arm: &str, packing: &Packing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::regularised::Candidate;
+    use crate::stages::sweep::Candidate;
 
     #[test]
     fn a_sweep_says_what_was_tried_what_was_reused_and_what_lies_at_its_end() {
-        let candidate = |weight_decay: f64, nats_per_token: f64, reused: Option<&str>| Candidate {
-            weight_decay,
+        let candidate = |name: &str, nats_per_token: f64, reused: Option<&str>| Candidate {
+            name: name.to_owned(),
             nats_per_token: Some(nats_per_token),
             stderr: Some(0.0123),
             reused: reused.map(str::to_owned),
@@ -114,32 +111,29 @@ mod tests {
             documents: 320,
             left_out: 0,
             candidates: vec![
-                candidate(0.1, 4.5, Some("train repetition")),
-                candidate(0.8, 4.25, None),
-                candidate(3.2, 4.375, None),
+                candidate("weight-decay-0.1", 4.5, Some("train repetition")),
+                candidate("weight-decay-0.8", 4.25, None),
+                candidate("weight-decay-3.2", 4.375, None),
             ],
-            chosen: 0.8,
+            chosen: "weight-decay-0.8".to_owned(),
         };
         assert_eq!(
             sweep_note("regularised", &sweep, false),
-            "The arm regularised chose its weight decay by nats per token on 320 documents of the oracle split, on which no arm is \
-             scored: of 0.1 (4.5000 ± 0.0123, the model of train repetition, not trained again), 0.8 (4.2500 ± 0.0123), 3.2 (4.3750 ± \
-             0.0123) it took 0.8."
+            "The arm regularised chose by nats per token on 320 documents of the selection split, on which no arm is trained or scored: of \
+             weight-decay-0.1 (4.5000 ± 0.0123, the model of train repetition, not trained again), weight-decay-0.8 (4.2500 ± 0.0123), \
+             weight-decay-3.2 (4.3750 ± 0.0123) it took weight-decay-0.8."
         );
-        (sweep.chosen, sweep.left_out) = (3.2, 7);
+        (sweep.chosen, sweep.left_out) = ("weight-decay-3.2".to_owned(), 7);
         let note = sweep_note("regularised", &sweep, true);
         for expected in [
             " 7 more were drawn and left out, because they share a passage",
-            " That is the largest one that was tried: a larger one may be better.",
+            " That is the first or the last one that was tried: one beyond it may be better.",
             " It was chosen with the recipe's own seed, for all seeds.",
         ] {
             assert!(note.contains(expected), "{note}");
         }
-        sweep.chosen = 0.1;
-        assert!(
-            sweep_note("r", &sweep, false)
-                .ends_with("That is the smallest one that was tried: a smaller one may be better.")
-        );
+        sweep.chosen = "weight-decay-0.1".to_owned();
+        assert!(sweep_note("r", &sweep, false).ends_with("one beyond it may be better."));
     }
 
     #[test]

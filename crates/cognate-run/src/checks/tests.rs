@@ -58,6 +58,7 @@ impl Bench {
     fn run(&self) -> Result<()> {
         let settings = Settings {
             out: self.path("out"),
+            reuse: None,
             threads: 1,
             device: DeviceKind::Cpu,
             command: String::new(),
@@ -70,7 +71,7 @@ impl Bench {
     fn stops_after(&self, last: &str) -> String {
         let error = self.run().expect_err("the fault stops it");
         let done = |stage: &str| self.path(&format!("out/{stage}/manifest.json")).exists();
-        assert!(!self.path("out/repetition").exists(), "trained before it stopped: {error}");
+        assert!(!self.path("out/train/repetition").exists(), "trained before it stopped: {error}");
         assert!(done("ingest") != last.is_empty() && (last.is_empty() || done(last)), "{error}");
         error.to_string()
     }
@@ -120,20 +121,20 @@ fn questions_that_changed_since_a_model_was_measured_stop_a_run_at_its_start() {
     bench.write("tasks/arc_easy.jsonl", &question("yes"));
     bench.run().unwrap();
     bench.write("tasks/arc_easy.jsonl", &question("perhaps"));
-    fs_err::remove_dir_all(bench.path("out/repetition")).unwrap();
+    fs_err::remove_dir_all(bench.path("out/train/repetition")).unwrap();
     let error = bench.run().unwrap_err().to_string();
     assert!(error.contains("the questions of arc_easy had another content"), "{error}");
-    assert!(!bench.path("out/repetition").exists());
+    assert!(!bench.path("out/train/repetition").exists());
 }
 
 #[test]
 fn what_stands_in_the_way_of_a_late_stage_stops_a_run_at_its_start() {
     let bench = Bench::new().with("[[arm]]\nkind = \"sbp\"\n");
-    for file in ["out/recipe.toml", "out/tune"] {
+    for file in ["out/recipe.toml", "out/tune/related"] {
         bench.write(file, "");
     }
-    assert!(bench.stops_after("").contains("tune is in the way: the run writes a folder there"));
-    fs_err::remove_file(bench.path("out/tune")).unwrap();
+    assert!(bench.stops_after("").contains("tune/related is in the way: the run writes a folder there"));
+    fs_err::remove_file(bench.path("out/tune/related")).unwrap();
     fs_err::create_dir(bench.path("out/report.html")).unwrap();
     assert!(bench.stops_after("").contains("report.html is in the way: the run writes a file there"));
 }
@@ -147,7 +148,7 @@ fn servers_stop_a_run_before_training() {
     let key = "judge_key_env = \"NO_SUCH_KEY_IS_SET\"\n";
     assert!(sbp().with(judge).with(key).stops_after("").contains("NO_SUCH_KEY_IS_SET"));
     // Nothing listens on the port of "discard".
-    let error = sbp().with(judge).stops_after("pair");
+    let error = sbp().with(judge).stops_after("pair/related");
     assert!(error.contains("http://127.0.0.1:9/v1"), "{error}");
 }
 
@@ -174,7 +175,7 @@ fn an_arm_without_documents_to_choose_by_stops_a_run_before_training() {
     };
     bench.write("d.jsonl", &(0..400).map(document).collect::<String>());
     let error = bench.stops_after("tokenize");
-    assert!(error.contains("has no documents to choose its weight decay by"), "{error}");
+    assert!(error.contains("has no documents to choose by"), "{error}");
 }
 
 /// The documents of the validation split, which depends on identifiers alone.
@@ -183,6 +184,7 @@ fn held_out(bench: &Bench) -> Vec<String> {
         seed: 0,
         validation_share: 0.1,
         unique_share: 0.5,
+        selection_share: 0.1,
         contamination_words: 0,
         contamination_documents: 10,
         read: cognate_corpus::ReadOptions::default(),

@@ -65,7 +65,7 @@ pub(crate) fn measure(
         measured_flops: 0.0,
     };
     train(&mut model, recipe, document, &mut speed, monitor)?;
-    if recipe.syntheses().next().is_some() {
+    if !recipe.synthetic.is_empty() {
         generate(&mut model, recipe, document, &mut speed, monitor)?;
     }
     Ok(speed)
@@ -127,7 +127,7 @@ fn train(
         beta1: train.beta1,
         beta2: train.beta2,
         epsilon: train.epsilon,
-        weight_decay: train.weight_decay,
+        weight_decay: train.decay.at(train.peak_rate, train.steps() as f64),
         gradient_scale: 1.0,
         step: 1,
     };

@@ -8,39 +8,67 @@ use cognate_train::training_bytes;
 use super::StagePlan;
 use super::calibrate::Speed;
 use super::corpus::Survey;
-use crate::arms::{needed_flops, sbp_cost, steps_of};
+use super::model_config;
+use crate::arms::{needed_flops, steps_of, whole_cost};
 use crate::context::max_positions;
-use crate::recipe::{ArmKind, Recipe, Synthesis};
-use crate::stage::{Replicate, Step};
+use crate::recipe::{Contexts, Embed, PairMethod, Recipe, SeedsOf, Training, Vectors};
+use crate::stage::{Replicate, Step, writer};
 use crate::stages::relations::search_flops;
 use crate::stages::train::BATCH_TOKENS;
 
-/// Bytes that one training leaves on disk at most: the newest checkpoints and the best one, each with two moments beside the
-/// weights. `best` and `final` are second names of files in them.
-pub(crate) fn trained_bytes(recipe: &Recipe, config: &Config) -> f64 {
-    (recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * config.parameter_bytes()
+/// Bytes that the training of `step` leaves on disk at most, with a vocabulary of `vocabulary`: the newest checkpoints and the best one,
+/// each with two moments beside the weights. `best` and `final` are second names of files in them. None where nothing is trained.
+pub(crate) fn trained_bytes(recipe: &Recipe, step: Step, vocabulary: usize) -> Option<f64> {
+    let keep = match step {
+        Step::Tune(_) => recipe.train.keep_checkpoints,
+        step => step.training(recipe)?.train.keep_checkpoints,
+    };
+    let config = config_of(recipe, step, vocabulary)?;
+    Some((keep as f64 + 1.0) * 3.0 * config.parameter_bytes())
+}
+
+/// The decoder that a step works with; none where it works with none.
+pub(crate) fn config_of(recipe: &Recipe, step: Step, vocabulary: usize) -> Option<Config> {
+    let arm = match step {
+        Step::Train(model) | Step::Evaluate(model) => model.arm,
+        Step::Sweep { .. } => {
+            return step.training(recipe).map(|training| model_config(recipe, &training.model, vocabulary));
+        }
+        Step::Tune(at) => recipe.arm(&recipe.synthesizers[at].base),
+        Step::Generate(corpus) | Step::Filter(corpus) => recipe.base_of(corpus),
+        Step::Ingest | Step::Tokenize | Step::Embed(_) | Step::Pair(_) | Step::Report => return None,
+    };
+    Some(model_config(recipe, &recipe.arms[arm].training.model, vocabulary))
 }
 
 /// Which work of its models a stage does, and the bytes of memory that it holds for it; none where it is done elsewhere. A step of
 /// training ends with a whole document: `with_longest` counts one as long as the context, which no document need be.
 pub(crate) fn needed_memory(
     recipe: &Recipe,
-    config: &Config,
     step: Step,
+    vocabulary: usize,
     with_longest: bool,
 ) -> Option<(&'static str, f64)> {
-    let Recipe { train, model, tune, generate, .. } = recipe;
     let longest = |context: usize| if with_longest { context } else { 0 };
+    let config = config_of(recipe, step, vocabulary)?;
     match step {
         Step::Train(_) | Step::Sweep { .. } => {
-            Some(("training this recipe's model", training_bytes(config, train.batch_tokens, longest(model.context))))
+            let training = step.training(recipe)?;
+            let bytes = training_bytes(&config, training.train.batch_tokens, longest(training.model.context));
+            Some(("training this recipe's model", bytes))
         }
-        Step::Tune(_) => {
-            Some(("tuning this recipe's synthesizer", training_bytes(config, tune.batch_tokens, longest(tune.context))))
+        Step::Tune(at) => {
+            let tune = &recipe.synthesizers[at].tune;
+            let bytes = training_bytes(&config, tune.batch_tokens, longest(tune.context));
+            Some(("tuning this recipe's synthesizer", bytes))
         }
-        Step::Generate(_) if generate.endpoint.is_none() => {
+        Step::Generate(corpus) => {
+            let generate = &recipe.synthetic[corpus].generate;
+            if generate.endpoint.is_some() {
+                return None;
+            }
             let (seed, new, precision) = (generate.max_seed_tokens, generate.max_new_tokens, generate.precision);
-            let bytes = generate_bytes(config, generate.slots, seed, new, precision.into());
+            let bytes = generate_bytes(&config, generate.slots, seed, new, precision.into());
             Some(("generating with this recipe's slots", bytes))
         }
         _ => None,
@@ -60,7 +88,6 @@ struct Written {
 pub(super) struct Estimate<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) survey: &'a Survey,
-    pub(super) config: &'a Config,
     pub(super) speed: &'a Speed,
 }
 
@@ -97,7 +124,7 @@ impl Estimate<'_> {
         let cost = self.cost(step);
         StagePlan {
             stage: step.stage(),
-            arm: step.arm(self.recipe),
+            arm: step.thing(self.recipe),
             documents: cost.documents.round() as u64,
             tokens: cost.tokens.round() as u64,
             flops: cost.flops,
@@ -122,59 +149,71 @@ impl Estimate<'_> {
                 let wall_s = text / survey.encode_bytes_per_s + self.unique_bytes() / survey.train_bytes_per_s;
                 Cost { documents, tokens, bytes: self.token_bytes(tokens, documents), wall_s, flops: 0.0 }
             }
-            Step::Embed => {
-                let d = self.recipe.embed.dimensions as f64;
-                let flops = 12.0 * 2.0 * self.unique_bytes() / ENTRY_BYTES * (d + 32.0);
+            Step::Embed(at) => {
+                let embedding = &self.recipe.embeddings[at];
+                let d = embedding.embed.dimensions as f64;
+                let flops = match embedding.vectors {
+                    Vectors::Lsa => 12.0 * 2.0 * self.unique_bytes() / ENTRY_BYTES * (d + 32.0),
+                    Vectors::File(_) => 0.0,
+                };
                 let wall_s = flops / (EMBED_FLOPS_PER_S * threads);
                 Cost { documents: unique, flops, bytes: unique * d * 4.0, wall_s, tokens: 0.0 }
             }
-            Step::Pair => {
-                let flops = search_flops(unique, self.recipe.embed.dimensions as f64);
-                let documents = self.pairs();
+            Step::Pair(at) => {
+                let documents = self.pairs(at);
+                let flops = match &self.recipe.pairs[at].method {
+                    PairMethod::Neighbours(embedding) => search_flops(unique, self.dimensions(embedding)),
+                    PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
+                };
                 Cost { documents, flops, bytes: documents * 24.0, wall_s: self.search_s(flops), tokens: 0.0 }
             }
-            Step::Sweep { .. } => self.train(&ArmKind::Repetition, self.recipe.seed),
-            Step::Train(model) => match &self.recipe.arms[model.arm].kind {
+            Step::Sweep { .. } => self.train(step, self.recipe.seed),
+            Step::Train(model) => {
+                let arm = &self.recipe.arms[model.arm];
                 // What it chooses from is trained in stages of its own.
-                ArmKind::Regularised { weight_decays, selection_documents } if model.seed == self.recipe.seed => {
-                    let (_, oracle) = self.split_tokens();
-                    let documents = (*selection_documents as f64).min(oracle / survey.tokens_per_document);
-                    let tokens = documents * survey.tokens_per_document * weight_decays.len() as f64;
-                    let flops = self.config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
+                if !arm.sweep.is_empty() && model.seed == self.recipe.seed {
+                    let selection = survey.documents * self.recipe.corpus.selection_share;
+                    let documents = (arm.selection_documents as f64).min(selection);
+                    let tokens = documents * survey.tokens_per_document * arm.sweep.len() as f64;
+                    let config = self.config(step);
+                    let flops = config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
                     let wall_s = self.passes_s(flops);
-                    Cost { documents, tokens, flops, bytes: self.config.parameter_bytes() * 2.0, wall_s }
+                    return Cost { documents, tokens, flops, bytes: config.parameter_bytes() * 2.0, wall_s };
                 }
-                kind => self.train(kind, model.seed),
-            },
-            Step::Tune(_) => {
-                let pairs = self.pairs() * f64::from(self.recipe.tune.epochs);
-                let half = survey.tokens_per_document.min(self.recipe.tune.context as f64 / 2.0);
-                let tokens = pairs * 2.0 * half;
-                let flops = self.config.training_flops(tokens, tokens / 2.0, half);
-                let wall_s = self.steps_s(flops, tokens / self.recipe.tune.batch_tokens as f64);
-                Cost { documents: pairs, tokens, flops, bytes: self.training_bytes(), wall_s }
+                self.train(step, model.seed)
             }
-            Step::Generate(synthesis) => {
-                let Written { documents, length, seed } = self.written(synthesis);
+            Step::Tune(at) => {
+                let synthesizer = &self.recipe.synthesizers[at];
+                let pairs = self.pairs(self.recipe.pair_set(&synthesizer.pairs)) * f64::from(synthesizer.tune.epochs);
+                let half = survey.tokens_per_document.min(synthesizer.tune.context as f64 / 2.0);
+                let tokens = pairs * 2.0 * half;
+                let config = self.config(step);
+                let flops = config.training_flops(tokens, tokens / 2.0, half);
+                let wall_s = self.steps_s(&config, flops, tokens / synthesizer.tune.batch_tokens as f64);
+                Cost { documents: pairs, tokens, flops, bytes: self.training_bytes(step), wall_s }
+            }
+            Step::Generate(corpus) => {
+                let Written { documents, length, seed } = self.written(corpus);
                 let tokens = documents * length;
-                let reading = self.config.forward_flops(documents * seed, documents, seed / 2.0);
-                let writing = self.config.forward_flops(tokens, tokens, seed + length / 2.0);
+                let config = self.config(step);
+                let reading = config.forward_flops(documents * seed, documents, seed / 2.0);
+                let writing = config.forward_flops(tokens, tokens, seed + length / 2.0);
                 let bytes = tokens * survey.bytes_per_token() * PACKED;
                 let wall_s = reading / self.speed.prompt_flops_per_s + writing / self.speed.writing_flops_per_s;
                 Cost { documents, tokens, flops: reading + writing, bytes, wall_s }
             }
-            Step::Filter(synthesis) => {
-                let tokens = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
+            Step::Filter(corpus) => {
+                let tokens = self.recipe.synthetic_tokens(corpus) as f64;
                 let documents = tokens / survey.tokens_per_document;
                 let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, documents);
-                let flops = self.scoring_flops(synthesis);
+                let flops = self.scoring_flops(corpus);
                 let wall_s = documents / FILTER_DOCUMENTS_PER_S + self.passes_s(flops);
                 Cost { documents, tokens, flops, bytes, wall_s }
             }
             Step::Evaluate(_) => {
                 let documents = documents * self.recipe.corpus.validation_share;
                 let tokens = documents * survey.tokens_per_document;
-                let flops = self.config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
+                let flops = self.config(step).forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
                 Cost { documents, tokens, flops, bytes: 1e3, wall_s: self.passes_s(flops) }
             }
             Step::Report => Cost { bytes: 3e5, wall_s: 1.0, ..Cost::default() },
@@ -183,13 +222,8 @@ impl Estimate<'_> {
 
     /// Bytes of memory that a stage holds at most, beside the program itself.
     fn memory(&self, step: Step) -> f64 {
-        let (recipe, config, survey) = (self.recipe, self.config, self.survey);
-        let (unique, dimensions) = (self.unique_documents(), recipe.embed.dimensions as f64);
-        let k = neighbours_needed(recipe.pair.neighbours, unique as usize) as f64;
-        // Near-copies are known by texts and their n-grams, which are as many as their words.
-        let copies = self.unique_bytes() * (1.0 + size_of::<u32>() as f64 / WORD_BYTES);
-        let search = neighbours_bytes(unique, dimensions, k) + copies;
-        let models = needed_memory(recipe, config, step, true).map_or(0.0, |(_, bytes)| bytes);
+        let (recipe, survey) = (self.recipe, self.survey);
+        let models = needed_memory(recipe, step, survey.vocabulary, true).map_or(0.0, |(_, bytes)| bytes);
         match step {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.
@@ -197,43 +231,68 @@ impl Estimate<'_> {
                 survey.documents * 150.0 + held_out / WORD_BYTES * 30.0
             }
             Step::Tokenize => self.different_words(survey.documents * survey.bytes_per_document) * 200.0,
-            Step::Embed => self.embedding_bytes(),
-            Step::Pair => search,
+            Step::Embed(at) => self.embedding_bytes(&recipe.embeddings[at].embed),
+            Step::Pair(at) => match &recipe.pairs[at].method {
+                PairMethod::Neighbours(embedding) => self.search_bytes(embedding, recipe.pairs[at].pair.neighbours),
+                PairMethod::Shuffled(_) | PairMethod::File(_) => self.unique_bytes() + self.pairs(at) * 24.0,
+            },
             Step::Train(_) | Step::Sweep { .. } => {
-                let kind = match step {
-                    Step::Train(model) => &recipe.arms[model.arm].kind,
-                    _ => &ArmKind::Repetition,
+                let Some(training) = step.training(recipe) else { return self.config(step).parameter_bytes() };
+                let order = self.train(step, recipe.seed).documents * 16.0;
+                let related = match &training.contexts {
+                    Contexts::Related(embedding) => self.search_bytes(embedding, recipe.pair.neighbours),
+                    Contexts::Single => 0.0,
                 };
-                let order = self.train(kind, recipe.seed).documents * 16.0;
-                let related = if *kind == ArmKind::RelatedContext { search } else { 0.0 };
                 models + order + related
             }
-            Step::Tune(_) => models + self.pairs() * 24.0,
+            Step::Tune(at) => models + self.pairs(recipe.pair_set(&recipe.synthesizers[at].pairs)) * 24.0,
             Step::Generate(_) => models,
-            Step::Filter(synthesis) => {
-                let Written { documents, length, .. } = self.written(synthesis);
+            Step::Filter(corpus) => {
+                let Written { documents, length, .. } = self.written(corpus);
                 let (text, words) = (self.unique_bytes(), self.unique_bytes() / WORD_BYTES);
                 let filters = filter_bytes(text, words, documents, length * survey.bytes_per_token() / WORD_BYTES);
-                let scored = BATCH_TOKENS + recipe.tune.context;
-                match synthesis {
+                let config = self.config(step);
+                match writer(recipe, corpus) {
                     // The synthesizer stays while the base model and the embedder measure what was kept.
-                    Synthesis::Related => {
-                        let measured = config.parameter_bytes() + config.scoring_bytes(scored) + self.embedding_bytes();
+                    Step::Tune(at) if recipe.is_related(corpus) => {
+                        let scored = BATCH_TOKENS + recipe.synthesizers[at].tune.context;
+                        let embedder = self.embedding_bytes(&recipe.embed);
+                        let measured = config.parameter_bytes() + config.scoring_bytes(scored) + embedder;
                         measured.max(filters + config.scoring_bytes(scored))
                     }
                     _ => filters,
                 }
             }
-            Step::Evaluate(_) => config.scoring_bytes(BATCH_TOKENS + max_positions(recipe)),
+            Step::Evaluate(_) => self.config(step).scoring_bytes(BATCH_TOKENS + max_positions(recipe)),
             Step::Report => 20e6,
         }
     }
 
+    /// The decoder that a step works with, or the recipe's.
+    fn config(&self, step: Step) -> Config {
+        let (recipe, vocabulary) = (self.recipe, self.survey.vocabulary);
+        config_of(recipe, step, vocabulary).unwrap_or_else(|| model_config(recipe, &recipe.model, vocabulary))
+    }
+
+    /// Numbers of a vector of an embedding.
+    fn dimensions(&self, embedding: &str) -> f64 {
+        self.recipe.embeddings[self.recipe.embedding(embedding)].embed.dimensions as f64
+    }
+
+    /// Bytes that a search for neighbours takes.
+    fn search_bytes(&self, embedding: &str, neighbours: usize) -> f64 {
+        let unique = self.unique_documents();
+        let k = neighbours_needed(neighbours, unique as usize) as f64;
+        // Near-copies are known by texts and their n-grams, which are as many as their words.
+        let copies = self.unique_bytes() * (1.0 + size_of::<u32>() as f64 / WORD_BYTES);
+        neighbours_bytes(unique, self.dimensions(embedding), k) + copies
+    }
+
     /// Bytes that embedding the unique documents takes, their texts included.
-    fn embedding_bytes(&self) -> f64 {
+    fn embedding_bytes(&self, embed: &Embed) -> f64 {
         let text = self.unique_bytes();
-        let terms = self.different_words(text).min(self.recipe.embed.max_terms as f64);
-        text + lsa_bytes(self.unique_documents(), terms, text / ENTRY_BYTES, self.recipe.embed.dimensions as f64)
+        let terms = self.different_words(text).min(embed.max_terms as f64);
+        text + lsa_bytes(self.unique_documents(), terms, text / ENTRY_BYTES, embed.dimensions as f64)
     }
 
     /// Different words of so many bytes of text: Heaps' law, with the exponent and the factor that plain English has.
@@ -247,78 +306,88 @@ impl Estimate<'_> {
     }
 
     /// Seconds of `steps` training steps that take `flops` operations together.
-    fn steps_s(&self, flops: f64, steps: f64) -> f64 {
-        self.passes_s(flops) + steps * self.config.parameters() as f64 * self.speed.update_s
+    fn steps_s(&self, config: &Config, flops: f64, steps: f64) -> f64 {
+        self.passes_s(flops) + steps * config.parameters() as f64 * self.speed.update_s
     }
 
-    /// A training of an arm of `kind` with `seed`.
-    fn train(&self, kind: &ArmKind, seed: u64) -> Cost {
-        let train = &self.recipe.train;
-        let tokens = match kind {
-            ArmKind::EqualFlops => self.equal_flops_tokens(seed),
-            _ => train.tokens(),
+    /// The training that a step does, with `seed`; for another seed than the recipe's own of an arm with a sweep, its first candidate's.
+    fn train(&self, step: Step, seed: u64) -> Cost {
+        let recipe = self.recipe;
+        let training = match (step.training(recipe), step) {
+            (Some(training), _) => training,
+            (None, Step::Train(model)) => &recipe.arms[model.arm].training,
+            (None, _) => return Cost::default(),
         };
-        let segment = match kind {
+        let (train, config) = (&training.train, self.config(step));
+        let tokens = self.training_tokens(training, seed);
+        let segment = match training.contexts {
             // At most: ends of chains share a row, and see only themselves.
-            ArmKind::RelatedContext => self.recipe.model.context as f64,
-            _ => self.survey.tokens_per_document.min(self.recipe.model.context as f64),
+            Contexts::Related(_) => training.model.context as f64,
+            Contexts::Single => self.survey.tokens_per_document.min(training.model.context as f64),
         };
         let context = segment / 2.0;
-        let flops = self.config.training_flops(tokens as f64, tokens as f64, context);
+        let flops = config.training_flops(tokens as f64, tokens as f64, context);
         let every = train.validate_every_tokens.max(1);
-        let held = self.survey.documents * self.recipe.corpus.validation_share;
+        let held = self.survey.documents * recipe.corpus.validation_share;
         let validation = held.min(train.validate_documents as f64) * self.survey.tokens_per_document;
         let measured = (tokens / every) as f64 * validation;
-        let validated = self.config.forward_flops(measured, measured, context);
-        let search = match kind {
-            ArmKind::RelatedContext => search_flops(self.unique_documents(), self.recipe.embed.dimensions as f64),
-            _ => 0.0,
+        let validated = config.forward_flops(measured, measured, context);
+        let search = match &training.contexts {
+            Contexts::Related(embedding) => search_flops(self.unique_documents(), self.dimensions(embedding)),
+            Contexts::Single => 0.0,
         };
         let steps = tokens as f64 / train.batch_tokens as f64;
         Cost {
             documents: tokens as f64 / self.survey.tokens_per_document,
             tokens: tokens as f64,
             flops: flops + search,
-            bytes: self.training_bytes(),
-            wall_s: self.steps_s(flops + validated, steps) + self.search_s(search),
+            bytes: self.training_bytes(step),
+            wall_s: self.steps_s(&config, flops + validated, steps) + self.search_s(search),
         }
     }
 
-    /// Tokens of an `equal-flops` arm, from the rows of everything that the first `sbp` arm costs.
-    pub(super) fn equal_flops_tokens(&self, seed: u64) -> u64 {
-        let needed = |step: Step| needed_flops(self.recipe, step, self.cost(step).flops);
-        let flops: f64 = sbp_cost(self.recipe, seed).into_iter().map(needed).sum();
-        let arm = self.recipe.arms.iter().position(|arm| arm.kind == ArmKind::Repetition).unwrap_or(0);
-        let repetition = self.cost(Step::Train(Replicate { arm, seed })).flops;
-        let train = &self.recipe.train;
-        steps_of(flops, repetition / train.steps() as f64) * train.batch_tokens as u64
+    /// Tokens of a training: its budget, or what comes of the rows of everything that another arm costs.
+    pub(super) fn training_tokens(&self, training: &Training, seed: u64) -> u64 {
+        let (recipe, train) = (self.recipe, &training.train);
+        let Some(other) = &training.operations_of else { return train.tokens() };
+        let needed = |step: Step| needed_flops(recipe, step, self.cost(step).flops);
+        let other = Replicate { arm: recipe.arm(other), seed };
+        let flops: f64 = whole_cost(recipe, other).into_iter().map(needed).sum();
+        let config = model_config(recipe, &training.model, self.survey.vocabulary);
+        let tokens = train.batch_tokens as f64;
+        let context = self.survey.tokens_per_document.min(training.model.context as f64) / 2.0;
+        steps_of(flops, config.training_flops(tokens, tokens, context)) * train.batch_tokens as u64
     }
 
-    /// What a synthesis writes.
-    fn written(&self, synthesis: Synthesis) -> Written {
-        let (generate, mean) = (&self.recipe.generate, self.survey.tokens_per_document);
-        let need = self.recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
+    /// What is written for the corpus at `corpus`.
+    fn written(&self, corpus: usize) -> Written {
+        let (synthetic, mean) = (&self.recipe.synthetic[corpus], self.survey.tokens_per_document);
+        let generate = &synthetic.generate;
+        let need = self.recipe.synthetic_tokens(corpus) as f64;
         let length = mean.min(generate.max_new_tokens as f64);
-        let seed = if synthesis.is_tuned() { mean.min(generate.max_seed_tokens as f64) } else { 0.0 };
+        let seed = if synthetic.seeds == SeedsOf::None { 0.0 } else { mean.min(generate.max_seed_tokens as f64) };
         Written { documents: need * (1.0 + generate.oversample) / length, length, seed }
     }
 
     /// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
-    fn scoring_flops(&self, synthesis: Synthesis) -> f64 {
-        let passes = |sequences: f64, tokens: f64| {
-            self.config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0)
-        };
-        let calibrated = synthesis == Synthesis::Related;
-        if !(calibrated || (synthesis.is_tuned() && self.recipe.filter.min_relevance.is_some())) {
+    fn scoring_flops(&self, corpus: usize) -> f64 {
+        let recipe = self.recipe;
+        let config = self.config(Step::Filter(corpus));
+        let passes =
+            |sequences: f64, tokens: f64| config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0);
+        let calibrated = recipe.is_related(corpus);
+        let Step::Tune(at) = writer(recipe, corpus) else { return 0.0 };
+        if !calibrated && recipe.synthetic[corpus].filter.min_relevance.is_none() {
             return 0.0;
         }
-        let Written { documents, length, seed } = self.written(synthesis);
+        let Written { documents, length, seed } = self.written(corpus);
         // Each text after the other and each alone: three times the tokens of both, in four sequences.
         let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
         if calibrated {
-            let share = self.recipe.pair.held_out_share;
-            let held_out = self.pairs() * share / (1.0 - share).max(f64::EPSILON);
-            let pairs = held_out.min(self.recipe.tune.relation_pairs as f64);
+            let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
+            let share = recipe.pairs[set].pair.held_out_share;
+            let held_out = self.pairs(set) * share / (1.0 - share).max(f64::EPSILON);
+            let pairs = held_out.min(recipe.synthesizers[at].tune.relation_pairs as f64);
             // Four conditional passes over a pair and two over its parts, as they are counted.
             flops += passes(6.0 * pairs, 2.0 * self.survey.tokens_per_document);
         }
@@ -338,11 +407,15 @@ impl Estimate<'_> {
         self.unique_documents() * self.survey.bytes_per_document
     }
 
-    /// Training pairs, at most: every neighbour inside the window, in both directions, held-out documents apart.
-    fn pairs(&self) -> f64 {
+    /// Training pairs of the set at `set`, at most: every neighbour inside the window, in both directions, held-out documents apart.
+    fn pairs(&self, set: usize) -> f64 {
+        let pair = &self.recipe.pairs[set].pair;
+        if let PairMethod::Shuffled(of) = &self.recipe.pairs[set].method {
+            return self.pairs(self.recipe.pair_set(of));
+        }
         let unique = self.unique_documents();
-        let neighbours = (self.recipe.pair.neighbours as f64).min((unique - 1.0).max(0.0));
-        2.0 * unique * neighbours * (1.0 - self.recipe.pair.held_out_share)
+        let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
+        2.0 * unique * neighbours * (1.0 - pair.held_out_share)
     }
 
     fn token_bytes(&self, tokens: f64, documents: f64) -> f64 {
@@ -351,15 +424,22 @@ impl Estimate<'_> {
     }
 
     /// The newest checkpoints and the best one, each with two moments beside the weights.
-    fn training_bytes(&self) -> f64 {
-        trained_bytes(self.recipe, self.config)
+    fn training_bytes(&self, step: Step) -> f64 {
+        let bytes = trained_bytes(self.recipe, step, self.survey.vocabulary);
+        // Of an arm with a sweep, other seeds are trained as the chosen candidate is.
+        bytes.unwrap_or_else(|| {
+            (self.recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * self.config(step).parameter_bytes()
+        })
     }
 
     /// Tokens of the unique and of the oracle split.
     pub(super) fn split_tokens(&self) -> (f64, f64) {
         let corpus = &self.recipe.corpus;
         let all = self.survey.documents * self.survey.tokens_per_document;
-        (all * corpus.unique_share, all * (1.0 - corpus.unique_share - corpus.validation_share))
+        (
+            all * corpus.unique_share,
+            all * (1.0 - corpus.unique_share - corpus.validation_share - corpus.selection_share),
+        )
     }
 }
 
@@ -367,7 +447,6 @@ impl Estimate<'_> {
 mod tests {
     use std::path::Path;
 
-    use super::super::model_config;
     use super::*;
 
     const RECIPE: &str = "name = \"a\"\n[corpus]\npaths = [\"d\"]\nunique_share = 0.5\n[embed]\ndimensions = 64\n[model]\nlayers = 1\n\
@@ -400,8 +479,7 @@ mod tests {
             writing_flops_per_s: 1e9,
             measured_flops: 0.0,
         };
-        let config = model_config(&recipe, survey.vocabulary);
-        let estimate = Estimate { recipe: &recipe, survey: &survey, config: &config, speed: &speed };
+        let estimate = Estimate { recipe: &recipe, survey: &survey, speed: &speed };
         let rows: Vec<(String, f64)> =
             Step::all(&recipe).into_iter().map(|step| (step.label(&recipe), estimate.stage(step).flops)).collect();
         move |label| rows.iter().find(|row| row.0 == label).unwrap_or_else(|| panic!("{label}")).1

@@ -5,6 +5,7 @@ mod calibrate;
 mod corpus;
 mod estimate;
 mod notes;
+mod tree;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ use crate::runner::seconds;
 use crate::stage::{Step, column, label};
 use estimate::Estimate;
 pub(crate) use estimate::{needed_memory, trained_bytes};
+pub use tree::{ArmPlan, Branch};
 
 /// What a recipe would cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,6 +40,8 @@ pub struct Plan {
     pub machine_memory_bytes: Option<u64>,
     /// Every stage in its order.
     pub stages: Vec<StagePlan>,
+    /// Every arm in its order, with what it is made from.
+    pub arms: Vec<ArmPlan>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -47,7 +51,7 @@ pub struct Plan {
 pub struct StagePlan {
     /// Its name.
     pub stage: &'static str,
-    /// The arm it works for.
+    /// The thing that it makes, where its stage makes several.
     pub arm: Option<String>,
     /// Documents (for `pair` and `tune`: pairs, at most) that it reads or writes.
     pub documents: u64,
@@ -69,11 +73,14 @@ pub struct StagePlan {
 /// When the corpus cannot be read, the model is impossible, or the user interrupts.
 pub fn plan(recipe: &Recipe, device: DeviceKind, threads: usize, monitor: &dyn Monitor) -> Result<Plan> {
     let survey = corpus::survey(recipe, monitor)?;
-    let config = model_config(recipe, survey.vocabulary);
-    config.check()?;
+    let config = model_config(recipe, &recipe.model, survey.vocabulary);
+    for training in recipe.arms.iter().flat_map(crate::recipe::Arm::trainings) {
+        model_config(recipe, &training.model, survey.vocabulary).check()?;
+    }
     let speed = calibrate::measure(recipe, &config, &survey, device, threads, monitor)?;
-    let estimate = Estimate { recipe, survey: &survey, config: &config, speed: &speed };
-    let stages: Vec<StagePlan> = Step::all(recipe).into_iter().map(|step| estimate.stage(step)).collect();
+    let estimate = Estimate { recipe, survey: &survey, speed: &speed };
+    let steps = Step::all(recipe);
+    let stages: Vec<StagePlan> = steps.iter().map(|step| estimate.stage(*step)).collect();
     let memory = process::memory();
     let mut notes = estimate.notes(&stages, memory);
     if let Some(error) = checks::problem(recipe, monitor)? {
@@ -88,13 +95,14 @@ pub fn plan(recipe: &Recipe, device: DeviceKind, threads: usize, monitor: &dyn M
         measured_flops: speed.measured_flops,
         machine_memory_bytes: memory.map(|memory| memory.total),
         notes,
+        arms: tree::arms(recipe, &steps, &stages),
         stages,
     })
 }
 
-/// The decoder that a recipe asks for.
-pub(crate) fn model_config(recipe: &Recipe, vocab: usize) -> Config {
-    decoder_config(&recipe.model, vocab, max_positions(recipe))
+/// The decoder of a model of `recipe`.
+pub(crate) fn model_config(recipe: &Recipe, model: &Model, vocab: usize) -> Config {
+    decoder_config(model, vocab, max_positions(recipe))
 }
 
 /// The decoder that a table `[model]` describes.
@@ -141,6 +149,8 @@ impl fmt::Display for Plan {
         let memory = size(self.stages.iter().map(|row| row.memory_bytes).max().unwrap_or(0));
         let time = seconds(sum(|row| row.wall_s));
         writeln!(f, "  {:<width$}{:>11}{:>9}{flops:>9}{bytes:>9}{memory:>9} {time:>13}", "all", "-", "-")?;
+        writeln!(f, "what each arm is made from, with the recipe's own seed:")?;
+        self.arms.iter().try_for_each(|arm| write!(f, "{arm}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))
     }
 }

@@ -5,7 +5,7 @@ use cognate_base::process;
 use super::estimate::Estimate;
 use super::{StagePlan, short};
 use crate::arms::Diet;
-use crate::recipe::{Arm, ArmKind, PERPLEXITY, Recipe};
+use crate::recipe::{Arm, Contexts, PERPLEXITY, Recipe, Training};
 use crate::stage::label;
 
 impl Estimate<'_> {
@@ -44,29 +44,24 @@ impl Estimate<'_> {
     /// What an arm is trained on, and what is wrong with that.
     fn arm(&self, arm: &Arm) -> Vec<String> {
         let (unique, oracle) = self.split_tokens();
-        let train = &self.recipe.train;
-        let tokens = match arm.kind {
-            ArmKind::EqualFlops => self.equal_flops_tokens(self.recipe.seed),
-            _ => train.tokens(),
-        };
-        let diet = Diet::of_tokens(self.recipe, arm, tokens, (unique as u64, oracle as u64));
+        let Training { train, model, .. } = &arm.training;
+        let tokens = self.training_tokens(&arm.training, self.recipe.seed);
+        let diet = Diet::of(&arm.training, tokens, (unique as u64, oracle as u64));
         let mut notes = vec![format!(
             "{}: {} unique tokens seen {:.2} times, {} synthetic tokens",
             arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens
         )];
-        let (batch, context) = (train.batch_tokens, self.recipe.model.context);
-        if arm.kind == ArmKind::RelatedContext && !batch.is_multiple_of(context) {
+        let (batch, context) = (train.batch_tokens, model.context);
+        if arm.training.contexts != Contexts::Single && !batch.is_multiple_of(context) {
             notes.push(format!(
                 "{}: [train] batch_tokens = {batch} is no multiple of [model] context = {context}, so batches cut contexts of related \
                  documents; how many is counted",
                 arm.name
             ));
         }
-        if let ArmKind::Oracle { max_epochs } = arm.kind
-            && diet.epochs > max_epochs
-        {
+        if arm.training.max_epochs.is_some_and(|most| diet.epochs > most) {
             notes.push(format!(
-                "{}: the corpus is too small for {} fresh tokens; the run would stop before training",
+                "{}: the corpus is too small for {} tokens of documents so fresh; the run would stop before training",
                 arm.name, diet.train_tokens
             ));
         }
@@ -76,8 +71,7 @@ impl Estimate<'_> {
     /// What stops the run before training, as far as the numbers of documents say so.
     fn too_few(&self) -> Option<String> {
         let (unique, neighbours) = (self.unique_documents(), self.recipe.pair.neighbours);
-        let pairs = self.recipe.syntheses().any(crate::recipe::Synthesis::is_tuned);
-        let needs = pairs || self.recipe.arms.iter().any(|arm| arm.kind == ArmKind::RelatedContext);
+        let needs = !self.recipe.embeddings.is_empty();
         (needs && unique <= neighbours as f64).then(|| {
             format!(
                 "about {unique:.0} documents are unique, and [pair] neighbours = {neighbours} of each are looked for: the run would stop \
@@ -115,7 +109,8 @@ pub(super) fn memory_note(stages: &[StagePlan], memory: Option<process::Memory>)
 /// What is not counted, and how far the figures go.
 fn others(recipe: &Recipe) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(endpoint) = &recipe.generate.endpoint {
+    for corpus in &recipe.synthetic {
+        let Some(endpoint) = &corpus.generate.endpoint else { continue };
         let url = &endpoint.url;
         notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
     }
@@ -127,7 +122,7 @@ fn others(recipe: &Recipe) -> Vec<String> {
             tasks.join(", ")
         ));
     }
-    if recipe.syntheses().next().is_some() {
+    if !recipe.synthesizers.is_empty() {
         notes.push(
             "pairs are counted at most, and with them tuning, scoring relevance and an equal-flops arm: the similarity window is not \
              known yet"

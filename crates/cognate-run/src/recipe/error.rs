@@ -70,9 +70,9 @@ pub enum RecipeError {
         /// What to do, where that is not obvious.
         advice: Option<String>,
     },
-    /// Arms that contradict each other or the rest of the recipe.
+    /// Things that contradict each other or the rest of the recipe.
     #[error("{at}: {message}")]
-    Arms {
+    Things {
         /// Where the arm stands.
         at: Place,
         /// What is wrong.
@@ -91,7 +91,7 @@ impl RecipeError {
             Self::UnknownKey { table, known, .. } => Some(format!("the keys of {table} are {}", known.join(", "))),
             Self::Missing { meaning, .. } => Some(meaning.trim_end_matches('.').to_owned()),
             Self::Impossible { advice, .. } => advice.clone(),
-            Self::Arms { advice, .. } => Some(advice.clone()),
+            Self::Things { advice, .. } => Some(advice.clone()),
         }
     }
 }

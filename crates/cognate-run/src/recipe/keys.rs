@@ -2,7 +2,13 @@
 //!
 //! The reader, the error messages and docs/recipes.md are all made from this one list.
 
+mod list;
+
 use std::fmt;
+
+pub(crate) use list::ARM_KINDS;
+pub use list::KEYS;
+use list::most;
 
 /// One key of a recipe.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +58,12 @@ pub enum Kind {
     Numbers(Interval),
     /// How many of something, or a list of different whole numbers; at most this many.
     CountOrList(u64),
+    /// A number, or a list of at least two different ones, each inside the interval.
+    NumberOrNumbers(Interval),
+    /// A table of shares by name, each a number or a list.
+    Shares,
+    /// A list of tables with keys of other tables.
+    Sweep,
 }
 
 /// What holds when a key is not written.
@@ -75,7 +87,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    const SHARE: Self = Self { low: 0.0, low_belongs: true, high: 1.0, high_belongs: true };
+    pub(super) const SHARE: Self = Self { low: 0.0, low_belongs: true, high: 1.0, high_belongs: true };
     const SHARE_BELOW_ONE: Self = Self { low: 0.0, low_belongs: true, high: 1.0, high_belongs: false };
     const SHARE_ABOVE_ZERO: Self = Self { low: 0.0, low_belongs: false, high: 1.0, high_belongs: true };
     const INSIDE: Self = Self { low: 0.0, low_belongs: false, high: 1.0, high_belongs: false };
@@ -120,7 +132,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Text => f.write_str("a text that is not empty"),
             Self::TextOrNone => f.write_str("a text, or \"\" for none"),
-            Self::Name => f.write_str("a name of letters, digits, `-` and `_`"),
+            Self::Name => f.write_str("a name of letters, digits, `-`, `_` and, inside of it, `.`"),
             Self::Choice([one]) => write!(f, "\"{one}\""),
             Self::Choice(choices) => write!(f, "one of {}", words(choices)),
             Self::Flag => f.write_str("true or false"),
@@ -133,6 +145,9 @@ impl fmt::Display for Kind {
             Self::Paths => f.write_str("a list of at least one path"),
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
             Self::Numbers(interval) => write!(f, "a list of at least two different numbers, each {interval}"),
+            Self::NumberOrNumbers(interval) => write!(f, "{interval}, or a list of at least two different ones"),
+            Self::Shares => f.write_str("a table of names with shares from 0 to 1"),
+            Self::Sweep => f.write_str("a list of at least two tables"),
             Self::CountOrList(most) => {
                 write!(f, "a whole number from 1 to {most}, or a list of as many different whole numbers")
             }
@@ -146,581 +161,64 @@ pub const TABLES: &[(&str, &str)] = &[
     ("corpus", "Where the documents are, and how they are split."),
     ("tokenize", "The tokenizer: trained on the unique split, or given."),
     ("model", "The decoder: Llama-3 blocks with normalised queries and keys, that is `Qwen3ForCausalLM`."),
-    ("train", "Pretraining, the same for every arm."),
+    ("train", "Pretraining: of every arm, where the arm does not say otherwise."),
     ("embed", "How documents become vectors."),
     ("pair", "Which documents count as related."),
-    ("tune", "Synthesizer-tuning, from the repetition arm's best checkpoint."),
+    ("tune", "Synthesizer-tuning, from an arm's best checkpoint."),
     ("generate", "Writing synthetic documents."),
     ("filter", "Which synthetic documents are kept."),
     ("evaluate", "What every arm is measured on."),
     (
         "report",
-        "What is said of the corpus and the models in their cards (`README.md` with the Hub's metadata); changes no result.",
+        "What the report compares, and what is said of the corpus and the models in their cards (`README.md` with the Hub's metadata); \
+         changes no result.",
     ),
-    ("arm", "One final model. Without any `[[arm]]` there are three: `repetition`, `sbp` and `oracle`."),
+    (
+        "embedding",
+        "Vectors of the unique documents. Takes the keys of `[embed]` too, which hold where they are not written here. `lsa` is there unwritten.",
+    ),
+    (
+        "pairs",
+        "A set of pairs. Takes the keys of `[pair]` too, which hold where they are not written here. `related` (neighbours by `lsa`) and \
+         `shuffled` (of `related`) are there unwritten.",
+    ),
+    (
+        "synthesizer",
+        "A model that is tuned on pairs. Takes the keys of `[tune]` too, which hold where they are not written here. `related` and `shuffled`, \
+         tuned on the pairs of these names, are there unwritten.",
+    ),
+    (
+        "synthetic",
+        "A synthetic corpus: what a model writes, filtered. Takes the keys of `[generate]` and `[filter]` too, which hold where they are \
+         not written here. `related` and `shuffled`, by the synthesizers of these names, and `unconditional`, by the first arm of kind \
+         `repetition` from no document, are there unwritten.",
+    ),
+    (
+        "arm",
+        "One final model. Without any `[[arm]]` there are three, of the kinds `repetition`, `sbp` and `oracle`. Takes any key of \
+         `[train]` and `[model]` as `train.KEY` and `model.KEY`; a list in the place of a number is a sweep: each is trained, and the \
+         best one is taken.",
+    ),
 ];
 
-/// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
-const MOST_SEEDS: u64 = 1000;
+/// The tables that stand for a thing each, in the order in which they are made from each other.
+pub const THINGS: [&str; 5] = ["embedding", "pairs", "synthesizer", "synthetic", "arm"];
 
-/// The largest values that are of any use. A larger one is a slip of the pen, and would ask for more memory or time than there is;
-/// up to these, sums and products of sizes do not overflow.
-mod most {
-    /// What a TOML integer holds.
-    pub(super) const SEED: u64 = i64::MAX as u64;
-    /// A record is in memory whole.
-    pub(super) const RECORD_BYTES: u64 = 1 << 32;
-    /// Words that must follow each other in two documents: beyond this, none have so many in common but copies.
-    pub(super) const WORDS_IN_A_ROW: u64 = 1000;
-    /// Four times the largest vocabulary that is published.
-    pub(super) const VOCABULARY: u64 = 1 << 20;
-    /// Blocks or heads.
-    pub(super) const LAYERS: u64 = 1 << 12;
-    pub(super) const WIDTH: u64 = 1 << 17;
-    /// What the decoder's operations take.
-    pub(super) const HEAD_WIDTH: u64 = 512;
-    pub(super) const FFN: u64 = 1 << 19;
-    pub(super) const CONTEXT: u64 = 1 << 20;
-    /// Of a training: more than anybody has.
-    pub(super) const TOKENS: u64 = 1 << 50;
-    /// Tokens of a step.
-    pub(super) const BATCH: u64 = 1 << 26;
-    /// Documents and pairs are numbered in 32 bits.
-    pub(super) const DOCUMENTS: u64 = u32::MAX as u64;
-    /// Of what is counted by hand.
-    pub(super) const SMALL: u64 = 1 << 20;
-    /// Of a vector.
-    pub(super) const DIMENSIONS: u64 = 1 << 12;
-    pub(super) const TERMS: u64 = 1 << 26;
-    pub(super) const NEIGHBOURS: u64 = 1 << 16;
-    pub(super) const EPOCHS: u64 = 1000;
-    pub(super) const SLOTS: u64 = 1 << 16;
-    /// Each request waits in a thread of its own.
-    pub(super) const REQUESTS: u64 = 1024;
-    /// A week.
-    pub(super) const WAIT_S: u64 = 604_800;
-    pub(super) const ATTEMPTS: u64 = 1000;
+/// The tables whose keys a thing takes as its own.
+pub(crate) fn inline(table: &str) -> &'static [&'static str] {
+    match table {
+        "embedding" => &["embed"],
+        "pairs" => &["pair"],
+        "synthesizer" => &["tune"],
+        "synthetic" => &["generate", "filter"],
+        _ => &[],
+    }
 }
 
-/// The kinds of arms.
-pub(crate) const ARM_KINDS: [&str; 8] =
-    ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops", "regularised", "related-context"];
-
-const PAPER: &str = "paper";
-const GOPHER: &str = "Rae et al. 2021, table A1";
-const OURS: &str = "ours";
-const FIELD: &str = "field's habit";
-
-const fn key(
-    table: &'static str,
-    name: &'static str,
-    kind: Kind,
-    default: Preset,
-    source: &'static str,
-    meaning: &'static str,
-) -> Key {
-    Key { table, name, kind, default, meaning, source }
+/// The tables whose keys stand in a table of that name inside of a thing.
+pub(crate) fn nested(table: &str) -> &'static [&'static str] {
+    if table == "arm" { &["train", "model"] } else { &[] }
 }
-
-/// What an arm can be measured on: [`super::PERPLEXITY`] and the tasks of `cognate-eval`.
-const TASKS: [&str; 13] = [
-    "perplexity",
-    "arc_easy",
-    "arc_challenge",
-    "piqa",
-    "winogrande",
-    "hellaswag",
-    "sciq",
-    "boolq",
-    "mmlu",
-    "lambada",
-    "blimp",
-    "triviaqa",
-    "webquestions",
-];
-
-use Kind::{
-    Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, NumberOrOff, Numbers, Path, Paths, Text,
-    TextOrNone,
-};
-use Preset::{Derived, Required, Value};
-
-/// Every key, table by table.
-#[rustfmt::skip]
-pub const KEYS: &[Key] = &[
-    key(
-        "", "name", Name, Required, "",
-        "The experiment's name; its artifacts go to `runs/NAME/` unless `--out` says otherwise.",
-    ),
-    key("", "seed", Integer(0, most::SEED), Value("0"), OURS, "Every random choice of every stage derives from it."),
-    key(
-        "", "seeds", CountOrList(MOST_SEEDS), Derived("`[seed]`, that is one"), "",
-        "Every arm is trained and evaluated once with each of these seeds, which decide its initialisation and the order of \
-         its data; a number n means `seed`, `seed + 1`, … (n of them), a list must hold `seed`. Everything before the arms \
-         depends on `seed` alone.",
-    ),
-
-    key(
-        "corpus", "paths", Paths, Required, "",
-        "Files or folders of documents (JSON Lines, CSV, text, Parquet; see docs/formats.md), relative to the recipe.",
-    ),
-    key(
-        "corpus", "id_field", TextOrNone, Value("\"id\""), FIELD,
-        "The field that names a document; where a record lacks it, or this is `\"\"`, the name derives from file and row.",
-    ),
-    key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
-    key(
-        "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
-        "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
-    ),
-    key(
-        "corpus", "max_record_bytes", Integer(1, most::RECORD_BYTES), Value("268435456"), OURS,
-        "Most bytes of a record before it is parsed: a line of JSON Lines, a row of CSV, a text file. A longer one cannot be read.",
-    ),
-    key(
-        "corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS,
-        "Share of the documents held out for validation.",
-    ),
-    key(
-        "corpus", "unique_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.05"), "paper: the oracle has 20 times the unique \
-         data",
-        "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone.",
-    ),
-    key(
-        "corpus", "contamination_words", Integer(0, most::WORDS_IN_A_ROW), Value("13"), FIELD,
-        "A training document that shares this many consecutive words with a validation document is dropped; 0 \
-         keeps all.",
-    ),
-    key(
-        "corpus", "contamination_documents", Integer(1, most::DOCUMENTS), Value("10"), "NeMo Curator: `max_matches`",
-        "A passage that more documents of the corpus hold, as boilerplate does, drops none.",
-    ),
-
-    key(
-        "tokenize", "vocab_size", Integer(258, most::VOCABULARY), Value("8192"), OURS,
-        "Entries of the byte-level BPE trained on the unique split, the two special tokens included; fewer where the split is too \
-         small to fill them (paper: 49,152).",
-    ),
-    key(
-        "tokenize", "tokenizer", Path, Derived("none: one is trained"), "",
-        "A `tokenizer.json` to use instead of training one; then `vocab_size` may not be written. The files beside it say \
-         which tokens begin and end a document ([how](formats.md#tokenizers)).",
-    ),
-
-    key("model", "layers", Integer(1, most::LAYERS), Required, "", "Decoder blocks (paper, 3B: 26)."),
-    key("model", "width", Integer(2, most::WIDTH), Required, "", "Width of the residual stream (paper, 3B: 3072)."),
-    key("model", "heads", Integer(1, most::LAYERS), Required, "", "Query heads (paper, 3B: 24)."),
-    key(
-        "model", "kv_heads", Integer(1, most::LAYERS), Derived("`heads`"), OURS,
-        "Key and value heads; divides `heads` (paper, 3B: 8).",
-    ),
-    key(
-        "model", "head_width", Integer(2, most::HEAD_WIDTH), Derived("`width / heads`"), PAPER,
-        "Width of one head; even, because rotary positions turn pairs.",
-    ),
-    key(
-        "model", "ffn", Integer(1, most::FFN), Derived("`8/3 × width`, rounded up to a multiple of 64"), "Llama; paper, 3B: 8064",
-        "Width of the feed-forward layer.",
-    ),
-    key(
-        "model", "rope_base", Number(Interval::ROPE_BASE), Value("500000.0"), PAPER,
-        "Base of the rotary position frequencies.",
-    ),
-    key(
-        "model", "norm_eps", Number(Interval::NORM_EPS), Value("1e-6"), "Qwen3",
-        "Added to the mean square in every RMS norm.",
-    ),
-    key(
-        "model", "qk_norm", Flag, Value("true"), PAPER,
-        "RMS norm on each query and key head; without it the checkpoint is `LlamaForCausalLM`.",
-    ),
-    key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
-    key("model", "context", Integer(2, most::CONTEXT), Value("1024"), OURS, "Longest piece of a document that is trained on as one; a longer document is cut into pieces (paper: 4096)."),
-
-    key("train", "budget_tokens", Integer(1, most::TOKENS), Required, "", "Training tokens of every arm, cut to whole steps."),
-    key(
-        "train", "batch_tokens", Integer(1, most::BATCH), Derived("`8 × model.context`"), OURS,
-        "Tokens per step (paper: 2048 × 4096).",
-    ),
-    key(
-        "train", "peak_rate", Number(Interval::POSITIVE),
-        Derived("0.3118 × C^(−1/8), C the operations of training between embedding and head"), "DeepSeek LLM, arXiv 2401.02954",
-        "Highest learning rate (paper: 1e-2).",
-    ),
-    key(
-        "train", "final_rate", Number(Interval::NOT_NEGATIVE), Derived("`peak_rate / 200`"), PAPER,
-        "Learning rate at the end of the cosine; at most `peak_rate` (paper: 5e-5).",
-    ),
-    key(
-        "train", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), PAPER,
-        "Share of the steps during which the rate rises linearly.",
-    ),
-    key(
-        "train", "weight_decay", Number(Interval::NOT_NEGATIVE), Value("0.1"), FIELD,
-        "Decoupled weight decay of AdamW; none on norms.",
-    ),
-    key(
-        "train", "beta1", Number(Interval::SHARE_BELOW_ONE), Value("0.9"), FIELD,
-        "AdamW's decay of the first moment.",
-    ),
-    key(
-        "train", "beta2", Number(Interval::SHARE_BELOW_ONE), Value("0.95"), FIELD,
-        "AdamW's decay of the second moment.",
-    ),
-    key(
-        "train", "epsilon", Number(Interval::POSITIVE), Value("1e-8"), FIELD,
-        "Added to the root of AdamW's second moment.",
-    ),
-    key(
-        "train", "clip", Number(Interval::POSITIVE), Value("1.0"), FIELD,
-        "A gradient longer than this is scaled down to it.",
-    ),
-    key(
-        "train", "validate_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`, at least one step"), OURS,
-        "Tokens between two measurements of the validation loss.",
-    ),
-    key(
-        "train", "validate_documents", Integer(1, most::DOCUMENTS), Value("100"), OURS,
-        "Validation documents, drawn once, on which the loss is measured while training; `evaluate` takes all.",
-    ),
-    key(
-        "train", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("`budget_tokens / 20`, at least one step"), OURS,
-        "Tokens between two checkpoints: what a killed run loses at most.",
-    ),
-    key(
-        "train", "keep_checkpoints", Integer(1, most::SMALL), Value("2"), OURS,
-        "Newest checkpoints that stay on disk; the best and the final one always do.",
-    ),
-
-    key(
-        "embed", "method", Choice(&["lsa"]), Value("\"lsa\""), "ours; paper: Qwen3-Embedding-0.6B",
-        "Latent semantic analysis: TF-IDF, truncated SVD, unit vectors; needs no download.",
-    ),
-    key("embed", "dimensions", Integer(1, most::DIMENSIONS), Value("256"), OURS, "Width of the vectors; less where the corpus has fewer documents, terms or directions."),
-    key("embed", "min_documents", Integer(1, most::DOCUMENTS), Value("2"), FIELD, "Words in fewer documents are ignored."),
-    key(
-        "embed", "max_document_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.5"), FIELD,
-        "Words in a larger share of the documents are ignored.",
-    ),
-    key(
-        "embed", "max_terms", Integer(1, most::TERMS), Value("200000"), OURS,
-        "The words kept are at most this many, the most frequent first.",
-    ),
-
-    key(
-        "pair", "neighbours", Integer(1, most::NEIGHBOURS), Value("10"), OURS,
-        "Nearest neighbours of each document that can become its pairs (paper, recalled: at most 200).",
-    ),
-    key(
-        "pair", "min_similarity", NumberOrAuto(Interval::COSINE), Value("\"auto\""), "ours; paper, recalled: 0.75 for \
-         its embedder",
-        "α: neighbours below it are no pair. `auto` estimates which share of neighbours is true at each similarity, and takes pairs so that \
-         `precision` holds: from the valley on where the similarities have two hills; otherwise those pairs that stand out from the strangers of \
-         both documents, where these give 5 % of the documents a pair. Where neither does, it says that the corpus has no usable relation, and takes the \
-         similarity that one in a thousand random pairs exceeds, or the lower one that an exponential tail through their median and 90th \
-         percentile has there.",
-    ),
-    key(
-        "pair", "precision", Number(Interval::INSIDE), Value("0.95"), OURS,
-        "Share of true pairs that `auto` wants, by its estimate.",
-    ),
-    key(
-        "pair", "near_copy", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.7"), OURS,
-        "Neighbours whose word 5-grams have this Jaccard similarity are near-copies and no pair.",
-    ),
-    key(
-        "pair", "max_similarity", Number(Interval::CEILING), Value("2.0"), OURS,
-        "Neighbours at least this similar count as near-copies too, whatever their texts; above 1, nothing does.",
-    ),
-    key(
-        "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
-        "Share of the documents with a pair that are held out, at most: pairs of two of them measure the synthesizer, pairs of one \
-         of them and another document are dropped.",
-    ),
-
-    key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
-    key(
-        "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
-        "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B).",
-    ),
-    key(
-        "tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS,
-        "Share of the steps during which the rate rises linearly.",
-    ),
-    key(
-        "tune", "batch_tokens", Integer(1, most::BATCH), Derived("`train.batch_tokens`, or `tune.context` where that is more"), OURS,
-        "Tokens per step, both documents of a pair counted; at least `tune.context`.",
-    ),
-    key(
-        "tune", "context", Integer(4, most::CONTEXT), Derived("`2 × model.context`"), "paper, recalled: 8192 after 4096",
-        "Most tokens of a pair; the first document is cut to half of it, then the second to the rest.",
-    ),
-    key(
-        "tune", "weight_decay", Number(Interval::NOT_NEGATIVE), Derived("`train.weight_decay`"), OURS,
-        "Decoupled weight decay of AdamW; none on norms.",
-    ),
-    key(
-        "tune", "validate_every_tokens", Integer(1, most::TOKENS), Derived("a twentieth of the tokens of all epochs"), OURS,
-        "Tokens between two measurements of the loss on held-out pairs.",
-    ),
-    key(
-        "tune", "validate_pairs", Integer(1, most::DOCUMENTS), Value("200"), OURS,
-        "Held-out pairs, drawn once and at most half of them, that choose the synthesizer: the checkpoint at which the true seed saves most, \
-         over a random one or over none, whichever is less; where it saves nothing, of `random-pairs`, and where seeds are too few, the one of the lowest loss.",
-    ),
-    key(
-        "tune", "relation_pairs", Integer(1, most::DOCUMENTS), Value("500"), OURS,
-        "Of the other held-out pairs, as many are drawn to compare the true, a random and no seed on, before and \
-         after tuning.",
-    ),
-    key(
-        "tune", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("a twentieth of the tokens of all epochs"), OURS,
-        "Tokens between two checkpoints.",
-    ),
-
-    key(
-        "generate", "method", Choice(&["model", "endpoint"]), Value("\"model\""), OURS,
-        "`model`: our own decoder writes; `endpoint`: a completion server that serves the synthesizer does \
-         (docs/endpoint.md).",
-    ),
-    key(
-        "generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled",
-        "Divides the logits; 0 takes the likeliest token always.",
-    ),
-    key(
-        "generate", "top_p", Number(Interval::SHARE_ABOVE_ZERO), Value("0.9"), "paper, recalled",
-        "Nucleus sampling: only the likeliest tokens that make up this probability are drawn.",
-    ),
-    key(
-        "generate", "precision", Choice(&["f32", "int8"]), Value("\"f32\""), OURS,
-        "In what numbers our own decoder multiplies: `int8` is faster, and the run measures what it costs in likelihood \
-         (docs/numerics.md).",
-    ),
-    key(
-        "generate", "top_k", Integer(0, most::VOCABULARY), Value("0"), OURS,
-        "Only so many of the likeliest tokens are drawn, before `top_p` looks at what is left; 0 is off. This and the next \
-         two mean what they mean in transformers.",
-    ),
-    key(
-        "generate", "min_p", Number(Interval::SHARE), Value("0.0"), OURS,
-        "Only tokens at least so likely as this share of the likeliest one are drawn; 0 is off.",
-    ),
-    key(
-        "generate", "repetition_penalty", Number(Interval::PENALTY), Value("1.0"), OURS,
-        "Divides the logit (multiplies it, where it is below 0) of every token that the prompt or the document holds \
-         already; 1 is off.",
-    ),
-    key(
-        "generate", "samples_per_seed", Integer(1, most::SMALL), Value("1"), OURS,
-        "Documents in a row that start from one drawn seed; their metadata `sample` says which each is.",
-    ),
-    key(
-        "generate", "max_new_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2`"), OURS,
-        "A document that is longer is unfinished.",
-    ),
-    key(
-        "generate", "max_seed_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2 - 2`"), OURS,
-        "A longer seed is cut, at the last sentence that fits, otherwise the last word.",
-    ),
-    key(
-        "generate", "slots", Integer(1, most::SLOTS), Value("64"), OURS,
-        "Documents written at the same time; no result depends on it.",
-    ),
-    key(
-        "generate", "oversample", Number(Interval::OVERSAMPLE), Value("0.25"), OURS,
-        "Share that is written beyond the need at first, because filters drop some; more follows where it falls \
-         short.",
-    ),
-    key(
-        "generate", "most_written", Number(Interval::EPOCHS), Value("8.0"), OURS,
-        "No further round is written, and the run stops and says so, where the filters keep so little that more than so many times the need \
-         would have to be written.",
-    ),
-    key(
-        "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",
-        "`endpoint` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
-    ),
-    key(
-        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`"), OURS,
-        "The name that the server knows the synthesizer by.",
-    ),
-    key(
-        "generate", "endpoint_concurrency", Integer(1, most::REQUESTS), Derived("`32`"), OURS,
-        "Requests at a time; no result depends on it.",
-    ),
-    key(
-        "generate", "endpoint_key_env", Text, Derived("no key"), "",
-        "The name of the environment variable that holds the server's key, in capitals; never the key itself.",
-    ),
-    key("generate", "endpoint_timeout_s", Integer(1, most::WAIT_S), Derived("`300`"), OURS, "Longest wait for one answer."),
-    key(
-        "generate", "endpoint_attempts", Integer(1, most::ATTEMPTS), Derived("`8`"), OURS,
-        "Requests for one document before the stage stops.",
-    ),
-
-    key(
-        "filter", "min_words", Integer(0, most::SMALL), Value("10"), OURS,
-        "A document of fewer words is dropped; 0 keeps all but those without any.",
-    ),
-    key(
-        "filter", "drop_unfinished", Flag, Value("true"), OURS,
-        "Whether a document is dropped that reached `max_new_tokens` before its end.",
-    ),
-    key(
-        "filter", "non_text", NumberOrOff(Interval::SHARE), Value("0.01"), OURS,
-        "A document is no text above this share of control, private-use and replacement characters.",
-    ),
-    key(
-        "filter", "duplicate_lines", NumberOrOff(Interval::SHARE), Value("0.3"), GOPHER,
-        "A document is repetition above this share of lines that stood there before, in lines.",
-    ),
-    key(
-        "filter", "duplicate_paragraphs", NumberOrOff(Interval::SHARE), Value("0.3"), GOPHER,
-        "A document is repetition above this share of paragraphs that stood there before, in paragraphs.",
-    ),
-    key(
-        "filter", "duplicate_line_characters", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
-        "A document is repetition above this share of characters in such lines.",
-    ),
-    key(
-        "filter", "duplicate_paragraph_characters", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
-        "A document is repetition above this share of characters in such paragraphs.",
-    ),
-    key(
-        "filter", "top_2_gram", NumberOrOff(Interval::SHARE), Value("0.2"), GOPHER,
-        "A document is repetition above this share of characters in all occurrences of its most frequent pair of words.",
-    ),
-    key(
-        "filter", "top_3_gram", NumberOrOff(Interval::SHARE), Value("0.18"), GOPHER,
-        "A document is repetition above this share of characters in all occurrences of its most frequent run of three words.",
-    ),
-    key(
-        "filter", "top_4_gram", NumberOrOff(Interval::SHARE), Value("0.16"), GOPHER,
-        "A document is repetition above this share of characters in all occurrences of its most frequent run of four words.",
-    ),
-    key(
-        "filter", "duplicate_5_grams", NumberOrOff(Interval::SHARE), Value("0.15"), GOPHER,
-        "A document is repetition above this share of characters in runs of 5 words that stood there before.",
-    ),
-    key(
-        "filter", "duplicate_6_grams", NumberOrOff(Interval::SHARE), Value("0.14"), GOPHER,
-        "A document is repetition above this share of characters in runs of 6 words that stood there before.",
-    ),
-    key(
-        "filter", "duplicate_7_grams", NumberOrOff(Interval::SHARE), Value("0.13"), GOPHER,
-        "A document is repetition above this share of characters in runs of 7 words that stood there before.",
-    ),
-    key(
-        "filter", "duplicate_8_grams", NumberOrOff(Interval::SHARE), Value("0.12"), GOPHER,
-        "A document is repetition above this share of characters in runs of 8 words that stood there before.",
-    ),
-    key(
-        "filter", "duplicate_9_grams", NumberOrOff(Interval::SHARE), Value("0.11"), GOPHER,
-        "A document is repetition above this share of characters in runs of 9 words that stood there before.",
-    ),
-    key(
-        "filter", "duplicate_10_grams", NumberOrOff(Interval::SHARE), Value("0.1"), GOPHER,
-        "A document is repetition above this share of characters in runs of 10 words that stood there before.",
-    ),
-    key(
-        "filter", "near_copy", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.5"), OURS,
-        "A document is a near-copy when this share of its distinct word 5-grams stands in its seed.",
-    ),
-    key(
-        "filter", "verbatim_words", Integer(0, most::WORDS_IN_A_ROW), Value("40"), "Lee et al. 2022: 50 tokens, about 40 English words",
-        "A document is dropped when so many of its words in a row stand in one document of the unique split, its seed \
-         or any other; 0 keeps all.",
-    ),
-    key(
-        "filter", "min_relevance", Number(Interval::NATS), Derived("none: nothing is dropped for it"), "",
-        "A document is dropped when its seed raises its log-probability under the synthesizer by less than this, in nats \
-         per token; the report has the score at which 5 % of true pairs would go.",
-    ),
-    key(
-        "filter", "near_duplicate", NumberOrOff(Interval::NEAR_DUPLICATE), Value("0.7"), "FineWeb, Lee et al. 2022: about \
-         0.8",
-        "A document is a near-duplicate at this Jaccard similarity of its word 5-grams to those of an earlier \
-         synthetic document.",
-    ),
-    key(
-        "filter", "samples", Integer(0, most::SMALL), Value("20"), OURS,
-        "Dropped documents that are kept for reading, per reason.",
-    ),
-    key(
-        "filter", "quality_documents", Integer(1, most::DOCUMENTS), Value("10000"), OURS,
-        "Documents that the quality figures look at, the first so many.",
-    ),
-    key(
-        "filter", "judge_url", Text, Derived("none: nobody is asked"), "",
-        "A completion server whose model is asked whether pairs are related (docs/filters.md has the prompt), as \
-         `http://127.0.0.1:8000/v1`; the answers are reported and drop nothing.",
-    ),
-    key(
-        "filter", "judge_model", Text, Derived("required beside `judge_url`"), "",
-        "The name that the server knows the judge by.",
-    ),
-    key(
-        "filter", "judge_key_env", Text, Derived("no key"), "",
-        "The name of the environment variable that holds that server's key, in capitals; never the key itself.",
-    ),
-    key(
-        "filter", "judge_samples", Integer(1, most::SMALL), Derived("`200`"), OURS,
-        "Pairs that the judge is asked about: so many of seed and synthetic document, of true neighbours, and of random \
-         documents.",
-    ),
-
-    key(
-        "evaluate", "tasks", Choices(&TASKS), Value("[\"perplexity\"]"), "",
-        "What every arm is measured on: perplexity of the validation split always, and published tasks.",
-    ),
-    key(
-        "evaluate", "data_dir", Path, Derived("none: no published tasks"), "",
-        "The folder that holds the tasks' files, named as docs/evaluation.md lists them.",
-    ),
-    key(
-        "evaluate", "limit", Integer(0, most::DOCUMENTS), Value("0"), "",
-        "Questions of each task, the first so many (of each subject of mmlu and paradigm of blimp); 0 takes all.",
-    ),
-
-    key(
-        "report", "license", Text, Derived("none: the cards say `unknown`"), "",
-        "Licence of the documents, and so of what is made from them, by the Hub's identifier, as `cc0-1.0`.",
-    ),
-    key(
-        "report", "language", Text, Derived("none: the cards do not say"), "",
-        "Language of the documents, as an ISO 639 code, as `en`; several with commas between them.",
-    ),
-
-    key("arm", "name", Name, Derived("`kind`"), "", "The arm's folder and its row in the report."),
-    key(
-        "arm", "kind", Choice(&ARM_KINDS), Required, "",
-        "`repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
-         `oracle`: fresh documents. Controls: `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second \
-         documents shuffled; `unconditional`, as `sbp` with the repetition arm's own samples, written from no document; \
-         `equal-flops`, `repetition` to as many operations as the first `sbp` arm cost, its base model, pairing, tuning, generation \
-         and filtering included; `regularised`, `repetition` with the best of several weight decays, chosen on documents of the \
-         oracle split, on which no arm is scored; `related-context`, `repetition` with related documents packed into one context.",
-    ),
-    key(
-        "arm", "synthetic_share", Number(Interval::SHARE), Derived("`0.25`; for a control that of the first `sbp` arm"),
-        "paper: 0.125 to 0.375", "`sbp`, `random-pairs` and `unconditional` only: share of the budget that is synthetic.",
-    ),
-    key(
-        "arm", "max_epochs", Number(Interval::EPOCHS), Value("1.0"), "paper: about 1 at 200B, 2 at 1T",
-        "`oracle` only: how often its documents may be seen at most.",
-    ),
-    key(
-        "arm", "weight_decays", Numbers(Interval::NOT_NEGATIVE), Value("[0.1, 0.8, 3.2]"),
-        "the usual one, and about 8 and 30 times that: 30 is what Kim et al. 2025, arXiv 2509.14786, found best for repeated text",
-        "`regularised` only: the weight decays that are tried, each in a training to the whole budget with the recipe's `seed`; \
-         the other seeds take the one that was chosen. That of `[train]` is the repetition arm itself and is not trained again.",
-    ),
-    key(
-        "arm", "selection_documents", Integer(1, most::DOCUMENTS), Value("500"), OURS,
-        "`regularised` only: documents, at most, on which the weight decay is chosen, drawn once from the oracle split; those that \
-         share `[corpus] contamination_words` words in a row with the unique split are left out.",
-    ),
-];
 
 /// The default of a key, as it would stand in a recipe; a text without its quotes. Flags that mean the same have it from here.
 ///
@@ -773,7 +271,7 @@ pub fn key_of(table: &str, name: &str) -> &'static Key {
 pub fn table_label(table: &str) -> String {
     match table {
         "" => "the top of the file".to_owned(),
-        "arm" => "[[arm]]".to_owned(),
+        thing if THINGS.contains(&thing) => format!("[[{thing}]]"),
         table => format!("[{table}]"),
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! A recipe says what is done, never where or with how many threads: that is for flags.
 
+mod arms;
 mod error;
 pub mod keys;
 mod possible;
+mod presets;
 mod resolve;
+mod text;
+mod things;
 mod written;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod things_tests;
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +25,13 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Place, RecipeError};
 pub(crate) use possible::filter_config;
+pub use things::{
+    Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
+    Training, Vectors, Writer,
+};
 
-/// A recipe as resolved: every key has its value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A recipe as resolved: every key has its value, and every thing that an arm needs is there.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// The experiment's name.
     pub name: String,
@@ -49,13 +59,19 @@ pub struct Recipe {
     pub filter: Filter,
     /// What arms are measured on.
     pub evaluate: Evaluate,
-    /// What cards say.
+    /// What is compared, and what cards say.
     pub report: About,
+    /// Vectors.
+    pub embeddings: Vec<Embedding>,
+    /// Sets of pairs.
+    pub pairs: Vec<PairSet>,
+    /// Tuned models.
+    pub synthesizers: Vec<Synthesizer>,
+    /// What models write.
+    pub synthetic: Vec<Synthetic>,
     /// The final models.
-    #[serde(rename = "arm")]
     pub arms: Vec<Arm>,
     /// The folder that the recipe's paths are relative to.
-    #[serde(skip)]
     pub folder: PathBuf,
 }
 
@@ -70,6 +86,7 @@ pub struct Corpus {
     pub max_record_bytes: usize,
     pub validation_share: f64,
     pub unique_share: f64,
+    pub selection_share: f64,
     pub contamination_words: usize,
     pub contamination_documents: u32,
 }
@@ -120,7 +137,8 @@ pub struct Train {
     pub peak_rate: f64,
     pub final_rate: f64,
     pub warmup_share: f64,
-    pub weight_decay: f64,
+    #[serde(flatten)]
+    pub decay: Decay,
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
@@ -129,6 +147,26 @@ pub struct Train {
     pub validate_documents: usize,
     pub checkpoint_every_tokens: u64,
     pub keep_checkpoints: usize,
+}
+
+/// How strong weight decay is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub enum Decay {
+    Plain { weight_decay: f64 },
+    Epochs { weight_decay_epochs: f64 },
+}
+
+impl Decay {
+    /// The weight decay with a peak rate of `rate`, where an epoch takes `steps`: 1 / (rate · steps · τ) for τ epochs, since a weight falls
+    /// by rate · decay a step.
+    pub fn at(self, rate: f64, steps: f64) -> f64 {
+        match self {
+            Self::Plain { weight_decay } => weight_decay,
+            Self::Epochs { weight_decay_epochs } => 1.0 / (rate * steps * weight_decay_epochs),
+        }
+    }
 }
 
 impl Train {
@@ -399,6 +437,12 @@ pub struct Judge {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct About {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -425,115 +469,6 @@ pub struct Evaluate {
 /// The task that every arm is measured on, listed or not: perplexity of the validation split.
 pub const PERPLEXITY: &str = "perplexity";
 
-/// `[[arm]]`: one final model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Arm {
-    /// Its folder and its row in the report.
-    pub name: String,
-    /// What it is trained on.
-    #[serde(flatten)]
-    pub kind: ArmKind,
-}
-
-/// What an arm is trained on. A closed set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum ArmKind {
-    /// Unique documents, repeated to the budget.
-    Repetition,
-    /// Unique documents repeated, and synthetic ones once, shuffled together.
-    Sbp {
-        /// Share of the budget that is synthetic.
-        synthetic_share: f64,
-    },
-    /// Fresh documents to the budget.
-    Oracle {
-        /// How often its documents may be seen at most.
-        max_epochs: f64,
-    },
-    /// As `sbp`, with a synthesizer that was tuned on shuffled pairs.
-    RandomPairs {
-        /// Share of the budget that is synthetic.
-        synthetic_share: f64,
-    },
-    /// As `sbp`, with the base model's own samples, which were written from no document.
-    Unconditional {
-        /// Share of the budget that is synthetic.
-        synthetic_share: f64,
-    },
-    /// As `repetition`, until its operations are as many as everything that the first `sbp` arm cost.
-    EqualFlops,
-    /// As `repetition`, with the weight decay that is best on documents that no arm is scored on.
-    Regularised {
-        /// The candidates.
-        weight_decays: Vec<f64>,
-        /// Documents to choose by, at most.
-        selection_documents: usize,
-    },
-    /// As `repetition`, with related documents in one context, each behind one that it is paired with.
-    RelatedContext,
-}
-
-/// How synthetic documents come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Synthesis {
-    /// By a synthesizer that was tuned on related documents.
-    Related,
-    /// By one that was tuned on the same pairs with their second documents shuffled.
-    RandomPairs,
-    /// By the base model, from nothing.
-    Unconditional,
-}
-
-impl Synthesis {
-    /// All of them, in the order in which they run.
-    pub const ALL: [Self; 3] = [Self::Related, Self::RandomPairs, Self::Unconditional];
-
-    /// The control that it serves, by its arms' kind; none for the method itself.
-    pub fn control(self) -> Option<&'static str> {
-        match self {
-            Self::Related => None,
-            Self::RandomPairs => Some("random-pairs"),
-            Self::Unconditional => Some("unconditional"),
-        }
-    }
-
-    /// Whether a synthesizer is tuned for it, which writes from seeds.
-    pub fn is_tuned(self) -> bool {
-        self != Self::Unconditional
-    }
-}
-
-impl ArmKind {
-    /// The kind's name in recipes.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Repetition => "repetition",
-            Self::Sbp { .. } => "sbp",
-            Self::Oracle { .. } => "oracle",
-            Self::RandomPairs { .. } => "random-pairs",
-            Self::Unconditional { .. } => "unconditional",
-            Self::EqualFlops => "equal-flops",
-            Self::Regularised { .. } => "regularised",
-            Self::RelatedContext => "related-context",
-        }
-    }
-
-    /// How its synthetic documents come about, and their share of the budget; none where it has none.
-    pub fn synthetic(&self) -> Option<(Synthesis, f64)> {
-        match *self {
-            Self::Sbp { synthetic_share } => Some((Synthesis::Related, synthetic_share)),
-            Self::RandomPairs { synthetic_share } => Some((Synthesis::RandomPairs, synthetic_share)),
-            Self::Unconditional { synthetic_share } => Some((Synthesis::Unconditional, synthetic_share)),
-            Self::Repetition
-            | Self::Oracle { .. }
-            | Self::EqualFlops
-            | Self::Regularised { .. }
-            | Self::RelatedContext => None,
-        }
-    }
-}
-
 impl Recipe {
     /// Reads and resolves the recipe at `path`.
     ///
@@ -558,36 +493,5 @@ impl Recipe {
     /// A path of the recipe, from the current folder.
     pub fn at(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
-    }
-
-    /// The arm that the synthesizer starts from.
-    pub fn repetition(&self) -> Option<&Arm> {
-        self.arms.iter().find(|arm| arm.kind == ArmKind::Repetition)
-    }
-
-    /// Synthetic tokens that the arm with the largest share needs of those that come about so: how long `generate` goes on. None
-    /// without such an arm.
-    pub fn synthetic_tokens(&self, synthesis: Synthesis) -> Option<u64> {
-        let own = |arm: &&Arm| arm.kind.synthetic().is_some_and(|(other, _)| other == synthesis);
-        let needs = self.arms.iter().filter(own).filter_map(|arm| self.synthetic_tokens_of(arm));
-        needs.max().filter(|tokens| *tokens > 0)
-    }
-
-    /// The ways in which synthetic documents are needed.
-    pub fn syntheses(&self) -> impl Iterator<Item = Synthesis> + '_ {
-        Synthesis::ALL.into_iter().filter(|synthesis| self.synthetic_tokens(*synthesis).is_some())
-    }
-
-    /// Synthetic tokens that `arm` is trained on, where it is trained on any.
-    pub fn synthetic_tokens_of(&self, arm: &Arm) -> Option<u64> {
-        arm.kind.synthetic().map(|(_, share)| (share * self.train.tokens() as f64).round() as u64)
-    }
-
-    /// The recipe as TOML, every key written out.
-    ///
-    /// # Errors
-    /// When a path is not Unicode.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string(self)
     }
 }

@@ -4,8 +4,8 @@
 use cognate_synth::FilterConfig;
 
 use super::error::RecipeError;
-use super::written::Written;
-use super::{Filter, Recipe};
+use super::written::{Section, Written};
+use super::{Filter, Generate, Recipe, Synthetic};
 
 type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -16,13 +16,26 @@ pub(super) fn check(written: &Written, recipe: &Recipe) -> Result {
 
 /// The filters' own check, and whether any document can pass.
 fn filter(written: &Written, recipe: &Recipe) -> Result {
-    let section = written.table("filter");
-    if let Err(cognate_synth::Error::Setting { field, value, expected }) = filter_config(&recipe.filter, true).check() {
+    let table = written.table("filter");
+    let shared = || (table.clone(), &recipe.filter, &recipe.generate);
+    let thing = |corpus: &'_ Synthetic| {
+        let written = written.things("synthetic").iter().find(|section| section.text("name") == corpus.name);
+        written.map_or_else(|| table.clone(), |section| table.under(section))
+    };
+    let corpora = recipe.synthetic.iter().map(|corpus| (thing(corpus), &corpus.filter, &corpus.generate));
+    for (section, filter, generate) in std::iter::once(shared()).chain(corpora) {
+        check_filter(&section, filter, generate, !recipe.synthetic.is_empty())?;
+    }
+    Ok(())
+}
+
+fn check_filter(section: &Section, filter: &Filter, generate: &Generate, written: bool) -> Result {
+    if let Err(cognate_synth::Error::Setting { field, value, expected }) = filter_config(filter, true).check() {
         return Err(section.impossible(field, value, expected, ""));
     }
-    let (least, longest) = (recipe.filter.min_words, recipe.generate.max_new_tokens);
+    let (least, longest) = (filter.min_words, generate.max_new_tokens);
     // A token is a part of a word, or all of it.
-    if recipe.syntheses().next().is_some() && least > longest {
+    if written && least > longest {
         let expected = format!("at most generate.max_new_tokens = {longest}: no document could have so many words");
         return Err(section.impossible("min_words", least, expected, "lower it, or raise max_new_tokens"));
     }

@@ -1,28 +1,25 @@
 //! From a recipe as written to a recipe as resolved: defaults that derive from other keys, and what one key says about
 //! another.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use cognate_corpus::default_selection_share;
 use cognate_synth::Sampling;
 use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
 
 use super::error::RecipeError;
-use super::keys::{ARM_KINDS, keys_of};
+use super::keys::keys_of;
+use super::presets::Things;
 use super::written::{Section, Written};
 use super::{
-    About, Arm, ArmKind, Auto, Corpus, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
+    About, Auto, Corpus, Decay, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
     GeneratePrecision, Judge, Limit, Model, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition, Threshold,
     Tokenize, Train, Tune,
 };
 use crate::plan::decoder_config;
-use crate::stage::{STAGE_NAMES, SWEEP};
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
-
-/// Share of an `sbp` arm's budget that is synthetic, where it is not written.
-const SYNTHETIC_SHARE: f64 = 0.25;
 
 pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     for table in ["", "corpus", "model", "train"] {
@@ -32,6 +29,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     let train = train(written.table("train"), &model)?;
     let tune = tune(written.table("tune"), &model, &train)?;
     let generate = generate(written.table("generate"), &tune)?;
+    let Things { embeddings, pairs, synthesizers, synthetic, arms, report } = Things::of(written)?;
     Ok(Recipe {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
@@ -42,8 +40,12 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         pair: pair(written.table("pair"))?,
         filter: filter(written.table("filter"))?,
         evaluate: evaluate(written.table("evaluate"))?,
-        report: about(written.table("report"))?,
-        arms: arms(written)?,
+        report,
+        embeddings,
+        pairs,
+        synthesizers,
+        synthetic,
+        arms,
         folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
         model,
         train,
@@ -77,8 +79,15 @@ fn corpus(section: &Section) -> Result<Corpus> {
                 "at most {}, because validation_share = {validation} and the two sum above 1",
                 1.0 - validation
             ),
-            "the rest of the documents, 1 - validation_share - unique_share, is the oracle's",
+            "the rest of the documents, 1 - validation_share - unique_share, is the oracle's and the choices'",
         ));
+    }
+    let selection = section.number_or("selection_share", default_selection_share(validation, unique));
+    if validation + unique + selection > 1.0 + 1e-9 {
+        let most = 1.0 - validation - unique;
+        let expected =
+            format!("at most {most}: validation_share = {validation} and unique_share = {unique} leave no more");
+        return Err(section.impossible("selection_share", selection, expected, "lower it, or one of the other two"));
     }
     let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
     Ok(Corpus {
@@ -89,6 +98,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
         max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,
         unique_share: unique,
+        selection_share: selection,
         contamination_words: section.integer("contamination_words") as usize,
         contamination_documents: section.integer("contamination_documents") as u32,
     })
@@ -108,7 +118,7 @@ fn tokenize(section: &Section) -> Result<Tokenize> {
     Ok(Tokenize { vocab_size, tokenizer })
 }
 
-fn model(section: &Section) -> Result<Model> {
+pub(super) fn model(section: &Section) -> Result<Model> {
     let width = section.integer("width");
     let heads = section.integer("heads");
     let kv_heads = section.integer_or("kv_heads", heads);
@@ -153,7 +163,11 @@ fn model(section: &Section) -> Result<Model> {
     }
 }
 
-fn train(section: &Section, model: &Model) -> Result<Train> {
+pub(super) fn train(section: &Section, model: &Model) -> Result<Train> {
+    if section.has("weight_decay") && section.has("weight_decay_epochs") {
+        let expected = "no `weight_decay` beside it: it says the same in other words";
+        return Err(section.impossible("weight_decay_epochs", "", expected, "remove one of the two"));
+    }
     let budget_tokens = section.integer("budget_tokens");
     let batch_tokens = section.integer_or("batch_tokens", 8 * model.context as u64);
     if budget_tokens < batch_tokens {
@@ -181,7 +195,10 @@ fn train(section: &Section, model: &Model) -> Result<Train> {
         peak_rate,
         final_rate,
         warmup_share: section.number("warmup_share"),
-        weight_decay: section.number("weight_decay"),
+        decay: match section.number_if("weight_decay_epochs") {
+            Some(weight_decay_epochs) => Decay::Epochs { weight_decay_epochs },
+            None => Decay::Plain { weight_decay: section.number("weight_decay") },
+        },
         beta1: section.number("beta1"),
         beta2: section.number("beta2"),
         epsilon: section.number("epsilon"),
@@ -193,7 +210,7 @@ fn train(section: &Section, model: &Model) -> Result<Train> {
     })
 }
 
-fn embed(section: &Section) -> Embed {
+pub(super) fn embed(section: &Section) -> Embed {
     Embed {
         method: EmbedMethod::Lsa,
         dimensions: section.integer("dimensions") as usize,
@@ -203,7 +220,7 @@ fn embed(section: &Section) -> Embed {
     }
 }
 
-fn pair(section: &Section) -> Result<Pair> {
+pub(super) fn pair(section: &Section) -> Result<Pair> {
     let max_similarity = section.number("max_similarity");
     let min_similarity = match section.number_if("min_similarity") {
         None => Threshold::Auto(Auto::Auto),
@@ -227,7 +244,7 @@ fn pair(section: &Section) -> Result<Pair> {
     })
 }
 
-fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
+pub(super) fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
     let context = section.integer_or("context", 2 * model.context as u64);
     let batch_tokens = section.integer_or("batch_tokens", (train.batch_tokens as u64).max(context));
     if batch_tokens < context {
@@ -240,7 +257,10 @@ fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
         warmup_share: section.number("warmup_share"),
         batch_tokens: batch_tokens as usize,
         context: context as usize,
-        weight_decay: section.number_or("weight_decay", train.weight_decay),
+        weight_decay: match train.decay {
+            Decay::Plain { weight_decay } => section.number_or("weight_decay", weight_decay),
+            Decay::Epochs { .. } => section.number_or("weight_decay", 0.1),
+        },
         validate_every_tokens: section.integer_if("validate_every_tokens"),
         checkpoint_every_tokens: section.integer_if("checkpoint_every_tokens"),
         validate_pairs: section.integer("validate_pairs") as usize,
@@ -248,7 +268,7 @@ fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tune> {
     })
 }
 
-fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
+pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
     let half = tune.context as u64 / 2;
     let max_new_tokens = section.integer_or("max_new_tokens", half);
     let max_seed_tokens = section.integer_or("max_seed_tokens", half.saturating_sub(2).max(1));
@@ -384,7 +404,7 @@ fn limit(section: &Section, key: &str) -> Limit {
     section.number_if(key).map_or(Limit::Off(Off::Off), Limit::At)
 }
 
-fn filter(section: &Section) -> Result<Filter> {
+pub(super) fn filter(section: &Section) -> Result<Filter> {
     Ok(Filter {
         min_words: section.integer("min_words") as usize,
         drop_unfinished: section.flag("drop_unfinished"),
@@ -433,8 +453,15 @@ fn evaluate(section: &Section) -> Result<Evaluate> {
     Ok(Evaluate { tasks, data_dir, limit: section.integer("limit") as usize })
 }
 
-fn about(section: &Section) -> Result<About> {
-    let about = About { license: section.text_if("license"), language: section.text_if("language") };
+pub(super) fn about(section: &Section) -> Result<About> {
+    let name = |key: &str| section.text_if(key);
+    let about = About {
+        baseline: name("baseline"),
+        ceiling: name("ceiling"),
+        subject: name("subject"),
+        license: section.text_if("license"),
+        language: section.text_if("language"),
+    };
     let is_code = |code: &String| (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase());
     if !about.languages().iter().all(is_code) {
         let expected = "ISO 639 codes of two or three small letters, with commas between them";
@@ -452,166 +479,4 @@ fn about(section: &Section) -> Result<About> {
         ));
     }
     Ok(about)
-}
-
-fn arms(written: &Written) -> Result<Vec<Arm>> {
-    if written.arms.is_empty() {
-        let arm = |kind: ArmKind| Arm { name: kind.word().to_owned(), kind };
-        return Ok(vec![
-            arm(ArmKind::Repetition),
-            arm(ArmKind::Sbp { synthetic_share: SYNTHETIC_SHARE }),
-            arm(ArmKind::Oracle { max_epochs: 1.0 }),
-        ]);
-    }
-    let mut arms: Vec<Arm> = Vec::new();
-    let mut lines = BTreeMap::new();
-    for section in &written.arms {
-        let arm = arm(section, first_share(written))?;
-        let refuse = |message: String, advice: &str| {
-            Err(Box::new(RecipeError::Arms { at: section.place(), message, advice: advice.to_owned() }))
-        };
-        if STAGE_NAMES.contains(&arm.name.as_str()) || arm.name == SWEEP {
-            return refuse(
-                format!("an arm cannot be called `{}`: that is a stage's folder", arm.name),
-                "give the arm another name",
-            );
-        }
-        if let Some((_, number)) = arm.name.rsplit_once("-seed-")
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return refuse(
-                format!("an arm cannot be called `{}`: that is the folder of an arm's further seed", arm.name),
-                "give the arm another name",
-            );
-        }
-        if ["tune-", "generate-", "filter-"].iter().any(|stage| arm.name.starts_with(stage)) {
-            return refuse(
-                format!("an arm cannot be called `{}`: folders of stages begin so", arm.name),
-                "give the arm another name",
-            );
-        }
-        if arm.name != arm.kind.word() && ARM_KINDS.contains(&arm.name.as_str()) {
-            return refuse(
-                format!("an arm of kind `{}` cannot be called `{}`: that is another kind", arm.kind.word(), arm.name),
-                "give the arm another name",
-            );
-        }
-        if let Some(line) = lines.insert(arm.name.clone(), section.place().line.unwrap_or_default()) {
-            return refuse(
-                format!("a second arm is called `{}`; the first stands in line {line}", arm.name),
-                "give each `[[arm]]` a `name` of its own",
-            );
-        }
-        if let Some(same) = arms.iter().find(|other| other.kind == arm.kind) {
-            return refuse(
-                format!("arm `{}` is the same as arm `{}`", arm.name, same.name),
-                "remove one of the two, or make them differ",
-            );
-        }
-        arms.push(arm);
-    }
-    check_needs(written, &arms)?;
-    Ok(arms)
-}
-
-/// What arms need of each other, and of who writes.
-fn check_needs(written: &Written, arms: &[Arm]) -> Result<()> {
-    let refuse = |at: usize, message: String, advice: &str| {
-        Err(Box::new(RecipeError::Arms { at: written.arms[at].place(), message, advice: advice.to_owned() }))
-    };
-    let has = |wanted: fn(&ArmKind) -> bool| arms.iter().any(|arm| wanted(&arm.kind));
-    let find = |wanted: fn(&ArmKind) -> bool| arms.iter().position(|arm| wanted(&arm.kind));
-    if let Some(at) = find(|kind| kind.synthetic().is_some() || *kind == ArmKind::EqualFlops)
-        && !has(|kind| *kind == ArmKind::Repetition)
-    {
-        return refuse(
-            at,
-            format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
-            "the synthesizer starts from the repetition arm's best checkpoint: add `[[arm]]` with kind = \"repetition\"",
-        );
-    }
-    if let Some(at) = find(|kind| *kind == ArmKind::EqualFlops)
-        && !has(|kind| matches!(kind, ArmKind::Sbp { .. }))
-    {
-        return refuse(
-            at,
-            format!("arm `{}` has no arm of kind `sbp` beside it", arms[at].name),
-            "its operations are as many as that arm cost: add `[[arm]]` with kind = \"sbp\"",
-        );
-    }
-    let regularised = find(|kind| matches!(kind, ArmKind::Regularised { .. }));
-    if let Some(at) = regularised
-        && !has(|kind| *kind == ArmKind::Repetition)
-    {
-        return refuse(
-            at,
-            format!("arm `{}` has no arm of kind `repetition` beside it", arms[at].name),
-            "it is repetition with another weight decay, and is compared with it: add `[[arm]]` with kind = \"repetition\"",
-        );
-    }
-    let corpus = written.table("corpus");
-    let (validation, unique) = (corpus.number("validation_share"), corpus.number("unique_share"));
-    if let Some(at) = regularised
-        && validation + unique > 1.0 - 1e-9
-    {
-        return refuse(
-            at,
-            format!(
-                "arm `{}` has no documents to choose its weight decay by: validation_share = {validation} and unique_share = \
-                 {unique} leave none",
-                arms[at].name
-            ),
-            "the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
-             unique_share in [corpus] a little",
-        );
-    }
-    if let Some(at) = find(|kind| kind.synthetic().is_some_and(|(synthesis, _)| synthesis.control().is_some()))
-        && written.table("generate").text("method") != "model"
-    {
-        return refuse(
-            at,
-            format!("arm `{}` cannot be written by a completion server, which serves one synthesizer", arms[at].name),
-            "remove the arm, or write method = \"model\" in [generate]",
-        );
-    }
-    Ok(())
-}
-
-/// The share of the first `sbp` arm, where it is written.
-fn first_share(written: &Written) -> Option<f64> {
-    let first = written.arms.iter().find(|section| section.text_if("kind").is_some_and(|kind| kind == "sbp"));
-    first.and_then(|section| section.number_if("synthetic_share"))
-}
-
-/// `first_share` is what a control's share is where it is not written.
-fn arm(section: &Section, first_share: Option<f64>) -> Result<Arm> {
-    let word = section.text("kind");
-    let only_for = |key: &str, kinds: &[&str]| {
-        if !section.has(key) || kinds.contains(&word.as_str()) {
-            return Ok(());
-        }
-        let advice = format!("remove the key, or write kind = \"{}\"", kinds[0]);
-        Err(section.impossible(key, "", format_args!("no `{key}` in an arm of kind \"{word}\""), &advice))
-    };
-    only_for("synthetic_share", &["sbp", "random-pairs", "unconditional"])?;
-    only_for("max_epochs", &["oracle"])?;
-    only_for("weight_decays", &["regularised"])?;
-    only_for("selection_documents", &["regularised"])?;
-    let share = |default: f64| section.number_or("synthetic_share", default);
-    let of_control = || share(first_share.unwrap_or(SYNTHETIC_SHARE));
-    let kind = match word.as_str() {
-        "repetition" => ArmKind::Repetition,
-        "sbp" => ArmKind::Sbp { synthetic_share: share(SYNTHETIC_SHARE) },
-        "oracle" => ArmKind::Oracle { max_epochs: section.number("max_epochs") },
-        "random-pairs" => ArmKind::RandomPairs { synthetic_share: of_control() },
-        "unconditional" => ArmKind::Unconditional { synthetic_share: of_control() },
-        "equal-flops" => ArmKind::EqualFlops,
-        "regularised" => ArmKind::Regularised {
-            weight_decays: section.numbers("weight_decays"),
-            selection_documents: section.integer("selection_documents") as usize,
-        },
-        "related-context" => ArmKind::RelatedContext,
-        other => unreachable!("keys.rs lists the kinds of arms; `{other}` is not among them"),
-    };
-    Ok(Arm { name: section.text_if("name").unwrap_or_else(|| word.clone()), kind })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::keys::{self, KEYS, Key, Kind, Preset};
-use super::{ArmKind, GenerateMethod, Recipe, RecipeError, Synthesis, Threshold};
+use super::{Candidate, Decay, GenerateMethod, Real, Recipe, RecipeError, Threshold};
 
 /// The least that a recipe must say; tests put lines into it or take lines out.
 const LEAST: &str = r#"name = "least"
@@ -47,7 +47,7 @@ fn the_least_recipe_resolves_to_documented_defaults() {
     );
     assert_eq!(recipe.tokenize.vocab_size, Some(8192));
     assert_eq!(recipe.arms.iter().map(|arm| arm.name.as_str()).collect::<Vec<_>>(), ["repetition", "sbp", "oracle"]);
-    assert_eq!(recipe.synthetic_tokens(Synthesis::Related), Some(249_856));
+    assert_eq!(recipe.synthetic_tokens(recipe.corpus_of("related")), 249_856);
     assert_eq!(recipe.at(Path::new("documents.jsonl")), Path::new("recipes/documents.jsonl"));
 }
 
@@ -64,13 +64,13 @@ fn every_default_fits_its_type_and_every_key_resolves() {
     let on = "[generate]\ntop_k = 50\nmin_p = 0.1\nrepetition_penalty = 1.1\nsamples_per_seed = 2\n";
     let recipe = parse(&LEAST.replace("[train]", &format!("{on}[train]"))).unwrap();
     let resolved: toml::Table = recipe.to_toml().unwrap().parse().unwrap();
-    for key in keys::KEYS.iter().filter(|key| key.table != "arm") {
+    for key in keys::KEYS.iter().filter(|key| !keys::THINGS.contains(&key.table)) {
         let table = if key.table.is_empty() { Some(&resolved) } else { resolved[key.table].as_table() };
         let present = table.is_some_and(|table| table.contains_key(key.name));
         let optional = matches!(key.default, Preset::Derived(_));
         assert!(present || optional, "{} {} is not resolved", key.table, key.name);
     }
-    for (table, value) in resolved.iter().filter(|(name, _)| *name != "arm") {
+    for (table, value) in &resolved {
         for key in value.as_table().into_iter().flat_map(|table| table.keys()) {
             assert!(keys::keys_of(table).any(|known| known.name == key), "[{table}] {key} is missing in keys.rs");
         }
@@ -118,8 +118,9 @@ fn values_are_read_as_written() {
     assert_eq!((recipe.model.kv_heads, recipe.model.head_width, recipe.model.qk_norm), (2, 64, false));
     assert_eq!((recipe.train.peak_rate, recipe.train.final_rate), (1e-2, 5e-5));
     assert_eq!(recipe.pair.min_similarity, Threshold::At(0.0));
-    assert_eq!(recipe.arms[0].kind, ArmKind::Oracle { max_epochs: 2.0 });
-    assert_eq!(recipe.synthetic_tokens(Synthesis::Related), None);
+    let training = &recipe.arms[0].training;
+    assert_eq!((training.documents, training.max_epochs), (Real::All, Some(2.0)));
+    assert!(recipe.synthetic.is_empty(), "no arm sees any");
 }
 
 #[test]
@@ -184,8 +185,12 @@ fn wrong_types() {
         ),
         ("[\"documents.jsonl\"]", "[]", "4: [corpus] paths = []: expected a list of at least one path"),
         ("[\"documents.jsonl\"]", "[1]", "4: [corpus] paths = [1]: expected a list of at least one path"),
-        ("\"least\"", "\"a/b\"", "1: name = \"a/b\": expected a name of letters, digits, `-` and `_`"),
-        ("\"least\"", "7", "1: name = 7: expected a name of letters, digits, `-` and `_`"),
+        (
+            "\"least\"",
+            "\"a/b\"",
+            "1: name = \"a/b\": expected a name of letters, digits, `-`, `_` and, inside of it, `.`",
+        ),
+        ("\"least\"", "7", "1: name = 7: expected a name of letters, digits, `-`, `_` and, inside of it, `.`"),
         (
             "[model]",
             "on_bad_record = \"skp\"\n[model]",
@@ -234,11 +239,16 @@ fn with_key(key: &Key, value: &str) -> String {
         "" => line + LEAST,
         "arm" => {
             let kind = match key.name {
-                "max_epochs" => "oracle",
-                "weight_decays" | "selection_documents" => "regularised",
-                _ => "sbp",
+                "max_epochs" => "kind = \"oracle\"",
+                "weight_decays" => "kind = \"regularised\"",
+                "synthetic_share" => "kind = \"sbp\"",
+                _ => "name = \"other\"\ntrain.warmup_share = 0.5",
             };
-            format!("{LEAST}[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"{kind}\"\n{line}")
+            format!("{LEAST}[[arm]]\nkind = \"repetition\"\n[[arm]]\n{kind}\n{line}")
+        }
+        thing if keys::THINGS.contains(&thing) => {
+            let name = if key.name == "name" { "" } else { "name = \"it\"\n" };
+            format!("{LEAST}[[{thing}]]\n{name}{line}")
         }
         table if LEAST.contains(&format!("[{table}]\n")) => {
             let kept = LEAST.lines().filter(|kept| !kept.starts_with(&format!("{} = ", key.name)));
@@ -322,7 +332,7 @@ fn impossible_combinations() {
             "validation_share = 0.5\nunique_share = 0.75\n[model]",
             "7: [corpus] unique_share = 0.75: expected at most 0.5, because validation_share = 0.5 and the two sum \
              above 1\n\
-             hint: the rest of the documents, 1 - validation_share - unique_share, is the oracle's",
+             hint: the rest of the documents, 1 - validation_share - unique_share, is the oracle's and the choices'",
         ),
         (
             "1_000_000",
@@ -397,7 +407,7 @@ fn a_servers_precision_is_its_own() {
     assert!(message.starts_with("recipes/r.toml:14: [generate] precision"), "{message}");
     assert!(message.contains("the server decides how it multiplies"), "{message}");
     let resolved = parse(&LEAST.replace("[train]", "[generate]\nprecision = \"int8\"\n[train]")).unwrap();
-    let config = crate::context::config(&resolved, crate::stage::Step::Generate(Synthesis::Related)).unwrap();
+    let config = crate::context::config(&resolved, crate::stage::Step::Generate(0)).unwrap();
     assert_eq!(config["generate"]["precision"], "int8");
 }
 
@@ -427,7 +437,7 @@ fn what_may_be_a_secret_is_refused_unseen() {
 fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
     let generate = |more: &str| {
         let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
-        crate::context::config(&recipe, crate::stage::Step::Generate(Synthesis::Related)).unwrap()["generate"].clone()
+        crate::context::config(&recipe, crate::stage::Step::Generate(0)).unwrap()["generate"].clone()
     };
     let mut keys: Vec<String> = generate("").as_object().unwrap().keys().cloned().collect();
     keys.sort();
@@ -470,18 +480,20 @@ fn a_judge_has_an_address_and_a_name_and_shows_no_secret() {
         let message = written(secret);
         assert!(message.contains("(not shown)") && !message.contains("s3cret"), "{message}");
     }
-    let of = |more: &str, synthesis| {
-        let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
-        crate::context::config(&recipe, crate::stage::Step::Filter(synthesis)).unwrap()["filter"].clone()
+    let of = |more: &str, corpus: &str| {
+        let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"random-pairs\"\n";
+        let recipe = parse(&format!("{}{arms}", LEAST.replace("[train]", &format!("{more}[train]")))).unwrap();
+        let filter = crate::stage::Step::Filter(recipe.corpus_of(corpus));
+        crate::context::config(&recipe, filter).unwrap()["filter"].clone()
     };
-    let filter = |more: &str| of(more, Synthesis::Related);
+    let filter = |more: &str| of(more, "related");
     assert!(filter("").as_object().unwrap().keys().all(|key| !key.starts_with("judge")), "as before there were judges");
     let here = filter(JUDGE);
     assert_eq!((&here["judge_model"], &here["judge_samples"]), (&"wise".into(), &200.into()));
     assert_eq!(here, filter(&format!("{}judge_key_env = \"K\"\n", JUDGE.replace("host", "other"))));
     assert!(!here.to_string().contains("host"), "{here}");
     assert_ne!(here, filter(&JUDGE.replace("wise", "wiser")));
-    let control = |more: &str| of(more, Synthesis::RandomPairs);
+    let control = |more: &str| of(more, "shuffled");
     assert_eq!(control(JUDGE), control(""), "a control's documents go before no judge");
 }
 
@@ -496,35 +508,22 @@ fn arms_that_cannot_be() {
          hint: the nearest of them is \"sbp\""
     );
     assert_eq!(
-        refused("[[arm]]\nname = \"a\"\n"),
-        "recipes/r.toml: [[arm]] has no `kind`: expected one of \"repetition\", \"sbp\", \"oracle\", \
-         \"random-pairs\", \"unconditional\", \"equal-flops\", \"regularised\", \"related-context\"\n\
-         hint: `repetition`: unique documents, repeated; `sbp`: unique documents repeated and synthetic ones once; \
-         `oracle`: fresh documents. Controls: \
-         `random-pairs`, as `sbp` with a synthesizer tuned on the same pairs, their second documents shuffled; `unconditional`, as \
-         `sbp` with the repetition arm's own samples, written from no document; `equal-flops`, `repetition` to as many operations \
-         as the first `sbp` arm cost, its base model, pairing, tuning, generation and filtering included; `regularised`, \
-         `repetition` with the best of several weight decays, chosen on documents of the oracle split, on which no arm is scored; \
-         `related-context`, `repetition` with related documents packed into one context"
+        refused("[[arm]]\norder = \"mixed\"\n"),
+        "recipes/r.toml:13: an arm has neither `kind` nor `name`\nhint: give it a name, or a kind, which is its name then"
     );
     assert_eq!(
         refused("[arm]\nkind = \"sbp\"\n"),
-        "recipes/r.toml:13: `arm` is not a list of tables\nhint: begin each arm with a line `[[arm]]`, with two \
+        "recipes/r.toml:13: `arm` is not a list of tables\nhint: begin each one with a line `[[arm]]`, with two \
          brackets"
     );
     assert_eq!(
         refused(&format!("{base}[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.5\n")),
-        "recipes/r.toml:17: a second arm is called `sbp`; the first stands in line 15\n\
-         hint: give each `[[arm]]` a `name` of its own"
+        "recipes/r.toml:17: a second arm is called `sbp`\nhint: give each a `name` of its own"
     );
     assert_eq!(
         refused(&format!("{base}[[arm]]\nname = \"again\"\nkind = \"repetition\"\n")),
         "recipes/r.toml:15: arm `again` is the same as arm `repetition`\nhint: remove one of the two, or make them \
          differ"
-    );
-    assert_eq!(
-        refused("[[arm]]\nname = \"tune\"\nkind = \"repetition\"\n"),
-        "recipes/r.toml:13: an arm cannot be called `tune`: that is a stage's folder\nhint: give the arm another name"
     );
     assert_eq!(
         refused("[[arm]]\nname = \"sbp\"\nkind = \"oracle\"\n"),
@@ -545,7 +544,8 @@ fn arms_that_cannot_be() {
     );
     assert_eq!(
         refused(&format!("{base}[[arm]]\nkind = \"sbp\"\nsynthetic_share = 1.2\n")),
-        "recipes/r.toml:17: [[arm]] synthetic_share = 1.2: expected a number from 0 to 1"
+        "recipes/r.toml:17: [[arm]] synthetic_share = 1.2: expected a number from 0 to 1, or a list of at least \
+         two different ones"
     );
 }
 
@@ -619,7 +619,7 @@ fn controls_take_the_share_of_the_arm_that_they_control() {
     let shares = |text: &str| -> Vec<f64> {
         let recipe = parse(text).unwrap();
         assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
-        recipe.arms.iter().filter_map(|arm| arm.kind.synthetic()).map(|(_, share)| share).collect()
+        recipe.arms.iter().flat_map(|arm| &arm.training.synthetic).map(|(_, share)| *share).collect()
     };
     assert_eq!(shares(&arms(controls)), [0.25, 0.25]);
     let sbp = "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.5\n";
@@ -639,15 +639,8 @@ fn controls_take_the_share_of_the_arm_that_they_control() {
         refusal(&arms("[[arm]]\nkind = \"equal-flops\"\nsynthetic_share = 0.5\n"))
             .contains("expected no `synthetic_share` in an arm of kind \"equal-flops\"")
     );
-    assert!(
-        refusal(&arms("[[arm]]\nkind = \"oracle\"\nname = \"generate-2\"\n")).contains("folders of stages begin so")
-    );
     let server = arms(controls).replace("[train]", &format!("{SERVER}\n[train]"));
-    assert!(
-        refusal(&server).contains("arm `random-pairs` cannot be written by a completion server"),
-        "{}",
-        refusal(&server)
-    );
+    assert!(refusal(&server).contains("`shuffled` cannot be written by a completion server"), "{}", refusal(&server));
 }
 
 #[test]
@@ -656,14 +649,26 @@ fn a_regularised_arm_says_what_it_tries_and_needs_documents_to_choose_by() {
     let kind = |more: &str| {
         let recipe = parse(&arm(more)).unwrap();
         assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
-        recipe.arms[1].kind.clone()
+        let arm = &recipe.arms[1];
+        let tried = |candidate: &Candidate| (candidate.name.clone(), candidate.training.train.decay);
+        (arm.sweep.iter().map(tried).collect::<Vec<_>>(), arm.selection_documents)
     };
-    let tries = |weight_decays: &[f64], selection_documents| ArmKind::Regularised {
-        weight_decays: weight_decays.to_vec(),
-        selection_documents,
+    let tries = |decays: &[(&str, f64)], selection_documents: usize| {
+        let decay = |weight_decay| Decay::Plain { weight_decay };
+        let tried = decays.iter().map(|(name, weight_decay)| (format!("weight-decay-{name}"), decay(*weight_decay)));
+        (tried.collect::<Vec<_>>(), selection_documents)
     };
-    assert_eq!(kind(""), tries(&[0.1, 0.8, 3.2], 500));
-    assert_eq!(kind("weight_decays = [1, 0.0]\nselection_documents = 7\n"), tries(&[1.0, 0.0], 7));
+    assert_eq!(kind(""), tries(&[("0.1", 0.1), ("0.8", 0.8), ("3.2", 3.2)], 500));
+    let own = "weight_decays = [1, 0.0]\nselection_documents = 7\n";
+    assert_eq!(kind(own), tries(&[("1", 1.0), ("0", 0.0)], 7));
+    let listed = format!(
+        "{LEAST}[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"regularised\"\ntrain.weight_decay = [0.1, 0.8, 3.2]\n"
+    );
+    assert_eq!(
+        parse(&listed).unwrap().arms[1].sweep,
+        parse(&arm("")).unwrap().arms[1].sweep,
+        "the same in other words"
+    );
     for wrong in ["[]", "[0.1]", "[0.1, 0.1]", "[0.1, -1]", "[0.1, inf]", "[0.1, \"1\"]", "0.1"] {
         assert_eq!(
             refusal(&arm(&format!("weight_decays = {wrong}\n"))),
@@ -679,7 +684,7 @@ fn a_regularised_arm_says_what_it_tries_and_needs_documents_to_choose_by() {
     );
     assert_eq!(
         refusal(&arm("").replace("[model]", "validation_share = 0.1\nunique_share = 0.9\n[model]")),
-        "recipes/r.toml:17: arm `regularised` has no documents to choose its weight decay by: validation_share = 0.1 and \
+        "recipes/r.toml:17: arm `regularised` has no documents to choose by: validation_share = 0.1 and \
          unique_share = 0.9 leave none\n\
          hint: the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
          unique_share in [corpus] a little"
@@ -687,16 +692,8 @@ fn a_regularised_arm_says_what_it_tries_and_needs_documents_to_choose_by() {
     assert_eq!(
         refusal(&format!("{LEAST}[[arm]]\nkind = \"regularised\"\n")),
         "recipes/r.toml:13: arm `regularised` has no arm of kind `repetition` beside it\n\
-         hint: it is repetition with another weight decay, and is compared with it: add `[[arm]]` with kind = \"repetition\""
+         hint: it is repetition otherwise trained, and is compared with it: add `[[arm]]` with kind = \"repetition\""
     );
-    for (kind, key) in [("related-context", "weight_decays = [0.1, 1]"), ("sbp", "selection_documents = 5")] {
-        let text = arm(&format!("[[arm]]\nkind = \"{kind}\"\n{key}\n"));
-        assert!(
-            refusal(&text).ends_with("hint: remove the key, or write kind = \"regularised\""),
-            "{}",
-            refusal(&text)
-        );
-    }
-    let named = format!("{LEAST}[[arm]]\nkind = \"repetition\"\nname = \"sweep\"\n");
-    assert!(refusal(&named).contains("an arm cannot be called `sweep`"), "{}", refusal(&named));
+    let text = arm("[[arm]]\nkind = \"related-context\"\nweight_decays = [0.1, 1]\n");
+    assert!(refusal(&text).ends_with("hint: remove the key, or write kind = \"regularised\""), "{}", refusal(&text));
 }

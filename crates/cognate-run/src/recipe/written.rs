@@ -9,9 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Place, RecipeError};
-use super::keys::{self, KEYS, Key, Kind, Preset, TABLES, table_label};
+use super::keys::{self, KEYS, Key, Kind, Preset, TABLES, THINGS, table_label};
 
-type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
+type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
 /// A whole recipe as written.
 #[derive(Debug)]
@@ -19,26 +19,47 @@ pub(super) struct Written {
     /// The recipe's path, for messages.
     pub(super) file: PathBuf,
     tables: BTreeMap<&'static str, Section>,
-    /// The `[[arm]]` tables in their order.
-    pub(super) arms: Vec<Section>,
+    /// The tables of things, in their order.
+    things: BTreeMap<&'static str, Vec<Section>>,
 }
 
 /// One table as written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Section {
     file: PathBuf,
     table: &'static str,
+    /// What messages call it.
+    label: String,
     /// The line of its first key or heading.
     line: Option<usize>,
     entries: BTreeMap<&'static str, Entry>,
+    /// Of a thing: what it says in the place of other tables.
+    over: BTreeMap<&'static str, Section>,
+    /// Of an arm: the shares of synthetic corpora.
+    shares: Vec<(String, Entry)>,
+    /// Of an arm: the lists in the place of values, with the table and key of each.
+    lists: Vec<Listed>,
+    /// Of an arm: the candidates that are written out.
+    candidates: Vec<Section>,
 }
 
-#[derive(Debug)]
+/// A list that stands in the place of a value.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    /// The table of its key; `synthetic` for a share.
+    table: &'static str,
+    key: String,
+    values: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
 struct Entry {
     value: Value,
     /// As it stands in the file.
     source: String,
     line: usize,
+    /// The table that it stands in, for messages.
+    label: String,
 }
 
 /// A value of a recipe.
@@ -60,25 +81,26 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Written> {
         let at = lines.place(error.span().map_or(0, |span| span.start));
         Box::new(RecipeError::Syntax { at, message: error.message().replace('\n', ", ") })
     })?;
-    let mut written = Written { file: file.to_path_buf(), tables: BTreeMap::new(), arms: Vec::new() };
-    for (table, _) in TABLES.iter().filter(|(table, _)| *table != "arm") {
+    let mut written = Written { file: file.to_path_buf(), tables: BTreeMap::new(), things: BTreeMap::new() };
+    for (table, _) in TABLES.iter().filter(|(table, _)| !THINGS.contains(table)) {
         written.tables.insert(table, Section::empty(file, table));
     }
     let mut top: Vec<Item<'_, '_>> = Vec::new();
     for (name, value) in in_file_order(root.get_ref()) {
         let known = TABLES.iter().map(|(table, _)| *table).find(|table| *table == name.get_ref().as_ref());
         match (value.get_ref(), known) {
-            (DeValue::Table(inner), Some(table)) if table != "arm" => {
+            (DeValue::Array(items), Some(thing)) if THINGS.contains(&thing) => {
+                for item in items.iter() {
+                    let DeValue::Table(inner) = item.get_ref() else { return Err(lines.is_no_table(thing, item)) };
+                    let section = lines.section(thing, inner, item.span().start)?;
+                    written.things.entry(thing).or_default().push(section);
+                }
+            }
+            (_, Some(thing)) if THINGS.contains(&thing) => return Err(lines.is_no_table(thing, value)),
+            (DeValue::Table(inner), Some(table)) => {
                 let section = lines.section(table, inner, value.span().start)?;
                 written.tables.insert(table, section);
             }
-            (DeValue::Array(items), Some("arm")) => {
-                for item in items.iter() {
-                    let DeValue::Table(inner) = item.get_ref() else { return Err(lines.arm_is_no_table(item)) };
-                    written.arms.push(lines.section("arm", inner, item.span().start)?);
-                }
-            }
-            (_, Some("arm")) => return Err(lines.arm_is_no_table(value)),
             (DeValue::Table(_), None) => return Err(lines.unknown_table(name)),
             _ => top.push((name, value)),
         }
@@ -96,9 +118,15 @@ impl Written {
     pub(super) fn table(&self, table: &str) -> &Section {
         &self.tables[table]
     }
+
+    /// The tables of one kind of things.
+    pub(super) fn things(&self, thing: &str) -> &[Section] {
+        self.things.get(thing).map_or(&[], Vec::as_slice)
+    }
 }
 
-type Item<'t, 'i> = (&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>);
+type Name<'t, 'i> = &'t Spanned<std::borrow::Cow<'i, str>>;
+type Item<'t, 'i> = (Name<'t, 'i>, &'t Spanned<DeValue<'i>>);
 
 /// A table's keys as they follow each other in the file: the first mistake reported is the first one there.
 fn in_file_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Item<'t, 'i>> {
@@ -144,20 +172,7 @@ impl Lines<'_> {
     ) -> Result<Section> {
         let mut section = Section { line: Some(self.line(offset)), ..Section::empty(self.file, table) };
         for (name, value) in items {
-            let Some(key) = keys::keys_of(table).find(|key| key.name == name.get_ref().as_ref()) else {
-                return Err(self.unknown_key(table, name));
-            };
-            let source = self.source(value);
-            let line = self.line(name.span().start);
-            let value = read_value(key.kind, value.get_ref()).map_err(|advice| RecipeError::Impossible {
-                at: self.place(name.span().start),
-                table: prefix(table),
-                key: key.name.to_owned(),
-                found: source.clone(),
-                expected: key.kind.to_string(),
-                advice,
-            })?;
-            section.entries.insert(key.name, Entry { value, source, line });
+            self.read_into(&mut section, name, value)?;
         }
         let missing = keys::keys_of(table)
             .find(|key| matches!(key.default, Preset::Required) && !section.entries.contains_key(key.name));
@@ -167,10 +182,171 @@ impl Lines<'_> {
         }
     }
 
-    fn unknown_key(&self, table: &'static str, name: &Spanned<std::borrow::Cow<'_, str>>) -> Box<RecipeError> {
+    /// Reads one key of a table, or one table inside of a thing's.
+    fn read_into(&self, section: &mut Section, name: Name<'_, '_>, value: &Spanned<DeValue<'_>>) -> Result {
+        let (table, word) = (section.table, name.get_ref().as_ref());
+        let nested = keys::nested(table).iter().find(|nested| **nested == word);
+        if let (Some(nested), DeValue::Table(inner)) = (nested, value.get_ref()) {
+            let label = format!("{} {nested}", section.label);
+            let (over, lists) = self.overrides(nested, &label, inner)?;
+            section.over.insert(nested, over);
+            section.lists.extend(lists);
+            return Ok(());
+        }
+        let Some(key) = keys::keys_of(table).find(|key| key.name == word) else {
+            // What a thing says in the place of a table of that stage.
+            let of_stage = keys::inline(table).iter().find(|stage| keys::keys_of(stage).any(|key| key.name == word));
+            let Some(stage) = of_stage else { return Err(self.unknown_key(table, name)) };
+            let over = section.over.entry(stage);
+            let over = over.or_insert_with(|| Section::empty(self.file, stage).called(&section.label));
+            return self.read_into(over, name, value);
+        };
+        match (key.kind, value.get_ref()) {
+            (Kind::Shares, DeValue::Table(shares)) => {
+                for (corpus, share) in in_file_order(shares) {
+                    self.share(section, key, corpus, share)?;
+                }
+                return Ok(());
+            }
+            (Kind::Sweep, DeValue::Array(items)) if items.len() > 1 => {
+                for item in items.iter() {
+                    let DeValue::Table(inner) = item.get_ref() else {
+                        return Err(self.refused(section, key, name, value, None));
+                    };
+                    section.candidates.push(self.candidate(inner, item.span().start)?);
+                }
+                return Ok(());
+            }
+            (Kind::NumberOrNumbers(interval), DeValue::Array(_)) => {
+                let values = self.list(section, key, Kind::Number(interval), name, value)?;
+                section.lists.push(Listed { table: "", key: key.name.to_owned(), values });
+                return Ok(());
+            }
+            _ => {}
+        }
+        let entry = self.entry(section, key, key.kind, name, value)?;
+        section.entries.insert(key.name, entry);
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        section: &Section,
+        key: &Key,
+        kind: Kind,
+        name: Name<'_, '_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Entry> {
+        let found = read_value(kind, value.get_ref());
+        let found = found.map_err(|advice| self.refused(section, key, name, value, advice))?;
+        Ok(Entry {
+            value: found,
+            source: self.source(value),
+            line: self.line(name.span().start),
+            label: section.label.clone(),
+        })
+    }
+
+    fn refused(
+        &self,
+        section: &Section,
+        key: &Key,
+        name: Name<'_, '_>,
+        value: &Spanned<DeValue<'_>>,
+        advice: Option<String>,
+    ) -> Box<RecipeError> {
+        Box::new(RecipeError::Impossible {
+            at: self.place(name.span().start),
+            table: prefix(&section.label),
+            key: key.name.to_owned(),
+            found: self.source(value),
+            expected: key.kind.to_string(),
+            advice,
+        })
+    }
+
+    /// The values of a list that stands in the place of one.
+    fn list(
+        &self,
+        section: &Section,
+        key: &Key,
+        kind: Kind,
+        name: Name<'_, '_>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<Entry>> {
+        let refuse = |advice: &str| Err(self.refused(section, key, name, value, Some(advice.to_owned())));
+        let DeValue::Array(items) = value.get_ref() else { return refuse("write a list") };
+        let mut values: Vec<Entry> = Vec::new();
+        for item in items.iter() {
+            let entry = self.entry(section, key, kind, name, item)?;
+            if values.iter().any(|other| other.value == entry.value) {
+                return refuse("each candidate once");
+            }
+            values.push(entry);
+        }
+        if values.len() < 2 {
+            return refuse("a sweep has at least two candidates; write one value without brackets");
+        }
+        Ok(values)
+    }
+
+    /// The share of one synthetic corpus, or the shares that are tried.
+    fn share(&self, section: &mut Section, key: &Key, corpus: Name<'_, '_>, share: &Spanned<DeValue<'_>>) -> Result {
+        let name = corpus.get_ref().as_ref().to_owned();
+        let kind = Kind::Number(keys::Interval::SHARE);
+        if let DeValue::Array(_) = share.get_ref() {
+            let values = self.list(section, key, kind, corpus, share)?;
+            section.lists.push(Listed { table: "synthetic", key: name, values });
+        } else {
+            let entry = self.entry(section, key, kind, corpus, share)?;
+            section.shares.push((name, entry));
+        }
+        Ok(())
+    }
+
+    /// A table of an arm that holds keys of another table, and the lists among them.
+    fn overrides(&self, table: &'static str, label: &str, items: &DeTable<'_>) -> Result<(Section, Vec<Listed>)> {
+        let mut over = Section::empty(self.file, table).called(label);
+        let mut lists = Vec::new();
+        for (name, value) in in_file_order(items) {
+            let key = keys::keys_of(table).find(|key| key.name == name.get_ref().as_ref());
+            match (key, value.get_ref()) {
+                (Some(key), DeValue::Array(_)) if matches!(key.kind, Kind::Number(_) | Kind::Integer(..)) => {
+                    let values = self.list(&over, key, key.kind, name, value)?;
+                    lists.push(Listed { table, key: key.name.to_owned(), values });
+                }
+                _ => self.read_into(&mut over, name, value)?,
+            }
+        }
+        Ok((over, lists))
+    }
+
+    /// A candidate of a sweep: a table with a name, shares, and tables of other tables' keys.
+    fn candidate(&self, items: &DeTable<'_>, offset: usize) -> Result<Section> {
+        let mut section = Section { line: Some(self.line(offset)), ..Section::empty(self.file, "arm") };
+        section.label = "[[arm]] sweep".to_owned();
+        for (name, value) in in_file_order(items) {
+            let known = ["name", "synthetic", "train", "model"];
+            if !known.contains(&name.get_ref().as_ref()) {
+                return Err(Box::new(RecipeError::UnknownKey {
+                    at: self.place(name.span().start),
+                    table: section.label,
+                    key: name.get_ref().to_string(),
+                    suggestion: format!("the nearest known key is `{}`", nearest(name.get_ref(), known.into_iter())),
+                    known: known.to_vec(),
+                }));
+            }
+            self.read_into(&mut section, name, value)?;
+        }
+        Ok(section)
+    }
+
+    fn unknown_key(&self, table: &'static str, name: Name<'_, '_>) -> Box<RecipeError> {
         let written = name.get_ref().as_ref();
+        let own =
+            || keys::inline(table).iter().chain([&table]).flat_map(|table| keys::keys_of(table)).map(|key| key.name);
         let elsewhere = KEYS.iter().find(|key| key.name == written && key.table != table);
-        let suggestion = match (elsewhere, nearest(written, keys::keys_of(table).map(|key| key.name))) {
+        let suggestion = match (elsewhere, nearest(written, own())) {
             (Some(key), _) => format!("`{written}` belongs to {}", table_label(key.table)),
             (None, near) => format!("the nearest known key is `{near}`"),
         };
@@ -179,7 +355,7 @@ impl Lines<'_> {
             table: table_label(table),
             key: written.to_owned(),
             suggestion,
-            known: keys::keys_of(table).map(|key| key.name).collect(),
+            known: own().collect(),
         })
     }
 
@@ -192,18 +368,18 @@ impl Lines<'_> {
         })
     }
 
-    fn arm_is_no_table(&self, value: &Spanned<DeValue<'_>>) -> Box<RecipeError> {
-        Box::new(RecipeError::Arms {
+    fn is_no_table(&self, thing: &str, value: &Spanned<DeValue<'_>>) -> Box<RecipeError> {
+        Box::new(RecipeError::Things {
             at: self.place(value.span().start),
-            message: "`arm` is not a list of tables".to_owned(),
-            advice: "begin each arm with a line `[[arm]]`, with two brackets".to_owned(),
+            message: format!("`{thing}` is not a list of tables"),
+            advice: format!("begin each one with a line `[[{thing}]]`, with two brackets"),
         })
     }
 }
 
 /// A key's table, as it stands before the key in a message.
-fn prefix(table: &str) -> String {
-    if table.is_empty() { String::new() } else { format!("{} ", table_label(table)) }
+fn prefix(label: &str) -> String {
+    if label == table_label("") { String::new() } else { format!("{label} ") }
 }
 
 /// The name spelt most like `written`.
@@ -245,7 +421,10 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             _ => refuse(),
         },
         (
-            Kind::Number(interval) | Kind::NumberOrAuto(interval) | Kind::NumberOrOff(interval),
+            Kind::Number(interval)
+            | Kind::NumberOrNumbers(interval)
+            | Kind::NumberOrAuto(interval)
+            | Kind::NumberOrOff(interval),
             DeValue::Float(_) | DeValue::Integer(_),
         ) => match number(value) {
             Some(x) if interval.contains(x) => Ok(Value::Number(x)),
@@ -302,21 +481,233 @@ fn integer(value: &DeValue<'_>) -> Option<i128> {
     }
 }
 
+/// Candidates of a sweep, at most.
+const MOST_CANDIDATES: usize = 100;
+
+/// The key that says the same as `key` in other words: only one of the two holds.
+fn instead_of(key: &str) -> Option<&'static str> {
+    match key {
+        "weight_decay" => Some("weight_decay_epochs"),
+        "weight_decay_epochs" => Some("weight_decay"),
+        _ => None,
+    }
+}
+
+impl Entry {
+    fn number(&self) -> f64 {
+        match &self.value {
+            Value::Number(x) => *x,
+            other => panic!("a share is a number, and not {other:?}"),
+        }
+    }
+}
+
 /// Whether a name can stand for a folder everywhere.
 pub(super) fn is_name(text: &str) -> bool {
-    let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    !text.is_empty() && text.len() <= 100 && letters
+    let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    !text.is_empty() && !text.starts_with('.') && text.len() <= 100 && letters
 }
 
 impl Section {
     fn empty(file: &Path, table: &'static str) -> Self {
-        Self { file: file.to_path_buf(), table, line: None, entries: BTreeMap::new() }
+        Self {
+            file: file.to_path_buf(),
+            table,
+            label: table_label(table),
+            line: None,
+            entries: BTreeMap::new(),
+            over: BTreeMap::new(),
+            shares: Vec::new(),
+            lists: Vec::new(),
+            candidates: Vec::new(),
+        }
+    }
+
+    fn called(mut self, label: &str) -> Self {
+        label.clone_into(&mut self.label);
+        self
+    }
+
+    /// This table with what `thing` says in its place.
+    pub(super) fn under(&self, thing: &Self) -> Self {
+        let mut both = self.clone();
+        if let Some(over) = thing.over.get(self.table) {
+            for key in over.entries.keys() {
+                if let Some(other) = instead_of(key) {
+                    both.entries.remove(other);
+                }
+            }
+            let says_model =
+                over.entries.get("method").is_some_and(|entry| entry.value == Value::Text("model".to_owned()));
+            if says_model {
+                // What the table says of a server is not for who has none.
+                both.entries.retain(|key, _| !key.starts_with("endpoint_"));
+            }
+            both.entries.extend(over.entries.iter().map(|(key, entry)| (*key, entry.clone())));
+            both.label.clone_from(&over.label);
+        }
+        both
+    }
+
+    /// The shares of synthetic corpora that an arm, or a candidate, says.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.shares.iter().map(|(name, entry)| (name.as_str(), entry.number()))
+    }
+
+    /// What an arm's training may be: the candidates that are written out, or one for each way to take one value of each list. Each has a
+    /// name and says all that the arm says beside. None where it sweeps nothing.
+    pub(super) fn variants(&self) -> Result<Vec<(String, Self)>> {
+        if !self.candidates.is_empty() && !self.lists.is_empty() {
+            let advice = "write the lists' values into the candidates, or let the lists stand alone";
+            return Err(self.thing_refused("an arm has either `sweep` or lists of values".to_owned(), advice));
+        }
+        for list in &self.lists {
+            let is_written = match list.table {
+                "synthetic" => self.shares.iter().any(|(name, _)| *name == list.key),
+                table => {
+                    let other = instead_of(&list.key);
+                    let over = self.over.get(table).map(|over| &over.entries);
+                    let twice = self.lists.iter().any(|one| one.table == table && Some(one.key.as_str()) == other);
+                    twice || over.is_some_and(|over| other.is_some_and(|other| over.contains_key(other)))
+                }
+            };
+            if is_written {
+                let advice = "remove one of the two";
+                return Err(self.thing_refused(format!("`{}` is swept, and stands here once more", list.key), advice));
+            }
+        }
+        let mut variants = vec![(String::new(), self.clone())];
+        if self.lists.is_empty() {
+            variants.clear();
+        }
+        for list in &self.lists {
+            let mut next = Vec::new();
+            for (name, section) in &variants {
+                for value in &list.values {
+                    let mut section = section.clone();
+                    section.say(list.table, &list.key, value.clone());
+                    let joint = if name.is_empty() { "" } else { "-" };
+                    let word = value.source.replace(['_', '+'], "");
+                    next.push((format!("{name}{joint}{}-{word}", list.key.replace('_', "-")), section));
+                }
+            }
+            variants = next;
+        }
+        for (at, candidate) in self.candidates.iter().enumerate() {
+            let mut section = self.clone();
+            for (table, over) in &candidate.over {
+                for (key, entry) in &over.entries {
+                    section.say(table, key, entry.clone());
+                }
+            }
+            for (name, entry) in &candidate.shares {
+                section.say("synthetic", name, entry.clone());
+            }
+            let name = candidate.text_if("name").unwrap_or_else(|| format!("candidate-{}", at + 1));
+            if variants.iter().any(|(other, _)| *other == name) {
+                let message = format!("two candidates of a sweep are called `{name}`");
+                return Err(candidate.thing_refused(message, "give each a `name` of its own"));
+            }
+            variants.push((name, section));
+        }
+        if variants.len() > MOST_CANDIDATES {
+            let message =
+                format!("a sweep has {} candidates, and at most {MOST_CANDIDATES} are trained", variants.len());
+            return Err(self.thing_refused(message, "shorten the lists"));
+        }
+        Ok(variants)
+    }
+
+    /// Puts `entry` where `table` has `key`.
+    fn say(&mut self, table: &'static str, key: &str, entry: Entry) {
+        match table {
+            "synthetic" => {
+                self.shares.retain(|(name, _)| name != key);
+                self.shares.push((key.to_owned(), entry));
+            }
+            "" => {
+                let key = keys::keys_of(self.table).find(|known| known.name == key);
+                self.entries.extend(key.map(|key| (key.name, entry)));
+            }
+            table => {
+                let file = self.file.clone();
+                let over = self.over.entry(table).or_insert_with(|| Self::empty(&file, table));
+                if let Some(other) = instead_of(key) {
+                    over.entries.remove(other);
+                }
+                let key = keys::keys_of(table).find(|known| known.name == key);
+                over.entries.extend(key.map(|key| (key.name, entry)));
+            }
+        }
+    }
+
+    /// A thing that is not written, with nothing but its name.
+    pub(super) fn thing(&self, table: &'static str, name: &str) -> Self {
+        Self::empty(&self.file, table).with_text("name", name)
+    }
+
+    /// An arm that is not written, with nothing but its kind.
+    pub(super) fn arm_of_kind(&self, kind: &str) -> Self {
+        Self::empty(&self.file, "arm").with_text("kind", kind)
+    }
+
+    /// The same with a text.
+    pub(super) fn with_text(mut self, key: &'static str, text: &str) -> Self {
+        let entry = self.unwritten(Value::Text(text.to_owned()), format!("{text:?}"));
+        self.entries.insert(key, entry);
+        self
+    }
+
+    /// The same with a list of numbers in the place of one.
+    pub(super) fn with_list(&self, table: &'static str, key: &str, numbers: &[f64]) -> Self {
+        let mut section = self.clone();
+        let values = numbers.iter().map(|number| self.unwritten(Value::Number(*number), number.to_string())).collect();
+        section.lists.push(Listed { table, key: key.to_owned(), values });
+        section
+    }
+
+    fn unwritten(&self, value: Value, source: String) -> Entry {
+        Entry { value, source, line: self.line.unwrap_or(1), label: self.label.clone() }
+    }
+
+    /// What its table is for, in words.
+    pub(super) fn what(&self) -> &'static str {
+        match self.table {
+            "pairs" => "set of pairs",
+            "synthetic" => "synthetic corpus",
+            table => table,
+        }
+    }
+
+    /// Whether it says shares of synthetic corpora.
+    pub(super) fn has_shares(&self) -> bool {
+        !self.shares.is_empty() || self.lists.iter().any(|list| list.table == "synthetic")
+    }
+
+    /// Whether it says lists in the place of values, or candidates.
+    pub(super) fn has_lists(&self) -> bool {
+        !self.lists.is_empty() || !self.candidates.is_empty()
+    }
+
+    /// A number, where it is written.
+    pub(super) fn number_written(&self, key: &str) -> Option<f64> {
+        self.has(key).then(|| self.number_if(key)).flatten()
+    }
+
+    /// A list of numbers, where it is written.
+    pub(super) fn numbers_written(&self, key: &str) -> Option<Vec<f64>> {
+        self.has(key).then(|| self.numbers(key))
+    }
+
+    /// A refusal of the thing itself.
+    pub(super) fn thing_refused(&self, message: String, advice: &str) -> Box<RecipeError> {
+        Box::new(RecipeError::Things { at: self.place(), message, advice: advice.to_owned() })
     }
 
     fn missing(&self, key: &Key) -> Box<RecipeError> {
         Box::new(RecipeError::Missing {
             file: self.file.clone(),
-            table: table_label(self.table),
+            table: self.label.clone(),
             key: key.name,
             meaning: key.meaning,
             expected: key.kind.to_string(),
@@ -328,6 +719,10 @@ impl Section {
         let missing = keys::keys_of(self.table)
             .find(|key| matches!(key.default, Preset::Required) && !self.entries.contains_key(key.name));
         missing.map_or(Ok(()), |key| Err(self.missing(key)))
+    }
+
+    fn is_thing(&self) -> bool {
+        THINGS.contains(&self.table)
     }
 
     /// Whether `key` is written.
@@ -362,8 +757,11 @@ impl Section {
     ) -> Box<RecipeError> {
         let entry = self.entries.get(key);
         Box::new(RecipeError::Impossible {
-            at: Place { file: self.file.clone(), line: entry.map(|entry| entry.line) },
-            table: prefix(self.table),
+            at: Place {
+                file: self.file.clone(),
+                line: entry.map(|entry| entry.line).or(self.line.filter(|_| self.is_thing())),
+            },
+            table: prefix(entry.map_or(&self.label, |entry| &entry.label)),
             key: key.to_owned(),
             found: found.to_owned(),
             expected: expected.to_string(),

@@ -40,7 +40,7 @@ pub struct CardFacts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// `validation`, `unique` or `oracle`.
+    /// `validation`, `unique`, `oracle` or `selection`.
     pub name: String,
     /// Its documents.
     pub documents: u64,

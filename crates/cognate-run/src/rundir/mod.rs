@@ -5,6 +5,7 @@
 mod error;
 mod manifest;
 mod progress;
+mod reuse;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,8 @@ const PROBE: &str = "probe";
 #[derive(Debug)]
 pub struct RunDir {
     root: PathBuf,
+    /// What may be taken over instead of made.
+    finished_elsewhere: Option<reuse::Finished>,
     _claim: Claim,
 }
 
@@ -103,7 +106,19 @@ impl RunDir {
         }
         let claim = Claim::folder(root)?;
         remove_partials(root, false)?;
-        Ok(Self { root: root.to_path_buf(), _claim: claim })
+        Ok(Self { root: root.to_path_buf(), finished_elsewhere: None, _claim: claim })
+    }
+
+    /// The same, and what the run directory at `other` has finished is taken over where it is what is asked for.
+    ///
+    /// # Errors
+    /// When `other` is no run directory, or cannot be read.
+    pub fn reusing(mut self, other: &Path) -> Result<Self> {
+        if !other.join(RECIPE).exists() {
+            return Err(RunDirError::NoRun { folder: other.to_path_buf() });
+        }
+        self.finished_elsewhere = Some(reuse::Finished::in_run(other)?);
+        Ok(self)
     }
 
     /// The directory.
@@ -170,6 +185,11 @@ impl RunDir {
     /// When it holds something else, or something damaged.
     pub fn enter(&self, name: &Path, identity: Identity, seed: u64, resumes: bool) -> Result<State> {
         let folder = self.folder(name);
+        let elsewhere = self.finished_elsewhere.as_ref().and_then(|finished| finished.find(identity.fingerprint()));
+        if let Some(from) = elsewhere.filter(|_| !folder.join(MANIFEST).exists()) {
+            tracing::info!("{}: taken over from {}", name.display(), from.display());
+            reuse::take_over(from, &folder)?;
+        }
         if let Some(manifest) = Manifest::read(&folder)? {
             differs(&folder, "made", &manifest.identity, &identity)?;
             manifest.check_files(&folder)?;

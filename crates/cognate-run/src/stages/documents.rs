@@ -15,7 +15,7 @@ use crate::recipe::{self, Recipe};
 use crate::rundir::Work;
 
 /// The splits' names, which are their files' names too.
-pub(crate) const SPLITS: [&str; 3] = ["validation", "unique", "oracle"];
+pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
 
 /// Statistics of `tokenize`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,7 @@ pub(crate) struct Tokenized {
     pub(crate) validation: TokenizeStats,
     pub(crate) unique: TokenizeStats,
     pub(crate) oracle: TokenizeStats,
+    pub(crate) selection: TokenizeStats,
 }
 
 /// How the recipe's documents are read.
@@ -47,13 +48,14 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         seed: context.recipe.seed,
         validation_share: corpus.validation_share,
         unique_share: corpus.unique_share,
+        selection_share: corpus.selection_share,
         contamination_words: corpus.contamination_words,
         contamination_documents: corpus.contamination_documents,
         read: read_options(context.recipe),
     };
     let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
     let mut made = Made::default();
-    for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle]) {
+    for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle, stats.selection]) {
         made.rows(&format!("{split}.jsonl.zst"), kept.documents);
     }
     made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
@@ -84,8 +86,13 @@ pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn
         made.rows(&format!("{split}.idx"), one.documents);
         stats.push(one);
     }
-    let tokenized =
-        Tokenized { vocabulary: tokenizer.vocab_size(), validation: stats[0], unique: stats[1], oracle: stats[2] };
+    let tokenized = Tokenized {
+        vocabulary: tokenizer.vocab_size(),
+        validation: stats[0],
+        unique: stats[1],
+        oracle: stats[2],
+        selection: stats[3],
+    };
     made.work = Work {
         statistics: json!(tokenized),
         flops: 0.0,

@@ -29,7 +29,7 @@ pub(crate) fn evaluate_stage(
     folder: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
-    let arm = context.artifact(Step::Train(model).folder(context.recipe));
+    let arm = context.made(Step::Train(model));
     let (mut model, _) = Decoder::load(context.device()?, &arm.path("final"))?;
     let tokenizer = context.tokenizer()?;
     let documents = context.artifact("ingest").path("validation.jsonl.zst");

@@ -7,25 +7,24 @@ use cognate_base::Monitor;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 
-use super::quality::{pairs, read_first, unique_texts};
+use super::quality::{read_first, synthetic_seeds, true_pairs, unique_texts};
 use crate::context::Context;
 use crate::error::Result;
 use crate::recipe::Recipe;
 
-/// The judge that a recipe names, with its key from the environment.
-pub(crate) fn config(recipe: &Recipe) -> Result<Option<JudgeConfig>> {
-    let Some(judge) = &recipe.filter.judge else { return Ok(None) };
+/// The judge that the synthetic corpus at `corpus` goes before, with its key from the environment.
+pub(crate) fn config(recipe: &Recipe, corpus: usize) -> Result<Option<JudgeConfig>> {
+    let Some(judge) = &recipe.synthetic[corpus].filter.judge else { return Ok(None) };
     let key = judge.key_env.as_deref().map(|name| Key::from_environment(name, Role::Judge)).transpose()?;
     Ok(Some(JudgeConfig::new(judge.url.clone(), judge.model.clone(), key, judge.samples, recipe.seed)))
 }
 
 /// The judge's word on true neighbours and random pairs.
-pub(crate) fn known_pairs(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<KnownPairs>> {
-    let Some(config) = config(context.recipe)? else { return Ok(None) };
+pub(crate) fn known_pairs(context: &Context<'_>, corpus: usize, monitor: &dyn Monitor) -> Result<Option<KnownPairs>> {
+    let Some(config) = config(context.recipe, corpus)? else { return Ok(None) };
     let documents = unique_texts(context, monitor)?;
     let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
-    let mut true_pairs = pairs(context, "train.parquet", &ids)?;
-    true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
+    let true_pairs = true_pairs(context, corpus, &ids)?;
     let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();
     let text = |number: u32| texts[number as usize];
     let neighbours: Vec<TextPair<'_>> = true_pairs
@@ -38,13 +37,15 @@ pub(crate) fn known_pairs(context: &Context<'_>, monitor: &dyn Monitor) -> Resul
 /// Its word on the kept documents in `folder`, beside what it said before.
 pub(crate) fn kept_documents(
     context: &Context<'_>,
+    corpus: usize,
     folder: &Path,
     known: Option<KnownPairs>,
     monitor: &dyn Monitor,
 ) -> Result<Option<JudgeStats>> {
-    let Some((config, known)) = config(context.recipe)?.zip(known) else { return Ok(None) };
-    let documents = unique_texts(context, monitor)?;
+    let Some((config, known)) = config(context.recipe, corpus)?.zip(known) else { return Ok(None) };
+    let mut documents = unique_texts(context, monitor)?;
+    documents.extend(synthetic_seeds(context, corpus, monitor)?);
     let texts: HashMap<&str, &str> = documents.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
-    let kept = read_first(&folder.join(KEPT), context.recipe.filter.quality_documents, monitor)?;
+    let kept = read_first(&folder.join(KEPT), context.recipe.synthetic[corpus].filter.quality_documents, monitor)?;
     Ok(Some(known.beside(&kept, &texts, &config, monitor)?))
 }

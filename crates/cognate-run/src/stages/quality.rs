@@ -21,11 +21,13 @@ use cognate_synth::{
 use serde::{Deserialize, Serialize};
 
 use super::relations::{lsa_config, read_texts};
+use super::synthesis::seeds_of;
 use super::train::BATCH_TOKENS;
 use super::tune::{Numbers, draw, part_pairs};
 use crate::context::Context;
 use crate::error::Result;
-use crate::recipe::EmbedMethod;
+use crate::recipe::{self, Embed, PairMethod, Recipe, SeedsOf};
+use crate::stage::{Replicate, Step, writer};
 
 /// Documents whose perplexity is measured, of each kind.
 const PERPLEXITY_DOCUMENTS: usize = 300;
@@ -62,6 +64,8 @@ pub(crate) struct Similarity {
 
 /// The tuned model, which says how related two documents are.
 pub(crate) struct Synthesizer {
+    /// Its place.
+    at: usize,
     model: Decoder<Cpu>,
     tokenizer: Tokenizer,
     options: RelevanceOptions,
@@ -72,21 +76,23 @@ pub(crate) struct Synthesizer {
 }
 
 impl Synthesizer {
-    /// The synthesizer that lies in the folder `tune`.
-    pub(crate) fn load(context: &Context<'_>, tune: &Path) -> Result<Self> {
+    /// The synthesizer at `at`, which sees as much of a seed as it writes from.
+    pub(crate) fn load(context: &Context<'_>, at: usize, max_seed_tokens: usize) -> Result<Self> {
         let tokenizer = context.tokenizer()?;
-        let (model, _) = Decoder::load(context.device()?, &context.artifact(tune).path("best"))?;
-        let options = RelevanceOptions::of(&tokenizer, context.recipe.generate.max_seed_tokens, BATCH_TOKENS)?;
-        Ok(Self { model, tokenizer, options, known: HashMap::new(), flops: 0.0 })
+        let (model, _) = Decoder::load(context.device()?, &context.made(Step::Tune(at)).path("best"))?;
+        let options = RelevanceOptions::of(&tokenizer, max_seed_tokens, BATCH_TOKENS)?;
+        Ok(Self { at, model, tokenizer, options, known: HashMap::new(), flops: 0.0 })
     }
 
     /// Held-out pairs that had no say in choosing the checkpoint, the ones on which the relation was measured, beside random ones.
     pub(crate) fn calibrate(&mut self, context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<Calibration>> {
-        let (recipe, tune) = (context.recipe, &context.recipe.tune);
+        let (recipe, tune) = (context.recipe, &context.recipe.synthesizers[self.at].tune);
         let file = context.tokens("tokenize", "unique")?;
         let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
-        let held_out: Vec<Numbers> =
-            pairs(context, "held_out.parquet", &ids)?.iter().map(|pair| (pair.first, pair.second)).collect();
+        let held_out: Vec<Numbers> = read_pairs(&context.pairs_of(self.at).path("held_out.parquet"), &ids)?
+            .iter()
+            .map(|pair| (pair.first, pair.second))
+            .collect();
         let (_, others) = part_pairs(&held_out, tune.validate_pairs, recipe.seed);
         let drawn = draw(&others, tune.relation_pairs, recipe.seed, "relation pairs");
         let pair = |&(first, second): &Numbers| TokenPair {
@@ -121,30 +127,31 @@ impl Synthesizer {
     }
 }
 
-/// Measures the kept documents in `folder`.
+/// Measures the kept documents in `folder`, of the corpus at `corpus`.
 pub(crate) fn measure(
     context: &Context<'_>,
+    corpus: usize,
     folder: &Path,
     calibration: Option<Calibration>,
     monitor: &dyn Monitor,
 ) -> Result<Measured> {
-    let most = context.recipe.filter.quality_documents;
+    let filters = &context.recipe.synthetic[corpus].filter;
+    let most = filters.quality_documents;
     let texts = unique_texts(context, monitor)?;
     let ids: Vec<String> = texts.iter().map(|(id, _)| id.clone()).collect();
     let kept = read_first(&folder.join(KEPT), most, monitor)?;
-    let mut true_pairs = pairs(context, "train.parquet", &ids)?;
-    true_pairs.extend(pairs(context, "held_out.parquet", &ids)?);
+    let true_pairs = true_pairs(context, corpus, &ids)?;
     let true_pairs = draw(&true_pairs, most, context.recipe.seed, "quality pairs");
     let text = |number: u32| texts[number as usize].1.as_str();
     let pair_texts: Vec<(&str, &str)> = true_pairs.iter().map(|pair| (text(pair.first), text(pair.second))).collect();
-    let near_copy = context.recipe.filter.near_copy.get().unwrap_or(NEAR_COPY);
+    let near_copy = filters.near_copy.get().unwrap_or(NEAR_COPY);
     let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, near_copy, monitor)?;
     let validation =
         read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS, monitor)?;
-    let mut base = Base::load(context)?;
+    let mut base = Base::load(context, corpus)?;
     Ok(Measured {
         calibration,
-        similarity: similarity(context, &texts, &kept, &true_pairs, monitor)?,
+        similarity: similarity(context, corpus, &texts, &kept, &true_pairs, monitor)?,
         neighbour_copying,
         neighbour_copied,
         perplexity_kept: base.perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)], monitor)?,
@@ -156,8 +163,25 @@ pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Resu
     read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
 }
 
-pub(super) fn pairs(context: &Context<'_>, name: &str, ids: &[String]) -> Result<Vec<Pair>> {
-    Ok(read_pairs(&context.artifact("pair").path(name), ids)?)
+/// All pairs that the synthesizer behind the corpus at `corpus` learns from or is measured on.
+pub(super) fn true_pairs(context: &Context<'_>, corpus: usize, ids: &[String]) -> Result<Vec<Pair>> {
+    let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
+    let pairs = context.pairs_of(synthesizer);
+    let mut all = read_pairs(&pairs.path("train.parquet"), ids)?;
+    all.extend(read_pairs(&pairs.path("held_out.parquet"), ids)?);
+    Ok(all)
+}
+
+/// The seeds of the corpus at `corpus` that are no unique documents.
+pub(super) fn synthetic_seeds(
+    context: &Context<'_>,
+    corpus: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(String, String)>> {
+    match (&context.recipe.synthetic[corpus].seeds, seeds_of(context, corpus)?) {
+        (SeedsOf::Corpus(_), Some((documents, _))) => read_texts(&documents, &ReadOptions::default(), monitor),
+        _ => Ok(Vec::new()),
+    }
 }
 
 pub(super) fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Result<Vec<Document>> {
@@ -172,14 +196,14 @@ pub(super) fn read_first(path: &Path, most: usize, monitor: &dyn Monitor) -> Res
 /// The embedder is fitted once more, which gives the same vectors as `embed` did: its directions are in no file.
 fn similarity(
     context: &Context<'_>,
+    corpus: usize,
     texts: &[(String, String)],
     kept: &[Document],
     true_pairs: &[Pair],
     monitor: &dyn Monitor,
 ) -> Result<Similarity> {
-    let (embedder, vectors, _) = match context.recipe.embed.method {
-        EmbedMethod::Lsa => Lsa::fit(texts, &lsa_config(context.recipe), monitor)?,
-    };
+    let Some(embed) = embedder_behind(context.recipe, corpus) else { return Ok(Similarity::default()) };
+    let (embedder, vectors, _) = Lsa::fit(texts, &lsa_config(context.recipe, embed), monitor)?;
     let numbers: HashMap<&str, usize> = texts.iter().enumerate().map(|(i, (id, _))| (id.as_str(), i)).collect();
     let (mut synthetic, mut random) = (Vec::new(), Vec::new());
     for (chunk, documents) in kept.chunks(EMBEDDED_AT_ONCE).enumerate() {
@@ -206,19 +230,29 @@ fn similarity(
     })
 }
 
+/// The settings of the embedder that found the pairs behind the corpus at `corpus`. None where these were given, or the vectors were:
+/// new documents have no vector then. None of documents with other seeds, which have none either.
+fn embedder_behind(recipe: &Recipe, corpus: usize) -> Option<&Embed> {
+    let PairMethod::Neighbours(embedding) = &recipe.pairs_behind(corpus)?.method else { return None };
+    let embedding = &recipe.embeddings[recipe.embedding(embedding)];
+    (embedding.vectors == recipe::Vectors::Lsa && recipe.synthetic[corpus].seeds == SeedsOf::Unique)
+        .then_some(&embedding.embed)
+}
+
 fn cosine(a: &Vectors, i: usize, b: &Vectors, j: usize) -> f64 {
     a.row(i).iter().zip(b.row(j)).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>().clamp(-1.0, 1.0)
 }
 
-/// The repetition arm's best model: what it finds likely is what real text has taught it.
+/// The best model of the arm that the writer began from: what it finds likely is what real text has taught it.
 struct Base {
     model: Decoder<Cpu>,
     tokenizer: Tokenizer,
 }
 
 impl Base {
-    fn load(context: &Context<'_>) -> Result<Self> {
-        let (model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
+    fn load(context: &Context<'_>, corpus: usize) -> Result<Self> {
+        let base = Step::Train(Replicate::own(context.recipe, context.recipe.base_of(corpus)));
+        let (model, _) = Decoder::load(context.device()?, &context.made(base).path("best"))?;
         Ok(Self { model, tokenizer: context.tokenizer()? })
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cognate_base::{Hash, Monitor};
-use cognate_corpus::{ReadOptions, TokenizeStats, tokenize};
+use cognate_corpus::{ReadOptions, TokenFile, TokenizeStats, tokenize};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
@@ -23,9 +23,9 @@ use serde_json::json;
 
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
-use crate::recipe::{Endpoint, Recipe, Synthesis, filter_config};
+use crate::recipe::{Endpoint, Generate, Recipe, SeedsOf, Synthetic, filter_config};
 use crate::rundir::{Artifact, Manifest, State, Watched, Work};
-use crate::stage::Step;
+use crate::stage::{Step, writer};
 use crate::stages::judge;
 use crate::stages::quality::{Measured, Synthesizer, measure};
 
@@ -67,31 +67,33 @@ pub(crate) struct Rounds {
 }
 
 /// The folder of a round of generation, counted from 1.
-pub(crate) fn round_folder(recipe: &Recipe, synthesis: Synthesis, round: usize) -> PathBuf {
-    let first = Step::Generate(synthesis).folder(recipe);
-    if round == 1 { first } else { PathBuf::from(format!("{}-{round}", first.display())) }
+pub(crate) fn round_folder(recipe: &Recipe, corpus: usize, round: usize) -> PathBuf {
+    match round {
+        1 => Step::Generate(corpus).folder(recipe),
+        _ => Path::new("rounds").join(&recipe.synthetic[corpus].name).join(round.to_string()),
+    }
 }
 
-/// Operations of the rounds of generation after the first, of related documents.
-pub(crate) fn further_rounds_flops(context: &Context<'_>) -> Result<f64> {
-    let (recipe, related) = (context.recipe, Synthesis::Related);
-    let filter = Step::Filter(related).folder(recipe);
+/// Operations of the rounds of generation after the first, of the corpus at `corpus`.
+pub(crate) fn further_rounds_flops(context: &Context<'_>, corpus: usize) -> Result<f64> {
+    let recipe = context.recipe;
+    let filter = Step::Filter(corpus).folder(recipe);
     if context.artifact_if(&filter).is_none() {
         return Ok(0.0);
     }
     let Rounds { rounds } = context.statistics(&filter)?;
     let mut flops = 0.0;
     for round in 2..=rounds {
-        let folder = context.run.folder(&round_folder(recipe, related, round));
+        let folder = context.run.folder(&round_folder(recipe, corpus, round));
         flops += Manifest::read(&folder)?.map_or(0.0, |manifest| manifest.work.flops);
     }
     Ok(flops)
 }
 
 /// Tokens that a round writes.
-fn round_tokens(recipe: &Recipe, synthesis: Synthesis, round: usize) -> u64 {
-    let need = recipe.synthetic_tokens(synthesis).unwrap_or(0) as f64;
-    let oversample = recipe.generate.oversample;
+fn round_tokens(recipe: &Recipe, corpus: usize, round: usize) -> u64 {
+    let need = recipe.synthetic_tokens(corpus) as f64;
+    let oversample = recipe.synthetic[corpus].generate.oversample;
     let share = match round {
         1 => 1.0 + oversample,
         _ => oversample.max(LEAST_ROUND) * 2f64.powi(round as i32 - 2),
@@ -102,25 +104,23 @@ fn round_tokens(recipe: &Recipe, synthesis: Synthesis, round: usize) -> u64 {
 /// One round of the stage `generate`, with its number and the number of its first document.
 pub(crate) fn generate_round(
     context: &Context<'_>,
-    synthesis: Synthesis,
+    corpus: usize,
     (round, first): (usize, u64),
     folder: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
     let tokenizer = context.tokenizer()?;
-    let documents = context.artifact("ingest").path("unique.jsonl.zst");
-    let (seeds, synthesizer) = match synthesis.is_tuned() {
-        true => (
-            Seeds::open(&documents, &ReadOptions::default(), context.tokens("tokenize", "unique")?, monitor)?,
-            context.artifact(Step::Tune(synthesis).folder(recipe)),
-        ),
-        false => (Seeds::none(), context.base()),
+    let synthesizer = context.made(writer(recipe, corpus));
+    let seeds = match seeds_of(context, corpus)? {
+        Some((documents, tokens)) => Seeds::open(&documents, &ReadOptions::default(), tokens, monitor)?,
+        None => Seeds::none(),
     };
-    let target = Target::Tokens(round_tokens(recipe, synthesis, round));
-    let config = generate_config(recipe, synthesizer, target, first)?;
+    let target = Target::Tokens(round_tokens(recipe, corpus, round));
+    let settings = &recipe.synthetic[corpus].generate;
+    let config = generate_config(recipe, settings, synthesizer, target, first)?;
     let checkpoint = synthesizer.path("best");
-    let (model, wrote, statistics) = match &recipe.generate.endpoint {
+    let (model, wrote, statistics) = match &settings.endpoint {
         None => {
             let (mut model, _) = Decoder::load(context.device()?, &checkpoint)?;
             let stats = generate(&mut model, &tokenizer, &seeds, folder, &config, monitor)?;
@@ -146,9 +146,25 @@ pub(crate) fn generate_round(
     Ok(made)
 }
 
+/// The documents that the corpus at `corpus` is written from, and their tokens; none where it is written from nothing.
+pub(crate) fn seeds_of(context: &Context<'_>, corpus: usize) -> Result<Option<(PathBuf, TokenFile)>> {
+    let recipe = context.recipe;
+    Ok(match &recipe.synthetic[corpus].seeds {
+        SeedsOf::Unique => {
+            Some((context.artifact("ingest").path("unique.jsonl.zst"), context.tokens("tokenize", "unique")?))
+        }
+        SeedsOf::Corpus(name) => {
+            let filter = Step::Filter(recipe.corpus_of(name)).folder(recipe);
+            Some((context.artifact(&filter).path(KEPT), context.tokens(&filter, "synthetic")?))
+        }
+        SeedsOf::None => None,
+    })
+}
+
 /// How `synthesizer` writes documents, from the number `first` on until `target`.
 pub(crate) fn generate_config(
     recipe: &Recipe,
+    settings: &Generate,
     synthesizer: &Artifact,
     target: Target,
     first: u64,
@@ -158,12 +174,12 @@ pub(crate) fn generate_config(
         first_document: first,
         target,
         shard: None,
-        samples_per_seed: recipe.generate.samples_per_seed,
-        sampling: recipe.generate.sampling,
-        precision: recipe.generate.precision.into(),
-        max_new_tokens: recipe.generate.max_new_tokens,
-        max_seed_tokens: recipe.generate.max_seed_tokens,
-        slots: recipe.generate.slots,
+        samples_per_seed: settings.samples_per_seed,
+        sampling: settings.sampling,
+        precision: settings.precision.into(),
+        max_new_tokens: settings.max_new_tokens,
+        max_seed_tokens: settings.max_seed_tokens,
+        slots: settings.slots,
         shard_documents: SHARD_DOCUMENTS,
         synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
     })
@@ -198,9 +214,9 @@ fn generation_flops(config: &Config, wrote: &Wrote) -> f64 {
 }
 
 /// A further round, made or found.
-fn further_round(context: &Context<'_>, synthesis: Synthesis, round: usize, first: u64) -> Result<Artifact> {
-    let step = Step::Generate(synthesis);
-    let name = round_folder(context.recipe, synthesis, round);
+fn further_round(context: &Context<'_>, corpus: usize, round: usize, first: u64) -> Result<Artifact> {
+    let step = Step::Generate(corpus);
+    let name = round_folder(context.recipe, corpus, round);
     let mut identity = context.identity(step)?;
     if let serde_json::Value::Object(config) = &mut identity.config {
         config.insert("round".to_owned(), json!({"number": round, "first_document": first}));
@@ -211,7 +227,7 @@ fn further_round(context: &Context<'_>, synthesis: Synthesis, round: usize, firs
         State::Open(attempt) => attempt,
     };
     let watched = Watched::new(context.monitor, &format!("{}, round {round}", step.label(context.recipe)), &attempt);
-    match generate_round(context, synthesis, (round, first), attempt.folder(), &watched) {
+    match generate_round(context, corpus, (round, first), attempt.folder(), &watched) {
         Ok(made) => Ok(Artifact { folder, manifest: attempt.finish(&made.files, &made.rows, made.work)? }),
         Err(error) => {
             watched.stop();
@@ -221,42 +237,47 @@ fn further_round(context: &Context<'_>, synthesis: Synthesis, round: usize, firs
 }
 
 /// The stage `filter`: filters what was written, and has more written until the arms' need is met.
-pub(crate) fn filter_stage(
-    context: &Context<'_>,
-    synthesis: Synthesis,
-    folder: &Path,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
+pub(crate) fn filter_stage(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let recipe = context.recipe;
-    let label = Step::Filter(synthesis).label(recipe);
-    let needed = recipe.synthetic_tokens(synthesis).unwrap_or(0);
+    let label = Step::Filter(corpus).label(recipe);
+    let needed = recipe.synthetic_tokens(corpus);
     let tokenizer = context.tokenizer()?;
-    let config = filter_config(&recipe.filter, synthesis.is_tuned());
+    let Synthetic { generate: settings, filter: filters, seeds, .. } = &recipe.synthetic[corpus];
+    let is_related = recipe.is_related(corpus);
+    let config = filter_config(filters, *seeds != SeedsOf::None);
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
-    let judged = match synthesis {
-        Synthesis::Related => judge::known_pairs(context, monitor)?,
+    let seeds = match seeds {
+        SeedsOf::Corpus(_) => seeds_of(context, corpus)?.map(|(documents, _)| documents),
+        SeedsOf::Unique | SeedsOf::None => None,
+    };
+    let judged = if is_related { judge::known_pairs(context, corpus, monitor)? } else { None };
+    // Scores of a control are not told, so it is scored where they drop documents, and only there.
+    let mut synthesizer = match writer(recipe, corpus) {
+        Step::Tune(at) if is_related || config.min_relevance.is_some() => {
+            Some(Synthesizer::load(context, at, settings.max_seed_tokens)?)
+        }
         _ => None,
     };
-    // Scores of a control are not told, so it is scored where they drop documents, and only there.
-    let scored = synthesis == Synthesis::Related || config.min_relevance.is_some();
-    let mut synthesizer = match scored {
-        true => Some(Synthesizer::load(context, &Step::Tune(synthesis).folder(recipe))?),
-        false => None,
-    };
     let calibration = match &mut synthesizer {
-        Some(synthesizer) if synthesis == Synthesis::Related => synthesizer.calibrate(context, monitor)?,
+        Some(synthesizer) if is_related => synthesizer.calibrate(context, monitor)?,
         _ => None,
     };
     let threshold = calibration.as_ref().and_then(|calibration| calibration.threshold);
-    let mut rounds = vec![context.artifact(round_folder(recipe, synthesis, 1)).clone()];
+    let mut rounds = vec![context.made(Step::Generate(corpus)).clone()];
     loop {
         let mut synthetic = Vec::new();
         for round in &rounds {
             synthetic.extend(shards(&round.folder)?);
         }
         let read = ReadOptions::default();
-        let inputs = FilterInputs { synthetic: &synthetic, training: &training, real: Some(&real), read: &read };
+        let inputs = FilterInputs {
+            synthetic: &synthetic,
+            training: &training,
+            seeds: seeds.as_deref(),
+            real: Some(&real),
+            read: &read,
+        };
         let mut stats = match &mut synthesizer {
             Some(synthesizer) => {
                 let mut scorer = |pairs: &[TextPair<'_>]| synthesizer.score(pairs, monitor);
@@ -272,13 +293,12 @@ pub(crate) fn filter_stage(
             tokenize(&folder.join(KEPT), &ReadOptions::default(), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
-            let statistics = match synthesis {
-                Synthesis::Related => {
-                    stats.judge = judge::kept_documents(context, folder, judged, monitor)?;
-                    let measured = measure(context, folder, calibration, monitor)?;
-                    json!(Filtered { rounds, filter: stats, measured, synthetic: tokens })
-                }
-                _ => json!(FilteredControl { rounds, filter: stats, synthetic: tokens }),
+            let statistics = if is_related {
+                stats.judge = judge::kept_documents(context, corpus, folder, judged, monitor)?;
+                let measured = measure(context, corpus, folder, calibration, monitor)?;
+                json!(Filtered { rounds, filter: stats, measured, synthetic: tokens })
+            } else {
+                json!(FilteredControl { rounds, filter: stats, synthetic: tokens })
             };
             let flops = synthesizer.map_or(0.0, |synthesizer| synthesizer.flops);
             let work = Work { statistics, flops, tokens: tokens.tokens, documents: read };
@@ -287,7 +307,7 @@ pub(crate) fn filter_stage(
         let written: u64 = rounds.iter().map(|round| round.manifest.work.tokens).sum();
         // If as much is kept of what is written from now on.
         let expected = needed as f64 * written as f64 / tokens.tokens.max(1) as f64;
-        let most = recipe.generate.most_written * needed as f64;
+        let most = settings.most_written * needed as f64;
         if expected > most || written as f64 >= most {
             return Err(Error::TooFewSynthetic {
                 written,
@@ -295,7 +315,7 @@ pub(crate) fn filter_stage(
                 kept: tokens.tokens,
                 needed,
                 times: expected / needed as f64,
-                most: recipe.generate.most_written,
+                most: settings.most_written,
                 reasons: reasons(&stats),
             });
         }
@@ -305,7 +325,7 @@ pub(crate) fn filter_stage(
             tokens.tokens,
             expected / needed as f64
         );
-        rounds.push(further_round(context, synthesis, rounds.len() + 1, first)?);
+        rounds.push(further_round(context, corpus, rounds.len() + 1, first)?);
     }
 }
 

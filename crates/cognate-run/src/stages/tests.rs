@@ -8,20 +8,20 @@ use cognate_corpus::ReadOptions;
 use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Cpu;
-use cognate_pair::{Lsa, read_vectors};
+use cognate_pair::{Lsa, read_pairs, read_vectors};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
 use cognate_train::{PairTokens, Point};
 use tempfile::TempDir;
 
 use super::evaluate::read_scores;
-use super::quality::{pairs, read_first, unique_texts};
+use super::quality::{read_first, unique_texts};
 use super::relations::lsa_config;
 use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
 use super::tune::{Numbers, draw, firsts, part_pairs};
 use crate::context::{Context, DeviceKind, Settings};
-use crate::recipe::{Recipe, Synthesis};
+use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
 use crate::runner::run;
 use crate::stage::{Replicate, Step};
@@ -97,6 +97,7 @@ impl Finished {
         let recipe = Recipe::parse(&scratch.path().join("recipe.toml"), RECIPE).unwrap();
         let settings = Settings {
             out: scratch.path().join("run"),
+            reuse: None,
             threads: 2,
             device: DeviceKind::Cpu,
             command: String::new(),
@@ -127,7 +128,7 @@ fn load(context: &Context<'_>, checkpoint: &Path) -> Decoder<Cpu> {
 /// Held-out pairs: those that choose the synthesizer's checkpoint, and those that the chosen one is measured on.
 fn held_out(context: &Context<'_>) -> (Vec<Numbers>, Vec<Numbers>) {
     let ids: Vec<String> = unique_texts(context, &Silent).unwrap().into_iter().map(|(id, _)| id).collect();
-    let held_out = pairs(context, "held_out.parquet", &ids).unwrap();
+    let held_out = read_pairs(&context.pairs_of(0).path("held_out.parquet"), &ids).unwrap();
     let held_out: Vec<Numbers> = held_out.iter().map(|pair| (pair.first, pair.second)).collect();
     let tune = &context.recipe.tune;
     let (choosing, others) = part_pairs(&held_out, tune.validate_pairs, context.recipe.seed);
@@ -137,7 +138,7 @@ fn held_out(context: &Context<'_>) -> (Vec<Numbers>, Vec<Numbers>) {
 }
 
 fn tune() -> &'static Path {
-    Path::new("tune")
+    Path::new("tune/related")
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     assert!((nats(&measured) - recorded).abs() > 1e-4, "the two parts cannot be told apart");
     // Tuning began from the best of the base model.
     let start = |checkpoint: &str| {
-        let mut base = load(&context, &context.base().path(checkpoint));
+        let mut base = load(&context, &context.base_of(0).path(checkpoint));
         let items: Vec<ScoreItem> = choosing.iter().map(|&(first, second)| frame.item(&file, first, second)).collect();
         let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
         score(&mut base, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
@@ -210,7 +211,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     let found = trained.relation.unwrap();
     assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
     assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap());
-    let mut base = load(&context, &context.base().path("best"));
+    let mut base = load(&context, &context.base_of(0).path("best"));
     assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap());
 }
 
@@ -232,7 +233,7 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
         let pairs: Vec<TokenPair> = pairs.iter().map(pair).collect();
         calibrate(&mut synthesizer, &tokenizer, &pairs, options, recipe.seed, &Silent).unwrap()
     };
-    let filtered: Filtered = context.statistics("filter").unwrap();
+    let filtered: Filtered = context.statistics("filter/related").unwrap();
     let found = filtered.measured.calibration;
     assert!(found.is_some());
     assert_eq!(found, calibrated_on(&measured));
@@ -252,7 +253,7 @@ fn documents_are_written_by_the_checkpoint_that_was_chosen() {
     let unique = context.artifact("ingest").path("unique.jsonl.zst");
     let tokens = context.tokens("tokenize", "unique").unwrap();
     let seeds = Seeds::open(&unique, &ReadOptions::default(), tokens, &Silent).unwrap();
-    let config = generate_config(recipe, synthesizer, Target::Documents(8), 0).unwrap();
+    let config = generate_config(recipe, &recipe.generate, synthesizer, Target::Documents(8), 0).unwrap();
     let written = |checkpoint: &str| {
         let out = tempfile::tempdir().unwrap();
         let mut model = load(&context, &synthesizer.path(checkpoint));
@@ -260,7 +261,7 @@ fn documents_are_written_by_the_checkpoint_that_was_chosen() {
         let first = shards(out.path()).unwrap().remove(0);
         read_first(&first, 8, &Silent).unwrap().into_iter().map(|document| document.text).collect::<Vec<_>>()
     };
-    let first = shards(&context.artifact("generate").folder).unwrap().remove(0);
+    let first = shards(&context.made(Step::Generate(0)).folder).unwrap().remove(0);
     let found: Vec<String> =
         read_first(&first, 8, &Silent).unwrap().into_iter().map(|document| document.text).collect();
     assert_eq!(found, written("best"));
@@ -272,10 +273,10 @@ fn similarity_to_the_seed_is_that_of_each_kept_document() {
     let finished = Finished::new();
     let context = finished.context();
     let texts = unique_texts(&context, &Silent).unwrap();
-    let vectors = read_vectors(&context.artifact("embed").path("vectors.parquet")).unwrap();
-    let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe), &Silent).unwrap();
+    let vectors = read_vectors(&context.made(Step::Embed(0)).path("vectors.parquet")).unwrap();
+    let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe, &context.recipe.embed), &Silent).unwrap();
     let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
-    let kept = read_first(&context.artifact("filter").path("synthetic.jsonl.zst"), usize::MAX, &Silent).unwrap();
+    let kept = read_first(&context.made(Step::Filter(0)).path("synthetic.jsonl.zst"), usize::MAX, &Silent).unwrap();
     let similarities: Vec<f64> = kept
         .iter()
         .map(|document| {
@@ -287,7 +288,7 @@ fn similarity_to_the_seed_is_that_of_each_kept_document() {
         .collect();
     let distinct = similarities.windows(2).filter(|two| (two[0] - two[1]).abs() > 1e-3).count();
     assert!(kept.len() > 10 && distinct > kept.len() / 2, "{similarities:?}");
-    let filtered: Filtered = context.statistics("filter").unwrap();
+    let filtered: Filtered = context.statistics("filter/related").unwrap();
     let found = filtered.measured.similarity.synthetic.unwrap();
     let mean = similarities.iter().sum::<f64>() / similarities.len() as f64;
     assert_eq!(found.n, kept.len() as u64);
@@ -301,7 +302,7 @@ fn a_model_is_scored_as_its_training_ended() {
     let tokenizer = context.tokenizer().unwrap();
     let documents = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), usize::MAX, &Silent).unwrap();
     let scored = |checkpoint: &str| {
-        let mut model = load(&context, &context.base().path(checkpoint));
+        let mut model = load(&context, &context.base_of(0).path(checkpoint));
         let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
         perplexity(&mut model, &tokenizer, documents.iter().cloned().map(Ok), options, &Silent).unwrap()
     };
@@ -312,7 +313,7 @@ fn a_model_is_scored_as_its_training_ended() {
     assert_eq!(found, of_final);
     assert_eq!(read_scores(&context.artifact(&evaluated).folder).unwrap(), each);
     // What was generated, however, came of the best: what the base had memorised, it would only repeat.
-    let filtered: Filtered = context.statistics("filter").unwrap();
+    let filtered: Filtered = context.statistics("filter/related").unwrap();
     assert_eq!(filtered.measured.perplexity_validation.unwrap().value, of_best.perplexity);
-    assert_eq!(Step::Tune(Synthesis::Related).folder(context.recipe), tune());
+    assert_eq!(Step::Tune(0).folder(context.recipe), tune());
 }

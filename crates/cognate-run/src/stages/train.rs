@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use cognate_base::random::{self, SliceRandom};
 use cognate_base::{Hash, Monitor};
 use cognate_corpus::{TokenFile, Tokenizer};
-use cognate_model::checkpoint::TokenizerFiles;
-use cognate_model::{Decoder, ScoreItem};
+use cognate_model::checkpoint::{TokenizerFiles, read_config};
+use cognate_model::{Config, Decoder, ScoreItem};
+use cognate_ops::Cpu;
 use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, TrainConfig, train};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,11 +17,11 @@ use crate::arms::{Diet, equal_flops_steps};
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::plan::model_config;
-use crate::recipe::{Arm, ArmKind};
+use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training};
 use crate::rundir::Work;
-use crate::stage::{Replicate, Step, weight_decays};
-use crate::stages::regularised::{self, Sweep, Taken};
+use crate::stage::{Replicate, Step, same_training};
 use crate::stages::relations::{Packing, rows_of_related};
+use crate::stages::sweep::{self, Sweep, Taken};
 use crate::stages::tune::Relations;
 
 /// Tokens scored together; changes the speed, never a result.
@@ -42,7 +43,7 @@ pub(crate) struct Trained {
     pub(crate) diet: Option<Diet>,
     /// What tuning taught; none for an arm.
     pub(crate) relation: Option<Relations>,
-    /// How its weight decay was chosen, where it was.
+    /// How it was chosen, where its arm has a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sweep: Option<Sweep>,
     /// Where it was trained, if not here.
@@ -59,47 +60,42 @@ pub(crate) struct Trained {
 /// The stage `train` for one final model.
 pub(crate) fn train_stage(
     context: &Context<'_>,
-    replicate: Replicate,
+    model: Replicate,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
-    let arm = &recipe.arms[replicate.arm];
-    let weight_decay = match arm.kind {
-        ArmKind::Regularised { .. } if replicate.seed == recipe.seed => {
-            return regularised::choose(context, replicate.arm, folder, monitor);
-        }
-        ArmKind::Regularised { .. } => regularised::chosen(context, replicate.arm)?,
-        _ => recipe.train.weight_decay,
-    };
-    let repetition = recipe.arms.iter().position(|other| other.kind == ArmKind::Repetition);
-    if let (ArmKind::Regularised { .. }, Some(repetition)) = (&arm.kind, repetition)
-        && weight_decay == recipe.train.weight_decay
-    {
-        let same = Step::Train(Replicate { arm: repetition, seed: replicate.seed });
-        return Ok(regularised::take(context, same, folder)?.0);
+    let arm = &recipe.arms[model.arm];
+    if arm.sweep.is_empty() {
+        return train_model(context, &arm.training, model.seed, folder, fingerprint, monitor);
     }
-    train_arm(context, Training { arm, seed: replicate.seed, weight_decay }, folder, fingerprint, monitor)
+    if model.seed == recipe.seed {
+        return sweep::choose(context, model.arm, folder, monitor);
+    }
+    let chosen = sweep::chosen(context, model.arm)?;
+    match same_training(recipe, model, chosen) {
+        Some(same) => Ok(sweep::take(context, same, folder)?.0),
+        None => train_model(context, &arm.sweep[chosen].training, model.seed, folder, fingerprint, monitor),
+    }
 }
 
-/// The stage `train` for one weight decay that the arm at `arm` chooses from. Where its loss or gradient is no longer a number, what it
+/// The stage `train` for a candidate that the arm at `arm` chooses from. Where its loss or gradient is no longer a number, what it
 /// cost is all that it leaves: the others may still do.
 pub(crate) fn sweep_stage(
     context: &Context<'_>,
-    (arm, decay): (usize, usize),
+    (arm, candidate): (usize, usize),
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
-    let arm = &context.recipe.arms[arm];
-    let weight_decay = weight_decays(&arm.kind)[decay];
-    let training = Training { arm, seed: context.recipe.seed, weight_decay };
-    match train_arm(context, training, folder, fingerprint, monitor) {
+    let recipe = context.recipe;
+    let training = &recipe.arms[arm].sweep[candidate].training;
+    match train_model(context, training, recipe.seed, folder, fingerprint, monitor) {
         Err(Error::Train(cognate_train::Error::NotFinite { step, what, value, progress, .. })) => {
             let diverged = format!("the {what} of step {step} is {value}");
-            tracing::warn!("{}, weight decay {weight_decay}: {diverged}; it counts as lost", arm.name);
-            let parameters = model_config(context.recipe, context.tokenized()?.vocabulary).parameters();
+            tracing::warn!("{}: {diverged}; it counts as lost", Step::Sweep { arm, candidate }.label(recipe));
+            let parameters = model_config(recipe, &training.model, context.tokenized()?.vocabulary).parameters();
             let trained = Trained { diverged: Some(diverged), ..trained(parameters, &progress) };
             Ok(made(&["metrics.jsonl"], &trained, &progress, 0))
         }
@@ -107,55 +103,45 @@ pub(crate) fn sweep_stage(
     }
 }
 
-/// What one training of an arm is.
-struct Training<'a> {
-    arm: &'a Arm,
-    seed: u64,
-    weight_decay: f64,
-}
-
-fn train_arm(
+fn train_model(
     context: &Context<'_>,
-    training: Training<'_>,
+    training: &Training,
+    seed: u64,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
-    let Training { arm, seed, weight_decay } = training;
     let recipe = context.recipe;
     let tokenizer = context.tokenizer()?;
     let tokenized = context.tokenized()?;
-    let settings = &recipe.train;
-    let steps = match arm.kind {
-        ArmKind::EqualFlops => equal_flops_steps(context, seed)?,
-        _ => settings.steps(),
+    let (settings, length) = (&training.train, training.model.context);
+    let steps = match &training.operations_of {
+        Some(other) => equal_flops_steps(context, Replicate { arm: recipe.arm(other), seed }, training)?,
+        None => settings.steps(),
     };
     let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
-    let mut diet = Diet::of_tokens(recipe, arm, steps * settings.batch_tokens as u64, splits);
-    let mut sources = sources(context, arm, &diet)?;
+    let mut diet = Diet::of(training, steps * settings.batch_tokens as u64, splits);
+    let mut sources = sources(context, training, &diet)?;
     let mut packing = None;
-    if let (ArmKind::RelatedContext, [unique]) = (&arm.kind, sources.as_mut_slice()) {
-        let (rows, packed) = rows_of_related(context, monitor)?;
+    if let (Contexts::Related(embedding), Some(unique)) = (&training.contexts, sources.first_mut()) {
+        let (rows, packed) = rows_of_related(context, embedding, length, monitor)?;
         (unique.rows, packing) = (Some(rows), Some(packed));
     }
-    let stream = PlainStream::new(
-        sources,
-        steps,
-        settings.batch_tokens,
-        recipe.model.context,
-        tokenizer.begin_of_document(),
-        seed,
-    )?;
+    let tail = real_at_the_end(training.order, &diet);
+    let begin = tokenizer.begin_of_document();
+    let stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, length, begin, seed)?;
     if let Some(packing) = &mut packing {
         packing.cut_rows = Some(stream.cut_rows());
     }
-    if let (Some(_), Some(synthetic)) = (arm.kind.synthetic(), stream.tokens_by_source().get(1)) {
-        diet.take_synthetic(*synthetic);
+    if !training.synthetic.is_empty() {
+        let by_source = stream.tokens_by_source();
+        let real = if training.documents == Real::All { 2 } else { 1 };
+        diet.take_synthetic(by_source.iter().skip(real).sum());
     }
     let validation = validation_items(
         &context.tokens("tokenize", "validation")?,
         settings.validate_documents,
-        recipe.model.context,
+        length,
         tokenizer.begin_of_document(),
         recipe.seed,
     );
@@ -170,7 +156,7 @@ fn train_arm(
         beta1: settings.beta1,
         beta2: settings.beta2,
         epsilon: settings.epsilon,
-        weight_decay,
+        weight_decay: settings.decay.at(settings.peak_rate, steps as f64 / diet.epochs.max(f64::MIN_POSITIVE)),
         clip: settings.clip,
         validate_every: every(settings.validate_every_tokens),
         checkpoint_every: every(settings.checkpoint_every_tokens),
@@ -185,7 +171,7 @@ fn train_arm(
         tokenizer: Some(&tokenizer_files(&tokenizer)),
         fingerprint: &fingerprint.to_string(),
     };
-    let mut model = Decoder::new(context.device()?, model_config(recipe, tokenized.vocabulary), seed)?;
+    let mut model = start(context, training, seed, &tokenizer)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(model.config().parameters(), &outcome.progress);
     (trained.diet, trained.packing) = (Some(diet), packing);
@@ -194,23 +180,91 @@ fn train_arm(
     Ok(made)
 }
 
-/// Where an arm's tokens come from.
-fn sources(context: &Context<'_>, arm: &Arm, diet: &Diet) -> Result<Vec<Source>> {
-    let source = |name: &str, artifact: &Path, tokens: u64, repeat: bool| -> Result<Source> {
-        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, name)?, rows: None, tokens, repeat })
+/// The model as a training begins.
+fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
+    let recipe = context.recipe;
+    let config = model_config(recipe, &training.model, tokenizer.vocab_size());
+    let folder = match &training.init {
+        None => return Ok(Decoder::new(context.device()?, config, seed)?),
+        Some(Init::Arm(other)) => context.made(Step::Train(Replicate { arm: recipe.arm(other), seed })).path("final"),
+        Some(Init::Folder(folder)) => recipe.at(folder),
     };
-    let real = Path::new("tokenize");
-    let total = diet.train_tokens;
-    if let ArmKind::Oracle { max_epochs } = arm.kind {
-        let unique = context.tokens(real, "unique")?.tokens();
-        // Each split gives in proportion to what it holds.
-        let share = (u128::from(total) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
-        let repeat = max_epochs > 1.0;
-        return Ok(vec![source("unique", real, share, repeat)?, source("oracle", real, total - share, repeat)?]);
+    Ok(Decoder::load(context.device()?, &folder)?.0)
+}
+
+/// Refuses a folder that a training of `recipe` starts from and cannot: one that holds no model, one of another shape, or one of another
+/// tokenizer. What the run's tokenizer is need not be known yet.
+pub(crate) fn check_init(recipe: &Recipe, training: &Training, tokenizer: Option<&Tokenizer>) -> Result<()> {
+    let Some(Init::Folder(folder)) = &training.init else { return Ok(()) };
+    let folder = recipe.at(folder);
+    let refuse = |expected: String| {
+        Err(Error::Setting { name: "arm.init".to_owned(), found: folder.display().to_string(), expected })
+    };
+    let (found, _) = read_config(&folder)?;
+    let vocabulary = tokenizer.map_or(found.vocab, Tokenizer::vocab_size);
+    if let Some(difference) = shape_difference(&model_config(recipe, &training.model, vocabulary), &found) {
+        return refuse(format!("a model of the arm's own shape: {difference}"));
     }
-    let mut sources = vec![source("unique", real, total - diet.synthetic_tokens, true)?];
-    if let (Some(filter), 1..) = (context.filter_of(&arm.kind), diet.synthetic_tokens) {
-        sources.push(source("synthetic", &filter, diet.synthetic_tokens, false)?);
+    let own = folder.join("tokenizer.json");
+    if let Some(tokenizer) = tokenizer.filter(|_| own.exists())
+        && Tokenizer::load(&own)?.to_json() != tokenizer.to_json()
+    {
+        return refuse("a model of the run's own tokenizer: give [tokenize] tokenizer that folder".to_owned());
+    }
+    Ok(())
+}
+
+/// Where the shape of a model that a training starts from is not the one that the recipe asks for. How many positions it is meant for is
+/// no shape.
+fn shape_difference(wanted: &Config, found: &Config) -> Option<String> {
+    let of = |config: &Config| {
+        [config.vocab, config.width, config.layers, config.heads, config.kv_heads, config.head_width, config.ffn]
+    };
+    let names = ["vocabulary", "width", "layers", "heads", "kv_heads", "head_width", "ffn"];
+    let pairs = names.into_iter().zip(of(wanted).into_iter().zip(of(found)));
+    let mut differing = pairs.filter(|(_, (wanted, found))| wanted != found);
+    differing.next().map(|(name, (wanted, found))| format!("the recipe has {name} {wanted}, and it has {found}"))
+}
+
+/// Share of the budget that is real at the end, in the order `real-last`.
+const REAL_END: f64 = 0.1;
+
+/// Tokens of real documents that come behind all others.
+fn real_at_the_end(order: Order, diet: &Diet) -> u64 {
+    let real = diet.train_tokens - diet.synthetic_tokens;
+    match order {
+        Order::Mixed => 0,
+        Order::SyntheticFirst => real,
+        Order::RealLast => real.min((REAL_END * diet.train_tokens as f64) as u64),
+    }
+}
+
+/// Where a training's tokens come from: real documents first.
+fn sources(context: &Context<'_>, training: &Training, diet: &Diet) -> Result<Vec<Source>> {
+    let source = |name: &str, artifact: &Path, file: &str, tokens: u64, repeat: bool| -> Result<Source> {
+        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, file)?, rows: None, tokens, repeat })
+    };
+    let tokenize = Path::new("tokenize");
+    let real = diet.train_tokens - diet.synthetic_tokens;
+    let mut sources = Vec::new();
+    if training.documents == Real::All {
+        let unique = context.tokens(tokenize, "unique")?.tokens();
+        // Each split gives in proportion to what it holds.
+        let share = (u128::from(real) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
+        let repeat = training.max_epochs.is_none_or(|most| most > 1.0);
+        sources.push(source("unique", tokenize, "unique", share, repeat)?);
+        sources.push(source("oracle", tokenize, "oracle", real - share, repeat)?);
+    } else {
+        sources.push(source("unique", tokenize, "unique", real, true)?);
+    }
+    let mut left = diet.synthetic_tokens;
+    for (at, (corpus, share)) in training.synthetic.iter().enumerate() {
+        // Each corpus has an order of its own.
+        let name = if at == 0 { "synthetic".to_owned() } else { format!("synthetic {}", at + 1) };
+        let filter = Step::Filter(context.recipe.corpus_of(corpus)).folder(context.recipe);
+        let tokens = Training::tokens_of(*share, diet.train_tokens).min(left);
+        left -= tokens;
+        sources.push(source(&name, &filter, "synthetic", tokens, false)?);
     }
     Ok(sources)
 }
@@ -305,6 +359,26 @@ mod tests {
     use cognate_corpus::TokenWriter;
 
     use super::*;
+    use crate::recipe::Decay;
+
+    #[test]
+    fn the_end_of_a_budget_is_real_as_its_order_says() {
+        let diet = Diet { train_tokens: 1000, unique_tokens: 50, synthetic_tokens: 250, epochs: 15.0 };
+        let end = |order| real_at_the_end(order, &diet);
+        assert_eq!((end(Order::Mixed), end(Order::SyntheticFirst), end(Order::RealLast)), (0, 750, 100));
+        let few = Diet { synthetic_tokens: 960, ..diet };
+        assert_eq!(real_at_the_end(Order::RealLast, &few), 40);
+    }
+
+    #[test]
+    fn a_decay_in_epochs_lets_a_weight_fade_over_so_many() {
+        let decay = Decay::Epochs { weight_decay_epochs: 0.5 };
+        let (rate, steps_of_an_epoch) = (1e-2, 200.0);
+        // A weight keeps 1 - rate · decay a step: 1/e is left after half an epoch.
+        let left = (1.0 - rate * decay.at(rate, steps_of_an_epoch)).powf(0.5 * steps_of_an_epoch);
+        assert!((left - (-1.0f64).exp()).abs() < 2e-3, "{left}");
+        assert_eq!(Decay::Plain { weight_decay: 0.3 }.at(rate, steps_of_an_epoch), 0.3);
+    }
 
     #[test]
     fn validation_pieces_hold_every_token_once() {

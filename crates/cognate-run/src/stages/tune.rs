@@ -9,14 +9,15 @@ use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_eval::{Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
-use cognate_pair::{Pair, read_pairs, read_vectors};
+use cognate_pair::{Pair, read_pairs, read_shuffled_pairs, shuffle_targets};
 use cognate_train::{Contrast, Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
 use serde::{Deserialize, Serialize};
 
 use super::train::{BATCH_TOKENS, finish, tokenizer_files, trained};
 use crate::context::{Context, Made};
 use crate::error::Result;
-use crate::recipe::Synthesis;
+use crate::stage::Step;
+use crate::stages::quality::unique_texts;
 
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
@@ -33,16 +34,17 @@ pub(crate) struct Relations {
     pub(crate) after: Relation,
 }
 
-/// The stage `tune`.
+/// The stage `tune`, of the synthesizer at `at`.
 pub(crate) fn tune_stage(
     context: &Context<'_>,
-    synthesis: Synthesis,
+    at: usize,
     folder: &Path,
     fingerprint: Hash,
     monitor: &dyn Monitor,
 ) -> Result<Made> {
-    let (recipe, settings) = (context.recipe, &context.recipe.tune);
-    let Lesson { tokenizer, file, pairs, stream, validation, contrast, others } = Lesson::new(context, synthesis)?;
+    let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
+    let Lesson { tokenizer, file, pairs, stream, validation, contrast, others } = Lesson::new(context, at)?;
+    let train_config = &recipe.train;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
         (tokens * stream.steps() / stream.tokens().max(1)).max(1)
@@ -54,14 +56,14 @@ pub(crate) fn tune_stage(
             warmup_share: settings.warmup_share,
             shape: Shape::Constant,
         },
-        beta1: recipe.train.beta1,
-        beta2: recipe.train.beta2,
-        epsilon: recipe.train.epsilon,
+        beta1: train_config.beta1,
+        beta2: train_config.beta2,
+        epsilon: train_config.epsilon,
         weight_decay: settings.weight_decay,
-        clip: recipe.train.clip,
+        clip: train_config.clip,
         validate_every: every(settings.validate_every_tokens),
         checkpoint_every: every(settings.checkpoint_every_tokens),
-        keep_checkpoints: recipe.train.keep_checkpoints,
+        keep_checkpoints: train_config.keep_checkpoints,
     };
     let files = TokenizerFiles { related: Some(tokenizer.related()?), ..tokenizer_files(&tokenizer) };
     let job = Job {
@@ -73,16 +75,17 @@ pub(crate) fn tune_stage(
         tokenizer: Some(&files),
         fingerprint: &fingerprint.to_string(),
     };
-    let (mut model, _) = Decoder::load(context.device()?, &context.base().path("best"))?;
+    let base = context.base_of(at).path("best");
+    let (mut model, _) = Decoder::load(context.device()?, &base)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(model.config().parameters(), &outcome.progress);
     let drawn = draw(&others, settings.relation_pairs, recipe.seed, "relation pairs");
     if distinct_seeds(&drawn) >= LEAST_SEEDS {
-        let measured = Measured { context, tokenizer: &tokenizer, file: &file, pairs: &drawn };
-        let before = measured.relation(&context.base().path("best"), monitor)?;
+        let measured = Measured { context, at, tokenizer: &tokenizer, file: &file, pairs: &drawn };
+        let before = measured.relation(&base, monitor)?;
         let relations = Relations { before, after: measured.relation(&outcome.best, monitor)? };
-        if synthesis == Synthesis::Related && relations.after.is_nothing() {
-            tracing::warn!("tune: {}", NOT_USED);
+        if !is_shuffled(context, at) && relations.after.is_nothing() {
+            tracing::warn!("{}: {}", Step::Tune(at).label(recipe), NOT_USED);
         }
         trained.relation = Some(relations);
     }
@@ -105,21 +108,24 @@ struct Lesson {
 }
 
 impl Lesson {
-    fn new(context: &Context<'_>, synthesis: Synthesis) -> Result<Self> {
-        let (recipe, settings) = (context.recipe, &context.recipe.tune);
+    fn new(context: &Context<'_>, at: usize) -> Result<Self> {
+        let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
+        let shuffled = is_shuffled(context, at);
         let tokenizer = context.tokenizer()?;
         let file = context.tokens("tokenize", "unique")?;
-        let ids = read_vectors(&context.artifact("embed").path("vectors.parquet"))?.ids;
+        let ids: Vec<String> = unique_texts(context, context.monitor)?.into_iter().map(|(id, _)| id).collect();
         let pairs = |name: &str| -> Result<Vec<Numbers>> {
-            let pairs: Vec<Pair> = read_pairs(&context.artifact("pair").path(name), &ids)?;
-            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
+            let path = context.pairs_of(at).path(name);
+            let pairs = if shuffled { read_shuffled_pairs(&path, &ids)? } else { read_pairs(&path, &ids)? };
+            Ok(pairs.iter().map(numbers).collect())
         };
-        let (mut training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+        let (training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
         // A control is measured on the pairs that the synthesizer of related documents is measured on.
         let (mut choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
-        if synthesis == Synthesis::RandomPairs {
-            training = shuffle_targets(&training, recipe.seed);
-            choosing = shuffle_targets(&choosing, recipe.seed);
+        if shuffled {
+            let pair = |&(first, second): &Numbers| Pair { first, second, similarity: f32::NAN };
+            let pairs: Vec<Pair> = choosing.iter().map(pair).collect();
+            choosing = shuffle_targets(&pairs, recipe.seed).iter().map(numbers).collect();
         }
         let frame = PairTokens {
             begin_of_document: tokenizer.begin_of_document(),
@@ -129,14 +135,23 @@ impl Lesson {
         let (epochs, batch_tokens) = (settings.epochs, settings.batch_tokens);
         let stream = PairStream::new(file.clone(), &training, epochs, batch_tokens, frame, recipe.seed)?;
         // Of shuffled pairs no seed is the right one.
-        let contrast = if synthesis == Synthesis::Related {
-            frame.contrast(&file, &choosing, firsts(&held_out), recipe.seed)
-        } else {
-            None
+        let contrast = match shuffled {
+            false => frame.contrast(&file, &choosing, firsts(&held_out), recipe.seed),
+            true => None,
         };
         let validation = choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
         Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, contrast, others })
     }
+}
+
+fn numbers(pair: &Pair) -> Numbers {
+    (pair.first, pair.second)
+}
+
+/// Whether nothing but chance relates the pairs that the synthesizer at `at` learns from.
+fn is_shuffled(context: &Context<'_>, at: usize) -> bool {
+    let recipe = context.recipe;
+    recipe.pairs[recipe.pair_set(&recipe.synthesizers[at].pairs)].is_shuffled()
 }
 
 /// The seeds of pairs.
@@ -145,9 +160,14 @@ pub(crate) fn firsts(pairs: &[Numbers]) -> impl Iterator<Item = u32> {
 }
 
 /// Refuses pairs that nothing could be learned from, and warns where too few are held out to say what was.
-pub(crate) fn check(context: &Context<'_>, synthesis: Synthesis) -> Result<()> {
-    let lesson = Lesson::new(context, synthesis)?;
-    let drawn = draw(&lesson.others, context.recipe.tune.relation_pairs, context.recipe.seed, "relation pairs");
+pub(crate) fn check(context: &Context<'_>, at: usize) -> Result<()> {
+    let lesson = Lesson::new(context, at)?;
+    let drawn = draw(
+        &lesson.others,
+        context.recipe.synthesizers[at].tune.relation_pairs,
+        context.recipe.seed,
+        "relation pairs",
+    );
     let seeds = distinct_seeds(&drawn);
     if seeds < LEAST_SEEDS {
         tracing::warn!("{seeds} held-out seeds are too few to say what tuning taught: raise [pair] held_out_share");
@@ -157,25 +177,6 @@ pub(crate) fn check(context: &Context<'_>, synthesis: Synthesis) -> Result<()> {
 
 fn distinct_seeds(pairs: &[Numbers]) -> usize {
     pairs.iter().map(|(first, _)| *first).collect::<BTreeSet<u32>>().len()
-}
-
-/// The same seeds with the same targets, each target now behind a random seed: every document is a seed and a target as often as
-/// before, and nothing but chance relates the two. No document is its own target, except where there is no other.
-pub(crate) fn shuffle_targets(pairs: &[Numbers], seed: u64) -> Vec<Numbers> {
-    let mut targets: Vec<u32> = pairs.iter().map(|(_, target)| *target).collect();
-    let mut stream = random::stream(seed, "random pairs", 0);
-    targets.shuffle(&mut stream);
-    for at in 0..pairs.len() {
-        if pairs[at].0 == targets[at] {
-            // Changing places with another keeps how often each is a target; one of the two must not become its own.
-            let other = (1..pairs.len()).map(|step| (at + step) % pairs.len());
-            let mut fitting = other.filter(|&other| targets[other] != pairs[at].0 && pairs[other].0 != targets[at]);
-            if let Some(other) = fitting.next() {
-                targets.swap(at, other);
-            }
-        }
-    }
-    pairs.iter().zip(targets).map(|((first, _), target)| (*first, target)).collect()
 }
 
 /// The numbers of a pair's documents.
@@ -214,21 +215,28 @@ pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) 
 /// What the relation of held-out pairs is measured with.
 struct Measured<'a> {
     context: &'a Context<'a>,
+    /// The synthesizer's place.
+    at: usize,
     tokenizer: &'a Tokenizer,
     file: &'a TokenFile,
     pairs: &'a [(u32, u32)],
 }
 
 impl Measured<'_> {
+    /// As much of a seed as the synthesizer is shown when it writes.
+    fn max_seed_tokens(&self) -> usize {
+        let recipe = self.context.recipe;
+        let writer = crate::recipe::Writer::Synthesizer(recipe.synthesizers[self.at].name.clone());
+        let corpus = recipe.synthetic.iter().find(|corpus| corpus.by == writer);
+        corpus.map_or(recipe.generate.max_seed_tokens, |corpus| corpus.generate.max_seed_tokens)
+    }
+
     fn relation(&self, checkpoint: &Path, monitor: &dyn Monitor) -> Result<Relation> {
         let recipe = self.context.recipe;
         let tokens = |document: u32| self.file.document(document as usize);
         let pairs: Vec<_> = self.pairs.iter().map(|(first, second)| (tokens(*first), tokens(*second))).collect();
-        let options = RelationOptions {
-            max_seed_tokens: recipe.generate.max_seed_tokens,
-            seed: recipe.seed,
-            batch_tokens: BATCH_TOKENS,
-        };
+        let options =
+            RelationOptions { max_seed_tokens: self.max_seed_tokens(), seed: recipe.seed, batch_tokens: BATCH_TOKENS };
         let (mut model, _) = Decoder::load(self.context.device()?, checkpoint)?;
         Ok(relation(&mut model, self.tokenizer, &pairs, options, monitor)?)
     }
@@ -246,28 +254,6 @@ mod tests {
         assert!(drawn.is_sorted());
         assert_eq!(drawn, draw(&items, 10, 3, "test"));
         assert_eq!(draw(&items, 1000, 3, "test"), items);
-    }
-
-    #[test]
-    fn shuffled_pairs_keep_every_seed_and_target_and_lose_the_relation() {
-        // Document i is related to i + 1, in both directions; of three documents, some are related to all others.
-        let mut pairs: Vec<Numbers> = (0..200).flat_map(|i| [(i, i + 1), (i + 1, i)]).collect();
-        let shuffled = shuffle_targets(&pairs, 3);
-        assert_eq!(shuffled, shuffle_targets(&pairs, 3));
-        assert_ne!(shuffled, shuffle_targets(&pairs, 4));
-        let seeds = |pairs: &[Numbers]| pairs.iter().map(|pair| pair.0).collect::<Vec<_>>();
-        let targets = |pairs: &[Numbers]| {
-            let mut targets: Vec<u32> = pairs.iter().map(|pair| pair.1).collect();
-            targets.sort_unstable();
-            targets
-        };
-        assert_eq!((seeds(&shuffled), targets(&shuffled)), (seeds(&pairs), targets(&pairs)));
-        assert!(shuffled.iter().all(|(seed, target)| seed != target));
-        // About two of 400 by chance; ten are four standard deviations more.
-        let related = shuffled.iter().filter(|(seed, target)| seed.abs_diff(*target) == 1).count();
-        assert!(related < 10, "{related}");
-        pairs.truncate(2);
-        assert_eq!(shuffle_targets(&pairs, 3), pairs, "two documents have no other partner");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Snapshot {
                 points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
             };
             // Tuning sees other data, whose losses have no place among the arms'; of a sweep, the arm has the chosen one's.
-            let name = step.arm(&recipe).filter(|_| matches!(step, Step::Train(_)));
+            let name = step.thing(&recipe).filter(|_| matches!(step, Step::Train(_)));
             if let Some(name) = name.filter(|_| !metrics.validation.is_empty()) {
                 validation.push((name, points(&metrics.validation)));
             }

@@ -37,7 +37,7 @@ pub(crate) struct IngestArgs {
     /// Files or folders of documents: JSON Lines, CSV or text (plain, gzip, zstd), or Parquet.
     #[arg(required = true, value_name = "DOCUMENTS")]
     pub(crate) documents: Vec<PathBuf>,
-    /// The folder for validation.jsonl.zst, unique.jsonl.zst, oracle.jsonl.zst and what was left out.
+    /// The folder for validation.jsonl.zst, unique.jsonl.zst, oracle.jsonl.zst, selection.jsonl.zst and what was left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -45,9 +45,13 @@ pub(crate) struct IngestArgs {
     /// Share of the documents held out for validation.
     #[arg(long, default_value = default("corpus", "validation_share"), value_name = "SHARE", value_parser = number_of("corpus", "validation_share"))]
     pub(crate) validation_share: f64,
-    /// Share of the documents in the unique split; the rest is the oracle's.
+    /// Share of the documents in the unique split.
     #[arg(long, default_value = default("corpus", "unique_share"), value_name = "SHARE", value_parser = number_of("corpus", "unique_share"))]
     pub(crate) unique_share: f64,
+    /// Share of the documents that choices are made by; what the three leave is the oracle's [default: that of validation, but at most half
+    /// of what the other two leave]
+    #[arg(long, value_name = "SHARE", value_parser = number_of("corpus", "selection_share"))]
+    pub(crate) selection_share: Option<f64>,
     /// Training documents that share this many consecutive words with a validation document are dropped; 0 keeps all.
     #[arg(long, default_value = default("corpus", "contamination_words"), value_name = "WORDS", value_parser = whole_of::<usize>("corpus", "contamination_words"))]
     pub(crate) contamination_words: usize,

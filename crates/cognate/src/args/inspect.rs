@@ -25,6 +25,9 @@ pub(crate) struct InspectSyntheticArgs {
     /// Pairs to take true neighbours from (cognate pair), where DIR is no run directory.
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: Option<PathBuf>,
+    /// Which synthetic corpus of a run [default: the one that the report is about]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) corpus: Option<String>,
     /// Documents to show.
     #[arg(short = 'n', long = "number", default_value_t = 5, value_name = "N", value_parser = whole::<usize>(1, MOST_SMALL))]
     pub(crate) number: usize,

@@ -96,6 +96,9 @@ pub(crate) struct RunArgs {
     /// The run directory [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Another run directory: what it has finished and this recipe asks for is taken over, by hard links, and not made again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) reuse: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
 }
@@ -104,6 +107,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct PlanArgs {
     /// The recipe, a TOML file.
     pub(crate) recipe: PathBuf,
+    /// Print the recipe as resolved instead, as TOML: every default, and every thing that presets stand for.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) expand: bool,
     /// One JSON object instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

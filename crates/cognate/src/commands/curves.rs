@@ -10,11 +10,6 @@ use super::Result;
 use super::evaluate::{Job, write_lines};
 use crate::failure::Failure;
 
-/// The folders of a run that hold synthesizers' checkpoints: no final models, and what these have seen is no measure of one.
-fn is_synthesizer(folder: &str) -> bool {
-    folder == "tune" || folder.starts_with("tune-")
-}
-
 /// So many points make a curve.
 const FEW: usize = 4;
 
@@ -78,12 +73,13 @@ fn all_in(folder: &Path) -> Result<Vec<Checkpoint>> {
     if folder.join("checkpoints").is_dir() {
         let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         found.extend(of_training(&name, folder)?);
-    } else if folder.is_dir() {
-        for entry in fs_err::read_dir(folder)? {
+    } else if folder.join("train").is_dir() {
+        // What synthesizers have seen is no measure of a final model, so these lie elsewhere.
+        for entry in fs_err::read_dir(folder.join("train"))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let training = trained_in(folder, &entry.path())?;
-            if !is_synthesizer(&name) && training.join("checkpoints").is_dir() {
+            if training.join("checkpoints").is_dir() {
                 found.extend(of_training(&name, &training)?);
             }
         }

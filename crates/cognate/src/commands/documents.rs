@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cognate_corpus::ingest::check_empty;
-use cognate_corpus::{IngestConfig, OnBadRecord, ReadOptions, Tokenizer};
+use cognate_corpus::{IngestConfig, OnBadRecord, ReadOptions, Tokenizer, default_selection_share};
 use serde_json::json;
 
 use super::{Result, print_json};
@@ -27,6 +27,9 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
         seed: args.seed,
         validation_share: args.validation_share,
         unique_share: args.unique_share,
+        selection_share: args
+            .selection_share
+            .unwrap_or_else(|| default_selection_share(args.validation_share, args.unique_share)),
         contamination_words: args.contamination_words,
         contamination_documents: args.contamination_documents,
         read: read_options(&args.read),

@@ -25,13 +25,18 @@ pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result
     // A report is published: it names the recipe as typed from the project's folder, or by its file name alone.
     let named = if args.recipe.is_absolute() { args.recipe.file_name().map(PathBuf::from) } else { None };
     let command = format!("cognate run {}", named.as_ref().unwrap_or(&args.recipe).display());
-    let settings = Settings { out, threads, device: device(args.device.device), command, version: VERSION.to_owned() };
+    let reuse = args.reuse.clone();
+    let settings =
+        Settings { out, reuse, threads, device: device(args.device.device), command, version: VERSION.to_owned() };
     let outcome = cognate_run::run(&recipe, &settings, terminal)?;
     print(&outcome.closing)
 }
 
 pub(crate) fn plan(args: &PlanArgs, threads: usize, terminal: &Terminal) -> Result {
     let recipe = Recipe::load(&args.recipe)?;
+    if args.expand {
+        return print(&recipe.to_toml().map_err(std::io::Error::other)?);
+    }
     let plan = cognate_run::plan(&recipe, device(args.device.device), threads, terminal)?;
     if args.json { print_json(&plan) } else { print(&plan.to_string()) }
 }
@@ -51,8 +56,14 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
         ));
     }
     let command = "cognate run recipe.toml".to_owned();
-    let settings =
-        Settings { out: dir.clone(), threads, device: DeviceKind::Cpu, command, version: VERSION.to_owned() };
+    let settings = Settings {
+        out: dir.clone(),
+        reuse: None,
+        threads,
+        device: DeviceKind::Cpu,
+        command,
+        version: VERSION.to_owned(),
+    };
     let closing = cognate_run::report_again(&settings)?;
     if args.json { print_json(&report::read(&dir.join(report::JSON_FILE))?) } else { print(&closing) }
 }

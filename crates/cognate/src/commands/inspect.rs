@@ -30,6 +30,7 @@ fn synthetic(args: &InspectSyntheticArgs) -> Result {
         paired: args.paired,
         number: args.number,
         seed: args.seed,
+        corpus: args.corpus.clone(),
         read: read_options(&args.read),
     };
     let inspection = cognate_run::inspect(&args.dir, &options)?;

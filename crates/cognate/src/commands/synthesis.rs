@@ -203,8 +203,13 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
     };
     let synthetic = document_files(&args.synthetic)?;
     let read = read_options(&args.read);
-    let inputs =
-        FilterInputs { synthetic: &synthetic, training: &args.training, real: args.real.as_deref(), read: &read };
+    let inputs = FilterInputs {
+        synthetic: &synthetic,
+        training: &args.training,
+        seeds: None,
+        real: args.real.as_deref(),
+        read: &read,
+    };
     let Some(checkpoint) = &args.synthesizer else {
         return Ok(cognate_synth::filter::stage::filter(inputs, &args.out, &config, None, terminal)?);
     };

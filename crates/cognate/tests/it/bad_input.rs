@@ -151,7 +151,7 @@ fn a_loss_that_is_no_number_stops_training_and_names_the_step() {
     let error = error(&stderr);
     assert!(error.starts_with("error: train repetition: step "), "{error}");
     assert!(error.contains("training stopped before this update. Last good checkpoint: "), "{error}");
-    assert!(!scratch.path("runs/tiny/repetition/manifest.json").exists());
+    assert!(!scratch.path("runs/tiny/train/repetition/manifest.json").exists());
 }
 
 /// The program does not compute otherwise than it was asked to.

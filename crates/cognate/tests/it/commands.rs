@@ -49,7 +49,14 @@ fn ingest_and_tokenize_on_plain_files() {
     assert_eq!(stats["read"], 100);
     assert_eq!(
         scratch.names("corpus"),
-        ["dropped.jsonl", "oracle.jsonl.zst", "rejected.jsonl", "unique.jsonl.zst", "validation.jsonl.zst"]
+        [
+            "dropped.jsonl",
+            "oracle.jsonl.zst",
+            "rejected.jsonl",
+            "selection.jsonl.zst",
+            "unique.jsonl.zst",
+            "validation.jsonl.zst"
+        ]
     );
     let stats: Value = serde_json::from_str(&scratch.succeeds(&[
         "tokenize",

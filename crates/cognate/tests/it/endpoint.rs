@@ -225,12 +225,12 @@ fn a_recipe_may_name_a_server() {
     assert_eq!(scratch.names("runs/tiny").iter().filter(|name| *name == "ingest").count(), 0);
     let (code, stderr, _) = run(Some(KEY));
     assert!(code == Some(1) && stderr.contains("error: generate: ") && stderr.contains("no such model"), "{stderr}");
-    assert!(stderr.contains("it must serve runs/tiny/tune/best as \"synthesizer\""), "{stderr}");
+    assert!(stderr.contains("it must serve runs/tiny/tune/related/best as \"synthesizer\""), "{stderr}");
     ready.store(true, Ordering::SeqCst);
     let (code, stderr, output) = run(Some(KEY));
     assert_eq!(code, Some(0), "{stderr}");
     has_no_key(&scratch, &output);
-    let manifest = fs_err::read_to_string(scratch.path("runs/tiny/generate/manifest.json")).unwrap();
+    let manifest = fs_err::read_to_string(scratch.path("runs/tiny/generate/related/manifest.json")).unwrap();
     assert!(!manifest.contains("127.0.0.1") && manifest.contains("endpoint"), "{manifest}");
     // Done is done, wherever the server has gone, and without a key.
     write("http://127.0.0.1:9/v1");

@@ -234,14 +234,14 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
         "2",
     ];
     // A synthesizer's checkpoints are no final model's.
-    fs_err::create_dir_all(scratch.path("runs/tiny/tune-random-pairs/checkpoints/step-00000001")).unwrap();
+    fs_err::create_dir_all(scratch.path("runs/tiny/tune/shuffled/checkpoints/step-00000001")).unwrap();
     let table = scratch.succeeds(&measure);
     let points: Vec<Value> = lines(&scratch.path("runs/tiny/task_curves.jsonl"))
         .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     // Two arms, each with its checkpoints, and two tasks.
-    let names = ["plain", "oracle"].map(|arm| scratch.names(&format!("runs/tiny/{arm}/checkpoints")));
+    let names = ["plain", "oracle"].map(|arm| scratch.names(&format!("runs/tiny/train/{arm}/checkpoints")));
     let count = 2 * (names[0].len() + names[1].len());
     assert!(names[0].len() > 2 && names[1].len() > 2, "{names:?}");
     assert_eq!((points.len(), table.lines().count()), (count, count + 1), "{table}");
@@ -291,7 +291,7 @@ fn every_checkpoint_of_a_run_is_measured_and_the_report_draws_it() {
     let stderr = || String::from_utf8(scratch.cognate(&measure).output().unwrap().stderr).unwrap();
     assert!(!stderr().contains("make no curve"));
     for step in &names[1][3..] {
-        fs_err::remove_dir_all(scratch.path(&format!("runs/tiny/oracle/checkpoints/{step}"))).unwrap();
+        fs_err::remove_dir_all(scratch.path(&format!("runs/tiny/train/oracle/checkpoints/{step}"))).unwrap();
     }
     let warned = stderr();
     assert!(warned.contains("oracle has fewer than 4 checkpoints, which make no curve"), "{warned}");

@@ -44,7 +44,7 @@ fn nothing_that_is_printed_steers_a_terminal() {
     }
     scratch.write("theirs/report.json", report.to_string());
 
-    let synthesizer = "runs/tiny/tune/best";
+    let synthesizer = "runs/tiny/tune/related/best";
     let seed = format!("seed{HOSTILE}");
     scratch.write(&seed, format!("bade {HOSTILE} file"));
     let bad = format!("bad{HOSTILE}.jsonl");

@@ -25,7 +25,7 @@ fn nearest(scratch: &Scratch) -> HashMap<String, (String, f32)> {
         documents(scratch, "runs/tiny/ingest/unique.jsonl.zst").into_iter().map(|document| document.id).collect();
     let mut nearest: HashMap<String, (String, f32)> = HashMap::new();
     for part in ["train", "held_out"] {
-        let path = scratch.path(&format!("runs/tiny/pair/{part}.parquet"));
+        let path = scratch.path(&format!("runs/tiny/pair/related/{part}.parquet"));
         for pair in cognate_pair::read_pairs(&path, &ids).unwrap() {
             let (first, second) = (ids[pair.first as usize].clone(), ids[pair.second as usize].clone());
             let best = nearest.entry(first).or_insert_with(|| (second.clone(), pair.similarity));
@@ -70,7 +70,8 @@ fn documents_stand_beside_their_seeds_and_true_neighbours() {
     let by_id = |path: &str| -> HashMap<String, Document> {
         documents(&scratch, path).into_iter().map(|document| (document.id.clone(), document)).collect()
     };
-    let (kept, dropped) = (by_id("runs/tiny/filter/synthetic.jsonl.zst"), by_id("runs/tiny/filter/dropped.jsonl.zst"));
+    let (kept, dropped) =
+        (by_id("runs/tiny/filter/related/synthetic.jsonl.zst"), by_id("runs/tiny/filter/related/dropped.jsonl.zst"));
     let all = inspect(&scratch, "runs/tiny -n 100000");
     assert_eq!(all.len(), kept.len());
     all.iter().for_each(|shown| check(shown, &kept));
@@ -91,12 +92,12 @@ fn documents_stand_beside_their_seeds_and_true_neighbours() {
     assert!(out.iter().all(|shown| shown["synthetic"]["dropped"]["reason"].is_string()));
 
     // The plain files of the run say the same.
-    let plain = "--documents runs/tiny/ingest/unique.jsonl.zst --pairs runs/tiny/pair/train.parquet";
-    let from_folder = inspect(&scratch, &format!("runs/tiny/filter {plain} -n 3"));
+    let plain = "--documents runs/tiny/ingest/unique.jsonl.zst --pairs runs/tiny/pair/related/train.parquet";
+    let from_folder = inspect(&scratch, &format!("runs/tiny/filter/related {plain} -n 3"));
     assert_eq!(from_folder[0]["synthetic"], three[0]["synthetic"]);
     assert_eq!(from_folder[0]["seed"], three[0]["seed"]);
-    let raw = inspect(&scratch, &format!("runs/tiny/generate {plain} -n 100000"));
-    assert_eq!(raw.len(), documents(&scratch, "runs/tiny/generate/synthetic-00000.jsonl.zst").len());
+    let raw = inspect(&scratch, &format!("runs/tiny/generate/related {plain} -n 100000"));
+    assert_eq!(raw.len(), documents(&scratch, "runs/tiny/generate/related/synthetic-00000.jsonl.zst").len());
 
     // In a terminal and as a page.
     let wide = scratch.succeeds(&["inspect", "synthetic", "runs/tiny", "-n", "2", "--width", "120", "--paired"]);
@@ -139,12 +140,14 @@ fn what_is_not_there_is_said() {
     );
 
     scratch.succeeds(&["run", "r.toml"]);
-    let (code, stderr) = fails("runs/tiny --pairs runs/tiny/pair/train.parquet");
+    let (code, stderr) = fails("runs/tiny --pairs runs/tiny/pair/related/train.parquet");
     assert!(code == 2 && stderr.contains("expected nothing, since a run directory has its own"), "{stderr}");
     let (code, stderr) = fails("runs/tiny --html r.toml");
     assert!(code == 2 && stderr.starts_with("error: --html = r.toml: expected a file that is new"), "{stderr}");
     assert_eq!(fs_err::read_to_string(scratch.path("r.toml")).unwrap(), recipe(""));
-    for (gone, stage) in [("filter", "filter"), ("tune", "tune"), ("repetition", "train repetition")] {
+    for (gone, stage) in
+        [("filter/related", "filter"), ("tune/related", "tune"), ("train/repetition", "train repetition")]
+    {
         fs_err::remove_file(scratch.path(&format!("runs/tiny/{gone}/manifest.json"))).unwrap();
         let (code, stderr) = fails("runs/tiny");
         let expected = format!(

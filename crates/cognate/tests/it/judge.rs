@@ -78,7 +78,7 @@ fn a_judges_answers_are_in_the_statistics_and_the_report_and_its_key_is_nowhere(
 
     let read =
         |path: &str| -> Value { serde_json::from_str(&fs_err::read_to_string(scratch.path(path)).unwrap()).unwrap() };
-    let manifest = read("runs/tiny/filter/manifest.json");
+    let manifest = read("runs/tiny/filter/related/manifest.json");
     assert!(!manifest["config"].to_string().contains("127.0.0.1"), "{manifest}");
     let stats = &manifest["statistics"]["filter"]["judge"];
     let report = read("runs/tiny/report.json");
@@ -102,7 +102,7 @@ fn a_judges_answers_are_in_the_statistics_and_the_report_and_its_key_is_nowhere(
 
     // The same in a command: with the run's pairs, and without.
     let url = server.url();
-    let run = "filter runs/tiny/generate/synthetic-00000.jsonl.zst --training runs/tiny/ingest/unique.jsonl.zst --min-words 5";
+    let run = "filter runs/tiny/generate/related/synthetic-00000.jsonl.zst --training runs/tiny/ingest/unique.jsonl.zst --min-words 5";
     let judged = format!("{run} --judge-url {url} --judge-model wise --judge-samples 9 --judge-key-env {VARIABLE}");
     let filter = |more: &str| {
         let arguments = format!("{judged} {more}");
@@ -113,7 +113,7 @@ fn a_judges_answers_are_in_the_statistics_and_the_report_and_its_key_is_nowhere(
     };
     let bare = filter("--out bare");
     assert_eq!((&bare["judge"]["model"], &bare["judge"]["neighbours"]), (&json!("wise"), &Value::Null));
-    let paired = filter("--out paired --judge-pairs runs/tiny/pair/train.parquet");
+    let paired = filter("--out paired --judge-pairs runs/tiny/pair/related/train.parquet");
     assert!(paired["judge"]["neighbours"]["irrelevant"]["high"].is_number(), "{paired}");
     assert_eq!(paired["judge"]["random"], bare["judge"]["random"]);
 

@@ -8,6 +8,7 @@ mod commands;
 mod endpoint;
 mod evaluation;
 mod foreign;
+mod graph;
 mod hostile;
 mod inspect;
 mod interrupts;

@@ -24,10 +24,16 @@ pub(crate) fn outcome(scratch: &Scratch) -> (Value, Vec<Hash>) {
         entry["peak_rss_bytes"] = Value::Null;
     }
     report["environment"] = Value::Null;
-    let files = ["repetition/final", "repetition/best", "tune/best", "sbp/final", "oracle/final"]
-        .map(|folder| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/model.safetensors"))).unwrap());
+    let files = [
+        "train/repetition/final",
+        "train/repetition/best",
+        "tune/related/best",
+        "train/sbp/final",
+        "train/oracle/final",
+    ]
+    .map(|folder| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/model.safetensors"))).unwrap());
     let mut hashes = files.to_vec();
-    hashes.push(Hash::of_file(scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap());
+    hashes.push(Hash::of_file(scratch.path("runs/tiny/filter/related/synthetic.jsonl.zst")).unwrap());
     (report, hashes)
 }
 
@@ -95,17 +101,17 @@ fn cards_say_what_the_report_says(scratch: &Scratch, report: &Value) {
         serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{folder}: {error}\n{yaml}"))
     };
     for (at, arm) in ["repetition", "sbp", "oracle"].into_iter().enumerate() {
-        let result = &header(&format!("{arm}/final"))["model-index"][0]["results"][0]["metrics"][0];
+        let result = &header(&format!("train/{arm}/final"))["model-index"][0]["results"][0]["metrics"][0];
         assert_eq!(result["value"], report["arms"][at]["validation"]["perplexity"], "{arm}");
-        assert_eq!(header(&format!("{arm}/best"))["library_name"], "transformers");
+        assert_eq!(header(&format!("train/{arm}/best"))["library_name"], "transformers");
     }
-    assert_eq!(header("tune/best")["pipeline_tag"], "text-generation");
-    let data = header("filter");
+    assert_eq!(header("tune/related/best")["pipeline_tag"], "text-generation");
+    let data = header("filter/related");
     assert_eq!((&data["license"], &data["size_categories"][0]), (&Value::from("unknown"), &Value::from("n<1K")));
-    let card = fs_err::read_to_string(scratch.path("runs/tiny/filter/README.md")).unwrap();
+    let card = fs_err::read_to_string(scratch.path("runs/tiny/filter/related/README.md")).unwrap();
     let kept = report["synthetic_quality"]["kept_documents"].as_u64().unwrap();
     assert!(kept < 1000 && card.contains(&format!("| what | {kept} documents of ")), "{card}");
-    let documents = Hash::of_file(scratch.path("runs/tiny/filter/synthetic.jsonl.zst")).unwrap();
+    let documents = Hash::of_file(scratch.path("runs/tiny/filter/related/synthetic.jsonl.zst")).unwrap();
     assert!(card.contains(&documents.to_string()), "the hash of the documents beside it");
 }
 
@@ -114,10 +120,10 @@ fn a_half_finished_run_has_a_report_of_what_exists() {
     let scratch = ready();
     scratch.succeeds(&["run", "r.toml"]);
     // As if it had been killed while the second arm was trained.
-    for gone in ["sbp/manifest.json", "report.json", "report.html"] {
+    for gone in ["train/sbp/manifest.json", "report.json", "report.html"] {
         fs_err::remove_file(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
     }
-    for gone in ["oracle", "evaluate", "sbp/final", "sbp/best"] {
+    for gone in ["train/oracle", "evaluate", "train/sbp/final", "train/sbp/best"] {
         fs_err::remove_dir_all(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
     }
     let closing = scratch.succeeds(&["report", "runs/tiny"]).replace('\n', " ");
@@ -131,12 +137,15 @@ fn a_half_finished_run_has_a_report_of_what_exists() {
     assert!(report["synthetic_quality"]["kept_documents"].as_u64().unwrap() > 0);
     let page = fs_err::read_to_string(scratch.path("runs/tiny/report.html")).unwrap();
     assert!(page.contains("This run is not finished.") && page.contains("Data card of the synthetic corpus"));
-    assert!(scratch.path("runs/tiny/filter/README.md").exists() && !scratch.path("runs/tiny/sbp/README.md").exists());
+    assert!(
+        scratch.path("runs/tiny/filter/related/README.md").exists()
+            && !scratch.path("runs/tiny/train/sbp/README.md").exists()
+    );
     // What is damaged is named, and nothing that was written before goes away.
-    scratch.write("runs/tiny/repetition/manifest.json", "{\"format\": 1}");
+    scratch.write("runs/tiny/train/repetition/manifest.json", "{\"format\": 1}");
     let (code, stderr) = scratch.fails(&["report", "runs/tiny"]);
     assert_eq!(code, 1);
-    assert!(stderr.starts_with("error: runs/tiny/repetition/manifest.json is damaged: "), "{stderr}");
+    assert!(stderr.starts_with("error: runs/tiny/train/repetition/manifest.json is damaged: "), "{stderr}");
     assert_eq!(report_json(&scratch), report);
 }
 
@@ -153,8 +162,8 @@ fn tuning_starts_from_the_best_checkpoint_not_from_the_last() {
     scratch.write("r.toml", recipe);
     scratch.succeeds(&["run", "r.toml"]);
     let weights = |folder: &str| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/model.safetensors"))).unwrap();
-    assert_ne!(weights("repetition/best"), weights("repetition/final"), "this recipe no longer overfits");
-    assert_eq!(weights("tune/best"), weights("repetition/best"));
+    assert_ne!(weights("train/repetition/best"), weights("train/repetition/final"), "this recipe no longer overfits");
+    assert_eq!(weights("tune/related/best"), weights("train/repetition/best"));
 }
 
 #[test]
@@ -179,18 +188,18 @@ fn a_run_that_is_killed_again_and_again_ends_with_the_same_bits() {
     let points = [
         "ingest/started.json",
         "tokenize/tokenizer.json",
-        "pair/started.json",
-        "repetition/started.json",
-        "repetition/checkpoints/step-00000002",
-        "repetition/checkpoints/step-00000009",
-        "tune/checkpoints/step-00000003",
-        "generate/started.json",
-        "generate/generate.json",
-        "filter/synthetic.jsonl.zst",
-        "sbp/checkpoints/step-00000004",
-        "sbp/checkpoints/step-00000039",
-        "sbp/best",
-        "oracle/checkpoints/step-00000020",
+        "pair/related/started.json",
+        "train/repetition/started.json",
+        "train/repetition/checkpoints/step-00000002",
+        "train/repetition/checkpoints/step-00000009",
+        "tune/related/checkpoints/step-00000003",
+        "generate/related/started.json",
+        "generate/related/generate.json",
+        "filter/related/synthetic.jsonl.zst",
+        "train/sbp/checkpoints/step-00000004",
+        "train/sbp/checkpoints/step-00000039",
+        "train/sbp/best",
+        "train/oracle/checkpoints/step-00000020",
         "evaluate/sbp/started.json",
         "report.json",
     ];
@@ -216,9 +225,9 @@ fn an_interrupted_run_exits_with_130_or_143_and_continues() {
     undisturbed.succeeds(&["run", "r.toml", "--threads", "1"]);
     let scratch = ready();
     for (point, name, code) in [
-        ("repetition/metrics.jsonl", "-INT", 130),
-        ("sbp/started.json", "-TERM", 143),
-        ("oracle/metrics.jsonl", "-INT", 130),
+        ("train/repetition/metrics.jsonl", "-INT", 130),
+        ("train/sbp/started.json", "-TERM", 143),
+        ("train/oracle/metrics.jsonl", "-INT", 130),
     ] {
         let mut child = start(&scratch);
         assert!(wait_for(&mut child, &scratch, &format!("runs/tiny/{point}")));
@@ -243,7 +252,7 @@ fn an_interrupted_run_exits_with_130_or_143_and_continues() {
 fn a_second_run_on_the_same_directory_fails_at_once() {
     let scratch = ready();
     let mut child = start(&scratch);
-    assert!(wait_for(&mut child, &scratch, "runs/tiny/repetition/started.json"));
+    assert!(wait_for(&mut child, &scratch, "runs/tiny/train/repetition/started.json"));
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 1);
     let start = format!("error: runs/tiny is in use: process {} on ", child.id());
@@ -282,13 +291,13 @@ fn a_full_disk_is_an_error_and_leaves_no_half_written_artifact() {
 fn a_later_key_that_changed_is_refused_before_anything_runs() {
     let scratch = ready();
     scratch.succeeds(&["run", "r.toml"]);
-    fs_err::remove_dir_all(scratch.path("runs/tiny/repetition")).unwrap();
+    fs_err::remove_dir_all(scratch.path("runs/tiny/train/repetition")).unwrap();
     scratch.write("r.toml", recipe("[generate]\ntemperature = 0.5\n"));
     let (code, stderr) = scratch.fails(&["run", "r.toml"]);
     assert_eq!(code, 1);
     assert_eq!(
         stderr.lines().next().unwrap(),
-        "error: runs/tiny/generate was made from something else: [generate] temperature was 1.0 and is 0.5 now"
+        "error: runs/tiny/generate/related was made from something else: [generate] temperature was 1.0 and is 0.5 now"
     );
 }
 
@@ -317,12 +326,15 @@ fn too_few_kept_documents_make_another_round() {
     scratch.write("r.toml", recipe("").replace("min_words = 5", "min_words = 25"));
     scratch.succeeds(&["run", "r.toml"]);
     let report: Value = serde_json::from_slice(&fs_err::read(scratch.path("runs/tiny/report.json")).unwrap()).unwrap();
-    assert!(scratch.path("runs/tiny/generate-2/manifest.json").exists());
+    assert!(scratch.path("runs/tiny/rounds/related/2/manifest.json").exists());
     let notes = report["notes"].to_string();
     assert!(notes.contains("Generation took "), "{notes}");
-    let ids =
-        cognate_run::read_texts(&scratch.path("runs/tiny/filter/synthetic.jsonl.zst"), &Default::default(), &Silent)
-            .unwrap();
+    let ids = cognate_run::read_texts(
+        &scratch.path("runs/tiny/filter/related/synthetic.jsonl.zst"),
+        &Default::default(),
+        &Silent,
+    )
+    .unwrap();
     let distinct: std::collections::BTreeSet<_> = ids.iter().map(|(id, _)| id).collect();
     assert_eq!(distinct.len(), ids.len(), "no document comes twice");
 }
@@ -364,7 +376,7 @@ fn a_report_says_what_is_lost_of_a_finished_run() {
     };
     let whole = report();
     assert!(!whole["notes"].to_string().contains("are lost"), "{}", whole["notes"]);
-    let path = scratch.path("runs/tiny/sbp/metrics.jsonl");
+    let path = scratch.path("runs/tiny/train/sbp/metrics.jsonl");
     let losses = fs_err::read_to_string(&path).unwrap();
     let half: String = losses.split_inclusive('\n').take(losses.lines().count() / 2).collect();
     fs_err::write(&path, half).unwrap();
@@ -372,7 +384,9 @@ fn a_report_says_what_is_lost_of_a_finished_run() {
     assert!(report()["notes"].to_string().contains(note));
     fs_err::remove_file(&path).unwrap();
     let found = report();
-    assert!(found["notes"].to_string().contains(&format!("{note}0 tokens are lost: sbp/metrics.jsonl was cut short")));
+    assert!(
+        found["notes"].to_string().contains(&format!("{note}0 tokens are lost: train/sbp/metrics.jsonl was cut short"))
+    );
     assert_eq!(found["arms"], whole["arms"]);
     fs_err::write(&path, losses).unwrap();
     let path = scratch.path("runs/tiny/evaluate/sbp/documents.jsonl");
@@ -450,7 +464,7 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     scratch.succeeds(&["run", "r.toml"]);
     let (_, before) = outcome(&scratch);
     scratch.write("r.toml", with_controls());
-    for point in ["tune-random-pairs/checkpoints", "generate-unconditional/started.json"] {
+    for point in ["tune/shuffled/checkpoints", "generate/unconditional/started.json"] {
         let mut child = start(&scratch);
         assert!(wait_for(&mut child, &scratch, &format!("runs/tiny/{point}")));
         child.kill().unwrap();
@@ -485,13 +499,13 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
         let reader = cognate_corpus::Reader::open(&[path], &Default::default(), &Silent).unwrap();
         reader.map(|record| record.unwrap().1.metadata.contains_key("seed_id")).collect()
     };
-    for (folder, seeded) in [("filter", true), ("filter-random-pairs", true), ("filter-unconditional", false)] {
+    for (folder, seeded) in [("filter/related", true), ("filter/shuffled", true), ("filter/unconditional", false)] {
         let found = seeds(folder);
         assert!(!found.is_empty() && found.iter().all(|has| *has == seeded), "{folder}");
     }
     let weights =
         |folder: &str| Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/best/model.safetensors"))).unwrap();
-    assert_ne!(weights("tune"), weights("tune-random-pairs"));
+    assert_ne!(weights("tune/related"), weights("tune/shuffled"));
 
     // All that the sbp arm needed, from the ledger: its base, pairing, tuning, generation, its own training.
     let ledger = report["ledger"].as_array().unwrap();
@@ -523,8 +537,8 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     assert!(arm("equal-flops")["train_tokens"].as_u64().unwrap() > 2 * 40960);
     let notes = report["controls"].to_string();
     for expected in [
-        "Control random-pairs: of ",
-        "Control unconditional: of ",
+        "Synthetic corpus shuffled: of ",
+        "Synthetic corpus unconditional: of ",
         "shares no training with repetition",
         "for train repetition (the base model), ",
         "FLOP together. Scores of relevance drop nothing here",

@@ -200,30 +200,31 @@ fn a_damaged_checkpoint_and_a_damaged_token_file_are_named() {
     scratch.write("documents.jsonl", corpus(1200));
     scratch.write("r.toml", recipe(""));
     scratch.succeeds(&["run", "r.toml", "--quiet"]);
-    let weights = scratch.path("runs/tiny/sbp/final/model.safetensors");
+    let weights = scratch.path("runs/tiny/train/sbp/final/model.safetensors");
     let whole = fs_err::read(&weights).unwrap();
     // The run's own check: the size.
-    scratch.write("runs/tiny/sbp/final/model.safetensors", &whole[..whole.len() / 2]);
+    scratch.write("runs/tiny/train/sbp/final/model.safetensors", &whole[..whole.len() / 2]);
     let (code, stderr) = scratch.fails(&["run", "r.toml", "--quiet"]);
     assert_eq!(code, 1);
     let expected = format!(
-        "error: runs/tiny/sbp/final/model.safetensors is damaged: its manifest says {} bytes, and there are {}\n\
-         hint: delete runs/tiny/sbp and run again to make it anew\n",
+        "error: runs/tiny/train/sbp/final/model.safetensors is damaged: its manifest says {} bytes, and there are {}\n\
+         hint: delete runs/tiny/train/sbp and run again to make it anew\n",
         whole.len(),
         whole.len() / 2
     );
     assert_eq!(stderr, expected);
-    let evaluate = ["evaluate", "--checkpoint", "runs/tiny/sbp/final", "--documents", "documents.jsonl", "--quiet"];
+    let evaluate =
+        ["evaluate", "--checkpoint", "runs/tiny/train/sbp/final", "--documents", "documents.jsonl", "--quiet"];
     let (code, stderr) = scratch.fails(&evaluate);
     assert_eq!(code, 1);
-    assert!(stderr.starts_with("error: runs/tiny/sbp/final/model.safetensors: "), "{stderr}");
+    assert!(stderr.starts_with("error: runs/tiny/train/sbp/final/model.safetensors: "), "{stderr}");
 
     let tokens = scratch.path("runs/tiny/tokenize/unique.idx");
     let index = fs_err::read(&tokens).unwrap();
     scratch.write("runs/tiny/tokenize/unique.idx", &index[..index.len() - 3]);
     let generate = [
         "generate",
-        "runs/tiny/tune/best",
+        "runs/tiny/tune/related/best",
         "--documents",
         "runs/tiny/ingest/unique.jsonl.zst",
         "--tokens",

@@ -92,20 +92,20 @@ fn a_run_is_watched_whatever_state_it_is_in() {
     drop(fresh);
 
     // Interrupted in the middle of a training stage.
-    for gone in ["oracle/manifest.json", "report.json"] {
+    for gone in ["train/oracle/manifest.json", "report.json"] {
         fs_err::remove_file(scratch.path(&format!("runs/tiny/{gone}"))).unwrap();
     }
     fs_err::remove_dir_all(scratch.path("runs/tiny/evaluate")).unwrap();
-    scratch.write("runs/tiny/oracle/started.json", "{}");
+    scratch.write("runs/tiny/train/oracle/started.json", "{}");
     let half = scratch.succeeds(&["watch", "runs/tiny"]);
     assert!(half.starts_with("tiny: not running; `cognate run` continues it\n9 of 14 stages  "), "{half}");
     assert!(half.contains("train oracle            stopped"), "{half}");
     assert!(half.contains("· train oracle, training   r repetition   s sbp   o oracle"), "{half}");
     assert!(served.get("/").1.contains("This run is not finished. Missing: train oracle, evaluate"));
-    scratch.write("runs/tiny/sbp/manifest.json", "{");
+    scratch.write("runs/tiny/train/sbp/manifest.json", "{");
     let (status, error) = served.get("/");
     assert_eq!(status, 500);
-    assert!(error.contains("runs/tiny/sbp/manifest.json is damaged"), "{error}");
+    assert!(error.contains("runs/tiny/train/sbp/manifest.json is damaged"), "{error}");
 }
 
 #[test]

@@ -1,8 +1,6 @@
-//! `train` for an arm of the kind `regularised`: of the models that were trained with several weight decays, the one that is best on
-//! documents that no arm is scored on.
+//! `train` for an arm with a sweep: of its candidates, the one that is best on documents that no arm is scored on.
 //!
-//! Those documents are drawn from the oracle split: no arm is scored on it, and this arm, which is repetition but for its weight decay,
-//! is not trained on it. So nothing that another arm sees or is measured by changes when this arm is there.
+//! Those documents are drawn from the selection split: no arm is trained on it, and none is scored on it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,28 +16,29 @@ use super::train::{BATCH_TOKENS, Trained, link};
 use super::tune::draw;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
-use crate::recipe::ArmKind;
+use crate::recipe::Real;
 use crate::stage::{Replicate, Step, candidates};
 
 /// File with the loss of every candidate on every document that the choice was made by.
 const SELECTION: &str = "selection.jsonl";
 
-/// How a weight decay was chosen.
+/// How an arm chose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sweep {
     /// Documents that it was chosen by.
     pub(crate) documents: u64,
-    /// Documents drawn for that and left out, because they share a passage with the unique split.
+    /// Documents drawn for that and left out, because they share a passage with what it was trained on.
     pub(crate) left_out: u64,
     pub(crate) candidates: Vec<Candidate>,
-    /// The weight decay of the candidate with the lowest loss.
-    pub(crate) chosen: f64,
+    /// The name of the candidate with the lowest loss.
+    pub(crate) chosen: String,
 }
 
 /// A model that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Candidate {
-    pub(crate) weight_decay: f64,
+    /// Its name in the recipe.
+    pub(crate) name: String,
     /// Its loss on the documents of the choice; none where its training diverged, which is worse than any loss.
     pub(crate) nats_per_token: Option<f64>,
     pub(crate) stderr: Option<f64>,
@@ -77,8 +76,9 @@ pub(crate) fn choose(context: &Context<'_>, arm: usize, folder: &Path, monitor: 
     let (documents, left_out) = selection(context, arm, monitor)?;
     let tokenizer = context.tokenizer()?;
     let steps = candidates(recipe, arm);
+    let sweep = &recipe.arms[arm].sweep;
     let (mut tried, mut scores, mut flops, mut tokens) = (Vec::new(), Vec::new(), 0.0, 0);
-    for (weight_decay, step) in &steps {
+    for (candidate, step) in sweep.iter().zip(&steps) {
         let reused = matches!(step, Step::Train(_)).then(|| step.label(recipe));
         let folder = step.folder(recipe);
         let outcome = match context.statistics::<Trained>(&folder)?.diverged {
@@ -94,13 +94,13 @@ pub(crate) fn choose(context: &Context<'_>, arm: usize, folder: &Path, monitor: 
             Err(how) => (None, None, Some(how), None),
         };
         scores.push(each);
-        tried.push(Candidate { weight_decay: *weight_decay, nats_per_token, stderr, reused, diverged });
+        tried.push(Candidate { name: candidate.name.clone(), nats_per_token, stderr, reused, diverged });
     }
     let best = best(&tried).ok_or_else(|| all_diverged(&recipe.arms[arm].name, &tried))?;
-    let (mut made, mut trained) = take(context, steps[best].1, folder)?;
+    let (mut made, mut trained) = take(context, steps[best], folder)?;
     write_selection(folder, &scores)?;
     made.rows(SELECTION, documents.len() as u64);
-    let chosen = tried[best].weight_decay;
+    let chosen = sweep[best].name.clone();
     trained.sweep = Some(Sweep { documents: documents.len() as u64, left_out, candidates: tried, chosen });
     made.work.statistics = json!(trained);
     (made.work.flops, made.work.tokens, made.work.documents) = (flops, tokens, documents.len() as u64);
@@ -136,20 +136,20 @@ fn best(candidates: &[Candidate]) -> Option<usize> {
 }
 
 fn all_diverged(arm: &str, tried: &[Candidate]) -> Error {
-    let reason = |tried: &Candidate| Some(format!("{}: {}", tried.weight_decay, tried.diverged.as_ref()?));
+    let reason = |tried: &Candidate| Some(format!("{}: {}", tried.name, tried.diverged.as_ref()?));
     let reasons: Vec<String> = tried.iter().filter_map(reason).collect();
     Error::AllDiverged { arm: arm.to_owned(), reasons: reasons.join("; ") }
 }
 
-/// The weight decay that the arm at `arm` was given by the recipe's own seed.
-pub(crate) fn chosen(context: &Context<'_>, arm: usize) -> Result<f64> {
-    let own = Step::Train(Replicate { arm, seed: context.recipe.seed }).folder(context.recipe);
+/// The place of the candidate that the arm at `arm` took with the recipe's own seed.
+pub(crate) fn chosen(context: &Context<'_>, arm: usize) -> Result<usize> {
+    let own = Step::Train(Replicate::own(context.recipe, arm)).folder(context.recipe);
     let trained: Trained = context.statistics(&own)?;
-    let missing = || Error::Damaged {
+    let place = |sweep: Sweep| context.recipe.arms[arm].sweep.iter().position(|one| one.name == sweep.chosen);
+    trained.sweep.and_then(place).ok_or_else(|| Error::Damaged {
         path: context.artifact(&own).path(crate::rundir::MANIFEST),
-        message: "its statistics do not say which weight decay was chosen".to_owned(),
-    };
-    trained.sweep.map(|sweep| sweep.chosen).ok_or_else(missing)
+        message: "its statistics do not say which candidate was chosen".to_owned(),
+    })
 }
 
 /// Gives `folder` what a finished training left.
@@ -180,31 +180,33 @@ pub(crate) fn check(context: &Context<'_>, arm: usize) -> Result<()> {
     selection(context, arm, context.monitor).map(drop)
 }
 
-/// The documents to choose by, and how many were left out because they share a passage with the unique split: by those, a model
-/// would be chosen for what it has memorised.
+/// The documents to choose by, and how many were left out because they share a passage with what the arm is trained on: by those, a
+/// model would be chosen for what it has memorised.
 fn selection(context: &Context<'_>, arm: usize, monitor: &dyn Monitor) -> Result<(Vec<Document>, u64)> {
     let recipe = context.recipe;
     let arm = &recipe.arms[arm];
-    let ArmKind::Regularised { selection_documents, .. } = arm.kind else { return Ok((Vec::new(), 0)) };
     let ingest = context.artifact("ingest");
     let read = |split: &str| {
         let reader = Reader::open(&[ingest.path(&format!("{split}.jsonl.zst"))], &ReadOptions::default(), monitor)?;
         Ok::<_, Error>(reader.map(|record| record.map(|(_, document)| document)))
     };
-    let numbers: Vec<u64> = (0..context.tokenized()?.oracle.documents).collect();
-    let drawn = draw(&numbers, selection_documents, recipe.seed, "selection documents");
+    let numbers: Vec<u64> = (0..context.tokenized()?.selection.documents).collect();
+    let drawn = draw(&numbers, arm.selection_documents, recipe.seed, "selection documents");
     let mut documents = Vec::new();
-    for (number, document) in (0..).zip(read("oracle")?) {
+    for (number, document) in (0..).zip(read("selection")?) {
         let document = document?;
         if drawn.binary_search(&number).is_ok() {
             documents.push(document);
         }
     }
     let words = recipe.corpus.contamination_words;
-    let (kept, left_out) = without_shared_passages(documents, read("unique")?, words)?;
+    let sees_all = arm.trainings().any(|training| training.documents == Real::All);
+    let oracle = if sees_all { Some(read("oracle")?) } else { None };
+    let trained_on = read("unique")?.chain(oracle.into_iter().flatten());
+    let (kept, left_out) = without_shared_passages(documents, trained_on, words)?;
     if kept.is_empty() {
         let reason = format!(
-            "each of the {} documents drawn from the oracle split shares a passage of {words} words with the unique split",
+            "each of the {} documents drawn from the selection split shares a passage of {words} words with what it is trained on",
             drawn.len()
         );
         return Err(Error::NoSelection { arm: arm.name.clone(), reason });
@@ -233,7 +235,7 @@ mod tests {
     fn the_lowest_loss_is_best_and_the_first_of_equals_and_a_diverged_one_never() {
         let tried = |losses: &[Option<f64>]| -> Vec<Candidate> {
             let candidate = |&nats_per_token: &Option<f64>| Candidate {
-                weight_decay: 0.1,
+                name: "a".to_owned(),
                 nats_per_token,
                 stderr: None,
                 reused: None,

@@ -1,0 +1,241 @@
+//! Arms: what each is trained on and how, from its kind and its keys.
+
+use std::path::PathBuf;
+
+use cognate_corpus::default_selection_share;
+
+use super::keys::ARM_KINDS;
+use super::presets::{LSA, RELATED, Result, SHUFFLED, UNCONDITIONAL};
+use super::resolve::{model, train};
+use super::things::{Candidate, Contexts, Init, Order, Real};
+use super::written::{Section, Written};
+use super::{Arm, Training};
+
+/// Share of an `sbp` arm's budget that is synthetic, where it is not written.
+const SYNTHETIC_SHARE: f64 = 0.25;
+/// What an arm of the kind `regularised` tries, where it is not written.
+const WEIGHT_DECAYS: [f64; 3] = [0.1, 0.8, 3.2];
+
+/// The preset that an arm is an instance of, if any.
+#[derive(Clone, Debug)]
+pub(super) struct Kind(Option<String>);
+
+impl Kind {
+    /// The kind of every arm; refuses arms without a name, and names that say another kind.
+    pub(super) fn of(sections: &[Section]) -> Result<Vec<Self>> {
+        let kinds: Vec<Self> = sections.iter().map(|section| Self(section.text_if("kind"))).collect();
+        for (section, kind) in sections.iter().zip(&kinds) {
+            match (section.text_if("name"), kind.word()) {
+                (None, None) => {
+                    let message = "an arm has neither `kind` nor `name`".to_owned();
+                    return Err(section.thing_refused(message, "give it a name, or a kind, which is its name then"));
+                }
+                (Some(name), Some(word)) if name != word && ARM_KINDS.contains(&name.as_str()) => {
+                    let message = format!("an arm of kind `{word}` cannot be called `{name}`: that is another kind");
+                    return Err(section.thing_refused(message, "give the arm another name"));
+                }
+                _ => {}
+            }
+        }
+        Ok(kinds)
+    }
+
+    /// The kind's name in recipes.
+    pub(super) fn word(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// What the arm is called.
+    pub(super) fn name(&self, section: &Section) -> String {
+        section.text_if("name").or_else(|| self.0.clone()).unwrap_or_default()
+    }
+
+    fn is(&self, word: &str) -> bool {
+        self.word() == Some(word)
+    }
+
+    /// The synthetic corpus of the kind.
+    fn corpus(&self) -> Option<&'static str> {
+        match self.word()? {
+            "sbp" => Some(RELATED),
+            "random-pairs" => Some(SHUFFLED),
+            "unconditional" => Some(UNCONDITIONAL),
+            _ => None,
+        }
+    }
+
+    /// Whether it stands beside an `sbp` arm.
+    fn is_control(&self) -> bool {
+        !matches!(self.word(), None | Some("repetition" | "sbp" | "oracle"))
+    }
+}
+
+/// The arm that `section` says, among those of `sections`.
+pub(super) fn arm(
+    written: &Written,
+    section: &Section,
+    kind: &Kind,
+    sections: &[Section],
+    kinds: &[Kind],
+) -> Result<Arm> {
+    check_keys(section, kind)?;
+    let first_of = |word: &str| kinds.iter().position(|other| other.is(word));
+    let name_of = |at: usize| kinds[at].name(&sections[at]);
+    let name = kind.name(section);
+    let needs = |word: &str, why: &str| {
+        let message = format!("arm `{name}` has no arm of kind `{word}` beside it");
+        section.thing_refused(message, &format!("{why}: add `[[arm]]` with kind = \"{word}\""))
+    };
+    if (kind.corpus().is_some() || kind.is("regularised") || kind.is("equal-flops")) && first_of("repetition").is_none()
+    {
+        let why = match kind.corpus() {
+            Some(_) => "the synthesizer starts from the repetition arm's best checkpoint",
+            None => "it is repetition otherwise trained, and is compared with it",
+        };
+        return Err(needs("repetition", why));
+    }
+    let subject = first_of("sbp").map(name_of);
+    let operations_of = match (kind.is("equal-flops"), section.text_if("operations_of"), &subject) {
+        (true, _, None) => return Err(needs("sbp", "its operations are as many as that arm cost")),
+        (true, _, Some(subject)) => Some(subject.clone()),
+        (false, written, _) => written,
+    };
+    let shares =
+        Shares { kind, of_subject: first_of("sbp").and_then(|at| sections[at].number_written("synthetic_share")) };
+    let training = |variant: &Section| {
+        let model = model(&written.table("model").under(variant))?;
+        let train = train(&written.table("train").under(variant), &model)?;
+        let documents = if kind.is("oracle") || variant.text("documents") == "all" { Real::All } else { Real::Unique };
+        let max_epochs = variant.number_written("max_epochs").or((documents == Real::All).then_some(1.0));
+        let related = kind.is("related-context") || variant.text("contexts") == "related";
+        let contexts = match (related, variant.text_if("embedding")) {
+            (true, embedding) => Contexts::Related(embedding.unwrap_or_else(|| LSA.to_owned())),
+            (false, None) => Contexts::Single,
+            (false, Some(_)) => {
+                let expected = "no `embedding` without contexts = \"related\"";
+                return Err(variant.impossible("embedding", "", expected, "remove the key"));
+            }
+        };
+        let order = variant.text("order");
+        let order = Order::ALL.iter().find(|(_, word)| *word == order).map_or(Order::Mixed, |(order, _)| *order);
+        let init = variant
+            .text_if("init")
+            .map(|init| if init.contains('/') { Init::Folder(PathBuf::from(init)) } else { Init::Arm(init) });
+        let synthetic = shares.of(variant)?;
+        if documents == Real::All && !synthetic.is_empty() && order != Order::Mixed {
+            let expected = "\"mixed\" where all documents are seen";
+            return Err(variant.impossible("order", "", expected, "there are two kinds of real documents then"));
+        }
+        Ok(Training {
+            model,
+            train,
+            documents,
+            max_epochs,
+            contexts,
+            synthetic,
+            order,
+            init,
+            operations_of: operations_of.clone(),
+        })
+    };
+    let mut variants = section.variants()?;
+    if kind.is("regularised") && variants.is_empty() {
+        let decays = section.numbers_written("weight_decays").unwrap_or_else(|| WEIGHT_DECAYS.to_vec());
+        variants = section.with_list("train", "weight_decay", &decays).variants()?;
+    }
+    let sweep =
+        variants.iter().map(|(name, variant)| Ok(Candidate { name: name.clone(), training: training(variant)? }));
+    let sweep = sweep.collect::<Result<Vec<_>>>()?;
+    if !sweep.is_empty() {
+        check_selection(written, section, &name)?;
+    }
+    let training = match sweep.first() {
+        Some(first) => first.training.clone(),
+        None => training(section)?,
+    };
+    if !sweep.is_empty() && training.operations_of.is_some() {
+        let message =
+            format!("arm `{name}` has a sweep and `operations_of`: how many operations each may take is not said");
+        return Err(section.thing_refused(message, "remove one of the two"));
+    }
+    Ok(Arm {
+        control_of: section.text_if("control_of").or_else(|| subject.filter(|_| kind.is_control())),
+        selection_documents: section.integer("selection_documents") as usize,
+        other_budget: section.flag("other_budget"),
+        evaluate: section.flag("evaluate"),
+        training,
+        sweep,
+        name,
+    })
+}
+
+/// Refuses keys that the arm's kind says already, or that belong to another kind.
+fn check_keys(section: &Section, kind: &Kind) -> Result {
+    let of_kinds: [(&str, &[&str]); 2] =
+        [("synthetic_share", &["sbp", "random-pairs", "unconditional"]), ("weight_decays", &["regularised"])];
+    for (key, kinds) in of_kinds {
+        if section.has(key) && !kind.word().is_some_and(|word| kinds.contains(&word)) {
+            let of = kind.word().map_or_else(|| "without a kind".to_owned(), |word| format!("of kind \"{word}\""));
+            let advice = format!("remove the key, or write kind = \"{}\"", kinds[0]);
+            return Err(section.impossible(key, "", format_args!("no `{key}` in an arm {of}"), &advice));
+        }
+    }
+    let Some(word) = kind.word() else { return Ok(()) };
+    for key in ["documents", "contexts", "operations_of", "synthetic"] {
+        if section.has(key) || (key == "synthetic" && section.has_shares()) {
+            let expected = format!("no `{key}` in an arm of kind \"{word}\", which says it already");
+            return Err(section.impossible(key, "", expected, "remove the key, or the kind"));
+        }
+    }
+    if section.has("max_epochs") && word != "oracle" {
+        let expected = format!("no `max_epochs` in an arm of kind \"{word}\"");
+        return Err(section.impossible("max_epochs", "", expected, "remove the key, or write kind = \"oracle\""));
+    }
+    if section.has("weight_decays") && section.has_lists() {
+        let expected = "no other list of values beside it";
+        return Err(section.impossible("weight_decays", "", expected, "write it as train.weight_decay, with the list"));
+    }
+    Ok(())
+}
+
+/// Refuses a sweep where no documents are left to choose by.
+fn check_selection(written: &Written, section: &Section, name: &str) -> Result {
+    let corpus = written.table("corpus");
+    let (validation, unique) = (corpus.number("validation_share"), corpus.number("unique_share"));
+    let selection = corpus.number_or("selection_share", default_selection_share(validation, unique));
+    if selection > 0.0 {
+        return Ok(());
+    }
+    let why = match corpus.has("selection_share") {
+        true => "selection_share is 0".to_owned(),
+        false => format!("validation_share = {validation} and unique_share = {unique} leave none"),
+    };
+    let message = format!("arm `{name}` has no documents to choose by: {why}");
+    let advice = "the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
+                  unique_share in [corpus] a little";
+    Err(section.thing_refused(message, advice))
+}
+
+/// The synthetic shares of an arm.
+struct Shares<'a> {
+    kind: &'a Kind,
+    /// That of the first `sbp` arm, where it is written: what a control's is where it is not.
+    of_subject: Option<f64>,
+}
+
+impl Shares<'_> {
+    fn of(&self, section: &Section) -> Result<Vec<(String, f64)>> {
+        let mut shares: Vec<(String, f64)> = section.shares().map(|(name, share)| (name.to_owned(), share)).collect();
+        if let Some(corpus) = self.kind.corpus() {
+            let default = self.of_subject.filter(|_| self.kind.is_control()).unwrap_or(SYNTHETIC_SHARE);
+            shares.push((corpus.to_owned(), section.number_written("synthetic_share").unwrap_or(default)));
+        }
+        let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+        if sum > 1.0 + 1e-9 {
+            let message = format!("the synthetic shares add up to {sum}, which is more than the whole budget");
+            return Err(section.thing_refused(message, "lower one of them"));
+        }
+        shares.retain(|(_, share)| *share > 0.0);
+        Ok(shares)
+    }
+}

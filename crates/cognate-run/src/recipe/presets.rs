@@ -1,0 +1,580 @@
+//! From tables to things: those that are written, and those that presets and unwritten names stand for.
+//!
+//! A name that is not written may be a preset's: `lsa`, `related`, `shuffled`, `unconditional`. It is made as if it stood in the recipe
+//! with nothing but its name, and so on for what it is made from. `cognate plan --expand` writes everything out.
+
+use std::path::PathBuf;
+
+use super::arms::{Kind, arm};
+use super::error::RecipeError;
+use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
+use super::things::{Contexts, Init, SeedsOf, Vectors, Writer};
+use super::written::{Section, Written};
+use super::{About, Arm, Embedding, Model, PairMethod, PairSet, Synthesizer, Synthetic, Training, Tune};
+
+pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
+
+/// The preset of an embedding.
+pub(super) const LSA: &str = "lsa";
+/// The preset of pairs, of a synthesizer, and of a corpus, with the relation.
+pub(super) const RELATED: &str = "related";
+/// The same without it.
+pub(super) const SHUFFLED: &str = "shuffled";
+/// The preset of a corpus that is written from nothing.
+pub(super) const UNCONDITIONAL: &str = "unconditional";
+/// What seeds are that are the unique documents.
+const UNIQUE: &str = "unique";
+/// What seeds are where there are none.
+const NONE: &str = "none";
+
+/// Everything that a recipe names.
+#[derive(Default)]
+pub(super) struct Things {
+    pub(super) embeddings: Vec<Embedding>,
+    pub(super) pairs: Vec<PairSet>,
+    pub(super) synthesizers: Vec<Synthesizer>,
+    pub(super) synthetic: Vec<Synthetic>,
+    pub(super) arms: Vec<Arm>,
+    pub(super) report: About,
+}
+
+/// Who asks for a thing by its name.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    section: &'a Section,
+    /// The key that holds the name.
+    key: &'a str,
+}
+
+impl Things {
+    /// The things of a recipe.
+    pub(super) fn of(written: &Written) -> Result<Self> {
+        let sections = match written.things("arm") {
+            [] => ["repetition", "sbp", "oracle"].map(|kind| written.table("").arm_of_kind(kind)).to_vec(),
+            sections => sections.to_vec(),
+        };
+        let kinds = Kind::of(&sections)?;
+        let mut maker = Maker { written, kinds: &kinds, sections: &sections, things: Self::default() };
+        // Written things stand first, in their order, so that what is expanded reads back as the same.
+        for section in written.things("embedding") {
+            maker.embedding(section)?;
+        }
+        for section in written.things("pairs") {
+            maker.pair_set(section)?;
+        }
+        for section in written.things("synthesizer") {
+            maker.synthesizer(section)?;
+        }
+        for section in written.things("synthetic") {
+            maker.corpus(section)?;
+        }
+        for at in 0..sections.len() {
+            maker.arm(at)?;
+        }
+        maker.roles()?;
+        maker.check_circles()?;
+        maker.check_arms()?;
+        Ok(maker.things)
+    }
+}
+
+/// Makes things, each once.
+struct Maker<'a> {
+    written: &'a Written,
+    sections: &'a [Section],
+    kinds: &'a [Kind],
+    things: Things,
+}
+
+impl Maker<'_> {
+    fn embedding(&mut self, section: &Section) -> Result {
+        let name = section.text("name");
+        unused(section, self.things.embeddings.iter().map(|other| &other.name), &name)?;
+        let path = section.text_if("path").map(PathBuf::from);
+        let vectors = match (section.text("method").as_str(), path) {
+            ("file", Some(path)) => Vectors::File(path),
+            ("file", None) => {
+                return Err(section.impossible("method", "", "`path` beside it", "give the file with the vectors"));
+            }
+            (_, Some(_)) => return Err(only_with(section, "path", "method = \"file\"")),
+            _ => Vectors::Lsa,
+        };
+        let embed = embed(&self.written.table("embed").under(section));
+        self.things.embeddings.push(Embedding { name, vectors, embed });
+        Ok(())
+    }
+
+    fn pair_set(&mut self, section: &Section) -> Result {
+        let name = section.text("name");
+        unused(section, self.things.pairs.iter().map(|other| &other.name), &name)?;
+        let method = section.text("method");
+        for (key, owner) in [("embedding", "neighbours"), ("of", "shuffled"), ("path", "file")] {
+            if section.has(key) && method != owner {
+                return Err(only_with(section, key, &format!("method = \"{owner}\"")));
+            }
+        }
+        let pair = pair(&self.written.table("pair").under(section))?;
+        let method = match method.as_str() {
+            "shuffled" => {
+                let of = section.text_if("of").unwrap_or_else(|| RELATED.to_owned());
+                PairMethod::Shuffled(of)
+            }
+            "file" => match section.text_if("path") {
+                Some(path) => PairMethod::File(PathBuf::from(path)),
+                None => {
+                    return Err(section.impossible("method", "", "`path` beside it", "give the file with the pairs"));
+                }
+            },
+            _ => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
+        };
+        self.things.pairs.push(PairSet { name, method: method.clone(), pair });
+        match &method {
+            PairMethod::Neighbours(embedding) => self.need_embedding(embedding, Asker { section, key: "embedding" }),
+            PairMethod::Shuffled(of) => self.need_pairs(of, Asker { section, key: "of" }),
+            PairMethod::File(_) => Ok(()),
+        }
+    }
+
+    fn synthesizer(&mut self, section: &Section) -> Result {
+        let name = section.text("name");
+        unused(section, self.things.synthesizers.iter().map(|other| &other.name), &name)?;
+        let base = match section.text_if("base") {
+            Some(base) => base,
+            None => self.repetition(section)?,
+        };
+        let pairs = section.text_if("pairs").unwrap_or_else(|| RELATED.to_owned());
+        let at = self.need_arm(&base, Asker { section, key: "base" })?;
+        let (model, train) = self.trained(at)?;
+        let tune = tune(&self.written.table("tune").under(section), &model, &train)?;
+        self.things.synthesizers.push(Synthesizer { name, base, pairs: pairs.clone(), tune });
+        self.need_pairs(&pairs, Asker { section, key: "pairs" })
+    }
+
+    fn corpus(&mut self, section: &Section) -> Result {
+        let name = section.text("name");
+        unused(section, self.things.synthetic.iter().map(|other| &other.name), &name)?;
+        if name == UNIQUE || name == NONE {
+            let message = format!("a synthetic corpus cannot be called `{name}`: as seeds, that is something else");
+            return Err(section.thing_refused(message, "give it another name"));
+        }
+        let by = match section.text_if("by") {
+            Some(by) => by,
+            None if name == SHUFFLED => SHUFFLED.to_owned(),
+            None if name == UNCONDITIONAL => self.repetition(section)?,
+            None => RELATED.to_owned(),
+        };
+        let asker = Asker { section, key: "by" };
+        let is_arm = self.sections.iter().zip(self.kinds).any(|(section, kind)| kind.name(section) == by);
+        let is_preset = [RELATED, SHUFFLED].contains(&by.as_str());
+        let is_synthesizer =
+            is_preset || self.written.things("synthesizer").iter().any(|other| other.text("name") == by);
+        let by = match (is_arm, is_synthesizer) {
+            (true, true) => {
+                let message = format!("`{by}` is an arm and a synthesizer, and one of the two is to write here");
+                return Err(section.thing_refused(message, "give one of the two another name"));
+            }
+            (true, false) => Writer::Arm(by),
+            (false, _) => {
+                self.need_synthesizer(&by, asker)?;
+                Writer::Synthesizer(by)
+            }
+        };
+        let from_nothing = matches!(by, Writer::Arm(_));
+        let seeds = match section.text_if("seeds").as_deref() {
+            Some(NONE) => SeedsOf::None,
+            Some(UNIQUE) => SeedsOf::Unique,
+            None if from_nothing => SeedsOf::None,
+            None => SeedsOf::Unique,
+            Some(corpus) => SeedsOf::Corpus(corpus.to_owned()),
+        };
+        let base = match &by {
+            Writer::Arm(name) => name.clone(),
+            Writer::Synthesizer(name) => {
+                let synthesizer = self.things.synthesizers.iter().find(|other| other.name == *name);
+                synthesizer.map(|other| other.base.clone()).unwrap_or_default()
+            }
+        };
+        let tune = match &by {
+            Writer::Synthesizer(name) => {
+                self.things.synthesizers.iter().find(|other| other.name == *name).map(|other| other.tune.clone())
+            }
+            Writer::Arm(_) => None,
+        };
+        let tune = match tune {
+            Some(tune) => tune,
+            // What an arm writes fits where a synthesizer's would.
+            None => self.tune_of(&base, asker)?,
+        };
+        if from_nothing != (seeds == SeedsOf::None) {
+            let message = match from_nothing {
+                true => format!("`{}` was tuned on no pairs, so it cannot write from seeds", by.name()),
+                false => format!("`{}` was tuned on pairs, so it writes from seeds", by.name()),
+            };
+            return Err(section.thing_refused(message, "an arm writes from no seed, a synthesizer from seeds"));
+        }
+        let generate = generate(&self.written.table("generate").under(section), &tune)?;
+        let filter = filter(&self.written.table("filter").under(section))?;
+        if from_nothing && generate.endpoint.is_some() || self.is_shuffled(&by) && generate.endpoint.is_some() {
+            let message = format!("`{name}` cannot be written by a completion server, which serves one synthesizer");
+            return Err(section.thing_refused(message, "write method = \"model\" for it"));
+        }
+        self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
+        match seeds {
+            SeedsOf::Corpus(corpus) => self.need_corpus(&corpus, Asker { section, key: "seeds" }),
+            SeedsOf::Unique | SeedsOf::None => Ok(()),
+        }
+    }
+
+    fn is_shuffled(&self, by: &Writer) -> bool {
+        let Writer::Synthesizer(name) = by else { return false };
+        let pairs = self.things.synthesizers.iter().find(|other| other.name == *name).map(|other| &other.pairs);
+        self.things.pairs.iter().any(|set| Some(&set.name) == pairs && set.is_shuffled())
+    }
+
+    fn tune_of(&self, base: &str, asker: Asker<'_>) -> Result<Tune> {
+        let at = self.need_arm(base, asker)?;
+        let (model, train) = self.trained(at)?;
+        tune(self.written.table("tune"), &model, &train)
+    }
+
+    /// The decoder and the keys of `[train]` of the arm at `at`, of its first candidate where it has several.
+    fn trained(&self, at: usize) -> Result<(Model, super::Train)> {
+        let section = &self.sections[at];
+        let variants = section.variants()?;
+        let section = variants.first().map_or(section, |(_, first)| first);
+        let model = model(&self.written.table("model").under(section))?;
+        let train = train(&self.written.table("train").under(section), &model)?;
+        Ok((model, train))
+    }
+
+    fn arm(&mut self, at: usize) -> Result {
+        let (section, kind) = (&self.sections[at], &self.kinds[at]);
+        let name = kind.name(section);
+        unused(section, self.things.arms.iter().map(|other| &other.name), &name)?;
+        let made = arm(self.written, section, kind, self.sections, self.kinds)?;
+        for training in made.trainings() {
+            for (corpus, _) in &training.synthetic {
+                self.need_corpus(corpus, Asker { section, key: "synthetic" })?;
+            }
+            if let Contexts::Related(embedding) = &training.contexts {
+                self.need_embedding(embedding, Asker { section, key: "embedding" })?;
+            }
+            for (key, other) in [("operations_of", &training.operations_of)] {
+                if let Some(other) = other {
+                    self.need_arm(other, Asker { section, key })?;
+                }
+            }
+            if let Some(Init::Arm(other)) = &training.init {
+                self.need_arm(other, Asker { section, key: "init" })?;
+            }
+        }
+        if let Some(other) = &made.control_of {
+            self.need_arm(other, Asker { section, key: "control_of" })?;
+        }
+        self.things.arms.push(made);
+        Ok(())
+    }
+
+    /// The first arm of kind `repetition`, which is the base of what does not say another.
+    fn repetition(&self, section: &Section) -> Result<String> {
+        let at = self.kinds.iter().position(|kind| kind.word() == Some("repetition"));
+        let at = at.ok_or_else(|| {
+            let message = "a synthesizer starts from an arm, and there is none of kind `repetition`".to_owned();
+            section.thing_refused(message, "add `[[arm]]` with kind = \"repetition\", or name the arm")
+        })?;
+        Ok(self.kinds[at].name(&self.sections[at]))
+    }
+
+    fn need_embedding(&mut self, name: &str, asker: Asker<'_>) -> Result {
+        let known: Vec<String> = self.names("embedding");
+        if self.things.embeddings.iter().any(|other| other.name == name) || known.iter().any(|other| other == name) {
+            return Ok(());
+        }
+        match name {
+            LSA => self.embedding(&self.written.table("").thing("embedding", name)),
+            _ => Err(unknown(asker, "embedding", name, known.iter().map(String::as_str).chain([LSA]))),
+        }
+    }
+
+    fn need_pairs(&mut self, name: &str, asker: Asker<'_>) -> Result {
+        let known: Vec<String> = self.names("pairs");
+        if self.things.pairs.iter().any(|other| other.name == name) || known.iter().any(|other| other == name) {
+            return Ok(());
+        }
+        let table = self.written.table("");
+        match name {
+            RELATED => self.pair_set(&table.thing("pairs", name)),
+            SHUFFLED => self.pair_set(&table.thing("pairs", name).with_text("method", "shuffled")),
+            _ => Err(unknown(asker, "pairs", name, known.iter().map(String::as_str).chain([RELATED, SHUFFLED]))),
+        }
+    }
+
+    fn need_synthesizer(&mut self, name: &str, asker: Asker<'_>) -> Result {
+        let known: Vec<String> = self.names("synthesizer");
+        if self.things.synthesizers.iter().any(|other| other.name == name) {
+            return Ok(());
+        }
+        if let Some(section) = self.written.things("synthesizer").iter().find(|section| section.text("name") == name) {
+            return self.synthesizer(section);
+        }
+        let table = self.written.table("");
+        match name {
+            RELATED | SHUFFLED => self.synthesizer(&table.thing("synthesizer", name).with_text("pairs", name)),
+            _ => Err(unknown(
+                asker,
+                "synthesizer or arm",
+                name,
+                known.iter().map(String::as_str).chain([RELATED, SHUFFLED]),
+            )),
+        }
+    }
+
+    fn need_corpus(&mut self, name: &str, asker: Asker<'_>) -> Result {
+        let known: Vec<String> = self.names("synthetic");
+        if self.things.synthetic.iter().any(|other| other.name == name) || known.iter().any(|other| other == name) {
+            return Ok(());
+        }
+        let table = self.written.table("");
+        match name {
+            RELATED | SHUFFLED | UNCONDITIONAL => self.corpus(&table.thing("synthetic", name)),
+            _ => {
+                let presets = [RELATED, SHUFFLED, UNCONDITIONAL];
+                Err(unknown(asker, "synthetic corpus", name, known.iter().map(String::as_str).chain(presets)))
+            }
+        }
+    }
+
+    /// The place of an arm, made or not.
+    fn need_arm(&self, name: &str, asker: Asker<'_>) -> Result<usize> {
+        let names: Vec<String> =
+            self.sections.iter().zip(self.kinds).map(|(section, kind)| kind.name(section)).collect();
+        let place = names.iter().position(|other| other == name);
+        place.ok_or_else(|| unknown(asker, "arm", name, names.iter().map(String::as_str)))
+    }
+
+    fn names(&self, thing: &str) -> Vec<String> {
+        self.written.things(thing).iter().map(|section| section.text("name")).collect()
+    }
+
+    /// What the report compares: as it says, or the first arms of these kinds.
+    fn roles(&mut self) -> Result {
+        let section = self.written.table("report");
+        let mut report = about(section)?;
+        for (key, role, kind) in [
+            ("baseline", &mut report.baseline, "repetition"),
+            ("ceiling", &mut report.ceiling, "oracle"),
+            ("subject", &mut report.subject, "sbp"),
+        ] {
+            if let Some(name) = role {
+                let at = self.need_arm(name, Asker { section, key })?;
+                if !self.things.arms[at].evaluate {
+                    let expected = "an arm that is measured";
+                    return Err(section.impossible(key, "", expected, "remove evaluate = false from it"));
+                }
+                continue;
+            }
+            let first = self
+                .kinds
+                .iter()
+                .zip(&self.things.arms)
+                .find(|(found, arm)| found.word() == Some(kind) && arm.evaluate);
+            *role = first.map(|(_, arm)| arm.name.clone());
+        }
+        self.things.report = report;
+        Ok(())
+    }
+
+    /// Refuses things that are made from themselves.
+    fn check_circles(&self) -> Result {
+        for at in 0..self.things.arms.len() {
+            let mut path = Vec::new();
+            self.walk(&format!("arm {}", self.things.arms[at].name), &mut path)?;
+        }
+        for corpus in &self.things.synthetic {
+            self.walk(&format!("synthetic {}", corpus.name), &mut Vec::new())?;
+        }
+        for pairs in &self.things.pairs {
+            self.walk(&format!("pairs {}", pairs.name), &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn walk(&self, thing: &str, path: &mut Vec<String>) -> Result {
+        if let Some(start) = path.iter().position(|other| other == thing) {
+            let circle: Vec<&str> = path[start..].iter().map(String::as_str).chain([thing]).collect();
+            let message = format!("things are made from each other in a circle: {}", circle.join(" <- "));
+            return Err(self.section_of(thing).thing_refused(message, "let one of them be made from something else"));
+        }
+        path.push(thing.to_owned());
+        for next in self.made_from(thing) {
+            self.walk(&next, path)?;
+        }
+        path.pop();
+        Ok(())
+    }
+
+    fn section_of(&self, thing: &str) -> &Section {
+        let (kind, name) = thing.split_once(' ').unwrap_or(("", thing));
+        match kind {
+            "arm" => self
+                .sections
+                .iter()
+                .zip(self.kinds)
+                .find(|(section, kind)| kind.name(section) == name)
+                .map(|(section, _)| section),
+            kind => self.written.things(kind).iter().find(|section| section.text("name") == name),
+        }
+        .unwrap_or_else(|| self.written.table(""))
+    }
+
+    fn made_from(&self, thing: &str) -> Vec<String> {
+        let Some((kind, name)) = thing.split_once(' ') else { return Vec::new() };
+        let mut from = Vec::new();
+        match kind {
+            "arm" => {
+                for arm in self.things.arms.iter().filter(|arm| arm.name == name) {
+                    for training in arm.trainings() {
+                        from.extend(training.synthetic.iter().map(|(corpus, _)| format!("synthetic {corpus}")));
+                        from.extend(training.operations_of.iter().map(|arm| format!("arm {arm}")));
+                        if let Some(Init::Arm(arm)) = &training.init {
+                            from.push(format!("arm {arm}"));
+                        }
+                    }
+                }
+            }
+            "synthetic" => {
+                for corpus in self.things.synthetic.iter().filter(|corpus| corpus.name == name) {
+                    from.push(match &corpus.by {
+                        Writer::Arm(arm) => format!("arm {arm}"),
+                        Writer::Synthesizer(name) => format!("synthesizer {name}"),
+                    });
+                    if let SeedsOf::Corpus(seeds) = &corpus.seeds {
+                        from.push(format!("synthetic {seeds}"));
+                    }
+                }
+            }
+            "synthesizer" => {
+                for synthesizer in self.things.synthesizers.iter().filter(|other| other.name == name) {
+                    from.push(format!("arm {}", synthesizer.base));
+                    from.push(format!("pairs {}", synthesizer.pairs));
+                }
+            }
+            "pairs" => {
+                for pairs in self.things.pairs.iter().filter(|pairs| pairs.name == name) {
+                    if let PairMethod::Shuffled(of) = &pairs.method {
+                        from.push(format!("pairs {of}"));
+                    }
+                }
+            }
+            _ => {}
+        }
+        from.dedup();
+        from
+    }
+
+    /// Refuses arms that are the same, that nobody could tell apart, or whose budget is another without saying so.
+    fn check_arms(&self) -> Result {
+        let arms = &self.things.arms;
+        let budget = |arm: &Arm| arm.training.train.tokens();
+        let baseline = self.things.report.baseline.as_ref();
+        let baseline = arms.iter().find(|arm| Some(&arm.name) == baseline);
+        for (at, arm) in arms.iter().enumerate() {
+            let section = &self.sections[at];
+            for (word, role) in [
+                ("repetition", &self.things.report.baseline),
+                ("oracle", &self.things.report.ceiling),
+                ("sbp", &self.things.report.subject),
+            ] {
+                if arm.name == word && role.as_ref().is_some_and(|name| *name != arm.name) {
+                    let message = format!("the report calls another arm `{word}`, by its role");
+                    return Err(section.thing_refused(message, "give this arm another name, or change [report]"));
+                }
+            }
+            let is_same = |other: &&Arm| {
+                (&other.training, &other.sweep, other.evaluate) == (&arm.training, &arm.sweep, arm.evaluate)
+            };
+            if let Some(same) = arms[..at].iter().find(is_same) {
+                let message = format!("arm `{}` is the same as arm `{}`", arm.name, same.name);
+                return Err(section.thing_refused(message, "remove one of the two, or make them differ"));
+            }
+            if let Some((_, number)) = arm.name.rsplit_once("-seed-")
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                let message =
+                    format!("an arm cannot be called `{}`: that is the folder of an arm's further seed", arm.name);
+                return Err(section.thing_refused(message, "give the arm another name"));
+            }
+            for training in arm.trainings() {
+                let Some(Init::Arm(other)) = &training.init else { continue };
+                let started = arms.iter().filter(|one| one.name == *other).flat_map(Arm::trainings);
+                let found = started.flat_map(|one| differences(&training.model, &one.model)).next();
+                if let Some((name, own, theirs)) = found {
+                    let message = format!(
+                        "arm `{}` starts from `{other}`, but `{other}` has {name} = {theirs}, and it has {own}",
+                        arm.name
+                    );
+                    return Err(section.thing_refused(message, "a model goes on in its own shape: remove the override"));
+                }
+            }
+            let differs =
+                |training: &Training| baseline.is_some_and(|baseline| training.train.tokens() != budget(baseline));
+            if arm.evaluate && !arm.other_budget && arm.trainings().any(differs) {
+                let message = format!(
+                    "arm `{}` has another budget than `{}`, and would be compared with it",
+                    arm.name,
+                    baseline.map_or("", |arm| &arm.name)
+                );
+                return Err(
+                    section.thing_refused(message, "write other_budget = true if that is meant, or evaluate = false")
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the shapes of two models differ: the key, and both values.
+fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, usize, usize)> {
+    let of = |model: &Model| {
+        let Model { layers, width, heads, kv_heads, head_width, ffn, .. } = *model;
+        [
+            ("layers", layers),
+            ("width", width),
+            ("heads", heads),
+            ("kv_heads", kv_heads),
+            ("head_width", head_width),
+            ("ffn", ffn),
+        ]
+    };
+    let both = of(own).into_iter().zip(of(theirs));
+    both.filter(|((_, own), (_, theirs))| own != theirs).map(|((name, own), (_, theirs))| (name, own, theirs)).collect()
+}
+
+/// Refuses a name that another thing of the kind has.
+fn unused<'a>(section: &Section, mut names: impl Iterator<Item = &'a String>, name: &str) -> Result {
+    match names.any(|other| other == name) {
+        false => Ok(()),
+        true => {
+            let message = format!("a second {} is called `{name}`", section.what());
+            Err(section.thing_refused(message, "give each a `name` of its own"))
+        }
+    }
+}
+
+fn only_with(section: &Section, key: &str, owner: &str) -> Box<RecipeError> {
+    section.impossible(
+        key,
+        "",
+        format_args!("no `{key}` without {owner}"),
+        &format!("remove the key, or write {owner}"),
+    )
+}
+
+/// A refusal of a name that nothing defines.
+fn unknown<'a>(asker: Asker<'_>, what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Box<RecipeError> {
+    let likeness = |other: &&str| strsim::jaro_winkler(name, other);
+    let near = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let advice =
+        near.map_or_else(|| format!("there is no {what} at all"), |near| format!("the nearest name is `{near}`"));
+    asker.section.impossible(asker.key, name, format_args!("the name of a {what}; nothing defines `{name}`"), &advice)
+}

@@ -1,0 +1,338 @@
+//! The things that a recipe names: what each is made from, and its own keys.
+
+use std::path::PathBuf;
+
+use super::{Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
+
+/// `[[embedding]]`: vectors of the unique documents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// What other things call it.
+    pub name: String,
+    /// Where they come from.
+    pub vectors: Vectors,
+    /// Its keys of `[embed]`.
+    pub embed: Embed,
+}
+
+/// Where vectors come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vectors {
+    /// Latent semantic analysis.
+    Lsa,
+    /// A file.
+    File(PathBuf),
+}
+
+/// `[[pairs]]`: a set of pairs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairSet {
+    /// What other things call it.
+    pub name: String,
+    /// Where they come from.
+    pub method: PairMethod,
+    /// Its keys of `[pair]`.
+    pub pair: Pair,
+}
+
+/// Where pairs come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PairMethod {
+    /// Neighbours by an embedding.
+    Neighbours(String),
+    /// Another set, its second documents shuffled.
+    Shuffled(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl PairSet {
+    /// Whether nothing but chance relates its documents.
+    pub fn is_shuffled(&self) -> bool {
+        matches!(self.method, PairMethod::Shuffled(_))
+    }
+}
+
+/// `[[synthesizer]]`: a model tuned on pairs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synthesizer {
+    /// What other things call it.
+    pub name: String,
+    /// The arm whose best checkpoint it starts from.
+    pub base: String,
+    /// What it learns from.
+    pub pairs: String,
+    /// Its keys of `[tune]`.
+    pub tune: Tune,
+}
+
+/// `[[synthetic]]`: a synthetic corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synthetic {
+    /// What other things call it.
+    pub name: String,
+    /// Who writes it.
+    pub by: Writer,
+    /// From what.
+    pub seeds: SeedsOf,
+    /// Its keys of `[generate]`.
+    pub generate: Generate,
+    /// Its keys of `[filter]`.
+    pub filter: Filter,
+}
+
+/// Who writes a corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Writer {
+    /// A synthesizer.
+    Synthesizer(String),
+    /// An arm's best checkpoint.
+    Arm(String),
+}
+
+impl Writer {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Synthesizer(name) | Self::Arm(name) => name,
+        }
+    }
+}
+
+/// What a corpus is written from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SeedsOf {
+    /// The unique documents.
+    Unique,
+    /// Another synthetic corpus.
+    Corpus(String),
+    /// Nothing.
+    None,
+}
+
+/// `[[arm]]`: one final model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arm {
+    /// Its folder and its row in the report.
+    pub name: String,
+    /// How it is trained, where it chooses from nothing; else how its first candidate is.
+    pub training: Training,
+    /// What it chooses from; empty where it does not.
+    pub sweep: Vec<Candidate>,
+    /// Documents to choose by, at most.
+    pub selection_documents: usize,
+    /// The arm that it is a control of.
+    pub control_of: Option<String>,
+    /// Whether its budget may be another than the baseline's.
+    pub other_budget: bool,
+    /// Whether it is measured.
+    pub evaluate: bool,
+}
+
+impl Arm {
+    /// Every way in which it is trained.
+    pub fn trainings(&self) -> impl Iterator<Item = &Training> {
+        let own = self.sweep.is_empty().then_some(&self.training);
+        own.into_iter().chain(self.sweep.iter().map(|candidate| &candidate.training))
+    }
+}
+
+/// One of the trainings that an arm chooses from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// What it is called.
+    pub name: String,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// All that decides a model beside its seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// Its decoder.
+    pub model: Model,
+    /// Its keys of `[train]`.
+    pub train: Train,
+    /// The real documents that it sees.
+    pub documents: Real,
+    /// How often these may be seen at most; none for any number.
+    pub max_epochs: Option<f64>,
+    /// How documents share contexts.
+    pub contexts: Contexts,
+    /// The synthetic corpora that it sees, with their shares of the budget; none of them is 0.
+    pub synthetic: Vec<(String, f64)>,
+    /// In which order.
+    pub order: Order,
+    /// What it starts from; random weights where there is none.
+    pub init: Option<Init>,
+    /// The arm whose operations it is trained to; its budget where there is none.
+    pub operations_of: Option<String>,
+}
+
+impl Training {
+    /// Share of the budget that is synthetic.
+    pub fn synthetic_share(&self) -> f64 {
+        self.synthetic.iter().map(|(_, share)| share).sum()
+    }
+
+    /// Tokens of one synthetic corpus among a budget of `tokens`.
+    pub fn tokens_of(share: f64, tokens: u64) -> u64 {
+        (share * tokens as f64).round() as u64
+    }
+}
+
+/// Real documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Real {
+    /// Of the unique split.
+    Unique,
+    /// Of the oracle split too.
+    All,
+}
+
+/// How documents share contexts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contexts {
+    /// Each stands alone.
+    Single,
+    /// Each stands behind related ones, by an embedding.
+    Related(String),
+}
+
+/// In which order real and synthetic documents are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Shuffled together.
+    Mixed,
+    /// Synthetic ones, then real ones.
+    SyntheticFirst,
+    /// Shuffled together, but for the end.
+    RealLast,
+}
+
+impl Order {
+    /// All of them, with their words in recipes.
+    pub(crate) const ALL: [(Self, &'static str); 3] =
+        [(Self::Mixed, "mixed"), (Self::SyntheticFirst, "synthetic-first"), (Self::RealLast, "real-last")];
+
+    /// Its word in recipes.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(order, _)| *order == self).map_or("", |(_, word)| *word)
+    }
+}
+
+/// What a training starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Init {
+    /// Another arm's last checkpoint, of the same seed.
+    Arm(String),
+    /// A checkpoint's folder.
+    Folder(PathBuf),
+}
+
+impl Recipe {
+    /// An arm by its name.
+    ///
+    /// # Panics
+    /// When there is none: names are checked as the recipe is read.
+    pub fn arm(&self, name: &str) -> usize {
+        place(self.arms.iter().map(|arm| &arm.name), name)
+    }
+
+    /// An embedding by its name.
+    ///
+    /// # Panics
+    /// As [`Recipe::arm`].
+    pub fn embedding(&self, name: &str) -> usize {
+        place(self.embeddings.iter().map(|embedding| &embedding.name), name)
+    }
+
+    /// A set of pairs by its name.
+    ///
+    /// # Panics
+    /// As [`Recipe::arm`].
+    pub fn pair_set(&self, name: &str) -> usize {
+        place(self.pairs.iter().map(|pairs| &pairs.name), name)
+    }
+
+    /// A synthesizer by its name.
+    ///
+    /// # Panics
+    /// As [`Recipe::arm`].
+    pub fn synthesizer(&self, name: &str) -> usize {
+        place(self.synthesizers.iter().map(|synthesizer| &synthesizer.name), name)
+    }
+
+    /// A synthetic corpus by its name.
+    ///
+    /// # Panics
+    /// As [`Recipe::arm`].
+    pub fn corpus_of(&self, name: &str) -> usize {
+        place(self.synthetic.iter().map(|synthetic| &synthetic.name), name)
+    }
+
+    /// The arm of a role that `[report]` names.
+    fn role(&self, name: Option<&String>) -> Option<usize> {
+        name.map(|name| self.arm(name))
+    }
+
+    /// The arm that every other one is compared with.
+    pub fn baseline(&self) -> Option<usize> {
+        self.role(self.report.baseline.as_ref())
+    }
+
+    /// The arm at which the gap is closed.
+    pub fn ceiling(&self) -> Option<usize> {
+        self.role(self.report.ceiling.as_ref())
+    }
+
+    /// The arm that the answer is about.
+    pub fn subject(&self) -> Option<usize> {
+        self.role(self.report.subject.as_ref())
+    }
+
+    /// Tokens that are needed of the synthetic corpus at `corpus`: as many as the arm takes that takes most, or the corpus that is written
+    /// from it.
+    pub fn synthetic_tokens(&self, corpus: usize) -> u64 {
+        let name = &self.synthetic[corpus].name;
+        let of_training = |training: &Training| {
+            let shares = training.synthetic.iter().filter(|(other, _)| other == name);
+            shares.map(|(_, share)| Training::tokens_of(*share, training.train.tokens())).max()
+        };
+        let of_arms = self.arms.iter().flat_map(Arm::trainings).filter_map(of_training);
+        let from_it = |other: &usize| self.synthetic[*other].seeds == SeedsOf::Corpus(name.clone());
+        let of_corpora = (0..self.synthetic.len()).filter(from_it).map(|other| self.synthetic_tokens(other));
+        of_arms.chain(of_corpora).max().unwrap_or(0)
+    }
+
+    /// The pairs that the synthetic corpus at `corpus` comes from; none where no synthesizer writes it.
+    pub fn pairs_behind(&self, corpus: usize) -> Option<&PairSet> {
+        let Writer::Synthesizer(name) = &self.synthetic[corpus].by else { return None };
+        Some(&self.pairs[self.pair_set(&self.synthesizers[self.synthesizer(name)].pairs)])
+    }
+
+    /// Whether the synthetic corpus at `corpus` is written by a synthesizer of related documents: its relations are measured.
+    pub fn is_related(&self, corpus: usize) -> bool {
+        self.pairs_behind(corpus).is_some_and(|pairs| !pairs.is_shuffled())
+    }
+
+    /// The synthetic corpora of the subject, the largest share first.
+    pub fn subject_corpora(&self) -> Vec<usize> {
+        let Some(subject) = self.subject() else { return Vec::new() };
+        let mut shares = self.arms[subject].training.synthetic.clone();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        shares.iter().map(|(name, _)| self.corpus_of(name)).collect()
+    }
+
+    /// The arm whose checkpoint the writer of a corpus began from, or is.
+    pub fn base_of(&self, corpus: usize) -> usize {
+        match &self.synthetic[corpus].by {
+            Writer::Arm(name) => self.arm(name),
+            Writer::Synthesizer(name) => self.arm(&self.synthesizers[self.synthesizer(name)].base),
+        }
+    }
+}
+
+fn place<'a>(mut names: impl Iterator<Item = &'a String>, name: &str) -> usize {
+    names.position(|other| other == name).unwrap_or_else(|| panic!("nothing is called `{name}`"))
+}

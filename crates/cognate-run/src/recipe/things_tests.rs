@@ -1,0 +1,296 @@
+//! Things: what presets stand for, what is made from what, and every refusal of a graph that cannot be.
+
+use std::path::Path;
+
+use super::{Arm, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
+use crate::stage::Step;
+
+/// A recipe but for its things.
+const TABLES: &str = "name = \"asked\"\n[corpus]\npaths = [\"d.jsonl\"]\n[model]\nlayers = 2\nwidth = 32\nheads = 2\n[train]\n\
+                      budget_tokens = 1_000_000\n";
+
+const BASE: &str = "[[arm]]\nkind = \"repetition\"\n";
+
+fn parse(things: &str) -> Result<Recipe, Box<RecipeError>> {
+    Recipe::parse(Path::new("r.toml"), &format!("{TABLES}{things}"))
+}
+
+fn refusal(things: &str) -> String {
+    let error = parse(things).expect_err("the recipe is refused");
+    error.hint().map_or(error.to_string(), |hint| format!("{error}\nhint: {hint}"))
+}
+
+fn labels(recipe: &Recipe) -> Vec<String> {
+    Step::all(recipe).iter().filter(|step| step.stage() != "evaluate").map(|step| step.label(recipe)).collect()
+}
+
+/// The recipes of docs/experiments.md, each with the question that it answers.
+fn questions() -> Vec<(String, String)> {
+    let page = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/experiments.md")).unwrap();
+    let blocks = page.split("\n**").skip(1).filter_map(|part| {
+        let (question, rest) = part.split_once("**")?;
+        let (_, block) = rest.split_once("```toml\n")?;
+        Some((question.to_owned(), block.split_once("```")?.0.to_owned()))
+    });
+    blocks.collect()
+}
+
+#[test]
+fn the_questions_of_the_docs_are_recipes_and_what_they_expand_to_is_the_same_recipe() {
+    let questions = questions();
+    assert_eq!(questions.len(), 10);
+    for (question, things) in questions {
+        let recipe = parse(&things).unwrap_or_else(|error| panic!("{question}: {error}"));
+        let expanded = recipe.to_toml().unwrap();
+        let again = Recipe::parse(Path::new("r.toml"), &expanded).unwrap_or_else(|error| panic!("{question}: {error}"));
+        assert_eq!(again, recipe, "{question}");
+        assert!(!expanded.contains("kind ="), "{question}: a preset is left");
+        assert_eq!(labels(&again), labels(&recipe), "{question}");
+    }
+}
+
+#[test]
+fn a_preset_is_what_the_docs_say_in_other_words() {
+    let sbp = "[[arm]]\nkind = \"sbp\"\n";
+    for (kind, words) in [
+        ("random-pairs", "synthetic.shuffled = 0.25\n"),
+        ("unconditional", "synthetic.unconditional = 0.25\n"),
+        ("regularised", "train.weight_decay = [0.1, 0.8, 3.2]\n"),
+        ("related-context", "contexts = \"related\"\n"),
+        ("equal-flops", "operations_of = \"sbp\"\n"),
+        ("oracle", "documents = \"all\"\n"),
+    ] {
+        let preset = parse(&format!("{BASE}{sbp}[[arm]]\nkind = \"{kind}\"\n")).unwrap();
+        let own = parse(&format!("{BASE}{sbp}[[arm]]\nname = \"own\"\n{words}")).unwrap();
+        let made = |arm: &Arm| (arm.training.clone(), arm.sweep.clone(), arm.selection_documents);
+        assert_eq!(made(&own.arms[2]), made(&preset.arms[2]), "{kind}");
+        let things = |recipe: &Recipe| {
+            (recipe.embeddings.clone(), recipe.pairs.clone(), recipe.synthesizers.clone(), recipe.synthetic.clone())
+        };
+        assert_eq!(things(&own), things(&preset), "{kind}");
+    }
+}
+
+#[test]
+fn a_thing_says_what_its_table_does_not() {
+    let recipe = parse(&format!(
+        "[pair]\nneighbours = 7\n[tune]\nepochs = 5\n[generate]\ntemperature = 0.5\n[filter]\nmin_words = 9\n\
+         [[pairs]]\nname = \"few\"\nneighbours = 3\n[[synthesizer]]\nname = \"few\"\npairs = \"few\"\nrate = 1e-4\n\
+         [[synthetic]]\nname = \"few\"\nby = \"few\"\ntop_p = 0.75\nmin_words = 11\n{BASE}\
+         [[arm]]\nname = \"a\"\nsynthetic = {{ few = 0.25, related = 0.5 }}\ntrain.weight_decay_epochs = 0.5\nmodel.layers = 3\n"
+    ))
+    .unwrap();
+    let few = &recipe.pairs[recipe.pair_set("few")];
+    let related = &recipe.pairs[recipe.pair_set("related")];
+    assert_eq!((few.pair.neighbours, related.pair.neighbours), (3, 7));
+    let tuned = |name: &str| &recipe.synthesizers[recipe.synthesizer(name)].tune;
+    assert_eq!((tuned("few").epochs, tuned("few").rate, tuned("related").epochs), (5, 1e-4, 5));
+    let corpus = |name: &str| &recipe.synthetic[recipe.corpus_of(name)];
+    let sampling = corpus("few").generate.sampling;
+    assert_eq!((sampling.temperature, sampling.top_p, corpus("few").filter.min_words), (0.5, 0.75, 11));
+    assert_eq!(corpus("related").filter.min_words, 9);
+    let training = &recipe.arms[1].training;
+    assert_eq!(training.train.decay, Decay::Epochs { weight_decay_epochs: 0.5 });
+    assert_eq!((training.model.layers, recipe.arms[0].training.model.layers), (3, 2));
+    assert_eq!(training.synthetic, [("few".to_owned(), 0.25), ("related".to_owned(), 0.5)]);
+    // 122 steps of 8,192 tokens.
+    let tokens = |name: &str| recipe.synthetic_tokens(recipe.corpus_of(name));
+    assert_eq!((tokens("few"), tokens("related")), (249_856, 499_712));
+}
+
+#[test]
+fn what_is_made_follows_from_what_the_arms_need() {
+    let second = "[[synthesizer]]\nname = \"second\"\nbase = \"sbp\"\n[[synthetic]]\nname = \"second\"\nby = \"second\"\n\
+                  seeds = \"related\"\n[[synthetic]]\nname = \"for-nobody\"\ntemperature = 0.5\n";
+    let arms = "[[arm]]\nkind = \"sbp\"\n[[arm]]\nname = \"two\"\nsynthetic = { second = 0.5 }\ninit = \"repetition\"\norder = \"real-last\"\n";
+    let recipe = parse(&format!("{second}{BASE}{arms}")).unwrap();
+    assert_eq!(
+        labels(&recipe),
+        [
+            "ingest",
+            "tokenize",
+            "embed",
+            "pair",
+            "train repetition",
+            "tune",
+            "generate",
+            "filter",
+            "train sbp",
+            "tune second",
+            "generate second",
+            "filter second",
+            "train two",
+            "report"
+        ]
+    );
+    let second = &recipe.synthetic[recipe.corpus_of("second")];
+    assert_eq!(
+        (&second.by, &second.seeds),
+        (&Writer::Synthesizer("second".into()), &SeedsOf::Corpus("related".into()))
+    );
+    let two = &recipe.arms[2].training;
+    assert_eq!(
+        (two.order, &two.init, two.documents),
+        (Order::RealLast, &Some(Init::Arm("repetition".into())), Real::Unique)
+    );
+    // A round needs as many seeds as it writes tokens.
+    assert_eq!(recipe.synthetic_tokens(recipe.corpus_of("related")), 499_712);
+    assert_eq!(recipe.pairs[recipe.pair_set("related")].method, PairMethod::Neighbours("lsa".into()));
+}
+
+#[test]
+fn lists_are_tried_in_every_combination_and_candidates_may_be_written_out() {
+    let swept = "[[arm]]\nname = \"a\"\ntrain.weight_decay = [0.1, 0.4]\nsynthetic.related = [0.125, 0.25]\n";
+    let recipe = parse(&format!("{BASE}{swept}")).unwrap();
+    let names: Vec<&str> = recipe.arms[1].sweep.iter().map(|candidate| candidate.name.as_str()).collect();
+    let expected = [
+        "weight-decay-0.1-related-0.125",
+        "weight-decay-0.1-related-0.25",
+        "weight-decay-0.4-related-0.125",
+        "weight-decay-0.4-related-0.25",
+    ];
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    // Which list is written first is not known of a table.
+    assert!(sorted == expected || names.len() == 4 && names[0].contains("related-0.125"), "{names:?}");
+    let decays: Vec<Decay> = recipe.arms[1].sweep.iter().map(|candidate| candidate.training.train.decay).collect();
+    assert!(decays.contains(&Decay::Plain { weight_decay: 0.4 }), "{decays:?}");
+    let written = "[[arm]]\nname = \"b\"\nsweep = [{ name = \"low\", train = { peak_rate = 1e-3 } }, { train.peak_rate = 1e-2 }]\n";
+    let recipe = parse(&format!("{BASE}{written}")).unwrap();
+    let rates = recipe.arms[1]
+        .sweep
+        .iter()
+        .map(|one| (one.name.clone(), one.training.train.peak_rate, one.training.train.final_rate));
+    // The final rate derives from each candidate's own peak.
+    assert_eq!(rates.collect::<Vec<_>>(), [("low".to_owned(), 1e-3, 5e-6), ("candidate-2".to_owned(), 1e-2, 5e-5)]);
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+}
+
+#[test]
+fn a_candidate_that_another_arm_is_trained_as_is_not_trained_again() {
+    let recipe = parse(&format!("{BASE}[[arm]]\nname = \"a\"\ntrain.weight_decay = [0.1, 0.4]\n")).unwrap();
+    assert_eq!(
+        labels(&recipe),
+        ["ingest", "tokenize", "train repetition", "train a, weight-decay-0.4", "train a", "report"],
+        "0.1 is what [train] has"
+    );
+}
+
+#[test]
+fn names_are_those_of_things_and_each_is_given_once() {
+    let twice = "[[pairs]]\nname = \"p\"\n[[pairs]]\nname = \"p\"\nneighbours = 3\n";
+    assert_eq!(
+        refusal(&format!("{twice}{BASE}")),
+        "r.toml:12: a second set of pairs is called `p`\nhint: give each a `name` of its own"
+    );
+    assert_eq!(
+        refusal(&format!("[[synthesizer]]\nname = \"s\"\npairs = \"realted\"\n{BASE}")),
+        "r.toml:12: [[synthesizer]] pairs = \"realted\": expected the name of a pairs; nothing defines `realted`\n\
+         hint: the nearest name is `related`"
+    );
+    for (things, expected) in [
+        ("[[synthesizer]]\nname = \"s\"\nbase = \"repetitoin\"\n", "the nearest name is `repetition`"),
+        ("[[synthetic]]\nname = \"c\"\nby = \"shufled\"\n", "the nearest name is `shuffled`"),
+        ("[[synthetic]]\nname = \"c\"\nseeds = \"uncondtional\"\n", "the nearest name is `unconditional`"),
+        ("[[pairs]]\nname = \"p\"\nembedding = \"lsi\"\n", "the nearest name is `lsa`"),
+        ("[report]\nbaseline = \"repetiton\"\n", "the nearest name is `repetition`"),
+        ("[[synthetic]]\nname = \"unique\"\n", "as seeds, that is something else"),
+    ] {
+        let found = refusal(&format!("{things}{BASE}"));
+        assert!(found.contains(expected), "{things}: {found}");
+    }
+    let arm = |key: &str| refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{key}\n"));
+    for (key, expected) in [
+        ("synthetic.relatde = 0.5", "the nearest name is `related`"),
+        ("init = \"repitition\"", "the nearest name is `repetition`"),
+        ("operations_of = \"repetitio\"", "the nearest name is `repetition`"),
+        ("control_of = \"repetitio\"", "the nearest name is `repetition`"),
+        ("train.peek_rate = 1", "the nearest known key is `peak_rate`"),
+        ("tune.rate = 1", "unknown key `tune`"),
+    ] {
+        let found = arm(key);
+        assert!(found.contains(expected), "{key}: {found}");
+    }
+}
+
+#[test]
+fn circles_are_printed() {
+    let circle = "[[synthetic]]\nname = \"c\"\nby = \"s\"\n[[synthesizer]]\nname = \"s\"\nbase = \"a\"\n[[arm]]\nname = \"a\"\n\
+                  synthetic.c = 0.5\n";
+    assert_eq!(
+        refusal(&format!("{circle}{BASE}")),
+        "r.toml:16: things are made from each other in a circle: arm a <- synthetic c <- synthesizer s <- arm a\n\
+         hint: let one of them be made from something else"
+    );
+    let pairs = "[[pairs]]\nname = \"p\"\nmethod = \"shuffled\"\nof = \"q\"\n[[pairs]]\nname = \"q\"\nmethod = \"shuffled\"\nof = \"p\"\n";
+    assert!(refusal(&format!("{pairs}{BASE}")).contains("in a circle: pairs p <- pairs q <- pairs p"));
+    let own = "[[arm]]\nname = \"a\"\ninit = \"a\"\n";
+    assert!(refusal(&format!("{BASE}{own}")).contains("in a circle: arm a <- arm a"));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let arm = |keys: &str| refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{keys}\n"));
+    for (keys, expected) in [
+        (
+            "synthetic = { related = 0.75, shuffled = 0.5 }",
+            "the synthetic shares add up to 1.25, which is more than the whole budget",
+        ),
+        (
+            "train.weight_decay = [0.1, 0.4]\ntrain.weight_decay_epochs = 1",
+            "`weight_decay` is swept, and stands here once more",
+        ),
+        ("train.weight_decay = 0.2\ntrain.weight_decay_epochs = 1", "no `weight_decay` beside it"),
+        ("train.weight_decay = [0.1]", "a sweep has at least two candidates"),
+        ("train.weight_decay = [0.1, 0.1]", "each candidate once"),
+        ("train.budget_tokens = 2_000_000", "arm `a` has another budget than `repetition`"),
+        ("sweep = [{ train.beta1 = 0.5 }, { tune = 1 }]", "unknown key `tune` in [[arm]] sweep"),
+        (
+            "sweep = [{ train.beta1 = 0.5 }, { train.beta1 = 0.6 }]\ntrain.beta2 = [0.5, 0.6]",
+            "either `sweep` or lists of values",
+        ),
+        (
+            "sweep = [{ name = \"x\", train.beta1 = 0.5 }, { name = \"x\", train.beta1 = 0.6 }]",
+            "two candidates of a sweep are called `x`",
+        ),
+        ("embedding = \"lsa\"", "no `embedding` without contexts = \"related\""),
+        (
+            "documents = \"all\"\nsynthetic.related = 0.5\norder = \"real-last\"",
+            "\"mixed\" where all documents are seen",
+        ),
+        ("order = \"random\"", "the nearest of them is"),
+        ("init = \"repetition\"\nmodel.layers = 3", "`repetition` has layers = 2"),
+    ] {
+        let found = arm(keys);
+        assert!(found.contains(expected), "{keys}: {found}");
+    }
+    let more = "train.budget_tokens = 2_000_000\nother_budget = true\n";
+    assert!(parse(&format!("{BASE}[[arm]]\nname = \"a\"\n{more}")).is_ok(), "it says so");
+    for (things, expected) in [
+        (
+            "[[synthetic]]\nname = \"c\"\nby = \"repetition\"\nseeds = \"unique\"\n",
+            "was tuned on no pairs, so it cannot write from seeds",
+        ),
+        (
+            "[[synthetic]]\nname = \"c\"\nby = \"related\"\nseeds = \"none\"\n",
+            "was tuned on pairs, so it writes from seeds",
+        ),
+        ("[[pairs]]\nname = \"p\"\nmethod = \"file\"\n", "expected `path` beside it"),
+        ("[[pairs]]\nname = \"p\"\npath = \"x\"\n", "no `path` without method = \"file\""),
+        ("[[embedding]]\nname = \"e\"\nmethod = \"file\"\n", "expected `path` beside it"),
+        (
+            "[[synthesizer]]\nname = \"repetition\"\n[[synthetic]]\nname = \"c\"\nby = \"repetition\"\n",
+            "is an arm and a synthesizer",
+        ),
+        (
+            "[[arm]]\nname = \"related\"\norder = \"real-last\"\n[[synthetic]]\nname = \"c\"\n",
+            "`related` is an arm and a synthesizer",
+        ),
+        ("[corpus2]\n", "unknown table"),
+    ] {
+        let found = refusal(&format!("{things}{BASE}"));
+        assert!(found.contains(expected), "{things}: {found}");
+    }
+    let kind = refusal(&format!("{BASE}[[arm]]\nkind = \"sbp\"\nsynthetic.related = 0.5\n"));
+    assert!(kind.contains("no `synthetic` in an arm of kind \"sbp\", which says it already"), "{kind}");
+}

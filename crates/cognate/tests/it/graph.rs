@@ -1,0 +1,314 @@
+//! Recipes that name their things: what is made from what, resuming in every kind of node, and presets written out.
+
+use cognate_base::Hash;
+use serde_json::Value;
+
+use crate::support::{Scratch, corpus, recipe, wait_for};
+
+/// Two embeddings, three sets of pairs, two rounds, a mixture of two corpora in every order, a sweep, and a model that goes on from
+/// another.
+const THINGS: &str = r#"
+[[embedding]]
+name = "narrow"
+dimensions = 16
+[[embedding]]
+name = "given"
+method = "file"
+path = "vectors.parquet"
+[[pairs]]
+name = "narrow"
+embedding = "narrow"
+[[pairs]]
+name = "of-vectors"
+embedding = "given"
+neighbours = 3
+[[pairs]]
+name = "given"
+method = "file"
+path = "pairs.parquet"
+[[synthesizer]]
+name = "first"
+pairs = "narrow"
+[[synthesizer]]
+name = "second"
+base = "mixture"
+pairs = "given"
+[[synthesizer]]
+name = "third"
+pairs = "of-vectors"
+[[synthetic]]
+name = "first"
+by = "first"
+[[synthetic]]
+name = "third"
+by = "third"
+[[synthetic]]
+name = "second"
+by = "second"
+seeds = "first"
+[[arm]]
+kind = "repetition"
+[[arm]]
+name = "mixture"
+synthetic = { first = 0.125, third = 0.125 }
+order = "synthetic-first"
+[[arm]]
+name = "rounds"
+synthetic = { first = 0.125, second = 0.125 }
+order = "real-last"
+train.weight_decay = [0.1, 0.4]
+control_of = "mixture"
+[[arm]]
+name = "continued"
+init = "mixture"
+synthetic.second = 0.25
+train.peak_rate = 1e-3
+train.weight_decay_epochs = 0.5
+[report]
+subject = "mixture"
+"#;
+
+/// A folder with the corpus, vectors and pairs that [`THINGS`] names.
+fn ready() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.succeeds(&["--quiet", "embed", "documents.jsonl", "--out", "vectors.parquet", "--dimensions", "24"]);
+    scratch.succeeds(&[
+        "--quiet",
+        "pair",
+        "--embeddings",
+        "vectors.parquet",
+        "--neighbours",
+        "2",
+        "--out",
+        "pairs.parquet",
+    ]);
+    scratch.write("r.toml", recipe(THINGS));
+    scratch
+}
+
+fn report(scratch: &Scratch) -> Value {
+    serde_json::from_str(&fs_err::read_to_string(scratch.path("runs/tiny/report.json")).unwrap()).unwrap()
+}
+
+fn weights(scratch: &Scratch, folder: &str) -> Hash {
+    Hash::of_file(scratch.path(&format!("runs/tiny/{folder}/model.safetensors"))).unwrap()
+}
+
+/// What a run came to: every model, and every corpus.
+fn outcome(scratch: &Scratch) -> Vec<Hash> {
+    let models = ["train/repetition/final", "train/mixture/final", "train/rounds/final", "train/continued/final"];
+    let tuned = ["tune/first/best", "tune/second/best", "tune/third/best"];
+    let mut hashes: Vec<Hash> = models.iter().chain(&tuned).map(|folder| weights(scratch, folder)).collect();
+    for corpus in ["first", "second", "third"] {
+        let path = scratch.path(&format!("runs/tiny/filter/{corpus}/synthetic.jsonl.zst"));
+        hashes.push(Hash::of_file(path).unwrap());
+    }
+    hashes
+}
+
+fn manifest(scratch: &Scratch, folder: &str) -> Value {
+    let text = fs_err::read_to_string(scratch.path(&format!("runs/tiny/{folder}/manifest.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn two_embeddings_two_rounds_and_a_mixture_run_and_resume_from_a_kill_in_every_node() {
+    let whole = ready();
+    whole.succeeds(&["run", "r.toml", "--threads", "1"]);
+    let killed = ready();
+    let points = [
+        "embed/given/started.json",
+        "pair/of-vectors/started.json",
+        "pair/given/started.json",
+        "tune/first/checkpoints/step-00000003",
+        "generate/third/started.json",
+        "train/mixture/checkpoints/step-00000020",
+        "tune/second/started.json",
+        "generate/second/generate.json",
+        "filter/second/started.json",
+        "sweep/rounds/weight-decay-0.4/started.json",
+        "train/rounds/started.json",
+        "train/continued/checkpoints/step-00000010",
+    ];
+    let mut kills = 0;
+    for point in points {
+        let mut child = killed.cognate(&["--quiet", "run", "r.toml", "--threads", "2"]).spawn().unwrap();
+        if wait_for(&mut child, &killed, &format!("runs/tiny/{point}")) && child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    assert!(kills > 6, "only {kills} kills came in time");
+    killed.succeeds(&["run", "r.toml"]);
+    assert_eq!(outcome(&killed), outcome(&whole));
+
+    // The second round is written from the first, by a model that was tuned from the mixture.
+    let inputs = |folder: &str| manifest(&whole, folder)["inputs"].clone();
+    let hash_in = |folder: &str, file: &str| {
+        let files = manifest(&whole, folder)["files"].as_array().unwrap().clone();
+        files.iter().find(|one| one["path"] == file).unwrap()["hash"].clone()
+    };
+    assert_eq!(inputs("tune/second")["the base model"], hash_in("train/mixture", "best/model.safetensors"));
+    assert_eq!(inputs("tune/second")["the training pairs"], hash_in("pair/given", "train.parquet"));
+    assert_eq!(inputs("tune/first")["the training pairs"], hash_in("pair/narrow", "train.parquet"));
+    assert_eq!(inputs("generate/second")["the seeds' tokens"], hash_in("filter/first", "synthetic.bin"));
+    assert_eq!(inputs("generate/second")["the model that writes"], hash_in("tune/second", "best/model.safetensors"));
+    assert_eq!(
+        inputs("train/continued")["the model that it starts from"],
+        hash_in("train/mixture", "final/model.safetensors")
+    );
+    assert_eq!(inputs("train/mixture")["the synthetic tokens"], hash_in("filter/first", "synthetic.bin"));
+    assert_eq!(inputs("train/mixture")["the synthetic tokens, number 2"], hash_in("filter/third", "synthetic.bin"));
+    assert_ne!(inputs("pair/narrow")["the vectors"], inputs("pair/of-vectors")["the vectors"]);
+    let seeds = cognate_run::read_texts(
+        &whole.path("runs/tiny/filter/first/synthetic.jsonl.zst"),
+        &Default::default(),
+        &cognate_base::Silent,
+    );
+    let seeds: Vec<String> = seeds.unwrap().into_iter().map(|(id, _)| id).collect();
+    let shown = whole.succeeds(&["inspect", "synthetic", "runs/tiny", "--corpus", "second", "--json", "-n", "20"]);
+    for line in shown.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        let seed = document["seed"]["id"].as_str().unwrap().to_owned();
+        assert!(seeds.contains(&seed), "{seed} is no document of the first round");
+    }
+
+    // Figures of arms, with roles and controls as the recipe says.
+    let report = report(&whole);
+    let names: Vec<&str> = report["arms"].as_array().unwrap().iter().map(|arm| arm["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["repetition", "sbp", "rounds", "continued"], "the subject stands under its role");
+    let against = |arm: &str| -> Vec<&str> {
+        let found = report["comparisons"].as_array().unwrap().iter().filter(|found| found["arm"] == arm);
+        found.map(|found| found["against"].as_str().unwrap()).collect()
+    };
+    assert_eq!((against("rounds"), against("continued")), (vec!["repetition", "sbp"], vec!["repetition"]));
+    let chosen = manifest(&whole, "train/rounds")["statistics"]["sweep"]["chosen"].as_str().unwrap().to_owned();
+    assert_eq!(weights(&whole, "train/rounds/final"), weights(&whole, &format!("sweep/rounds/{chosen}/final")));
+
+    // Half of the arms' cost is shared, and each says what it adds.
+    let plan: Value = serde_json::from_str(&whole.succeeds(&["plan", "r.toml", "--json"])).unwrap();
+    let arms = plan["arms"].as_array().unwrap();
+    let adds: f64 = arms.iter().map(|arm| arm["adds_s"].as_f64().unwrap()).sum();
+    let stages = plan["stages"].as_array().unwrap();
+    let before_scores: f64 = stages
+        .iter()
+        .filter(|row| row["stage"] != "evaluate" && row["stage"] != "report")
+        .map(|row| row["wall_s"].as_f64().unwrap())
+        .sum();
+    assert!(
+        (adds - before_scores).abs() < 1e-6 * before_scores,
+        "{adds} {before_scores}: every node is somebody's, once"
+    );
+}
+
+#[test]
+fn a_preset_written_out_runs_to_the_same_bits() {
+    let kinds = [
+        "repetition",
+        "sbp",
+        "oracle",
+        "random-pairs",
+        "unconditional",
+        "regularised",
+        "related-context",
+        "equal-flops",
+    ];
+    let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
+    let (preset, expanded) = (Scratch::new(), Scratch::new());
+    for scratch in [&preset, &expanded] {
+        scratch.write("documents.jsonl", corpus(1200));
+    }
+    preset.write("r.toml", recipe(&arms));
+    expanded.write("r.toml", preset.succeeds(&["plan", "r.toml", "--expand"]));
+    assert!(!fs_err::read_to_string(expanded.path("r.toml")).unwrap().contains("kind"));
+    for scratch in [&preset, &expanded] {
+        scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    }
+    for kind in kinds {
+        let folder = format!("train/{kind}/final");
+        assert_eq!(weights(&preset, &folder), weights(&expanded, &folder), "{kind}");
+    }
+    let figures = |scratch: &Scratch| {
+        let report = report(scratch);
+        ["arms", "gap_closed", "comparisons", "synthetic_quality", "pairs", "relation", "notes", "controls"]
+            .map(|field| report[field].clone())
+    };
+    assert_eq!(figures(&preset), figures(&expanded));
+    // A run goes on under either recipe: both say the same.
+    preset.write("again.toml", fs_err::read_to_string(expanded.path("r.toml")).unwrap());
+    let output = preset.cognate(&["run", "again.toml", "--out", "runs/tiny"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && stderr.contains("train sbp: done before"), "{stderr}");
+}
+
+#[test]
+fn a_decay_in_epochs_is_that_of_the_text_that_an_arm_sees() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    let base = "[[arm]]\nkind = \"repetition\"\n";
+    let with = |more: &str| scratch.write("r.toml", recipe(&format!("{base}[[arm]]\nname = \"a\"\n{more}")));
+    with("train.weight_decay_epochs = 0.5\n");
+    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    let fading = weights(&scratch, "train/a/final");
+    assert_ne!(fading, weights(&scratch, "train/repetition/final"));
+    let epochs = report(&scratch)["arms"][1]["epochs"].as_f64().unwrap();
+    // 40 steps at a peak rate of 0.01.
+    let decay = 1.0 / (1e-2 * (40.0 / epochs) * 0.5);
+    with(&format!("train.weight_decay = {decay}\n"));
+    scratch.succeeds(&["--quiet", "run", "r.toml", "--out", "runs/again"]);
+    let again = Hash::of_file(scratch.path("runs/again/train/a/final/model.safetensors")).unwrap();
+    assert_eq!(again, fading, "{decay}");
+}
+
+#[test]
+fn what_another_run_has_finished_is_taken_over_where_it_is_the_same() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe(""));
+    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    scratch.write("cool.toml", recipe("[generate]\ntemperature = 0.75\n").replace("\"tiny\"", "\"cool\""));
+    let run = |arguments: &[&str]| {
+        let output = scratch.cognate(arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    };
+    let told = run(&["run", "cool.toml", "--reuse", "runs/tiny"]);
+    let lines = |what: &str| told.lines().filter(|line| line.contains(what)).count();
+    // Documents, tokens, vectors, pairs, two arms, the synthesizer, and their two scores; generation and what follows is new.
+    assert_eq!(lines("taken over from runs/tiny/"), 9, "{told}");
+    for new in ["generate: done in", "filter: done in", "train sbp: done in", "evaluate sbp: done in"] {
+        assert_eq!(lines(new), 1, "{new}: {told}");
+    }
+    // To the bits of a run that makes all of it.
+    run(&["run", "cool.toml", "--out", "runs/alone"]);
+    for folder in ["train/repetition/final", "train/sbp/final", "train/oracle/final", "tune/related/best"] {
+        let hash = |run: &str| Hash::of_file(scratch.path(&format!("runs/{run}/{folder}/model.safetensors"))).unwrap();
+        assert_eq!(hash("cool"), hash("alone"), "{folder}");
+    }
+    let of =
+        |run: &str| fs_err::read_to_string(scratch.path(&format!("runs/{run}/tune/related/manifest.json"))).unwrap();
+    assert_eq!(of("cool"), of("tiny"), "what it cost stays known");
+    let (code, stderr) = scratch.fails(&["run", "cool.toml", "--out", "runs/other", "--reuse", "nowhere"]);
+    assert!(code == 1 && stderr.contains("nowhere"), "{stderr}");
+}
+
+#[test]
+fn what_given_things_lack_stops_a_run_before_training() {
+    let scratch = ready();
+    let untrained = |expected: &str| {
+        let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+        assert!(code == 1 && stderr.contains(expected), "{code}: {stderr}");
+        assert!(!scratch.path("runs/tiny/train").exists(), "trained before it stopped");
+    };
+    scratch.write("few.jsonl", corpus(300));
+    scratch.succeeds(&["--quiet", "embed", "few.jsonl", "--out", "vectors.parquet", "--dimensions", "24"]);
+    untrained("has no vector of the document \"d");
+    scratch.succeeds(&["--quiet", "embed", "documents.jsonl", "--out", "vectors.parquet", "--dimensions", "24"]);
+    fs_err::remove_file(scratch.path("pairs.parquet")).unwrap();
+    untrained("pairs.parquet");
+    scratch.write("r.toml", recipe(&format!("{THINGS}[[arm]]\nname = \"other\"\ninit = \"./nowhere\"\n")));
+    untrained("train other: ./nowhere does not exist");
+}
