@@ -184,16 +184,16 @@ fn names_are_those_of_things_and_each_is_given_once() {
         "r.toml:12: a second set of pairs is called `p`\nhint: give each a `name` of its own"
     );
     assert_eq!(
-        refusal(&format!("[[synthesizer]]\nname = \"s\"\npairs = \"realted\"\n{BASE}")),
-        "r.toml:12: [[synthesizer]] pairs = \"realted\": expected the name of a pairs; nothing defines `realted`\n\
+        refusal(&format!("[[synthesizer]]\nname = \"s\"\npairs = \"relate\"\n{BASE}")),
+        "r.toml:12: [[synthesizer]] pairs = \"relate\": expected the name of a pairs; nothing defines `relate`\n\
          hint: the nearest name is `related`"
     );
     for (things, expected) in [
-        ("[[synthesizer]]\nname = \"s\"\nbase = \"repetitoin\"\n", "the nearest name is `repetition`"),
-        ("[[synthetic]]\nname = \"c\"\nby = \"shufled\"\n", "the nearest name is `shuffled`"),
-        ("[[synthetic]]\nname = \"c\"\nseeds = \"uncondtional\"\n", "the nearest name is `unconditional`"),
+        ("[[synthesizer]]\nname = \"s\"\nbase = \"repetitions\"\n", "the nearest name is `repetition`"),
+        ("[[synthetic]]\nname = \"c\"\nby = \"shuffle\"\n", "the nearest name is `shuffled`"),
+        ("[[synthetic]]\nname = \"c\"\nseeds = \"unconditionals\"\n", "the nearest name is `unconditional`"),
         ("[[pairs]]\nname = \"p\"\nembedding = \"lsi\"\n", "the nearest name is `lsa`"),
-        ("[report]\nbaseline = \"repetiton\"\n", "the nearest name is `repetition`"),
+        ("[report]\nbaseline = \"repetitions\"\n", "the nearest name is `repetition`"),
         ("[[synthetic]]\nname = \"unique\"\n", "as seeds, that is something else"),
     ] {
         let found = refusal(&format!("{things}{BASE}"));
@@ -201,10 +201,10 @@ fn names_are_those_of_things_and_each_is_given_once() {
     }
     let arm = |key: &str| refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{key}\n"));
     for (key, expected) in [
-        ("synthetic.relatde = 0.5", "the nearest name is `related`"),
-        ("init = \"repitition\"", "the nearest name is `repetition`"),
-        ("operations_of = \"repetitio\"", "the nearest name is `repetition`"),
-        ("control_of = \"repetitio\"", "the nearest name is `repetition`"),
+        ("synthetic.relates = 0.5", "the nearest name is `related`"),
+        ("init = \"repetitions\"", "the nearest name is `repetition`"),
+        ("operations_of = \"repetitions\"", "the nearest name is `repetition`"),
+        ("control_of = \"repetitions\"", "the nearest name is `repetition`"),
         ("train.peek_rate = 1", "the nearest known key is `peak_rate`"),
         ("tune.rate = 1", "unknown key `tune`"),
     ] {
