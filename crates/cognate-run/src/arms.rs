@@ -9,6 +9,7 @@ use crate::recipe::{Arm, Contexts, Real, Recipe, Training};
 use crate::stage::{Replicate, Step, behind};
 use crate::stages::documents::Tokenized;
 use crate::stages::synthesis::further_rounds_flops;
+use crate::stages::train::Trained;
 
 /// What one arm sees in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,7 +87,8 @@ fn flops_per_step(context: &Context<'_>, training: &Training, seed: u64) -> Resu
         && (&recipe.arms[arm].training.model, recipe.arms[arm].training.train.batch_tokens)
             == (&training.model, training.train.batch_tokens)
     {
-        return Ok(artifact.manifest.work.flops / recipe.arms[arm].training.train.steps() as f64);
+        let trained: Trained = context.statistics(Step::Train(Replicate { arm, seed }).folder(recipe))?;
+        return Ok(artifact.manifest.work.flops / trained.steps.max(1) as f64);
     }
     let config = model_config(recipe, &training.model, context.tokenized()?.vocabulary);
     let tokens = training.train.batch_tokens as f64;

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::recipe::{
-    Contexts, GenerateMethod, GeneratePrecision, Init, PERPLEXITY, Pair, PairMethod, Real, Recipe, SeedsOf, Training,
-    Vectors,
+    Contexts, GenerateMethod, GeneratePrecision, Init, PERPLEXITY, Pair, PairMethod, Real, Recipe, SeedsOf, Train,
+    Training, Vectors,
 };
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::{Replicate, Step, candidates, writer};
@@ -195,10 +195,6 @@ impl<'a> Context<'a> {
                 let arm = &self.recipe.arms[model.arm];
                 if arm.sweep.is_empty() {
                     self.add_training(&mut add, &arm.training, model.seed)?;
-                    if let Some(Init::Folder(path)) = &arm.training.init {
-                        let model = self.recipe.at(path).join("model.safetensors");
-                        inputs.insert("the model that it starts from".to_owned(), Hash::of_file(model)?);
-                    }
                     if let Some(other) = &arm.training.operations_of {
                         let other = Replicate { arm: self.recipe.arm(other), ..model };
                         let steps = crate::arms::equal_flops_steps(self, other, &arm.training)?;
@@ -223,6 +219,10 @@ impl<'a> Context<'a> {
                     let chosen = crate::stages::sweep::chosen(self, model.arm)?;
                     self.add_training(&mut add, &arm.sweep[chosen].training, model.seed)?;
                     inputs.insert("the chosen candidate".to_owned(), Hash::of(&arm.sweep[chosen].name));
+                    let own = self.made(Step::Train(Replicate::own(self.recipe, model.arm)));
+                    // By what it was trained with: of the candidates no more than names stand in the configuration.
+                    let hash = own.hash("final/model.safetensors")?;
+                    inputs.insert("the chosen model of the recipe's own seed".to_owned(), hash);
                 }
             }
             Step::Tune(at) => {
@@ -263,6 +263,7 @@ impl<'a> Context<'a> {
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 let arm = self.made(Step::Train(model));
                 add("the model", arm, "final/model.safetensors")?;
+                add("the model's configuration", arm, "final/config.json")?;
                 add_tokenizer(&mut add, arm, "final/")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
                     for (name, path) in tasks::inputs(&task, &files) {
@@ -272,6 +273,7 @@ impl<'a> Context<'a> {
             }
             Step::Report => {}
         }
+        inputs.extend(self.given_start(step)?);
         Ok(inputs)
     }
 
@@ -323,6 +325,33 @@ impl<'a> Context<'a> {
             add("the model that it starts from", self.made(Step::Train(other)), "final/model.safetensors")?;
         }
         Ok(())
+    }
+
+    /// The files that a training of `step` starts from, where they are none of the run's.
+    fn given_start(&self, step: Step) -> Result<Vec<(String, Hash)>> {
+        let training = match step {
+            Step::Train(model) => Some(&self.recipe.arms[model.arm].training),
+            step => step.training(self.recipe),
+        };
+        let Some(Init::Folder(folder)) = training.and_then(|training| training.init.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let folder = self.recipe.at(folder);
+        let weights = |path: &Path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name == "config.json" || name.ends_with(".safetensors")
+        };
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in fs_err::read_dir(&folder)? {
+            files.push(entry?.path());
+        }
+        files.retain(|path| weights(path));
+        files.sort();
+        let hash = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((format!("the {name} that it starts from"), Hash::of_file(&path)?))
+        };
+        files.into_iter().map(hash).collect()
     }
 
     fn add_tokens(
@@ -408,6 +437,9 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Tune(at) => {
             let tune = json(serde_json::to_value(&recipe.synthesizers[at].tune))?;
             put("tune", without(tune, &["checkpoint_every_tokens"]));
+            let Train { beta1, beta2, epsilon, clip, .. } = recipe.base_training(at).train;
+            put("train", json!({"beta1": beta1, "beta2": beta2, "epsilon": epsilon, "clip": clip}));
+            put("generate", json!({"max_seed_tokens": recipe.seed_tokens(at)}));
             put("shuffled", json!(recipe.pairs[recipe.pair_set(&recipe.synthesizers[at].pairs)].is_shuffled()));
         }
         Step::Generate(at) => {
@@ -434,6 +466,8 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             }
             put("filter", without(filter, &how));
             put("synthetic_tokens", json!(recipe.synthetic_tokens(at)));
+            // Of related documents more is measured.
+            put("related", json!(recipe.is_related(at)));
         }
         Step::Evaluate(_) => {
             put("evaluate", without(json(serde_json::to_value(&recipe.evaluate))?, &["data_dir"]));

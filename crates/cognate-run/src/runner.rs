@@ -133,6 +133,10 @@ fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
             tracing::info!("{label}: done before");
             let folder = context.run.folder(&name);
             context.finished(&name, Artifact { folder, manifest: *manifest });
+            if let Step::Filter(corpus) = step {
+                // What it took beside the first round is part of what it cost, and of what it is.
+                synthesis::further_rounds(context, corpus).map_err(|error| error.in_stage(&label))?;
+            }
             return Ok(false);
         }
         State::Open(attempt) => attempt,

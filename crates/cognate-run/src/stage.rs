@@ -165,6 +165,8 @@ fn training_needs(recipe: &Recipe, training: &Training, seed: u64) -> Vec<Step> 
     }
     if let Some(other) = &training.operations_of {
         needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
+        // What a step of the baseline costs is the measure.
+        needs.extend(recipe.baseline().map(|arm| Step::Train(Replicate { arm, seed })));
     }
     needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
     needs
@@ -365,12 +367,14 @@ impl Step {
             Self::Train(_) | Self::Sweep { .. } => 2,
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
-            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops.
-            Self::Filter(_) => 7,
+            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
+            // which kind a corpus is stands in its identity.
+            Self::Filter(_) => 8,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
-            // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss.
-            Self::Tune(_) => 6,
+            // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss. 7:
+            // AdamW is its base's.
+            Self::Tune(_) => 7,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
             // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
             Self::Generate(_) => 4,

@@ -5,7 +5,7 @@ use crate::arms::{needed_flops, whole_cost};
 use crate::error::Result;
 use crate::report::{LedgerEntry, in_flops};
 use crate::rundir::{Artifact, Manifest};
-use crate::stage::{Replicate, Step, preparation};
+use crate::stage::{Replicate, Step, candidates, preparation, same_training};
 use crate::stages::synthesis::{Rounds, round_folder};
 use crate::stages::train::Trained;
 
@@ -73,7 +73,8 @@ impl Assembly<'_> {
     pub(super) fn preparation_flops(&self, model: Replicate, trained: &Trained) -> Result<f64> {
         let mut steps = preparation(self.recipe, model);
         // Of a sweep the model itself is one training, where that is the one which was chosen.
-        steps.retain(|step| trained.taken.as_ref().is_none_or(|taken| taken.folder != step.folder(self.recipe)));
+        let taken = self.taken(model, trained)?;
+        steps.retain(|step| taken != Some(*step));
         if !self.recipe.arms[model.arm].sweep.is_empty() && model.seed == self.recipe.seed {
             // The recipe's own seed trains nothing there: it scores the candidates.
             steps.push(Step::Train(model));
@@ -83,6 +84,24 @@ impl Assembly<'_> {
             flops += self.needed(step)?;
         }
         Ok(flops)
+    }
+
+    /// The stage that trained `model`, where another did: by the recipe, since what was taken over from another run has that one's names.
+    fn taken(&self, model: Replicate, trained: &Trained) -> Result<Option<Step>> {
+        let recipe = self.recipe;
+        if trained.taken.is_none() {
+            return Ok(None);
+        }
+        let own = Step::Train(Replicate::own(recipe, model.arm));
+        let chosen = self.statistics_of::<Trained>(Some(own))?.and_then(|own| own.sweep).map(|sweep| sweep.chosen);
+        let sweep = &recipe.arms[model.arm].sweep;
+        let Some(at) = sweep.iter().position(|candidate| Some(&candidate.name) == chosen.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(match model.seed == recipe.seed {
+            true => candidates(recipe, model.arm).get(at).copied(),
+            false => same_training(recipe, model, at),
+        })
     }
 
     /// Operations of a stage, in all of its rounds, that an arm needs.
@@ -133,5 +152,5 @@ impl Assembly<'_> {
 /// Operations of training the model that `manifest` stands for, wherever it was trained, and of nothing else.
 pub(super) fn training_flops(manifest: &Manifest, trained: &Trained) -> f64 {
     let search = trained.packing.map_or(0.0, |packing| packing.search_flops);
-    trained.taken.as_ref().map_or(manifest.work.flops - search, |taken| taken.flops)
+    trained.taken.as_ref().map_or(manifest.work.flops, |taken| taken.flops) - search
 }

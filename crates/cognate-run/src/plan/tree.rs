@@ -83,11 +83,11 @@ fn grow(
 impl fmt::Display for ArmPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { arm, whole_s, adds_s, .. } = self;
-        writeln!(f, "  {arm}: {} in all, of which {} for nothing above it", seconds(*whole_s), seconds(*adds_s))?;
+        writeln!(f, "  {arm}: {} in all, {} of it shared with no arm above", seconds(*whole_s), seconds(*adds_s))?;
         for Branch { depth, label, wall_s } in &self.tree {
             let indent = 4 + 2 * depth;
             let time = wall_s.map_or_else(|| "see above".to_owned(), seconds);
-            writeln!(f, "{:indent$}{label:<width$}{time:>14}", "", width = 46_usize.saturating_sub(indent))?;
+            writeln!(f, "{:indent$}{label:<width$}{time:>14}", "", width = 56_usize.saturating_sub(indent))?;
         }
         Ok(())
     }

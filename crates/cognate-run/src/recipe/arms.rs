@@ -50,6 +50,15 @@ impl Kind {
         section.text_if("name").or_else(|| self.0.clone()).unwrap_or_default()
     }
 
+    /// What `section` says with the lists that its kind stands for.
+    pub(super) fn section(&self, section: &Section) -> Section {
+        if !self.is("regularised") || section.sweeps("train", &["weight_decay", "weight_decay_epochs"]) {
+            return section.clone();
+        }
+        let decays = section.numbers_written("weight_decays").unwrap_or_else(|| WEIGHT_DECAYS.to_vec());
+        section.with_list("train", "weight_decay", &decays)
+    }
+
     fn is(&self, word: &str) -> bool {
         self.word() == Some(word)
     }
@@ -100,6 +109,11 @@ pub(super) fn arm(
         (true, _, Some(subject)) => Some(subject.clone()),
         (false, written, _) => written,
     };
+    let swept_subject = first_of("sbp").is_some_and(|at| sections[at].sweeps("", &["synthetic_share"]));
+    if kind.corpus().is_some() && kind.is_control() && swept_subject && !section.says("synthetic_share") {
+        let message = format!("arm `{name}` has no `synthetic_share`, and that of the first `sbp` arm is a sweep");
+        return Err(section.thing_refused(message, "write the share that this one is to have, or the same list"));
+    }
     let shares =
         Shares { kind, of_subject: first_of("sbp").and_then(|at| sections[at].number_written("synthetic_share")) };
     let training = |variant: &Section| {
@@ -138,21 +152,40 @@ pub(super) fn arm(
             operations_of: operations_of.clone(),
         })
     };
-    let mut variants = section.variants()?;
-    if kind.is("regularised") && variants.is_empty() {
-        let decays = section.numbers_written("weight_decays").unwrap_or_else(|| WEIGHT_DECAYS.to_vec());
-        variants = section.with_list("train", "weight_decay", &decays).variants()?;
-    }
+    let variants = section.variants()?;
     let sweep =
         variants.iter().map(|(name, variant)| Ok(Candidate { name: name.clone(), training: training(variant)? }));
     let sweep = sweep.collect::<Result<Vec<_>>>()?;
     if !sweep.is_empty() {
         check_selection(written, section, &name)?;
+    } else if section.has("selection_documents") {
+        let expected = "no `selection_documents` in an arm that chooses from nothing";
+        return Err(section.impossible(
+            "selection_documents",
+            "",
+            expected,
+            "remove the key, or write a list of values",
+        ));
+    }
+    for (at, candidate) in sweep.iter().enumerate() {
+        if let Some(same) = sweep[..at].iter().find(|other| other.training == candidate.training) {
+            let message =
+                format!("the candidates `{}` and `{}` of arm `{name}` are the same", same.name, candidate.name);
+            return Err(section.thing_refused(message, "remove one of the two, or make them differ"));
+        }
     }
     let training = match sweep.first() {
         Some(first) => first.training.clone(),
         None => training(section)?,
     };
+    if section.text_if("operations_of").is_some()
+        && (!training.synthetic.is_empty() || training.documents == Real::All || training.max_epochs.is_some())
+    {
+        let message = format!(
+            "arm `{name}` has `operations_of` beside documents that are seen so often at most: how many steps it takes is not known early"
+        );
+        return Err(section.thing_refused(message, "such an arm sees the unique documents alone: remove the other key"));
+    }
     if !sweep.is_empty() && training.operations_of.is_some() {
         let message =
             format!("arm `{name}` has a sweep and `operations_of`: how many operations each may take is not said");
@@ -174,7 +207,7 @@ fn check_keys(section: &Section, kind: &Kind) -> Result {
     let of_kinds: [(&str, &[&str]); 2] =
         [("synthetic_share", &["sbp", "random-pairs", "unconditional"]), ("weight_decays", &["regularised"])];
     for (key, kinds) in of_kinds {
-        if section.has(key) && !kind.word().is_some_and(|word| kinds.contains(&word)) {
+        if section.says(key) && !kind.word().is_some_and(|word| kinds.contains(&word)) {
             let of = kind.word().map_or_else(|| "without a kind".to_owned(), |word| format!("of kind \"{word}\""));
             let advice = format!("remove the key, or write kind = \"{}\"", kinds[0]);
             return Err(section.impossible(key, "", format_args!("no `{key}` in an arm {of}"), &advice));
@@ -190,10 +223,6 @@ fn check_keys(section: &Section, kind: &Kind) -> Result {
     if section.has("max_epochs") && word != "oracle" {
         let expected = format!("no `max_epochs` in an arm of kind \"{word}\"");
         return Err(section.impossible("max_epochs", "", expected, "remove the key, or write kind = \"oracle\""));
-    }
-    if section.has("weight_decays") && section.has_lists() {
-        let expected = "no other list of values beside it";
-        return Err(section.impossible("weight_decays", "", expected, "write it as train.weight_decay, with the list"));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! A name that is not written may be a preset's: `lsa`, `related`, `shuffled`, `unconditional`. It is made as if it stood in the recipe
 //! with nothing but its name, and so on for what it is made from. `cognate plan --expand` writes everything out.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::arms::{Kind, arm};
@@ -54,6 +55,7 @@ impl Things {
             sections => sections.to_vec(),
         };
         let kinds = Kind::of(&sections)?;
+        let sections: Vec<Section> = sections.iter().zip(&kinds).map(|(section, kind)| kind.section(section)).collect();
         let mut maker = Maker { written, kinds: &kinds, sections: &sections, things: Self::default() };
         // Written things stand first, in their order, so that what is expanded reads back as the same.
         for section in written.things("embedding") {
@@ -74,6 +76,7 @@ impl Things {
         maker.roles()?;
         maker.check_circles()?;
         maker.check_arms()?;
+        maker.check_servers()?;
         Ok(maker.things)
     }
 }
@@ -107,11 +110,21 @@ impl Maker<'_> {
     fn pair_set(&mut self, section: &Section) -> Result {
         let name = section.text("name");
         unused(section, self.things.pairs.iter().map(|other| &other.name), &name)?;
-        let method = section.text("method");
+        let is_preset = name == SHUFFLED && !["method", "embedding", "path"].iter().any(|key| section.has(key));
+        let method = if is_preset { SHUFFLED.to_owned() } else { section.text("method") };
         for (key, owner) in [("embedding", "neighbours"), ("of", "shuffled"), ("path", "file")] {
             if section.has(key) && method != owner {
                 return Err(only_with(section, key, &format!("method = \"{owner}\"")));
             }
+        }
+        let read: Option<&[&str]> = match method.as_str() {
+            "shuffled" => Some(&[]),
+            "file" => Some(&["held_out_share"]),
+            _ => None,
+        };
+        if let Some(key) = read.and_then(|read| section.says_of("pair").into_iter().find(|key| !read.contains(key))) {
+            let expected = format!("no `{key}` with method = \"{method}\", which does not read it");
+            return Err(section.impossible(key, "it", expected, "remove the key"));
         }
         let pair = pair(&self.written.table("pair").under(section))?;
         let method = match method.as_str() {
@@ -142,7 +155,8 @@ impl Maker<'_> {
             Some(base) => base,
             None => self.repetition(section)?,
         };
-        let pairs = section.text_if("pairs").unwrap_or_else(|| RELATED.to_owned());
+        let unsaid = if name == SHUFFLED { SHUFFLED } else { RELATED };
+        let pairs = section.text_if("pairs").unwrap_or_else(|| unsaid.to_owned());
         let at = self.need_arm(&base, Asker { section, key: "base" })?;
         let (model, train) = self.trained(at)?;
         let tune = tune(&self.written.table("tune").under(section), &model, &train)?;
@@ -234,7 +248,10 @@ impl Maker<'_> {
     fn tune_of(&self, base: &str, asker: Asker<'_>) -> Result<Tune> {
         let at = self.need_arm(base, asker)?;
         let (model, train) = self.trained(at)?;
-        tune(self.written.table("tune"), &model, &train)
+        let mut tune = tune(self.written.table("tune"), &model, &train)?;
+        // Nothing is tuned for it: what counts is how much it may write at once.
+        tune.context = tune.context.max(2 * model.context);
+        Ok(tune)
     }
 
     /// The decoder and the keys of `[train]` of the arm at `at`, of its first candidate where it has several.
@@ -252,6 +269,9 @@ impl Maker<'_> {
         let name = kind.name(section);
         unused(section, self.things.arms.iter().map(|other| &other.name), &name)?;
         let made = arm(self.written, section, kind, self.sections, self.kinds)?;
+        for corpus in section.named_corpora() {
+            self.need_corpus(corpus, Asker { section, key: "synthetic" })?;
+        }
         for training in made.trainings() {
             for (corpus, _) in &training.synthetic {
                 self.need_corpus(corpus, Asker { section, key: "synthetic" })?;
@@ -270,6 +290,9 @@ impl Maker<'_> {
         }
         if let Some(other) = &made.control_of {
             self.need_arm(other, Asker { section, key: "control_of" })?;
+            if *other == made.name {
+                return Err(section.impossible("control_of", "", "another arm", "remove the key"));
+            }
         }
         self.things.arms.push(made);
         Ok(())
@@ -386,20 +409,21 @@ impl Maker<'_> {
 
     /// Refuses things that are made from themselves.
     fn check_circles(&self) -> Result {
-        for at in 0..self.things.arms.len() {
-            let mut path = Vec::new();
-            self.walk(&format!("arm {}", self.things.arms[at].name), &mut path)?;
-        }
-        for corpus in &self.things.synthetic {
-            self.walk(&format!("synthetic {}", corpus.name), &mut Vec::new())?;
-        }
-        for pairs in &self.things.pairs {
-            self.walk(&format!("pairs {}", pairs.name), &mut Vec::new())?;
+        let mut sound = BTreeSet::new();
+        let arms = self.things.arms.iter().map(|arm| format!("arm {}", arm.name));
+        let corpora = self.things.synthetic.iter().map(|corpus| format!("synthetic {}", corpus.name));
+        let pairs = self.things.pairs.iter().map(|pairs| format!("pairs {}", pairs.name));
+        for thing in arms.chain(corpora).chain(pairs) {
+            self.walk(&thing, &mut Vec::new(), &mut sound)?;
         }
         Ok(())
     }
 
-    fn walk(&self, thing: &str, path: &mut Vec<String>) -> Result {
+    /// Goes through what `thing` is made from; `sound` are those that no circle goes through.
+    fn walk(&self, thing: &str, path: &mut Vec<String>, sound: &mut BTreeSet<String>) -> Result {
+        if sound.contains(thing) {
+            return Ok(());
+        }
         if let Some(start) = path.iter().position(|other| other == thing) {
             let circle: Vec<&str> = path[start..].iter().map(String::as_str).chain([thing]).collect();
             let message = format!("things are made from each other in a circle: {}", circle.join(" <- "));
@@ -407,9 +431,10 @@ impl Maker<'_> {
         }
         path.push(thing.to_owned());
         for next in self.made_from(thing) {
-            self.walk(&next, path)?;
+            self.walk(&next, path, sound)?;
         }
         path.pop();
+        sound.insert(thing.to_owned());
         Ok(())
     }
 
@@ -468,8 +493,31 @@ impl Maker<'_> {
             }
             _ => {}
         }
+        from.sort();
         from.dedup();
         from
+    }
+
+    /// Refuses a completion server that would have to serve several synthesizers under one name.
+    fn check_servers(&self) -> Result {
+        let corpora = &self.things.synthetic;
+        let server = |corpus: &Synthetic| {
+            corpus.generate.endpoint.as_ref().map(|endpoint| (endpoint.url.clone(), endpoint.model.clone()))
+        };
+        for (at, corpus) in corpora.iter().enumerate() {
+            let same = corpora[..at].iter().find(|other| other.by != corpus.by && server(other) == server(corpus));
+            if let Some(same) = same.filter(|_| server(corpus).is_some()) {
+                let message = format!(
+                    "the corpora `{}` and `{}` are written by two synthesizers, and one server is asked for both by one name",
+                    same.name, corpus.name
+                );
+                let section = self.section_of(&format!("synthetic {}", corpus.name));
+                return Err(
+                    section.thing_refused(message, "give one of them an `endpoint_model` or `endpoint_url` of its own")
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Refuses arms that are the same, that nobody could tell apart, or whose budget is another without saying so.
@@ -491,7 +539,8 @@ impl Maker<'_> {
                 }
             }
             let is_same = |other: &&Arm| {
-                (&other.training, &other.sweep, other.evaluate) == (&arm.training, &arm.sweep, arm.evaluate)
+                (&other.training, &other.sweep, other.evaluate, other.selection_documents)
+                    == (&arm.training, &arm.sweep, arm.evaluate, arm.selection_documents)
             };
             if let Some(same) = arms[..at].iter().find(is_same) {
                 let message = format!("arm `{}` is the same as arm `{}`", arm.name, same.name);
@@ -536,7 +585,7 @@ impl Maker<'_> {
 /// Where the shapes of two models differ: the key, and both values.
 fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, usize, usize)> {
     let of = |model: &Model| {
-        let Model { layers, width, heads, kv_heads, head_width, ffn, .. } = *model;
+        let Model { layers, width, heads, kv_heads, head_width, ffn, qk_norm, tied, .. } = *model;
         [
             ("layers", layers),
             ("width", width),
@@ -544,6 +593,8 @@ fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, usize, usize)>
             ("kv_heads", kv_heads),
             ("head_width", head_width),
             ("ffn", ffn),
+            ("qk_norm", usize::from(qk_norm)),
+            ("tied", usize::from(tied)),
         ]
     };
     let both = of(own).into_iter().zip(of(theirs));

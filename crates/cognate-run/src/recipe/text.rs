@@ -8,6 +8,14 @@ use super::{Arm, Recipe, Training};
 
 type Error = toml::ser::Error;
 
+/// Keys of `[generate]` that are not written where they are off, with what off is.
+const OFF: [(&str, Value); 4] = [
+    ("top_k", Value::Integer(0)),
+    ("min_p", Value::Float(0.0)),
+    ("repetition_penalty", Value::Float(1.0)),
+    ("samples_per_seed", Value::Integer(1)),
+];
+
 impl Recipe {
     /// The recipe as TOML: every key of every table written out, and every thing that an arm needs, with those keys that are not its
     /// table's. It reads back as the same recipe.
@@ -97,6 +105,13 @@ impl Recipe {
             };
             say(&mut thing, "seeds", seeds);
             beside(&mut thing, &corpus.generate, &self.generate)?;
+            // What is off is not written, and would read back as the table's.
+            let (own, shared) = (table(&corpus.generate)?, table(&self.generate)?);
+            for (key, off) in OFF {
+                if shared.contains_key(key) && !own.contains_key(key) {
+                    thing.insert(key.to_owned(), off);
+                }
+            }
             beside(&mut thing, &corpus.filter, &self.filter)?;
             corpora.push(thing);
         }

@@ -319,9 +319,29 @@ impl Recipe {
     /// The synthetic corpora of the subject, the largest share first.
     pub fn subject_corpora(&self) -> Vec<usize> {
         let Some(subject) = self.subject() else { return Vec::new() };
-        let mut shares = self.arms[subject].training.synthetic.clone();
+        let mut shares: Vec<&(String, f64)> =
+            self.arms[subject].trainings().flat_map(|training| &training.synthetic).collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-        shares.iter().map(|(name, _)| self.corpus_of(name)).collect()
+        let mut corpora: Vec<usize> = Vec::new();
+        for (name, _) in shares {
+            let corpus = self.corpus_of(name);
+            if !corpora.contains(&corpus) {
+                corpora.push(corpus);
+            }
+        }
+        corpora
+    }
+
+    /// How the base of the synthesizer at `synthesizer` is trained; of a base with a sweep, its first candidate.
+    pub fn base_training(&self, synthesizer: usize) -> &Training {
+        &self.arms[self.arm(&self.synthesizers[synthesizer].base)].training
+    }
+
+    /// As much of a seed as the synthesizer at `synthesizer` is shown when it writes.
+    pub fn seed_tokens(&self, synthesizer: usize) -> usize {
+        let writer = Writer::Synthesizer(self.synthesizers[synthesizer].name.clone());
+        let corpus = self.synthetic.iter().find(|corpus| corpus.by == writer);
+        corpus.map_or(self.generate.max_seed_tokens, |corpus| corpus.generate.max_seed_tokens)
     }
 
     /// The arm whose checkpoint the writer of a corpus began from, or is.

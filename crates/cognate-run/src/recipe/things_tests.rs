@@ -229,6 +229,20 @@ fn circles_are_printed() {
 }
 
 #[test]
+fn a_preset_that_is_written_stays_what_its_name_says() {
+    let written = "[[pairs]]\nname = \"shuffled\"\n[[synthesizer]]\nname = \"shuffled\"\nepochs = 3\n[[arm]]\nkind = \"random-pairs\"\n";
+    let recipe = parse(&format!("{BASE}{written}")).unwrap();
+    let pairs = recipe.pairs_behind(recipe.corpus_of("shuffled")).unwrap();
+    assert!(pairs.is_shuffled() && recipe.synthesizers[0].tune.epochs == 3, "{pairs:?}");
+    // What is off in a thing and on in its table is written out.
+    let free = "[generate]\ntop_k = 40\nsamples_per_seed = 2\n[[synthetic]]\nname = \"free\"\ntop_k = 0\nsamples_per_seed = 1\n";
+    let longer = "[[arm]]\nkind = \"unconditional\"\n[[arm]]\nname = \"a\"\nsynthetic.free = 0.5\n";
+    let recipe = parse(&format!("{free}{}{longer}", BASE.replace("\n[[", "\nmodel.context = 2048\n[["))).unwrap();
+    assert_eq!(recipe.synthetic[recipe.corpus_of("free")].generate.sampling.top_k, 0);
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     let arm = |keys: &str| refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{keys}\n"));
     for (keys, expected) in [
@@ -253,6 +267,27 @@ fn what_contradicts_itself_is_refused() {
             "sweep = [{ name = \"x\", train.beta1 = 0.5 }, { name = \"x\", train.beta1 = 0.6 }]",
             "two candidates of a sweep are called `x`",
         ),
+        ("synthetic_share = [0.1, 0.2]", "no `synthetic_share` in an arm without a kind"),
+        (
+            "sweep = [{ train.beta1 = 0.5 }, { train.beta1 = 0.5 }]",
+            "the candidates `candidate-1` and `candidate-2` of arm `a` are the same",
+        ),
+        ("sweep = [{ train.beta1 = [0.5, 0.6] }, { train.beta1 = 0.7 }]", "a candidate has one value of each key"),
+        (
+            "sweep = [{ train = { weight_decay = 1, weight_decay_epochs = 1 } }, {}]",
+            "which say the same in other words",
+        ),
+        (
+            "train = { beta1 = [0.1,0.2,0.3,0.4,0.5], beta2 = [0.1,0.2,0.3,0.4,0.5], clip = [1,2,3,4,5] }",
+            "a sweep has 125 candidates",
+        ),
+        (
+            "selection_documents = 5\norder = \"real-last\"",
+            "no `selection_documents` in an arm that chooses from nothing",
+        ),
+        ("synthetic.nobody = 0", "nothing defines `nobody`"),
+        ("control_of = \"a\"\norder = \"real-last\"", "expected another arm"),
+        ("operations_of = \"repetition\"\nsynthetic.related = 0.5", "has `operations_of` beside documents"),
         ("embedding = \"lsa\"", "no `embedding` without contexts = \"related\""),
         (
             "documents = \"all\"\nsynthetic.related = 0.5\norder = \"real-last\"",
@@ -291,6 +326,19 @@ fn what_contradicts_itself_is_refused() {
         let found = refusal(&format!("{things}{BASE}"));
         assert!(found.contains(expected), "{things}: {found}");
     }
+    for (arm, expected) in [
+        ("kind = \"regularised\"\ntrain.weight_decay = 7", "`weight_decay` is swept, and stands here once more"),
+        ("kind = \"sbp\"\nsweep = [{ synthetic.related = 0.1 }, { synthetic.related = 0.5 }]", "which says it already"),
+        (
+            "kind = \"sbp\"\nsynthetic_share = [0.5, 0.75]\n[[arm]]\nkind = \"random-pairs\"",
+            "that of the first `sbp` arm is a sweep",
+        ),
+    ] {
+        let found = refusal(&format!("{BASE}[[arm]]\n{arm}\n"));
+        assert!(found.contains(expected), "{arm}: {found}");
+    }
+    let rates = parse(&format!("{BASE}[[arm]]\nkind = \"regularised\"\ntrain.peak_rate = [1e-3, 1e-2]\n")).unwrap();
+    assert_eq!(rates.arms[1].sweep.len(), 6, "three decays with each of two rates");
     let kind = refusal(&format!("{BASE}[[arm]]\nkind = \"sbp\"\nsynthetic.related = 0.5\n"));
     assert!(kind.contains("no `synthetic` in an arm of kind \"sbp\", which says it already"), "{kind}");
 }

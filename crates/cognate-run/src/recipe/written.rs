@@ -338,6 +338,17 @@ impl Lines<'_> {
             }
             self.read_into(&mut section, name, value)?;
         }
+        if !section.lists.is_empty() {
+            return Err(
+                section.thing_refused("a candidate has one value of each key".to_owned(), "write a table for each")
+            );
+        }
+        let train = section.over.get("train");
+        if train.is_some_and(|train| train.has("weight_decay") && train.has("weight_decay_epochs")) {
+            let message = "a candidate has `weight_decay` and `weight_decay_epochs`, which say the same in other words"
+                .to_owned();
+            return Err(section.thing_refused(message, "remove one of the two"));
+        }
         Ok(section)
     }
 
@@ -568,13 +579,20 @@ impl Section {
                     let other = instead_of(&list.key);
                     let over = self.over.get(table).map(|over| &over.entries);
                     let twice = self.lists.iter().any(|one| one.table == table && Some(one.key.as_str()) == other);
-                    twice || over.is_some_and(|over| other.is_some_and(|other| over.contains_key(other)))
+                    let says = |key: &str| over.is_some_and(|over| over.contains_key(key));
+                    let again = self.lists.iter().filter(|one| one.table == table && one.key == list.key).count() > 1;
+                    twice || again || says(&list.key) || other.is_some_and(says)
                 }
             };
             if is_written {
                 let advice = "remove one of the two";
                 return Err(self.thing_refused(format!("`{}` is swept, and stands here once more", list.key), advice));
             }
+        }
+        let combinations = self.lists.iter().fold(1usize, |n, list| n.saturating_mul(list.values.len()));
+        if combinations.max(self.candidates.len()) > MOST_CANDIDATES {
+            let message = format!("a sweep has {combinations} candidates, and at most {MOST_CANDIDATES} are trained");
+            return Err(self.thing_refused(message, "shorten the lists"));
         }
         let mut variants = vec![(String::new(), self.clone())];
         if self.lists.is_empty() {
@@ -610,10 +628,10 @@ impl Section {
             }
             variants.push((name, section));
         }
-        if variants.len() > MOST_CANDIDATES {
-            let message =
-                format!("a sweep has {} candidates, and at most {MOST_CANDIDATES} are trained", variants.len());
-            return Err(self.thing_refused(message, "shorten the lists"));
+        for (at, (name, _)) in variants.iter_mut().enumerate() {
+            if !is_name(name) {
+                *name = format!("candidate-{}", at + 1);
+            }
         }
         Ok(variants)
     }
@@ -681,12 +699,32 @@ impl Section {
 
     /// Whether it says shares of synthetic corpora.
     pub(super) fn has_shares(&self) -> bool {
-        !self.shares.is_empty() || self.lists.iter().any(|list| list.table == "synthetic")
+        !self.shares.is_empty()
+            || self.lists.iter().any(|list| list.table == "synthetic")
+            || self.candidates.iter().any(|candidate| !candidate.shares.is_empty())
     }
 
-    /// Whether it says lists in the place of values, or candidates.
-    pub(super) fn has_lists(&self) -> bool {
-        !self.lists.is_empty() || !self.candidates.is_empty()
+    /// Whether it says a value of `key`, or a list of them.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.has(key) || self.lists.iter().any(|list| list.table.is_empty() && list.key == key)
+    }
+
+    /// Whether it has a list in the place of one of these keys of `table`.
+    pub(super) fn sweeps(&self, table: &str, keys: &[&str]) -> bool {
+        self.lists.iter().any(|list| list.table == table && keys.contains(&list.key.as_str()))
+    }
+
+    /// Every synthetic corpus that is named, whatever its share.
+    pub(super) fn named_corpora(&self) -> impl Iterator<Item = &str> {
+        let own = self.shares.iter().map(|(name, _)| name.as_str());
+        let of_lists = self.lists.iter().filter(|list| list.table == "synthetic").map(|list| list.key.as_str());
+        own.chain(of_lists)
+            .chain(self.candidates.iter().flat_map(|one| one.shares.iter().map(|(name, _)| name.as_str())))
+    }
+
+    /// The keys of `table` that it says in that table's place.
+    pub(super) fn says_of(&self, table: &str) -> Vec<&'static str> {
+        self.over.get(table).map_or_else(Vec::new, |over| over.entries.keys().copied().collect())
     }
 
     /// A number, where it is written.

@@ -27,7 +27,10 @@ impl Finished {
                 for entry in fs_err::read_dir(&folder)? {
                     let path = entry?.path();
                     if path.is_dir() && !path.is_symlink() {
-                        if let Ok(Some(manifest)) = Manifest::read(&path) {
+                        // A training that diverged is a candidate that lost, and no arm's model.
+                        if let Ok(Some(manifest)) = Manifest::read(&path)
+                            && manifest.work.statistics.get("diverged").is_none()
+                        {
                             artifacts.push((manifest.identity.fingerprint(), path.clone()));
                         }
                         next.push(path);

@@ -7,8 +7,8 @@ use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
     Copies, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, Vectors, chains, exact_neighbours, lsa,
-    neighbours_needed, part_given, read_pairs, read_pairs_among, read_vectors, select_pairs, shuffle_targets,
-    write_pairs, write_vectors,
+    neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors, select_pairs,
+    shuffle_targets, write_pairs, write_vectors,
 };
 use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
@@ -225,8 +225,10 @@ fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn 
     let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
     let of = context.recipe.pair_set(of);
     let source = context.made(Step::Pair(of));
-    let (train, held_out) =
-        (read_pairs(&source.path("train.parquet"), &ids)?, read_pairs(&source.path("held_out.parquet"), &ids)?);
+    let (train, held_out) = (
+        read_shuffled_pairs(&source.path("train.parquet"), &ids)?,
+        read_pairs(&source.path("held_out.parquet"), &ids)?,
+    );
     let mut pairs = Pairs { train: shuffle_targets(&train, context.recipe.seed), held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding))?),

@@ -236,6 +236,16 @@ fn further_round(context: &Context<'_>, corpus: usize, round: usize, first: u64)
     }
 }
 
+/// Sees to it that all rounds are there which a finished `filter` took: where that was taken over from another run, they are too.
+pub(crate) fn further_rounds(context: &Context<'_>, corpus: usize) -> Result<()> {
+    let Rounds { rounds } = context.statistics(Step::Filter(corpus).folder(context.recipe))?;
+    let mut first = context.made(Step::Generate(corpus)).manifest.work.documents;
+    for round in 2..=rounds {
+        first += further_round(context, corpus, round, first)?.manifest.work.documents;
+    }
+    Ok(())
+}
+
 /// The stage `filter`: filters what was written, and has more written until the arms' need is met.
 pub(crate) fn filter_stage(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let recipe = context.recipe;

@@ -214,8 +214,7 @@ pub(crate) fn check_init(recipe: &Recipe, training: &Training, tokenizer: Option
     Ok(())
 }
 
-/// Where the shape of a model that a training starts from is not the one that the recipe asks for. How many positions it is meant for is
-/// no shape.
+/// Where the shape of a model that a training starts from is not the one that the recipe asks for. It may be meant for more positions.
 fn shape_difference(wanted: &Config, found: &Config) -> Option<String> {
     let of = |config: &Config| {
         [config.vocab, config.width, config.layers, config.heads, config.kv_heads, config.head_width, config.ffn]
@@ -223,7 +222,20 @@ fn shape_difference(wanted: &Config, found: &Config) -> Option<String> {
     let names = ["vocabulary", "width", "layers", "heads", "kv_heads", "head_width", "ffn"];
     let pairs = names.into_iter().zip(of(wanted).into_iter().zip(of(found)));
     let mut differing = pairs.filter(|(_, (wanted, found))| wanted != found);
-    differing.next().map(|(name, (wanted, found))| format!("the recipe has {name} {wanted}, and it has {found}"))
+    let size =
+        differing.next().map(|(name, (wanted, found))| format!("the recipe has {name} {wanted}, and it has {found}"));
+    let kind = [
+        ("rope_base", wanted.rope_base.to_string(), found.rope_base.to_string()),
+        ("norm_eps", wanted.norm_eps.to_string(), found.norm_eps.to_string()),
+        ("qk_norm", wanted.qk_norm.to_string(), found.qk_norm.to_string()),
+        ("tied", wanted.tied.to_string(), found.tied.to_string()),
+    ];
+    let kind = kind.into_iter().find(|(_, wanted, found)| wanted != found);
+    let kind = kind.map(|(name, wanted, found)| format!("the recipe has {name} {wanted}, and it has {found}"));
+    let short = found.max_positions < wanted.max_positions;
+    let short = short
+        .then(|| format!("it has {} positions, and the recipe needs {}", found.max_positions, wanted.max_positions));
+    size.or(kind).or(short)
 }
 
 /// Share of the budget that is real at the end, in the order `real-last`.
@@ -233,6 +245,8 @@ const REAL_END: f64 = 0.1;
 fn real_at_the_end(order: Order, diet: &Diet) -> u64 {
     let real = diet.train_tokens - diet.synthetic_tokens;
     match order {
+        // Where all is real there is no order to speak of.
+        _ if diet.synthetic_tokens == 0 => 0,
         Order::Mixed => 0,
         Order::SyntheticFirst => real,
         Order::RealLast => real.min((REAL_END * diet.train_tokens as f64) as u64),
@@ -366,6 +380,8 @@ mod tests {
         let diet = Diet { train_tokens: 1000, unique_tokens: 50, synthetic_tokens: 250, epochs: 15.0 };
         let end = |order| real_at_the_end(order, &diet);
         assert_eq!((end(Order::Mixed), end(Order::SyntheticFirst), end(Order::RealLast)), (0, 750, 100));
+        let none = Diet { synthetic_tokens: 0, ..diet };
+        assert_eq!(real_at_the_end(Order::RealLast, &none), 0);
         let few = Diet { synthetic_tokens: 960, ..diet };
         assert_eq!(real_at_the_end(Order::RealLast, &few), 40);
     }

@@ -44,7 +44,7 @@ pub(crate) fn tune_stage(
 ) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
     let Lesson { tokenizer, file, pairs, stream, validation, contrast, others } = Lesson::new(context, at)?;
-    let train_config = &recipe.train;
+    let train_config = &recipe.base_training(at).train;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
         (tokens * stream.steps() / stream.tokens().max(1)).max(1)
@@ -223,20 +223,15 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// As much of a seed as the synthesizer is shown when it writes.
-    fn max_seed_tokens(&self) -> usize {
-        let recipe = self.context.recipe;
-        let writer = crate::recipe::Writer::Synthesizer(recipe.synthesizers[self.at].name.clone());
-        let corpus = recipe.synthetic.iter().find(|corpus| corpus.by == writer);
-        corpus.map_or(recipe.generate.max_seed_tokens, |corpus| corpus.generate.max_seed_tokens)
-    }
-
     fn relation(&self, checkpoint: &Path, monitor: &dyn Monitor) -> Result<Relation> {
         let recipe = self.context.recipe;
         let tokens = |document: u32| self.file.document(document as usize);
         let pairs: Vec<_> = self.pairs.iter().map(|(first, second)| (tokens(*first), tokens(*second))).collect();
-        let options =
-            RelationOptions { max_seed_tokens: self.max_seed_tokens(), seed: recipe.seed, batch_tokens: BATCH_TOKENS };
+        let options = RelationOptions {
+            max_seed_tokens: recipe.seed_tokens(self.at),
+            seed: recipe.seed,
+            batch_tokens: BATCH_TOKENS,
+        };
         let (mut model, _) = Decoder::load(self.context.device()?, checkpoint)?;
         Ok(relation(&mut model, self.tokenizer, &pairs, options, monitor)?)
     }

@@ -296,6 +296,34 @@ fn what_another_run_has_finished_is_taken_over_where_it_is_the_same() {
 }
 
 #[test]
+fn what_is_taken_over_has_all_that_it_took_and_nothing_that_was_trained_otherwise() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\ntrain.weight_decay = [100, 90]\n";
+    let text = recipe(arms).replace("min_words = 5", "min_words = 25").replace("\"tiny\"", "\"tiny\"\nseeds = [0, 7]");
+    scratch.write("r.toml", &text);
+    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    let costs = |run: &str| -> Value {
+        let path = scratch.path(&format!("runs/{run}/report.json"));
+        serde_json::from_str::<Value>(&fs_err::read_to_string(path).unwrap()).unwrap()["ledger"].clone()
+    };
+    scratch.succeeds(&["--quiet", "run", "r.toml", "--out", "runs/again", "--reuse", "runs/tiny"]);
+    assert!(scratch.path("runs/again/rounds/related/2/manifest.json").exists(), "the filters took another round");
+    assert_eq!(costs("again"), costs("tiny"));
+    // Another rate of the arm alone: its further seed is trained anew, whichever candidate is chosen.
+    let rate = "train.weight_decay = [100, 90]\ntrain.peak_rate = 5e-3\n";
+    scratch.write("other.toml", text.replace("train.weight_decay = [100, 90]\n", rate));
+    scratch.succeeds(&["--quiet", "run", "other.toml", "--out", "runs/other", "--reuse", "runs/tiny"]);
+    for model in ["sbp", "sbp-seed-7"] {
+        let of = |run: &str| {
+            Hash::of_file(scratch.path(&format!("runs/{run}/train/{model}/final/model.safetensors"))).unwrap()
+        };
+        assert_ne!(of("other"), of("tiny"), "{model}");
+        assert_eq!(of("again"), of("tiny"), "{model}");
+    }
+}
+
+#[test]
 fn what_given_things_lack_stops_a_run_before_training() {
     let scratch = ready();
     let untrained = |expected: &str| {
