@@ -48,7 +48,7 @@ pub struct Job<'a> {
     /// What the validation loss is taken on; may be empty.
     pub validation: &'a [ScoreItem],
     /// The same continuations after other contexts. Where there are some, the best checkpoint is the one that makes most of the right
-    /// context, by [`Point::rank`]; otherwise the one with the lowest validation loss.
+    /// context; otherwise, and where none makes anything of it, the one with the lowest validation loss.
     pub contrast: Option<&'a Contrast>,
     /// Its settings.
     pub config: &'a TrainConfig,
