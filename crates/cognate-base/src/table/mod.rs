@@ -22,6 +22,7 @@
 //! Time and memory are bounded by the file's size (`pages.rs`), and a [`Fault`] says whether a file is something else, asks
 //! for what is not supported, or is damaged.
 
+mod delta;
 mod fault;
 mod kinds;
 mod pages;

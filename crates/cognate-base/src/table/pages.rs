@@ -9,20 +9,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parquet::bloom_filter::Sbbf;
-use parquet::column::page::PageReader;
+use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::schema::types::Type;
 
+use super::delta;
 use super::thrift::{self, Cursor, damage};
 
 /// Levels (values, nulls and empty lists) of a column that are always allowed, and further ones for each byte of the file.
 const LEVELS: (u64, u64) = (1 << 20, 64);
-/// Bytes of a column's unpacked pages that are always allowed, and further ones for each byte of the file. deflate cannot
-/// pack more than 1,032 into one.
+/// Bytes of a column's unpacked pages, and of what texts in them repeat of each other, that are always allowed, and further
+/// ones for each byte of the file. deflate cannot pack more than 1,032 into one.
 const BYTES: (u64, u64) = (1 << 26, 4096);
+const UNPACKED: &str = "unpacked bytes";
 
 /// A Parquet file whose columns are bounded. One is good for one reading: the bounds are on all that is read through it.
 pub(crate) struct Bounded {
@@ -31,13 +33,22 @@ pub(crate) struct Bounded {
     pages: Arc<File>,
     size: u64,
     /// What was spent on each column.
-    spent: Vec<Spent>,
+    spent: Vec<Arc<Spent>>,
 }
 
 #[derive(Default)]
 struct Spent {
     levels: AtomicU64,
     bytes: AtomicU64,
+}
+
+/// Adds to what was spent, where a file of `size` bytes may have so much: some always, and some for each byte.
+fn spend(spent: &AtomicU64, amount: u64, size: u64, (always, each): (u64, u64), what: &str) -> Result<()> {
+    let all = spent.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
+    if all <= size.saturating_mul(each).saturating_add(always) {
+        return Ok(());
+    }
+    Err(damage(&format!("it claims {all} {what} in a file of {size} bytes")))
 }
 
 impl Bounded {
@@ -55,14 +66,14 @@ impl Bounded {
 
     fn of(inner: Arc<SerializedFileReader<File>>, pages: Arc<File>, size: u64) -> Self {
         let columns = inner.metadata().file_metadata().schema_descr().num_columns();
-        Self { inner, pages, size, spent: std::iter::repeat_with(Spent::default).take(columns).collect() }
+        Self { inner, pages, size, spent: std::iter::repeat_with(Arc::default).take(columns).collect() }
     }
 
     /// Rows that the file claims to have.
     pub(crate) fn rows(&self) -> Result<usize> {
         let rows = AtomicU64::new(0);
         for group in self.metadata().row_groups() {
-            self.spend(&rows, u64::try_from(group.num_rows())?, LEVELS, "rows")?;
+            spend(&rows, u64::try_from(group.num_rows())?, self.size, LEVELS, "rows")?;
         }
         Ok(usize::try_from(rows.into_inner())?)
     }
@@ -80,18 +91,10 @@ impl Bounded {
             if page.is_dictionary && page.values > page.unpacked {
                 return Err(damage("a dictionary has more values than bytes"));
             }
-            self.spend(&spent.levels, page.values, LEVELS, "values")?;
-            self.spend(&spent.bytes, page.unpacked, BYTES, "unpacked bytes")?;
+            spend(&spent.levels, page.values, self.size, LEVELS, "values")?;
+            spend(&spent.bytes, page.unpacked, self.size, BYTES, UNPACKED)?;
         }
         Ok(())
-    }
-
-    fn spend(&self, spent: &AtomicU64, amount: u64, (always, each): (u64, u64), what: &str) -> Result<()> {
-        let all = spent.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
-        if all <= self.size.saturating_mul(each).saturating_add(always) {
-            return Ok(());
-        }
-        Err(damage(&format!("it claims {all} {what} in a file of {} bytes", self.size)))
     }
 }
 
@@ -131,7 +134,13 @@ impl RowGroupReader for BoundedGroup<'_> {
         let chunk = self.metadata().columns().get(i).zip(self.file.spent.get(i));
         let (chunk, spent) = chunk.ok_or_else(|| damage("a row group lacks a column"))?;
         self.file.check(chunk, spent)?;
-        self.inner.get_column_page_reader(i)
+        let column = chunk.column_descr();
+        Ok(Box::new(BoundedPages {
+            inner: self.inner.get_column_page_reader(i)?,
+            levels: [column.max_rep_level(), column.max_def_level()],
+            size: self.file.size,
+            spent: Arc::clone(spent),
+        }))
     }
 
     fn get_column_bloom_filter(&self, i: usize) -> Option<&Sbbf> {
@@ -140,5 +149,52 @@ impl RowGroupReader for BoundedGroup<'_> {
 
     fn get_row_iter(&self, projection: Option<Type>) -> Result<RowIter<'_>> {
         RowIter::from_row_group(projection, self)
+    }
+}
+
+/// Pages that are looked at again once they are unpacked: what they hold may announce more than their headers do.
+struct BoundedPages {
+    inner: Box<dyn PageReader>,
+    /// The column's highest levels of repetition and definition.
+    levels: [i16; 2],
+    size: u64,
+    spent: Arc<Spent>,
+}
+
+impl Iterator for BoundedPages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for BoundedPages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let page = self.inner.get_next_page()?;
+        if let Some(page) = &page {
+            spend(&self.spent.bytes, delta::repeated(page, self.levels)?, self.size, BYTES, UNPACKED)?;
+        }
+        Ok(page)
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.inner.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.inner.skip_next_page()
+    }
+
+    fn supports_deferred_dictionary(&self) -> bool {
+        self.inner.supports_deferred_dictionary()
+    }
+
+    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
+        self.inner.take_deferred_dictionary()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        self.inner.at_record_boundary()
     }
 }

@@ -144,15 +144,17 @@ fn damaged_arrays_are_vectors_or_an_error() {
     assert!(were_read < mutation::inputs(inputs) * 9 / 10, "{were_read} were read: the changes hit nothing");
 }
 
-/// A table of one row, in whose column stand `values` nulls, or texts, that cost it nothing.
+/// A table of one row group, filled so that much stands in few bytes; texts are encoded by `encoding`.
 fn hostile(
     schema: &str,
+    encoding: Encoding,
     fill: impl FnOnce(&mut parquet::file::writer::SerializedRowGroupWriter<'_, Vec<u8>>),
 ) -> Vec<u8> {
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(Default::default()))
         .set_dictionary_enabled(false)
+        .set_column_encoding("id".into(), encoding)
         .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None);
     let mut writer =
         parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build())).unwrap();
@@ -171,6 +173,7 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
     let nulls = hostile(
         "message m { required binary id (STRING); required group embedding (LIST) {
             repeated group list { optional float element; } } }",
+        Encoding::PLAIN,
         |group| {
             let mut ids = group.next_column().unwrap().unwrap();
             ids.typed::<ByteArrayType>().write_batch(&[ByteArray::from("a")], None, None).unwrap();
@@ -182,14 +185,19 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
             values.close().unwrap();
         },
     );
+    let of_ids = |encoding, values: &[ByteArray]| {
+        hostile("message m { required binary id (STRING); }", encoding, |group| {
+            let mut ids = group.next_column().unwrap().unwrap();
+            ids.typed::<ByteArrayType>().write_batch(values, None, None).unwrap();
+            ids.close().unwrap();
+        })
+    };
     // One id of 200 million zeros, packed.
-    let zeros = hostile("message m { required binary id (STRING); }", |group| {
-        let mut ids = group.next_column().unwrap().unwrap();
-        let zeros = ByteArray::from(vec![0_u8; 200_000_000]);
-        ids.typed::<ByteArrayType>().write_batch(&[zeros], None, None).unwrap();
-        ids.close().unwrap();
-    });
-    for (bytes, expected) in [(nulls, "values in a file of"), (zeros, "unpacked bytes in a file of")] {
+    let zeros = of_ids(Encoding::PLAIN, &[ByteArray::from(vec![0_u8; 200_000_000])]);
+    // 1,000 ids of 200,000 zeros, each of which is all of the one before it.
+    let again = of_ids(Encoding::DELTA_BYTE_ARRAY, &vec![ByteArray::from(vec![0_u8; 200_000]); 1000]);
+    let bytes = "unpacked bytes in a file of";
+    for (bytes, expected) in [(nulls, "values in a file of"), (zeros, bytes), (again, bytes)] {
         assert!(bytes.len() < 100_000, "{}", bytes.len());
         fs_err::write(&path, &bytes).unwrap();
         drop(bytes);
@@ -200,6 +208,21 @@ fn numbers_in_a_file_decide_neither_time_nor_memory() {
         let peak = MEMORY.peak_usage() - before;
         assert!(peak < 16 << 20, "{peak} bytes for: {error}");
     }
+}
+
+#[test]
+fn a_dictionary_has_no_more_values_than_bytes() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("hostile.parquet");
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..70).map(|row| row.to_string())));
+    let mut bytes = tables(Encoding::PLAIN, vec![("id", ids)]).swap_remove(0);
+    // The header of the dictionary, as far as 70, and then 8,191, in two bytes each.
+    let header = [0x4c, 0x15, 0x8c, 0x01];
+    let at = bytes.windows(4).position(|window| window == header).unwrap();
+    bytes[at..at + 4].copy_from_slice(&[0x4c, 0x15, 0xfe, 0x7f]);
+    fs_err::write(&path, bytes).unwrap();
+    let error = read_pairs_or_vectors(&path, "an id");
+    assert!(error.contains("a dictionary has more values than bytes"), "{error}");
 }
 
 #[test]
