@@ -1,4 +1,5 @@
-//! Damaged and hostile checkpoints, 130,000 of them, made from tiny good ones by changes that are drawn from a fixed seed.
+//! Damaged and hostile checkpoints, 130,000 of them or as many as `COGNATE_FUZZ_INPUTS` says, made from tiny good ones by changes that
+//! are drawn from a fixed seed.
 //!
 //! Each is parsed from memory. Either it is refused, by an error that names the file at fault, or every value is finite and stands
 //! where a weight file's own header says that the tensor of this name, type and shape is. No shard is looked for but beside its index.
@@ -158,38 +159,40 @@ fn both_occur(taken: &[u64], cases: u64) {
 // One test, not several: under a runner that starts tests as threads they would count each other's memory.
 #[test]
 fn a_damaged_checkpoint_is_refused_or_right() {
-    const EACH: u64 = 20_000;
+    let inputs = std::env::var("COGNATE_FUZZ_INPUTS").map_or(130_000, |inputs| inputs.parse::<u64>().unwrap());
+    // The campaigns are of different lengths, together of six and a half of these.
+    let each = inputs * 2 / 13;
     let all = good();
-    let bytes = cases(&all, "bytes of a weight file", EACH, |random, files| {
+    let bytes = cases(&all, "bytes of a weight file", each, |random, files| {
         let weights = mutate::one(random, &mut files.weights);
         mutate::bytes(random, &mut weights.1);
     });
-    both_occur(&bytes, EACH);
-    let header = cases(&all, "header fields", EACH * 3 / 2, |random, files| {
+    both_occur(&bytes, each);
+    let header = cases(&all, "header fields", each * 3 / 2, |random, files| {
         let weights = mutate::one(random, &mut files.weights);
         mutate::header(random, &mut weights.1);
     });
-    both_occur(&header, EACH * 3 / 2);
-    let noise = cases(&all, "noise", EACH / 2, mutate::noise);
+    both_occur(&header, each * 3 / 2);
+    let noise = cases(&all, "noise", each / 2, mutate::noise);
     assert!(noise.iter().all(|taken| *taken == 0), "noise is no checkpoint");
-    let numbers = cases(&all, "numbers", EACH / 2, |random, files| {
+    let numbers = cases(&all, "numbers", each / 2, |random, files| {
         let weights = mutate::one(random, &mut files.weights);
         mutate::numbers(random, &mut weights.1);
     });
-    both_occur(&numbers, EACH / 2);
-    let text = cases(&all, "bytes of config.json", EACH / 2, |random, files| mutate::bytes(random, &mut files.config));
-    both_occur(&text, EACH / 2);
-    let fields = cases(&all, "fields of config.json", EACH, |random, files| mutate::fields(random, &mut files.config));
-    both_occur(&fields, EACH);
+    both_occur(&numbers, each / 2);
+    let text = cases(&all, "bytes of config.json", each / 2, |random, files| mutate::bytes(random, &mut files.config));
+    both_occur(&text, each / 2);
+    let fields = cases(&all, "fields of config.json", each, |random, files| mutate::fields(random, &mut files.config));
+    both_occur(&fields, each);
 
     let sharded: Vec<Files> = all.into_iter().filter(|files| files.index.is_some()).collect();
     assert_eq!(sharded.len(), 2, "one of {FORMS} forms, for each family");
-    let text = cases(&sharded, "bytes of the index", EACH / 2, |random, files| {
+    let text = cases(&sharded, "bytes of the index", each / 2, |random, files| {
         mutate::bytes(random, files.index.as_mut().unwrap());
     });
-    both_occur(&text, EACH / 2);
-    let index = cases(&sharded, "fields of the index and shards", EACH, mutate::index);
-    both_occur(&index, EACH);
+    both_occur(&text, each / 2);
+    let index = cases(&sharded, "fields of the index and shards", each, mutate::index);
+    both_occur(&index, each);
 }
 
 #[test]

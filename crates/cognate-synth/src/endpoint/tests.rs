@@ -74,7 +74,7 @@ fn check_fault(fault: &Fault, discretion: &Discretion, number: u64) {
 }
 
 #[test]
-fn any_body_is_a_document_or_an_error_without_the_key() {
+fn a_damaged_body_is_a_document_or_an_error_without_the_key() {
     let (job, discretion) = (job(), Discretion(Some(Key::new(KEY).unwrap())));
     let bodies = bodies();
     let documents = (0..inputs()).filter(|&number| {
@@ -125,7 +125,7 @@ fn serve(listener: &TcpListener, connections: u64, answer: impl Fn(u64) -> Vec<u
 }
 
 #[test]
-fn any_answer_over_http_is_a_document_or_an_error_without_the_key() {
+fn a_damaged_answer_over_http_is_a_document_or_an_error_without_the_key() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let key = Key::new(KEY).unwrap();
