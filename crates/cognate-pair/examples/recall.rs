@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ] {
         let config =
             PairConfig { neighbours: 10, min_similarity, precision, max_similarity: 2.0, held_out_share: 0.0, seed: 1 };
-        let (pairs, stats) = match select_pairs(&vectors, &neighbours, &copies, &config) {
+        let (pairs, stats) = match select_pairs(&vectors, &neighbours, None, &copies, &config) {
             Ok(found) => found,
             Err(error) => {
                 println!("{name}: {error}");

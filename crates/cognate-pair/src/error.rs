@@ -124,6 +124,14 @@ pub enum Error {
         /// The most for so many documents.
         most: usize,
     },
+    /// Vectors that should lie in one space do not.
+    #[error("vectors of {found} numbers lie in no common space with vectors of {expected}: embed both by one embedder")]
+    Widths {
+        /// Numbers of a vector of the corpus.
+        expected: usize,
+        /// Numbers of a vector of the other documents.
+        found: usize,
+    },
     /// Neighbours are not those of these vectors.
     #[error("neighbours of {neighbours} documents do not belong to {vectors} vectors")]
     OtherNeighbours {

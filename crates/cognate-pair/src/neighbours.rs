@@ -99,6 +99,68 @@ pub fn exact_neighbours(vectors: &Vectors, k: usize, monitor: &dyn Monitor) -> R
     Ok(all)
 }
 
+/// The `k` nearest of `vectors` for every row of `others`, which are other documents in the same space: row i of the result are the
+/// neighbours of the i-th of these, by their numbers in `vectors`. Every score is computed once, by f32 products; the result does
+/// not depend on threads.
+///
+/// # Errors
+/// When vectors break a promise of their type, the widths differ, k is zero or there are no k rows, or the user asked to stop.
+pub fn neighbours_among(vectors: &Vectors, others: &Vectors, k: usize, monitor: &dyn Monitor) -> Result<Neighbours> {
+    vectors.check()?;
+    others.check()?;
+    if others.width != vectors.width {
+        return Err(Error::Widths { expected: vectors.width, found: others.width });
+    }
+    if k == 0 {
+        return Err(Error::Config { field: "neighbours", found: "0".to_string(), expected: "at least 1" });
+    }
+    let (n, width) = (vectors.len(), vectors.width);
+    if n < k {
+        return Err(Error::TooFewRows { rows: n, k });
+    }
+    if others.len().checked_mul(k).is_none_or(|all| all > NEIGHBOURS_MAX) {
+        return Err(Error::TooManyNeighbours { rows: others.len(), k, most: NEIGHBOURS_MAX / others.len() });
+    }
+    let zero: Vec<bool> = (0..n).map(|row| vectors.is_zero(row)).collect();
+    let progress = Progress::begin(monitor, "neighbours of unseen documents", others.len());
+    let blocks: Vec<Best> = others
+        .data
+        .par_chunks(ROWS * width)
+        .enumerate()
+        .map_init(
+            || vec![0.0; ROWS * KEYS],
+            |scores, (block, queries)| {
+                let m = queries.len() / width;
+                let mut best = Best::new(m, k);
+                for (tile, keys) in vectors.data.chunks(KEYS * width).enumerate() {
+                    progress.check()?;
+                    let n = keys.len() / width;
+                    matmul_nt(&mut scores[..m * n], queries, keys, m, n, width);
+                    for (i, scores) in scores[..m * n].chunks_exact(n).enumerate() {
+                        if others.is_zero(block * ROWS + i) {
+                            continue;
+                        }
+                        for (j, &score) in scores.iter().enumerate() {
+                            let id = tile * KEYS + j;
+                            if score >= best.floors[i] && !zero[id] {
+                                best.offer(i, score.clamp(-1.0, 1.0), id as u32);
+                            }
+                        }
+                    }
+                }
+                progress.advance(m)?;
+                Ok::<_, Error>(best)
+            },
+        )
+        .collect::<Result<_>>()?;
+    let lists = || blocks.iter().flat_map(|best| best.lists.iter());
+    Ok(Neighbours {
+        k,
+        ids: lists().map(|&(_, id)| id).collect(),
+        similarity: lists().map(|&(similarity, _)| similarity).collect(),
+    })
+}
+
 /// Bytes that [`exact_neighbours`] and the choice of pairs among what it finds hold at most, the vectors included: `k` neighbours of
 /// each document, as they are found, as they are handed on, and as pairs in both directions.
 pub fn neighbours_bytes(documents: f64, width: f64, k: f64) -> f64 {

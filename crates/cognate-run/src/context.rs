@@ -165,16 +165,19 @@ impl<'a> Context<'a> {
             }
             Step::Embed(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                add("the selection documents", self.artifact("ingest"), "selection.jsonl.zst")?;
                 if let Vectors::File(path) = &self.recipe.embeddings[at].vectors {
                     inputs.insert("the given vectors".to_owned(), Hash::of_file(self.recipe.at(path))?);
                 }
             }
             Step::Pair(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
+                add("the selection documents", self.artifact("ingest"), "selection.jsonl.zst")?;
                 match &self.recipe.pairs[at].method {
                     PairMethod::Neighbours(_) => {
                         for needed in step.needs(self.recipe) {
                             add("the vectors", self.made(needed), "vectors.parquet")?;
+                            add("the selection's vectors", self.made(needed), "selection.parquet")?;
                         }
                     }
                     PairMethod::Shuffled(_) => {
@@ -227,6 +230,7 @@ impl<'a> Context<'a> {
             }
             Step::Tune(at) => {
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
+                self.add_tokens(&mut add, "the selection tokens", "tokenize", "selection")?;
                 add("the base model", self.base_of(at), "best/model.safetensors")?;
                 add("the training pairs", self.pairs_of(at), "train.parquet")?;
                 add("the held-out pairs", self.pairs_of(at), "held_out.parquet")?;
@@ -249,6 +253,7 @@ impl<'a> Context<'a> {
                 self.add_tokens(&mut add, "the unique tokens", "tokenize", "unique")?;
                 add_tokenizer(&mut add, self.artifact("tokenize"), "")?;
                 if let Step::Tune(synthesizer) = writer(self.recipe, at) {
+                    self.add_tokens(&mut add, "the selection tokens", "tokenize", "selection")?;
                     add("the held-out pairs", self.pairs_of(synthesizer), "held_out.parquet")?;
                     add("the synthesizer", self.made(Step::Tune(synthesizer)), "best/model.safetensors")?;
                 }

@@ -347,10 +347,11 @@ impl Step {
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
         match self {
-            // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given.
-            Self::Pair(_) => 3,
-            // 2: marks belong to words, and words are compared in one normal form.
-            Self::Embed(_) => 2,
+            // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
+            // are pairs with documents of the selection split.
+            Self::Pair(_) => 4,
+            // 2: marks belong to words, and words are compared in one normal form. 3: the selection split has vectors too.
+            Self::Embed(_) => 3,
             // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
             // the data below it too. 4: passages that many documents hold do not count. 5: a split for choices.
             Self::Ingest => 5,
@@ -368,13 +369,13 @@ impl Step {
             // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
             // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
             // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
-            // which kind a corpus is stands in its identity.
-            Self::Filter(_) => 8,
+            // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version.
+            Self::Filter(_) => 9,
             // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
             // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
             // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss. 7:
-            // AdamW is its base's.
-            Self::Tune(_) => 7,
+            // AdamW is its base's. 8: chosen and measured by pairs whose second document no model has seen.
+            Self::Tune(_) => 8,
             // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
             // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
             Self::Generate(_) => 4,

@@ -18,10 +18,9 @@ pub struct PairTokens {
 }
 
 impl PairTokens {
-    /// The prompt (begin of document, d1, related) and the continuation (d2 with its end) of a pair. d1 keeps its first half of
+    /// The prompt (begin of document, d1, related) and the continuation (d2 with its end) of a pair of documents, each with its end. d1 keeps its first half of
     /// the context at most, or more where d2 leaves room, and d2 the rest; what does not fit is cut from the end.
-    pub fn item(&self, file: &TokenFile, first: u32, second: u32) -> ScoreItem {
-        let (mut d1, mut d2) = (file.document(first as usize), file.document(second as usize));
+    pub fn item(&self, mut d1: Vec<u32>, mut d2: Vec<u32>) -> ScoreItem {
         d1.pop(); // its end of document: the related token stands there instead
         let (keep, scored) = self.cut(d1.len(), d2.len());
         d1.truncate(keep);
@@ -33,10 +32,10 @@ impl PairTokens {
     }
 
     /// The continuations of the pairs' items after another of the documents `seeds`, and after none; none where a pair has no other
-    /// seed that is neither of its two documents.
+    /// seed that is neither of its two documents. `document` has the tokens of a document, its end included.
     pub fn contrast(
         &self,
-        file: &TokenFile,
+        document: impl Fn(u32) -> Vec<u32>,
         pairs: &[(u32, u32)],
         seeds: impl Iterator<Item = u32>,
         seed: u64,
@@ -51,8 +50,8 @@ impl PairTokens {
         for (at, &(first, second)) in pairs.iter().enumerate() {
             let mut others = (0..circle.len()).map(|step| circle[(at + step) % circle.len()]);
             let other = others.find(|&other| other != first && other != second)?;
-            let continuation = self.item(file, first, second).continuation;
-            let mut seed = file.document(other as usize);
+            let continuation = self.item(document(first), document(second)).continuation;
+            let mut seed = document(other);
             seed.pop();
             seed.truncate(self.context.saturating_sub(2 + continuation.len()));
             let prompt = [&[self.begin_of_document], &seed[..], &[self.related]].concat();
@@ -157,7 +156,8 @@ impl Stream for PairStream {
         batch.clear();
         let step = step as usize;
         for &(first, second) in &self.order[self.batches[step]..self.batches[step + 1]] {
-            let item = self.frame.item(&self.file, first, second);
+            let document = |number: u32| self.file.document(number as usize);
+            let item = self.frame.item(document(first), document(second));
             batch.push_conditional(&item.prompt, &item.continuation);
         }
     }
@@ -185,12 +185,12 @@ mod tests {
     fn long_documents_are_cut_to_the_context() {
         let long = |start: u32| -> Vec<u32> { (start..start + 40).chain([0]).collect() };
         let (_folder, file) = token_file(&[long(100), long(200), vec![7, 8, 0]]);
-        let both = FRAME.item(&file, 0, 1);
+        let both = FRAME.item(file.document(0), file.document(1));
         assert_eq!((both.prompt.len(), both.continuation.len()), (11, 9));
         assert_eq!((both.prompt[1], both.prompt[10], both.continuation[0]), (100, 1, 200));
-        let short_target = FRAME.item(&file, 0, 2);
+        let short_target = FRAME.item(file.document(0), file.document(2));
         assert_eq!((short_target.prompt.len(), short_target.continuation), (17, vec![7, 8, 0]));
-        let short_seed = FRAME.item(&file, 2, 0);
+        let short_seed = FRAME.item(file.document(2), file.document(0));
         assert_eq!((short_seed.prompt, short_seed.continuation.len()), (vec![0, 7, 8, 1], 16));
     }
 
@@ -199,9 +199,10 @@ mod tests {
         let long = |start: u32| -> Vec<u32> { (start..start + 40).chain([0]).collect() };
         let (_folder, file) = token_file(&[vec![7, 8, 0], long(100), vec![30, 31, 0], long(200)]);
         let pairs = [(0, 1), (1, 0), (2, 3), (3, 2)];
-        let Contrast { random_seed, no_seed } = FRAME.contrast(&file, &pairs, 0..4, 1).unwrap();
+        let tokens = |document: u32| file.document(document as usize);
+        let Contrast { random_seed, no_seed } = FRAME.contrast(tokens, &pairs, 0..4, 1).unwrap();
         for (at, &(first, second)) in pairs.iter().enumerate() {
-            let item = FRAME.item(&file, first, second);
+            let item = FRAME.item(tokens(first), tokens(second));
             let (random, none) = (&random_seed[at], &no_seed[at]);
             assert_eq!((&random.continuation, &none.continuation), (&item.continuation, &item.continuation));
             assert_eq!(none.prompt, [0]);
@@ -211,8 +212,8 @@ mod tests {
             assert!(!own.contains(&random.prompt[1]), "{at}: {:?}", random.prompt);
             assert!(random.prompt.len() + random.continuation.len() <= FRAME.context, "{at}");
         }
-        assert_eq!(FRAME.contrast(&file, &[(0, 1)], 0..2, 1), None, "the only other seed is the second document");
-        let seeds = |seed| FRAME.contrast(&file, &[(0, 1)], 2..4, seed).unwrap().random_seed[0].prompt[1];
+        assert_eq!(FRAME.contrast(tokens, &[(0, 1)], 0..2, 1), None, "the only other seed is the second document");
+        let seeds = |seed| FRAME.contrast(tokens, &[(0, 1)], 2..4, seed).unwrap().random_seed[0].prompt[1];
         assert!((0..20).any(|seed| seeds(seed) == 30) && (0..20).any(|seed| seeds(seed) == 200));
     }
 
@@ -254,7 +255,8 @@ mod tests {
     fn the_one_seed_that_is_no_document_of_the_pair_is_found_wherever_it_stands() {
         let (_folder, file) = token_file(&[vec![10, 0], vec![20, 0], vec![30, 31, 0]]);
         for seed in 0..20 {
-            let found = FRAME.contrast(&file, &[(0, 1), (1, 0)], [2, 0, 1].into_iter(), seed).unwrap();
+            let tokens = |document: u32| file.document(document as usize);
+            let found = FRAME.contrast(tokens, &[(0, 1), (1, 0)], [2, 0, 1].into_iter(), seed).unwrap();
             let prompts: Vec<_> = found.random_seed.iter().map(|item| &item.prompt[..]).collect();
             assert_eq!(prompts, [[0, 30, 31, 1], [0, 30, 31, 1]], "{seed}");
         }

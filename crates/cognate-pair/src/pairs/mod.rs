@@ -1,16 +1,19 @@
 //! Which documents are pairs, and which pairs are held out.
 //!
 //! `precision.rs` finds the least similarity of a pair, by `similarities.rs` and `strangers.rs`; `copies.rs` knows near-copies;
-//! `hold_out.rs` divides the documents, `stats.rs` counts, `file.rs` is the format on disk.
+//! `unseen.rs` finds the pairs that measure, `hold_out.rs` divides the documents where there are too few, `part.rs` keeps what chooses from
+//! what is measured, `stats.rs` counts, `file.rs` is the format on disk.
 
 pub(crate) mod copies;
 pub(crate) mod file;
 pub(crate) mod hold_out;
+pub(crate) mod part;
 pub(crate) mod precision;
 pub(crate) mod shuffle;
 pub(crate) mod similarities;
 pub(crate) mod stats;
 mod strangers;
+mod unseen;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +23,7 @@ use copies::Copies;
 use hold_out::hold_out;
 use precision::{Bound, Precision, Rule};
 use similarities::{Window, measure_similarities, suggest_window};
-use stats::{Degrees, PairStats};
+use stats::{Degrees, PairStats, UnseenStats};
 use strangers::Strangers;
 
 /// The choices of [`select_pairs`].
@@ -36,7 +39,7 @@ pub struct PairConfig {
     pub precision: f64,
     /// Neighbours at least this similar count as near-copies, whatever their texts; above 1, nothing does.
     pub max_similarity: f32,
-    /// Share of the related documents that is held out, in [0, 1). 0.05 is usual.
+    /// Share of the related documents that is held out where too few unseen ones are related to any, in [0, 1). 0.05 is usual.
     pub held_out_share: f64,
     /// Seed of the choice of held-out documents, and of the random pairs that are measured.
     pub seed: u64,
@@ -77,12 +80,13 @@ pub struct Pair {
     pub similarity: f32,
 }
 
-/// The pairs of a corpus, in the order of (first, second). Each pair of related documents is there in both directions.
+/// The pairs of a corpus, in the order of (first, second).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pairs {
-    /// To learn from.
+    /// To learn from, in both directions.
     pub train: Vec<Pair>,
-    /// To measure by: no document of these, and no near-copy of one, is in a training pair.
+    /// To measure by. Seeds with unseen targets, whose numbers go on behind those of the corpus; or, where these are too few, pairs of
+    /// documents of the corpus in both directions: no document of these, and no near-copy of one, is in a training pair.
     pub held_out: Vec<Pair>,
 }
 
@@ -95,12 +99,17 @@ pub fn neighbours_needed(neighbours: usize, documents: usize) -> usize {
 /// Makes pairs of neighbours: two documents are related when one is among the first `config.neighbours` of the other, they are similar
 /// enough (given, or found so that the share `config.precision` of the pairs is true, see [`Precision`]), and no near-copies.
 ///
+/// `unseen` are the neighbours, among the documents, of others that no model is trained on
+/// ([`neighbours_among`](crate::neighbours_among)). Pairs with these measure a synthesizer. Where they are too few, `config.held_out_share` of
+/// the documents is held out for that. `copies` numbers the unseen documents behind the others.
+///
 /// # Errors
 /// When a setting is impossible, the neighbours are not those of the vectors, nothing is similar enough (the error
 /// suggests another setting), or there are too few pairs to hold some out.
 pub fn select_pairs(
     vectors: &Vectors,
     neighbours: &Neighbours,
+    unseen: Option<&Neighbours>,
     copies: &Copies,
     config: &PairConfig,
 ) -> Result<(Pairs, PairStats)> {
@@ -141,8 +150,19 @@ pub fn select_pairs(
             random: Box::new(similarities.random_quantiles),
         });
     }
-    let held = hold_out(neighbours.len(), &related, &near_copies, config.held_out_share, config.seed);
-    let mut pairs = Pairs::default();
+    let (with_unseen, unseen_copies) = unseen.map_or((Vec::new(), 0), |unseen| {
+        unseen::related(neighbours, unseen, config.neighbours, (bound, &strangers), is_copy)
+    });
+    let is_unseen = unseen::suffice(&with_unseen);
+    let share = if is_unseen { 0.0 } else { config.held_out_share };
+    let unseen = UnseenStats {
+        documents: unseen.map_or(0, Neighbours::len),
+        with_pairs: unseen::targets(&with_unseen),
+        near_copies: unseen_copies,
+        measure: is_unseen,
+    };
+    let held = hold_out(neighbours.len(), &related, &near_copies, share, config.seed);
+    let mut pairs = Pairs { train: Vec::new(), held_out: if is_unseen { with_unseen } else { Vec::new() } };
     for link in &related {
         let turned = Pair { first: link.second, second: link.first, similarity: link.similarity };
         match (held[link.first as usize], held[link.second as usize]) {
@@ -154,10 +174,10 @@ pub fn select_pairs(
     pairs.train.sort_unstable_by_key(|pair| (pair.first, pair.second));
     pairs.held_out.sort_unstable_by_key(|pair| (pair.first, pair.second));
     let documents_with_pairs = stats::documents(&related, neighbours.len());
-    if pairs.train.is_empty() || (config.held_out_share > 0.0 && pairs.held_out.is_empty()) {
+    if pairs.train.is_empty() || (share > 0.0 && pairs.held_out.is_empty()) {
         return Err(Error::TooFewPairs {
             related: documents_with_pairs,
-            share: config.held_out_share,
+            share,
             train: pairs.train.len(),
             held_out: pairs.held_out.len(),
         });
@@ -165,13 +185,14 @@ pub fn select_pairs(
     let stats = PairStats {
         documents: neighbours.len(),
         documents_with_pairs,
-        held_out_documents: stats::documents(&pairs.held_out, neighbours.len()),
+        held_out_documents: stats::documents(&pairs.held_out, neighbours.len() + unseen.documents),
         train_documents: stats::documents(&pairs.train, neighbours.len()),
         train_pairs: pairs.train.len(),
         held_out_pairs: pairs.held_out.len(),
         near_copies: 2 * near_copies.len(),
         below_window: 2 * (links.len() - related.len() - near_copies.len()),
-        straddling: 2 * related.len() - pairs.train.len() - pairs.held_out.len(),
+        straddling: 2 * related.len() - pairs.train.len() - if is_unseen { 0 } else { pairs.held_out.len() },
+        unseen,
         targets_per_seed: Degrees::of(&pairs.train, neighbours.len()),
         window,
         precision: Precision {
@@ -185,11 +206,20 @@ pub fn select_pairs(
     Ok((pairs, stats))
 }
 
-/// Parts pairs that are given, each in its order: those of which neither document is held out, and those of which both are.
+/// Parts pairs that are given, each in its order. Documents from number `documents` on are unseen: pairs of a document and an unseen target measure,
+/// where there are enough of them; where not, pairs of which both documents are held out. Pairs with an unseen seed are passed over.
 ///
 /// # Errors
 /// When there are too few pairs to hold some out.
-pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Result<Pairs> {
+pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Result<(Pairs, UnseenStats)> {
+    let is_seen = |document: u32| (document as usize) < documents;
+    let (given, others): (Vec<Pair>, Vec<Pair>) =
+        given.iter().partition(|pair| is_seen(pair.first) && is_seen(pair.second));
+    let with_unseen: Vec<Pair> = others.into_iter().filter(|pair| is_seen(pair.first)).collect();
+    let measure = unseen::suffice(&with_unseen);
+    let share = if measure { 0.0 } else { share };
+    let targets = unseen::targets(&with_unseen);
+    let unseen = UnseenStats { documents: targets, with_pairs: targets, near_copies: 0, measure };
     let mut once: Vec<Pair> = given
         .iter()
         .map(|pair| Pair { first: pair.first.min(pair.second), second: pair.first.max(pair.second), ..*pair })
@@ -201,8 +231,8 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
         let held = hold_out(documents, &once, &[], share, seed);
         for pair in given {
             match (held[pair.first as usize], held[pair.second as usize]) {
-                (true, true) => pairs.held_out.push(*pair),
-                (false, false) => pairs.train.push(*pair),
+                (true, true) => pairs.held_out.push(pair),
+                (false, false) => pairs.train.push(pair),
                 _ => {}
             }
         }
@@ -215,7 +245,10 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
             held_out: pairs.held_out.len(),
         });
     }
-    Ok(pairs)
+    if measure {
+        pairs.held_out = with_unseen;
+    }
+    Ok((pairs, unseen))
 }
 
 /// Each two documents of which one is among the first `k` neighbours of the other, once, the lower number first.

@@ -28,6 +28,9 @@ pub struct PairStats {
     pub below_window: usize,
     /// Pairs dropped because only one of the two documents is held out.
     pub straddling: usize,
+    /// What unseen documents gave.
+    #[serde(default)]
+    pub unseen: UnseenStats,
     /// Training targets of each training seed.
     pub targets_per_seed: Degrees,
     /// The window that was used; its lower end is the similarity of the least similar pair where pairs stand out by their documents.
@@ -36,6 +39,19 @@ pub struct PairStats {
     pub precision: Precision,
     /// What neighbours and random pairs look like.
     pub similarities: Similarities,
+}
+
+/// Documents that no model is trained on, and their pairs with the others. None were looked at where all is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UnseenStats {
+    /// Unseen documents that were looked at.
+    pub documents: usize,
+    /// Those with at least one related document.
+    pub with_pairs: usize,
+    /// Their pairs that were left out as near-copies.
+    pub near_copies: usize,
+    /// Whether they are enough, so that the held-out pairs are theirs.
+    pub measure: bool,
 }
 
 /// How many targets the documents that are seeds have.

@@ -18,11 +18,32 @@ const MOST_OF_ALL: usize = 3;
 
 /// The tail of one document's similarities.
 #[derive(Clone, Copy, Debug)]
-struct Tail {
+pub(crate) struct Tail {
     /// Where it begins, in t.
     from: f64,
     /// How fast it falls off, in t.
     scale: f64,
+}
+
+impl Tail {
+    /// That of a document by its neighbours from the one rank to the other; none where it has too few.
+    fn of(neighbours: &Neighbours, document: usize, (first, last): (usize, usize)) -> Option<Self> {
+        let t: Vec<f64> = neighbours.of(document).take(last).map(|(_, s)| stretched(s)).collect();
+        if t.len() < last || last <= first {
+            return None;
+        }
+        let from = t[last - 1];
+        let seen: f64 = t[first - 1..].iter().map(|t| t - from).sum();
+        let censored = (first - 1) as f64 * (t[first - 1] - from);
+        // Documents that are all alike have no tail; so small a scale leaves none of them a stranger.
+        let scale = ((seen + censored) / (last - first) as f64).max(1e-9);
+        Some(Self { from, scale })
+    }
+
+    /// Strangers that are to be expected at `similarity` or beyond.
+    fn beyond(self, similarity: f32, last: usize) -> f64 {
+        last as f64 * (-(stretched(similarity) - self.from).max(0.0) / self.scale).exp()
+    }
 }
 
 /// The strangers of each document.
@@ -55,19 +76,8 @@ impl Strangers {
         let present = found.iter().filter(|&&found| found > 0).count();
         let last = Self::ranks(present).min(neighbours.k);
         let first = FIRST.min(last.div_ceil(2)).max(1);
-        let tail = |document: usize| {
-            let t: Vec<f64> = neighbours.of(document).take(last).map(|(_, s)| stretched(s)).collect();
-            if t.len() < last || last <= first {
-                return None;
-            }
-            let from = t[last - 1];
-            let seen: f64 = t[first - 1..].iter().map(|t| t - from).sum();
-            let censored = (first - 1) as f64 * (t[first - 1] - from);
-            // Documents that are all alike have no tail; so small a scale leaves none of them a stranger.
-            let scale = ((seen + censored) / (last - first) as f64).max(1e-9);
-            Some(Tail { from, scale })
-        };
-        let tails: Vec<Option<Tail>> = (0..neighbours.len()).map(tail).collect();
+        let tails: Vec<Option<Tail>> =
+            (0..neighbours.len()).map(|document| Tail::of(neighbours, document, (first, last))).collect();
         let mut both = (0u64, 0u64);
         for document in 0..neighbours.len() {
             for (other, _) in neighbours.of(document).take(last).skip(first) {
@@ -82,8 +92,18 @@ impl Strangers {
 
     /// Strangers of `document` that are to be expected at `similarity` or beyond; none where too little is known of it.
     fn beyond(&self, document: usize, similarity: f32) -> Option<f64> {
-        let Tail { from, scale } = self.tails[document]?;
-        Some(self.ranks.1 as f64 * (-(stretched(similarity) - from).max(0.0) / scale).exp())
+        Some(self.tails[document]?.beyond(similarity, self.ranks.1))
+    }
+
+    /// The tails of documents outside the corpus, by their neighbours in it.
+    pub(crate) fn tails_of(&self, outside: &Neighbours) -> Vec<Option<Tail>> {
+        (0..outside.len()).map(|document| Tail::of(outside, document, self.ranks)).collect()
+    }
+
+    /// As [`expected`](Self::expected), of a document and one outside the corpus.
+    pub(crate) fn expected_outside(&self, document: u32, outside: Option<Tail>, similarity: f32) -> f64 {
+        let of_outside = outside.map_or(f64::INFINITY, |tail| tail.beyond(similarity, self.ranks.1));
+        self.beyond(document as usize, similarity).unwrap_or(f64::INFINITY).max(of_outside)
     }
 
     /// Strangers to be expected so near to either of two documents, the larger number of the two: a pair stands out only if it does

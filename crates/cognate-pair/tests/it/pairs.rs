@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cognate_base::Silent;
 use cognate_pair::{
     Copies, Error, Neighbours, PairConfig, PairStats, Pairs, Rule, Vectors, exact_neighbours, measure_similarities,
-    neighbours_needed, select_pairs, suggest_window,
+    neighbours_among, neighbours_needed, part_given, select_pairs, suggest_window,
 };
 use proptest::prelude::*;
 
@@ -81,7 +81,7 @@ proptest! {
         let vectors = vectors(n, 12, centres, spread, seed);
         let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
         let config = PairConfig { seed, ..config(min, min + room, share) };
-        match select_pairs(&vectors, &neighbours, &Copies::none(), &config) {
+        match select_pairs(&vectors, &neighbours, None, &Copies::none(), &config) {
             Ok((pairs, stats)) => check(&vectors, &neighbours, &config, &pairs, &stats),
             Err(error) => prop_assert!(matches!(error, Error::NoPairs { .. } | Error::TooFewPairs { .. }), "{error}"),
         }
@@ -94,7 +94,7 @@ fn regions_lose_few_pairs() {
     let vectors = vectors(2000, 32, 100, 0.5, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
     let config = config(0.6, 1.01, 0.1);
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
     check(&vectors, &neighbours, &config, &pairs, &stats);
     let all = (stats.train_pairs + stats.held_out_pairs + stats.straddling) as f64;
     assert!(stats.held_out_pairs as f64 / all > 0.07, "{} of {all} held out", stats.held_out_pairs);
@@ -103,9 +103,9 @@ fn regions_lose_few_pairs() {
     // Not one region, which would be one topic: the held-out documents come from many clusters.
     let clusters: HashSet<u32> = pairs.held_out.iter().map(|pair| pair.first % 100).collect();
     assert!(clusters.len() >= 8, "{clusters:?}");
-    let again = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
+    let again = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
     assert_eq!((pairs.clone(), stats), again);
-    let other = select_pairs(&vectors, &neighbours, &Copies::none(), &PairConfig { seed: 4, ..config }).unwrap();
+    let other = select_pairs(&vectors, &neighbours, None, &Copies::none(), &PairConfig { seed: 4, ..config }).unwrap();
     assert_ne!(pairs.held_out, other.0.held_out);
 }
 
@@ -113,20 +113,154 @@ fn regions_lose_few_pairs() {
 fn without_a_share_nothing_is_held_out_or_lost() {
     let vectors = vectors(100, 8, 10, 0.5, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config(0.3, 1.01, 0.0)).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config(0.3, 1.01, 0.0)).unwrap();
     assert!(pairs.held_out.is_empty());
     assert_eq!((stats.straddling, stats.held_out_documents, stats.near_copies), (0, 0, 0));
+}
+
+/// The first `n` of the vectors, and the others.
+fn parted(all: &Vectors, n: usize) -> (Vectors, Vectors) {
+    let part = |rows: std::ops::Range<usize>| Vectors {
+        ids: all.ids[rows.clone()].to_vec(),
+        width: all.width,
+        data: all.data[rows.start * all.width..rows.end * all.width].to_vec(),
+    };
+    (part(0..n), part(n..all.len()))
+}
+
+#[test]
+fn what_measures_are_pairs_of_a_document_and_an_unseen_one_by_the_definition_of_all_pairs() {
+    // More of both than a block of the search holds, and a document without a vector on each side.
+    let mut all = vectors(1800, 32, 100, 0.6, 2);
+    all.data[7 * 32..8 * 32].fill(0.0);
+    all.data[1507 * 32..1508 * 32].fill(0.0);
+    let (corpus, unseen) = parted(&all, 1500);
+    let neighbours = exact_neighbours(&corpus, 50, &Silent).unwrap();
+    let among = neighbours_among(&corpus, &unseen, 50, &Silent).unwrap();
+    // Plainly: all cosines, sorted.
+    for row in 0..unseen.len() {
+        let mut plain: Vec<(f32, u32)> = (0..1500u32)
+            .map(|document| (all.similarity(document as usize, 1500 + row), document))
+            .filter(|&(_, document)| document != 7 && row != 7)
+            .collect();
+        plain.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let found: Vec<(u32, f32)> = among.of(row).collect();
+        assert_eq!(found.len(), if row == 7 { 0 } else { 50 });
+        for ((document, similarity), (expected, _)) in found.into_iter().zip(plain) {
+            // Two documents may change places where rounding decides.
+            let own = all.similarity(document as usize, 1500 + row);
+            assert!(
+                (own - similarity).abs() < 1e-5 && (own - expected).abs() < 1e-5,
+                "{row}: {own} {similarity} {expected}"
+            );
+        }
+    }
+    let config = config(0.6, 0.97, 0.1);
+    let (pairs, stats) = select_pairs(&corpus, &neighbours, Some(&among), &Copies::none(), &config).unwrap();
+    let first = |of: &Neighbours, document: usize, k: usize| of.of(document).take(k).collect::<Vec<_>>();
+    let mut expected = Vec::new();
+    let mut one_sided = [0, 0];
+    for row in 0..unseen.len() {
+        for (rank, (document, similarity)) in first(&among, row, 50).into_iter().enumerate() {
+            let is_first_of_document = first(&neighbours, document as usize, 8)[7].1 < similarity;
+            one_sided[0] += u32::from(rank < 8 && !is_first_of_document);
+            one_sided[1] += u32::from(rank >= 8 && is_first_of_document);
+            if (rank < 8 || is_first_of_document) && (0.6..0.97).contains(&similarity) {
+                expected.push((document, 1500 + row as u32));
+            }
+        }
+    }
+    expected.sort_unstable();
+    assert!(one_sided.iter().all(|&pairs| pairs > 20), "one direction finds nothing of its own: {one_sided:?}");
+    assert_eq!(pairs.held_out.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(), expected);
+    let targets: HashSet<u32> = expected.iter().map(|pair| pair.1).collect();
+    assert_eq!((stats.unseen.documents, stats.unseen.with_pairs, stats.unseen.measure), (300, targets.len(), true));
+    assert_eq!((stats.held_out_pairs, stats.straddling), (expected.len(), 0));
+    assert_eq!(stats.held_out_documents, documents(&pairs.held_out).len());
+    // Nothing of the corpus is held out for it, and what is learned is what it was without the unseen documents.
+    let alone =
+        select_pairs(&corpus, &neighbours, None, &Copies::none(), &PairConfig { held_out_share: 0.0, ..config });
+    assert_eq!(pairs.train, alone.unwrap().0.train);
+}
+
+#[test]
+fn near_copies_of_unseen_documents_measure_nothing() {
+    let all = vectors(700, 32, 30, 0.5, 2);
+    let (corpus, unseen) = parted(&all, 500);
+    // Every unseen document has the words of the document with its number.
+    let texts: Vec<String> = (0..700).map(|i| (0..9).map(|word| format!("w{}-{word} ", i % 500)).collect()).collect();
+    let copies = Copies::of(&texts, 0.7, &Silent).unwrap();
+    let mut corpus = corpus;
+    corpus.data[..200 * 32].copy_from_slice(&unseen.data);
+    let neighbours = exact_neighbours(&corpus, 50, &Silent).unwrap();
+    let among = neighbours_among(&corpus, &unseen, 50, &Silent).unwrap();
+    let (pairs, stats) = select_pairs(&corpus, &neighbours, Some(&among), &copies, &config(0.5, 2.0, 0.1)).unwrap();
+    assert_eq!(stats.unseen.near_copies, 200);
+    assert!(pairs.held_out.iter().all(|pair| pair.second - 500 != pair.first));
+    // By their vectors alone they would be the best of pairs.
+    let (with_copies, _) =
+        select_pairs(&corpus, &neighbours, Some(&among), &Copies::none(), &config(0.5, 2.0, 0.1)).unwrap();
+    assert!((0..200).all(|i| with_copies.held_out.iter().any(|pair| (pair.first, pair.second) == (i, 500 + i))));
+}
+
+#[test]
+fn too_few_unseen_documents_leave_measuring_to_those_of_the_corpus() {
+    let all = vectors(612, 32, 30, 0.5, 2);
+    for (number, measure) in [(12, true), (11, false), (0, false)] {
+        let (corpus, mut unseen) = parted(&all, 600);
+        unseen.ids.truncate(number);
+        unseen.data.truncate(number * 32);
+        let neighbours = exact_neighbours(&corpus, 50, &Silent).unwrap();
+        let among = neighbours_among(&corpus, &unseen, 50, &Silent).unwrap();
+        let config = config(0.3, 2.0, 0.1);
+        let (pairs, stats) = select_pairs(&corpus, &neighbours, Some(&among), &Copies::none(), &config).unwrap();
+        assert_eq!((stats.unseen.measure, stats.unseen.with_pairs), (measure, number));
+        assert_eq!(pairs.held_out.iter().all(|pair| pair.second >= 600), measure);
+        assert!(measure || documents(&pairs.train).is_disjoint(&documents(&pairs.held_out)));
+    }
+    let (corpus, _) = parted(&all, 600);
+    let narrow = vectors(12, 31, 3, 0.5, 2);
+    let error = neighbours_among(&corpus, &narrow, 50, &Silent).unwrap_err();
+    assert!(error.to_string().contains("vectors of 31 numbers lie in no common space with vectors of 32"), "{error}");
+}
+
+#[test]
+fn given_pairs_with_unseen_targets_measure_where_there_are_enough() {
+    let pair = |(first, second)| cognate_pair::Pair { first, second, similarity: 0.5 };
+    let within: Vec<(u32, u32)> = (0..40).flat_map(|i| [(i, (i + 1) % 40), ((i + 1) % 40, i)]).collect();
+    for (number, measure) in [(12, true), (11, false)] {
+        let with_unseen: Vec<(u32, u32)> = (0..number).map(|i| (i, 40 + i)).collect();
+        let turned = with_unseen.iter().map(|&(a, b)| (b, a));
+        let given: Vec<_> = within
+            .iter()
+            .copied()
+            .chain(with_unseen.iter().copied())
+            .chain(turned)
+            .chain([(41, 42)])
+            .map(pair)
+            .collect();
+        let (pairs, unseen) = part_given(40, &given, 0.2, 1).unwrap();
+        assert_eq!((unseen.with_pairs, unseen.measure), (number as usize, measure));
+        let numbers =
+            |pairs: &[cognate_pair::Pair]| pairs.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>();
+        if measure {
+            assert_eq!((numbers(&pairs.train), numbers(&pairs.held_out)), (within.clone(), with_unseen));
+        } else {
+            assert!(!pairs.held_out.is_empty() && documents(&pairs.held_out).iter().all(|document| *document < 40));
+            assert!(documents(&pairs.train).is_disjoint(&documents(&pairs.held_out)));
+        }
+    }
 }
 
 #[test]
 fn an_empty_window_is_an_error_that_suggests_one_that_is_not() {
     let vectors = vectors(600, 32, 100, 0.6, 2);
     let neighbours = exact_neighbours(&vectors, 8, &Silent).unwrap();
-    let error = select_pairs(&vectors, &neighbours, &Copies::none(), &config(0.999, 0.9999, 0.1)).unwrap_err();
+    let error = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config(0.999, 0.9999, 0.1)).unwrap_err();
     let Error::NoPairs { suggested, .. } = &error else { panic!("{error}") };
     assert!(error.to_string().contains("median") && error.to_string().contains("Try min_similarity"), "{error}");
     let config = config(suggested.min_similarity, suggested.max_similarity, 0.1);
-    select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
+    select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
 }
 
 #[test]
@@ -181,7 +315,7 @@ fn impossible_settings_are_errors() {
         (config(0.5, 0.9, f64::NAN), "held_out_share"),
     ];
     for (case, name) in cases {
-        let error = select_pairs(&vectors, &neighbours, &Copies::none(), &case).unwrap_err();
+        let error = select_pairs(&vectors, &neighbours, None, &Copies::none(), &case).unwrap_err();
         assert!(matches!(error, Error::Config { field, .. } if field == name), "{error}");
     }
 }
@@ -191,18 +325,18 @@ fn neighbours_of_other_vectors_and_too_few_documents_are_errors() {
     let some = vectors(50, 8, 5, 0.5, 2);
     let neighbours = exact_neighbours(&some, 8, &Silent).unwrap();
     let other = vectors(51, 8, 5, 0.5, 2);
-    let error = select_pairs(&other, &neighbours, &Copies::none(), &config(0.5, 0.9, 0.1)).unwrap_err();
+    let error = select_pairs(&other, &neighbours, None, &Copies::none(), &config(0.5, 0.9, 0.1)).unwrap_err();
     assert!(matches!(error, Error::OtherNeighbours { neighbours: 50, vectors: 51 }), "{error}");
     // Three documents, all related: none can be held out with a pair and leave a pair to learn from.
     let few = vectors(3, 8, 1, 0.3, 2);
     let neighbours = exact_neighbours(&few, 2, &Silent).unwrap();
     let config = PairConfig { neighbours: 2, ..config(-1.0, 1.01, 0.5) };
-    let error = select_pairs(&few, &neighbours, &Copies::none(), &config).unwrap_err();
+    let error = select_pairs(&few, &neighbours, None, &Copies::none(), &config).unwrap_err();
     assert!(matches!(error, Error::TooFewPairs { related: 3, .. }), "{error}");
     // Without vectors there is nothing to compare.
     let none = Vectors { data: vec![0.0; 24], ..few };
     let neighbours = exact_neighbours(&none, 2, &Silent).unwrap();
-    let error = select_pairs(&none, &neighbours, &Copies::none(), &config).unwrap_err();
+    let error = select_pairs(&none, &neighbours, None, &Copies::none(), &config).unwrap_err();
     assert!(matches!(error, Error::TooFewRows { rows: 0, k: 1 }), "{error}");
 }
 
@@ -211,7 +345,7 @@ fn chosen(n: usize, centres: usize, spread: f32, wanted: f64) -> (Rule, f64, f64
     let vectors = vectors(n, 48, centres, spread, 4);
     let neighbours = exact_neighbours(&vectors, neighbours_needed(10, n), &Silent).unwrap();
     let config = PairConfig { neighbours: 10, min_similarity: None, precision: wanted, ..config(0.0, 2.0, 0.0) };
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &Copies::none(), &config).unwrap();
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
     let is_true = |first: usize, second: usize| first % centres == second % centres;
     let right = pairs.train.iter().filter(|pair| is_true(pair.first as usize, pair.second as usize)).count();
     let all = (0..n).map(|first| (first % centres..n).step_by(centres).count() - 1).sum::<usize>();
@@ -256,7 +390,7 @@ fn a_few_near_copies_are_no_second_hill() {
         .collect();
     let neighbours = exact_neighbours(&vectors, neighbours_needed(10, 1000), &Silent).unwrap();
     let config = PairConfig { neighbours: 10, min_similarity: None, ..config(0.0, 2.0, 0.0) };
-    let precision = |copies: &Copies| select_pairs(&vectors, &neighbours, copies, &config).unwrap().1.precision;
+    let precision = |copies: &Copies| select_pairs(&vectors, &neighbours, None, copies, &config).unwrap().1.precision;
     let known = precision(&Copies::of(&texts, 0.7, &Silent).unwrap());
     // No neighbour that can be a pair is as similar as they are.
     assert_eq!((known.rule, known.from_bin.last()), (Rule::OneHill, Some(&None)));

@@ -11,7 +11,7 @@ use cognate_corpus::{Document, ReadOptions, Reader, Tokenizer};
 use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use cognate_ops::Cpu;
-use cognate_pair::{Lsa, Pair, Vectors, read_pairs};
+use cognate_pair::{Lsa, Pair, Vectors, read_pairs, read_pairs_among};
 use cognate_synth::filter::interval::mean;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{
@@ -20,10 +20,10 @@ use cognate_synth::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::held_out::{Documents, HeldOut, draw};
 use super::relations::{lsa_config, read_texts};
 use super::synthesis::seeds_of;
 use super::train::BATCH_TOKENS;
-use super::tune::{Numbers, draw, part_pairs};
 use crate::context::Context;
 use crate::error::Result;
 use crate::recipe::{self, Embed, PairMethod, Recipe, SeedsOf};
@@ -86,25 +86,20 @@ impl Synthesizer {
 
     /// Held-out pairs that had no say in choosing the checkpoint, the ones on which the relation was measured, beside random ones.
     pub(crate) fn calibrate(&mut self, context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<Calibration>> {
-        let (recipe, tune) = (context.recipe, &context.recipe.synthesizers[self.at].tune);
-        let file = context.tokens("tokenize", "unique")?;
-        let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
-        let held_out: Vec<Numbers> = read_pairs(&context.pairs_of(self.at).path("held_out.parquet"), &ids)?
-            .iter()
-            .map(|pair| (pair.first, pair.second))
-            .collect();
-        let (_, others) = part_pairs(&held_out, tune.validate_pairs, recipe.seed);
-        let drawn = draw(&others, tune.relation_pairs, recipe.seed, "relation pairs");
-        let pair = |&(first, second): &Numbers| TokenPair {
-            name: format!("the pair of {} and {}", ids[first as usize], ids[second as usize]),
-            seed: file.document(first as usize),
-            document: file.document(second as usize),
+        let documents = Documents::new(context, monitor)?;
+        let pair = |pair: &Pair| TokenPair {
+            name: format!(
+                "the pair of {} and {}",
+                documents.ids[pair.first as usize], documents.ids[pair.second as usize]
+            ),
+            seed: documents.tokens(pair.first),
+            document: documents.tokens(pair.second),
         };
-        let pairs: Vec<TokenPair> = drawn.iter().map(pair).collect();
+        let pairs: Vec<TokenPair> = HeldOut::of(context, self.at, &documents)?.measuring.iter().map(pair).collect();
         let tokens: usize = pairs.iter().map(|pair| pair.seed.len() + pair.document.len()).sum();
         // Four conditional and two unconditional passes over each pair's tokens.
         self.count(6 * tokens as u64, 6 * pairs.len() as u64);
-        Ok(calibrate(&mut self.model, &self.tokenizer, &pairs, self.options, recipe.seed, monitor)?)
+        Ok(calibrate(&mut self.model, &self.tokenizer, &pairs, self.options, context.recipe.seed, monitor)?)
     }
 
     /// Scores documents, each of them once.
@@ -163,12 +158,12 @@ pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Resu
     read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
 }
 
-/// All pairs that the synthesizer behind the corpus at `corpus` learns from or is measured on.
+/// All pairs of unique documents that the synthesizer behind the corpus at `corpus` learns from or is measured on.
 pub(super) fn true_pairs(context: &Context<'_>, corpus: usize, ids: &[String]) -> Result<Vec<Pair>> {
     let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
     let pairs = context.pairs_of(synthesizer);
     let mut all = read_pairs(&pairs.path("train.parquet"), ids)?;
-    all.extend(read_pairs(&pairs.path("held_out.parquet"), ids)?);
+    all.extend(read_pairs_among(&pairs.path("held_out.parquet"), ids)?.0);
     Ok(all)
 }
 

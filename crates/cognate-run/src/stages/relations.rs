@@ -6,55 +6,70 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    Copies, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, Vectors, chains, exact_neighbours, lsa,
-    neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors, select_pairs,
-    shuffle_targets, write_pairs, write_vectors,
+    Copies, Lsa, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, UnseenStats, Vectors, chains, exact_neighbours,
+    neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors,
+    select_pairs, shuffle_targets, write_pairs, write_vectors,
 };
 use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::held_out::{ids, selection_texts};
+use super::quality::unique_texts;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::{self, Embed, PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::stage::Step;
-use crate::stages::quality::unique_texts;
 
-/// The stage `embed`, of the embedding at `at`.
+/// Vectors of the selection split, in the space of those of the unique documents.
+const SELECTION: &str = "selection.parquet";
+
+/// The stage `embed`, of the embedding at `at`. It is fitted to the unique documents alone; those of the selection split are folded in.
 pub(crate) fn embed_stage(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)?;
+    let texts = unique_texts(context, monitor)?;
+    let unseen = selection_texts(context, monitor)?;
     let embedding = &context.recipe.embeddings[at];
-    let documents = texts.len() as u64;
-    let (vectors, statistics, flops) = match &embedding.vectors {
+    let (vectors, of_unseen, statistics, flops) = match &embedding.vectors {
         recipe::Vectors::Lsa => {
-            let (vectors, stats) = lsa(&texts, &lsa_config(context.recipe, &embedding.embed), monitor)?;
+            let (embedder, vectors, stats) = Lsa::fit(&texts, &lsa_config(context.recipe, &embedding.embed), monitor)?;
             // Sparse products of the matrix with its directions and 32 more, twelve times; the rest is small beside them.
             let flops = 12.0 * 2.0 * stats.weights as f64 * (stats.dimensions as f64 + 32.0);
-            (vectors, json!(stats), flops)
+            (vectors, embedder.embed(&unseen), json!(stats), flops)
         }
-        recipe::Vectors::File(path) => (given_vectors(&context.recipe.at(path), &texts)?, json!({}), 0.0),
+        recipe::Vectors::File(path) => {
+            let (vectors, of_unseen) = given_vectors(&context.recipe.at(path), &texts, &unseen)?;
+            (vectors, of_unseen, json!({}), 0.0)
+        }
     };
     write_vectors(&folder.join("vectors.parquet"), &vectors)?;
+    write_vectors(&folder.join(SELECTION), &of_unseen)?;
     let mut made = Made::default();
-    made.rows("vectors.parquet", documents);
-    made.work = Work { statistics, documents, flops, ..Work::default() };
+    made.rows("vectors.parquet", vectors.len() as u64);
+    made.rows(SELECTION, of_unseen.len() as u64);
+    made.work = Work { statistics, documents: (vectors.len() + of_unseen.len()) as u64, flops, ..Work::default() };
     Ok(made)
 }
 
-/// The vectors of a file, for these documents and in their order.
-fn given_vectors(path: &Path, texts: &[(String, String)]) -> Result<Vectors> {
+/// The vectors of a file: those of `texts`, all of them and in their order, and those of `unseen` that are there.
+fn given_vectors(path: &Path, texts: &[(String, String)], unseen: &[(String, String)]) -> Result<(Vectors, Vectors)> {
     let given = read_vectors(path)?;
     let places: HashMap<&str, usize> = given.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
-    let mut vectors = Vectors { ids: Vec::new(), width: given.width, data: Vec::new() };
+    let none = || Vectors { ids: Vec::new(), width: given.width, data: Vec::new() };
+    let (mut vectors, mut of_unseen) = (none(), none());
+    let add = |vectors: &mut Vectors, id: &str| {
+        let row = given.row(*places.get(id)?);
+        vectors.ids.push(id.to_owned());
+        vectors.data.extend_from_slice(row);
+        Some(())
+    };
     for (id, _) in texts {
-        let Some(at) = places.get(id.as_str()) else {
-            return Err(Error::NoVector { path: path.to_path_buf(), id: id.clone() });
-        };
-        vectors.ids.push(id.clone());
-        vectors.data.extend_from_slice(given.row(*at));
+        add(&mut vectors, id).ok_or_else(|| Error::NoVector { path: path.to_path_buf(), id: id.clone() })?;
     }
-    Ok(vectors)
+    for (id, _) in unseen {
+        add(&mut of_unseen, id).unwrap_or_default();
+    }
+    Ok((vectors, of_unseen))
 }
 
 /// The embedder as the recipe wants it.
@@ -115,7 +130,7 @@ pub(crate) fn rows_of_related(
     let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
     let of = |first: usize| neighbours.of(first).map(move |(second, similarity)| (first as u32, second, similarity));
     let links = (0..neighbours.len()).flat_map(of);
-    let copies = copies(context, pair, monitor)?;
+    let copies = copies(context, pair, &[], monitor)?;
     let pairs: Vec<Pair> = links
         .filter(|(_, _, similarity)| *similarity < pair.max_similarity as f32)
         .filter(|&(first, second, _)| !copies.are(first, second))
@@ -154,11 +169,14 @@ pub(crate) fn nearest(pairs: &[Pair]) -> HashMap<u32, Pair> {
     nearest
 }
 
-/// The near-copies among the unique documents.
-fn copies(context: &Context<'_>, pair: &recipe::Pair, monitor: &dyn Monitor) -> Result<Copies> {
+/// The near-copies among the unique documents, and those of the selection split that `unseen` names, which are numbered behind them.
+fn copies(context: &Context<'_>, pair: &recipe::Pair, unseen: &[String], monitor: &dyn Monitor) -> Result<Copies> {
     let Some(similarity) = pair.near_copy.get() else { return Ok(Copies::none()) };
-    let texts = read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)?;
-    let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
+    let mut texts: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(_, text)| text).collect();
+    if !unseen.is_empty() {
+        let mut of_unseen: HashMap<String, String> = selection_texts(context, monitor)?.into_iter().collect();
+        texts.extend(unseen.iter().map(|id| of_unseen.remove(id).unwrap_or_default()));
+    }
     Ok(Copies::of(&texts, similarity, monitor)?)
 }
 
@@ -177,9 +195,28 @@ fn tell(label: &str, stats: &PairStats) {
     }
 }
 
+/// Says at once where what measures is not unseen.
+fn tell_unseen(label: &str, unseen: &UnseenStats) {
+    if !unseen.measure {
+        tracing::warn!(
+            "{label}: {} of the selection split's documents have a related unique one, too few to measure by. So pairs of unique documents \
+             are held out of tuning, but the base model has been trained on their texts: what a seed is worth will look like too little. \
+             A larger [corpus] selection_share gives more",
+            unseen.with_pairs
+        );
+    }
+}
+
 /// Where the vectors of an embedding lie.
 fn vectors_of(context: &Context<'_>, embedding: &str) -> PathBuf {
     context.made(Step::Embed(context.recipe.embedding(embedding))).path("vectors.parquet")
+}
+
+/// The vectors of the selection split, in the space of an embedding; none where it has none.
+fn unseen_vectors(context: &Context<'_>, embedding: &str) -> Result<Option<Vectors>> {
+    let embedded = context.made(Step::Embed(context.recipe.embedding(embedding)));
+    let has_rows = embedded.manifest.rows_of(SELECTION) > 0;
+    Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION))).transpose()?)
 }
 
 /// The stage `pair`, of the set at `at`.
@@ -199,8 +236,12 @@ fn pairs_of_neighbours(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let pair = &context.recipe.pairs[at].pair;
-    let vectors: Vectors = read_vectors(&vectors_of(context, embedding))?;
-    let neighbours = exact_neighbours(&vectors, neighbours_needed(pair.neighbours, vectors.len()), monitor)?;
+    let vectors = read_vectors(&vectors_of(context, embedding))?;
+    let unseen = unseen_vectors(context, embedding)?;
+    let k = neighbours_needed(pair.neighbours, vectors.len());
+    let neighbours = exact_neighbours(&vectors, k, monitor)?;
+    let among = unseen.as_ref().map(|unseen| neighbours_among(&vectors, unseen, k, monitor)).transpose()?;
+    let of_unseen = unseen.map(|unseen| unseen.ids).unwrap_or_default();
     let config = PairConfig {
         neighbours: pair.neighbours,
         min_similarity: match pair.min_similarity {
@@ -212,17 +253,22 @@ fn pairs_of_neighbours(
         held_out_share: pair.held_out_share,
         seed: context.recipe.seed,
     };
-    let (pairs, stats) = select_pairs(&vectors, &neighbours, &copies(context, pair, monitor)?, &config)?;
-    tell(&Step::Pair(at).label(context.recipe), &stats);
-    let mut made = write(folder, &vectors.ids, &pairs)?;
-    let flops = search_flops(vectors.len() as f64, vectors.width as f64);
-    made.work = Work { statistics: json!(stats), documents: vectors.len() as u64, flops, ..Work::default() };
+    let copies = copies(context, pair, &of_unseen, monitor)?;
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, among.as_ref(), &copies, &config)?;
+    let label = Step::Pair(at).label(context.recipe);
+    tell(&label, &stats);
+    tell_unseen(&label, &stats.unseen);
+    let (documents, unseen, width) = (vectors.len() as f64, of_unseen.len() as f64, vectors.width as f64);
+    let ids = [vectors.ids, of_unseen].concat();
+    let mut made = write(folder, &ids, &pairs)?;
+    let flops = search_flops(documents, width) + 2.0 * documents * unseen * width;
+    made.work = Work { statistics: json!(stats), documents: ids.len() as u64, flops, ..Work::default() };
     Ok(made)
 }
 
 /// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
 fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
+    let (ids, unique) = ids(context, monitor)?;
     let of = context.recipe.pair_set(of);
     let source = context.made(Step::Pair(of));
     let (train, held_out) = (
@@ -239,27 +285,32 @@ fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn 
         pair.similarity = found.unwrap_or(0.0);
     }
     let mut made = write(folder, &ids, &pairs)?;
-    made.work = Work { statistics: json!(counts(&pairs, 0)), documents: ids.len() as u64, ..Work::default() };
+    let measure = pairs.held_out.iter().any(|pair| pair.second as usize >= unique);
+    let statistics = counts(&pairs, 0, UnseenStats { measure, ..UnseenStats::default() });
+    made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
     Ok(made)
 }
 
 /// The pairs of a file.
 fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
+    let (ids, unique) = ids(context, monitor)?;
     let (mut given, passed_over) = read_pairs_among(path, &ids)?;
     given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
     let share = context.recipe.pairs[at].pair.held_out_share;
-    let pairs = part_given(ids.len(), &given, share, context.recipe.seed)?;
+    let (pairs, unseen) = part_given(unique, &given, share, context.recipe.seed)?;
     let label = Step::Pair(at).label(context.recipe);
-    tracing::info!("{label}: {} pairs, and {passed_over} of documents that are not unique ones", given.len());
+    tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits", given.len());
+    tell_unseen(&label, &unseen);
     let mut made = write(folder, &ids, &pairs)?;
-    made.work = Work { statistics: json!(counts(&pairs, passed_over)), documents: ids.len() as u64, ..Work::default() };
+    let statistics = counts(&pairs, passed_over, unseen);
+    made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
     Ok(made)
 }
 
 /// What is counted of pairs that were not looked for.
-fn counts(pairs: &Pairs, passed_over: u64) -> serde_json::Value {
-    json!({"train_pairs": pairs.train.len(), "held_out_pairs": pairs.held_out.len(), "passed_over": passed_over})
+fn counts(pairs: &Pairs, passed_over: u64, unseen: UnseenStats) -> serde_json::Value {
+    let (train, held_out) = (pairs.train.len(), pairs.held_out.len());
+    json!({"train_pairs": train, "held_out_pairs": held_out, "passed_over": passed_over, "unseen": unseen})
 }
 
 fn write(folder: &Path, ids: &[String], pairs: &Pairs) -> Result<Made> {

@@ -12,8 +12,8 @@ use cognate_model::Decoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::held_out::draw;
 use super::train::{BATCH_TOKENS, Trained, link};
-use super::tune::draw;
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::Real;

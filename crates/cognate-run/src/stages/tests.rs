@@ -1,6 +1,6 @@
 //! What the stages of a small run measured, computed once more from its files: of which pairs, documents and checkpoints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use cognate_base::Silent;
@@ -8,18 +8,18 @@ use cognate_corpus::ReadOptions;
 use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Cpu;
-use cognate_pair::{Lsa, read_pairs, read_vectors};
+use cognate_pair::{Lsa, Pair, PairStats, read_pairs, read_vectors};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
 use cognate_train::{PairTokens, Point};
 use tempfile::TempDir;
 
 use super::evaluate::read_scores;
+use super::held_out::{Documents, HeldOut};
 use super::quality::{read_first, unique_texts};
 use super::relations::lsa_config;
 use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
-use super::tune::{Numbers, draw, firsts, part_pairs};
 use crate::context::{Context, DeviceKind, Settings};
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
@@ -126,15 +126,10 @@ fn load(context: &Context<'_>, checkpoint: &Path) -> Decoder<Cpu> {
 }
 
 /// Held-out pairs: those that choose the synthesizer's checkpoint, and those that the chosen one is measured on.
-fn held_out(context: &Context<'_>) -> (Vec<Numbers>, Vec<Numbers>) {
-    let ids: Vec<String> = unique_texts(context, &Silent).unwrap().into_iter().map(|(id, _)| id).collect();
-    let held_out = read_pairs(&context.pairs_of(0).path("held_out.parquet"), &ids).unwrap();
-    let held_out: Vec<Numbers> = held_out.iter().map(|pair| (pair.first, pair.second)).collect();
-    let tune = &context.recipe.tune;
-    let (choosing, others) = part_pairs(&held_out, tune.validate_pairs, context.recipe.seed);
-    let measured = draw(&others, tune.relation_pairs, context.recipe.seed, "relation pairs");
-    assert!(choosing.len() >= 4 && measured.len() >= 4, "{} and {} pairs", choosing.len(), measured.len());
-    (choosing, measured)
+fn held_out(context: &Context<'_>, documents: &Documents) -> (Vec<Pair>, Vec<Pair>) {
+    let HeldOut { choosing, measuring, .. } = HeldOut::of(context, 0, documents).unwrap();
+    assert!(choosing.len() >= 4 && measuring.len() >= 4, "{} and {} pairs", choosing.len(), measuring.len());
+    (choosing, measuring)
 }
 
 fn tune() -> &'static Path {
@@ -145,8 +140,11 @@ fn tune() -> &'static Path {
 fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     let finished = Finished::new();
     let context = finished.context();
-    let (choosing, measured) = held_out(&context);
-    let (tokenizer, file) = (context.tokenizer().unwrap(), context.tokens("tokenize", "unique").unwrap());
+    let documents = Documents::new(&context, &Silent).unwrap();
+    let (choosing, measured) = held_out(&context, &documents);
+    let tokenizer = context.tokenizer().unwrap();
+    let tokens = |number: u32| documents.tokens(number);
+    let item = |frame: &PairTokens, pair: &Pair| frame.item(tokens(pair.first), tokens(pair.second));
     let trained: Trained = context.statistics(tune()).unwrap();
     let mut best = load(&context, &context.artifact(tune()).path("best"));
 
@@ -156,8 +154,8 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
         related: tokenizer.related().unwrap(),
         context: context.recipe.tune.context,
     };
-    let mut nats = |pairs: &[Numbers]| {
-        let items: Vec<ScoreItem> = pairs.iter().map(|&(first, second)| frame.item(&file, first, second)).collect();
+    let mut nats = |pairs: &[Pair]| {
+        let items: Vec<ScoreItem> = pairs.iter().map(|pair| item(&frame, pair)).collect();
         let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
         score(&mut best, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
     };
@@ -177,8 +175,9 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
         "the two rules cannot be told apart"
     );
     assert!((nats(&choosing) - recorded).abs() < 1e-9, "{} {recorded}", nats(&choosing));
-    let contrast =
-        frame.contrast(&file, &choosing, firsts(&choosing).chain(firsts(&measured)), context.recipe.seed).unwrap();
+    let numbers: Vec<(u32, u32)> = choosing.iter().map(|pair| (pair.first, pair.second)).collect();
+    let seeds = HeldOut::of(&context, 0, &documents).unwrap().all.into_iter().map(|pair| pair.first);
+    let contrast = frame.contrast(tokens, &numbers, seeds, context.recipe.seed).unwrap();
     for (items, recorded) in
         [(&contrast.random_seed, chosen.random_seed_nats), (&contrast.no_seed, chosen.no_seed_nats)]
     {
@@ -191,7 +190,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     // Tuning began from the best of the base model.
     let start = |checkpoint: &str| {
         let mut base = load(&context, &context.base_of(0).path(checkpoint));
-        let items: Vec<ScoreItem> = choosing.iter().map(|&(first, second)| frame.item(&file, first, second)).collect();
+        let items: Vec<ScoreItem> = choosing.iter().map(|pair| item(&frame, pair)).collect();
         let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
         score(&mut base, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
     };
@@ -204,9 +203,8 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
         seed: context.recipe.seed,
         batch_tokens: BATCH_TOKENS,
     };
-    let texts = |pairs: &[Numbers]| -> Vec<(Vec<u32>, Vec<u32>)> {
-        let tokens = |number: u32| file.document(number as usize);
-        pairs.iter().map(|&(first, second)| (tokens(first), tokens(second))).collect()
+    let texts = |pairs: &[Pair]| -> Vec<(Vec<u32>, Vec<u32>)> {
+        pairs.iter().map(|pair| (tokens(pair.first), tokens(pair.second))).collect()
     };
     let found = trained.relation.unwrap();
     assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
@@ -216,19 +214,64 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
 }
 
 #[test]
+fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen() {
+    let finished = Finished::new();
+    let context = finished.context();
+    let documents = Documents::new(&context, &Silent).unwrap();
+    let split = |name: &str| -> Vec<(String, String)> {
+        let path = context.artifact("ingest").path(&format!("{name}.jsonl.zst"));
+        read_first(&path, usize::MAX, &Silent).unwrap().into_iter().map(|d| (d.id, d.text)).collect()
+    };
+    let (unique, selection) = (split("unique"), split("selection"));
+    assert!(selection.len() > 20, "{}", selection.len());
+    let all = HeldOut::of(&context, 0, &documents).unwrap().all;
+    let in_unique = |number: u32| (number as usize) < unique.len();
+    assert!(all.iter().all(|pair| in_unique(pair.first) && !in_unique(pair.second)));
+    // The tokens are those of the documents that are named.
+    let tokenizer = context.tokenizer().unwrap();
+    for pair in all.iter().take(5) {
+        for (number, (id, text)) in
+            [(pair.first, &unique[pair.first as usize]), (pair.second, &selection[pair.second as usize - unique.len()])]
+        {
+            assert_eq!(documents.ids[number as usize], *id);
+            let mut tokens = tokenizer.encode(text).unwrap();
+            tokens.push(tokenizer.end_of_document());
+            assert_eq!(documents.tokens(number), tokens);
+        }
+    }
+    // Related they are by an embedder that knows the unique documents alone.
+    let (embedder, vectors, _) =
+        Lsa::fit(&unique, &lsa_config(context.recipe, &context.recipe.embed), &Silent).unwrap();
+    let folded = embedder.embed(&selection);
+    for pair in &all {
+        let (a, b) = (vectors.row(pair.first as usize), folded.row(pair.second as usize - unique.len()));
+        let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        assert!((cosine - pair.similarity).abs() < 1e-4 && cosine > 0.39, "{cosine} {}", pair.similarity);
+    }
+    // All unique documents are left to learn from.
+    let train = read_pairs(&context.pairs_of(0).path("train.parquet"), &documents.ids).unwrap();
+    let stats: PairStats = context.statistics("pair/related").unwrap();
+    let learned: HashSet<u32> = train.iter().map(|pair| pair.first).collect();
+    assert!(train.iter().all(|pair| in_unique(pair.first) && in_unique(pair.second)));
+    assert_eq!((learned.len(), stats.straddling), (stats.documents_with_pairs, 0));
+    assert_eq!((stats.unseen.documents, stats.unseen.measure), (selection.len(), true));
+}
+
+#[test]
 fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
     let finished = Finished::new();
     let context = finished.context();
-    let (choosing, measured) = held_out(&context);
-    let (tokenizer, file) = (context.tokenizer().unwrap(), context.tokens("tokenize", "unique").unwrap());
+    let documents = Documents::new(&context, &Silent).unwrap();
+    let (choosing, measured) = held_out(&context, &documents);
+    let tokenizer = context.tokenizer().unwrap();
     let recipe = context.recipe;
     let mut synthesizer = load(&context, &context.artifact(tune()).path("best"));
     let options = RelevanceOptions::of(&tokenizer, recipe.generate.max_seed_tokens, BATCH_TOKENS).unwrap();
-    let mut calibrated_on = |pairs: &[Numbers]| {
-        let pair = |&(first, second): &Numbers| TokenPair {
+    let mut calibrated_on = |pairs: &[Pair]| {
+        let pair = |pair: &Pair| TokenPair {
             name: String::new(),
-            seed: file.document(first as usize),
-            document: file.document(second as usize),
+            seed: documents.tokens(pair.first),
+            document: documents.tokens(pair.second),
         };
         let pairs: Vec<TokenPair> = pairs.iter().map(pair).collect();
         calibrate(&mut synthesizer, &tokenizer, &pairs, options, recipe.seed, &Silent).unwrap()

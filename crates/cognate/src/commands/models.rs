@@ -124,9 +124,10 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let (model, _) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let mut model = with_related_row(model, frame.related)?;
     let held_out = args.held_out.as_ref().map(|path| pairs(path)).transpose()?.unwrap_or_default();
+    let document = |number: u32| file.document(number as usize);
     let validation: Vec<ScoreItem> =
-        held_out.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
-    let contrast = frame.contrast(&file, &held_out, held_out.iter().map(|(first, _)| *first), args.optimizer.seed);
+        held_out.iter().map(|(first, second)| frame.item(document(*first), document(*second))).collect();
+    let contrast = frame.contrast(document, &held_out, held_out.iter().map(|(first, _)| *first), args.optimizer.seed);
     let stream = PairStream::new(file, &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
     let schedule = Schedule {
         peak_rate: args.rate,

@@ -1,0 +1,97 @@
+//! The pairs by which a synthesizer is chosen, measured and its relevance calibrated, and the documents that they name.
+
+use cognate_base::Monitor;
+use cognate_base::random::{self, SliceRandom};
+use cognate_corpus::{ReadOptions, TokenFile};
+use cognate_pair::{Pair, part_held_out, read_pairs};
+
+use super::quality::unique_texts;
+use super::relations::read_texts;
+use crate::context::Context;
+use crate::error::Result;
+
+/// The documents that pairs may name: the unique ones, and numbered behind them those of the selection split, which no model is trained
+/// on.
+pub(crate) struct Documents {
+    /// Their identifiers.
+    pub(crate) ids: Vec<String>,
+    /// How many are unique ones.
+    pub(crate) unique: usize,
+    files: [TokenFile; 2],
+}
+
+impl Documents {
+    pub(crate) fn new(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Self> {
+        let (ids, unique) = ids(context, monitor)?;
+        Ok(Self {
+            ids,
+            unique,
+            files: [context.tokens("tokenize", "unique")?, context.tokens("tokenize", "selection")?],
+        })
+    }
+
+    /// The tokens of a document, its end included.
+    pub(crate) fn tokens(&self, number: u32) -> Vec<u32> {
+        let number = number as usize;
+        let [unique, selection] = &self.files;
+        if number < self.unique { unique.document(number) } else { selection.document(number - self.unique) }
+    }
+}
+
+/// Identifiers of the unique documents and behind them those of the selection split, and how many are unique ones.
+pub(crate) fn ids(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<String>, usize)> {
+    let mut texts = unique_texts(context, monitor)?;
+    let unique = texts.len();
+    texts.extend(selection_texts(context, monitor)?);
+    Ok((texts.into_iter().map(|(id, _)| id).collect(), unique))
+}
+
+/// The documents of the selection split.
+pub(crate) fn selection_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact("ingest").path("selection.jsonl.zst"), &ReadOptions::default(), monitor)
+}
+
+/// The held-out pairs of a synthesizer, parted.
+pub(crate) struct HeldOut {
+    /// All of them.
+    pub(crate) all: Vec<Pair>,
+    /// Those that choose its checkpoint.
+    pub(crate) choosing: Vec<Pair>,
+    /// Those on which the chosen one is measured, and its relevance calibrated.
+    pub(crate) measuring: Vec<Pair>,
+}
+
+impl HeldOut {
+    /// Those of the synthesizer at `at`.
+    pub(crate) fn of(context: &Context<'_>, at: usize, documents: &Documents) -> Result<Self> {
+        let (recipe, tune) = (context.recipe, &context.recipe.synthesizers[at].tune);
+        let all = read_pairs(&context.pairs_of(at).path("held_out.parquet"), &documents.ids)?;
+        let (choosing, others) = part_held_out(&all, documents.unique, tune.validate_pairs, recipe.seed);
+        let measuring = draw(&others, tune.relation_pairs, recipe.seed, "relation pairs");
+        Ok(Self { all, choosing, measuring })
+    }
+}
+
+/// `most` items, drawn once, in their order.
+pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.shuffle(&mut random::stream(seed, purpose, 0));
+    order.truncate(most);
+    order.sort_unstable();
+    order.into_iter().map(|i| items[i]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_keeps_the_order_and_is_the_same_again() {
+        let items: Vec<u32> = (0..100).collect();
+        let drawn = draw(&items, 10, 3, "test");
+        assert_eq!(drawn.len(), 10);
+        assert!(drawn.is_sorted());
+        assert_eq!(drawn, draw(&items, 10, 3, "test"));
+        assert_eq!(draw(&items, 1000, 3, "test"), items);
+    }
+}
