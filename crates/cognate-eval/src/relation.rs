@@ -2,7 +2,10 @@
 //!
 //! The three contexts are `[end] d1 [related]`, `[end] d1' [related]` with d1' another pair's first document, and `[end]` alone.
 //! Scored are the tokens of d2 and its closing end-of-document token, the same ones in all three, so the differences are paired.
-//! The standard errors take pairs as independent. Pairs that share a document are not quite: read them as lower bounds.
+//! Pairs with the same d2 are one sample of the standard errors, since their losses are nearly the same. Pairs that share a seed are
+//! taken as independent.
+
+use std::collections::HashMap;
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
@@ -161,7 +164,11 @@ fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame:
     let random_nats = ask(&|q| q.random_prompt.clone())?;
     let no_nats = ask(&|_| vec![frame.begin_of_document])?;
     let lengths: Vec<f64> = questions.iter().map(|q| q.target.len() as f64).collect();
-    let estimate = |nats: &dyn Fn(usize) -> f64| ratio((0..lengths.len()).map(|i| (lengths[i], nats(i))));
+    let samples = samples(&pairs);
+    let estimate = |nats: &dyn Fn(usize) -> f64| {
+        let sum = |of: &dyn Fn(usize) -> f64, sample: &[usize]| sample.iter().map(|&i| of(i)).sum::<f64>();
+        ratio(samples.iter().map(|sample| (sum(&|i| lengths[i], sample), sum(nats, sample))))
+    };
     Ok(Relation {
         pairs: questions.len() as u64,
         tokens: questions.iter().map(|q| q.target.len() as u64).sum(),
@@ -173,6 +180,20 @@ fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame:
         seeds_cut,
         targets_cut,
     })
+}
+
+/// The pairs of each d2, in the order in which these first come.
+fn samples(pairs: &[(&[u32], &[u32])]) -> Vec<Vec<usize>> {
+    let mut places: HashMap<&[u32], usize> = HashMap::new();
+    let mut samples: Vec<Vec<usize>> = Vec::new();
+    for (pair, (_, d2)) in pairs.iter().enumerate() {
+        let place = *places.entry(d2).or_insert(samples.len());
+        if place == samples.len() {
+            samples.push(Vec::new());
+        }
+        samples[place].push(pair);
+    }
+    samples
 }
 
 /// For each pair, the pair whose d1 serves as its random one: the next in a shuffled circle whose d1 is neither the pair's own d1
@@ -257,6 +278,24 @@ mod tests {
         assert!((found.gain_over_random.value - 1.6).abs() < 1e-12 && found.gain_over_random.stderr.unwrap() < 1e-12);
         assert!((found.gain_over_none.value - 1.1).abs() < 1e-12);
         assert_eq!((found.seeds_cut, found.targets_cut), (0, 0));
+    }
+
+    #[test]
+    fn pairs_with_one_second_document_are_one_sample() {
+        // Every document once, and then behind two more seeds each: that tells no more of other documents.
+        let once = pairs(8, 4);
+        let seeds =
+            |shift: usize| (0..8).map(move |i| (pairs(8, 4)[(i + shift) % 8].0.clone(), pairs(8, 4)[i].1.clone()));
+        let thrice: Vec<_> = seeds(0).chain(seeds(2)).chain(seeds(3)).collect();
+        let mut by_length = |items: &[ScoreItem]| -> Result<Vec<f64>> {
+            Ok(items.iter().map(|item| f64::from(item.continuation[0] % 7) + 1.0).collect())
+        };
+        let one = measured(&mut by_length, &once, 100).unwrap();
+        let three = measured(&mut by_length, &thrice, 100).unwrap();
+        assert_eq!((three.pairs, three.tokens), (24, 120));
+        assert!(one.true_seed.stderr.unwrap() > 0.01);
+        assert!((three.true_seed.stderr.unwrap() - one.true_seed.stderr.unwrap()).abs() < 1e-12);
+        assert!((three.true_seed.value - one.true_seed.value).abs() < 1e-12);
     }
 
     #[test]

@@ -14,8 +14,9 @@ mod trainings;
 use std::path::Path;
 
 use cognate_eval::Perplexity;
-use cognate_pair::{Histogram, LsaStats, PairStats, Rule};
+use cognate_pair::{Histogram, LsaStats, PairStats, Rule, UnseenStats};
 use cognate_synth::Reason;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Settings;
@@ -235,7 +236,8 @@ impl Assembly<'_> {
                 count("documents with a related one", stats.documents_with_pairs, "documents"),
                 count("pairs for training", stats.train_pairs, "pairs"),
                 count("pairs held out", stats.held_out_pairs, "pairs"),
-                count("documents held out", stats.held_out_documents, "documents"),
+                count("documents of held-out pairs", stats.held_out_documents, "documents"),
+                count("unseen documents with a related one", stats.unseen.with_pairs, "documents"),
                 count("dropped as near-copies", stats.near_copies, "pairs"),
                 count("dropped as not similar enough", stats.below_window, "pairs"),
                 count("dropped because one document is held out", stats.straddling, "pairs"),
@@ -261,9 +263,16 @@ impl Assembly<'_> {
             gain_over_random: relation.gain_over_random,
             gain_over_none: relation.gain_over_none,
         };
+        let unseen = match self.subject_pairs() {
+            Some(set) => {
+                self.statistics_of::<PairsMeasured>(Some(Step::Pair(set)))?.is_some_and(|of| of.unseen.measure)
+            }
+            None => false,
+        };
         let chosen_at = trained.curve.iter().find(|point| point.step == trained.best_step).map(|point| point.tokens);
         Ok(trained.relation.map(|relations| Relation {
             pairs: relations.after.pairs,
+            unseen,
             before: losses(&relations.before),
             after: losses(&relations.after),
             unused: relations.after.is_nothing(),
@@ -271,6 +280,12 @@ impl Assembly<'_> {
             chosen_at: chosen_at.unwrap_or_default(),
         }))
     }
+}
+
+/// What the statistics of every set of pairs say of those that measure.
+#[derive(Deserialize)]
+struct PairsMeasured {
+    unseen: UnseenStats,
 }
 
 fn statistics<T: DeserializeOwned>(artifact: &Artifact) -> Result<T> {

@@ -385,8 +385,9 @@ impl Estimate<'_> {
         let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
         if calibrated {
             let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
-            let share = recipe.pairs[set].pair.held_out_share;
-            let held_out = self.pairs(set) * share / (1.0 - share).max(f64::EPSILON);
+            // Each document of the selection split with as many unique ones as a unique one has in one direction, and half of them choose.
+            let selection = self.survey.documents * recipe.corpus.selection_share;
+            let held_out = self.pairs(set) / self.unique_documents().max(1.0) * selection / 2.0;
             let pairs = held_out.min(recipe.synthesizers[at].tune.relation_pairs as f64);
             // Four conditional passes over a pair and two over its parts, as they are counted.
             flops += passes(6.0 * pairs, 2.0 * self.survey.tokens_per_document);
@@ -407,7 +408,7 @@ impl Estimate<'_> {
         self.unique_documents() * self.survey.bytes_per_document
     }
 
-    /// Training pairs of the set at `set`, at most: every neighbour inside the window, in both directions, held-out documents apart.
+    /// Training pairs of the set at `set`, at most: every neighbour inside the window, in both directions.
     fn pairs(&self, set: usize) -> f64 {
         let pair = &self.recipe.pairs[set].pair;
         if let PairMethod::Shuffled(of) = &self.recipe.pairs[set].method {
@@ -415,7 +416,7 @@ impl Estimate<'_> {
         }
         let unique = self.unique_documents();
         let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
-        2.0 * unique * neighbours * (1.0 - pair.held_out_share)
+        2.0 * unique * neighbours
     }
 
     fn token_bytes(&self, tokens: f64, documents: f64) -> f64 {

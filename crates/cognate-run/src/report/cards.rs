@@ -239,9 +239,10 @@ fn about_synthesizer(report: &Report) -> String {
         .to_owned();
     if let Some(relation) = &report.relation {
         out.push_str(&format!(
-            "\nOn {} held-out pairs, the true seed saves {} nats per token over a random one ({} before tuning), and {} over \
+            "\nOn {} held-out pairs{}, the true seed saves {} nats per token over a random one ({} before tuning), and {} over \
              none.\n",
             count(relation.pairs),
+            if relation.unseen { ", whose second documents it was never trained on" } else { "" },
             super::numbers::estimated(relation.after.gain_over_random, super::numbers::signed_nats),
             super::numbers::estimated(relation.before.gain_over_random, super::numbers::signed_nats),
             super::numbers::estimated(relation.after.gain_over_none, super::numbers::signed_nats)

@@ -422,12 +422,15 @@ pub struct SimilarityHistogram {
     pub random: Vec<u64>,
 }
 
-/// −log p(d2 | ·) on pairs of which no document was in a training pair, before and after tuning.
+/// −log p(d2 | ·) on held-out pairs, before and after tuning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relation {
     /// Held-out pairs scored.
     pub pairs: u64,
+    /// Whether no model has seen the documents d2. If not, they were held out of tuning alone, and the base model has been trained on them.
+    #[serde(default)]
+    pub unseen: bool,
     /// The base model, as tuning found it.
     pub before: RelationLoss,
     /// The synthesizer.

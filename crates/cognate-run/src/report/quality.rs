@@ -72,7 +72,7 @@ fn roc_csv(known: &Calibration) -> Csv {
 }
 
 /// What gives more held-out pairs.
-const MORE_PAIRS: &str = "A larger [pair] held_out_share, or more documents, give more.";
+const MORE_PAIRS: &str = "A larger [corpus] selection_share, or more documents, give more.";
 
 /// Why there is no calibration.
 fn not_calibrated() -> String {

@@ -30,6 +30,7 @@ pub(super) fn sample() -> Report {
         ledger: ledger(),
         pairs: Some(pairs()),
         relation: Some(Relation {
+            unseen: true,
             pairs: 412,
             before: relation_loss(5.402, 5.447, 5.231),
             after: relation_loss(4.913, 5.164, 5.198),

@@ -34,6 +34,12 @@ pub(super) fn all(page: &mut Markup, report: &Report) {
     environment(page, report);
 }
 
+/// What the second documents of held-out pairs are.
+const UNSEEN: &str = "No model has been trained on d2, which is a document of the selection split.";
+const SEEN: &str = "Too few documents of the selection split have a related one, so d2 was held out of tuning alone. The base model has been \
+                    trained on it, finds it likely without any seed, and forgets some of it in tuning: what a seed is worth looks like \
+                    too little.";
+
 fn relation(page: &mut Markup, relation: Option<&Relation>) {
     let Some(relation) = relation else { return };
     section(page, "relation", "What tuning taught about related documents", |page| {
@@ -41,11 +47,11 @@ fn relation(page: &mut Markup, relation: Option<&Relation>) {
             "p",
             &[],
             format!(
-                "On {} of which no document was in a training pair, and which had no say in choosing the checkpoint: how \
-                 well the model predicts d2 after its true seed d1, after a random document, and after nothing. A true \
-                 seed that saves more than a random one is knowledge of the relation. ± is one standard error, with \
-                 pairs taken as independent; pairs that share a document are not quite, so it is a lower bound.",
-                counted(relation.pairs, "held-out pair", "held-out pairs")
+                "On {} that had no say in choosing the checkpoint: how well the model predicts d2 after its true seed d1, \
+                 after a random document, and after nothing. A true seed that saves more than a random one is knowledge of the \
+                 relation. {} ± is one standard error over the documents d2.",
+                counted(relation.pairs, "held-out pair", "held-out pairs"),
+                if relation.unseen { UNSEEN } else { SEEN }
             ),
         );
         page.element("div", &[("class", &"beside")], |page| {

@@ -287,8 +287,8 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
-        "Share of the documents with a pair that are held out, at most: pairs of two of them measure the synthesizer, pairs of one \
-         of them and another document are dropped.",
+        "What measures the synthesizer where fewer than 12 documents of the selection split have a related unique one: pairs of two \
+         documents of this share of those with a pair, at most. Pairs of one of them and another document are dropped then.",
     ),
 
     key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),

@@ -173,6 +173,7 @@ mod tests {
         };
         let mut markup = Markup::default();
         let relation = Relation {
+            unseen: true,
             pairs: 3,
             before: loss(4.0, 3.5, 4.25),
             after: loss(3.0, 4.0, f64::NAN),
