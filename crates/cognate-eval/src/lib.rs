@@ -15,12 +15,10 @@ mod error;
 pub mod likelihood;
 pub mod perplexity;
 mod progress;
-mod ratio;
 pub mod relation;
 mod rows;
 pub mod tasks;
 
 pub use error::{Error, Result};
 pub use perplexity::{DocumentScore, Perplexity, PerplexityOptions, TextPerplexity, perplexity};
-pub use ratio::Estimate;
 pub use relation::{Relation, RelationOptions, relation};

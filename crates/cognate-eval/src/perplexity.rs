@@ -14,11 +14,12 @@ use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
 use cognate_model::{Decoder, ScoreItem, score_tokens};
 use cognate_ops::Device;
+use cognate_statistics::Estimate;
+use cognate_statistics::ratio::ratio;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::progress::Part;
-use crate::ratio::{Estimate, ratio};
 use crate::rows::Rows;
 use crate::tasks::{is_lossy, words};
 

@@ -12,11 +12,12 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::Tokenizer;
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Device;
+use cognate_statistics::Estimate;
+use cognate_statistics::ratio::ratio;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::progress::Part;
-use crate::ratio::{Estimate, ratio};
 use crate::rows::Rows;
 
 /// How pairs are scored.

@@ -1,20 +1,23 @@
 //! From the manifests of a run directory to its report. Reads what is there: a run that is not finished gets a report
 //! of what exists, with a note of what is missing.
 
+mod cautions;
 mod compare;
 mod costs;
 mod examples;
-mod notes;
 mod provenance;
-mod quality;
+mod quality_tables;
 mod samples;
-mod tasks;
+mod task_scores;
 mod trainings;
-
 use std::path::Path;
 
 use cognate_eval::Perplexity;
 use cognate_pair::{Histogram, LsaStats, PairStats, Rule, UnseenStats};
+use cognate_report::{
+    self as report, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, RelationPoint, Report,
+    SimilarityHistogram, SyntheticQuality, Validation, thinned,
+};
 use cognate_synth::Reason;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,10 +26,6 @@ use crate::context::Settings;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::recipe::{Arm, PairMethod, Recipe, Vectors};
-use crate::report::{
-    self, Curve, Dropped, Environment, Measure, Point, Relation, RelationLoss, RelationPoint, Report,
-    SimilarityHistogram, SyntheticQuality, Validation,
-};
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step, writer};
 use crate::stages::synthesis::Filtered;
@@ -173,7 +172,7 @@ impl Assembly<'_> {
             let mut curve = Curve {
                 arm: self.report_name(&self.recipe.arms[model.arm]).to_owned(),
                 seed: model.seed,
-                train: metrics.train_thinned(CURVE_POINTS),
+                train: thinned(&metrics.train, CURVE_POINTS),
                 validation: metrics.validation,
             };
             if let Some(artifact) = self.artifact(Step::Train(model).folder(self.recipe))? {
@@ -204,10 +203,10 @@ impl Assembly<'_> {
             kept_documents: stats.kept.documents,
             kept_tokens: filtered.synthetic.tokens,
             dropped: dropped.collect(),
-            figures: quality::figures(&filtered),
-            rules: quality::rules(&filtered),
-            pair_figures: quality::pair_figures(&filtered),
-            calibration: filtered.measured.calibration.as_ref().map(quality::calibration),
+            figures: quality_tables::figures(&filtered),
+            rules: quality_tables::rules(&filtered),
+            pair_figures: quality_tables::pair_figures(&filtered),
+            calibration: filtered.measured.calibration.as_ref().map(quality_tables::calibration),
         })
     }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use cognate_base::Hash;
 use cognate_base::files::write_atomic;
+use cognate_report::{Checkpoint, Report, dataset_card, model_card};
 
 use crate::assemble::Assembly;
 use crate::error::Result;
-use crate::report::Report;
-use crate::report::cards::{Checkpoint, dataset, model};
 use crate::rundir::MANIFEST;
 use crate::stage::{Replicate, Step, writer};
 
@@ -30,18 +29,18 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
     };
     // The report, and with it these cards, tells of the corpus that the subject takes most of.
     if let Some(corpus) = run.subject_corpus() {
-        if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), dataset(report)) {
+        if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), dataset_card(report)) {
             write_card(&folder, &card)?;
         }
         if let Some(folder) = place(writer(run.recipe, corpus), "best").filter(|_| run.recipe.is_related(corpus)) {
-            write_card(&folder, &model(report, Checkpoint::Synthesizer))?;
+            write_card(&folder, &model_card(report, Checkpoint::Synthesizer))?;
         }
     }
     for replicate in Replicate::measured(run.recipe) {
         let Some(arm) = run.reported(report, replicate) else { continue };
         for (name, checkpoint) in [("final", Checkpoint::Final(arm)), ("best", Checkpoint::Best(arm))] {
             if let Some(folder) = place(Step::Train(replicate), name) {
-                write_card(&folder, &model(report, checkpoint))?;
+                write_card(&folder, &model_card(report, checkpoint))?;
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cognate_base::{Hash, Monitor, process};
 use cognate_corpus::Tokenizer;
+use cognate_report as report;
 use cognate_synth::KnownPairs;
 
 use crate::arms;
@@ -12,7 +13,6 @@ use crate::context::{Context, config, max_positions};
 use crate::error::{Error, Result};
 use crate::plan::{needed_memory, trained_bytes};
 use crate::recipe::Recipe;
-use crate::report;
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stage::Step;
 use crate::stages::{judge, quality, sweep, synthesis, tasks, train, tune};

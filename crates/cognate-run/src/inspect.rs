@@ -8,12 +8,12 @@ use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs};
+use cognate_report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, SeedsOf};
-use crate::report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use crate::rundir::{Manifest, RECIPE};
 use crate::stage::{Step, behind, writer};
 use crate::stages::relations::{nearest, read_texts};

@@ -1,4 +1,4 @@
-//! Experiments: recipes, plans, run directories with their manifests, the runner, the cost ledger and the report.
+//! Experiments: recipes, plans, run directories with their manifests, the runner and the cost ledger.
 //!
 //! The only crate that knows all stages. It prints nothing: the binary does.
 
@@ -12,13 +12,11 @@ mod inspect;
 mod metrics;
 mod plan;
 pub mod recipe;
-pub mod report;
 pub mod rundir;
 mod runner;
 pub mod stage;
 mod stages;
 mod status;
-mod text;
 mod watch;
 
 pub use context::{DeviceKind, Settings};
@@ -30,5 +28,4 @@ pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
 pub use stages::train::{tokenizer_files, validation_items};
 pub use status::{StageState, StageStatus, Status, status};
-pub use text::{steers, visible, wrapped};
 pub use watch::{Live, Snapshot};

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use cognate_report::Point;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::report::Point;
 
 /// Name of the file in a training stage's folder.
 pub(crate) const METRICS: &str = "metrics.jsonl";
@@ -48,21 +48,6 @@ impl Metrics {
         }
         Ok(metrics)
     }
-
-    /// The training losses, [`thinned`].
-    pub(crate) fn train_thinned(&self, most: usize) -> Vec<Point> {
-        thinned(&self.train, most)
-    }
-}
-
-/// Losses, averaged over equally many neighbours where there are more than `most`.
-pub(crate) fn thinned(points: &[Point], most: usize) -> Vec<Point> {
-    let run = points.len().div_ceil(most.max(1)).max(1);
-    let mean = |points: &[Point]| Point {
-        tokens: points.last().map_or(0, |last| last.tokens),
-        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
-    };
-    points.chunks(run).map(mean).collect()
 }
 
 #[cfg(test)]
@@ -83,14 +68,5 @@ mod tests {
         put("{\"tokens\": 8, \"loss\": 2.0}\n{\"tok\n");
         let error = Metrics::read(scratch.path()).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl is damaged: line 2 is no record of a step"), "{error}");
-    }
-
-    #[test]
-    fn many_steps_become_few_means() {
-        let train = (1..=10).map(|i| Point { tokens: i, nats_per_token: i as f64 }).collect();
-        let metrics = Metrics { train, validation: vec![] };
-        let thinned: Vec<(u64, f64)> =
-            metrics.train_thinned(4).iter().map(|point| (point.tokens, point.nats_per_token)).collect();
-        assert_eq!(thinned, [(3, 2.0), (6, 5.0), (9, 8.0), (10, 10.0)]);
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
+use cognate_report as report;
 
 use crate::assemble::{self, Assembly};
 use crate::context::{Context, Made, Settings};
@@ -12,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, RunDirError, State, Watched};
 use crate::stage::Step;
 use crate::stages::{documents, evaluate, relations, synthesis, train, tune};
-use crate::{cards, checks, report};
+use crate::{cards, checks};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

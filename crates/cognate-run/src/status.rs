@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use cognate_report::StageProgress;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -55,6 +56,47 @@ pub enum StageState {
     Waiting,
 }
 
+impl StageState {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// As the page of a run at work shows it.
+impl From<&Status> for cognate_report::Progress {
+    fn from(status: &Status) -> Self {
+        Self {
+            name: status.name.clone(),
+            is_running: status.running.is_some(),
+            stages: status.stages.iter().map(StageProgress::from).collect(),
+        }
+    }
+}
+
+impl From<&StageStatus> for StageProgress {
+    fn from(stage: &StageStatus) -> Self {
+        let progress = stage.progress.as_ref();
+        let share = |progress: &Progress| {
+            progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64)
+        };
+        Self {
+            name: stage.arm.as_ref().map_or_else(|| stage.stage.to_owned(), |arm| format!("{} · {arm}", stage.stage)),
+            state: stage.state.word(),
+            is_done: stage.state == StageState::Done,
+            share: progress.and_then(share),
+            wall_s: stage.wall_s,
+            detail: progress.map_or_else(String::new, |progress| progress.detail.clone()),
+        }
+    }
+}
+
 /// Looks at the run directory `root`.
 ///
 /// # Errors
@@ -83,7 +125,7 @@ fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<Stag
     if step == Step::Report {
         // One of what existed when somebody asked for it is not the run's last word.
         let whole =
-            crate::report::read(&root.join(crate::report::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
+            cognate_report::read(&root.join(cognate_report::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
         let state = if whole { StageState::Done } else { StageState::Waiting };
         return Ok(StageStatus { state, ..waiting });
     }
@@ -117,12 +159,7 @@ impl fmt::Display for Status {
         let labels: Vec<String> = self.stages.iter().map(|row| label(row.stage, row.arm.as_deref())).collect();
         let width = column(&labels);
         for (stage, label) in self.stages.iter().zip(&labels) {
-            let state = match stage.state {
-                StageState::Done => "done",
-                StageState::Running => "running",
-                StageState::Stopped => "stopped",
-                StageState::Waiting => "waiting",
-            };
+            let state = stage.state.word();
             let time = stage.wall_s.map(seconds).unwrap_or_default();
             let detail = stage.progress.as_ref().map(describe).unwrap_or_default();
             writeln!(f, "{}", format!("  {label:<width$}{state:<10}{time:>14}  {detail}").trim_end())?;

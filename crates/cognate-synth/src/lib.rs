@@ -37,7 +37,7 @@ pub use generate::{
     GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, generate_bytes, write_related,
 };
 pub use sampling::Sampling;
-pub use score::calibrate::{Calibration, FEWEST_PAIRS, calibrate};
+pub use score::calibrate::{Calibration, calibrate};
 pub use score::judge::{JudgeConfig, JudgeStats, Judgement, KnownPairs};
 pub use score::relevance::{Relevance, RelevanceOptions, TextPair, TokenPair, relevance, relevance_of_texts};
 pub use score::roc::{Roc, roc};

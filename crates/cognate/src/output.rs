@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind, Write as _};
 
-use cognate_run::visible;
+use cognate_base::terminal::{steers, visible};
 use serde::Serialize;
 
 /// Writes text for people to stdout. A reader that has seen enough (`| head`) is no failure.
@@ -46,7 +46,7 @@ pub(crate) fn visible_line(text: &str) -> String {
 fn inert_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if cognate_run::steers(c) {
+        if steers(c) {
             // All of these are below U+10000.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use cognate_statistics::Estimate;
+use cognate_statistics::ratio::ratio;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Average, Definition, Kind};
-use crate::ratio::{Estimate, ratio};
 
 /// What a question contributed to its task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use cognate_eval::bootstrap::{Means, Resampling, means};
+use cognate_report::{
+    self as report, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap,
+};
 
 use super::Assembly;
 use super::samples::Sample;
 use crate::error::{Error, Result};
 use crate::recipe::Arm;
-use crate::report::{self, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap};
 use crate::stage::{Replicate, Step};
 
 /// Resamples of an interval.

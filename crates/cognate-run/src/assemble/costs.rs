@@ -1,9 +1,10 @@
 //! What stages cost: the ledger, and what an arm needed before its own training.
 
+use cognate_report::{LedgerEntry, in_flops};
+
 use super::Assembly;
 use crate::arms::{needed_flops, whole_cost};
 use crate::error::Result;
-use crate::report::{LedgerEntry, in_flops};
 use crate::rundir::{Artifact, Manifest};
 use crate::stage::{Replicate, Step, candidates, preparation, same_training};
 use crate::stages::synthesis::{Rounds, round_folder};
@@ -69,7 +70,7 @@ impl Assembly<'_> {
     }
 
     /// Operations of what `model` needed before its own training and repetition does not: see
-    /// [`Arm::preparation_flops`](crate::report::Arm::preparation_flops).
+    /// [`Arm::preparation_flops`](cognate_report::Arm::preparation_flops).
     pub(super) fn preparation_flops(&self, model: Replicate, trained: &Trained) -> Result<f64> {
         let mut steps = preparation(self.recipe, model);
         // Of a sweep the model itself is one training, where that is the one which was chosen.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs};
+use cognate_report::{Example, ExampleText};
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::metadata;
 
 use super::Assembly;
 use crate::error::Result;
-use crate::report::{Example, ExampleText};
 use crate::stage::Step;
 use crate::stages::relations::{nearest, read_texts};
 

@@ -1,12 +1,12 @@
 //! Which files went in and came out, what is not there yet, and what cards need to know.
 
 use cognate_corpus::IngestStats;
+use cognate_report::{CardFacts, FileRecord, Split, Synthesis};
 
 use super::Assembly;
 use crate::context::max_positions;
 use crate::error::Result;
 use crate::recipe::GenerateMethod;
-use crate::report::{CardFacts, FileRecord, Split, Synthesis};
 use crate::rundir::FileEntry;
 use crate::stage::{Replicate, Step};
 use crate::stages::documents::{SPLITS, Tokenized};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use cognate_eval::DocumentScore;
 use cognate_eval::tasks::{ANSWER_NATS, Outcome};
+use cognate_report::{TASK_AVERAGE, VALIDATION, answer_nats};
 
 use super::Assembly;
 use crate::error::{Error, Result};
-use crate::report::{TASK_AVERAGE, VALIDATION, answer_nats};
 use crate::stage::{Replicate, Step};
 use crate::stages::evaluate::{read_lines, read_scores};
 use crate::stages::tasks::QUESTIONS;

@@ -2,11 +2,11 @@
 //!
 //! A recipe says what is done, never where or with how many threads: that is for flags.
 
-mod arms;
-mod error;
 pub mod keys;
+mod kinds;
 mod possible;
 mod presets;
+mod recipe_error;
 mod resolve;
 mod text;
 mod things;
@@ -23,8 +23,8 @@ use cognate_ops::Precision;
 use cognate_synth::{Rule, Sampling, Thresholds};
 use serde::{Deserialize, Serialize};
 
-pub use error::{Place, RecipeError};
 pub(crate) use possible::filter_config;
+pub use recipe_error::{Place, RecipeError};
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
     Training, Vectors, Writer,

@@ -3,7 +3,7 @@
 
 use cognate_synth::FilterConfig;
 
-use super::error::RecipeError;
+use super::recipe_error::RecipeError;
 use super::written::{Section, Written};
 use super::{Filter, Generate, Recipe, Synthetic};
 

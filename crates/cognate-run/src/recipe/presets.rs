@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::arms::{Kind, arm};
-use super::error::RecipeError;
+use super::kinds::{Kind, arm};
+use super::recipe_error::RecipeError;
 use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
 use super::things::{Contexts, Init, SeedsOf, Vectors, Writer};
 use super::written::{Section, Written};

@@ -8,9 +8,9 @@ use cognate_synth::Sampling;
 use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
 
-use super::error::RecipeError;
 use super::keys::keys_of;
 use super::presets::Things;
+use super::recipe_error::RecipeError;
 use super::written::{Section, Written};
 use super::{
     About, Auto, Corpus, Decay, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,

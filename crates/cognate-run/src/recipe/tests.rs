@@ -572,6 +572,12 @@ fn the_reference_in_docs_says_what_the_code_does() {
     }
 }
 
+/// Arms that presets name look the same in every report.
+#[test]
+fn every_kind_of_arm_has_a_look() {
+    assert_eq!(super::keys::ARM_KINDS, cognate_report::ARM_KINDS);
+}
+
 #[test]
 fn published_tasks_need_their_folder_and_are_those_that_there_are() {
     let recipe = |table: &str| parse(&format!("{LEAST}[evaluate]\n{table}"));

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Place, RecipeError};
 use super::keys::{self, KEYS, Key, Kind, Preset, TABLES, THINGS, table_label};
+use super::recipe_error::{Place, RecipeError};
 
 type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 

@@ -8,7 +8,7 @@ use cognate_base::files::write_atomic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::{RunDirError, found_bytes};
+use super::run_dir_error::{RunDirError, found_bytes};
 
 /// Version of the manifest's own fields.
 pub const FORMAT: u32 = 1;

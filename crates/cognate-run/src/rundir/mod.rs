@@ -2,10 +2,10 @@
 //!
 //! The rules of DESIGN.md section 5: what matches is skipped, what is partial is resumed, what differs is refused.
 
-mod error;
 mod manifest;
 mod progress;
 mod reuse;
+mod run_dir_error;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +19,9 @@ use cognate_base::{Claim, Hash, process};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use error::RunDirError;
 pub use manifest::{FORMAT, FileEntry, Identity, MANIFEST, Manifest, Work};
 pub use progress::{Progress, Watched};
+pub use run_dir_error::RunDirError;
 
 type Result<T, E = RunDirError> = std::result::Result<T, E>;
 

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use cognate_report::{self as report, Environment, Report};
 use serde_json::Value;
 
 use crate::assemble::Assembly;
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::report::{self, Environment, Report};
 use crate::rundir::{RECIPE, RunDirError};
 use crate::runner::environment_of;
 use crate::status::status;
@@ -36,7 +36,7 @@ impl Live {
             return Ok(report::waiting_page());
         }
         let status = status(&self.root)?;
-        Ok(report::live_page(self.report()?, &status))
+        Ok(report::live_page(self.report()?, &(&status).into()))
     }
 
     /// `status.json`: what `cognate status --json` prints.

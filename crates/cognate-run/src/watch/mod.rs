@@ -1,13 +1,15 @@
 //! `cognate watch`: a run directory as it is now, as text for a terminal and as a page. Reads and never writes; whoever works
 //! in the directory is not disturbed.
 
+mod frame;
 mod live;
 mod plot;
-mod text;
 
 use std::path::Path;
 
 pub use live::Live;
+
+use cognate_report::{Point, thinned};
 
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -49,7 +51,7 @@ impl Snapshot {
                 continue;
             }
             let metrics = Metrics::read(&root.join(step.folder(&recipe)))?;
-            let points = |points: &[crate::report::Point]| -> Vec<(f64, f64)> {
+            let points = |points: &[Point]| -> Vec<(f64, f64)> {
                 points.iter().map(|point| (point.tokens as f64, point.nats_per_token)).collect()
             };
             // Tuning sees other data, whose losses have no place among the arms'; of a sweep, the arm has the chosen one's.
@@ -58,13 +60,13 @@ impl Snapshot {
                 validation.push((name, points(&metrics.validation)));
             }
             if matches!(stage.state, StageState::Running | StageState::Stopped) && !metrics.train.is_empty() {
-                training = Some((step.label(&recipe), points(&metrics.train_thinned(TRAIN_POINTS))));
+                training = Some((step.label(&recipe), points(&thinned(&metrics.train, TRAIN_POINTS))));
             }
         }
-        let report = root.join(crate::report::JSON_FILE);
+        let report = root.join(cognate_report::JSON_FILE);
         let whole = status.stages.iter().all(|stage| stage.state == StageState::Done);
         let answer = match whole {
-            true => Some(crate::report::headline(&crate::report::read(&report)?)),
+            true => Some(cognate_report::headline(&cognate_report::read(&report)?)),
             false => None,
         };
         Ok(Some(Self { status, validation, training, answer }))
@@ -77,6 +79,6 @@ impl Snapshot {
 
     /// As text of at most `height` lines of at most `width` characters. Letters tell curves apart, not colours.
     pub fn frame(&self, width: usize, height: usize) -> Vec<String> {
-        text::frame(self, width, height)
+        frame::frame(self, width, height)
     }
 }

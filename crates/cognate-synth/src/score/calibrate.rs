@@ -5,6 +5,7 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::Tokenizer;
 use cognate_model::Decoder;
 use cognate_ops::Device;
+use cognate_statistics::{FEWEST_POSITIVES, GIVEN_UP};
 use serde::{Deserialize, Serialize};
 
 use super::relevance::{Relevance, RelevanceOptions, TokenPair, relevance};
@@ -12,9 +13,6 @@ use super::roc::{Roc, roc};
 use crate::error::Result;
 use crate::filter::interval::{Figure, mean};
 use crate::filter::quality::Share;
-
-/// The share of true pairs that the threshold calls irrelevant.
-pub const IRRELEVANT_TRUE_SHARE: f64 = 0.05;
 
 /// Scores of true and random pairs. A random pair is a true pair's d2 with the d1 of another: chance makes a few of them related,
 /// which lowers the areas a little.
@@ -34,8 +32,8 @@ pub struct Calibration {
     pub true_backward: Option<Figure>,
     /// Backward score of random pairs, mean.
     pub random_backward: Option<Figure>,
-    /// Pairs that score lower forward are irrelevant: [`IRRELEVANT_TRUE_SHARE`] of the true pairs do, by construction. None with fewer
-    /// than [`FEWEST_PAIRS`], and where the scores may tell nothing: the interval of the area under their curve does not lie above 0.5.
+    /// Pairs that score lower forward are irrelevant: [`GIVEN_UP`] of the true pairs do, by construction. None with fewer
+    /// than [`FEWEST_POSITIVES`], and where the scores may tell nothing: the interval of the area under their curve does not lie above 0.5.
     pub threshold: Option<f64>,
     /// True pairs below the threshold.
     pub true_irrelevant: Option<Share>,
@@ -64,9 +62,6 @@ pub fn calibrate<D: Device>(
     calibration(&scores[..pairs.len()], &scores[pairs.len()..], monitor)
 }
 
-/// True pairs below which no threshold can give up [`IRRELEVANT_TRUE_SHARE`] of them: it would be less than one.
-pub const FEWEST_PAIRS: usize = (1.0 / IRRELEVANT_TRUE_SHARE) as usize;
-
 /// The figures of scored pairs; none without pairs.
 pub(crate) fn calibration(
     true_pairs: &[Relevance],
@@ -78,10 +73,10 @@ pub(crate) fn calibration(
     let (found, stray) = (of(true_pairs, |score| score.forward), of(random_pairs, |score| score.forward));
     let mut sorted = found.clone();
     sorted.sort_unstable_by(f64::total_cmp);
-    let given_up = (sorted.len() as f64 * IRRELEVANT_TRUE_SHARE) as usize;
+    let given_up = (sorted.len() as f64 * GIVEN_UP) as usize;
     let curves = roc(&found, &stray).zip(roc(&backward(true_pairs), &backward(random_pairs)));
     let Some((forward, backward_curve)) = curves else { return Ok(None) };
-    let tells = sorted.len() >= FEWEST_PAIRS && forward.low > 0.5;
+    let tells = sorted.len() >= FEWEST_POSITIVES && forward.low > 0.5;
     let threshold = sorted.get(given_up).copied().filter(|_| tells);
     let below = |scores: &[f64]| threshold.map(|threshold| Share::of(scores.iter().map(|&score| score < threshold)));
     Ok(Some(Calibration {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::claim::LOCK;
 use cognate_base::files::write_atomic;
+use cognate_report as report;
 use cognate_run::recipe::Recipe;
-use cognate_run::{DeviceKind, Settings, report};
+use cognate_run::{DeviceKind, Settings};
 
 use super::{Result, print, print_json};
 use crate::VERSION;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use cognate_base::files::write_atomic;
-use cognate_run::{InspectOptions, report};
+use cognate_report as report;
+use cognate_run::InspectOptions;
 
 use super::documents::read_options;
 use super::{Result, columns, print, print_json};

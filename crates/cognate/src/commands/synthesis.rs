@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
+use cognate_base::terminal::wrapped;
 use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::{SpecialIds, read_config, weight_files};
 use cognate_model::{Config, Decoder};
 use cognate_ops::Precision;
-use cognate_run::wrapped;
 use cognate_synth::generate::files::document_files;
 use cognate_synth::{
     EndpointConfig, FilterConfig, FilterInputs, FilterStats, GenerateConfig, Key, RelevanceOptions, Role, Scoring,

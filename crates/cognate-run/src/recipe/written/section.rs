@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::super::error::{Place, RecipeError};
 use super::super::keys::{self, Key, Preset, THINGS, table_label};
+use super::super::recipe_error::{Place, RecipeError};
 use super::{Entry, Listed, Result, Section, Value, prefix, read_value};
 
 impl Section {

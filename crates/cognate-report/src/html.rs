@@ -10,8 +10,7 @@ use super::data::{Arm, Report, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::markup::Markup;
 use super::numbers::{decimals, flops, nats, or_none, significant, tokens};
-use super::{losses, sections};
-use crate::recipe::keys::ARM_KINDS;
+use super::{ARM_KINDS, losses, sections};
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";

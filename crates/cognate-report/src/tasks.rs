@@ -1,6 +1,6 @@
 //! Published tasks: every model's figures, and the arms beside repetition.
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 
 use super::arms::tasks_beside_repetition;
 use super::data::{Report, TaskScore};

@@ -22,7 +22,7 @@ impl Report {
     }
 
     /// Gives the points of tasks their operations, as losses have theirs.
-    pub(crate) fn count_task_curves(&mut self) {
+    pub fn count_task_curves(&mut self) {
         let flops = |point: &TaskPoint| self.flops_at(&point.arm, point.seed?, point.tokens);
         let counted: Vec<Option<f64>> = self.task_curves.iter().map(flops).collect();
         self.task_curves.iter_mut().zip(counted).for_each(|(point, flops)| point.flops = flops);

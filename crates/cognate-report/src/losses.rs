@@ -8,7 +8,6 @@ use super::html::{arm_label, arm_style, both_sizes, figure, losses_are_first, se
 use super::lowest;
 use super::markup::Markup;
 use super::operations::axis_note;
-use crate::metrics::thinned;
 
 /// Points of a line that a wide figure draws; `report.json` and the data behind it have them all.
 const POINTS: usize = 240;
@@ -192,6 +191,17 @@ fn losses_csv(report: &Report) -> Csv {
     csv
 }
 
+/// Losses, averaged over equally many neighbours where there are more than `most`.
+#[must_use]
+pub fn thinned(points: &[Point], most: usize) -> Vec<Point> {
+    let run = points.len().div_ceil(most.max(1)).max(1);
+    let mean = |points: &[Point]| Point {
+        tokens: points.last().map_or(0, |last| last.tokens),
+        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
+    };
+    points.chunks(run).map(mean).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::download::saved;
@@ -251,5 +261,13 @@ mod tests {
         assert!(csv.contains("\nsbp,1,validation,12000000,,"), "its losses stay, without operations");
         report.arms.clear();
         assert!(!page(&report).contains("Validation loss over floating-point operations"));
+    }
+
+    #[test]
+    fn many_steps_become_few_means() {
+        let train: Vec<Point> = (1..=10).map(|i| Point { tokens: i, nats_per_token: i as f64 }).collect();
+        let thinned: Vec<(u64, f64)> =
+            thinned(&train, 4).iter().map(|point| (point.tokens, point.nats_per_token)).collect();
+        assert_eq!(thinned, [(3, 2.0), (6, 5.0), (9, 8.0), (10, 10.0)]);
     }
 }

@@ -17,7 +17,7 @@ const DOCUMENTS: &str = "synthetic.jsonl.zst";
 
 /// A checkpoint to write a card for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Checkpoint<'a> {
+pub enum Checkpoint<'a> {
     /// An arm's last step: what the report scores.
     Final(&'a Arm),
     /// An arm's step with the lowest validation loss: what tuning starts from.
@@ -119,7 +119,8 @@ fn license(report: &Report) -> String {
 }
 
 /// The dataset card; `None` where no synthetic document was kept.
-pub(crate) fn dataset(report: &Report) -> Option<String> {
+#[must_use]
+pub fn dataset(report: &Report) -> Option<String> {
     let facts = corpus_facts(report)?;
     let name = format!("{}: synthetic documents", report.name);
     let mut header = common(report, &["synthetic", "cognate"]);
@@ -160,7 +161,8 @@ pub(crate) fn dataset(report: &Report) -> Option<String> {
 }
 
 /// The card of a checkpoint.
-pub(crate) fn model(report: &Report, checkpoint: Checkpoint<'_>) -> String {
+#[must_use]
+pub fn model(report: &Report, checkpoint: Checkpoint<'_>) -> String {
     let (name, tag) = match checkpoint {
         Checkpoint::Final(arm) => (format!("{}: {}", report.name, label(report, arm)), "pretraining"),
         Checkpoint::Best(arm) => (format!("{}: {}, best step", report.name, label(report, arm)), "pretraining"),

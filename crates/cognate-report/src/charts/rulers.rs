@@ -1,6 +1,6 @@
 //! Figures of a few numbers on one scale: the gap and what closed of it, and what knowing the seed saves.
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 
 use super::super::data::Relation;
 use super::super::markup::Markup;

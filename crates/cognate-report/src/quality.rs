@@ -1,6 +1,6 @@
 //! The page's section about synthetic documents: what became of them, and what they are like beside real ones.
 
-use cognate_synth::FEWEST_PAIRS;
+use cognate_statistics::FEWEST_POSITIVES;
 
 use super::charts;
 use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
@@ -118,15 +118,19 @@ fn threshold_in_words(known: &Calibration) -> String {
             percent(real),
             percent(random)
         ),
-        _ if known.curves.iter().any(|curve| curve.score == "forward" && curve.true_pairs as usize >= FEWEST_PAIRS) => {
+        _ if known
+            .curves
+            .iter()
+            .any(|curve| curve.score == "forward" && curve.true_pairs as usize >= FEWEST_POSITIVES) =>
+        {
             format!(
                 "Which pairs are irrelevant is not said: the forward score may tell nothing, since the interval of its area reaches down to \
              0.5, which is chance. {MORE_PAIRS}"
             )
         }
         _ => format!(
-            "From which score on a pair is relevant is not said: with fewer than {FEWEST_PAIRS} held-out pairs there is no threshold that \
-             one in {FEWEST_PAIRS} true pairs would miss. {MORE_PAIRS}"
+            "From which score on a pair is relevant is not said: with fewer than {FEWEST_POSITIVES} held-out pairs there is no threshold that \
+             one in {FEWEST_POSITIVES} true pairs would miss. {MORE_PAIRS}"
         ),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cognate_report::{TASK_CURVES, TaskPoint, TaskScore};
+
 use super::Assembly;
 use crate::error::{Error, Result};
-use crate::report::{TASK_CURVES, TaskPoint, TaskScore};
 use crate::stage::{Replicate, Step};
 use crate::stages::tasks::Scored;
 

@@ -1,13 +1,13 @@
 //! What a reader should know before trusting the numbers, and of the controls.
 
 use cognate_corpus::IngestStats;
+use cognate_report::{self as report, Curve, counted};
 use cognate_synth::{GenerateStats, PrecisionEffect};
 
 use super::Assembly;
 use crate::error::Result;
 use crate::metrics::METRICS;
 use crate::recipe::Real;
-use crate::report::{self, Curve, counted};
 use crate::stage::{Replicate, Step, writer};
 use crate::stages::synthesis::{Filtered, FilteredControl};
 use crate::stages::train::Trained;
@@ -34,7 +34,7 @@ impl Assembly<'_> {
             let tune = Some(writer(recipe, at)).filter(|step| matches!(step, Step::Tune(_)));
             let tuned: Option<Trained> = self.statistics_of(tune)?;
             if let Some(relation) = tuned.and_then(|tuned| tuned.relation) {
-                let cognate_eval::Estimate { value, stderr } = relation.after.gain_over_random;
+                let cognate_statistics::Estimate { value, stderr } = relation.after.gain_over_random;
                 let error = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.3}"));
                 notes.push(format!(
                     "Synthetic corpus {control}: after tuning, the true seed of a held-out pair saves {value:.3}{error} nats per token \

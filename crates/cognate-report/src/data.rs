@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
 use super::curves::TaskPoint;
@@ -354,7 +354,7 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     /// Counts `other`, which is a part of the same work.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.wall_s += other.wall_s;
         self.flops += other.flops;
         self.tokens += other.tokens;
@@ -523,7 +523,8 @@ pub struct Environment {
 
 impl Environment {
     /// Of a run that has not written a report yet: only the version that looks at it is known.
-    pub(crate) fn unknown() -> Self {
+    #[must_use]
+    pub fn unknown() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             device: String::new(),

@@ -3,7 +3,7 @@
 //!
 //! A value that is not finite, which no report should hold, shows as [`NONE`].
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 
 /// Stands where there is no number.
 pub(super) const NONE: &str = "–";

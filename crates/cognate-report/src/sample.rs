@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 
 use super::data::*;
 use super::{CardFacts, FileRecord, Split, Synthesis};

@@ -1,11 +1,12 @@
-//! The report of one experiment: `report.json` for programs, `report.html` for people, a closing table for the
-//! terminal.
+//! What people read of an experiment: `report.json` for programs, `report.html` for people, a closing table for the terminal, cards,
+//! comparisons of runs, documents beside their seeds, the page of a run at work.
 //!
-//! Nothing here measures anything or reads a run directory: the runner fills a [`Report`] and hands it over.
+//! Nothing here measures anything, and nothing knows a stage, a recipe's keys or a run directory. Whoever has them fills a [`Report`], an
+//! [`Inspection`] or a [`Progress`] and hands it over.
 
 mod answer;
 mod arms;
-pub(crate) mod cards;
+mod cards;
 mod charts;
 mod compare;
 mod curves;
@@ -32,6 +33,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use cards::{Checkpoint, dataset as dataset_card, model as model_card};
 pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, comparison_page, comparison_table};
 pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
@@ -45,10 +47,10 @@ pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
     is_inspection_page,
 };
+pub use live::{Progress, StageProgress, live_page, waiting_page};
+pub use losses::thinned;
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use terminal::closing_table;
-
-pub(crate) use live::{live_page, waiting_page};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,10 @@ use cognate_base::files::write_atomic;
 pub const JSON_FILE: &str = "report.json";
 /// File name of the report for people.
 pub const HTML_FILE: &str = "report.html";
+
+/// Names of arms that look the same in every figure of every report, in the order of their styles: one for each preset.
+pub const ARM_KINDS: [&str; 8] =
+    ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops", "regularised", "related-context"];
 
 /// Writes [`JSON_FILE`] and [`HTML_FILE`] into `folder`, each whole or not at all, and returns the path of the page.
 ///
@@ -74,28 +80,33 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<PathBuf> {
 }
 
 /// The answer in one sentence.
-pub(crate) fn headline(report: &Report) -> String {
+#[must_use]
+pub fn headline(report: &Report) -> String {
     answer::answer(report).headline.replace('\u{a0}', " ")
 }
 
 /// A loss for a narrow column of a terminal.
-pub(crate) fn short_nats(value: f64) -> String {
+#[must_use]
+pub fn short_nats(value: f64) -> String {
     let text = numbers::decimals(value, 2);
     if text.chars().count() > 6 { format!("{value:.0e}") } else { text }
 }
 
 /// Operations for a sentence: `2.43 TFLOP`.
-pub(crate) fn in_flops(value: f64) -> String {
+#[must_use]
+pub fn in_flops(value: f64) -> String {
     numbers::flops(value).replace('\u{a0}', " ")
 }
 
 /// A count with its noun for a sentence: `1 round`, `2 rounds`.
-pub(crate) fn counted(value: u64, singular: &str, plural: &str) -> String {
+#[must_use]
+pub fn counted(value: u64, singular: &str, plural: &str) -> String {
     numbers::counted(value, singular, plural).replace('\u{a0}', " ")
 }
 
 /// A count of tokens for a terminal: `800 k`.
-pub(crate) fn short_tokens(value: f64) -> String {
+#[must_use]
+pub fn short_tokens(value: f64) -> String {
     charts::trim_zeros(&numbers::tokens(value.round().max(0.0) as u64)).replace('\u{a0}', " ")
 }
 

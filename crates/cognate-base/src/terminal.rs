@@ -33,7 +33,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Columns that a line takes in a terminal: a Chinese character takes two, a combining mark none.
-pub(crate) fn columns(line: &str) -> usize {
+#[must_use]
+pub fn columns(line: &str) -> usize {
     textwrap::core::display_width(line)
 }
 

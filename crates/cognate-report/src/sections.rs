@@ -1,6 +1,6 @@
 //! The sections of the page below its first screen, from loss curves to how to repeat it, in their order.
 
-use cognate_eval::Estimate;
+use cognate_statistics::Estimate;
 
 use super::charts::{Line, LineChart, Size};
 use super::data::{Example, ExampleText, Measure, Pairs, Relation, RelationPoint, Report};

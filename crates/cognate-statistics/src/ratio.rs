@@ -13,13 +13,13 @@ pub struct Estimate {
 
 impl Estimate {
     /// exp of it; its standard error by the delta method: d exp(x) = exp(x) dx.
-    pub(crate) fn exp(self) -> Self {
+    pub fn exp(self) -> Self {
         let value = self.value.exp();
         Self { value, stderr: self.stderr.map(|stderr| stderr * value) }
     }
 
     /// `factor` times it; the factor is positive.
-    pub(crate) fn scaled(self, factor: f64) -> Self {
+    pub fn scaled(self, factor: f64) -> Self {
         Self { value: self.value * factor, stderr: self.stderr.map(|stderr| stderr * factor) }
     }
 }
@@ -27,7 +27,7 @@ impl Estimate {
 /// Σy / Σx over units (x, y), such as (tokens, nats) of documents. The standard error is that of the ratio estimator under
 /// simple random sampling of units (Cochran 1977, section 2.11): with R = Σy/Σx,
 /// SE² = n/(n−1) · Σ(yᵢ − R·xᵢ)² / (Σx)².
-pub(crate) fn ratio(units: impl Iterator<Item = (f64, f64)> + Clone) -> Estimate {
+pub fn ratio(units: impl Iterator<Item = (f64, f64)> + Clone) -> Estimate {
     let (n, x, y) = units.clone().fold((0.0, 0.0, 0.0), |(n, sx, sy), (x, y)| (n + 1.0, sx + x, sy + y));
     let value = y / x;
     let squares: f64 = units.map(|(x, y)| (y - value * x).powi(2)).sum();

@@ -1,7 +1,8 @@
 //! The terminal's view: columns side by side where there is room for them, one below the other where there is not.
 
+use cognate_base::terminal::{columns as columns_of, visible, wrapped};
+
 use super::{Column, Inspected, Inspection};
-use crate::text::{columns as columns_of, visible, wrapped};
 
 /// Between two columns.
 const BETWEEN: &str = " │ ";
@@ -93,7 +94,7 @@ fn body(column: &Column<'_>, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::inspection::tests::sample;
+    use crate::inspection::tests::sample;
 
     /// What stands in a column of the lines that have three.
     fn column(text: &str, at: usize) -> String {

@@ -1,11 +1,12 @@
 //! A run as lines of text: its stages with bars, its losses as curves, its answer.
 
+use cognate_base::terminal::wrapped;
+
 use super::Snapshot;
 use super::plot::{Curve, plot};
 use crate::runner::seconds;
 use crate::stage::{column, label};
 use crate::status::{StageState, StageStatus};
-use crate::text::wrapped;
 
 /// Characters of a bar.
 const BAR: usize = 20;
@@ -64,12 +65,7 @@ fn stages(stages: &[StageStatus], room: usize) -> Vec<String> {
 
 fn line(stage: &StageStatus, label: &str, width: usize) -> String {
     let time = stage.wall_s.map(seconds).unwrap_or_default();
-    let state = match stage.state {
-        StageState::Done => "done",
-        StageState::Running => "running",
-        StageState::Stopped => "stopped",
-        StageState::Waiting => "waiting",
-    };
+    let state = stage.state.word();
     let detail = match &stage.progress {
         Some(progress) => {
             let amount = match progress.total {

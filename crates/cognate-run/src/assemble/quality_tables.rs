@@ -1,8 +1,8 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
+use cognate_report::{self as report, QualityFigure, QualityValue};
 use cognate_synth::{Calibration, Figure, JudgeStats, Judgement, Quality, Roc, RuleShares, Share};
 
-use crate::report::{self, QualityFigure, QualityValue};
 use crate::stages::synthesis::Filtered;
 
 const BINOMIAL: &str = "binomial (Wilson)";
