@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curves::TaskPoint;
 use super::provenance::{CardFacts, FileRecord};
+use super::similarity::BySimilarity;
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";
@@ -67,6 +68,9 @@ pub struct Report {
     /// Tasks on the way, by arm, step and task; empty where no checkpoints were measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub task_curves: Vec<TaskPoint>,
+    /// Where the arms' gains sit; `None` where nothing was embedded or too little is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_similarity: Option<BySimilarity>,
     /// How documents were paired; `None` where no arm needed pairs.
     pub pairs: Option<Pairs>,
     /// What tuning taught about related documents; `None` where nothing was tuned.

@@ -28,6 +28,7 @@ mod quality;
 #[cfg(test)]
 mod sample;
 mod sections;
+mod similarity;
 mod tasks;
 mod terminal;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use inspection::{
 pub use live::{Progress, StageProgress, live_page, waiting_page};
 pub use losses::thinned;
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
+pub use similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
 pub use terminal::closing_table;
 
 use std::io;

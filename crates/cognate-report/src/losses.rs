@@ -15,7 +15,7 @@ const POINTS: usize = 240;
 const PANEL_POINTS: usize = 120;
 /// Points of all training curves together in `losses.csv`, about: the page stays small however many models there are. `report.json`
 /// has them all.
-const CSV_POINTS: usize = 10_000;
+const CSV_POINTS: usize = 7_900;
 
 /// The validation loss of all arms over training tokens.
 pub(super) fn over_tokens(page: &mut Markup, report: &Report) {

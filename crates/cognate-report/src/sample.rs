@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 
 use super::data::*;
-use super::{CardFacts, FileRecord, Split, Synthesis};
+use super::{ArmBySimilarity, BySimilarity, CardFacts, Difference, FileRecord, Quarter, Split, Synthesis};
 
 const BUDGET: u64 = 12_000_000;
 
@@ -41,6 +41,7 @@ pub(super) fn sample() -> Report {
         examples: examples(),
         recipe: RECIPE.to_owned(),
         task_curves: Vec::new(),
+        by_similarity: Some(by_similarity()),
         environment: Environment {
             version: "0.1.0".to_owned(),
             device: "cpu".to_owned(),
@@ -223,6 +224,21 @@ fn pairs() -> Pairs {
         ],
         histogram,
     }
+}
+
+fn by_similarity() -> BySimilarity {
+    let quarter = |at: usize| Quarter {
+        from: [0.09, 0.24, 0.31, 0.40][at],
+        to: [0.24, 0.31, 0.40, 0.83][at],
+        documents: 82,
+        baseline: [5.31, 5.18, 5.09, 4.95][at],
+    };
+    let arm = |arm: &str, differences: [f64; 4]| ArmBySimilarity {
+        arm: arm.to_owned(),
+        differences: differences.map(|value| Difference { value, low: value - 0.03, high: value + 0.03 }).to_vec(),
+    };
+    let arms = vec![arm(SBP, [-0.02, -0.03, -0.06, -0.12]), arm(ORACLE, [-0.21, -0.22, -0.2, -0.24])];
+    BySimilarity { quarters: (0..4).map(quarter).collect(), arms }
 }
 
 fn ledger() -> Vec<LedgerEntry> {

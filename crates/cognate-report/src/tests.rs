@@ -82,7 +82,17 @@ fn report_json_has_the_names_that_readers_rely_on() {
     let mut expected =
         ["name", "arms", "gap_closed", "comparisons", "synthetic_quality", "ledger", "curves", "pairs", "relation"]
             .to_vec();
-    expected.extend(["examples", "recipe", "environment", "notes", "controls", "missing", "files", "cards"]);
+    expected.extend([
+        "examples",
+        "recipe",
+        "environment",
+        "notes",
+        "controls",
+        "missing",
+        "files",
+        "by_similarity",
+        "cards",
+    ]);
     expected.sort_unstable();
     assert_eq!(names, expected);
 }
@@ -223,11 +233,11 @@ fn the_page_is_whole_and_fetches_nothing() {
         assert!(!names.iter().any(|found| found == name), "{name}");
     }
     assert_eq!(names.iter().filter(|name| *name == "h1").count(), 1);
-    // Fourteen, since four figures are there in two sizes.
-    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 14);
+    // Sixteen, since five figures are there in two sizes.
+    assert_eq!(names.iter().filter(|name| *name == "svg").count(), 16);
     // A link saves what the page holds itself, and leads nowhere.
     let links = html.matches("<a ").count();
-    assert_eq!((links, html.matches("<a download=\"").count()), (8, links));
+    assert_eq!((links, html.matches("<a download=\"").count()), (9, links));
     assert_eq!(html.matches("href=\"data:text/csv;charset=utf-8,").count(), links);
     let attributes = html.split("<pre").next().unwrap_or_default();
     for reference in ["src=", "url(", "@import", "href=\"http", "NaN", ">inf", "None", "Some("] {
@@ -236,6 +246,7 @@ fn the_page_is_whole_and_fetches_nothing() {
     let sections = html.split("<section id=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
     let order = [
         "curves",
+        "similarity",
         "controls",
         "notes",
         "synthetic",
@@ -354,7 +365,11 @@ fn several_seeds_and_controls_are_told_apart() {
     report.arms[1].tasks.insert("sciq".to_owned(), score);
     let html = page(&report).replace('\u{a0}', " ");
     elements(&html);
-    assert_eq!(html.matches(">sbp</text>").count(), 4, "one label per size of each of the two figures of losses");
+    assert_eq!(
+        html.matches(">sbp</text>").count(),
+        6,
+        "one label per size of the two figures of losses and that of similarity"
+    );
     assert!(html.contains("<h3>sbp, seed 2</h3>") && html.contains("<h3>random-pairs</h3>"));
     assert!(html.contains("line s3"), "a control has a pattern of its own");
     assert!(html.contains("sciq, sbp, seed 1") && html.contains("42.5 %") && html.contains("± 1.2 %"), "{html}");

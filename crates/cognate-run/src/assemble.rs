@@ -8,6 +8,7 @@ mod examples;
 mod provenance;
 mod quality_tables;
 mod samples;
+mod similarity;
 mod task_scores;
 mod trainings;
 use std::path::Path;
@@ -59,6 +60,7 @@ impl Assembly<'_> {
             ledger,
             curves,
             task_curves: self.task_curves()?,
+            by_similarity: self.by_similarity()?,
             pairs: self.pairs()?,
             relation: self.relation()?,
             examples: self.examples()?,

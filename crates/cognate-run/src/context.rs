@@ -166,6 +166,7 @@ impl<'a> Context<'a> {
             Step::Embed(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
                 add("the selection documents", self.artifact("ingest"), "selection.jsonl.zst")?;
+                add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 if let Vectors::File(path) = &self.recipe.embeddings[at].vectors {
                     inputs.insert("the given vectors".to_owned(), Hash::of_file(self.recipe.at(path))?);
                 }

@@ -5,11 +5,13 @@
 
 mod histogram;
 mod lines;
+mod quarters;
 mod roc;
 mod rulers;
 
 pub(super) use histogram::similarity_histogram;
 pub(super) use lines::{Focus, Line, LineChart, XAxis, focus, thin};
+pub(super) use quarters::quarters;
 pub(super) use roc::roc_curves;
 pub(super) use rulers::{gain_bars, gap_ruler};
 

@@ -20,13 +20,13 @@ const RESAMPLES: usize = 2000;
 const CONFIDENCE: f64 = 0.95;
 
 /// Every final model's samples: by arm, by seed, by measure.
-type Samples = Vec<Vec<BTreeMap<String, Sample>>>;
+pub(super) type Samples = Vec<Vec<BTreeMap<String, Sample>>>;
 
 /// What two or three arms made of one measure's items, over the seeds that all of them have.
-struct Paired {
-    means: Means,
+pub(super) struct Paired {
+    pub(super) means: Means,
     seeds: u64,
-    documents: u64,
+    pub(super) documents: u64,
 }
 
 /// The share of the gap in a measure of which less is better, or more.
@@ -43,8 +43,7 @@ impl Assembly<'_> {
         let (mut comparisons, mut gaps) = (Vec::new(), BTreeMap::new());
         let Some(repetition) = self.recipe.baseline() else { return Ok((comparisons, gaps)) };
         let oracle = self.recipe.ceiling();
-        let of_arm = |arm| self.recipe.seeds.iter().map(move |&seed| self.samples(Replicate { arm, seed }));
-        let samples: Samples = (0..self.recipe.arms.len()).map(|arm| of_arm(arm).collect()).collect::<Result<_>>()?;
+        let samples = self.all_samples()?;
         let all = || self.recipe.arms.iter().enumerate().filter(|(at, arm)| *at != repetition && arm.evaluate);
         for measure in measures(&samples) {
             for (at, arm) in all() {
@@ -69,6 +68,12 @@ impl Assembly<'_> {
             }
         }
         Ok((comparisons, gaps))
+    }
+
+    /// The samples of every arm with every seed.
+    pub(super) fn all_samples(&self) -> Result<Samples> {
+        let of_arm = |arm| self.recipe.seeds.iter().map(move |&seed| self.samples(Replicate { arm, seed }));
+        (0..self.recipe.arms.len()).map(|arm| of_arm(arm).collect()).collect()
     }
 
     /// How an arm differs from another in a measure; none where no seed of both was evaluated with at least two items.
@@ -108,7 +113,7 @@ impl Assembly<'_> {
 
     /// What `arms` made of a measure's items, over the seeds that all of them were evaluated with; none where there is no such
     /// seed, or only one item.
-    fn paired(&self, samples: &Samples, measure: &str, arms: &[usize]) -> Result<Option<Paired>> {
+    pub(super) fn paired(&self, samples: &Samples, measure: &str, arms: &[usize]) -> Result<Option<Paired>> {
         let mut totals = vec![Vec::new(); arms.len()];
         let mut first: Option<&Sample> = None;
         for (at, &seed) in self.recipe.seeds.iter().enumerate() {

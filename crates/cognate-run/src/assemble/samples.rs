@@ -24,7 +24,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    fn push(&mut self, item: String, weight: f64, total: f64) {
+    pub(super) fn push(&mut self, item: String, weight: f64, total: f64) {
         self.items.push(item);
         self.weights.push(weight);
         self.totals.push(total);

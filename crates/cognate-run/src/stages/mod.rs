@@ -7,6 +7,7 @@ pub(crate) mod held_out;
 pub(crate) mod judge;
 pub(crate) mod quality;
 pub(crate) mod relations;
+pub(crate) mod similarity;
 pub(crate) mod sweep;
 pub(crate) mod synthesis;
 pub(crate) mod tasks;

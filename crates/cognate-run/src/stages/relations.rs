@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::held_out::{ids, selection_texts};
 use super::quality::unique_texts;
+use super::similarity::{self, NEAREST};
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::{self, Embed, PairMethod, Recipe, Threshold};
@@ -29,17 +30,19 @@ const SELECTION: &str = "selection.parquet";
 pub(crate) fn embed_stage(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let texts = unique_texts(context, monitor)?;
     let unseen = selection_texts(context, monitor)?;
+    let validation =
+        read_texts(&context.artifact("ingest").path("validation.jsonl.zst"), &ReadOptions::default(), monitor)?;
     let embedding = &context.recipe.embeddings[at];
-    let (vectors, of_unseen, statistics, flops) = match &embedding.vectors {
+    let (vectors, [of_unseen, of_validation], statistics, flops) = match &embedding.vectors {
         recipe::Vectors::Lsa => {
             let (embedder, vectors, stats) = Lsa::fit(&texts, &lsa_config(context.recipe, &embedding.embed), monitor)?;
             // Sparse products of the matrix with its directions and 32 more, twelve times; the rest is small beside them.
             let flops = 12.0 * 2.0 * stats.weights as f64 * (stats.dimensions as f64 + 32.0);
-            (vectors, embedder.embed(&unseen), json!(stats), flops)
+            (vectors, [unseen, validation].map(|texts| embedder.embed(&texts)), json!(stats), flops)
         }
         recipe::Vectors::File(path) => {
-            let (vectors, of_unseen) = given_vectors(&context.recipe.at(path), &texts, &unseen)?;
-            (vectors, of_unseen, json!({}), 0.0)
+            let (vectors, others) = given_vectors(&context.recipe.at(path), &texts, [&unseen, &validation])?;
+            (vectors, others, json!({}), 0.0)
         }
     };
     write_vectors(&folder.join("vectors.parquet"), &vectors)?;
@@ -47,16 +50,23 @@ pub(crate) fn embed_stage(context: &Context<'_>, at: usize, folder: &Path, monit
     let mut made = Made::default();
     made.rows("vectors.parquet", vectors.len() as u64);
     made.rows(SELECTION, of_unseen.len() as u64);
-    made.work = Work { statistics, documents: (vectors.len() + of_unseen.len()) as u64, flops, ..Work::default() };
+    made.rows(NEAREST, similarity::write(folder, &vectors, &of_validation, monitor)?);
+    let (others, width) = (of_unseen.len() + of_validation.len(), vectors.width as f64);
+    let flops = flops + 2.0 * vectors.len() as f64 * of_validation.len() as f64 * width;
+    made.work = Work { statistics, documents: (vectors.len() + others) as u64, flops, ..Work::default() };
     Ok(made)
 }
 
-/// The vectors of a file: those of `texts`, all of them and in their order, and those of `unseen` that are there.
-fn given_vectors(path: &Path, texts: &[(String, String)], unseen: &[(String, String)]) -> Result<(Vectors, Vectors)> {
+/// The vectors of a file: those of `texts`, all of them and in their order, and those of `others` that are there.
+fn given_vectors(
+    path: &Path,
+    texts: &[(String, String)],
+    others: [&[(String, String)]; 2],
+) -> Result<(Vectors, [Vectors; 2])> {
     let given = read_vectors(path)?;
     let places: HashMap<&str, usize> = given.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
     let none = || Vectors { ids: Vec::new(), width: given.width, data: Vec::new() };
-    let (mut vectors, mut of_unseen) = (none(), none());
+    let mut vectors = none();
     let add = |vectors: &mut Vectors, id: &str| {
         let row = given.row(*places.get(id)?);
         vectors.ids.push(id.to_owned());
@@ -66,10 +76,12 @@ fn given_vectors(path: &Path, texts: &[(String, String)], unseen: &[(String, Str
     for (id, _) in texts {
         add(&mut vectors, id).ok_or_else(|| Error::NoVector { path: path.to_path_buf(), id: id.clone() })?;
     }
-    for (id, _) in unseen {
-        add(&mut of_unseen, id).unwrap_or_default();
-    }
-    Ok((vectors, of_unseen))
+    let of_others = others.map(|texts| {
+        let mut vectors = none();
+        texts.iter().for_each(|(id, _)| add(&mut vectors, id).unwrap_or_default());
+        vectors
+    });
+    Ok((vectors, of_others))
 }
 
 /// The embedder as the recipe wants it.
