@@ -141,6 +141,25 @@ pub enum Error {
         /// Its second bearer.
         second: Origin,
     },
+    /// No record names its group.
+    #[error(
+        "no record has the field {field:?}, which should name its group, nor has its metadata; the fields are {fields:?}: name one of these as \
+         group_field, or leave it out"
+    )]
+    NoGroupField {
+        /// The field.
+        field: String,
+        /// The fields of the first records.
+        fields: Vec<String>,
+    },
+    /// The field that should name groups holds something else.
+    #[error(
+        "group_field is {field:?}, which holds a document's id, text or metadata: expected a field that several documents share"
+    )]
+    GroupFieldTaken {
+        /// The field.
+        field: String,
+    },
     /// There is not one document.
     #[error(
         "the corpus is empty: no document in {inputs} ({rejected} records were rejected, {without_text} documents have no text)"

@@ -418,9 +418,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             let pairs = &recipe.pairs[at];
             match pairs.method {
                 PairMethod::Neighbours(_) => put("pair", json(serde_json::to_value(&pairs.pair))?),
-                PairMethod::Shuffled(_) => put("pair", json!({"method": "shuffled"})),
+                PairMethod::Shuffled(_) => put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
                 PairMethod::File(_) => {
-                    put("pair", json!({"method": "file", "held_out_share": pairs.pair.held_out_share}))
+                    let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
+                    put("pair", with_groups(own, &pairs.pair))
                 }
             };
         }
@@ -478,6 +479,14 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Report => {}
     }
     Ok(Value::Object(config))
+}
+
+/// What a set of pairs says of groups, where it says anything.
+fn with_groups(mut own: Value, pair: &Pair) -> Value {
+    if !pair.within_groups {
+        own["within_groups"] = json!(false);
+    }
+    own
 }
 
 /// All that decides a model and is no input.

@@ -82,6 +82,9 @@ pub struct Corpus {
     pub paths: Vec<PathBuf>,
     pub id_field: String,
     pub text_field: String,
+    /// What is not written is not there, so that what was made before there was such a key still fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_field: Option<String>,
     pub on_bad_record: OnBadRecord,
     pub max_record_bytes: usize,
     pub validation_share: f64,
@@ -89,6 +92,13 @@ pub struct Corpus {
     pub selection_share: f64,
     pub contamination_words: usize,
     pub contamination_documents: u32,
+}
+
+impl Corpus {
+    /// Whether documents may be of one group.
+    pub fn has_groups(&self) -> bool {
+        self.group_field.is_some()
+    }
 }
 
 /// What happens at a record that cannot be read.
@@ -210,6 +220,17 @@ pub struct Pair {
     pub near_copy: Limit,
     pub max_similarity: f64,
     pub held_out_share: f64,
+    /// Not written where it changes nothing, so that what was made before there was such a key still fits.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub within_groups: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// A threshold that is given, or found in the data.

@@ -89,11 +89,24 @@ fn corpus(section: &Section) -> Result<Corpus> {
             format!("at most {most}: validation_share = {validation} and unique_share = {unique} leave no more");
         return Err(section.impossible("selection_share", selection, expected, "lower it, or one of the other two"));
     }
+    let group_field = section.text_if("group_field");
+    if let Some(field) = &group_field
+        && [section.text("id_field").as_str(), &section.text("text_field"), "metadata"].contains(&field.as_str())
+    {
+        let expected = "a field that several documents share, and not the one with their id, text or metadata";
+        return Err(section.impossible(
+            "group_field",
+            field,
+            expected,
+            "name the field that holds the book, page or thread",
+        ));
+    }
     let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
     Ok(Corpus {
         paths: section.list("paths").into_iter().map(PathBuf::from).collect(),
         id_field: section.text("id_field"),
         text_field: section.text("text_field"),
+        group_field,
         on_bad_record,
         max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,
@@ -241,6 +254,7 @@ pub(super) fn pair(section: &Section) -> Result<Pair> {
         near_copy: limit(section, "near_copy"),
         max_similarity,
         held_out_share: section.number("held_out_share"),
+        within_groups: section.flag("within_groups"),
     })
 }
 

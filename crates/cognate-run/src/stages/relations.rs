@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
-    Copies, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, Vectors, chains, exact_neighbours, lsa,
-    neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors, select_pairs,
-    shuffle_targets, write_pairs, write_vectors,
+    Copies, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, Vectors, chains, exact_neighbours,
+    exact_neighbours_apart, lsa, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs,
+    read_vectors, select_pairs, shuffle_apart, shuffle_targets, write_pairs, write_vectors,
 };
 use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::recipe::{self, Embed, PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::stage::Step;
+use crate::stages::groups::Groups;
 use crate::stages::quality::unique_texts;
 
 /// The stage `embed`, of the embedding at `at`.
@@ -186,7 +187,7 @@ fn vectors_of(context: &Context<'_>, embedding: &str) -> PathBuf {
 pub(crate) fn pair_stage(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     match &context.recipe.pairs[at].method {
         PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, at, embedding, folder, monitor),
-        PairMethod::Shuffled(of) => shuffled_pairs(context, of, folder, monitor),
+        PairMethod::Shuffled(of) => shuffled_pairs(context, at, of, folder, monitor),
         PairMethod::File(path) => given_pairs(context, at, &context.recipe.at(path), folder, monitor),
     }
 }
@@ -200,7 +201,12 @@ fn pairs_of_neighbours(
 ) -> Result<Made> {
     let pair = &context.recipe.pairs[at].pair;
     let vectors: Vectors = read_vectors(&vectors_of(context, embedding))?;
-    let neighbours = exact_neighbours(&vectors, neighbours_needed(pair.neighbours, vectors.len()), monitor)?;
+    let groups = Groups::of_unique_if_any(context, monitor)?;
+    let k = neighbours_needed(pair.neighbours, vectors.len());
+    let neighbours = match pair.within_groups {
+        true => exact_neighbours(&vectors, k, monitor)?,
+        false => exact_neighbours_apart(&vectors, k, groups.numbers(), monitor)?,
+    };
     let config = PairConfig {
         neighbours: pair.neighbours,
         min_similarity: match pair.min_similarity {
@@ -216,12 +222,13 @@ fn pairs_of_neighbours(
     tell(&Step::Pair(at).label(context.recipe), &stats);
     let mut made = write(folder, &vectors.ids, &pairs)?;
     let flops = search_flops(vectors.len() as f64, vectors.width as f64);
-    made.work = Work { statistics: json!(stats), documents: vectors.len() as u64, flops, ..Work::default() };
+    let statistics = groups.count(json!(stats), &pairs, &Step::Pair(at).label(context.recipe));
+    made.work = Work { statistics, documents: vectors.len() as u64, flops, ..Work::default() };
     Ok(made)
 }
 
 /// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
-fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
     let of = context.recipe.pair_set(of);
     let source = context.made(Step::Pair(of));
@@ -229,7 +236,12 @@ fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn 
         read_shuffled_pairs(&source.path("train.parquet"), &ids)?,
         read_pairs(&source.path("held_out.parquet"), &ids)?,
     );
-    let mut pairs = Pairs { train: shuffle_targets(&train, context.recipe.seed), held_out };
+    let seed = context.recipe.seed;
+    let train = match context.recipe.pairs[at].pair.within_groups {
+        true => shuffle_targets(&train, seed),
+        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed),
+    };
+    let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding))?),
         PairMethod::Shuffled(_) | PairMethod::File(_) => None,
@@ -248,10 +260,20 @@ fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, mon
     let ids: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(id, _)| id).collect();
     let (mut given, passed_over) = read_pairs_among(path, &ids)?;
     given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
+    let mut within = 0;
+    if !context.recipe.pairs[at].pair.within_groups {
+        let (groups, before) = (Groups::of_unique(context, monitor)?, given.len());
+        given.retain(|pair| !groups.together(pair));
+        within = (before - given.len()) as u64;
+    }
     let share = context.recipe.pairs[at].pair.held_out_share;
     let pairs = part_given(ids.len(), &given, share, context.recipe.seed)?;
     let label = Step::Pair(at).label(context.recipe);
-    tracing::info!("{label}: {} pairs, and {passed_over} of documents that are not unique ones", given.len());
+    let of_groups = if within > 0 { format!(", and {within} within a group, left out") } else { String::new() };
+    tracing::info!(
+        "{label}: {} pairs, and {passed_over} of documents that are not unique ones{of_groups}",
+        given.len()
+    );
     let mut made = write(folder, &ids, &pairs)?;
     made.work = Work { statistics: json!(counts(&pairs, passed_over)), documents: ids.len() as u64, ..Work::default() };
     Ok(made)

@@ -112,6 +112,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
     key(
+        "corpus", "group_field", Text, Derived("none: each document is a group of its own"), "",
+        "The field, of a record or of its metadata, that names what a document is a part of with others, such as the book of a chapter. \
+         Documents of one group stay in one split, and the shares of documents are met as nearly as that allows \
+         ([how](formats.md#splits)). A document without the field is a group of its own.",
+    ),
+    key(
         "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
         "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
     ),
@@ -289,6 +295,12 @@ pub const KEYS: &[Key] = &[
         "pair", "held_out_share", Number(Interval::SHARE_BELOW_ONE), Value("0.05"), OURS,
         "Share of the documents with a pair that are held out, at most: pairs of two of them measure the synthesizer, pairs of one \
          of them and another document are dropped.",
+    ),
+
+    key(
+        "pair", "within_groups", Flag, Value("true"), OURS,
+        "Whether documents of one group (`[corpus] group_field`) can be pairs. `false` passes such neighbours over before `neighbours` are \
+         counted; in a `shuffled` set, no second document is of the first one's group; of given pairs, such ones are left out.",
     ),
 
     key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
