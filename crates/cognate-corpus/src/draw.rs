@@ -65,6 +65,27 @@ impl Draw {
     }
 }
 
+/// The last turn that is within a limit of so many documents, by the turns of all of them: of the numbers of documents that whole groups
+/// give, the one nearest to the limit, the lower one of two, but one group at least. None where all are within it.
+///
+/// A larger limit goes further in the same order, so it keeps what a smaller one keeps.
+pub(crate) fn last_turn(mut turns: Vec<u64>, limit: u64) -> Option<u64> {
+    if turns.len() as u64 <= limit {
+        return None;
+    }
+    turns.sort_unstable();
+    let mut within = 0;
+    let mut last = None;
+    for group in turns.chunk_by(|a, b| a == b) {
+        let next = within + group.len() as u64;
+        if last.is_some() && next.abs_diff(limit) >= limit.abs_diff(within) {
+            break;
+        }
+        (within, last) = (next, group.first().copied());
+    }
+    last
+}
+
 /// Documents that stay together.
 #[derive(Clone, Copy, Debug)]
 struct Group {
@@ -106,6 +127,7 @@ mod tests {
             selection_share,
             contamination_words: 0,
             contamination_documents: 10,
+            limit: None,
             read: ReadOptions::default(),
         }
     }
@@ -127,6 +149,18 @@ mod tests {
         assert_eq!(counts(&[1; 1000], &config(0.1, 0.7, 0.2)), [100, 700, 0, 200], "no sliver is the oracle's");
         assert_eq!(counts(&[1; 1000], &config(0.1, 0.9, 0.0)), [100, 900, 0, 0]);
         assert_eq!(counts(&[1; 10], &config(0.06, 0.34, 0.0)), [1, 3, 6, 0], "the nearest number");
+    }
+
+    #[test]
+    fn a_limit_takes_whole_groups_to_the_nearest_number() {
+        // In the order of turns: groups of 3, 1, 5 and 2.
+        let turns = vec![7, 9, 3, 7, 3, 9, 3, 7, 5, 7, 7];
+        let within = |limit| last_turn(turns.clone(), limit).map(|last| turns.iter().filter(|&&t| t <= last).count());
+        let found: Vec<Option<usize>> = (1..12).map(within).collect();
+        // 6 is nearer to 4 than to 9, and 10 is as near to 9 as to 11.
+        let expected = [3, 3, 3, 4, 4, 4, 9, 9, 9, 9].map(Some).into_iter().chain([None]);
+        assert_eq!(found, expected.collect::<Vec<_>>());
+        assert_eq!(last_turn(Vec::new(), 1), None);
     }
 
     #[test]

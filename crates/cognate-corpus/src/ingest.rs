@@ -1,7 +1,7 @@
 //! The ingest stage: any documents become a corpus that an honest experiment can be run on.
 //!
 //! The inputs are read three times (`survey`, then here). The first reading keeps hashes of every document and the passages of the
-//! validation documents, the second counts the documents that hold each passage, the third writes. Where groups are drawn, which documents
+//! validation documents, the second counts the documents that hold each passage, the third writes. Where groups or a limit are drawn, which documents
 //! are of validation is known behind the first reading only, and another one keeps their passages. So memory grows by about 150 bytes
 //! per document and 30 per validation word, whatever the length of the texts.
 //!
@@ -87,6 +87,9 @@ pub struct IngestConfig {
     pub contamination_words: usize,
     /// A passage that more documents of the corpus hold is nobody's, and counts for none.
     pub contamination_documents: u32,
+    /// Documents that are taken of all that there are, drawn by the seed; all where it is none. Groups are taken whole, so that it may be a few
+    /// more or fewer.
+    pub limit: Option<u64>,
     /// How records become documents.
     pub read: ReadOptions,
 }
@@ -110,6 +113,9 @@ pub struct IngestStats {
     /// Documents dropped because their text has nothing to read. None were in a run of a version that kept them.
     #[serde(default)]
     pub without_text: u64,
+    /// Documents with text that were not taken because of the limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beyond_limit: u64,
     /// Documents dropped because another one has the same text.
     pub exact_duplicates: u64,
     /// Training documents dropped because they share a passage with a validation document.
@@ -201,6 +207,9 @@ fn check(config: &IngestConfig) -> Result<()> {
     if !read.group_field.is_empty() && [&read.id_field, &read.text_field, METADATA].contains(&read.group_field.as_str())
     {
         return Err(Error::GroupFieldTaken { field: read.group_field.clone() });
+    }
+    if config.limit == Some(0) {
+        return Err(Error::Setting { name: "limit", value: 0.0, expected: "at least 1 document" });
     }
     let bad = |name, value, expected| Err(Error::Setting { name, value, expected });
     let (validation, unique) = (config.validation_share, config.unique_share);
@@ -343,6 +352,8 @@ fn write(
             return Err(Error::InputChanged { origin });
         }
         let (id, verdict) = (&document.id, verdict(place, &document, survey, files));
+        let is_alone = survey.draw.is_of_groups() && document.group.is_none();
+        stats.without_group += u64::from(is_alone && !survey.left_out.contains_key(&place));
         place += 1;
         report(monitor, &reader, place);
         if let Verdict::RepeatedId { first } = verdict {
@@ -351,8 +362,8 @@ fn write(
             continue;
         }
         stats.read += 1;
-        stats.without_group += u64::from(survey.draw.is_of_groups() && document.group.is_none());
         match verdict {
+            Verdict::BeyondLimit => stats.beyond_limit += 1,
             Verdict::Keep(split) => {
                 outputs.splits[split as usize].write(&document)?;
                 let kept = stats.split_mut(split);
@@ -410,6 +421,7 @@ enum Verdict {
     Keep(Split),
     Drop { reason: Reason, detail: String },
     RepeatedId { first: Origin },
+    BeyondLimit,
 }
 
 fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) -> Verdict {
@@ -420,6 +432,7 @@ fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) 
             let detail = "nothing but white space".to_owned();
             return Verdict::Drop { reason: Reason::NoText, detail };
         }
+        Some(LeftOut::BeyondLimit) => return Verdict::BeyondLimit,
         None => {}
     }
     if let Some(&keeper) = survey.duplicates.get(&place) {
@@ -437,7 +450,7 @@ fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) 
 }
 
 fn check_splits(stats: &IngestStats, config: &IngestConfig, of_groups: bool) -> Result<()> {
-    let documents = stats.read - stats.exact_duplicates - stats.without_text;
+    let documents = stats.read - stats.exact_duplicates - stats.without_text - stats.beyond_limit;
     let (mut of_validation, mut of_unique) = (
         "take more documents, or raise validation_share",
         "take more documents, raise unique_share, or raise contamination_words if it took them out",

@@ -31,10 +31,19 @@ impl Entry {
     }
 }
 
+/// A document's turn in the seeded order in which a limited corpus takes its groups. Split and turn know nothing of each other.
+pub(crate) fn turn(seed: u64, document: &Document) -> u64 {
+    hashed(b"limit", seed, document.group.as_ref().unwrap_or(&document.id))
+}
+
 /// The place of an identifier, or of a group's name, in the seeded order of all: uniform over the 64-bit numbers.
 pub(crate) fn place(seed: u64, id: &str) -> u64 {
+    hashed(b"split", seed, id)
+}
+
+fn hashed(purpose: &[u8; 5], seed: u64, id: &str) -> u64 {
     let mut key = Vec::with_capacity(13 + id.len());
-    key.extend_from_slice(b"split");
+    key.extend_from_slice(purpose);
     key.extend_from_slice(&seed.to_le_bytes());
     key.extend_from_slice(id.as_bytes());
     Hash::of(key).prefix()

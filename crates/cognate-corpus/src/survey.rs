@@ -8,13 +8,13 @@ use cognate_base::{Monitor, Unit};
 
 use crate::contamination::Passages;
 use crate::document::Origin;
-use crate::draw::Draw;
+use crate::draw::{Draw, last_turn};
 use crate::error::{Error, Result};
 use crate::group::fields_of;
 use crate::ingest::{IngestConfig, Split};
 use crate::input::Input;
 use crate::reader::Reader;
-use crate::split::{Cuts, Entry, exact_duplicates};
+use crate::split::{Cuts, Entry, exact_duplicates, turn};
 
 /// Documents between two reports to the monitor.
 const STRIDE: usize = 256;
@@ -40,6 +40,8 @@ pub(crate) enum LeftOut {
     NoText,
     /// The document at this place has its identifier.
     RepeatedId(usize),
+    /// Its turn comes after so many documents as are wanted.
+    BeyondLimit,
 }
 
 /// Opens the inputs once more, already expanded.
@@ -72,6 +74,9 @@ impl Survey {
         let cuts = Cuts::new(config.validation_share, config.unique_share, config.selection_share);
         let of_groups = !config.read.group_field.is_empty();
         let mut groups = 0;
+        let mut turns: Vec<u64> = Vec::new();
+        // Where all documents decide which are of validation, their passages are found later.
+        let is_known = !of_groups && config.limit.is_none();
         let mut passages = Passages::new(config.contamination_words);
         let mut entries: Vec<Entry> = Vec::new();
         let mut left_out: HashMap<usize, LeftOut> = HashMap::new();
@@ -98,11 +103,14 @@ impl Survey {
             } else {
                 bearers.insert(entry.id, place);
                 // Copies of a validation text are looked at as well: the one that stays is a validation document then.
-                if !of_groups && cuts.split(entry.place) == Split::Validation {
+                if is_known && cuts.split(entry.place) == Split::Validation {
                     passages.add(&document.text);
                 }
             }
             entries.push(entry);
+            if config.limit.is_some() {
+                turns.push(turn(config.seed, &document));
+            }
             report(monitor, &reader, entries.len());
         }
         monitor.end();
@@ -115,6 +123,14 @@ impl Survey {
             let fields = fields_of(files, monitor);
             return Err(Error::NoGroupField { field: config.read.group_field.clone(), fields });
         }
+        if let Some(limit) = config.limit {
+            let takes_part = |place: &usize| !left_out.contains_key(place);
+            let places: Vec<usize> = (0..entries.len()).filter(takes_part).collect();
+            if let Some(last) = last_turn(places.iter().map(|&place| turns[place]).collect(), limit) {
+                let beyond = places.into_iter().filter(|&place| turns[place] > last);
+                left_out.extend(beyond.map(|place| (place, LeftOut::BeyondLimit)));
+            }
+        }
         let takes_part = |place: usize| !left_out.contains_key(&place);
         let draw = match of_groups {
             false => Draw::ByPlace(cuts),
@@ -125,7 +141,7 @@ impl Survey {
         };
         let duplicates = exact_duplicates(&entries, takes_part, |place| draw.split(place));
         let mut survey = Self { entries, left_out, duplicates, passages, frequent_passages: 0, draw };
-        if of_groups {
+        if !is_known {
             survey.find_passages(files, config, monitor)?;
         }
         survey.count_passages(files, config, monitor)?;

@@ -17,6 +17,7 @@ fn config() -> IngestConfig {
         selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
+        limit: None,
         read: ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() },
     }
 }
@@ -184,6 +185,67 @@ fn what_names_no_group_is_refused_with_its_place_and_what_is_there() {
         "the validation split is empty: a share of 0.1 of 20 documents left none; a group is never divided: take more groups, or raise \
          validation_share above the share of the smallest one"
     );
+}
+
+#[test]
+fn a_limit_takes_documents_from_everywhere_and_a_larger_one_keeps_them() {
+    let folder = Folder::new();
+    let copies: String = (0..50).map(|i| line(&format!("copy-{i}"), &prose(i, 40))).collect();
+    let input = folder
+        .write("a.jsonl", (0..1000).map(|i| line(&format!("doc-{i}"), &prose(i, 40))).collect::<String>() + &copies);
+    let all = IngestConfig { read: ReadOptions::default(), contamination_words: 0, ..config() };
+    let ids = |limit: Option<u64>| -> BTreeMap<String, Split> {
+        let stats = run(&folder, input.clone(), "out", &IngestConfig { limit, ..all.clone() });
+        assert_eq!((stats.read, stats.beyond_limit), (1050, 1050 - limit.unwrap_or(1050).min(1050)));
+        let kept: BTreeMap<String, Split> =
+            kept(&folder, "out").into_iter().map(|(split, document)| (document.id, split)).collect();
+        assert_eq!(kept.len() as u64, 1050 - stats.beyond_limit - stats.exact_duplicates);
+        kept
+    };
+    let (small, large, whole) = (ids(Some(200)), ids(Some(400)), ids(Some(2000)));
+    assert_eq!(whole, ids(None));
+    let number = |id: &str| id.strip_prefix("doc-").and_then(|number| number.parse::<u32>().ok());
+    // Of the first 200, about 38 by chance; six standard deviations are 32.
+    let first = small.keys().filter_map(|id| number(id)).filter(|&number| number < 200).count();
+    assert!((6..70).contains(&first), "{first}");
+    // All splits have their share: the draw of the limit says nothing about that of the splits.
+    let validation = small.values().filter(|split| **split == Split::Validation).count();
+    assert!((6..40).contains(&validation), "{validation}");
+    for (id, split) in &small {
+        // A document may go for a copy that a larger limit takes too.
+        assert!(
+            large.get(id).is_none_or(|other| other == split) && whole.get(id).is_none_or(|other| other == split),
+            "{id}"
+        );
+    }
+    let gone = small.keys().filter(|id| !large.contains_key(*id)).count();
+    assert!(gone < 15, "{gone}");
+    // As if there were no others.
+    let alone: String = small.keys().map(|id| line(id, &format!("alone {id}"))).collect();
+    let alone = folder.write("alone.jsonl", alone);
+    run(&folder, alone, "alone", &all);
+    let splits: BTreeMap<String, Split> =
+        kept(&folder, "alone").into_iter().map(|(split, document)| (document.id, split)).collect();
+    assert_eq!(splits, small);
+    let zero = IngestConfig { limit: Some(0), ..all };
+    let error = ingest(&[input], &folder.path("out"), &zero, &Silent).unwrap_err();
+    assert_eq!(error.to_string(), "limit is 0: expected at least 1 document");
+}
+
+#[test]
+fn a_limit_leaves_groups_whole() {
+    let folder = Folder::new();
+    let input = folder.write("a.jsonl", library(120).concat());
+    let stats = run(&folder, input.clone(), "out", &IngestConfig { limit: Some(300), ..config() });
+    let taken = stats.read - stats.beyond_limit;
+    assert!(taken.abs_diff(300) <= 6 && stats.groups < 60, "{stats:?}");
+    let mut chapters: BTreeMap<String, u64> = BTreeMap::new();
+    for (_, document) in kept(&folder, "out") {
+        *chapters.entry(document.group.unwrap()).or_default() += 1;
+    }
+    assert!(chapters.iter().all(|(book, chapters)| *chapters == book.parse::<u64>().unwrap() % 12 + 1), "{chapters:?}");
+    // Shares are of what is taken.
+    assert!(stats.validation.documents.abs_diff(taken / 10) <= 1, "{stats:?}");
 }
 
 #[test]

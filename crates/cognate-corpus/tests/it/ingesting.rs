@@ -17,6 +17,7 @@ fn config() -> IngestConfig {
         selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
+        limit: None,
         read: ReadOptions::default(),
     }
 }

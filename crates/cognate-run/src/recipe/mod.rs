@@ -85,6 +85,8 @@ pub struct Corpus {
     /// What is not written is not there, so that what was made before there was such a key still fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_field: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     pub on_bad_record: OnBadRecord,
     pub max_record_bytes: usize,
     pub validation_share: f64,
@@ -256,6 +258,8 @@ pub enum Auto {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Tune {
     pub epochs: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pairs: Option<usize>,
     pub rate: f64,
     pub warmup_share: f64,
     pub batch_tokens: usize,

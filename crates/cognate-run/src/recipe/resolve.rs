@@ -107,6 +107,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
         id_field: section.text("id_field"),
         text_field: section.text("text_field"),
         group_field,
+        limit: section.integer_if("limit"),
         on_bad_record,
         max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,
@@ -267,6 +268,7 @@ pub(super) fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tu
     }
     Ok(Tune {
         epochs: u32::try_from(section.integer("epochs")).unwrap_or(u32::MAX),
+        max_pairs: section.integer_if("max_pairs").map(|most| most as usize),
         rate: section.number_or("rate", train.peak_rate / 10.0),
         warmup_share: section.number("warmup_share"),
         batch_tokens: batch_tokens as usize,

@@ -52,6 +52,7 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         selection_share: corpus.selection_share,
         contamination_words: corpus.contamination_words,
         contamination_documents: corpus.contamination_documents,
+        limit: corpus.limit,
         read: read_options(context.recipe),
     };
     let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
@@ -68,6 +69,10 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
 
 /// Says what was drawn.
 fn tell(stats: &IngestStats) {
+    if stats.beyond_limit > 0 {
+        let taken = stats.read - stats.without_text - stats.beyond_limit;
+        tracing::info!("ingest: {taken} documents are taken, and {} left out by [corpus] limit", stats.beyond_limit);
+    }
     if stats.groups > 0 {
         let alone = match stats.without_group {
             0 => String::new(),

@@ -43,7 +43,10 @@ pub(crate) fn tune_stage(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
-    let Lesson { tokenizer, file, pairs, stream, validation, contrast, others } = Lesson::new(context, at)?;
+    let Lesson { tokenizer, file, pairs, all_pairs, stream, validation, contrast, others } = Lesson::new(context, at)?;
+    if pairs < all_pairs {
+        tracing::info!("{}: {pairs} of {all_pairs} training pairs, by max_pairs", Step::Tune(at).label(recipe));
+    }
     let train_config = &recipe.base_training(at).train;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
@@ -79,6 +82,7 @@ pub(crate) fn tune_stage(
     let (mut model, _) = Decoder::load(context.device()?, &base)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(model.config().parameters(), &outcome.progress);
+    trained.pairs_of = settings.max_pairs.map(|_| all_pairs as u64);
     let drawn = draw(&others, settings.relation_pairs, recipe.seed, "relation pairs");
     if distinct_seeds(&drawn) >= LEAST_SEEDS {
         let measured = Measured { context, at, tokenizer: &tokenizer, file: &file, pairs: &drawn };
@@ -96,8 +100,9 @@ pub(crate) fn tune_stage(
 struct Lesson {
     tokenizer: Tokenizer,
     file: TokenFile,
-    /// Pairs that are learned.
+    /// Pairs that are learned, and how many they are drawn from.
     pairs: usize,
+    all_pairs: usize,
     stream: PairStream,
     /// The held-out pairs that choose the checkpoint.
     validation: Vec<ScoreItem>,
@@ -120,6 +125,8 @@ impl Lesson {
             Ok(pairs.iter().map(numbers).collect())
         };
         let (training, held_out) = (pairs("train.parquet")?, pairs("held_out.parquet")?);
+        let all_pairs = training.len();
+        let training = training_pairs(&training, settings.max_pairs, recipe.seed);
         // A control is measured on the pairs that the synthesizer of related documents is measured on.
         let (mut choosing, others) = part_pairs(&held_out, settings.validate_pairs, recipe.seed);
         if shuffled {
@@ -140,7 +147,7 @@ impl Lesson {
             true => None,
         };
         let validation = choosing.iter().map(|(first, second)| frame.item(&file, *first, *second)).collect();
-        Ok(Self { tokenizer, file, pairs: training.len(), stream, validation, contrast, others })
+        Ok(Self { tokenizer, file, pairs: training.len(), all_pairs, stream, validation, contrast, others })
     }
 }
 
@@ -203,6 +210,11 @@ pub(crate) fn part_pairs(pairs: &[Numbers], most: usize, seed: u64) -> (Vec<Numb
     pairs.iter().partition(|pair| choosing.contains(&unordered(**pair)))
 }
 
+/// The pairs that are learned: all, or as many as are wanted, drawn once.
+pub fn training_pairs(pairs: &[(u32, u32)], most: Option<usize>, seed: u64) -> Vec<(u32, u32)> {
+    draw(pairs, most.unwrap_or(pairs.len()), seed, "training pairs")
+}
+
 /// `most` items, drawn once, in their order.
 pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
     let mut order: Vec<usize> = (0..items.len()).collect();
@@ -249,6 +261,16 @@ mod tests {
         assert!(drawn.is_sorted());
         assert_eq!(drawn, draw(&items, 10, 3, "test"));
         assert_eq!(draw(&items, 1000, 3, "test"), items);
+    }
+
+    #[test]
+    fn as_many_pairs_are_learned_as_are_wanted_and_not_the_first() {
+        let pairs: Vec<(u32, u32)> = (0..100).map(|i| (i, i + 1)).collect();
+        let some = training_pairs(&pairs, Some(20), 3);
+        assert_eq!(some.len(), 20);
+        assert!(some.is_sorted() && some[19].0 > 50, "{some:?}");
+        assert_ne!(some, training_pairs(&pairs, Some(20), 4));
+        assert_eq!((training_pairs(&pairs, None, 3), training_pairs(&pairs, Some(101), 3)), (pairs.clone(), pairs));
     }
 
     #[test]

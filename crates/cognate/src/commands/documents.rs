@@ -33,6 +33,7 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
             .unwrap_or_else(|| default_selection_share(args.validation_share, args.unique_share)),
         contamination_words: args.contamination_words,
         contamination_documents: args.contamination_documents,
+        limit: args.limit,
         read: ReadOptions { group_field: args.group_field.clone().unwrap_or_default(), ..read_options(&args.read) },
     };
     check_empty(&args.out)?;

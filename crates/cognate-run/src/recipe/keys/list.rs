@@ -118,6 +118,11 @@ pub const KEYS: &[Key] = &[
          ([how](formats.md#splits)). A document without the field is a group of its own.",
     ),
     key(
+        "corpus", "limit", Integer(1, most::DOCUMENTS), Derived("none: all are taken"), "",
+        "Documents that are taken, drawn by the seed from all that have text, whatever their order in the files; a larger limit keeps those of \
+         a smaller one. Groups are taken whole, to the nearest number. The others take no part at all, and `ingest` counts them.",
+    ),
+    key(
         "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
         "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
     ),
@@ -304,6 +309,11 @@ pub const KEYS: &[Key] = &[
     ),
 
     key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
+    key(
+        "tune", "max_pairs", Integer(1, most::DOCUMENTS), Derived("none: it learns from all"), "",
+        "Training pairs that a synthesizer learns from, at most: so many are drawn, once. It bounds the time of tuning, which grows with the \
+         number of pairs times `epochs`. Held-out pairs stay as they are.",
+    ),
     key(
         "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
         "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B).",
