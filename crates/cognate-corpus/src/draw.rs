@@ -128,6 +128,8 @@ mod tests {
             contamination_words: 0,
             contamination_documents: 10,
             limit: None,
+            chunk_tokens: None,
+            tokenizer: None,
             read: ReadOptions::default(),
         }
     }

@@ -23,11 +23,15 @@ use crate::document::{BadRecord, Document, Origin, Rejected};
 use crate::error::{Error, Result};
 use crate::input::{Input, expand};
 use crate::json::METADATA;
+use crate::pieces::Cutter;
 use crate::reader::ReadOptions;
 use crate::split::Entry;
 use crate::survey::{FileNumber, LeftOut, Survey, open, origin_of, report};
+use crate::tokenizer::Tokenizer;
 use crate::writer::DocumentWriter;
 
+/// Tokens of a piece, at least: any character fits.
+const FEWEST_TOKENS: usize = 16;
 /// The file of documents that are in no split.
 const DROPPED: &str = "dropped.jsonl";
 /// The file of bad records, which is put in place last.
@@ -90,8 +94,21 @@ pub struct IngestConfig {
     /// Documents that are taken of all that there are, drawn by the seed; all where it is none. Groups are taken whole, so that it may be a few
     /// more or fewer.
     pub limit: Option<u64>,
+    /// Documents of more tokens are cut into pieces of at most so many; none are where it is none.
+    pub chunk_tokens: Option<usize>,
+    /// The tokenizer.json that counts them. Without one, [`TOKEN_BYTES`](crate::pieces::TOKEN_BYTES) bytes count as a token.
+    pub tokenizer: Option<PathBuf>,
     /// How records become documents.
     pub read: ReadOptions,
+}
+
+impl IngestConfig {
+    /// What cuts long documents.
+    pub(crate) fn cutter(&self) -> Result<Option<Cutter>> {
+        let Some(tokens) = self.chunk_tokens else { return Ok(None) };
+        let tokenizer = self.tokenizer.as_deref().map(Tokenizer::load).transpose()?;
+        Ok(Some(Cutter { tokens, tokenizer }))
+    }
 }
 
 /// One split's size.
@@ -103,11 +120,17 @@ pub struct SplitStats {
     pub bytes: u64,
 }
 
-/// What became of the documents: `read` is the sum of all that follow it, `rejected` apart.
+/// What became of the documents: `read` is the sum of what was left out and of the splits, `rejected` apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestStats {
-    /// Documents read.
+    /// Documents read; the pieces of one that is cut count.
     pub read: u64,
+    /// Documents that were cut because they are long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// The pieces of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pieces: u64,
     /// Bad records passed over, and documents whose identifier another one has already.
     pub rejected: u64,
     /// Documents dropped because their text has nothing to read. None were in a run of a version that kept them.
@@ -207,6 +230,9 @@ fn check(config: &IngestConfig) -> Result<()> {
     if !read.group_field.is_empty() && [&read.id_field, &read.text_field, METADATA].contains(&read.group_field.as_str())
     {
         return Err(Error::GroupFieldTaken { field: read.group_field.clone() });
+    }
+    if let Some(tokens) = config.chunk_tokens.filter(|tokens| *tokens < FEWEST_TOKENS) {
+        return Err(Error::Setting { name: "chunk_tokens", value: tokens as f64, expected: "at least 16 tokens" });
     }
     if config.limit == Some(0) {
         return Err(Error::Setting { name: "limit", value: 0.0, expected: "at least 1 document" });
@@ -335,7 +361,10 @@ fn write(
 ) -> Result<IngestStats> {
     let mut reader = open(files, config, monitor)?;
     let mut outputs = Outputs::create(out)?;
+    let (cut, pieces) = survey.cuttings.counts();
     let mut stats = IngestStats {
+        cut,
+        pieces,
         frequent_passages: survey.frequent_passages,
         groups: survey.draw.groups(),
         ..IngestStats::default()
@@ -344,7 +373,7 @@ fn write(
     let mut number = FileNumber::default();
     let mut place = 0;
     monitor.begin("splitting documents", Some(reader.total_bytes()), Unit::Bytes);
-    while let Some(record) = reader.next() {
+    while let Some(record) = reader.next(&survey.cuttings) {
         let (origin, document) = record?;
         stats.rejected += outputs.reject(&reader.rejected())?;
         let entry = Entry::of(config.seed, &document, number.of(&origin, files), origin.row);
@@ -352,7 +381,7 @@ fn write(
             return Err(Error::InputChanged { origin });
         }
         let (id, verdict) = (&document.id, verdict(place, &document, survey, files));
-        let is_alone = survey.draw.is_of_groups() && document.group.is_none();
+        let is_alone = !config.read.group_field.is_empty() && document.group.is_none();
         stats.without_group += u64::from(is_alone && !survey.left_out.contains_key(&place));
         place += 1;
         report(monitor, &reader, place);

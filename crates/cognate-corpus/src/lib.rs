@@ -17,6 +17,7 @@
 //! | `split`, `draw`, `survey` | which split a document belongs to, of its own or with its group, and what is read for that |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
 //! | `watched` | work that cannot be interrupted from within |
+//! | [`pieces`] | long documents in pieces |
 //! | `cut` | where a document is cut that is too long for a prompt |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
@@ -34,6 +35,7 @@ mod json;
 mod jsonl;
 pub mod metadata;
 mod parquet_rows;
+pub mod pieces;
 mod plain_text;
 pub mod reader;
 pub mod records;

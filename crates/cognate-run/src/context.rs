@@ -151,17 +151,18 @@ impl<'a> Context<'a> {
             Ok(())
         };
         match step {
-            Step::Ingest => return self.document_hashes(),
+            Step::Ingest => {
+                inputs = self.document_hashes()?;
+                if self.recipe.corpus.chunk_tokens.is_some() {
+                    self.add_given_tokenizer(&mut inputs)?;
+                }
+                return Ok(inputs);
+            }
             Step::Tokenize => {
                 for split in SPLITS {
                     add(&format!("the {split} documents"), self.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
                 }
-                if let Some(path) = &self.recipe.tokenize.tokenizer {
-                    for file in Tokenizer::files(&self.recipe.at(path)) {
-                        let name = file.file_name().unwrap_or_default().display();
-                        inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
-                    }
-                }
+                self.add_given_tokenizer(&mut inputs)?;
             }
             Step::Embed(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
@@ -364,6 +365,16 @@ impl<'a> Context<'a> {
         let artifact = self.artifact(artifact);
         add(name, artifact, &format!("{prefix}.bin"))?;
         add(&format!("{name}' index"), artifact, &format!("{prefix}.idx"))
+    }
+
+    fn add_given_tokenizer(&self, inputs: &mut BTreeMap<String, Hash>) -> Result<()> {
+        if let Some(path) = &self.recipe.tokenize.tokenizer {
+            for file in Tokenizer::files(&self.recipe.at(path)) {
+                let name = file.file_name().unwrap_or_default().display();
+                inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
+            }
+        }
+        Ok(())
     }
 
     fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {

@@ -18,6 +18,8 @@ fn config() -> IngestConfig {
         contamination_words: 13,
         contamination_documents: 10,
         limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
         read: ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() },
     }
 }

@@ -19,6 +19,8 @@ fn config(on_bad_record: OnBadRecord) -> IngestConfig {
         contamination_words: 13,
         contamination_documents: 10,
         limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
         read: ReadOptions { on_bad_record, ..ReadOptions::default() },
     }
 }

@@ -87,6 +87,8 @@ pub struct Corpus {
     pub group_field: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_tokens: Option<usize>,
     pub on_bad_record: OnBadRecord,
     pub max_record_bytes: usize,
     pub validation_share: f64,
@@ -99,7 +101,7 @@ pub struct Corpus {
 impl Corpus {
     /// Whether documents may be of one group.
     pub fn has_groups(&self) -> bool {
-        self.group_field.is_some()
+        self.group_field.is_some() || self.chunk_tokens.is_some()
     }
 }
 

@@ -22,8 +22,8 @@ fn groups(written: &Written, recipe: &Recipe) -> Result {
         std::iter::once(table.clone()).chain(written.things("pairs").iter().map(|section| table.under(section)));
     for section in sections {
         if !section.flag("within_groups") && !recipe.corpus.has_groups() {
-            let expected = "true, or `[corpus] group_field` beside it";
-            return Err(section.impossible("within_groups", "", expected, "no document has a group without that key"));
+            let expected = "true, or `[corpus] group_field` or `chunk_tokens`";
+            return Err(section.impossible("within_groups", "", expected, "no document has a group without one of these keys"));
         }
     }
     Ok(())

@@ -108,6 +108,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
         text_field: section.text("text_field"),
         group_field,
         limit: section.integer_if("limit"),
+        chunk_tokens: section.integer_if("chunk_tokens").map(|tokens| tokens as usize),
         on_bad_record,
         max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,

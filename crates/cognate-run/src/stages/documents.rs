@@ -53,6 +53,8 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         contamination_words: corpus.contamination_words,
         contamination_documents: corpus.contamination_documents,
         limit: corpus.limit,
+        chunk_tokens: corpus.chunk_tokens,
+        tokenizer: context.recipe.tokenize.tokenizer.as_ref().map(|path| context.recipe.at(path)),
         read: read_options(context.recipe),
     };
     let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
@@ -69,6 +71,9 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
 
 /// Says what was drawn.
 fn tell(stats: &IngestStats) {
+    if stats.cut > 0 {
+        tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
+    }
     if stats.beyond_limit > 0 {
         let taken = stats.read - stats.without_text - stats.beyond_limit;
         tracing::info!("ingest: {taken} documents are taken, and {} left out by [corpus] limit", stats.beyond_limit);

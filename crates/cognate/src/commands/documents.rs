@@ -34,6 +34,8 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
         contamination_words: args.contamination_words,
         contamination_documents: args.contamination_documents,
         limit: args.limit,
+        chunk_tokens: args.chunk_tokens,
+        tokenizer: args.tokenizer.clone(),
         read: ReadOptions { group_field: args.group_field.clone().unwrap_or_default(), ..read_options(&args.read) },
     };
     check_empty(&args.out)?;

@@ -123,6 +123,13 @@ pub const KEYS: &[Key] = &[
          a smaller one. Groups are taken whole, to the nearest number. The others take no part at all, and `ingest` counts them.",
     ),
     key(
+        "corpus", "chunk_tokens", Integer(16, most::CONTEXT), Derived("none: no document is cut"), "",
+        "Longer documents are cut into pieces of at most so many tokens, the closing one included: between paragraphs, where one is too long \
+         between its sentences, then words, then characters. The pieces of a document are a group, or stay in its group. A given `[tokenize] \
+         tokenizer` counts exactly; one that is trained exists only later, so 3 bytes of UTF-8 count as a token then, fewer than it makes of most text \
+         ([more](formats.md#pieces)).",
+    ),
+    key(
         "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
         "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
     ),
