@@ -267,8 +267,12 @@ mod tests {
 
     #[test]
     fn documents_that_share_a_passage_with_others_are_left_out() {
-        let document =
-            |text: &str| Document { id: text.to_owned(), text: text.to_owned(), metadata: crate::Metadata::default() };
+        let document = |text: &str| Document {
+            id: text.to_owned(),
+            text: text.to_owned(),
+            group: None,
+            metadata: Default::default(),
+        };
         let documents = ["a b c d e", "f g h", "x a b c", "b c d a"].map(document).to_vec();
         let others = ["z A, b. C", "d e f g"];
         let kept = |words| {

@@ -7,6 +7,7 @@ use csv_core::ReadRecordResult;
 
 use crate::document::{BadRecord, Document, Origin};
 use crate::error::{Error, Result};
+use crate::group::or_of_metadata;
 use crate::input::Input;
 use crate::json::METADATA;
 use crate::metadata::Metadata;
@@ -33,29 +34,46 @@ struct Columns {
     number: usize,
     id: Option<usize>,
     text: usize,
+    group: Option<usize>,
     metadata: Option<usize>,
 }
 
+/// What the first row of a file names.
+pub(crate) fn names(input: Input, source: Unpacked<'_>, delimiter: u8) -> Result<Vec<String>> {
+    let mut rows = Rows::new(input, source, delimiter);
+    rows.row(ReadOptions::MAX_RECORD_BYTES)?;
+    Ok(rows.names())
+}
+
 impl<'m> Rows<'m> {
+    fn new(input: Input, source: Unpacked<'m>, delimiter: u8) -> Self {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        let columns = Columns { number: 0, id: None, text: 0, group: None, metadata: None };
+        Self { input, source, parser, fields: Vec::new(), ends: Vec::new(), columns, line: 0 }
+    }
+
     /// A file whose first row is read.
     pub(crate) fn open(input: Input, source: Unpacked<'m>, delimiter: u8, options: &ReadOptions) -> Result<Self> {
-        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        let columns = Columns { number: 0, id: None, text: 0, metadata: None };
-        let mut rows = Self { input, source, parser, fields: Vec::new(), ends: Vec::new(), columns, line: 0 };
+        let mut rows = Self::new(input, source, delimiter);
         // An empty file has no documents.
         if let Some(is_whole) = rows.row(options.max_record_bytes)? {
             let path = || rows.input.path.to_path_buf();
-            let names: Vec<String> =
-                (0..rows.ends.len()).map(|at| String::from_utf8_lossy(rows.field(at)).into()).collect();
+            let names = rows.names();
             let column = |name: &str| names.iter().position(|found| found == name);
             let Some(text) = column(&options.text_field).filter(|_| is_whole) else {
                 let found = names.into_iter().take(NAMED).collect();
                 return Err(Error::NoColumn { path: path(), column: options.text_field.clone(), found });
             };
             let id = column(&options.id_field).filter(|_| !options.id_field.is_empty());
-            rows.columns = Columns { number: names.len(), id, text, metadata: column(METADATA) };
+            let group = column(&options.group_field).filter(|_| !options.group_field.is_empty());
+            rows.columns = Columns { number: names.len(), id, text, group, metadata: column(METADATA) };
         }
         Ok(rows)
+    }
+
+    /// The fields of the row that was read last, as names.
+    fn names(&self) -> Vec<String> {
+        (0..self.ends.len()).map(|at| String::from_utf8_lossy(self.field(at)).into()).collect()
     }
 
     /// The next record; `None` at the end of the file.
@@ -87,6 +105,11 @@ impl<'m> Rows<'m> {
             Some(at) if !self.field(at).is_empty() => Metadata::from_cell(text(at, METADATA)?),
             _ => Metadata::default(),
         };
+        let group = match self.columns.group {
+            Some(at) if !self.field(at).is_empty() => Some(text(at, &options.group_field)?.to_owned()),
+            _ => None,
+        };
+        let group = or_of_metadata(group, &metadata, options)?;
         text(self.columns.text, &options.text_field)?;
         // What was checked becomes the text without being copied.
         let (start, end) = self.span(self.columns.text);
@@ -95,7 +118,7 @@ impl<'m> Rows<'m> {
         fields.drain(..start);
         fields.shrink_to_fit();
         let text = String::from_utf8(fields).unwrap_or_default();
-        Ok(Document { id, text, metadata })
+        Ok(Document { id, text, group, metadata })
     }
 
     fn span(&self, at: usize) -> (usize, usize) {

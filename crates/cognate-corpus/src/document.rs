@@ -16,6 +16,8 @@ pub struct Document {
     pub id: String,
     /// The text exactly as the source holds it.
     pub text: String,
+    /// What it is a part of with others, such as the book of a chapter; none where it stands alone.
+    pub group: Option<String>,
     /// What else the source says about it; empty when it says nothing.
     pub metadata: Metadata,
 }
@@ -197,7 +199,8 @@ mod tests {
     #[test]
     fn text_is_what_can_be_seen() {
         let has_text = |text: &str| {
-            Document { id: "a".to_owned(), text: text.to_owned(), metadata: Metadata::default() }.has_text()
+            Document { id: "a".to_owned(), text: text.to_owned(), group: None, metadata: Metadata::default() }
+                .has_text()
         };
         for text in ["", " \t\r\n", "\u{a0}\u{3000}\u{2028}", "\u{feff}", "\u{200b}\n\u{200d}", "\0\u{7f}"] {
             assert!(!has_text(text), "{text:?}");

@@ -141,6 +141,38 @@ pub enum Error {
         /// Its second bearer.
         second: Origin,
     },
+    /// No record names its group.
+    #[error(
+        "no record has the field {field:?}, which should name its group, nor has its metadata; the fields are {fields:?}: name one of these as \
+         group_field, or leave it out"
+    )]
+    NoGroupField {
+        /// The field.
+        field: String,
+        /// The fields of the first records.
+        fields: Vec<String>,
+    },
+    /// The field that should name groups holds something else.
+    #[error(
+        "group_field is {field:?}, which holds a document's id, text or metadata: expected a field that several documents share"
+    )]
+    GroupFieldTaken {
+        /// The field.
+        field: String,
+    },
+    /// A piece of a long document would have the identifier of another document.
+    #[error(
+        "{origin}: a piece of this document would be called {id:?}, and {first} is called so: give one of the two documents another id, or leave out \
+         chunk_tokens"
+    )]
+    PieceId {
+        /// The name.
+        id: String,
+        /// The document that is cut.
+        origin: Origin,
+        /// The other one.
+        first: Origin,
+    },
     /// There is not one document.
     #[error(
         "the corpus is empty: no document in {inputs} ({rejected} records were rejected, {without_text} documents have no text)"
@@ -366,6 +398,14 @@ pub enum Remedy {
 }
 
 impl Error {
+    /// The same, of a document, where a tokenizer did not take it.
+    pub(crate) fn of_document(self, origin: &Origin, id: &str) -> Self {
+        match self {
+            Self::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            problem => Self::Untokenizable { origin: origin.clone(), id: id.to_owned(), problem: Box::new(problem) },
+        }
+    }
+
     /// What the user can set, best first; none where nothing helps.
     pub fn remedies(&self) -> &'static [Remedy] {
         match self {

@@ -1,8 +1,9 @@
 //! The ingest stage: any documents become a corpus that an honest experiment can be run on.
 //!
-//! The inputs are read three times. The first reading keeps hashes of every document and the passages of the validation
-//! documents, the second counts the documents that hold each passage, the third writes. So memory grows by about 150 bytes per
-//! document and 30 per validation word, whatever the length of the texts.
+//! The inputs are read three times (`survey`, then here). The first reading keeps hashes of every document and the passages of the
+//! validation documents, the second counts the documents that hold each passage, the third writes. Where groups or a limit are drawn, which documents
+//! are of validation is known behind the first reading only, and another one keeps their passages. So memory grows by about 150 bytes
+//! per document and 30 per validation word, whatever the length of the texts.
 //!
 //! A document's split, and whether it is dropped, depend on the seed, its identifier and the other documents, never on
 //! the order of files or records; only of several documents with one identifier, where these are passed over, the first
@@ -13,27 +14,28 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cognate_base::files::{AtomicFile, is_unfinished};
 use cognate_base::{Monitor, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::contamination::Passages;
 use crate::document::{BadRecord, Document, Origin, Rejected};
 use crate::error::{Error, Result};
 use crate::input::{Input, expand};
-use crate::reader::{ReadOptions, Reader};
-use crate::split::{Cuts, Entry, exact_duplicates};
+use crate::json::METADATA;
+use crate::pieces::Cutter;
+use crate::reader::ReadOptions;
+use crate::split::Entry;
+use crate::survey::{FileNumber, LeftOut, Survey, open, origin_of, report};
+use crate::tokenizer::Tokenizer;
 use crate::writer::DocumentWriter;
 
+/// Tokens of a piece, at least: any character fits.
+const FEWEST_TOKENS: usize = 16;
 /// The file of documents that are in no split.
 const DROPPED: &str = "dropped.jsonl";
 /// The file of bad records, which is put in place last.
 const LAST: &str = "rejected.jsonl";
-
-/// Documents between two reports to the monitor.
-const STRIDE: usize = 256;
 
 /// The part of the corpus that a document belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,8 +91,24 @@ pub struct IngestConfig {
     pub contamination_words: usize,
     /// A passage that more documents of the corpus hold is nobody's, and counts for none.
     pub contamination_documents: u32,
+    /// Documents that are taken of all that there are, drawn by the seed; all where it is none. Groups are taken whole, so that it may be a few
+    /// more or fewer.
+    pub limit: Option<u64>,
+    /// Documents of more tokens are cut into pieces of at most so many; none are where it is none.
+    pub chunk_tokens: Option<usize>,
+    /// The tokenizer.json that counts them. Without one, [`TOKEN_BYTES`](crate::pieces::TOKEN_BYTES) bytes count as a token.
+    pub tokenizer: Option<PathBuf>,
     /// How records become documents.
     pub read: ReadOptions,
+}
+
+impl IngestConfig {
+    /// What cuts long documents.
+    pub(crate) fn cutter(&self) -> Result<Option<Cutter>> {
+        let Some(tokens) = self.chunk_tokens else { return Ok(None) };
+        let tokenizer = self.tokenizer.as_deref().map(Tokenizer::load).transpose()?;
+        Ok(Some(Cutter { tokens, tokenizer }))
+    }
 }
 
 /// One split's size.
@@ -102,16 +120,25 @@ pub struct SplitStats {
     pub bytes: u64,
 }
 
-/// What became of the documents: `read` is the sum of all that follow it, `rejected` apart.
+/// What became of the documents: `read` is the sum of what was left out and of the splits, `rejected` apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestStats {
-    /// Documents read.
+    /// Documents read; the pieces of one that is cut count.
     pub read: u64,
+    /// Documents that were cut because they are long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// The pieces of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pieces: u64,
     /// Bad records passed over, and documents whose identifier another one has already.
     pub rejected: u64,
     /// Documents dropped because their text has nothing to read. None were in a run of a version that kept them.
     #[serde(default)]
     pub without_text: u64,
+    /// Documents with text that were not taken because of the limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beyond_limit: u64,
     /// Documents dropped because another one has the same text.
     pub exact_duplicates: u64,
     /// Training documents dropped because they share a passage with a validation document.
@@ -119,6 +146,12 @@ pub struct IngestStats {
     /// Passages of validation documents that were looked for in no document, because too many hold them.
     #[serde(default)]
     pub frequent_passages: u64,
+    /// Groups of documents, those of one document included; 0 where nothing names groups.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub groups: u64,
+    /// Documents without the field that names groups, each a group of its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_group: u64,
     /// The validation split.
     pub validation: SplitStats,
     /// The unique split.
@@ -128,6 +161,10 @@ pub struct IngestStats {
     /// The selection split.
     #[serde(default)]
     pub selection: SplitStats,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl IngestStats {
@@ -189,6 +226,17 @@ pub fn ingest(inputs: &[PathBuf], out: &Path, config: &IngestConfig, monitor: &d
 }
 
 fn check(config: &IngestConfig) -> Result<()> {
+    let read = &config.read;
+    if !read.group_field.is_empty() && [&read.id_field, &read.text_field, METADATA].contains(&read.group_field.as_str())
+    {
+        return Err(Error::GroupFieldTaken { field: read.group_field.clone() });
+    }
+    if let Some(tokens) = config.chunk_tokens.filter(|tokens| *tokens < FEWEST_TOKENS) {
+        return Err(Error::Setting { name: "chunk_tokens", value: tokens as f64, expected: "at least 16 tokens" });
+    }
+    if config.limit == Some(0) {
+        return Err(Error::Setting { name: "limit", value: 0.0, expected: "at least 1 document" });
+    }
     let bad = |name, value, expected| Err(Error::Setting { name, value, expected });
     let (validation, unique) = (config.validation_share, config.unique_share);
     // Negated comparisons, so that NaN is out of range too.
@@ -262,126 +310,6 @@ fn is_output(name: &OsStr) -> bool {
     [DROPPED, LAST].iter().any(|own| name == *own) || Split::ALL.iter().any(|split| name == split.file_name().as_str())
 }
 
-/// What the first reading learns.
-struct Survey {
-    /// Every document, in the order of reading.
-    entries: Vec<Entry>,
-    /// Those that take no part, by their place among all.
-    left_out: HashMap<usize, LeftOut>,
-    duplicates: HashMap<usize, usize>,
-    passages: Passages,
-    frequent_passages: u64,
-    cuts: Cuts,
-}
-
-/// Why a document takes no part in the corpus.
-#[derive(Clone, Copy)]
-enum LeftOut {
-    /// Its text has nothing to read.
-    NoText,
-    /// The document at this place has its identifier.
-    RepeatedId(usize),
-}
-
-/// Opens the inputs once more, already expanded.
-fn open<'m>(files: &[Input], config: &IngestConfig, monitor: &'m dyn Monitor) -> Result<Reader<'m>> {
-    Reader::of_files(files.to_vec(), &config.read, monitor)
-}
-
-/// Follows the position among `files` of the file that records come from.
-#[derive(Default)]
-struct FileNumber(usize);
-
-impl FileNumber {
-    fn of(&mut self, origin: &Origin, files: &[Input]) -> u32 {
-        while self.0 + 1 < files.len() && files[self.0].path != origin.file {
-            self.0 += 1;
-        }
-        self.0 as u32
-    }
-}
-
-fn report(monitor: &dyn Monitor, reader: &Reader<'_>, read: usize) {
-    if read.is_multiple_of(STRIDE) {
-        monitor.advance(reader.read_bytes(), "");
-    }
-}
-
-impl Survey {
-    fn take(files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<Self> {
-        let mut reader = open(files, config, monitor)?;
-        let cuts = Cuts::new(config.validation_share, config.unique_share, config.selection_share);
-        let mut passages = Passages::new(config.contamination_words);
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut left_out: HashMap<usize, LeftOut> = HashMap::new();
-        let mut bearers: HashMap<u128, usize> = HashMap::new();
-        let mut number = FileNumber::default();
-        let (mut rejected, mut without_text) = (0, 0);
-        monitor.begin("reading documents", Some(reader.total_bytes()), Unit::Bytes);
-        while let Some(record) = reader.next() {
-            let (origin, document) = record?;
-            rejected += reader.rejected().len() as u64;
-            let file = number.of(&origin, files);
-            let entry = Entry::new(config.seed, &document.id, &document.text, file, origin.row);
-            let place = entries.len();
-            if !document.has_text() {
-                left_out.insert(place, LeftOut::NoText);
-                without_text += 1;
-            } else if let Some(&first) = bearers.get(&entry.id) {
-                if !config.read.skips() {
-                    let first = origin_of(&entries[first], files);
-                    return Err(Error::DuplicateId { id: document.id, first, second: origin });
-                }
-                left_out.insert(place, LeftOut::RepeatedId(first));
-            } else {
-                bearers.insert(entry.id, place);
-                // Copies of a validation text are looked at as well: the one that stays is a validation document then.
-                if cuts.split(entry.place) == Split::Validation {
-                    passages.add(&document.text);
-                }
-            }
-            entries.push(entry);
-            report(monitor, &reader, entries.len());
-        }
-        monitor.end();
-        rejected += reader.rejected().len() as u64;
-        if entries.len() == left_out.len() {
-            let inputs: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
-            return Err(Error::EmptyCorpus { inputs: inputs.join(", "), rejected, without_text });
-        }
-        let duplicates = exact_duplicates(&entries, |place| !left_out.contains_key(&place));
-        let mut survey = Self { entries, left_out, duplicates, passages, frequent_passages: 0, cuts };
-        survey.count_passages(files, config, monitor)?;
-        Ok(survey)
-    }
-
-    /// Reads once more, to learn how many documents hold each passage of the validation documents.
-    fn count_passages(&mut self, files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<()> {
-        if self.passages.is_empty() {
-            return Ok(());
-        }
-        let mut reader = open(files, config, monitor)?;
-        monitor.begin("counting passages", Some(reader.total_bytes()), Unit::Bytes);
-        let mut place = 0;
-        while let Some(record) = reader.next() {
-            let (_, document) = record?;
-            // A copy that is dropped anyhow makes nothing frequent.
-            if !self.left_out.contains_key(&place) && !self.duplicates.contains_key(&place) {
-                self.passages.count(&document.text);
-            }
-            place += 1;
-            report(monitor, &reader, place);
-        }
-        monitor.end();
-        self.frequent_passages = self.passages.forget_frequent(config.contamination_documents);
-        Ok(())
-    }
-}
-
-fn origin_of(entry: &Entry, files: &[Input]) -> Origin {
-    Origin { file: Arc::clone(&files[entry.file as usize].path), row: entry.row }
-}
-
 /// The files that ingest writes, open together and put in place together.
 struct Outputs {
     splits: [DocumentWriter; 4],
@@ -423,7 +351,7 @@ fn json_line(file: &mut AtomicFile, value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// The second reading: every document to its split or to `dropped.jsonl`.
+/// The last reading: every document to its split or to `dropped.jsonl`.
 fn write(
     files: &[Input],
     out: &Path,
@@ -433,19 +361,28 @@ fn write(
 ) -> Result<IngestStats> {
     let mut reader = open(files, config, monitor)?;
     let mut outputs = Outputs::create(out)?;
-    let mut stats = IngestStats { frequent_passages: survey.frequent_passages, ..IngestStats::default() };
+    let (cut, pieces) = survey.cuttings.counts();
+    let mut stats = IngestStats {
+        cut,
+        pieces,
+        frequent_passages: survey.frequent_passages,
+        groups: survey.draw.groups(),
+        ..IngestStats::default()
+    };
     let mut shared: HashMap<String, u64> = HashMap::new();
     let mut number = FileNumber::default();
     let mut place = 0;
     monitor.begin("splitting documents", Some(reader.total_bytes()), Unit::Bytes);
-    while let Some(record) = reader.next() {
+    while let Some(record) = reader.next(&survey.cuttings) {
         let (origin, document) = record?;
         stats.rejected += outputs.reject(&reader.rejected())?;
-        let entry = Entry::new(config.seed, &document.id, &document.text, number.of(&origin, files), origin.row);
+        let entry = Entry::of(config.seed, &document, number.of(&origin, files), origin.row);
         if survey.entries.get(place) != Some(&entry) {
             return Err(Error::InputChanged { origin });
         }
         let (id, verdict) = (&document.id, verdict(place, &document, survey, files));
+        let is_alone = !config.read.group_field.is_empty() && document.group.is_none();
+        stats.without_group += u64::from(is_alone && !survey.left_out.contains_key(&place));
         place += 1;
         report(monitor, &reader, place);
         if let Verdict::RepeatedId { first } = verdict {
@@ -455,6 +392,7 @@ fn write(
         }
         stats.read += 1;
         match verdict {
+            Verdict::BeyondLimit => stats.beyond_limit += 1,
             Verdict::Keep(split) => {
                 outputs.splits[split as usize].write(&document)?;
                 let kept = stats.split_mut(split);
@@ -477,7 +415,7 @@ fn write(
     }
     monitor.end();
     tell_contamination(&stats, &shared);
-    check_splits(&stats, config)?;
+    check_splits(&stats, config, survey.draw.is_of_groups())?;
     outputs.commit()?;
     Ok(stats)
 }
@@ -512,6 +450,7 @@ enum Verdict {
     Keep(Split),
     Drop { reason: Reason, detail: String },
     RepeatedId { first: Origin },
+    BeyondLimit,
 }
 
 fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) -> Verdict {
@@ -522,13 +461,14 @@ fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) 
             let detail = "nothing but white space".to_owned();
             return Verdict::Drop { reason: Reason::NoText, detail };
         }
+        Some(LeftOut::BeyondLimit) => return Verdict::BeyondLimit,
         None => {}
     }
     if let Some(&keeper) = survey.duplicates.get(&place) {
         let detail = format!("the text of {}", origin(keeper));
         return Verdict::Drop { reason: Reason::ExactDuplicate, detail };
     }
-    let split = survey.cuts.split(survey.entries[place].place);
+    let split = survey.draw.split(survey.entries[place].place);
     if split != Split::Validation
         && let Some(passage) = survey.passages.shared(&document.text)
     {
@@ -538,16 +478,20 @@ fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) 
     Verdict::Keep(split)
 }
 
-fn check_splits(stats: &IngestStats, config: &IngestConfig) -> Result<()> {
-    let documents = stats.read - stats.exact_duplicates - stats.without_text;
+fn check_splits(stats: &IngestStats, config: &IngestConfig, of_groups: bool) -> Result<()> {
+    let documents = stats.read - stats.exact_duplicates - stats.without_text - stats.beyond_limit;
+    let (mut of_validation, mut of_unique) = (
+        "take more documents, or raise validation_share",
+        "take more documents, raise unique_share, or raise contamination_words if it took them out",
+    );
+    if of_groups {
+        of_validation =
+            "a group is never divided: take more groups, or raise validation_share above the share of the smallest one";
+        of_unique = "a group is never divided: take more groups, raise unique_share, or raise contamination_words if it took them out";
+    }
     for (split, share, kept, advice) in [
-        ("validation", config.validation_share, stats.validation, "take more documents, or raise validation_share"),
-        (
-            "unique",
-            config.unique_share,
-            stats.unique,
-            "take more documents, raise unique_share, or raise contamination_words if it took them out",
-        ),
+        ("validation", config.validation_share, stats.validation, of_validation),
+        ("unique", config.unique_share, stats.unique, of_unique),
     ] {
         if kept.documents == 0 {
             return Err(Error::EmptySplit { split, share, documents, advice });

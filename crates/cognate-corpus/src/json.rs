@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::document::{BadRecord, Document, kind};
+use crate::group;
 use crate::metadata::{Metadata, field_names, no_numbers, with_names_as_strings};
 use crate::reader::ReadOptions;
 
@@ -52,9 +53,14 @@ pub(crate) fn document(
         // It was parsed already.
         Some(span) => Metadata::from_json(&json[span]).unwrap_or_default(),
     };
+    let group = match fields.group {
+        Some(span) => group::of_json(&json[span.clone()], &options.group_field, span.start)?,
+        None => None,
+    };
+    let group = group::or_of_metadata(group, &metadata, options)?;
     let span = text.start + 1..text.end - 1;
     let text = text_of(object, span).map_err(|problem| problem.in_field(&options.text_field, text.start))?;
-    Ok(Document { id, text, metadata })
+    Ok(Document { id, text, group, metadata })
 }
 
 /// An object with all its fields. `NaN`, `Infinity` and `-Infinity` are the strings of these names.
@@ -93,6 +99,7 @@ fn not_json(error: &serde_json::Error) -> BadRecord {
 struct Fields {
     id: Option<Range<usize>>,
     text: Option<Range<usize>>,
+    group: Option<Range<usize>>,
     metadata: Option<Range<usize>>,
 }
 
@@ -132,13 +139,13 @@ fn names(json: &str, options: &ReadOptions) -> Vec<String> {
 }
 
 /// Whether a JSON value is a number without fraction and exponent, of any length.
-fn is_integer(json: &str) -> bool {
+pub(crate) fn is_integer(json: &str) -> bool {
     let digits = json.strip_prefix('-').unwrap_or(json);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The kind of a JSON value, in words.
-fn kind_of(json: &str) -> &'static str {
+pub(crate) fn kind_of(json: &str) -> &'static str {
     match json.as_bytes() {
         [b'n', ..] => "null",
         [b't' | b'f', ..] => "a boolean",
@@ -154,16 +161,16 @@ fn kind_of(json: &str) -> &'static str {
 
 /// A string of JSON that holds half of a surrogate pair, at this byte.
 #[derive(Debug)]
-struct LoneSurrogate(usize);
+pub(crate) struct LoneSurrogate(usize);
 
 impl LoneSurrogate {
-    fn in_field(self, field: &str, start: usize) -> BadRecord {
+    pub(crate) fn in_field(self, field: &str, start: usize) -> BadRecord {
         BadRecord::LoneSurrogate { field: field.to_owned(), column: start + 2 + self.0 }
     }
 }
 
 /// Turns what stands at `span` of a record, the inside of a valid JSON string, into text, in the record's own memory.
-fn text_of(mut record: Vec<u8>, span: Range<usize>) -> Result<String, LoneSurrogate> {
+pub(crate) fn text_of(mut record: Vec<u8>, span: Range<usize>) -> Result<String, LoneSurrogate> {
     record.truncate(span.end);
     let (mut read, mut write) = (span.start, 0);
     while let Some(ahead) = memchr(b'\\', &record[read..]) {
@@ -237,6 +244,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'de> {
             let (place, name) = match name {
                 Name::Text => (&mut fields.text, &*self.options.text_field),
                 Name::Id => (&mut fields.id, &*self.options.id_field),
+                Name::Group => (&mut fields.group, &*self.options.group_field),
                 Name::Metadata => (&mut fields.metadata, METADATA),
                 Name::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -260,6 +268,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'de> {
 enum Name {
     Text,
     Id,
+    Group,
     Metadata,
     Other,
 }
@@ -286,6 +295,8 @@ impl Visitor<'_> for NameSeed<'_> {
             Name::Text
         } else if self.0.is_id(name) {
             Name::Id
+        } else if self.0.is_group(name) {
+            Name::Group
         } else if name == METADATA {
             Name::Metadata
         } else {

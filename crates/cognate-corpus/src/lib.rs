@@ -7,14 +7,17 @@
 //! |---|---|
 //! | [`document`] | one document, and where it came from |
 //! | [`metadata`] | what a source says about it, kept as it was written |
+//! | `group` | what a record says about its group |
 //! | [`input`] | which files a folder stands for, and what their documents are called |
 //! | [`reader`] | files of every format, told apart by content, as a stream of documents |
 //! | `unpack`, `jsonl`, `json`, `delimited`, `plain_text`, `parquet_rows` | one file each, as records |
 //! | [`records`] | the same files as records with all their fields, whatever these are called |
 //! | [`writer`] | the same formats, written atomically |
 //! | [`ingest()`] | the stage: identifiers, exact duplicates, the split, contamination |
+//! | `split`, `draw`, `survey` | which split a document belongs to, of its own or with its group, and what is read for that |
 //! | [`tokenizer`] | byte-level BPE: training, loading, encoding |
 //! | `watched` | work that cannot be interrupted from within |
+//! | [`pieces`] | long documents in pieces |
 //! | `cut` | where a document is cut that is too long for a prompt |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
@@ -23,17 +26,21 @@ mod contamination;
 mod cut;
 mod delimited;
 pub mod document;
+mod draw;
 mod error;
+mod group;
 pub mod ingest;
 pub mod input;
 mod json;
 mod jsonl;
 pub mod metadata;
 mod parquet_rows;
+pub mod pieces;
 mod plain_text;
 pub mod reader;
 pub mod records;
 mod split;
+mod survey;
 pub mod token_file;
 pub mod tokenize;
 pub mod tokenizer;

@@ -63,6 +63,12 @@ impl Metadata {
         self.fields().get(field)
     }
 
+    /// The JSON text of a field of the object, the first of that name.
+    pub(crate) fn field_json(&self, field: &str) -> Option<String> {
+        let json = self.json().filter(|json| json.starts_with('{'))?;
+        Raw::of(json).0.into_iter().find(|(name, _)| name == field).map(|(_, json)| json)
+    }
+
     /// Whether the object has a field.
     pub fn contains_key(&self, field: &str) -> bool {
         self.fields().contains_key(field)

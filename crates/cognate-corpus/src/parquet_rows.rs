@@ -10,6 +10,7 @@ use cognate_base::table::{self, Column, EXPECTED, Fault, Kind, Table, Text};
 
 use crate::document::{BadRecord, Document, Origin};
 use crate::error::{Error, Result};
+use crate::group::or_of_metadata;
 use crate::input::Input;
 use crate::json::METADATA;
 use crate::metadata::{Metadata, warn_unread};
@@ -38,6 +39,7 @@ pub(crate) struct Rows {
 struct Columns {
     id: Option<Column>,
     text: Column,
+    group: Option<Column>,
     metadata: MetadataColumn,
     /// Rows to decode next.
     rows: usize,
@@ -65,6 +67,7 @@ impl std::fmt::Debug for MetadataColumn {
 struct Row {
     id: Option<Id>,
     text: Option<Text>,
+    group: Option<Id>,
     metadata: Metadata,
 }
 
@@ -136,9 +139,14 @@ impl Columns {
         if let Some(id) = id.as_ref().filter(|id| !matches!(id.kind(), Kind::Text | Kind::Integers { .. })) {
             return Err(bad(&options.id_field, "strings or integers", id));
         }
+        let group = table.column(&options.group_field).filter(|_| !options.group_field.is_empty());
+        if let Some(group) = group.as_ref().filter(|group| !matches!(group.kind(), Kind::Text | Kind::Integers { .. }))
+        {
+            return Err(bad(&options.group_field, "strings or integers", group));
+        }
         let metadata = MetadataColumn::of(path, table);
         // A few first, to see how long texts are.
-        Ok(Self { id, text, metadata, rows: 8 })
+        Ok(Self { id, text, group, metadata, rows: 8 })
     }
 
     /// The next rows; none at the end of the file.
@@ -147,15 +155,21 @@ impl Columns {
         let texts = self.text.texts(most)?;
         let size: usize = texts.iter().flatten().map(Text::size).sum();
         self.rows = (BATCH_BYTES / (size / most).max(1)).clamp(1, BATCH_ROWS);
-        let ids: Vec<Option<Id>> = match &mut self.id {
-            None => texts.iter().map(|_| None).collect(),
-            Some(ids) if ids.kind() == Kind::Text => ids.texts(most)?.into_iter().map(|id| id.map(Id::Text)).collect(),
-            Some(ids) => ids.integers(most)?.into_iter().map(|id| id.map(Id::Integer)).collect(),
-        };
+        let ids = names(&mut self.id, most, texts.len())?;
+        let groups = names(&mut self.group, most, texts.len())?;
         let metadata = self.metadata.next(path, most, texts.len())?;
-        let rows = ids.into_iter().zip(texts).zip(metadata);
-        Ok(rows.map(|((id, text), metadata)| Row { id, text, metadata }).collect())
+        let rows = ids.into_iter().zip(texts).zip(groups).zip(metadata);
+        Ok(rows.map(|(((id, text), group), metadata)| Row { id, text, group, metadata }).collect())
     }
+}
+
+/// The names that a column of texts or integers holds in the next `rows` rows, decoded as `most` at a time; none without a column.
+fn names(column: &mut Option<Column>, most: usize, rows: usize) -> Result<Vec<Option<Id>>, Fault> {
+    Ok(match column {
+        None => (0..rows).map(|_| None).collect(),
+        Some(ids) if ids.kind() == Kind::Text => ids.texts(most)?.into_iter().map(|id| id.map(Id::Text)).collect(),
+        Some(ids) => ids.integers(most)?.into_iter().map(|id| id.map(Id::Integer)).collect(),
+    })
 }
 
 impl MetadataColumn {
@@ -226,7 +240,13 @@ impl Row {
             }
             Some(Id::Text(id)) => utf8(&id, &options.id_field)?,
         };
-        Ok(Document { id, text, metadata: self.metadata })
+        let group = match self.group {
+            None => None,
+            Some(Id::Integer(group)) => Some(group.to_string()),
+            Some(Id::Text(group)) => Some(utf8(&group, &options.group_field)?).filter(|group| !group.is_empty()),
+        };
+        let group = or_of_metadata(group, &self.metadata, options)?;
+        Ok(Document { id, text, group, metadata: self.metadata })
     }
 }
 

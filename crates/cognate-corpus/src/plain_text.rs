@@ -50,7 +50,8 @@ impl<'m> TextFile<'m> {
             text.drain(..BYTE_ORDER_MARK.len());
         }
         text.shrink_to_fit();
-        let document = |text| Document { id: self.input.name.to_string(), text, metadata: Metadata::default() };
+        let document =
+            |text| Document { id: self.input.name.to_string(), text, group: None, metadata: Metadata::default() };
         Ok(String::from_utf8(text)
             .map(document)
             .map_err(|error| BadRecord::NotUtf8 { byte: error.utf8_error().valid_up_to() + 1 }))

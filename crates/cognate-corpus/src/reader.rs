@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::delimited;
 use crate::document::{BadRecord, Document, Origin, Rejected};
 use crate::error::{Error, Result};
+use crate::group::GROUP;
 use crate::input::{Input, Kind, expand};
 use crate::jsonl::Lines;
 use crate::parquet_rows::Rows;
@@ -34,6 +35,8 @@ pub struct ReadOptions {
     pub id_field: String,
     /// The field or column that holds the text.
     pub text_field: String,
+    /// The field or column, or the field of the metadata, that names a document's group; empty: none does.
+    pub group_field: String,
     /// What to do with a record that is not a document.
     pub on_bad_record: OnBadRecord,
     /// Most bytes of a record before it is parsed: a line, an element of an array, a row of a table of text, a text file.
@@ -46,6 +49,7 @@ impl Default for ReadOptions {
         Self {
             id_field: "id".to_owned(),
             text_field: "text".to_owned(),
+            group_field: String::new(),
             on_bad_record: OnBadRecord::Stop,
             max_record_bytes: Self::MAX_RECORD_BYTES,
         }
@@ -59,6 +63,16 @@ impl ReadOptions {
     /// Whether a field of this name holds the identifier.
     pub(crate) fn is_id(&self, name: &str) -> bool {
         !self.id_field.is_empty() && name == self.id_field
+    }
+
+    /// Whether a field of this name holds the group.
+    pub(crate) fn is_group(&self, name: &str) -> bool {
+        !self.group_field.is_empty() && name == self.group_field
+    }
+
+    /// The same for documents as [`DocumentWriter`](crate::DocumentWriter) writes them: their group stands in the field of that name.
+    pub fn with_groups() -> Self {
+        Self { group_field: GROUP.to_owned(), ..Self::default() }
     }
 
     /// Whether bad records are passed over.

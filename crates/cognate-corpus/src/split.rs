@@ -1,10 +1,11 @@
-//! Which split a document belongs to, and which of several copies stays: functions of its identifier and the seed
-//! alone, so that neither depends on the order of files or records.
+//! Which split a document belongs to, and which of several copies stays: functions of identifiers and the seed, so that
+//! neither depends on the order of files or records. What depends on all documents is drawn in `draw`.
 
 use std::collections::HashMap;
 
 use cognate_base::{Hash, random};
 
+use crate::document::Document;
 use crate::ingest::Split;
 
 /// What ingest remembers of a document between its two readings: hashes, never text.
@@ -14,7 +15,7 @@ pub(crate) struct Entry {
     pub(crate) id: u128,
     /// The text's hash.
     pub(crate) text: u128,
-    /// The identifier's place in the seeded order of all identifiers.
+    /// Its place in the seeded order of all identifiers; all documents of a group have that of the group's name.
     pub(crate) place: u64,
     /// The input file, by position, and the row in it.
     pub(crate) file: u32,
@@ -22,15 +23,27 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(seed: u64, id: &str, text: &str, file: u32, row: u64) -> Self {
-        Self { id: Hash::of(id).short(), text: Hash::of(text).short(), place: place(seed, id), file, row }
+    pub(crate) fn of(seed: u64, document: &Document, file: u32, row: u64) -> Self {
+        let Document { id, text, group, .. } = document;
+        // A document without a group is one of its own, which its identifier names.
+        let place = place(seed, group.as_ref().unwrap_or(id));
+        Self { id: Hash::of(id).short(), text: Hash::of(text).short(), place, file, row }
     }
 }
 
-/// A document's place in the seeded order of all identifiers: uniform over the 64-bit numbers.
+/// A document's turn in the seeded order in which a limited corpus takes its groups. Split and turn know nothing of each other.
+pub(crate) fn turn(seed: u64, document: &Document) -> u64 {
+    hashed(b"limit", seed, document.group.as_ref().unwrap_or(&document.id))
+}
+
+/// The place of an identifier, or of a group's name, in the seeded order of all: uniform over the 64-bit numbers.
 pub(crate) fn place(seed: u64, id: &str) -> u64 {
+    hashed(b"split", seed, id)
+}
+
+fn hashed(purpose: &[u8; 5], seed: u64, id: &str) -> u64 {
     let mut key = Vec::with_capacity(13 + id.len());
-    key.extend_from_slice(b"split");
+    key.extend_from_slice(purpose);
     key.extend_from_slice(&seed.to_le_bytes());
     key.extend_from_slice(id.as_bytes());
     Hash::of(key).prefix()
@@ -68,10 +81,16 @@ impl Cuts {
 }
 
 /// Of the documents that `takes_part` lets through by their position, those that repeat another one's text, each with the
-/// one that stays: that with the lowest place (then identifier).
+/// one that stays: that of the first split (in the order of [`Split::ALL`]), then with the lowest place, then identifier. So a text that
+/// has a copy in validation stays there, and only there.
 ///
-/// Because validation has the lowest places, a text that has a copy in validation stays there, and only there.
-pub(crate) fn exact_duplicates(entries: &[Entry], takes_part: impl Fn(usize) -> bool) -> HashMap<usize, usize> {
+/// Without groups, splits follow each other in the order of places, and the lowest place decides.
+pub(crate) fn exact_duplicates(
+    entries: &[Entry],
+    takes_part: impl Fn(usize) -> bool,
+    split: impl Fn(u64) -> Split,
+) -> HashMap<usize, usize> {
+    let rank = |entry: &Entry| (split(entry.place) as u8, entry.place, entry.id);
     let mut kept: HashMap<u128, usize> = HashMap::with_capacity(entries.len());
     let mut duplicates = HashMap::new();
     for (i, entry) in entries.iter().enumerate().filter(|(i, _)| takes_part(*i)) {
@@ -79,8 +98,7 @@ pub(crate) fn exact_duplicates(entries: &[Entry], takes_part: impl Fn(usize) -> 
         if *stays == i {
             continue;
         }
-        let other = &entries[*stays];
-        if (entry.place, entry.id) < (other.place, other.id) {
+        if rank(entry) < rank(&entries[*stays]) {
             duplicates.insert(*stays, i);
             *stays = i;
         } else {
@@ -153,13 +171,16 @@ mod tests {
             let entries: Vec<Entry> = texts
                 .iter()
                 .enumerate()
-                .map(|(i, text)| Entry::new(3, &format!("id-{i}"), &format!("text {text}"), 0, i as u64))
+                .map(|(i, text)| {
+                    let (id, text) = (format!("id-{i}"), format!("text {text}"));
+                    Entry::of(3, &Document { id, text, group: None, metadata: Default::default() }, 0, i as u64)
+                })
                 .collect();
             let mut moved = entries.clone();
             moved.rotate_left(rotation % entries.len());
             moved.reverse();
             let stays = |entries: &[Entry]| {
-                let duplicates = exact_duplicates(entries, |_| true);
+                let duplicates = exact_duplicates(entries, |_| true, |place| Cuts::new(0.2, 0.3, 0.2).split(place));
                 for (copy, keeper) in &duplicates {
                     assert_eq!(entries[*copy].text, entries[*keeper].text);
                     assert!(!duplicates.contains_key(keeper));

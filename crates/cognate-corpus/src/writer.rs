@@ -13,6 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::group::GROUP;
 use crate::json::METADATA;
 
 /// Zstandard's own default: documents are written once and read many times, and 3 already packs text near threefold.
@@ -23,7 +24,7 @@ const BUFFER: usize = 1 << 16;
 
 /// Writes documents to one file, in the format its name tells: `.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`.
 ///
-/// The fields are `id`, `text` and, where there is any, `metadata`. The file appears when [`DocumentWriter::finish`]
+/// The fields are `id`, `text` and, where there are any, `group` and `metadata`. The file appears when [`DocumentWriter::finish`]
 /// succeeds; before that, or without it, nothing stands at its path. The bytes depend on nothing but the documents.
 pub struct DocumentWriter {
     path: PathBuf,
@@ -125,6 +126,9 @@ impl Serialize for Line<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.0.id)?;
         map.serialize_entry("text", &self.0.text)?;
+        if let Some(group) = &self.0.group {
+            map.serialize_entry(GROUP, group)?;
+        }
         if !self.0.metadata.is_empty() {
             map.serialize_entry(METADATA, &self.0.metadata)?;
         }
@@ -132,7 +136,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// Columns `id`, `text` and `metadata` (JSON as a string, or null), in row groups of about 64 MiB before
+/// Columns `id`, `text`, `group` (or null) and `metadata` (JSON as a string, or null), in row groups of about 64 MiB before
 /// packing.
 struct ParquetSink {
     table: TableWriter,
@@ -141,10 +145,11 @@ struct ParquetSink {
     bytes: usize,
 }
 
-/// A document as the bytes of its three columns.
+/// A document as the bytes of its four columns.
 struct Row {
     id: Vec<u8>,
     text: Vec<u8>,
+    group: Option<Vec<u8>>,
     metadata: Option<Vec<u8>>,
 }
 
@@ -152,6 +157,7 @@ impl ParquetSink {
     const SCHEMA: &str = "message documents {
         required binary id (STRING);
         required binary text (STRING);
+        optional binary group (STRING);
         optional binary metadata (STRING);
     }";
     const GROUP_BYTES: usize = 64 << 20;
@@ -167,9 +173,12 @@ impl ParquetSink {
 
     fn push(&mut self, document: &Document) -> Result<(), ParquetError> {
         let metadata = document.metadata.json().map(|json| json.as_bytes().to_vec());
-        let row = Row { id: document.id.clone().into_bytes(), text: document.text.clone().into_bytes(), metadata };
+        let group = document.group.clone().map(String::into_bytes);
+        let row =
+            Row { id: document.id.clone().into_bytes(), text: document.text.clone().into_bytes(), group, metadata };
+        let optional = [&row.group, &row.metadata].into_iter().flatten().map(Vec::len).sum::<usize>();
         // A row without text is not free either.
-        self.bytes += size_of::<Row>() + row.id.len() + row.text.len() + row.metadata.as_ref().map_or(0, Vec::len);
+        self.bytes += size_of::<Row>() + row.id.len() + row.text.len() + optional;
         self.rows.push(row);
         if self.bytes >= Self::GROUP_BYTES {
             self.flush_group()?;
@@ -181,6 +190,7 @@ impl ParquetSink {
         let mut group = self.table.row_group()?;
         group.texts(self.rows.iter_mut().map(|row| std::mem::take(&mut row.id)))?;
         group.texts(self.rows.iter_mut().map(|row| std::mem::take(&mut row.text)))?;
+        group.optional_texts(self.rows.iter_mut().map(|row| row.group.take()))?;
         group.optional_texts(self.rows.iter_mut().map(|row| row.metadata.take()))?;
         group.finish()?;
         self.rows.clear();

@@ -258,7 +258,7 @@ mod tests {
 
     fn documents(texts: &[&str]) -> Vec<cognate_corpus::Result<Document>> {
         let document = |(i, text): (usize, &&str)| {
-            Ok(Document { id: format!("d{i}"), text: (*text).into(), metadata: Default::default() })
+            Ok(Document { id: format!("d{i}"), text: (*text).into(), group: None, metadata: Default::default() })
         };
         texts.iter().enumerate().map(document).collect()
     }

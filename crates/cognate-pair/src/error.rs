@@ -141,6 +141,15 @@ pub enum Error {
         vectors: usize,
     },
 
+    /// Documents of one group are no pairs, and there is one group.
+    #[error(
+        "all {documents} documents are of one group, and documents of one group are no pairs: write within_groups = true, or name another \
+         group_field"
+    )]
+    OneGroup {
+        /// Documents.
+        documents: usize,
+    },
     /// No two documents are related.
     #[error(
         "no pair of neighbours that are no near-copies has a similarity in the window {} ≤ s < {}. Similarities of neighbours: {neighbours}; \

@@ -69,6 +69,33 @@ impl Neighbours {
 /// # Errors
 /// When the vectors break a promise of their type, k is zero or there are no k other rows, or the user asked to stop.
 pub fn exact_neighbours(vectors: &Vectors, k: usize, monitor: &dyn Monitor) -> Result<Neighbours> {
+    neighbours_apart(vectors, k, None, monitor)
+}
+
+/// The same, but rows of one group, by the numbers in `groups` (one for each row), are no neighbours: the `k` nearest of other groups are found.
+/// A row ends early where other groups have fewer.
+///
+/// # Errors
+/// As [`exact_neighbours`]; and when all rows are of one group.
+///
+/// # Panics
+/// When there are not as many numbers as rows.
+pub fn exact_neighbours_apart(
+    vectors: &Vectors,
+    k: usize,
+    groups: &[u32],
+    monitor: &dyn Monitor,
+) -> Result<Neighbours> {
+    assert_eq!(groups.len(), vectors.len(), "a group for each row");
+    if let [first, others @ ..] = groups
+        && others.iter().all(|other| other == first)
+    {
+        return Err(Error::OneGroup { documents: groups.len() });
+    }
+    neighbours_apart(vectors, k, Some(groups), monitor)
+}
+
+fn neighbours_apart(vectors: &Vectors, k: usize, groups: Option<&[u32]>, monitor: &dyn Monitor) -> Result<Neighbours> {
     vectors.check()?;
     let n = vectors.len();
     if k == 0 {
@@ -87,7 +114,8 @@ pub fn exact_neighbours(vectors: &Vectors, k: usize, monitor: &dyn Monitor) -> R
     } else {
         Cow::Owned(present.iter().flat_map(|&row| vectors.row(row as usize)).copied().collect())
     };
-    let found = search(&rows, vectors.width, k, monitor)?;
+    let groups: Option<Vec<u32>> = groups.map(|groups| present.iter().map(|&row| groups[row as usize]).collect());
+    let found = search(&rows, vectors.width, k, groups.as_deref(), monitor)?;
     let mut all = Neighbours { k, ids: vec![Neighbours::NONE; n * k], similarity: vec![f32::NEG_INFINITY; n * k] };
     let best = found.iter().flat_map(|block| block.lists.chunks_exact(k));
     for (&row, list) in present.iter().zip(best) {
@@ -200,11 +228,12 @@ impl Best {
 /// A score that passed a floor: (query row, key row, similarity), rows counted inside the tile.
 type Candidate = (usize, usize, f32);
 
-fn search(rows: &[f32], width: usize, k: usize, monitor: &dyn Monitor) -> Result<Vec<Best>> {
+fn search(rows: &[f32], width: usize, k: usize, groups: Option<&[u32]>, monitor: &dyn Monitor) -> Result<Vec<Best>> {
     let n = rows.len() / width;
     let search = Search {
         rows,
         width,
+        groups,
         best: rows.chunks(ROWS * width).map(|block| Mutex::new(Best::new(block.len() / width, k))).collect(),
     };
     let blocks = search.best.len();
@@ -245,6 +274,8 @@ impl Tile {
 struct Search<'a> {
     rows: &'a [f32],
     width: usize,
+    /// Each row's group, where rows of one are no neighbours.
+    groups: Option<&'a [u32]>,
     best: Vec<Mutex<Best>>,
 }
 
@@ -275,6 +306,9 @@ impl Search<'_> {
             passing(&scores[start..], &tile.key_floors[start..], floor, |j, score| {
                 tile.candidates.push((i, start + j, score.clamp(-1.0, 1.0)));
             });
+        }
+        if let Some(groups) = self.groups {
+            tile.candidates.retain(|&(i, j, _)| groups[block * ROWS + i] != groups[keys * ROWS + j]);
         }
         let mut best = self.best(block);
         for &(i, j, score) in &tile.candidates {

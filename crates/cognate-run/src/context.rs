@@ -151,17 +151,18 @@ impl<'a> Context<'a> {
             Ok(())
         };
         match step {
-            Step::Ingest => return self.document_hashes(),
+            Step::Ingest => {
+                inputs = self.document_hashes()?;
+                if self.recipe.corpus.chunk_tokens.is_some() {
+                    self.add_given_tokenizer(&mut inputs)?;
+                }
+                return Ok(inputs);
+            }
             Step::Tokenize => {
                 for split in SPLITS {
                     add(&format!("the {split} documents"), self.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
                 }
-                if let Some(path) = &self.recipe.tokenize.tokenizer {
-                    for file in Tokenizer::files(&self.recipe.at(path)) {
-                        let name = file.file_name().unwrap_or_default().display();
-                        inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
-                    }
-                }
+                self.add_given_tokenizer(&mut inputs)?;
             }
             Step::Embed(at) => {
                 add("the unique documents", self.artifact("ingest"), "unique.jsonl.zst")?;
@@ -372,6 +373,16 @@ impl<'a> Context<'a> {
         add(&format!("{name}' index"), artifact, &format!("{prefix}.idx"))
     }
 
+    fn add_given_tokenizer(&self, inputs: &mut BTreeMap<String, Hash>) -> Result<()> {
+        if let Some(path) = &self.recipe.tokenize.tokenizer {
+            for file in Tokenizer::files(&self.recipe.at(path)) {
+                let name = file.file_name().unwrap_or_default().display();
+                inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
+            }
+        }
+        Ok(())
+    }
+
     fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {
         let files = cognate_corpus::input::expand(&self.document_paths(), &Silent)?;
         files
@@ -424,9 +435,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             let pairs = &recipe.pairs[at];
             match pairs.method {
                 PairMethod::Neighbours(_) => put("pair", json(serde_json::to_value(&pairs.pair))?),
-                PairMethod::Shuffled(_) => put("pair", json!({"method": "shuffled"})),
+                PairMethod::Shuffled(_) => put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
                 PairMethod::File(_) => {
-                    put("pair", json!({"method": "file", "held_out_share": pairs.pair.held_out_share}))
+                    let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
+                    put("pair", with_groups(own, &pairs.pair))
                 }
             };
         }
@@ -484,6 +496,14 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Report => {}
     }
     Ok(Value::Object(config))
+}
+
+/// What a set of pairs says of groups, where it says anything.
+fn with_groups(mut own: Value, pair: &Pair) -> Value {
+    if !pair.within_groups {
+        own["within_groups"] = json!(false);
+    }
+    own
 }
 
 /// All that decides a model and is no input.

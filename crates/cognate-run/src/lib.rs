@@ -27,5 +27,6 @@ pub use runner::{Outcome, compare, report_again, run, seconds};
 pub use stages::documents::train_tokenizer;
 pub use stages::relations::read_texts;
 pub use stages::train::{tokenizer_files, validation_items};
+pub use stages::tune::training_pairs;
 pub use status::{StageState, StageStatus, Status, status};
 pub use watch::{Live, Snapshot};

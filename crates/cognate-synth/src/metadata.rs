@@ -154,7 +154,12 @@ mod tests {
     use super::*;
 
     fn document(field: &str, value: Value) -> Document {
-        Document { id: "d".into(), text: String::new(), metadata: [(field.to_owned(), value)].into_iter().collect() }
+        Document {
+            id: "d".into(),
+            text: String::new(),
+            group: None,
+            metadata: [(field.to_owned(), value)].into_iter().collect(),
+        }
     }
 
     #[test]

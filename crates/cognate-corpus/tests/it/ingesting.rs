@@ -17,6 +17,9 @@ fn config() -> IngestConfig {
         selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
+        limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
         read: ReadOptions::default(),
     }
 }

@@ -18,6 +18,9 @@ fn config(on_bad_record: OnBadRecord) -> IngestConfig {
         selection_share: 0.1,
         contamination_words: 13,
         contamination_documents: 10,
+        limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
         read: ReadOptions { on_bad_record, ..ReadOptions::default() },
     }
 }

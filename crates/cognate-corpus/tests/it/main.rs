@@ -7,6 +7,7 @@ mod folders;
 mod formats;
 mod frames;
 mod fuzz;
+mod grouping;
 mod ingesting;
 mod left_out;
 mod reading;

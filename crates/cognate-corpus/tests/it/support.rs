@@ -54,7 +54,7 @@ pub(crate) fn zstandard(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn document(id: &str, text: &str) -> Document {
-    Document { id: id.to_owned(), text: text.to_owned(), metadata: Metadata::default() }
+    Document { id: id.to_owned(), text: text.to_owned(), group: None, metadata: Metadata::default() }
 }
 
 pub(crate) fn line(id: &str, text: &str) -> String {

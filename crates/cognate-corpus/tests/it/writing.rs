@@ -13,7 +13,7 @@ fn documents() -> impl Strategy<Value = Vec<Document>> {
     let metadata = prop::collection::btree_map(any::<String>(), any::<(bool, i64)>(), 0..3);
     let one = (any::<String>(), metadata).prop_map(|(text, metadata)| {
         let metadata = metadata.into_iter().map(|(key, value)| (key, serde_json::json!(value))).collect();
-        Document { id: String::new(), text, metadata }
+        Document { id: String::new(), text, group: None, metadata }
     });
     prop::collection::vec(one, 0..12).prop_map(|mut documents| {
         documents.iter_mut().enumerate().for_each(|(i, document)| document.id = format!("{i}/\u{e9}"));
@@ -68,7 +68,7 @@ fn arrow_reads_what_docs_formats_says() {
         .iter()
         .map(|field| format!("{} {} {}", field.name(), field.data_type(), field.is_nullable()))
         .collect();
-    assert_eq!(columns, ["id Utf8 false", "text Utf8 false", "metadata Utf8 true"]);
+    assert_eq!(columns, ["id Utf8 false", "text Utf8 false", "group Utf8 true", "metadata Utf8 true"]);
     let batch = table.build().unwrap().next().unwrap().unwrap();
     let column =
         |name| -> Vec<Option<&str>> { batch.column_by_name(name).unwrap().as_string::<i32>().iter().collect() };

@@ -280,7 +280,12 @@ fn text_that_the_tokenizer_has_no_bytes_for_is_counted() {
     let (scores, outcomes) = run(&mut model, &lacking, "piqa", &questions, OPTIONS).unwrap();
     assert_eq!((scores.lossy, outcomes.iter().map(|o| o.lossy).collect::<Vec<_>>()), (1, vec![false, false, true]));
     let documents = ["a cat", "é"].map(|text| {
-        Ok(cognate_corpus::Document { id: text.to_owned(), text: text.to_owned(), metadata: Default::default() })
+        Ok(cognate_corpus::Document {
+            id: text.to_owned(),
+            text: text.to_owned(),
+            group: None,
+            metadata: Default::default(),
+        })
     });
     let options = crate::PerplexityOptions::of(&lacking, 64);
     let (found, _) = crate::perplexity(&mut model, &lacking, documents.into_iter(), options, &Silent).unwrap();

@@ -34,10 +34,9 @@ fn model(vocab: usize, max_positions: usize, threads: usize) -> Decoder<Cpu> {
 }
 
 fn documents() -> impl Iterator<Item = cognate_corpus::Result<Document>> {
-    TEXTS
-        .iter()
-        .enumerate()
-        .map(|(i, text)| Ok(Document { id: i.to_string(), text: (*text).to_owned(), metadata: Default::default() }))
+    TEXTS.iter().enumerate().map(|(i, text)| {
+        Ok(Document { id: i.to_string(), text: (*text).to_owned(), group: None, metadata: Default::default() })
+    })
 }
 
 /// −log p(continuation | prompt), from the logits of a whole forward pass, in f64.

@@ -1,7 +1,7 @@
 //! The search against a plain one in f64.
 
 use cognate_base::Silent;
-use cognate_pair::{Error, Neighbours, Vectors, exact_neighbours};
+use cognate_pair::{Error, Neighbours, Vectors, exact_neighbours, exact_neighbours_apart};
 use proptest::prelude::*;
 
 use crate::{Stopped, list, on_threads, vectors};
@@ -100,6 +100,33 @@ fn zero_rows_have_no_neighbours_and_short_lists_end() {
         assert_eq!(others, [1, 2, 4, 5].into_iter().filter(|&other| other != row as u32).collect::<Vec<_>>());
         assert_eq!(found.ids[row * 5 + 3..row * 5 + 5], [Neighbours::NONE; 2]);
     }
+}
+
+#[test]
+fn neighbours_of_ones_own_group_are_passed_over_before_the_nearest_are_counted() {
+    // Clusters of ten, in groups of eight of the same cluster and, at last, of rows that have no group in common.
+    let mut vectors = vectors(600, 24, 60, 0.5, 5);
+    vectors.data[7 * 24..8 * 24].fill(0.0);
+    let groups: Vec<u32> = (0..600).map(|row| if row < 480 { row % 60 } else { row }).collect();
+    let found = exact_neighbours_apart(&vectors, 5, &groups, &Silent).unwrap();
+    for row in (0..600).filter(|&row| row != 7) {
+        let expected: Vec<(u32, f64)> =
+            reference(&vectors, row).into_iter().filter(|&(other, _)| groups[other as usize] != groups[row]).collect();
+        let found = list(&found, row);
+        assert_eq!(found.len(), 5, "row {row}");
+        for (place, &(other, similarity)) in found.iter().enumerate() {
+            assert_ne!(groups[other as usize], groups[row], "row {row}");
+            assert!((f64::from(similarity) - expected[place].1).abs() < ROUNDING, "row {row} place {place}");
+        }
+    }
+    let singles: Vec<u32> = (0..600).collect();
+    let apart = |groups: &[u32]| exact_neighbours_apart(&vectors, 5, groups, &Silent);
+    assert_eq!(apart(&singles).unwrap(), exact_neighbours(&vectors, 5, &Silent).unwrap());
+    // Two of one group and one that is alone have one neighbour at most.
+    let few = crate::vectors(3, 4, 3, 0.3, 1);
+    let found = exact_neighbours_apart(&few, 2, &[1, 2, 1], &Silent).unwrap();
+    assert_eq!([0, 1, 2].map(|row| list(&found, row).len()), [1, 2, 1]);
+    assert!(matches!(apart(&[3; 600]).unwrap_err(), Error::OneGroup { documents: 600 }));
 }
 
 #[test]

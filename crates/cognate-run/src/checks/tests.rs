@@ -187,6 +187,9 @@ fn held_out(bench: &Bench) -> Vec<String> {
         selection_share: 0.1,
         contamination_words: 0,
         contamination_documents: 10,
+        limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
         read: cognate_corpus::ReadOptions::default(),
     };
     cognate_corpus::ingest(&[bench.path("d.jsonl")], &bench.path("split"), &config, &Silent).unwrap();

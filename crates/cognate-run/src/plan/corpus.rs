@@ -120,7 +120,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     let sampled = read.sampled as f64;
     let bytes_per_document = stands_for.text / stands_for.documents;
     Ok(Survey {
-        documents: stands_for.documents * times,
+        documents: recipe.corpus.limit.map_or(f64::INFINITY, |limit| limit as f64).min(stands_for.documents * times),
         bytes_per_document,
         tokens_per_document: bytes_per_document * tokens as f64 / sampled.max(1.0),
         sampled_tokens,

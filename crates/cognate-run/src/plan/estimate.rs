@@ -184,7 +184,9 @@ impl Estimate<'_> {
             }
             Step::Tune(at) => {
                 let synthesizer = &self.recipe.synthesizers[at];
-                let pairs = self.pairs(self.recipe.pair_set(&synthesizer.pairs)) * f64::from(synthesizer.tune.epochs);
+                let pairs = self.pairs(self.recipe.pair_set(&synthesizer.pairs));
+                let pairs = synthesizer.tune.max_pairs.map_or(pairs, |most| pairs.min(most as f64));
+                let pairs = pairs * f64::from(synthesizer.tune.epochs);
                 let half = survey.tokens_per_document.min(synthesizer.tune.context as f64 / 2.0);
                 let tokens = pairs * 2.0 * half;
                 let config = self.config(step);

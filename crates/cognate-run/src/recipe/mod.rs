@@ -82,6 +82,13 @@ pub struct Corpus {
     pub paths: Vec<PathBuf>,
     pub id_field: String,
     pub text_field: String,
+    /// What is not written is not there, so that what was made before there was such a key still fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_field: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_tokens: Option<usize>,
     pub on_bad_record: OnBadRecord,
     pub max_record_bytes: usize,
     pub validation_share: f64,
@@ -89,6 +96,13 @@ pub struct Corpus {
     pub selection_share: f64,
     pub contamination_words: usize,
     pub contamination_documents: u32,
+}
+
+impl Corpus {
+    /// Whether documents may be of one group.
+    pub fn has_groups(&self) -> bool {
+        self.group_field.is_some() || self.chunk_tokens.is_some()
+    }
 }
 
 /// What happens at a record that cannot be read.
@@ -210,6 +224,17 @@ pub struct Pair {
     pub near_copy: Limit,
     pub max_similarity: f64,
     pub held_out_share: f64,
+    /// Not written where it changes nothing, so that what was made before there was such a key still fits.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub within_groups: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// A threshold that is given, or found in the data.
@@ -235,6 +260,8 @@ pub enum Auto {
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Tune {
     pub epochs: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pairs: Option<usize>,
     pub rate: f64,
     pub warmup_share: f64,
     pub batch_tokens: usize,

@@ -11,7 +11,27 @@ type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
 /// Refuses what no corpus could make work.
 pub(super) fn check(written: &Written, recipe: &Recipe) -> Result {
+    groups(written, recipe)?;
     filter(written, recipe)
+}
+
+/// Refuses pairs apart from groups where there are none.
+fn groups(written: &Written, recipe: &Recipe) -> Result {
+    let table = written.table("pair");
+    let sections =
+        std::iter::once(table.clone()).chain(written.things("pairs").iter().map(|section| table.under(section)));
+    for section in sections {
+        if !section.flag("within_groups") && !recipe.corpus.has_groups() {
+            let expected = "true, or `[corpus] group_field` or `chunk_tokens`";
+            return Err(section.impossible(
+                "within_groups",
+                "",
+                expected,
+                "no document has a group without one of these keys",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The filters' own check, and whether any document can pass.

@@ -118,8 +118,8 @@ impl Maker<'_> {
             }
         }
         let read: Option<&[&str]> = match method.as_str() {
-            "shuffled" => Some(&[]),
-            "file" => Some(&["held_out_share"]),
+            "shuffled" => Some(&["within_groups"]),
+            "file" => Some(&["held_out_share", "within_groups"]),
             _ => None,
         };
         if let Some(key) = read.and_then(|read| section.says_of("pair").into_iter().find(|key| !read.contains(key))) {

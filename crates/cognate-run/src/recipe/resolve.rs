@@ -89,11 +89,26 @@ fn corpus(section: &Section) -> Result<Corpus> {
             format!("at most {most}: validation_share = {validation} and unique_share = {unique} leave no more");
         return Err(section.impossible("selection_share", selection, expected, "lower it, or one of the other two"));
     }
+    let group_field = section.text_if("group_field");
+    if let Some(field) = &group_field
+        && [section.text("id_field").as_str(), &section.text("text_field"), "metadata"].contains(&field.as_str())
+    {
+        let expected = "a field that several documents share, and not the one with their id, text or metadata";
+        return Err(section.impossible(
+            "group_field",
+            field,
+            expected,
+            "name the field that holds the book, page or thread",
+        ));
+    }
     let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
     Ok(Corpus {
         paths: section.list("paths").into_iter().map(PathBuf::from).collect(),
         id_field: section.text("id_field"),
         text_field: section.text("text_field"),
+        group_field,
+        limit: section.integer_if("limit"),
+        chunk_tokens: section.integer_if("chunk_tokens").map(|tokens| tokens as usize),
         on_bad_record,
         max_record_bytes: section.integer("max_record_bytes") as usize,
         validation_share: validation,
@@ -241,6 +256,7 @@ pub(super) fn pair(section: &Section) -> Result<Pair> {
         near_copy: limit(section, "near_copy"),
         max_similarity,
         held_out_share: section.number("held_out_share"),
+        within_groups: section.flag("within_groups"),
     })
 }
 
@@ -253,6 +269,7 @@ pub(super) fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tu
     }
     Ok(Tune {
         epochs: u32::try_from(section.integer("epochs")).unwrap_or(u32::MAX),
+        max_pairs: section.integer_if("max_pairs").map(|most| most as usize),
         rate: section.number_or("rate", train.peak_rate / 10.0),
         warmup_share: section.number("warmup_share"),
         batch_tokens: batch_tokens as usize,

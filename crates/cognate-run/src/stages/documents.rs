@@ -33,6 +33,7 @@ pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
     ReadOptions {
         id_field: recipe.corpus.id_field.clone(),
         text_field: recipe.corpus.text_field.clone(),
+        group_field: recipe.corpus.group_field.clone().unwrap_or_default(),
         on_bad_record: match recipe.corpus.on_bad_record {
             recipe::OnBadRecord::Stop => OnBadRecord::Stop,
             recipe::OnBadRecord::Skip => OnBadRecord::Skip,
@@ -51,9 +52,13 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
         selection_share: corpus.selection_share,
         contamination_words: corpus.contamination_words,
         contamination_documents: corpus.contamination_documents,
+        limit: corpus.limit,
+        chunk_tokens: corpus.chunk_tokens,
+        tokenizer: context.recipe.tokenize.tokenizer.as_ref().map(|path| context.recipe.at(path)),
         read: read_options(context.recipe),
     };
     let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
+    tell(&stats);
     let mut made = Made::default();
     for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle, stats.selection]) {
         made.rows(&format!("{split}.jsonl.zst"), kept.documents);
@@ -62,6 +67,24 @@ pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn M
     made.rows("rejected.jsonl", stats.rejected);
     made.work = Work { statistics: json!(stats), documents: stats.read, ..Work::default() };
     Ok(made)
+}
+
+/// Says what was drawn.
+fn tell(stats: &IngestStats) {
+    if stats.cut > 0 {
+        tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
+    }
+    if stats.beyond_limit > 0 {
+        let taken = stats.read - stats.without_text - stats.beyond_limit;
+        tracing::info!("ingest: {taken} documents are taken, and {} left out by [corpus] limit", stats.beyond_limit);
+    }
+    if stats.groups > 0 {
+        let alone = match stats.without_group {
+            0 => String::new(),
+            n => format!("; {n} documents without [corpus] group_field, each a group of its own"),
+        };
+        tracing::info!("ingest: {} groups, each in one split{alone}", stats.groups);
+    }
 }
 
 /// The stage `tokenize`: trains the tokenizer on the unique split or takes the given one, and encodes every split.

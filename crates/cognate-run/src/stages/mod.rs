@@ -3,6 +3,7 @@
 
 pub(crate) mod documents;
 pub(crate) mod evaluate;
+pub(crate) mod groups;
 pub(crate) mod held_out;
 pub(crate) mod judge;
 pub(crate) mod quality;

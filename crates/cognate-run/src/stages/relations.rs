@@ -7,13 +7,14 @@ use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{
     Copies, Lsa, LsaConfig, Pair, PairConfig, PairStats, Pairs, Rule, UnseenStats, Vectors, chains, exact_neighbours,
-    neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors,
-    select_pairs, shuffle_targets, write_pairs, write_vectors,
+    exact_neighbours_apart, neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among,
+    read_shuffled_pairs, read_vectors, select_pairs, shuffle_apart, shuffle_targets, write_pairs, write_vectors,
 };
 use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::groups::Groups;
 use super::held_out::{ids, selection_texts};
 use super::quality::unique_texts;
 use super::similarity::{self, NEAREST};
@@ -235,7 +236,7 @@ fn unseen_vectors(context: &Context<'_>, embedding: &str) -> Result<Option<Vecto
 pub(crate) fn pair_stage(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     match &context.recipe.pairs[at].method {
         PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, at, embedding, folder, monitor),
-        PairMethod::Shuffled(of) => shuffled_pairs(context, of, folder, monitor),
+        PairMethod::Shuffled(of) => shuffled_pairs(context, at, of, folder, monitor),
         PairMethod::File(path) => given_pairs(context, at, &context.recipe.at(path), folder, monitor),
     }
 }
@@ -250,8 +251,13 @@ fn pairs_of_neighbours(
     let pair = &context.recipe.pairs[at].pair;
     let vectors = read_vectors(&vectors_of(context, embedding))?;
     let unseen = unseen_vectors(context, embedding)?;
+    let groups = Groups::of_unique_if_any(context, monitor)?;
     let k = neighbours_needed(pair.neighbours, vectors.len());
-    let neighbours = exact_neighbours(&vectors, k, monitor)?;
+    let neighbours = match pair.within_groups {
+        true => exact_neighbours(&vectors, k, monitor)?,
+        false => exact_neighbours_apart(&vectors, k, groups.numbers(), monitor)?,
+    };
+    // A group is whole in one split, so none of these is of a unique document's group.
     let among = unseen.as_ref().map(|unseen| neighbours_among(&vectors, unseen, k, monitor)).transpose()?;
     let of_unseen = unseen.map(|unseen| unseen.ids).unwrap_or_default();
     let config = PairConfig {
@@ -274,12 +280,13 @@ fn pairs_of_neighbours(
     let ids = [vectors.ids, of_unseen].concat();
     let mut made = write(folder, &ids, &pairs)?;
     let flops = search_flops(documents, width) + 2.0 * documents * unseen * width;
-    made.work = Work { statistics: json!(stats), documents: ids.len() as u64, flops, ..Work::default() };
+    let statistics = groups.count(json!(stats), &pairs, &label);
+    made.work = Work { statistics, documents: ids.len() as u64, flops, ..Work::default() };
     Ok(made)
 }
 
 /// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
-fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let (ids, unique) = ids(context, monitor)?;
     let of = context.recipe.pair_set(of);
     let source = context.made(Step::Pair(of));
@@ -287,7 +294,12 @@ fn shuffled_pairs(context: &Context<'_>, of: &str, folder: &Path, monitor: &dyn 
         read_shuffled_pairs(&source.path("train.parquet"), &ids)?,
         read_pairs(&source.path("held_out.parquet"), &ids)?,
     );
-    let mut pairs = Pairs { train: shuffle_targets(&train, context.recipe.seed), held_out };
+    let seed = context.recipe.seed;
+    let train = match context.recipe.pairs[at].pair.within_groups {
+        true => shuffle_targets(&train, seed),
+        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed),
+    };
+    let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding))?),
         PairMethod::Shuffled(_) | PairMethod::File(_) => None,
@@ -308,10 +320,17 @@ fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, mon
     let (ids, unique) = ids(context, monitor)?;
     let (mut given, passed_over) = read_pairs_among(path, &ids)?;
     given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
+    let mut within = 0;
+    if !context.recipe.pairs[at].pair.within_groups {
+        let (groups, before) = (Groups::of_unique(context, monitor)?, given.len());
+        given.retain(|pair| !groups.together(pair));
+        within = (before - given.len()) as u64;
+    }
     let share = context.recipe.pairs[at].pair.held_out_share;
     let (pairs, unseen) = part_given(unique, &given, share, context.recipe.seed)?;
     let label = Step::Pair(at).label(context.recipe);
-    tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits", given.len());
+    let of_groups = if within > 0 { format!(", and {within} within a group, left out") } else { String::new() };
+    tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits{of_groups}", given.len());
     tell_unseen(&label, &unseen);
     let mut made = write(folder, &ids, &pairs)?;
     let statistics = counts(&pairs, passed_over, unseen);

@@ -41,6 +41,9 @@ pub(crate) struct Trained {
     pub(crate) curve: Vec<Point>,
     /// What an arm was trained on; none for the synthesizer.
     pub(crate) diet: Option<Diet>,
+    /// Pairs that those it learned from were drawn from, where `max_pairs` says how many these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs_of: Option<u64>,
     /// What tuning taught; none for an arm.
     pub(crate) relation: Option<Relations>,
     /// How it was chosen, where its arm has a sweep.
@@ -312,6 +315,7 @@ pub(crate) fn trained(parameters: usize, progress: &Progress) -> Trained {
         best_gain: progress.best_gain,
         curve: progress.curve.clone(),
         diet: None,
+        pairs_of: None,
         relation: None,
         sweep: None,
         taken: None,

@@ -12,7 +12,7 @@ use cognate_pair::{Pair, read_pairs, read_shuffled_pairs, shuffle_targets};
 use cognate_train::{Contrast, Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
 use serde::{Deserialize, Serialize};
 
-use super::held_out::{Documents, HeldOut};
+use super::held_out::{Documents, HeldOut, draw};
 use super::train::{BATCH_TOKENS, finish, tokenizer_files, trained};
 use crate::context::{Context, Made};
 use crate::error::Result;
@@ -42,7 +42,11 @@ pub(crate) fn tune_stage(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
-    let Lesson { tokenizer, documents, pairs, stream, validation, contrast, measuring } = Lesson::new(context, at)?;
+    let Lesson { tokenizer, documents, pairs, all_pairs, stream, validation, contrast, measuring } =
+        Lesson::new(context, at)?;
+    if pairs < all_pairs {
+        tracing::info!("{}: {pairs} of {all_pairs} training pairs, by max_pairs", Step::Tune(at).label(recipe));
+    }
     let train_config = &recipe.base_training(at).train;
     let every = |tokens: Option<u64>| {
         let tokens = tokens.unwrap_or(stream.tokens() / 20);
@@ -78,6 +82,7 @@ pub(crate) fn tune_stage(
     let (mut model, _) = Decoder::load(context.device()?, &base)?;
     let outcome = train(&mut model, &job, monitor)?;
     let mut trained = trained(model.config().parameters(), &outcome.progress);
+    trained.pairs_of = settings.max_pairs.map(|_| all_pairs as u64);
     if distinct_seeds(&measuring) >= LEAST_SEEDS {
         let measured = Measured { context, at, tokenizer: &tokenizer, documents: &documents, pairs: &measuring };
         let before = measured.relation(&base, monitor)?;
@@ -94,8 +99,9 @@ pub(crate) fn tune_stage(
 struct Lesson {
     tokenizer: Tokenizer,
     documents: Documents,
-    /// Pairs that are learned.
+    /// Pairs that are learned, and how many they are drawn from.
     pairs: usize,
+    all_pairs: usize,
     stream: PairStream,
     /// The held-out pairs that choose the checkpoint.
     validation: Vec<ScoreItem>,
@@ -114,6 +120,8 @@ impl Lesson {
         let path = context.pairs_of(at).path("train.parquet");
         let read = if shuffled { read_shuffled_pairs } else { read_pairs };
         let training: Vec<(u32, u32)> = read(&path, &documents.ids)?.iter().map(numbers).collect();
+        let all_pairs = training.len();
+        let training = training_pairs(&training, settings.max_pairs, recipe.seed);
         // A control is measured on the pairs that the synthesizer of related documents is measured on.
         let HeldOut { all, mut choosing, measuring } = HeldOut::of(context, at, &documents)?;
         if shuffled {
@@ -135,7 +143,7 @@ impl Lesson {
             true => None,
         };
         let validation = choosing.iter().map(|&(first, second)| frame.item(tokens(first), tokens(second))).collect();
-        Ok(Self { tokenizer, documents, pairs: training.len(), stream, validation, contrast, measuring })
+        Ok(Self { tokenizer, documents, pairs: training.len(), all_pairs, stream, validation, contrast, measuring })
     }
 }
 
@@ -162,6 +170,11 @@ fn distinct_seeds(pairs: &[Pair]) -> usize {
     pairs.iter().map(|pair| pair.first).collect::<BTreeSet<u32>>().len()
 }
 
+/// The pairs that are learned: all, or as many as are wanted, drawn once.
+pub fn training_pairs(pairs: &[(u32, u32)], most: Option<usize>, seed: u64) -> Vec<(u32, u32)> {
+    draw(pairs, most.unwrap_or(pairs.len()), seed, "training pairs")
+}
+
 /// What the relation of held-out pairs is measured with.
 struct Measured<'a> {
     context: &'a Context<'a>,
@@ -184,5 +197,20 @@ impl Measured<'_> {
         };
         let (mut model, _) = Decoder::load(self.context.device()?, checkpoint)?;
         Ok(relation(&mut model, self.tokenizer, &pairs, options, monitor)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_pairs_are_learned_as_are_wanted_and_not_the_first() {
+        let pairs: Vec<(u32, u32)> = (0..100).map(|i| (i, i + 1)).collect();
+        let some = training_pairs(&pairs, Some(20), 3);
+        assert_eq!(some.len(), 20);
+        assert!(some.is_sorted() && some[19].0 > 50, "{some:?}");
+        assert_ne!(some, training_pairs(&pairs, Some(20), 4));
+        assert_eq!((training_pairs(&pairs, None, 3), training_pairs(&pairs, Some(101), 3)), (pairs.clone(), pairs));
     }
 }

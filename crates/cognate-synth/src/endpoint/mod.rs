@@ -267,5 +267,5 @@ fn document(
     fields.insert(metadata::FINISH_REASON.into(), json!(written.finish));
     fields.insert(metadata::TOKENS.into(), written.tokens.into());
     marks.insert(&mut fields, &written.text);
-    Document { id: document_id(written.number), text: written.text.clone(), metadata: fields.into() }
+    Document { id: document_id(written.number), text: written.text.clone(), group: None, metadata: fields.into() }
 }

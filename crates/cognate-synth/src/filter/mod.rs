@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document { id: "d".into(), text: text.into(), metadata: Default::default() }
+        Document { id: "d".into(), text: text.into(), group: None, metadata: Default::default() }
     }
 
     fn words(range: std::ops::Range<usize>) -> String {

@@ -393,7 +393,7 @@ mod tests {
         if let Some(seed) = seed {
             metadata.insert("seed_id".into(), json!(seed));
         }
-        Document { id: "d".into(), text, metadata: metadata.into() }
+        Document { id: "d".into(), text, group: None, metadata: metadata.into() }
     }
 
     fn share(count: u64, n: u64) -> Share {

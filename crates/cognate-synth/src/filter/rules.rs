@@ -39,6 +39,7 @@ pub(super) fn rule_shares(
     let document = |(id, text): (&String, &String)| Document {
         id: id.clone(),
         text: text.clone(),
+        group: None,
         metadata: cognate_corpus::Metadata::default(),
     };
     // Near-duplicates are the more, the more documents there are.
@@ -80,7 +81,12 @@ mod tests {
     use super::*;
 
     fn document(number: usize, text: &str) -> Document {
-        Document { id: format!("d{number:02}"), text: text.to_owned(), metadata: cognate_corpus::Metadata::default() }
+        Document {
+            id: format!("d{number:02}"),
+            text: text.to_owned(),
+            group: None,
+            metadata: cognate_corpus::Metadata::default(),
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Records<'_> {
         fields.insert(metadata::TOKENS.into(), finished.tokens.len().into());
         let text = (self.decode)(&finished.tokens)?;
         self.marks.insert(&mut fields, &text);
-        Ok(Document { id: document_id(finished.number), text, metadata: fields.into() })
+        Ok(Document { id: document_id(finished.number), text, group: None, metadata: fields.into() })
     }
 }
 

@@ -67,7 +67,8 @@ impl World {
         let path = folder.path().join("unique.jsonl");
         let mut writer = DocumentWriter::create(&path).unwrap();
         for (i, text) in texts.iter().enumerate() {
-            let document = Document { id: format!("seed-{i}"), text: (*text).into(), metadata: Default::default() };
+            let document =
+                Document { id: format!("seed-{i}"), text: (*text).into(), group: None, metadata: Default::default() };
             writer.write(&document).unwrap();
         }
         writer.finish().unwrap();

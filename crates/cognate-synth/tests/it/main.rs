@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 fn document(id: &str, text: &str, metadata: &[(&str, Value)]) -> Document {
     let metadata: Map<String, Value> = metadata.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    Document { id: id.to_owned(), text: text.to_owned(), metadata: metadata.into() }
+    Document { id: id.to_owned(), text: text.to_owned(), group: None, metadata: metadata.into() }
 }
 
 fn write(path: &Path, documents: &[Document]) -> PathBuf {

@@ -42,6 +42,18 @@ pub(crate) struct IngestArgs {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+    /// The field, of a record or of its metadata, that names a document's group; documents of one group stay in one split [default: none]
+    #[arg(long, value_name = "FIELD", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) group_field: Option<String>,
+    /// Documents to take, drawn by the seed; groups are taken whole [default: all]
+    #[arg(long, value_name = "N", value_parser = whole_of::<u64>("corpus", "limit"))]
+    pub(crate) limit: Option<u64>,
+    /// Longer documents are cut into pieces of at most so many tokens; without --tokenizer, 3 bytes count as one [default: none is cut]
+    #[arg(long, value_name = "TOKENS", value_parser = whole_of::<usize>("corpus", "chunk_tokens"))]
+    pub(crate) chunk_tokens: Option<usize>,
+    /// The tokenizer.json that counts them.
+    #[arg(long, value_name = "FILE", requires = "chunk_tokens")]
+    pub(crate) tokenizer: Option<PathBuf>,
     /// Share of the documents held out for validation.
     #[arg(long, default_value = default("corpus", "validation_share"), value_name = "SHARE", value_parser = number_of("corpus", "validation_share"))]
     pub(crate) validation_share: f64,

@@ -139,6 +139,9 @@ pub(crate) struct TuneArgs {
     /// How often each pair is seen.
     #[arg(long, default_value = default("tune", "epochs"), value_parser = whole_of::<u32>("tune", "epochs"))]
     pub(crate) epochs: u32,
+    /// Pairs to learn, at most: so many are drawn [default: all]
+    #[arg(long, value_name = "N", value_parser = whole_of::<usize>("tune", "max_pairs"))]
+    pub(crate) max_pairs: Option<usize>,
     /// Learning rate, constant after the warm-up.
     #[arg(long, default_value_t = 3e-4, value_parser = number_of("tune", "rate"))]
     pub(crate) rate: f64,

@@ -14,6 +14,7 @@ pub(super) fn read_options(args: &ReadArgs) -> ReadOptions {
     ReadOptions {
         id_field: args.id_field.clone(),
         text_field: args.text_field.clone(),
+        group_field: String::new(),
         on_bad_record: match args.on_bad_record {
             args::OnBadRecord::Stop => OnBadRecord::Stop,
             args::OnBadRecord::Skip => OnBadRecord::Skip,
@@ -32,7 +33,10 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
             .unwrap_or_else(|| default_selection_share(args.validation_share, args.unique_share)),
         contamination_words: args.contamination_words,
         contamination_documents: args.contamination_documents,
-        read: read_options(&args.read),
+        limit: args.limit,
+        chunk_tokens: args.chunk_tokens,
+        tokenizer: args.tokenizer.clone(),
+        read: ReadOptions { group_field: args.group_field.clone().unwrap_or_default(), ..read_options(&args.read) },
     };
     check_empty(&args.out)?;
     print_json(&cognate_corpus::ingest(&args.documents, &args.out, &config, terminal)?)

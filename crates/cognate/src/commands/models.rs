@@ -10,7 +10,7 @@ use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
 use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
-use cognate_run::{read_texts, tokenizer_files, validation_items};
+use cognate_run::{read_texts, tokenizer_files, training_pairs, validation_items};
 use cognate_train::{
     Contrast, Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room,
     peak_rate_for,
@@ -115,7 +115,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let pairs = |path: &Path| -> Result<Vec<(u32, u32)>> {
         Ok(read_pairs(path, &ids)?.iter().map(|pair| (pair.first, pair.second)).collect())
     };
-    let training = pairs(&args.pairs)?;
+    let training = training_pairs(&pairs(&args.pairs)?, args.max_pairs, args.optimizer.seed);
     let frame = PairTokens {
         begin_of_document: tokenizer.begin_of_document(),
         related: tokenizer.related()?,
@@ -139,7 +139,10 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     inputs.extend(args.held_out.clone());
     inputs.extend(weight_files(&args.checkpoint)?);
     inputs.extend(Tokenizer::files(&tokenizer_path));
-    let settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
+    let mut settings = json!({"epochs": args.epochs, "batch_tokens": args.batch_tokens, "context": frame.context});
+    if let Some(max_pairs) = args.max_pairs {
+        settings["max_pairs"] = json!(max_pairs);
+    }
     let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer) };
     let run = Run { files, stream: &stream, validation: &validation, contrast: contrast.as_ref(), out: &args.out };
     run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)

@@ -112,6 +112,24 @@ pub const KEYS: &[Key] = &[
     ),
     key("corpus", "text_field", Text, Value("\"text\""), FIELD, "The field that holds a document's text."),
     key(
+        "corpus", "group_field", Text, Derived("none: each document is a group of its own"), "",
+        "The field, of a record or of its metadata, that names what a document is a part of with others, such as the book of a chapter. \
+         Documents of one group stay in one split, and the shares of documents are met as nearly as that allows \
+         ([how](formats.md#splits)). A document without the field is a group of its own.",
+    ),
+    key(
+        "corpus", "limit", Integer(1, most::DOCUMENTS), Derived("none: all are taken"), "",
+        "Documents that are taken, drawn by the seed from all that have text, whatever their order in the files; a larger limit keeps those of \
+         a smaller one. Groups are taken whole, to the nearest number. The others take no part at all, and `ingest` counts them.",
+    ),
+    key(
+        "corpus", "chunk_tokens", Integer(16, most::CONTEXT), Derived("none: no document is cut"), "",
+        "Longer documents are cut into pieces of at most so many tokens, the closing one included: between paragraphs, where one is too long \
+         between its sentences, then words, then characters. The pieces of a document are a group, or stay in its group. A given `[tokenize] \
+         tokenizer` counts exactly; one that is trained exists only later, so 3 bytes of UTF-8 count as a token then, fewer than it makes of most text \
+         ([more](formats.md#pieces)).",
+    ),
+    key(
         "corpus", "on_bad_record", Choice(&["stop", "skip"]), Value("\"stop\""), OURS,
         "Stop at a record that cannot be read or whose id another one has, or count it and write it to `rejected.jsonl`.",
     ),
@@ -291,7 +309,18 @@ pub const KEYS: &[Key] = &[
          documents of this share of those with a pair, at most. Pairs of one of them and another document are dropped then.",
     ),
 
+    key(
+        "pair", "within_groups", Flag, Value("true"), OURS,
+        "Whether documents of one group (`[corpus] group_field`) can be pairs. `false` passes such neighbours over before `neighbours` are \
+         counted; in a `shuffled` set, no second document is of the first one's group; of given pairs, such ones are left out.",
+    ),
+
     key("tune", "epochs", Integer(1, most::EPOCHS), Value("1"), OURS, "How often each pair is seen."),
+    key(
+        "tune", "max_pairs", Integer(1, most::DOCUMENTS), Derived("none: it learns from all"), "",
+        "Training pairs that a synthesizer learns from, at most: so many are drawn, once. It bounds the time of tuning, which grows with the \
+         number of pairs times `epochs`. Held-out pairs stay as they are.",
+    ),
     key(
         "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), OURS,
         "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B).",

@@ -80,7 +80,9 @@ fn seeds_must_match_their_token_file() {
         let path = world.out(name);
         let mut writer = DocumentWriter::create(&path).unwrap();
         for i in 0..count {
-            writer.write(&Document { id: i.to_string(), text: "t".into(), metadata: Default::default() }).unwrap();
+            writer
+                .write(&Document { id: i.to_string(), text: "t".into(), group: None, metadata: Default::default() })
+                .unwrap();
         }
         writer.finish().unwrap();
         path
