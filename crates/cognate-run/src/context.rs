@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::{Hash, Monitor, Silent};
 use cognate_corpus::Tokenizer;
-use cognate_ops::Cpu;
 use cognate_synth::filter::stage::KEPT;
 use serde_json::{Map, Value, json};
 
+use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::recipe::{
     Contexts, GenerateMethod, GeneratePrecision, Init, PERPLEXITY, Pair, PairMethod, Real, Recipe, SeedsOf, Train,
@@ -36,22 +36,6 @@ pub struct Settings {
     pub command: String,
     /// The program's version, for the report.
     pub version: String,
-}
-
-/// The kinds of devices. A closed set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// The processor.
-    Cpu,
-}
-
-impl DeviceKind {
-    /// The device's name in flags and reports.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-        }
-    }
 }
 
 /// The files of a tokenizer in an artifact: both decide what a document's tokens are.
@@ -100,10 +84,8 @@ impl<'a> Context<'a> {
     }
 
     /// A new device for models.
-    pub(crate) fn device(&self) -> Result<Cpu> {
-        match self.settings.device {
-            DeviceKind::Cpu => Ok(Cpu::new(self.settings.threads)?),
-        }
+    pub(crate) fn device(&self) -> Result<Device> {
+        self.settings.device.open(self.settings.threads)
     }
 
     /// Remembers a finished artifact.

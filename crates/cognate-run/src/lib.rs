@@ -7,6 +7,7 @@ mod assemble;
 mod cards;
 mod checks;
 mod context;
+pub mod device;
 mod error;
 mod inspect;
 mod metrics;
@@ -19,7 +20,8 @@ mod stages;
 mod status;
 mod watch;
 
-pub use context::{DeviceKind, Settings};
+pub use context::Settings;
+pub use device::DeviceKind;
 pub use error::{Error, Result};
 pub use inspect::{InspectOptions, inspect};
 pub use plan::{ArmPlan, Branch, Plan, StagePlan, plan};

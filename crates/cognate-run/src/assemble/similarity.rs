@@ -48,7 +48,7 @@ impl Assembly<'_> {
         for quarter in 0..QUARTERS {
             let mut of = nearest.iter().filter(|found| quarter_of[found.document.as_str()] == quarter);
             let Some(paired) = self.paired(&samples, &measure(quarter), &[baseline])? else { return Ok(None) };
-            let (first, last) = (of.next(), of.last());
+            let (first, last) = (of.next(), of.next_back());
             quarters.push(Quarter {
                 from: first.map_or(0.0, |found| found.similarity),
                 to: last.or(first).map_or(0.0, |found| found.similarity),

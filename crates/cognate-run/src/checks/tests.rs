@@ -7,7 +7,8 @@ use cognate_base::files::write_atomic;
 use tempfile::TempDir;
 
 use super::*;
-use crate::context::{DeviceKind, Settings};
+use crate::context::Settings;
+use crate::device::DeviceKind;
 use crate::recipe::Recipe;
 use crate::runner::run;
 
@@ -60,7 +61,7 @@ impl Bench {
             out: self.path("out"),
             reuse: None,
             threads: 1,
-            device: DeviceKind::Cpu,
+            device: DeviceKind::default(),
             command: String::new(),
             version: String::new(),
         };

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use cognate_base::Monitor;
 use cognate_model::{Batch, Config, DecodeCache, Decoder, Feed, Moments};
-use cognate_ops::{AdamW, Cpu};
+use cognate_ops::AdamW;
 
 use super::corpus::Survey;
-use crate::context::DeviceKind;
+use crate::device::{DeviceKind, Model};
 use crate::error::Result;
 use crate::recipe::Recipe;
 
@@ -50,9 +50,7 @@ pub(crate) fn measure(
     threads: usize,
     monitor: &dyn Monitor,
 ) -> Result<Speed> {
-    let device = match device {
-        DeviceKind::Cpu => Cpu::new(threads)?,
-    };
+    let device = device.open(threads)?;
     let document = (survey.tokens_per_document as usize).clamp(2, recipe.model.context);
     let (timed, document) = smaller(config, document);
     let mut model = Decoder::new(device, timed, recipe.seed)?;
@@ -104,13 +102,7 @@ fn smaller(config: &Config, document: usize) -> (Config, usize) {
 }
 
 /// Times steps of training: forward and backward, and the update apart, whose cost grows with the parameters and not with the tokens.
-fn train(
-    model: &mut Decoder<Cpu>,
-    recipe: &Recipe,
-    document: usize,
-    speed: &mut Speed,
-    monitor: &dyn Monitor,
-) -> Result<()> {
+fn train(model: &mut Model, recipe: &Recipe, document: usize, speed: &mut Speed, monitor: &dyn Monitor) -> Result<()> {
     let per_document = model.config().training_flops(document as f64, document as f64, document as f64 / 2.0);
     let fit = ((STEP_FLOPS / per_document) as usize).clamp(1, (recipe.train.batch_tokens / document).max(1));
     let tokens: Vec<u32> = (0..document).map(|i| (i * 31 % model.config().vocab) as u32).collect();
@@ -157,7 +149,7 @@ fn train(
 
 /// Times the reading of prompts, as many as fit, and a few tokens in every slot, in the numbers that the recipe generates in.
 fn generate(
-    model: &mut Decoder<Cpu>,
+    model: &mut Model,
     recipe: &Recipe,
     document: usize,
     speed: &mut Speed,

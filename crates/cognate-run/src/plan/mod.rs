@@ -14,7 +14,8 @@ use cognate_model::Config;
 use serde::Serialize;
 
 use crate::checks;
-use crate::context::{DeviceKind, max_positions};
+use crate::context::max_positions;
+use crate::device::DeviceKind;
 use crate::error::Result;
 use crate::recipe::{Model, Recipe};
 use crate::runner::seconds;
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn a_large_recipe_is_planned_with_few_operations() {
         let (_folder, recipe) = large();
-        let plan = plan(&recipe, DeviceKind::Cpu, 2, &Silent).unwrap();
+        let plan = plan(&recipe, DeviceKind::default(), 2, &Silent).unwrap();
         assert!((2.8e9..3.0e9).contains(&(plan.parameters as f64)), "{}", plan.parameters);
         assert!((1e9..=calibrate::MOST_FLOPS).contains(&plan.measured_flops), "{:e}", plan.measured_flops);
         let train = plan.stages.iter().find(|row| row.stage == "train").unwrap();
@@ -227,7 +228,7 @@ mod tests {
         // While documents are read, behind the tokenizer, and before each step that is timed.
         for times in [1, 200, 401, 402, 403, 406, 408] {
             let monitor = After(AtomicU32::new(times));
-            let error = plan(&recipe, DeviceKind::Cpu, 2, &monitor).expect_err("interrupted");
+            let error = plan(&recipe, DeviceKind::default(), 2, &monitor).expect_err("interrupted");
             assert!(error.interrupted(), "{times}: {error}");
         }
     }
@@ -257,7 +258,7 @@ mod tests {
         let text = recipe.to_toml().unwrap();
         let text = text.split("[evaluate]").next().unwrap().to_owned() + tasks;
         let recipe = Recipe::parse(Path::new(&folder.path().join("r.toml")), &text).unwrap();
-        let plan = plan(&recipe, DeviceKind::Cpu, 2, &Silent).unwrap();
+        let plan = plan(&recipe, DeviceKind::default(), 2, &Silent).unwrap();
         let told = plan
             .notes
             .iter()

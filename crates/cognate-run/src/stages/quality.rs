@@ -10,7 +10,6 @@ use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader, Tokenizer};
 use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
-use cognate_ops::Cpu;
 use cognate_pair::{Lsa, Pair, Vectors, read_pairs, read_pairs_among};
 use cognate_synth::filter::interval::mean;
 use cognate_synth::filter::stage::KEPT;
@@ -25,6 +24,7 @@ use super::relations::{lsa_config, read_texts};
 use super::synthesis::seeds_of;
 use super::train::BATCH_TOKENS;
 use crate::context::Context;
+use crate::device::Model;
 use crate::error::Result;
 use crate::recipe::{self, Embed, PairMethod, Recipe, SeedsOf};
 use crate::stage::{Replicate, Step, writer};
@@ -66,7 +66,7 @@ pub(crate) struct Similarity {
 pub(crate) struct Synthesizer {
     /// Its place.
     at: usize,
-    model: Decoder<Cpu>,
+    model: Model,
     tokenizer: Tokenizer,
     options: RelevanceOptions,
     /// Scores by the synthetic document's id: a further round of generation filters the earlier documents again.
@@ -240,7 +240,7 @@ fn cosine(a: &Vectors, i: usize, b: &Vectors, j: usize) -> f64 {
 
 /// The best model of the arm that the writer began from: what it finds likely is what real text has taught it.
 struct Base {
-    model: Decoder<Cpu>,
+    model: Model,
     tokenizer: Tokenizer,
 }
 

@@ -9,11 +9,10 @@ use cognate_corpus::Tokenizer;
 use cognate_eval::tasks::{
     Definition, TaskFiles, TaskOptions, TaskScores, check_task, evaluate_task, file_in, file_names,
 };
-use cognate_model::Decoder;
-use cognate_ops::Cpu;
 use serde::{Deserialize, Serialize};
 
 use super::train::BATCH_TOKENS;
+use crate::device::Model;
 use crate::error::{Error, Result};
 use crate::recipe::{PERPLEXITY, Recipe};
 
@@ -74,7 +73,7 @@ fn options(recipe: &Recipe) -> TaskOptions {
 /// Measures a model on the recipe's tasks and writes [`QUESTIONS`] into `folder`; nothing where there are no tasks.
 pub(crate) fn score(
     recipe: &Recipe,
-    model: &mut Decoder<Cpu>,
+    model: &mut Model,
     tokenizer: &Tokenizer,
     folder: &Path,
     monitor: &dyn Monitor,

@@ -7,7 +7,6 @@ use cognate_base::Silent;
 use cognate_corpus::ReadOptions;
 use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Decoder, ScoreItem, score};
-use cognate_ops::Cpu;
 use cognate_pair::{Lsa, Pair, PairStats, read_pairs, read_vectors};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
@@ -20,7 +19,8 @@ use super::quality::{read_first, unique_texts};
 use super::relations::lsa_config;
 use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
-use crate::context::{Context, DeviceKind, Settings};
+use crate::context::{Context, Settings};
+use crate::device::{DeviceKind, Model};
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
 use crate::runner::run;
@@ -99,7 +99,7 @@ impl Finished {
             out: scratch.path().join("run"),
             reuse: None,
             threads: 2,
-            device: DeviceKind::Cpu,
+            device: DeviceKind::default(),
             command: String::new(),
             version: String::new(),
         };
@@ -121,7 +121,7 @@ impl Finished {
     }
 }
 
-fn load(context: &Context<'_>, checkpoint: &Path) -> Decoder<Cpu> {
+fn load(context: &Context<'_>, checkpoint: &Path) -> Model {
     Decoder::load(context.device().unwrap(), checkpoint).unwrap().0
 }
 

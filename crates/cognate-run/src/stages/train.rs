@@ -8,13 +8,13 @@ use cognate_base::{Hash, Monitor};
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::checkpoint::{TokenizerFiles, read_config};
 use cognate_model::{Config, Decoder, ScoreItem};
-use cognate_ops::Cpu;
 use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, TrainConfig, train};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::arms::{Diet, equal_flops_steps};
 use crate::context::{Context, Made};
+use crate::device::Model;
 use crate::error::{Error, Result};
 use crate::plan::model_config;
 use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training};
@@ -184,7 +184,7 @@ fn train_model(
 }
 
 /// The model as a training begins.
-fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Tokenizer) -> Result<Decoder<Cpu>> {
+fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Tokenizer) -> Result<Model> {
     let recipe = context.recipe;
     let config = model_config(recipe, &training.model, tokenizer.vocab_size());
     let folder = match &training.init {

@@ -8,7 +8,9 @@ pub(crate) mod numbers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use cognate_run::DeviceKind;
 
 pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
@@ -153,14 +155,14 @@ pub(crate) struct WatchArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct DeviceArg {
     /// Where models run.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[arg(long, default_value = DeviceKind::default().word(), value_parser = device_kind())]
+    pub(crate) device: DeviceKind,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor.
-    Cpu,
+/// Reads a device by its name.
+fn device_kind() -> impl TypedValueParser<Value = DeviceKind> {
+    PossibleValuesParser::new(DeviceKind::ALL.map(DeviceKind::word))
+        .map(|word| DeviceKind::ALL.into_iter().find(|kind| kind.word() == word).unwrap_or_default())
 }
 
 /// More threads than this take longer to start than they save on any machine.

@@ -6,7 +6,8 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use cognate_base::process::peak_rss_bytes;
 use cognate_model::{Config, Decoder};
-use cognate_ops::{Cpu, Precision};
+use cognate_ops::Precision;
+use cognate_run::DeviceKind;
 use cognate_synth::Sampling;
 use cognate_synth::generate::TimedGeneration;
 use cognate_train::StepBench;
@@ -116,7 +117,7 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
         steps: args.steps,
         scored_share: args.scored_share,
     };
-    let times = bench.run(Cpu::new(threads)?, terminal)?;
+    let times = bench.run(DeviceKind::default().open(threads)?, terminal)?;
     let median = times.median_s();
     print_json(&json!({
         "params": params,
@@ -133,7 +134,7 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
 }
 
 fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
-    let (mut model, _) = Decoder::load(Cpu::new(threads)?, &args.checkpoint)?;
+    let (mut model, _) = Decoder::load(DeviceKind::default().open(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
     let short = (args.prompt_tokens, args.new_tokens.min(8));
     TimedGeneration::new(&mut model, args.batch.min(4), short, sampling, args.precision)?.run(terminal)?;

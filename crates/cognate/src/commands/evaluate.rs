@@ -9,7 +9,7 @@ use cognate_corpus::{Reader, Tokenizer};
 use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
 use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
-use cognate_ops::Cpu;
+use cognate_run::device::Model;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -116,7 +116,7 @@ impl Job<'_> {
 fn perplexity_of(
     path: &Path,
     args: &EvaluateArgs,
-    model: &mut Decoder<Cpu>,
+    model: &mut Model,
     tokenizer: &Tokenizer,
     terminal: &Terminal,
 ) -> Result<(Perplexity, Vec<DocumentScore>, usize)> {

@@ -10,15 +10,9 @@ use cognate_run::{DeviceKind, Settings};
 
 use super::{Result, print, print_json};
 use crate::VERSION;
-use crate::args::{Device, PlanArgs, ReportArgs, RunArgs, StatusArgs};
+use crate::args::{PlanArgs, ReportArgs, RunArgs, StatusArgs};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-
-fn device(device: Device) -> DeviceKind {
-    match device {
-        Device::Cpu => DeviceKind::Cpu,
-    }
-}
 
 pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result {
     let recipe = Recipe::load(&args.recipe)?;
@@ -27,8 +21,7 @@ pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result
     let named = if args.recipe.is_absolute() { args.recipe.file_name().map(PathBuf::from) } else { None };
     let command = format!("cognate run {}", named.as_ref().unwrap_or(&args.recipe).display());
     let reuse = args.reuse.clone();
-    let settings =
-        Settings { out, reuse, threads, device: device(args.device.device), command, version: VERSION.to_owned() };
+    let settings = Settings { out, reuse, threads, device: args.device.device, command, version: VERSION.to_owned() };
     let outcome = cognate_run::run(&recipe, &settings, terminal)?;
     print(&outcome.closing)
 }
@@ -38,7 +31,7 @@ pub(crate) fn plan(args: &PlanArgs, threads: usize, terminal: &Terminal) -> Resu
     if args.expand {
         return print(&recipe.to_toml().map_err(std::io::Error::other)?);
     }
-    let plan = cognate_run::plan(&recipe, device(args.device.device), threads, terminal)?;
+    let plan = cognate_run::plan(&recipe, args.device.device, threads, terminal)?;
     if args.json { print_json(&plan) } else { print(&plan.to_string()) }
 }
 
@@ -61,7 +54,7 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
         out: dir.clone(),
         reuse: None,
         threads,
-        device: DeviceKind::Cpu,
+        device: DeviceKind::default(),
         command,
         version: VERSION.to_owned(),
     };

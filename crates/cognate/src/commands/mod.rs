@@ -19,9 +19,9 @@ use std::io::IsTerminal;
 pub(crate) use bench::BenchArgs;
 
 use cognate_base::Monitor as _;
-use cognate_ops::Cpu;
+use cognate_run::device::Device;
 
-use crate::args::{Command, Device, DeviceArg};
+use crate::args::{Command, DeviceArg};
 use crate::failure::Failure;
 use crate::output;
 use crate::terminal::Terminal;
@@ -71,8 +71,6 @@ fn print_json(value: &impl serde::Serialize) -> Result {
 }
 
 /// The device that models run on.
-fn device(args: DeviceArg, threads: usize) -> Result<Cpu> {
-    match args.device {
-        Device::Cpu => Ok(Cpu::new(threads)?),
-    }
+fn device(args: DeviceArg, threads: usize) -> Result<Device> {
+    Ok(args.device.open(threads)?)
 }

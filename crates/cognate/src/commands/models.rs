@@ -6,8 +6,8 @@ use cognate_base::Hash;
 use cognate_corpus::{RELATED, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::{TokenizerFiles, read_config, weight_files};
 use cognate_model::{Config, Decoder, ScoreItem};
-use cognate_ops::Cpu;
 use cognate_pair::read_pairs;
+use cognate_run::device::Model;
 use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
 use cognate_run::{read_texts, tokenizer_files, training_pairs, validation_items};
@@ -198,7 +198,7 @@ fn check_rows(tokenizer: &Tokenizer, rows: usize) -> Result {
 
 /// The model with a row for the token that stands before a related document, added where there is none: most checkpoints have as many
 /// rows as their tokenizer had tokens.
-fn with_related_row(model: Decoder<Cpu>, related: u32) -> Result<Decoder<Cpu>> {
+fn with_related_row(model: Model, related: u32) -> Result<Model> {
     let (rows, needed) = (model.config().vocab, related as usize + 1);
     if rows >= needed {
         return Ok(model);
@@ -260,7 +260,7 @@ impl Run<'_> {
 
     fn train(
         &self,
-        model: &mut Decoder<Cpu>,
+        model: &mut Model,
         schedule: Schedule,
         optimizer: &OptimizerArgs,
         settings: Value,
