@@ -125,12 +125,6 @@ pub enum Error {
         /// Positions that the model knows.
         max_positions: usize,
     },
-    /// Two results are not of the same documents.
-    #[error("the results are not of the same documents: {problem}")]
-    Unpaired {
-        /// What differs.
-        problem: String,
-    },
     /// The tokenizer makes no token of a text.
     #[error("{origin}: the checkpoint's tokenizer has no token for {text:?}: it cannot be measured on this task")]
     NoTokens {

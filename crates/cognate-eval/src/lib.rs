@@ -5,12 +5,10 @@
 //! | [`mod@perplexity`] | nats per token, perplexity, bits per byte on documents |
 //! | [`mod@tasks`] | published tasks: multiple choice, last word, minimal pairs, short answers |
 //! | [`mod@likelihood`] | log-likelihoods of several continuations, their common prefix read once |
-//! | [`mod@bootstrap`] | differences between models, or sets of models, on the same documents |
 //! | [`mod@relation`] | −log p(d2) after the true, a random and no related document |
 //!
 //! Nothing here trains, and nothing here writes files; [`tasks`] reads the files that it is pointed to.
 
-pub mod bootstrap;
 mod error;
 pub mod likelihood;
 pub mod perplexity;

@@ -14,8 +14,7 @@ use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
 use cognate_model::{Decoder, ScoreItem, score_tokens};
 use cognate_ops::Device;
-use cognate_statistics::Estimate;
-use cognate_statistics::ratio::ratio;
+use cognate_statistics::{Estimate, ratio};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

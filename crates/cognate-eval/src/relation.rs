@@ -12,8 +12,7 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::Tokenizer;
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Device;
-use cognate_statistics::Estimate;
-use cognate_statistics::ratio::ratio;
+use cognate_statistics::{Estimate, ratio};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -57,8 +56,7 @@ pub struct Relation {
 impl Relation {
     /// Whether the true seed may save nothing: whether the interval of 95 % of its gain over a random seed, or over none, reaches down to 0.
     pub fn is_nothing(&self) -> bool {
-        let low = |gain: Estimate| gain.stderr.map_or(gain.value, |stderr| gain.value - 1.96 * stderr);
-        [self.gain_over_random, self.gain_over_none].into_iter().any(|gain| low(gain) <= 0.0)
+        [self.gain_over_random, self.gain_over_none].into_iter().any(|gain| gain.interval().0 <= 0.0)
     }
 }
 

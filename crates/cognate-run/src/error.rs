@@ -150,6 +150,9 @@ pub enum Error {
     /// More than this machine's memory would be needed.
     #[error(transparent)]
     TooLarge(#[from] cognate_base::process::TooLarge),
+    /// Models were compared that were not measured on the same documents.
+    #[error(transparent)]
+    Unpaired(#[from] cognate_statistics::bootstrap::Unpaired),
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),

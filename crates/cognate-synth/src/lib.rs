@@ -26,8 +26,7 @@ pub mod score;
 
 pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
 pub use error::{Error, Result};
-pub use filter::interval::Figure;
-pub use filter::quality::{Collection, Copied, Lengths, Quality, Share, Training, pair_overlap, quality};
+pub use filter::quality::{Collection, Copied, Lengths, Quality, Training, pair_overlap, quality};
 pub use filter::repetition::{Rule, Thresholds};
 pub use filter::rules::RuleShares;
 pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring, filter_bytes};
@@ -40,4 +39,3 @@ pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, calibrate};
 pub use score::judge::{JudgeConfig, JudgeStats, Judgement, KnownPairs};
 pub use score::relevance::{Relevance, RelevanceOptions, TextPair, TokenPair, relevance, relevance_of_texts};
-pub use score::roc::{Roc, roc};

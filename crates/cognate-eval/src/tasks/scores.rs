@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_statistics::Estimate;
-use cognate_statistics::ratio::ratio;
+use cognate_statistics::{Estimate, mean, ratio};
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Average, Definition, Kind};
@@ -148,19 +147,13 @@ impl TaskScores {
     }
 }
 
-/// A metric over all questions, or over the groups' means: these are independent, so the variance of their mean is the sum of
-/// their variances over the square of their number.
+/// A metric over all questions, or over the groups' means, which are independent.
 fn overall(task: &Definition, outcomes: &[Outcome], metric: &str) -> Estimate {
     let groups = groups(outcomes, metric);
     if task.average == Average::Documents || groups.is_empty() {
         return mean(outcomes.iter().map(|outcome| outcome.metrics[metric]));
     }
-    let count = groups.len() as f64;
-    let variance: Option<f64> = groups.values().map(|group| group.stderr.map(|stderr| stderr * stderr)).sum();
-    Estimate {
-        value: groups.values().map(|group| group.value).sum::<f64>() / count,
-        stderr: variance.map(|variance| variance.sqrt() / count),
-    }
+    Estimate::mean_of(groups.values().map(|group| Estimate { value: group.value, stderr: group.stderr }))
 }
 
 fn groups(outcomes: &[Outcome], metric: &str) -> BTreeMap<String, Group> {
@@ -175,11 +168,6 @@ fn groups(outcomes: &[Outcome], metric: &str) -> BTreeMap<String, Group> {
         Group { value, stderr, n: values.len() as u64 }
     };
     values.into_iter().map(|(name, values)| (name, group(values))).collect()
-}
-
-/// A mean with its standard error s/√n.
-fn mean(values: impl Iterator<Item = f64> + Clone) -> Estimate {
-    ratio(values.map(|value| (1.0, value)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! and strangers overlap, and what a similarity means depends on the documents: a pair **stands out** where few strangers are to be
 //! expected so near to either (`strangers`).
 
+use cognate_statistics::quantile::nearest;
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
@@ -207,7 +208,7 @@ fn smoothed(sorted: &[f32]) -> Option<Vec<f64>> {
     let values = || sorted.iter().map(|&s| f64::from(s));
     let mean = values().sum::<f64>() / n as f64;
     let deviation = (values().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt();
-    let at = |share: f64| f64::from(sorted[((n - 1) as f64 * share).round() as usize]);
+    let at = |share: f64| f64::from(nearest(sorted, share));
     let spread = deviation.min((at(0.75) - at(0.25)) / 1.34);
     let width = (0.9 * spread * (n as f64).powf(-0.2)).max(NARROWEST);
     let bins = (1.0 / STEP).ceil() as usize + 1;

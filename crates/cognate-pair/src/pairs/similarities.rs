@@ -4,6 +4,7 @@
 use std::fmt;
 
 use cognate_base::random::{RngExt, stream};
+use cognate_statistics::quantile::nearest;
 use serde::{Deserialize, Serialize};
 
 use crate::neighbours::Neighbours;
@@ -86,7 +87,7 @@ pub struct Quantiles {
 impl Quantiles {
     /// `sorted` ascends and is not empty.
     fn of(sorted: &[f32]) -> Self {
-        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        let at = |share: f64| nearest(sorted, share);
         Self {
             min: at(0.0),
             p01: at(0.01),

@@ -1,5 +1,6 @@
 //! What pair selection did, in numbers.
 
+use cognate_statistics::quantile::nearest;
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
@@ -78,7 +79,7 @@ impl Degrees {
         pairs.iter().for_each(|pair| degrees[pair.first as usize] += 1);
         degrees.retain(|&degree| degree > 0);
         degrees.sort_unstable();
-        let at = |share: f64| degrees[((degrees.len() - 1) as f64 * share).round() as usize];
+        let at = |share: f64| nearest(&degrees, share);
         let max = at(1.0);
         let mut doubling_bins = vec![0; max.ilog2() as usize + 1];
         degrees.iter().for_each(|degree| doubling_bins[degree.ilog2() as usize] += 1);

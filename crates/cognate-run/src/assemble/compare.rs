@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use cognate_eval::bootstrap::{Means, Resampling, means};
 use cognate_report::{
     self as report, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap,
 };
+use cognate_statistics::bootstrap::{Means, Resampling, means};
 
 use super::Assembly;
 use super::samples::Sample;

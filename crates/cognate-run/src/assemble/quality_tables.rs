@@ -1,7 +1,8 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
 use cognate_report::{self as report, QualityFigure, QualityValue};
-use cognate_synth::{Calibration, Figure, JudgeStats, Judgement, Quality, Roc, RuleShares, Share};
+use cognate_statistics::{Figure, Roc, Share};
+use cognate_synth::{Calibration, JudgeStats, Judgement, Quality, RuleShares};
 
 use crate::stages::synthesis::Filtered;
 

@@ -11,11 +11,12 @@ use cognate_corpus::{Document, ReadOptions, Reader, Tokenizer};
 use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use cognate_pair::{Lsa, Pair, Vectors, read_pairs, read_pairs_among};
-use cognate_synth::filter::interval::mean;
+use cognate_statistics::interval::mean;
+use cognate_statistics::{Estimate, Figure, Share};
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{
-    Calibration, Copied, Figure, NEAR_COPY, Relevance, RelevanceOptions, Share, TextPair, TokenPair, calibrate,
-    metadata, pair_overlap, relevance_of_texts,
+    Calibration, Copied, NEAR_COPY, Relevance, RelevanceOptions, TextPair, TokenPair, calibrate, metadata,
+    pair_overlap, relevance_of_texts,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,6 @@ use crate::stage::{Replicate, Step, writer};
 const PERPLEXITY_DOCUMENTS: usize = 300;
 /// Documents embedded together.
 const EMBEDDED_AT_ONCE: usize = 512;
-/// The 97.5 % quantile of the standard normal distribution.
-const Z: f64 = 1.96;
 
 /// Figures beside those of the filter itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -259,9 +258,7 @@ impl Base {
         let options = PerplexityOptions::of(&self.tokenizer, BATCH_TOKENS);
         let documents = documents.iter().cloned().map(Ok);
         let (found, _) = perplexity(&mut self.model, &self.tokenizer, documents, options, monitor)?;
-        let half = Z * found.stderr.unwrap_or(0.0);
-        let at = |nats: f64| nats.exp();
-        let (low, high) = (at(found.nats_per_token - half), at(found.nats_per_token + half));
-        Ok(Some(Figure { value: found.perplexity, low, high, n: found.documents }))
+        let (low, high) = Estimate { value: found.nats_per_token, stderr: found.stderr }.interval();
+        Ok(Some(Figure { value: found.perplexity, low: low.exp(), high: high.exp(), n: found.documents }))
     }
 }

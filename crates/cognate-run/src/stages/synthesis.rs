@@ -12,11 +12,12 @@ use cognate_base::{Hash, Monitor};
 use cognate_corpus::{ReadOptions, TokenFile, TokenizeStats, tokenize};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config, Decoder};
+use cognate_statistics::Share;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
-    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Share, Target, TextPair,
-    generate, generate_endpoint,
+    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target, TextPair, generate,
+    generate_endpoint,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;

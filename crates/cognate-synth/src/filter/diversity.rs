@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use cognate_base::Monitor;
+use cognate_statistics::Figure;
+use cognate_statistics::interval::{bootstrap, mean};
 use rayon::prelude::*;
 
-use super::interval::{Figure, bootstrap, mean};
 use crate::error::Result;
 use cognate_base::shingles::{Word, ngrams};
 
@@ -41,7 +42,7 @@ pub(crate) fn distinct(documents: &[Vec<Word>], monitor: &dyn Monitor) -> Result
     blocks.pop();
     let count = |block: &Vec<&[Word]>| monitor.check().map(|()| std::array::from_fn(|at| distinct_in(block, at + 1)));
     let counted: Vec<[(f64, f64); 4]> = blocks.par_iter().map(count).collect::<Result<_, _>>()?;
-    bootstrap(&counted, monitor)
+    Ok(bootstrap(&counted, monitor)?)
 }
 
 fn distinct_in(pieces: &[&[Word]], n: usize) -> (f64, f64) {
@@ -95,7 +96,7 @@ fn self_bleu_of(documents: &[Vec<Word>], monitor: &dyn Monitor) -> Result<Option
         (brevity + logs / BLEU_ORDER as f64).exp()
     };
     let bleus = (0..documents.len()).map(|document| monitor.check().map(|()| bleu(document)));
-    mean(&bleus.collect::<Result<Vec<f64>, _>>()?, monitor)
+    Ok(mean(&bleus.collect::<Result<Vec<f64>, _>>()?, monitor)?)
 }
 
 fn count(words: &[Word], n: usize) -> HashMap<u64, u32> {

@@ -9,7 +9,6 @@
 //! | `verbatim` | what stands word for word in the training documents |
 //! | [`rules`] | what each rule alone would drop, of written and of real text |
 //! | [`diversity`] | distinct-n, self-BLEU |
-//! | [`interval`] | intervals of all figures |
 //! | [`quality`] | figures for a whole collection, beside those of real text |
 //! | [`stage`] | files in, files out, counts |
 //!
@@ -17,7 +16,6 @@
 
 pub mod diversity;
 mod duplicates;
-pub mod interval;
 pub mod non_text;
 pub mod quality;
 pub mod repetition;

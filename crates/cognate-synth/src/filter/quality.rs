@@ -2,18 +2,20 @@
 //!
 //! Figures that move with the amount of text are taken from equal amounts: near-duplicates among the first so many documents, as
 //! many as the smallest collection has, distinct n-grams and self-BLEU on samples of fixed size. Every figure has its interval:
-//! binomial for shares of documents (Wilson), bootstrap over documents for the others, see [`super::interval`].
+//! binomial for shares of documents (Wilson), bootstrap over documents for the others, see [`cognate_statistics::interval`].
 
 use std::collections::HashMap;
 
 use cognate_base::Monitor;
 use cognate_corpus::Document;
+use cognate_statistics::interval::{bootstrap, mean, quantile};
+use cognate_statistics::quantile::not_exceeded;
+use cognate_statistics::{Figure, Share};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::diversity::{distinct, self_bleu};
 use super::duplicates::{Duplicates, MinHash, Signature};
-use super::interval::{Figure, bootstrap, mean, quantile, wilson};
 use super::repetition::{Thresholds, repetition};
 use super::verbatim::{Fragments, VerbatimIndex};
 use super::{FilterConfig, NEAR_COPY, NEAR_DUPLICATE, SHINGLE_WORDS, Verdict, containment, judge};
@@ -23,31 +25,6 @@ use cognate_base::shingles::{Shingles, Word, bare_words};
 
 /// Lengths of the n-grams whose novelty is measured; of length 1 it is that of the vocabulary.
 pub const NOVELTY_WORDS: [usize; 4] = [1, 5, 8, 13];
-
-/// A count out of a number of cases.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// Cases that have the property.
-    pub count: u64,
-    /// All cases.
-    pub n: u64,
-}
-
-impl Share {
-    /// The share, where there are cases.
-    pub fn value(self) -> Option<f64> {
-        (self.n > 0).then(|| self.count as f64 / self.n as f64)
-    }
-
-    /// The share with its binomial interval, where there are cases.
-    pub fn figure(self) -> Option<Figure> {
-        wilson(self.count, self.n)
-    }
-
-    pub(crate) fn of(cases: impl Iterator<Item = bool>) -> Self {
-        cases.fold(Self::default(), |share, hit| Self { count: share.count + u64::from(hit), n: share.n + 1 })
-    }
-}
 
 /// A distribution of document lengths, in words. The p-th quantile is the smallest length that p of the documents do not exceed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,10 +52,9 @@ impl Lengths {
             return Self::default();
         }
         lengths.sort_unstable();
-        let n = lengths.len();
-        let quantile = |percent: usize| lengths[(n * percent).div_ceil(100).max(1) - 1];
+        let quantile = |percent: usize| not_exceeded(&lengths, percent);
         Self {
-            mean: lengths.iter().sum::<u64>() as f64 / n as f64,
+            mean: lengths.iter().sum::<u64>() as f64 / lengths.len() as f64,
             p05: quantile(5),
             p25: quantile(25),
             p50: quantile(50),

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use cognate_base::Monitor;
 use cognate_corpus::Document;
+use cognate_statistics::Share;
 use serde::{Deserialize, Serialize};
 
 use super::FilterConfig;
 use super::non_text::non_text;
-use super::quality::{Share, Training, each, near_duplicates};
+use super::quality::{Training, each, near_duplicates};
 use super::repetition::all_failures;
 use crate::error::Result;
 use cognate_base::shingles::bare_words;

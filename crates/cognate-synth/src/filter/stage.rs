@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
+use cognate_statistics::interval::mean;
+use cognate_statistics::{Figure, Share};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::duplicates::{Duplicates, MinHash, Signature};
-use super::interval::{Figure, mean};
-use super::quality::{Collection, Quality, Share, Training, quality};
+use super::quality::{Collection, Quality, Training, quality};
 use super::repetition::Rule;
 use super::rules::{RuleShares, rule_shares};
 use super::verbatim::VerbatimIndex;

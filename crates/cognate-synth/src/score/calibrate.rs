@@ -5,14 +5,12 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::Tokenizer;
 use cognate_model::Decoder;
 use cognate_ops::Device;
-use cognate_statistics::{FEWEST_POSITIVES, GIVEN_UP};
+use cognate_statistics::interval::mean;
+use cognate_statistics::{Figure, Roc, Share, roc, threshold};
 use serde::{Deserialize, Serialize};
 
 use super::relevance::{Relevance, RelevanceOptions, TokenPair, relevance};
-use super::roc::{Roc, roc};
 use crate::error::Result;
-use crate::filter::interval::{Figure, mean};
-use crate::filter::quality::Share;
 
 /// Scores of true and random pairs. A random pair is a true pair's d2 with the d1 of another: chance makes a few of them related,
 /// which lowers the areas a little.
@@ -32,8 +30,8 @@ pub struct Calibration {
     pub true_backward: Option<Figure>,
     /// Backward score of random pairs, mean.
     pub random_backward: Option<Figure>,
-    /// Pairs that score lower forward are irrelevant: [`GIVEN_UP`] of the true pairs do, by construction. None with fewer
-    /// than [`FEWEST_POSITIVES`], and where the scores may tell nothing: the interval of the area under their curve does not lie above 0.5.
+    /// Pairs that score lower forward are irrelevant, as [`cognate_statistics::threshold`] has it: one in twenty of the true pairs is,
+    /// by construction.
     pub threshold: Option<f64>,
     /// True pairs below the threshold.
     pub true_irrelevant: Option<Share>,
@@ -71,13 +69,9 @@ pub(crate) fn calibration(
     let of = |scores: &[Relevance], which: fn(&Relevance) -> f64| scores.iter().map(which).collect::<Vec<f64>>();
     let backward = |scores| of(scores, |score| score.backward);
     let (found, stray) = (of(true_pairs, |score| score.forward), of(random_pairs, |score| score.forward));
-    let mut sorted = found.clone();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let given_up = (sorted.len() as f64 * GIVEN_UP) as usize;
     let curves = roc(&found, &stray).zip(roc(&backward(true_pairs), &backward(random_pairs)));
     let Some((forward, backward_curve)) = curves else { return Ok(None) };
-    let tells = sorted.len() >= FEWEST_POSITIVES && forward.low > 0.5;
-    let threshold = sorted.get(given_up).copied().filter(|_| tells);
+    let threshold = threshold(&found, &forward);
     let below = |scores: &[f64]| threshold.map(|threshold| Share::of(scores.iter().map(|&score| score < threshold)));
     Ok(Some(Calibration {
         pairs: true_pairs.len() as u64,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cognate_base::Monitor;
 use cognate_base::random::{self, Rng, SliceRandom};
 use cognate_corpus::Document;
+use cognate_statistics::{Figure, Share};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -20,8 +21,6 @@ use crate::endpoint::protocol::{completion, most_bytes, request_seed};
 use crate::endpoint::workers::Question;
 use crate::endpoint::{EndpointConfig, Fault, Key, Role};
 use crate::error::{Error, Result};
-use crate::filter::interval::Figure;
-use crate::filter::quality::Share;
 use crate::metadata;
 
 /// What is asked; `{first}` and `{second}` stand for the texts, each cut to [`TEXT_CHARACTERS`].

@@ -4,10 +4,8 @@
 //! |---|---|
 //! | [`relevance`] | pointwise mutual information of a pair, forward and backward |
 //! | [`calibrate`] | the same on true and random pairs, and how well it tells them apart |
-//! | [`roc`] | ROC curves and the area below them |
 //! | [`judge`] | the answers of another model behind a completion server |
 
 pub mod calibrate;
 pub mod judge;
 pub mod relevance;
-pub mod roc;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cognate_base::{Interrupted, Monitor, Silent, Unit};
 use cognate_corpus::{Document, ReadOptions, TokenFile};
-use cognate_synth::filter::interval::mean;
 use cognate_synth::filter::stage::{KEPT, filter};
 use cognate_synth::generate::join::join;
 use cognate_synth::{
@@ -185,7 +184,6 @@ fn figures() {
     let (first, second) = (words(0..40), words(20..60));
     let pairs = vec![(first.as_str(), second.as_str()); 20];
     stops_at_every_look(3 * 20 + 1000, |monitor, _| pair_overlap(&pairs, 0.5, monitor));
-    stops_at_every_look(1000, |monitor, _| mean(&[1.0, 2.0, 3.0], monitor));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! How well a score tells positives from negatives: the ROC curve and its area.
+//! How well a score tells positives from negatives: the ROC curve and its area, and a threshold that gives up few positives.
 
 use serde::{Deserialize, Serialize};
 
-use crate::filter::interval::Z;
+use crate::Z;
 
 /// Steps of a recorded curve.
 const STEPS: usize = 100;
@@ -32,6 +32,7 @@ pub struct Roc {
 /// negatives, SE² = [A(1 − A) + (p − 1)(Q₁ − A²) + (n − 1)(Q₂ − A²)] / (p·n), Q₁ = A/(2 − A), Q₂ = 2A²/(1 + A). It takes all scores as
 /// independent; pairs that share a document are not quite, so it is a lower bound. An area of 0 or 1 has no standard error; its open end is
 /// Wilson's, for as many cases as the fewer of both are, all alike.
+#[must_use]
 pub fn roc(positives: &[f64], negatives: &[f64]) -> Option<Roc> {
     let (p, n) = (positives.len() as f64, negatives.len() as f64);
     if positives.is_empty() || negatives.is_empty() || positives.iter().chain(negatives).any(|score| score.is_nan()) {
@@ -67,6 +68,23 @@ pub fn roc(positives: &[f64], negatives: &[f64]) -> Option<Roc> {
         positives: positives.len() as u64,
         negatives: negatives.len() as u64,
     })
+}
+
+/// Share of the positives that a [`threshold`] gives up.
+pub const GIVEN_UP: f64 = 0.05;
+
+/// Positives below which no [`threshold`] can give up [`GIVEN_UP`] of them: it would be less than one.
+pub const FEWEST_POSITIVES: usize = (1.0 / GIVEN_UP) as usize;
+
+/// The score below which [`GIVEN_UP`] of the positives lie, their number rounded down. None with fewer than [`FEWEST_POSITIVES`], and
+/// where the scores may tell nothing: the interval of the area under their curve, `of`, does not lie above 0.5.
+#[must_use]
+pub fn threshold(positives: &[f64], of: &Roc) -> Option<f64> {
+    let mut sorted = positives.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let given_up = (sorted.len() as f64 * GIVEN_UP) as usize;
+    let tells = sorted.len() >= FEWEST_POSITIVES && of.low > 0.5;
+    sorted.get(given_up).copied().filter(|_| tells)
 }
 
 /// At most [`STEPS`] + 1 points, both ends among them.
@@ -134,6 +152,21 @@ mod tests {
         let many: Vec<f64> = (0..1000).map(f64::from).collect();
         let points = roc(&many, &many).unwrap().points;
         assert_eq!((points.len(), points[0], points[STEPS]), (STEPS + 1, (0.0, 0.0), (1.0, 1.0)));
+    }
+
+    #[test]
+    fn a_threshold_gives_up_one_in_twenty_where_scores_tell_something() {
+        let positives: Vec<f64> = (0..59).rev().map(f64::from).collect();
+        let curve =
+            |shift: f64| roc(&positives, &positives.iter().map(|score| score - shift).collect::<Vec<_>>()).unwrap();
+        // 59 / 20 = 2.95: two lie below.
+        assert_eq!(threshold(&positives, &curve(30.0)), Some(2.0));
+        // Their areas' intervals begin at 0.494 and at 0.510.
+        assert_eq!([6.0, 7.0].map(|shift| threshold(&positives, &curve(shift))), [None, Some(2.0)]);
+        let few = &positives[..19];
+        assert_eq!(threshold(few, &roc(few, &[-1.0; 19]).unwrap()), None, "no twentieth");
+        let enough = &positives[..20];
+        assert_eq!(threshold(enough, &roc(enough, &[-1.0; 20]).unwrap()), Some(40.0));
     }
 
     proptest! {

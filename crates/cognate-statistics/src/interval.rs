@@ -1,20 +1,17 @@
 //! 95 % intervals: binomial for shares of documents, bootstrap for everything else.
 //!
-//! Both take documents as independent. Synthetic documents share seeds and a model, so read the intervals as lower bounds of what
-//! another corpus or another synthesizer would change.
+//! Both take units as independent. Where they share something, as synthetic documents share seeds and a model, read the intervals as
+//! lower bounds of what another corpus or another synthesizer would change.
 
-use cognate_base::Monitor;
 use cognate_base::random::{self, Rng};
+use cognate_base::{Interrupted, Monitor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::Z;
 
 /// Resamples of the bootstrap: the 2.5 % quantile of so many is known to about half a percentage point.
 const RESAMPLES: usize = 1000;
-
-/// The 97.5 % quantile of the standard normal distribution.
-pub(crate) const Z: f64 = 1.959_963_984_540_054;
 
 /// An estimate with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,8 +26,38 @@ pub struct Figure {
     pub n: u64,
 }
 
+/// A count out of a number of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Cases that have the property.
+    pub count: u64,
+    /// All cases.
+    pub n: u64,
+}
+
+impl Share {
+    /// The share, where there are cases.
+    #[must_use]
+    pub fn value(self) -> Option<f64> {
+        (self.n > 0).then(|| self.count as f64 / self.n as f64)
+    }
+
+    /// The share with its binomial interval, where there are cases.
+    #[must_use]
+    pub fn figure(self) -> Option<Figure> {
+        wilson(self.count, self.n)
+    }
+
+    /// Of cases, each with the property or without.
+    #[must_use]
+    pub fn of(cases: impl Iterator<Item = bool>) -> Self {
+        cases.fold(Self::default(), |share, hit| Self { count: share.count + u64::from(hit), n: share.n + 1 })
+    }
+}
+
 /// Wilson's score interval (Wilson 1927) of a share of `count` out of `n`: with z = 1.96 and p = count/n,
 /// (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). It holds at counts of 0 and n, where the usual one is empty.
+#[must_use]
 pub fn wilson(count: u64, n: u64) -> Option<Figure> {
     if n == 0 {
         return None;
@@ -52,7 +79,10 @@ pub fn wilson(count: u64, n: u64) -> Option<Figure> {
 ///
 /// # Errors
 /// When the monitor interrupts.
-pub fn bootstrap<const K: usize>(units: &[[(f64, f64); K]], monitor: &dyn Monitor) -> Result<[Option<Figure>; K]> {
+pub fn bootstrap<const K: usize>(
+    units: &[[(f64, f64); K]],
+    monitor: &dyn Monitor,
+) -> Result<[Option<Figure>; K], Interrupted> {
     let resamples: Vec<[f64; K]> = (0..RESAMPLES as u64)
         .into_par_iter()
         .map(|resample| {
@@ -62,7 +92,7 @@ pub fn bootstrap<const K: usize>(units: &[[(f64, f64); K]], monitor: &dyn Monito
             let drawn = (0..units.len()).map(|_| &units[((u128::from(stream.next_u64()) * n) >> 64) as usize]);
             Ok(ratios(drawn))
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, Interrupted>>()?;
     let values = ratios(units.iter());
     Ok(std::array::from_fn(|k| {
         let n = units.iter().filter(|unit| unit[k].1 > 0.0).count() as u64;
@@ -89,13 +119,14 @@ fn ratios<'a, const K: usize>(units: impl Iterator<Item = &'a [(f64, f64); K]>) 
 ///
 /// # Errors
 /// When the monitor interrupts.
-pub fn mean(values: &[f64], monitor: &dyn Monitor) -> Result<Option<Figure>> {
+pub fn mean(values: &[f64], monitor: &dyn Monitor) -> Result<Option<Figure>, Interrupted> {
     let units: Vec<[(f64, f64); 1]> = values.iter().map(|&value| [(value, 1.0)]).collect();
     Ok(bootstrap(&units, monitor)?[0])
 }
 
 /// A quantile of values, 0 < `share` < 1: the smallest that `share` of them do not exceed. The interval is that of order statistics,
 /// with ranks n·p ± 1.96·√(n·p·(1 − p)) from the binomial distribution (Conover 1999, section 3.2). None of no values.
+#[must_use]
 pub fn quantile(values: &[u64], share: f64) -> Option<Figure> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
@@ -107,9 +138,30 @@ pub fn quantile(values: &[u64], share: f64) -> Option<Figure> {
 
 #[cfg(test)]
 mod tests {
-    use cognate_base::Silent;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use cognate_base::{Silent, Unit};
 
     use super::*;
+
+    /// Wants to stop from the look of this number on.
+    struct StopAt(u64, AtomicU64);
+
+    impl Monitor for StopAt {
+        fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+        fn advance(&self, _: u64, _: &str) {}
+        fn end(&self) {}
+        fn interrupted(&self) -> bool {
+            self.1.fetch_add(1, Ordering::Relaxed) >= self.0
+        }
+    }
+
+    #[test]
+    fn every_resample_can_be_interrupted() {
+        let found = |at: u64| mean(&[1.0, 2.0, 3.0], &StopAt(at, AtomicU64::new(0)));
+        assert!([0, 1, RESAMPLES as u64 - 1].into_iter().all(|at| found(at).is_err()));
+        assert!(found(RESAMPLES as u64).is_ok());
+    }
 
     #[test]
     fn wilson_at_published_values() {

@@ -13,7 +13,15 @@
 use cognate_base::random::{self, Rng};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::quantile::interpolated;
+
+/// Two results are not of the same documents.
+#[derive(Debug, thiserror::Error)]
+#[error("the results are not of the same documents: {problem}")]
+pub struct Unpaired {
+    /// What differs.
+    problem: String,
+}
 
 /// A mean difference, second minus first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,15 +61,15 @@ pub fn paired<Id: PartialEq + std::fmt::Debug>(
     first: &[(Id, f64)],
     second: &[(Id, f64)],
     resampling: Resampling,
-) -> Result<Difference> {
+) -> Result<Difference, Unpaired> {
     let Resampling { resamples, confidence, seed } = resampling;
     assert!(resamples >= 2 && confidence > 0.0 && confidence < 1.0, "{resampling:?}");
     if first.len() != second.len() || first.len() < 2 {
         let problem = format!("{} documents against {}; expected as many, and at least 2", first.len(), second.len());
-        return Err(Error::Unpaired { problem });
+        return Err(Unpaired { problem });
     }
     if let Some((a, b)) = first.iter().zip(second).find(|(a, b)| a.0 != b.0) {
-        return Err(Error::Unpaired { problem: format!("document {:?} stands where the other has {:?}", a.0, b.0) });
+        return Err(Unpaired { problem: format!("document {:?} stands where the other has {:?}", a.0, b.0) });
     }
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| b.1 - a.1).collect();
     let n = differences.len();
@@ -79,8 +87,8 @@ pub fn paired<Id: PartialEq + std::fmt::Debug>(
     Ok(Difference {
         mean: differences.iter().sum::<f64>() / n as f64,
         stderr: variance.sqrt(),
-        low: quantile(&means, tail),
-        high: quantile(&means, 1.0 - tail),
+        low: interpolated(&means, tail),
+        high: interpolated(&means, 1.0 - tail),
         n: n as u64,
     })
 }
@@ -122,17 +130,17 @@ pub struct Statistic {
 ///
 /// # Panics
 /// When there are fewer than two resamples, or the confidence is not between 0 and 1.
-pub fn means(weights: &[f64], arms: &[Vec<Vec<f64>>], resampling: Resampling) -> Result<Means> {
+pub fn means(weights: &[f64], arms: &[Vec<Vec<f64>>], resampling: Resampling) -> Result<Means, Unpaired> {
     let Resampling { resamples, confidence, seed } = resampling;
     assert!(resamples >= 2 && confidence > 0.0 && confidence < 1.0, "{resampling:?}");
     let (documents, seeds) = (weights.len(), arms.first().map_or(0, Vec::len));
     if let Some(other) = arms.iter().find(|arm| arm.len() != seeds || seeds == 0) {
         let problem = format!("{} seeds against {seeds}; expected as many, and at least 1", other.len());
-        return Err(Error::Unpaired { problem });
+        return Err(Unpaired { problem });
     }
     if let Some(other) = arms.iter().flatten().find(|totals| totals.len() != documents || documents < 2) {
         let problem = format!("{} documents against {documents}; expected as many, and at least 2", other.len());
-        return Err(Error::Unpaired { problem });
+        return Err(Unpaired { problem });
     }
     // How often each seed and each document is drawn.
     let mean = |seed_counts: &[f64], document_counts: &[f64]| -> Vec<f64> {
@@ -161,6 +169,7 @@ pub fn means(weights: &[f64], arms: &[Vec<Vec<f64>>], resampling: Resampling) ->
 
 impl Means {
     /// The means as measured, arm by arm.
+    #[must_use]
     pub fn measured(&self) -> &[f64] {
         &self.measured
     }
@@ -172,17 +181,10 @@ impl Means {
         let interval = resampled.map(|mut values| {
             values.sort_by(f64::total_cmp);
             let tail = (1.0 - self.confidence) / 2.0;
-            (quantile(&values, tail), quantile(&values, 1.0 - tail))
+            (interpolated(&values, tail), interpolated(&values, 1.0 - tail))
         });
         Some(Statistic { value, interval })
     }
-}
-
-/// A quantile of sorted values, between the two nearest ones.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    below + (above - below) * at.fract()
 }
 
 #[cfg(test)]
@@ -319,13 +321,6 @@ mod tests {
         assert_eq!(error(&[1.0; 3], vec![vec![1.0, 2.0]]), expected);
         assert!(means(&[1.0], &[vec![vec![1.0]]], RESAMPLING).is_err());
         assert!(means(&[1.0; 3], &[vec![]], RESAMPLING).is_err());
-    }
-
-    #[test]
-    fn quantiles_lie_between_neighbours() {
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
-        assert_eq!((quantile(&[1.0, 2.0, 4.0], 0.0), quantile(&[1.0, 2.0, 4.0], 1.0)), (1.0, 4.0));
     }
 
     #[test]
