@@ -5,13 +5,13 @@ use std::path::Path;
 
 use cognate_base::{Hash, Monitor, process};
 use cognate_corpus::Tokenizer;
-use cognate_synth::KnownPairs;
+use cognate_synth::{GenerateStats, KnownPairs};
 
 use crate::arms;
 use crate::context::{Context, config, max_positions};
 use crate::error::{Error, Result};
 use crate::plan::{needed_memory, trained_bytes};
-use crate::recipe::Recipe;
+use crate::recipe::{PairMethod, Recipe};
 use crate::report;
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stage::Step;
@@ -72,6 +72,7 @@ pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
             for step in &left {
                 match *step {
                     Step::Tune(at) if recipe.synthesizers[at].pairs == *name => {
+                        enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
                         tune::check(context, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
                     }
                     Step::Filter(corpus)
@@ -84,9 +85,47 @@ pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
                 }
             }
         }
+        Step::Generate(corpus) if left.contains(&Step::Filter(corpus)) => {
+            ends(context, corpus).map_err(|error| error.in_stage(&step.label(recipe)))?;
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// Refuses a set of fewer pairs than the synthesizer at `at` is to learn from.
+fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
+    let recipe = context.recipe;
+    let least = recipe.synthesizers[at].tune.least_pairs;
+    let found = context.made(Step::Pair(pairs)).rows("train.parquet") as usize;
+    if found >= least {
+        return Ok(());
+    }
+    let set = &recipe.pairs[pairs];
+    Err(Error::TooFewPairs {
+        pairs: set.name.clone(),
+        found,
+        least,
+        looked_for: !matches!(set.method, PairMethod::File(_)),
+    })
+}
+
+/// Refuses documents of which hardly one was ended by the model that wrote it. Rounds that follow would be written alike.
+fn ends(context: &Context<'_>, corpus: usize) -> Result<()> {
+    let settings = &context.recipe.synthetic[corpus].generate;
+    let Some(most) = settings.most_unfinished.get() else { return Ok(()) };
+    let step = Step::Generate(corpus);
+    let wrote: GenerateStats = context.statistics(step.folder(context.recipe))?;
+    if (wrote.capped as f64) < most * wrote.documents as f64 || wrote.documents == 0 {
+        return Ok(());
+    }
+    Err(Error::Endless {
+        unfinished: wrote.capped,
+        documents: wrote.documents,
+        max_new_tokens: settings.max_new_tokens,
+        most,
+        folder: context.made(step).folder.clone(),
+    })
 }
 
 /// Models that arms start from.

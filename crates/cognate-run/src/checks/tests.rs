@@ -160,6 +160,65 @@ fn a_corpus_too_small_for_an_arm_stops_a_run_before_training() {
 }
 
 #[test]
+fn too_few_pairs_stop_a_run_before_training_and_nothing_is_lost() {
+    let bench = |least: &str| format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[tune]\n{least}");
+    let mut few = Bench::new().with(&bench("least_pairs = 100_000\n"));
+    let error = few.stops_after("pair/related");
+    let manifest = || fs_err::read(few.path("out/pair/related/manifest.json")).unwrap();
+    let (made, pairs) = (manifest(), pairs(&few));
+    assert_eq!(
+        error,
+        format!(
+            "tune: the pairs `related` are too few to tune on: {pairs} training pairs, and [tune] least_pairs = 100000 are wanted; nothing \
+             was trained"
+        )
+    );
+    assert!((60..100_000).contains(&pairs), "{pairs}");
+    // As many as are wanted are enough, and the key changes nothing that was made.
+    for (least, stops) in [(pairs + 1, true), (pairs, false), (0, false)] {
+        few.recipe = Bench::new().with(&bench(&format!("least_pairs = {least}\n"))).recipe;
+        assert_eq!(few.run().is_err_and(|error| error.to_string().contains("too few to tune on")), stops, "{least}");
+        assert_eq!(fs_err::read(few.path("out/pair/related/manifest.json")).unwrap(), made);
+    }
+    assert!(few.path("out/tune/related/manifest.json").exists());
+}
+
+/// Training pairs of a run.
+fn pairs(bench: &Bench) -> u64 {
+    let manifest = Manifest::read(&bench.path("out/pair/related")).unwrap().unwrap();
+    let training = manifest.files.iter().find(|file| file.path == "train.parquet").unwrap();
+    training.rows.unwrap()
+}
+
+#[test]
+fn generation_that_finds_no_end_stops_a_run_and_nothing_is_lost() {
+    let kept = "[filter]\ndrop_unfinished = false\nmin_words = 0\n";
+    let more = |limit: &str| {
+        format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n{kept}[generate]\nmax_new_tokens = 20\n{limit}")
+    };
+    let mut endless = Bench::new().with(&more(""));
+    let error = endless.run().unwrap_err();
+    let manifest = Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap();
+    let wrote: GenerateStats = serde_json::from_value(manifest.work.statistics.clone()).unwrap();
+    assert!(wrote.capped * 10 >= wrote.documents * 8 && wrote.ended + wrote.capped == wrote.documents, "{wrote:?}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "generate: {} of {} documents are unfinished: they reached [generate] max_new_tokens = 20 before their end, and [generate] \
+             most_unfinished = 0.8",
+            wrote.capped, wrote.documents
+        )
+    );
+    assert!(!endless.path("out/filter").exists() && error.hint().unwrap().contains("most_unfinished = \"off\""));
+    endless.recipe = Bench::new().with(&more("most_unfinished = \"off\"\n")).recipe;
+    endless.run().unwrap();
+    assert_eq!(Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap(), manifest);
+    // What is finished is not stopped for: nothing is left to be saved.
+    endless.recipe = Bench::new().with(&more("most_unfinished = 0.5\n")).recipe;
+    endless.run().unwrap();
+}
+
+#[test]
 fn an_arm_without_documents_to_choose_by_stops_a_run_before_training() {
     // Every document ends in the same 12 words.
     let mut bench = Bench::new().with("[[arm]]\nkind = \"regularised\"\nselection_documents = 20\n");
