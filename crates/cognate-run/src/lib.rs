@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod inspect;
 mod metrics;
+mod perform;
 mod plan;
 pub mod recipe;
 pub mod report;
@@ -19,6 +20,7 @@ pub mod stage;
 mod stages;
 mod status;
 mod text;
+mod warnings;
 mod watch;
 
 pub use context::{DeviceKind, Settings};

@@ -55,16 +55,19 @@ impl Bench {
         Recipe::parse(&self.path("r.toml"), &self.recipe).unwrap()
     }
 
-    fn run(&self) -> Result<()> {
-        let settings = Settings {
+    fn settings(&self) -> Settings {
+        Settings {
             out: self.path("out"),
             reuse: None,
             threads: 1,
             device: DeviceKind::Cpu,
             command: String::new(),
             version: String::new(),
-        };
-        run(&self.recipe(), &settings, &Silent).map(drop)
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        run(&self.recipe(), &self.settings(), &Silent).map(drop)
     }
 
     /// What the run stops with; nothing was trained, and `last` (where it is not empty) was done before.
@@ -177,10 +180,40 @@ fn too_few_pairs_stop_a_run_before_training_and_nothing_is_lost() {
     // As many as are wanted are enough, and the key changes nothing that was made.
     for (least, stops) in [(pairs + 1, true), (pairs, false), (0, false)] {
         few.recipe = Bench::new().with(&bench(&format!("least_pairs = {least}\n"))).recipe;
-        assert_eq!(few.run().is_err_and(|error| error.to_string().contains("too few to tune on")), stops, "{least}");
+        match few.run() {
+            Err(error) => assert!(stops && error.to_string().contains("too few to tune on"), "{least}: {error}"),
+            Ok(()) => assert!(!stops, "{least}"),
+        }
         assert_eq!(fs_err::read(few.path("out/pair/related/manifest.json")).unwrap(), made);
     }
     assert!(few.path("out/tune/related/manifest.json").exists());
+}
+
+#[test]
+fn what_is_seldom_meant_is_told_as_soon_as_it_is_known() {
+    let more = "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"oracle\"\n[tune]\nepochs = 9\nleast_pairs = ";
+    let mut bench = Bench::new().with(&format!("{more}100_000\n"));
+    bench.recipe = bench.recipe.replace("context = 128", "context = 64");
+    bench.stops_after("pair/related");
+    let recipe = bench.recipe();
+    let settings = bench.settings();
+    let mut context = Context::new(&recipe, &settings, RunDir::open(&settings.out).unwrap(), &Silent);
+    for step in [Step::Ingest, Step::Tokenize, Step::Embed(0), Step::Pair(0)] {
+        let name = step.folder(&recipe);
+        let folder = context.run.folder(&name);
+        let manifest = Manifest::read(&folder).unwrap().unwrap();
+        context.finished(&name, crate::rundir::Artifact { folder, manifest });
+    }
+    let told = warnings(&context, Step::Tokenize).unwrap();
+    assert!(told[0].contains("% of the documents have more than [model] context = 64 tokens"), "{told:?}");
+    assert!(told[1].starts_with("repetition: each token of the unique text is seen 0."), "{told:?}");
+    assert!(told[2].starts_with("sbp: ") && told.len() == 3, "an oracle's text is fresh: {told:?}");
+    let told = warnings(&context, Step::Pair(0)).unwrap();
+    assert!(told[0].starts_with("tune: tuning takes ") && told.len() == 1, "{told:?}");
+    assert!(warnings(&context, Step::Embed(0)).unwrap().is_empty());
+    // Of what is done nothing is said.
+    bench.write("out/tune/related/manifest.json", "");
+    assert!(warnings(&context, Step::Pair(0)).unwrap().is_empty());
 }
 
 /// Training pairs of a run.
