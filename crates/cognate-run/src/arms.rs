@@ -44,6 +44,14 @@ impl Diet {
     }
 }
 
+/// How often each token of the unique text is seen by `arm`, of splits of so many tokens of the unique and of the oracle split; none where
+/// it sees fresh documents too, or its length follows from what another arm cost.
+pub(crate) fn epochs_of_unique(arm: &Arm, splits: (u64, u64)) -> Option<f64> {
+    let training = &arm.training;
+    let of_unique = training.documents == Real::Unique && training.operations_of.is_none();
+    of_unique.then(|| Diet::of(training, training.train.tokens(), splits).epochs)
+}
+
 /// Everything that a model costs: what it is made from, base models among it, and its own training.
 pub(crate) fn whole_cost(recipe: &Recipe, model: Replicate) -> Vec<Step> {
     let steps = behind(recipe, Step::Train(model)).into_iter();

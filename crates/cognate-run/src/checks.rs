@@ -6,16 +6,17 @@ use std::path::Path;
 use cognate_base::{Hash, Monitor, process};
 use cognate_corpus::Tokenizer;
 use cognate_report as report;
-use cognate_synth::KnownPairs;
+use cognate_synth::{GenerateStats, KnownPairs};
 
 use crate::arms;
 use crate::context::{Context, config, max_positions};
 use crate::error::{Error, Result};
-use crate::plan::{needed_memory, trained_bytes};
-use crate::recipe::Recipe;
+use crate::plan::{needed_memory, trained_bytes, tuning_flops};
+use crate::recipe::{PairMethod, Recipe};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
-use crate::stage::Step;
+use crate::stage::{Replicate, Step};
 use crate::stages::{judge, quality, sweep, synthesis, tasks, train, tune};
+use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 #[cfg(test)]
 mod tests;
@@ -46,11 +47,26 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     room(recipe, run.root(), &left, tokenizer.as_ref())
 }
 
-/// Refuses, behind `step`, what its result shows that a later stage would stop for.
+/// Refuses, behind `step`, what its result shows that a later stage would stop for, or that other machines say; warns of what is seldom
+/// meant.
 pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
+    shown(context, step)?;
+    warnings(context, step)?.iter().for_each(|warning| tracing::warn!("{warning}"));
     let recipe = context.recipe;
-    let left: Vec<Step> =
-        Step::all(recipe).into_iter().filter(|step| !is_finished(&context.run, recipe, *step)).collect();
+    let Step::Pair(pairs) = step else { return Ok(()) };
+    for corpus in 0..recipe.synthetic.len() {
+        let behind = recipe.pairs_behind(corpus).is_some_and(|behind| behind.name == recipe.pairs[pairs].name);
+        if behind && recipe.is_related(corpus) && is_left(context, Step::Filter(corpus)) {
+            ask_judge(context, corpus)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses, behind `step`, what its result shows that a later stage would stop for.
+pub(crate) fn shown(context: &Context<'_>, step: Step) -> Result<()> {
+    let recipe = context.recipe;
+    let left: Vec<Step> = Step::all(recipe).into_iter().filter(|step| is_left(context, *step)).collect();
     match step {
         Step::Tokenize => {
             arms::check_budgets(context)?;
@@ -72,21 +88,96 @@ pub(crate) fn after(context: &Context<'_>, step: Step) -> Result<()> {
             for step in &left {
                 match *step {
                     Step::Tune(at) if recipe.synthesizers[at].pairs == *name => {
+                        enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
                         tune::check(context, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
-                    }
-                    Step::Filter(corpus)
-                        if recipe.is_related(corpus)
-                            && recipe.pairs_behind(corpus).is_some_and(|behind| behind.name == *name) =>
-                    {
-                        ask_judge(context, corpus)?;
                     }
                     _ => {}
                 }
             }
         }
+        Step::Generate(corpus) if left.contains(&Step::Filter(corpus)) => {
+            ends(context, corpus).map_err(|error| error.in_stage(&step.label(recipe)))?;
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// What is to be said behind `step` of what it has made.
+fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
+    let recipe = context.recipe;
+    let mut found = Vec::new();
+    match step {
+        Step::Tokenize => {
+            let unique = context.tokens("tokenize", "unique")?;
+            let context_tokens = recipe.model.context;
+            let longer = (0..unique.documents()).filter(|document| unique.len(*document) > context_tokens).count();
+            found.extend(long_documents(longer as f64 / unique.documents().max(1) as f64, context_tokens));
+            let tokenized = context.tokenized()?;
+            let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
+            for (at, arm) in recipe.arms.iter().enumerate() {
+                if is_left(context, Step::Train(Replicate::own(recipe, at))) {
+                    found.extend(arms::epochs_of_unique(arm, splits).and_then(|times| epochs(&arm.name, times)));
+                }
+            }
+        }
+        Step::Pair(at) => {
+            for synthesizer in 0..recipe.synthesizers.len() {
+                let tune = Step::Tune(synthesizer);
+                if recipe.synthesizers[synthesizer].pairs != recipe.pairs[at].name || !is_left(context, tune) {
+                    continue;
+                }
+                let size = tune::size(context, synthesizer)?;
+                let tokenized = context.tokenized()?;
+                let mean = tokenized.unique.tokens as f64 / tokenized.unique.documents.max(1) as f64;
+                let (tuning, pretraining) = tuning_flops(recipe, synthesizer, tokenized.vocabulary, mean, size);
+                found.extend(few_pairs(&step.label(recipe), size.pairs));
+                found.extend(costly_tuning(&tune.label(recipe), tuning, pretraining));
+            }
+        }
+        _ => {}
+    }
+    found.dedup();
+    Ok(found)
+}
+
+fn is_left(context: &Context<'_>, step: Step) -> bool {
+    Step::all(context.recipe).contains(&step) && !is_finished(&context.run, context.recipe, step)
+}
+
+/// Refuses a set of fewer pairs than the synthesizer at `at` is to learn from.
+fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
+    let recipe = context.recipe;
+    let least = recipe.synthesizers[at].tune.least_pairs;
+    let found = context.made(Step::Pair(pairs)).rows("train.parquet") as usize;
+    if found >= least {
+        return Ok(());
+    }
+    let set = &recipe.pairs[pairs];
+    Err(Error::TooFewPairs {
+        pairs: set.name.clone(),
+        found,
+        least,
+        looked_for: !matches!(set.method, PairMethod::File(_)),
+    })
+}
+
+/// Refuses documents of which hardly one was ended by the model that wrote it. Rounds that follow would be written alike.
+fn ends(context: &Context<'_>, corpus: usize) -> Result<()> {
+    let settings = &context.recipe.synthetic[corpus].generate;
+    let Some(most) = settings.most_unfinished.get() else { return Ok(()) };
+    let step = Step::Generate(corpus);
+    let wrote: GenerateStats = context.statistics(step.folder(context.recipe))?;
+    if (wrote.capped as f64) < most * wrote.documents as f64 || wrote.documents == 0 {
+        return Ok(());
+    }
+    Err(Error::Endless {
+        unfinished: wrote.capped,
+        documents: wrote.documents,
+        max_new_tokens: settings.max_new_tokens,
+        most,
+        folder: context.made(step).folder.clone(),
+    })
 }
 
 /// Models that arms start from.

@@ -436,7 +436,7 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         },
         Step::Tune(at) => {
             let tune = json(serde_json::to_value(&recipe.synthesizers[at].tune))?;
-            put("tune", without(tune, &["checkpoint_every_tokens"]));
+            put("tune", without(tune, &["checkpoint_every_tokens", "least_pairs"]));
             let Train { beta1, beta2, epsilon, clip, .. } = recipe.base_training(at).train;
             put("train", json!({"beta1": beta1, "beta2": beta2, "epsilon": epsilon, "clip": clip}));
             put("generate", json!({"max_seed_tokens": recipe.seed_tokens(at)}));
@@ -445,8 +445,8 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Generate(at) => {
             let own = &recipe.synthetic[at].generate;
             let generate = json(serde_json::to_value(own))?;
-            let mut how = vec!["slots", "most_written", "endpoint_url", "endpoint_concurrency", "endpoint_key_env"];
-            how.extend(["endpoint_timeout_s", "endpoint_attempts"]);
+            let mut how = vec!["slots", "most_written", "most_unfinished", "endpoint_url", "endpoint_concurrency"];
+            how.extend(["endpoint_key_env", "endpoint_timeout_s", "endpoint_attempts"]);
             if own.precision == GeneratePrecision::F32 {
                 how.push("precision");
             }

@@ -88,6 +88,37 @@ pub enum Error {
         /// Each candidate, with the step and what was no longer a number.
         reasons: String,
     },
+    /// Fewer pairs than a synthesizer is to learn from.
+    #[error(
+        "the pairs `{pairs}` are too few to tune on: {found} training pairs, and [tune] least_pairs = {least} are wanted; nothing was trained"
+    )]
+    TooFewPairs {
+        /// The set.
+        pairs: String,
+        /// Training pairs in it.
+        found: usize,
+        /// The recipe's least.
+        least: usize,
+        /// Whether they were looked for, and not given.
+        looked_for: bool,
+    },
+    /// Hardly a document was ended by the model that wrote it.
+    #[error(
+        "{unfinished} of {documents} documents are unfinished: they reached [generate] max_new_tokens = {max_new_tokens} before their end, \
+         and [generate] most_unfinished = {most}"
+    )]
+    Endless {
+        /// Documents that reached the cap.
+        unfinished: u64,
+        /// Documents that were written.
+        documents: u64,
+        /// The cap.
+        max_new_tokens: usize,
+        /// The share from which on the run stops.
+        most: f64,
+        /// Where they lie.
+        folder: std::path::PathBuf,
+    },
     /// The filters leave too little, however much is generated.
     #[error(
         "the synthesizer's documents do not last: of {written} tokens written in {rounds} rounds the filters kept \
@@ -245,6 +276,20 @@ impl Error {
             Self::AllDiverged { .. } => {
                 Some("lower the arm's weight decays or rates, or remove the arm".to_owned())
             }
+            Self::TooFewPairs { looked_for, .. } => Some(format!(
+                "{}; [tune] least_pairs = 0 goes on with them",
+                if *looked_for {
+                    "raise [corpus] unique_share or [pair] neighbours, lower [pair] min_similarity or precision, or try another [embed]"
+                } else {
+                    "give more pairs of unique documents, or raise [corpus] unique_share"
+                }
+            )),
+            Self::Endless { folder, .. } => Some(format!(
+                "write [generate] most_unfinished = \"off\" and run again to go on with them; or tune longer ([tune] epochs), raise \
+                 [generate] max_new_tokens, or cut long documents before ingest, and give another directory with --out and this run's with \
+                 --reuse; the documents lie in {}",
+                folder.display()
+            )),
             Self::TooFewSynthetic { .. } => Some(
                 "loosen [filter], tune longer, raise [generate] most_written, or lower the arms' synthetic_share; the dropped \
                  documents lie in the run directory"

@@ -11,6 +11,7 @@ pub mod device;
 mod error;
 mod inspect;
 mod metrics;
+mod perform;
 mod plan;
 pub mod recipe;
 pub mod rundir;
@@ -18,6 +19,7 @@ mod runner;
 pub mod stage;
 mod stages;
 mod status;
+mod warnings;
 mod watch;
 
 pub use context::Settings;

@@ -1,4 +1,4 @@
-//! Runs a recipe: every stage in its order, each skipped, resumed or done. The set of stages is closed.
+//! Runs a recipe: every stage in its order, with the checks between them, and the report at the end.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use cognate_base::files::write_atomic;
 use cognate_report as report;
 
 use crate::assemble::{self, Assembly};
-use crate::context::{Context, Made, Settings};
+use crate::context::{Context, Settings};
 use crate::error::{Error, Result};
+use crate::perform::perform;
 use crate::recipe::Recipe;
-use crate::rundir::{Artifact, Attempt, RECIPE, RunDir, RunDirError, State, Watched};
+use crate::rundir::{RECIPE, RunDir, RunDirError};
 use crate::stage::Step;
-use crate::stages::{documents, evaluate, relations, synthesis, train, tune};
 use crate::{cards, checks};
 
 /// How a run ended.
@@ -41,10 +41,13 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     let mut context = Context::new(recipe, settings, run, monitor);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
     for step in Step::all(recipe).into_iter().filter(|step| *step != Step::Report) {
+        let label = step.label(recipe);
         if perform(&mut context, step)? {
             outcome.done += 1;
+            tracing::info!("{label}: done in {}", seconds(context.made(step).manifest.wall_s));
         } else {
             outcome.skipped += 1;
+            tracing::info!("{label}: done before");
         }
         checks::after(&context, step)?;
     }
@@ -122,58 +125,6 @@ pub fn compare(runs: &[PathBuf]) -> Result<report::Comparison> {
 pub(crate) fn resolved(recipe: &Recipe) -> Result<String> {
     let toml = recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?;
     Ok(format!("# The recipe as resolved. Paths are relative to the folder of the recipe that was run.\n{toml}"))
-}
-
-/// Does one stage unless it is done; says whether there was anything to do.
-fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
-    let label = step.label(context.recipe);
-    let name = step.folder(context.recipe);
-    let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
-    let attempt = match context.run.enter(&name, identity, step.seed(context.recipe), step.resumes())? {
-        State::Done(manifest) => {
-            tracing::info!("{label}: done before");
-            let folder = context.run.folder(&name);
-            context.finished(&name, Artifact { folder, manifest: *manifest });
-            if let Step::Filter(corpus) = step {
-                // What it took beside the first round is part of what it cost, and of what it is.
-                synthesis::further_rounds(context, corpus).map_err(|error| error.in_stage(&label))?;
-            }
-            return Ok(false);
-        }
-        State::Open(attempt) => attempt,
-    };
-    let watched = Watched::new(context.monitor, &label, &attempt);
-    let made = match work(context, step, &attempt, &watched) {
-        Ok(made) => made,
-        Err(error) => {
-            watched.stop();
-            return Err(error.in_stage(&label));
-        }
-    };
-    let manifest = attempt.finish(&made.files, &made.rows, made.work)?;
-    tracing::info!("{label}: done in {}", seconds(manifest.wall_s));
-    let folder = context.run.folder(&name);
-    context.finished(&name, Artifact { folder, manifest });
-    Ok(true)
-}
-
-/// The stages themselves.
-fn work(context: &Context<'_>, step: Step, attempt: &Attempt, monitor: &dyn Monitor) -> Result<Made> {
-    monitor.check()?;
-    let (folder, fingerprint) = (attempt.folder(), attempt.fingerprint());
-    match step {
-        Step::Ingest => documents::ingest_stage(context, folder, monitor),
-        Step::Tokenize => documents::tokenize_stage(context, folder, monitor),
-        Step::Embed(at) => relations::embed_stage(context, at, folder, monitor),
-        Step::Pair(at) => relations::pair_stage(context, at, folder, monitor),
-        Step::Train(model) => train::train_stage(context, model, folder, fingerprint, monitor),
-        Step::Sweep { arm, candidate } => train::sweep_stage(context, (arm, candidate), folder, fingerprint, monitor),
-        Step::Tune(at) => tune::tune_stage(context, at, folder, fingerprint, monitor),
-        Step::Generate(corpus) => synthesis::generate_round(context, corpus, (1, 0), folder, monitor),
-        Step::Filter(corpus) => synthesis::filter_stage(context, corpus, folder, monitor),
-        Step::Evaluate(model) => evaluate::evaluate_stage(context, model, folder, monitor),
-        Step::Report => Ok(Made::default()),
-    }
 }
 
 /// A duration for people.

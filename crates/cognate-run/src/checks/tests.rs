@@ -56,16 +56,19 @@ impl Bench {
         Recipe::parse(&self.path("r.toml"), &self.recipe).unwrap()
     }
 
-    fn run(&self) -> Result<()> {
-        let settings = Settings {
+    fn settings(&self) -> Settings {
+        Settings {
             out: self.path("out"),
             reuse: None,
             threads: 1,
             device: DeviceKind::default(),
             command: String::new(),
             version: String::new(),
-        };
-        run(&self.recipe(), &settings, &Silent).map(drop)
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        run(&self.recipe(), &self.settings(), &Silent).map(drop)
     }
 
     /// What the run stops with; nothing was trained, and `last` (where it is not empty) was done before.
@@ -158,6 +161,95 @@ fn a_corpus_too_small_for_an_arm_stops_a_run_before_training() {
     let mut bench = Bench::new().with("[[arm]]\nkind = \"oracle\"\n");
     bench.recipe = bench.recipe.replace("budget_tokens = 4096", "budget_tokens = 4096000");
     assert!(bench.stops_after("tokenize").contains("the corpus is too small for the arm `oracle`"));
+}
+
+#[test]
+fn too_few_pairs_stop_a_run_before_training_and_nothing_is_lost() {
+    let bench = |least: &str| format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[tune]\n{least}");
+    let mut few = Bench::new().with(&bench("least_pairs = 100_000\n"));
+    let error = few.stops_after("pair/related");
+    let manifest = || fs_err::read(few.path("out/pair/related/manifest.json")).unwrap();
+    let (made, pairs) = (manifest(), pairs(&few));
+    assert_eq!(
+        error,
+        format!(
+            "tune: the pairs `related` are too few to tune on: {pairs} training pairs, and [tune] least_pairs = 100000 are wanted; nothing \
+             was trained"
+        )
+    );
+    assert!((60..100_000).contains(&pairs), "{pairs}");
+    // As many as are wanted are enough, and the key changes nothing that was made.
+    for (least, stops) in [(pairs + 1, true), (pairs, false), (0, false)] {
+        few.recipe = Bench::new().with(&bench(&format!("least_pairs = {least}\n"))).recipe;
+        match few.run() {
+            Err(error) => assert!(stops && error.to_string().contains("too few to tune on"), "{least}: {error}"),
+            Ok(()) => assert!(!stops, "{least}"),
+        }
+        assert_eq!(fs_err::read(few.path("out/pair/related/manifest.json")).unwrap(), made);
+    }
+    assert!(few.path("out/tune/related/manifest.json").exists());
+}
+
+#[test]
+fn what_is_seldom_meant_is_told_as_soon_as_it_is_known() {
+    let more = "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"oracle\"\n[tune]\nepochs = 9\nleast_pairs = ";
+    let mut bench = Bench::new().with(&format!("{more}100_000\n"));
+    bench.recipe = bench.recipe.replace("context = 128", "context = 64");
+    bench.stops_after("pair/related");
+    let recipe = bench.recipe();
+    let settings = bench.settings();
+    let mut context = Context::new(&recipe, &settings, RunDir::open(&settings.out).unwrap(), &Silent);
+    for step in [Step::Ingest, Step::Tokenize, Step::Embed(0), Step::Pair(0)] {
+        let name = step.folder(&recipe);
+        let folder = context.run.folder(&name);
+        let manifest = Manifest::read(&folder).unwrap().unwrap();
+        context.finished(&name, crate::rundir::Artifact { folder, manifest });
+    }
+    let told = warnings(&context, Step::Tokenize).unwrap();
+    assert!(told[0].contains("% of the documents have more than [model] context = 64 tokens"), "{told:?}");
+    assert!(told[1].starts_with("repetition: each token of the unique text is seen 0."), "{told:?}");
+    assert!(told[2].starts_with("sbp: ") && told.len() == 3, "an oracle's text is fresh: {told:?}");
+    let told = warnings(&context, Step::Pair(0)).unwrap();
+    assert!(told[0].starts_with("tune: tuning takes ") && told.len() == 1, "{told:?}");
+    assert!(warnings(&context, Step::Embed(0)).unwrap().is_empty());
+    // Of what is done nothing is said.
+    bench.write("out/tune/related/manifest.json", "");
+    assert!(warnings(&context, Step::Pair(0)).unwrap().is_empty());
+}
+
+/// Training pairs of a run.
+fn pairs(bench: &Bench) -> u64 {
+    let manifest = Manifest::read(&bench.path("out/pair/related")).unwrap().unwrap();
+    let training = manifest.files.iter().find(|file| file.path == "train.parquet").unwrap();
+    training.rows.unwrap()
+}
+
+#[test]
+fn generation_that_finds_no_end_stops_a_run_and_nothing_is_lost() {
+    let kept = "[filter]\ndrop_unfinished = false\nmin_words = 0\n";
+    let more = |limit: &str| {
+        format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n{kept}[generate]\nmax_new_tokens = 20\n{limit}")
+    };
+    let mut endless = Bench::new().with(&more(""));
+    let error = endless.run().unwrap_err();
+    let manifest = Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap();
+    let wrote: GenerateStats = serde_json::from_value(manifest.work.statistics.clone()).unwrap();
+    assert!(wrote.capped * 10 >= wrote.documents * 8 && wrote.ended + wrote.capped == wrote.documents, "{wrote:?}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "generate: {} of {} documents are unfinished: they reached [generate] max_new_tokens = 20 before their end, and [generate] \
+             most_unfinished = 0.8",
+            wrote.capped, wrote.documents
+        )
+    );
+    assert!(!endless.path("out/filter").exists() && error.hint().unwrap().contains("most_unfinished = \"off\""));
+    endless.recipe = Bench::new().with(&more("most_unfinished = \"off\"\n")).recipe;
+    endless.run().unwrap();
+    assert_eq!(Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap(), manifest);
+    // What is finished is not stopped for: nothing is left to be saved.
+    endless.recipe = Bench::new().with(&more("most_unfinished = 0.5\n")).recipe;
+    endless.run().unwrap();
 }
 
 #[test]

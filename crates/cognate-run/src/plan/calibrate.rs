@@ -42,6 +42,20 @@ pub(crate) struct Speed {
     pub(crate) measured_flops: f64,
 }
 
+impl Speed {
+    /// Before anything is timed: what depends on none of it can be estimated.
+    pub(super) fn unknown(threads: usize) -> Self {
+        Self {
+            threads,
+            training_flops_per_s: 0.0,
+            update_s: 0.0,
+            prompt_flops_per_s: f64::INFINITY,
+            writing_flops_per_s: f64::INFINITY,
+            measured_flops: 0.0,
+        }
+    }
+}
+
 pub(crate) fn measure(
     recipe: &Recipe,
     config: &Config,
@@ -54,14 +68,7 @@ pub(crate) fn measure(
     let document = (survey.tokens_per_document as usize).clamp(2, recipe.model.context);
     let (timed, document) = smaller(config, document);
     let mut model = Decoder::new(device, timed, recipe.seed)?;
-    let mut speed = Speed {
-        threads,
-        training_flops_per_s: 0.0,
-        update_s: 0.0,
-        prompt_flops_per_s: f64::INFINITY,
-        writing_flops_per_s: f64::INFINITY,
-        measured_flops: 0.0,
-    };
+    let mut speed = Speed::unknown(threads);
     train(&mut model, recipe, document, &mut speed, monitor)?;
     if !recipe.synthetic.is_empty() {
         generate(&mut model, recipe, document, &mut speed, monitor)?;

@@ -9,12 +9,14 @@ use super::StagePlan;
 use super::calibrate::Speed;
 use super::corpus::Survey;
 use super::model_config;
+use super::rehearse::Measured;
 use crate::arms::{needed_flops, steps_of, whole_cost};
 use crate::context::max_positions;
-use crate::recipe::{Contexts, Embed, PairMethod, Recipe, SeedsOf, Training, Vectors};
+use crate::recipe::{Contexts, Embed, PERPLEXITY, PairMethod, Recipe, SeedsOf, Training, Vectors};
 use crate::stage::{Replicate, Step, writer};
 use crate::stages::relations::search_flops;
 use crate::stages::train::BATCH_TOKENS;
+use crate::stages::tune::Size;
 
 /// Bytes that the training of `step` leaves on disk at most, with a vocabulary of `vocabulary`: the newest checkpoints and the best one,
 /// each with two moments beside the weights. `best` and `final` are second names of files in them. None where nothing is trained.
@@ -75,6 +77,18 @@ pub(crate) fn needed_memory(
     }
 }
 
+/// Operations of tuning the synthesizer at `at` on pairs of such a `size`, and of the training of its base on documents of `mean` tokens.
+pub(crate) fn tuning_flops(recipe: &Recipe, at: usize, vocabulary: usize, mean: f64, size: Size) -> (f64, f64) {
+    let base = recipe.base_training(at);
+    let config = model_config(recipe, &base.model, vocabulary);
+    let seen = size.pairs as f64 * f64::from(recipe.synthesizers[at].tune.epochs);
+    // Of a pair its second half comes out of the head, and a token attends to half of it.
+    let (tokens, half) = (size.tokens as f64, size.tokens as f64 / seen.max(1.0) / 2.0);
+    let pretraining = base.train.tokens() as f64;
+    let attended = mean.min(base.model.context as f64) / 2.0;
+    (config.training_flops(tokens, tokens / 2.0, half), config.training_flops(pretraining, pretraining, attended))
+}
+
 /// What a synthesis writes.
 struct Written {
     documents: f64,
@@ -88,6 +102,8 @@ struct Written {
 pub(super) struct Estimate<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) survey: &'a Survey,
+    /// What the stages that were done for it have shown.
+    pub(super) measured: &'a Measured,
     pub(super) speed: &'a Speed,
 }
 
@@ -117,12 +133,32 @@ struct Cost {
     /// On disk.
     bytes: f64,
     wall_s: f64,
+    /// The figures that follow from the recipe and what was measured.
+    known: &'static [&'static str],
 }
 
 impl Estimate<'_> {
     pub(super) fn stage(&self, step: Step) -> StagePlan {
+        if let Some(row) = self.measured.rows.get(&step) {
+            let mut row = row.clone();
+            if row.memory_bytes == 0 {
+                row.memory_bytes = (PROGRAM_BYTES + self.memory(step)).round() as u64;
+                row.estimated.push("memory_bytes");
+            }
+            return row;
+        }
         let cost = self.cost(step);
+        let figures = [
+            ("documents", cost.documents),
+            ("tokens", cost.tokens),
+            ("flops", cost.flops),
+            ("bytes", cost.bytes),
+            ("wall_s", cost.wall_s),
+            ("memory_bytes", PROGRAM_BYTES),
+        ];
+        let is_estimate = |(name, figure): &(&str, f64)| *figure > 0.0 && !cost.known.contains(name);
         StagePlan {
+            estimated: figures.into_iter().filter(is_estimate).map(|(name, _)| name).collect(),
             stage: step.stage(),
             arm: step.thing(self.recipe),
             documents: cost.documents.round() as u64,
@@ -147,7 +183,8 @@ impl Estimate<'_> {
                 let tokens = documents * survey.tokens_per_document;
                 let text = documents * survey.bytes_per_document;
                 let wall_s = text / survey.encode_bytes_per_s + self.unique_bytes() / survey.train_bytes_per_s;
-                Cost { documents, tokens, bytes: self.token_bytes(tokens, documents), wall_s, flops: 0.0 }
+                let bytes = self.token_bytes(tokens, documents);
+                Cost { documents, tokens, bytes, wall_s, ..Cost::default() }
             }
             Step::Embed(at) => {
                 let embedding = &self.recipe.embeddings[at];
@@ -157,7 +194,7 @@ impl Estimate<'_> {
                     Vectors::File(_) => 0.0,
                 };
                 let wall_s = flops / (EMBED_FLOPS_PER_S * threads);
-                Cost { documents: unique, flops, bytes: unique * d * 4.0, wall_s, tokens: 0.0 }
+                Cost { documents: unique, flops, bytes: unique * d * 4.0, wall_s, ..Cost::default() }
             }
             Step::Pair(at) => {
                 let documents = self.pairs(at);
@@ -165,34 +202,37 @@ impl Estimate<'_> {
                     PairMethod::Neighbours(embedding) => search_flops(unique, self.dimensions(embedding)),
                     PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
                 };
-                Cost { documents, flops, bytes: documents * 24.0, wall_s: self.search_s(flops), tokens: 0.0 }
+                let wall_s = self.search_s(flops);
+                Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
             }
             Step::Sweep { .. } => self.train(step, self.recipe.seed),
             Step::Train(model) => {
                 let arm = &self.recipe.arms[model.arm];
                 // What it chooses from is trained in stages of its own.
                 if !arm.sweep.is_empty() && model.seed == self.recipe.seed {
-                    let selection = survey.documents * self.recipe.corpus.selection_share;
-                    let documents = (arm.selection_documents as f64).min(selection);
-                    let tokens = documents * survey.tokens_per_document * arm.sweep.len() as f64;
+                    let documents = (arm.selection_documents as f64).min(self.selection_documents());
+                    let tokens = documents * self.mean() * arm.sweep.len() as f64;
                     let config = self.config(step);
-                    let flops = config.forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
-                    let wall_s = self.passes_s(flops);
-                    return Cost { documents, tokens, flops, bytes: config.parameter_bytes() * 2.0, wall_s };
+                    let flops = config.forward_flops(tokens, tokens, self.mean() / 2.0);
+                    let (bytes, wall_s) = (config.parameter_bytes() * 2.0, self.passes_s(flops));
+                    return Cost { documents, tokens, flops, bytes, wall_s, ..Cost::default() };
                 }
                 self.train(step, model.seed)
             }
             Step::Tune(at) => {
-                let synthesizer = &self.recipe.synthesizers[at];
-                let pairs = self.pairs(self.recipe.pair_set(&synthesizer.pairs));
-                let pairs = synthesizer.tune.max_pairs.map_or(pairs, |most| pairs.min(most as f64));
-                let pairs = pairs * f64::from(synthesizer.tune.epochs);
-                let half = survey.tokens_per_document.min(synthesizer.tune.context as f64 / 2.0);
-                let tokens = pairs * 2.0 * half;
+                let size = self.size(at);
                 let config = self.config(step);
-                let flops = config.training_flops(tokens, tokens / 2.0, half);
-                let wall_s = self.steps_s(&config, flops, tokens / synthesizer.tune.batch_tokens as f64);
-                Cost { documents: pairs, tokens, flops, bytes: self.training_bytes(step), wall_s }
+                let (flops, _) = tuning_flops(self.recipe, at, self.vocabulary(), self.mean(), size);
+                let wall_s = self.steps_s(&config, flops, size.steps as f64);
+                let measured = self.measured.lessons.contains_key(&at);
+                Cost {
+                    documents: size.pairs as f64,
+                    tokens: size.tokens as f64,
+                    flops,
+                    bytes: self.training_bytes(step),
+                    wall_s: wall_s + self.tuning_checks_s(&config, at, size),
+                    known: if measured { &["documents", "tokens"] } else { &[] },
+                }
             }
             Step::Generate(corpus) => {
                 let Written { documents, length, seed } = self.written(corpus);
@@ -202,21 +242,27 @@ impl Estimate<'_> {
                 let writing = config.forward_flops(tokens, tokens, seed + length / 2.0);
                 let bytes = tokens * survey.bytes_per_token() * PACKED;
                 let wall_s = reading / self.speed.prompt_flops_per_s + writing / self.speed.writing_flops_per_s;
-                Cost { documents, tokens, flops: reading + writing, bytes, wall_s }
+                Cost { documents, tokens, flops: reading + writing, bytes, wall_s, known: &[] }
             }
             Step::Filter(corpus) => {
                 let tokens = self.recipe.synthetic_tokens(corpus) as f64;
-                let documents = tokens / survey.tokens_per_document;
+                let documents = tokens / self.mean();
                 let bytes = tokens * survey.bytes_per_token() * PACKED + self.token_bytes(tokens, documents);
                 let flops = self.scoring_flops(corpus);
                 let wall_s = documents / FILTER_DOCUMENTS_PER_S + self.passes_s(flops);
-                Cost { documents, tokens, flops, bytes, wall_s }
+                Cost { documents, tokens, flops, bytes, wall_s, known: &[] }
             }
             Step::Evaluate(_) => {
-                let documents = documents * self.recipe.corpus.validation_share;
-                let tokens = documents * survey.tokens_per_document;
-                let flops = self.config(step).forward_flops(tokens, tokens, survey.tokens_per_document / 2.0);
-                Cost { documents, tokens, flops, bytes: 1e3, wall_s: self.passes_s(flops) }
+                let (documents, tokens) = self.validation();
+                let flops = self.config(step).forward_flops(tokens, tokens, tokens / documents.max(1.0) / 2.0);
+                let only_split = self.recipe.evaluate.tasks.iter().all(|task| task == PERPLEXITY);
+                let measured = self.measured.tokenized.is_some();
+                let known: &[&str] = match (measured, only_split) {
+                    (true, true) => &["documents", "tokens"],
+                    (true, false) => &["documents"],
+                    (false, _) => &[],
+                };
+                Cost { documents, tokens, flops, bytes: 1e3, wall_s: self.passes_s(flops), known }
             }
             Step::Report => Cost { bytes: 3e5, wall_s: 1.0, ..Cost::default() },
         }
@@ -225,7 +271,7 @@ impl Estimate<'_> {
     /// Bytes of memory that a stage holds at most, beside the program itself.
     fn memory(&self, step: Step) -> f64 {
         let (recipe, survey) = (self.recipe, self.survey);
-        let models = needed_memory(recipe, step, survey.vocabulary, true).map_or(0.0, |(_, bytes)| bytes);
+        let models = needed_memory(recipe, step, self.vocabulary(), true).map_or(0.0, |(_, bytes)| bytes);
         match step {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.
@@ -272,7 +318,7 @@ impl Estimate<'_> {
 
     /// The decoder that a step works with, or the recipe's.
     fn config(&self, step: Step) -> Config {
-        let (recipe, vocabulary) = (self.recipe, self.survey.vocabulary);
+        let (recipe, vocabulary) = (self.recipe, self.vocabulary());
         config_of(recipe, step, vocabulary).unwrap_or_else(|| model_config(recipe, &recipe.model, vocabulary))
     }
 
@@ -302,6 +348,19 @@ impl Estimate<'_> {
         20.0 * (bytes / WORD_BYTES).sqrt()
     }
 
+    /// Seconds of scoring held-out pairs, each after three seeds: at every measurement while the synthesizer at `at` is tuned, and before and
+    /// after.
+    fn tuning_checks_s(&self, config: &Config, at: usize, size: Size) -> f64 {
+        let synthesizer = &self.recipe.synthesizers[at];
+        let (tune, held_out) = (&synthesizer.tune, self.held_out(self.recipe.pair_set(&synthesizer.pairs)));
+        let times = tune.validate_every_tokens.map_or(20.0, |every| size.tokens as f64 / every as f64);
+        let choosing = (tune.validate_pairs as f64).min(held_out / 2.0);
+        let others = (tune.relation_pairs as f64).min(held_out - choosing);
+        let length = size.tokens as f64 / (size.pairs as f64 * f64::from(tune.epochs)).max(1.0);
+        let tokens = 3.0 * (times * choosing + 2.0 * others) * length;
+        self.passes_s(config.forward_flops(tokens, tokens / 2.0, length / 2.0))
+    }
+
     /// Seconds of forward passes of `flops` operations.
     fn passes_s(&self, flops: f64) -> f64 {
         flops / self.speed.training_flops_per_s
@@ -325,13 +384,13 @@ impl Estimate<'_> {
         let segment = match training.contexts {
             // At most: ends of chains share a row, and see only themselves.
             Contexts::Related(_) => training.model.context as f64,
-            Contexts::Single => self.survey.tokens_per_document.min(training.model.context as f64),
+            Contexts::Single => self.mean().min(training.model.context as f64),
         };
         let context = segment / 2.0;
         let flops = config.training_flops(tokens as f64, tokens as f64, context);
         let every = train.validate_every_tokens.max(1);
-        let held = self.survey.documents * recipe.corpus.validation_share;
-        let validation = held.min(train.validate_documents as f64) * self.survey.tokens_per_document;
+        let (held, held_tokens) = self.validation();
+        let validation = held.min(train.validate_documents as f64) * held_tokens / held.max(1.0);
         let measured = (tokens / every) as f64 * validation;
         let validated = config.forward_flops(measured, measured, context);
         let search = match &training.contexts {
@@ -340,11 +399,12 @@ impl Estimate<'_> {
         };
         let steps = tokens as f64 / train.batch_tokens as f64;
         Cost {
-            documents: tokens as f64 / self.survey.tokens_per_document,
+            documents: tokens as f64 / self.mean(),
             tokens: tokens as f64,
             flops: flops + search,
             bytes: self.training_bytes(step),
             wall_s: self.steps_s(&config, flops + validated, steps) + self.search_s(search),
+            known: if training.operations_of.is_some() { &[] } else { &["tokens"] },
         }
     }
 
@@ -352,18 +412,19 @@ impl Estimate<'_> {
     pub(super) fn training_tokens(&self, training: &Training, seed: u64) -> u64 {
         let (recipe, train) = (self.recipe, &training.train);
         let Some(other) = &training.operations_of else { return train.tokens() };
-        let needed = |step: Step| needed_flops(recipe, step, self.cost(step).flops);
+        let flops = |step: Step| self.measured.rows.get(&step).map_or_else(|| self.cost(step).flops, |row| row.flops);
+        let needed = |step: Step| needed_flops(recipe, step, flops(step));
         let other = Replicate { arm: recipe.arm(other), seed };
         let flops: f64 = whole_cost(recipe, other).into_iter().map(needed).sum();
-        let config = model_config(recipe, &training.model, self.survey.vocabulary);
+        let config = model_config(recipe, &training.model, self.vocabulary());
         let tokens = train.batch_tokens as f64;
-        let context = self.survey.tokens_per_document.min(training.model.context as f64) / 2.0;
+        let context = self.mean().min(training.model.context as f64) / 2.0;
         steps_of(flops, config.training_flops(tokens, tokens, context)) * train.batch_tokens as u64
     }
 
     /// What is written for the corpus at `corpus`.
     fn written(&self, corpus: usize) -> Written {
-        let (synthetic, mean) = (&self.recipe.synthetic[corpus], self.survey.tokens_per_document);
+        let (synthetic, mean) = (&self.recipe.synthetic[corpus], self.mean());
         let generate = &synthetic.generate;
         let need = self.recipe.synthetic_tokens(corpus) as f64;
         let length = mean.min(generate.max_new_tokens as f64);
@@ -387,12 +448,11 @@ impl Estimate<'_> {
         let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
         if calibrated {
             let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
-            // Each document of the selection split with as many unique ones as a unique one has in one direction, and half of them choose.
-            let selection = self.survey.documents * recipe.corpus.selection_share;
-            let held_out = self.pairs(set) / self.unique_documents().max(1.0) * selection / 2.0;
-            let pairs = held_out.min(recipe.synthesizers[at].tune.relation_pairs as f64);
+            let (held_out, tune) = (self.held_out(set), &recipe.synthesizers[at].tune);
+            let choosing = (held_out / 2.0).min(tune.validate_pairs as f64);
+            let pairs = (held_out - choosing).min(tune.relation_pairs as f64);
             // Four conditional passes over a pair and two over its parts, as they are counted.
-            flops += passes(6.0 * pairs, 2.0 * self.survey.tokens_per_document);
+            flops += passes(6.0 * pairs, 2.0 * self.mean());
         }
         flops
     }
@@ -402,47 +462,18 @@ impl Estimate<'_> {
         flops / (PAIR_FLOPS_PER_S * self.speed.threads as f64)
     }
 
-    pub(super) fn unique_documents(&self) -> f64 {
-        self.survey.documents * self.recipe.corpus.unique_share
-    }
-
-    fn unique_bytes(&self) -> f64 {
-        self.unique_documents() * self.survey.bytes_per_document
-    }
-
-    /// Training pairs of the set at `set`, at most: every neighbour inside the window, in both directions.
-    fn pairs(&self, set: usize) -> f64 {
-        let pair = &self.recipe.pairs[set].pair;
-        if let PairMethod::Shuffled(of) = &self.recipe.pairs[set].method {
-            return self.pairs(self.recipe.pair_set(of));
-        }
-        let unique = self.unique_documents();
-        let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
-        2.0 * unique * neighbours
-    }
-
     fn token_bytes(&self, tokens: f64, documents: f64) -> f64 {
-        let size = if self.survey.vocabulary < 65_500 { 2.0 } else { 4.0 };
+        let size = if self.vocabulary() < 65_500 { 2.0 } else { 4.0 };
         tokens * size + documents * 20.0
     }
 
     /// The newest checkpoints and the best one, each with two moments beside the weights.
     fn training_bytes(&self, step: Step) -> f64 {
-        let bytes = trained_bytes(self.recipe, step, self.survey.vocabulary);
+        let bytes = trained_bytes(self.recipe, step, self.vocabulary());
         // Of an arm with a sweep, other seeds are trained as the chosen candidate is.
         bytes.unwrap_or_else(|| {
             (self.recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * self.config(step).parameter_bytes()
         })
-    }
-
-    /// Tokens of the unique and of the oracle split.
-    pub(super) fn split_tokens(&self) -> (f64, f64) {
-        let corpus = &self.recipe.corpus;
-        let all = self.survey.documents * self.survey.tokens_per_document;
-        (
-            all * corpus.unique_share,
-            all * (1.0 - corpus.unique_share - corpus.validation_share - corpus.selection_share),
-        )
     }
 }
 
@@ -482,7 +513,7 @@ mod tests {
             writing_flops_per_s: 1e9,
             measured_flops: 0.0,
         };
-        let estimate = Estimate { recipe: &recipe, survey: &survey, speed: &speed };
+        let estimate = Estimate { recipe: &recipe, survey: &survey, measured: &Measured::default(), speed: &speed };
         let rows: Vec<(String, f64)> =
             Step::all(&recipe).into_iter().map(|step| (step.label(&recipe), estimate.stage(step).flops)).collect();
         move |label| rows.iter().find(|row| row.0 == label).unwrap_or_else(|| panic!("{label}")).1

@@ -1,44 +1,122 @@
 //! What a reader of a plan should know beside the table.
 
 use cognate_base::process;
+use cognate_corpus::TokenizeStats;
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, tuning_flops};
 use super::{StagePlan, short};
-use crate::arms::Diet;
-use crate::recipe::{Arm, Contexts, PERPLEXITY, Recipe, Training};
-use crate::stage::label;
+use crate::arms::{Diet, epochs_of_unique};
+use crate::recipe::{Arm, Contexts, PERPLEXITY, Training};
+use crate::runner::seconds;
+use crate::stage::{Step, label};
+use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 impl Estimate<'_> {
     /// What holds for the whole recipe and for its arms.
     pub(super) fn notes(&self, stages: &[StagePlan], memory: Option<process::Memory>) -> Vec<String> {
+        let mut notes = vec![self.certainty(), self.corpus()];
+        notes.extend(self.dropped());
+        notes.extend(memory_note(stages, memory));
+        notes.extend(self.lengths());
+        notes.extend(self.recipe.arms.iter().flat_map(|arm| self.arm(arm)));
+        notes.extend((0..self.recipe.synthesizers.len()).flat_map(|at| self.tuning(at)));
+        notes.extend(self.too_few());
+        notes.extend(self.others());
+        notes
+    }
+
+    /// What is measured and what is estimated.
+    fn certainty(&self) -> String {
+        let mut done: Vec<&str> = self.measured.rows.keys().map(|step| step.stage()).collect();
+        done.dedup();
+        let left_out = self.measured.left_out.as_ref();
+        if done.is_empty() {
+            let why = left_out.map_or_else(String::new, |why| format!(", since {why}"));
+            return format!("~ marks an estimate; no stage was done to measure more{why}");
+        }
+        let why = left_out.map_or_else(String::new, |why| format!("; not all of them, since {why}"));
+        format!(
+            "~ marks an estimate; other figures follow from the recipe, or were measured: {} done in a temporary folder in {}{why}",
+            match done.as_slice() {
+                [one] => format!("`{one}` was"),
+                [firsts @ .., last] => format!("`{}` and `{last}` were", firsts.join("`, `")),
+                [] => String::new(),
+            },
+            seconds(self.measured.wall_s),
+        )
+    }
+
+    /// How many documents there are, and how long.
+    fn corpus(&self) -> String {
         let survey = self.survey;
-        let mut notes = vec![format!(
-            "{} documents of {:.0} tokens on average{}; {:.2} bytes a token with a vocabulary of {}",
+        if let (Some(ingest), Some(tokenized)) = (self.measured.ingest, self.measured.tokenized) {
+            let splits = [tokenized.validation, tokenized.unique, tokenized.oracle, tokenized.selection];
+            let sum = |of: fn(&TokenizeStats) -> u64| splits.iter().map(of).sum::<u64>();
+            let (documents, tokens, bytes) = (sum(|one| one.documents), sum(|one| one.tokens), sum(|one| one.bytes));
+            return format!(
+                "{} documents, of which {documents} are kept, with {:.0} tokens on average; {:.2} bytes a token with a vocabulary of {}",
+                ingest.read,
+                tokens as f64 / documents.max(1) as f64,
+                bytes as f64 / tokens.max(1) as f64,
+                tokenized.vocabulary,
+            );
+        }
+        format!(
+            "{} documents of ~{:.0} tokens on average{}; ~{:.2} bytes a token with a vocabulary of {}",
             survey.documents as u64,
             survey.tokens_per_document,
             if survey.whole { "" } else { " (extrapolated from parts of the corpus)" },
             survey.bytes_per_token(),
             survey.vocabulary,
-        )];
-        notes.extend(memory_note(stages, memory));
-        notes.extend(self.lengths());
-        notes.extend(self.recipe.arms.iter().flat_map(|arm| self.arm(arm)));
-        notes.extend(self.too_few());
-        notes.extend(others(self.recipe));
-        notes
+        )
+    }
+
+    /// What of the documents is dropped, where that was measured.
+    fn dropped(&self) -> Option<String> {
+        let ingest = self.measured.ingest?;
+        let training =
+            ingest.contaminated + ingest.unique.documents + ingest.oracle.documents + ingest.selection.documents;
+        Some(format!(
+            "dropped: {} without text, {} exact duplicates, {} contaminated ({:.1} % of the training documents share \
+             [corpus] contamination_words with a validation document); {} records rejected",
+            ingest.without_text,
+            ingest.exact_duplicates,
+            ingest.contaminated,
+            100.0 * ingest.contaminated as f64 / training.max(1) as f64,
+            ingest.rejected,
+        ))
     }
 
     /// What long documents mean.
     fn lengths(&self) -> Option<String> {
         let context = self.recipe.model.context;
-        let longer = 100.0 * self.survey.longer_than(context);
-        if longer < 1.0 {
-            return None;
-        }
-        Some(format!(
-            "{longer:.0} % of the documents have more than [model] context = {context} tokens: training cuts them into pieces, and a \
-             synthesizer seldom sees how one ends; cut them into sections first, or raise the context"
-        ))
+        let share = self.measured.longer_than(context).unwrap_or_else(|| self.survey.longer_than(context));
+        long_documents(share, context)
+    }
+
+    /// What a synthesizer learns from, and what is wrong with that.
+    fn tuning(&self, at: usize) -> Vec<String> {
+        let (step, size) = (Step::Tune(at), self.size(at));
+        let label = step.label(self.recipe);
+        let Some(held_out) = self.measured.lessons.contains_key(&at).then(|| self.held_out(self.set_of(at))) else {
+            return vec![format!(
+                "{label}: at most ~{} training pairs, and so much of tuning, scoring relevance and an equal-flops arm: which neighbours are pairs \
+                 is not known yet",
+                short(size.pairs as f64)
+            )];
+        };
+        let mut notes = vec![format!(
+            "{label}: {} training pairs, {} tokens in {} steps; {held_out} pairs held out",
+            size.pairs, size.tokens, size.steps
+        )];
+        let (tuning, pretraining) = tuning_flops(self.recipe, at, self.vocabulary(), self.mean(), size);
+        notes.extend(few_pairs(&Step::Pair(self.set_of(at)).label(self.recipe), size.pairs));
+        notes.extend(costly_tuning(&label, tuning, pretraining));
+        notes
+    }
+
+    fn set_of(&self, synthesizer: usize) -> usize {
+        self.recipe.pair_set(&self.recipe.synthesizers[synthesizer].pairs)
     }
 
     /// What an arm is trained on, and what is wrong with that.
@@ -47,10 +125,14 @@ impl Estimate<'_> {
         let Training { train, model, .. } = &arm.training;
         let tokens = self.training_tokens(&arm.training, self.recipe.seed);
         let diet = Diet::of(&arm.training, tokens, (unique as u64, oracle as u64));
+        let is_measured = self.measured.tokenized.is_some();
+        let mark = if is_measured { "" } else { "~" };
         let mut notes = vec![format!(
-            "{}: {} unique tokens seen {:.2} times, {} synthetic tokens",
+            "{}: {mark}{} unique tokens seen {mark}{:.2} times, {} synthetic tokens",
             arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens
         )];
+        let times = epochs_of_unique(arm, (unique as u64, oracle as u64));
+        notes.extend(times.and_then(|times| epochs(&arm.name, times)));
         let (batch, context) = (train.batch_tokens, model.context);
         if arm.training.contexts != Contexts::Single && !batch.is_multiple_of(context) {
             notes.push(format!(
@@ -59,7 +141,8 @@ impl Estimate<'_> {
                 arm.name
             ));
         }
-        if arm.training.max_epochs.is_some_and(|most| diet.epochs > most) {
+        // Where it is measured, the run's own check has told.
+        if !is_measured && arm.training.max_epochs.is_some_and(|most| diet.epochs > most) {
             notes.push(format!(
                 "{}: the corpus is too small for {} tokens of documents so fresh; the run would stop before training",
                 arm.name, diet.train_tokens
@@ -72,12 +155,32 @@ impl Estimate<'_> {
     fn too_few(&self) -> Option<String> {
         let (unique, neighbours) = (self.unique_documents(), self.recipe.pair.neighbours);
         let needs = !self.recipe.embeddings.is_empty();
-        (needs && unique <= neighbours as f64).then(|| {
+        (needs && self.measured.ingest.is_none() && unique <= neighbours as f64).then(|| {
             format!(
                 "about {unique:.0} documents are unique, and [pair] neighbours = {neighbours} of each are looked for: the run would stop \
                  before training; raise [corpus] unique_share or lower [pair] neighbours"
             )
         })
+    }
+
+    /// What is not counted, and how far the figures go.
+    fn others(&self) -> Vec<String> {
+        let recipe = self.recipe;
+        let mut notes = Vec::new();
+        for corpus in &recipe.synthetic {
+            let Some(endpoint) = &corpus.generate.endpoint else { continue };
+            let url = &endpoint.url;
+            notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
+        }
+        let tasks: Vec<&str> =
+            recipe.evaluate.tasks.iter().map(String::as_str).filter(|task| *task != PERPLEXITY).collect();
+        if !tasks.is_empty() {
+            notes.push(format!(
+                "evaluate: published tasks ({}) are counted neither in FLOPs nor in time: how long their questions are is not looked at here",
+                tasks.join(", ")
+            ));
+        }
+        notes
     }
 }
 
@@ -104,30 +207,4 @@ pub(super) fn memory_note(stages: &[StagePlan], memory: Option<process::Memory>)
         }
         _ => format!("{needed}; {has}"),
     })
-}
-
-/// What is not counted, and how far the figures go.
-fn others(recipe: &Recipe) -> Vec<String> {
-    let mut notes = Vec::new();
-    for corpus in &recipe.synthetic {
-        let Some(endpoint) = &corpus.generate.endpoint else { continue };
-        let url = &endpoint.url;
-        notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
-    }
-    let tasks: Vec<&str> =
-        recipe.evaluate.tasks.iter().map(String::as_str).filter(|task| *task != PERPLEXITY).collect();
-    if !tasks.is_empty() {
-        notes.push(format!(
-            "evaluate: published tasks ({}) are counted neither in FLOPs nor in time: how long their questions are is not looked at here",
-            tasks.join(", ")
-        ));
-    }
-    if !recipe.synthesizers.is_empty() {
-        notes.push(
-            "pairs are counted at most, and with them tuning, scoring relevance and an equal-flops arm: the similarity window is not \
-             known yet"
-                .to_owned(),
-        );
-    }
-    notes
 }

@@ -273,6 +273,7 @@ pub struct Tune {
     pub checkpoint_every_tokens: Option<u64>,
     pub validate_pairs: usize,
     pub relation_pairs: usize,
+    pub least_pairs: usize,
 }
 
 /// `[generate]`.
@@ -291,6 +292,7 @@ pub struct Generate {
     pub slots: usize,
     pub oversample: f64,
     pub most_written: f64,
+    pub most_unfinished: Limit,
     /// There for the method `endpoint`, and for it alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,

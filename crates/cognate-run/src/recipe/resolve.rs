@@ -282,6 +282,7 @@ pub(super) fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tu
         checkpoint_every_tokens: section.integer_if("checkpoint_every_tokens"),
         validate_pairs: section.integer("validate_pairs") as usize,
         relation_pairs: section.integer("relation_pairs") as usize,
+        least_pairs: section.integer("least_pairs") as usize,
     })
 }
 
@@ -323,6 +324,7 @@ pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
         slots: section.integer("slots") as usize,
         oversample: section.number("oversample"),
         most_written: section.number("most_written"),
+        most_unfinished: limit(section, "most_unfinished"),
         endpoint,
     })
 }

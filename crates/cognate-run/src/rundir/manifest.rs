@@ -150,11 +150,6 @@ impl Manifest {
             .ok_or_else(|| RunDirError::Unlisted { manifest: folder.join(MANIFEST), path: path.to_owned() })
     }
 
-    /// Records of one file; none where the manifest does not list it, or it holds no records.
-    pub(crate) fn rows_of(&self, path: &str) -> u64 {
-        self.files.iter().find(|entry| entry.path == path).and_then(|entry| entry.rows).unwrap_or(0)
-    }
-
     /// Checks that every file is there with the size and the content it had: what was made from a damaged file would be wrong
     /// without a sign of it. Sizes come first, since they cost nothing; the contents are read once a run.
     pub(super) fn check_files(&self, folder: &Path) -> Result<(), RunDirError> {

@@ -296,6 +296,11 @@ impl Artifact {
         self.folder.join(name)
     }
 
+    /// Records in one of its files; 0 where it has none.
+    pub fn rows(&self, name: &str) -> u64 {
+        self.manifest.files.iter().find(|file| file.path == name).and_then(|file| file.rows).unwrap_or(0)
+    }
+
     /// The content hash of one of its files.
     ///
     /// # Errors

@@ -228,7 +228,7 @@ fn vectors_of(context: &Context<'_>, embedding: &str) -> PathBuf {
 /// The vectors of the selection split, in the space of an embedding; none where it has none.
 fn unseen_vectors(context: &Context<'_>, embedding: &str) -> Result<Option<Vectors>> {
     let embedded = context.made(Step::Embed(context.recipe.embedding(embedding)));
-    let has_rows = embedded.manifest.rows_of(SELECTION) > 0;
+    let has_rows = embedded.rows(SELECTION) > 0;
     Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION))).transpose()?)
 }
 

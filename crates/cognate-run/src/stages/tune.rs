@@ -166,6 +166,23 @@ pub(crate) fn check(context: &Context<'_>, at: usize) -> Result<()> {
     Ok(())
 }
 
+/// How much a synthesizer learns from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Size {
+    /// Training pairs.
+    pub(crate) pairs: u64,
+    /// Steps of all epochs.
+    pub(crate) steps: u64,
+    /// Tokens of all epochs.
+    pub(crate) tokens: u64,
+}
+
+/// How much the synthesizer at `at` would learn from.
+pub(crate) fn size(context: &Context<'_>, at: usize) -> Result<Size> {
+    let lesson = Lesson::new(context, at)?;
+    Ok(Size { pairs: lesson.pairs as u64, steps: lesson.stream.steps(), tokens: lesson.stream.tokens() })
+}
+
 fn distinct_seeds(pairs: &[Pair]) -> usize {
     pairs.iter().map(|pair| pair.first).collect::<BTreeSet<u32>>().len()
 }

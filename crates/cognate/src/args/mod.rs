@@ -1,5 +1,7 @@
 //! The command line as typed. What it means is worked out in `commands`.
 
+#[cfg(test)]
+mod defaults;
 mod documents;
 mod inspect;
 mod models;
@@ -53,7 +55,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run a recipe: every stage, every arm, the report. Running again continues.
     Run(RunArgs),
-    /// Say what a recipe would cost, and run nothing.
+    /// Say what a recipe would cost, measured as far as that takes under a minute, and leave nothing behind.
     Plan(PlanArgs),
     /// Say how far a run is.
     Status(StatusArgs),

@@ -43,9 +43,9 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
             }
             read_config(checkpoint)?.0
         }
-        None => config(&args.shape, tokenizer.vocab_size(), args.context.unwrap_or(CONTEXT))?,
+        None => config(&args.shape, tokenizer.vocab_size(), args.context.unwrap_or_else(cut_to))?,
     };
-    let context = context(args.context, args.context.unwrap_or(CONTEXT).min(shape.max_positions), &shape)?;
+    let context = context(args.context, args.context.unwrap_or_else(cut_to).min(shape.max_positions), &shape)?;
     let rows = tokenizer.vocab_size().min(shape.vocab);
     check_rows(&tokenizer, rows)?;
     let mut sources = Vec::new();
@@ -174,7 +174,9 @@ fn dials(config: &Config) -> Value {
 }
 
 /// Tokens that a document is cut into where nothing is said.
-const CONTEXT: usize = 1024;
+fn cut_to() -> usize {
+    of_key("model", "context") as usize
+}
 
 /// The context that is asked for, or `default`; a checkpoint's positions bound it.
 fn context(asked: Option<usize>, default: usize, shape: &Config) -> Result<usize> {

@@ -359,6 +359,11 @@ pub const KEYS: &[Key] = &[
         "tune", "checkpoint_every_tokens", Integer(1, most::TOKENS), Derived("a twentieth of the tokens of all epochs"), OURS,
         "Tokens between two checkpoints.",
     ),
+    key(
+        "tune", "least_pairs", Integer(0, most::DOCUMENTS), Value("60"),
+        "ours: 5 % of 60 are the three held-out seeds without which nothing can be said of what was learned",
+        "With fewer training pairs the run stops behind `pair`, before anything is trained; 0 goes on with any.",
+    ),
 
     key(
         "generate", "method", Choice(&["model", "endpoint"]), Value("\"model\""), OURS,
@@ -417,6 +422,11 @@ pub const KEYS: &[Key] = &[
         "generate", "most_written", Number(Interval::EPOCHS), Value("8.0"), OURS,
         "No further round is written, and the run stops and says so, where the filters keep so little that more than so many times the need \
          would have to be written.",
+    ),
+    key(
+        "generate", "most_unfinished", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.8"), OURS,
+        "Where this share of the documents, or more, reached `max_new_tokens` before their end, the run stops behind the first round and says \
+         so; `off` goes on.",
     ),
     key(
         "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",

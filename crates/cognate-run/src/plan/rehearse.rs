@@ -1,0 +1,322 @@
+//! The stages up to `pair`, done for real in a folder that is removed again. What they give is then measured, and so is all that follows
+//! from it.
+//!
+//! A stage is done where it is expected to end within the bound, by what is known when its turn comes, and stopped when the bound is
+//! over; what is not done is estimated.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cognate_base::{Claim, Monitor, Unit, Unsaved};
+use cognate_corpus::IngestStats;
+
+use super::StagePlan;
+use crate::checks;
+use crate::context::{Context, Settings};
+use crate::device::DeviceKind;
+use crate::error::{Error, Result};
+use crate::perform::perform;
+use crate::recipe::Recipe;
+use crate::rundir::RunDir;
+use crate::runner::seconds;
+use crate::stage::Step;
+use crate::stages::documents::Tokenized;
+use crate::stages::tune::{self, Size};
+
+/// How the folders are called that this makes.
+const PREFIX: &str = "cognate-plan-";
+
+/// How much may be done for a plan, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// Where the temporary folder is made.
+    pub(super) parent: PathBuf,
+    /// How long the stages may take together.
+    pub(super) most: Duration,
+}
+
+impl Bounds {
+    /// A minute, in the system's folder for what is temporary.
+    pub(super) fn usual() -> Self {
+        Self { parent: std::env::temp_dir(), most: Duration::from_secs(60) }
+    }
+}
+
+/// What was measured, as far as it was.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    pub(super) ingest: Option<IngestStats>,
+    pub(super) tokenized: Option<Tokenized>,
+    /// Tokens of each unique document, in order of length.
+    pub(super) lengths: Vec<usize>,
+    /// The stages that were done.
+    pub(super) rows: BTreeMap<Step, StagePlan>,
+    /// Training and held-out pairs of each set that was made, by its place.
+    pub(super) pairs: BTreeMap<usize, (u64, u64)>,
+    /// What each synthesizer would learn, by its place.
+    pub(super) lessons: BTreeMap<usize, Size>,
+    /// What would stop the run, each with the stage behind or in which it would.
+    pub(super) problems: Vec<String>,
+    /// Why the other stages were not done; none where all were.
+    pub(super) left_out: Option<String>,
+    /// Seconds that it took.
+    pub(super) wall_s: f64,
+}
+
+/// Does the stages of `recipe` up to `pair` that `bounds` leave time for. `expected_s` says how long one would take, by what is measured.
+///
+/// # Errors
+/// When the user interrupts. What else goes wrong would go wrong in the run, and is told.
+pub(super) fn rehearse(
+    recipe: &Recipe,
+    (device, threads): (DeviceKind, usize),
+    bounds: &Bounds,
+    expected_s: &dyn Fn(&Measured, Step) -> f64,
+    monitor: &dyn Monitor,
+) -> Result<Measured> {
+    let mut measured = Measured::default();
+    // An interruption waits for the folder to be removed.
+    let _unsaved = Unsaved::hold(monitor);
+    let scratch = match Scratch::new(&bounds.parent) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            measured.left_out = Some(format!("there is no temporary folder: {error}"));
+            return Ok(measured);
+        }
+    };
+    let within = Within::new(monitor, bounds.most);
+    let out = scratch.folder.clone();
+    let settings = Settings { out, reuse: None, threads, device, command: String::new(), version: String::new() };
+    let mut context = Context::new(recipe, &settings, RunDir::open(&scratch.folder)?, &within);
+    for step in Step::all(recipe).into_iter().filter(|step| is_of_data(*step)) {
+        if !step.needs(recipe).iter().all(|needed| measured.rows.contains_key(needed)) {
+            continue;
+        }
+        let (label, expected) = (step.label(recipe), expected_s(&measured, step));
+        if within.spent_s() + expected > bounds.most.as_secs_f64() {
+            measured.left_out.get_or_insert(format!("`{label}` would take about {}", seconds(expected)));
+            continue;
+        }
+        match perform(&mut context, step).and_then(|_| measured.take(&context, step)) {
+            Ok(()) => {}
+            Err(error) if error.interrupted() && within.by_user() => return Err(error),
+            Err(error) if error.interrupted() => {
+                measured.left_out = Some(format!("`{label}` took longer than expected"));
+                break;
+            }
+            Err(error) => {
+                measured.left_out = Some(format!("`{label}` stopped"));
+                measured.problem(&format!("in `{label}`"), &error);
+                continue;
+            }
+        }
+        match checks::shown(&context, step) {
+            Err(error) if error.interrupted() && within.by_user() => return Err(error),
+            Err(error) if !error.interrupted() => measured.problem(&format!("behind `{label}`"), &error),
+            _ => {}
+        }
+    }
+    match measured.learn(&context) {
+        Err(error) if within.by_user() => return Err(error),
+        // What is wrong with them was told behind their pairs; where only the time was over, tuning is estimated.
+        _ => {}
+    }
+    measured.wall_s = within.spent_s();
+    Ok(measured)
+}
+
+/// Whether a step comes before any model.
+fn is_of_data(step: Step) -> bool {
+    matches!(step, Step::Ingest | Step::Tokenize | Step::Embed(_) | Step::Pair(_))
+}
+
+impl Measured {
+    /// Takes what `step` has made.
+    fn take(&mut self, context: &Context<'_>, step: Step) -> Result<()> {
+        let artifact = context.made(step);
+        let (work, rows) = (&artifact.manifest.work, |file: &str| artifact.rows(file));
+        let mut documents = work.documents;
+        match step {
+            Step::Ingest => self.ingest = Some(context.statistics("ingest")?),
+            Step::Tokenize => {
+                self.tokenized = Some(context.tokenized()?);
+                let unique = context.tokens("tokenize", "unique")?;
+                self.lengths = (0..unique.documents()).map(|document| unique.len(document)).collect();
+                self.lengths.sort_unstable();
+            }
+            Step::Pair(at) => {
+                documents = rows("train.parquet");
+                self.pairs.insert(at, (documents, rows("held_out.parquet")));
+            }
+            _ => {}
+        }
+        let row = StagePlan {
+            stage: step.stage(),
+            arm: step.thing(context.recipe),
+            documents,
+            tokens: work.tokens,
+            flops: work.flops,
+            bytes: artifact.manifest.files.iter().map(|file| file.bytes).sum(),
+            wall_s: artifact.manifest.wall_s,
+            memory_bytes: artifact.manifest.peak_rss_bytes.unwrap_or(0),
+            estimated: Vec::new(),
+        };
+        self.rows.insert(step, row);
+        Ok(())
+    }
+
+    /// Takes what synthesizers would learn, of those whose pairs are there.
+    fn learn(&mut self, context: &Context<'_>) -> Result<()> {
+        let recipe = context.recipe;
+        for step in Step::all(recipe) {
+            let Step::Tune(at) = step else { continue };
+            let pairs = recipe.pair_set(&recipe.synthesizers[at].pairs);
+            // Of none nothing can be learned.
+            let is_made = self.pairs.get(&pairs).is_some_and(|(training, _)| *training > 0);
+            if is_made && self.tokenized.is_some() {
+                match tune::size(context, at) {
+                    Ok(size) => drop(self.lessons.insert(at, size)),
+                    Err(error) if error.interrupted() => return Err(error),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn problem(&mut self, place: &str, error: &Error) {
+        let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+        self.problems.push(format!("the run would stop {place}: {error}{hint}"));
+    }
+
+    /// The share of the unique documents that have more than `tokens` tokens; none where they were not counted.
+    pub(super) fn longer_than(&self, tokens: usize) -> Option<f64> {
+        let longer = self.lengths.len() - self.lengths.partition_point(|len| *len <= tokens);
+        (!self.lengths.is_empty()).then(|| longer as f64 / self.lengths.len() as f64)
+    }
+}
+
+/// The caller's monitor, which also says stop when the time is over.
+struct Within<'a> {
+    inner: &'a dyn Monitor,
+    since: Instant,
+    most: Duration,
+    by_user: AtomicBool,
+}
+
+impl<'a> Within<'a> {
+    fn new(inner: &'a dyn Monitor, most: Duration) -> Self {
+        Self { inner, since: Instant::now(), most, by_user: AtomicBool::new(false) }
+    }
+
+    fn spent_s(&self) -> f64 {
+        self.since.elapsed().as_secs_f64()
+    }
+
+    /// Whether it was the user who said stop.
+    fn by_user(&self) -> bool {
+        self.by_user.load(Ordering::Relaxed)
+    }
+}
+
+impl Monitor for Within<'_> {
+    fn begin(&self, what: &str, total: Option<u64>, unit: Unit) {
+        self.inner.begin(what, total, unit);
+    }
+
+    fn advance(&self, done: u64, detail: &str) {
+        self.inner.advance(done, detail);
+    }
+
+    fn end(&self) {
+        self.inner.end();
+    }
+
+    fn interrupted(&self) -> bool {
+        if !self.by_user() && self.inner.interrupted() {
+            self.by_user.store(true, Ordering::Relaxed);
+        }
+        self.by_user() || self.since.elapsed() >= self.most
+    }
+}
+
+/// A folder that goes with the value. What a killed process left is removed when the next one is made, by its claim being free.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn new(parent: &Path) -> io::Result<Self> {
+        remove_left(parent)?;
+        for number in 0u32.. {
+            let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
+            match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Self { folder }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs_err::remove_dir_all(&self.folder) {
+            tracing::warn!("a temporary folder stays: {error}");
+        }
+    }
+}
+
+/// Removes the folders in `parent` that nobody holds any more. Those of other users stay.
+fn remove_left(parent: &Path) -> io::Result<()> {
+    for entry in fs_err::read_dir(parent)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type()?.is_dir();
+        // One without a claim is being made.
+        let held = |folder: &Path| {
+            !folder.join(cognate_base::claim::LOCK).exists() || !matches!(Claim::holder(folder), Ok(None))
+        };
+        if is_ours && !held(&entry.path()) && fs_err::remove_dir_all(entry.path()).is_err() {
+            tracing::debug!("{} stays", entry.path().display());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_base::Silent;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_with_its_value_and_what_a_killed_process_left_goes_too() {
+        let parent = tempfile::tempdir().unwrap();
+        let names = || fs_err::read_dir(parent.path()).unwrap().count();
+        let (left, other) = (parent.path().join("cognate-plan-1-0"), parent.path().join("somebody's"));
+        for folder in [&left, &other] {
+            fs_err::create_dir(folder).unwrap();
+            fs_err::write(folder.join("lock"), "process 1 on here\n").unwrap();
+        }
+        let one = Scratch::new(parent.path()).unwrap();
+        assert!(!left.exists() && other.exists(), "what is not called so is not touched");
+        let claim = Claim::folder(&one.folder).unwrap();
+        let two = Scratch::new(parent.path()).unwrap();
+        assert!(one.folder.exists() && one.folder != two.folder, "what is held stays");
+        drop(claim);
+        drop((one, two));
+        assert_eq!(names(), 1);
+    }
+
+    #[test]
+    fn the_end_of_the_time_is_no_word_of_the_user() {
+        let over = Within::new(&Silent, Duration::ZERO);
+        assert!(over.interrupted() && !over.by_user());
+        assert!(!Within::new(&Silent, Duration::from_secs(3600)).interrupted());
+    }
+}

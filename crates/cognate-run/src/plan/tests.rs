@@ -1,0 +1,296 @@
+//! Plans of a small corpus, beside what a run does, and of a model that no machine here would train.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cognate_base::files::write_atomic;
+use cognate_base::{Silent, Unit};
+use tempfile::TempDir;
+
+use super::*;
+use crate::context::Settings;
+use crate::rundir::Manifest;
+use crate::runner::run;
+use crate::stages::train::Trained;
+
+/// The paper's model of 3 B parameters on a corpus of a few hundred documents.
+fn large() -> (tempfile::TempDir, Recipe) {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| {
+        format!("{{\"id\": \"{i}\", \"text\": \"document {i} has words {}\"}}\n", "of its own ".repeat(i % 50))
+    };
+    write_atomic(folder.path().join("d.jsonl"), (0..400).map(line).collect::<String>()).unwrap();
+    let text = "name = \"large\"\n[corpus]\npaths = [\"d.jsonl\"]\nunique_share = 0.5\n[tokenize]\nvocab_size = 49_152\n[model]\n\
+                layers = 26\nwidth = 3072\nheads = 24\nkv_heads = 8\nhead_width = 128\nffn = 8064\ncontext = 4096\ntied = false\n\
+                [train]\nbudget_tokens = 200_000_000_000\nbatch_tokens = 8_388_608\n";
+    let recipe = Recipe::parse(&folder.path().join("r.toml"), text).unwrap();
+    (folder, recipe)
+}
+
+/// A plan for which no stage is done.
+fn looked_at(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Plan> {
+    let scratch = tempfile::tempdir().unwrap();
+    let bounds = Bounds { parent: scratch.path().to_path_buf(), most: Duration::ZERO };
+    let plan = plan_within(recipe, (DeviceKind::default(), 2), &bounds, monitor);
+    assert_eq!(names(scratch.path()), 0);
+    plan
+}
+
+fn names(folder: &Path) -> usize {
+    fs_err::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn a_large_recipe_is_planned_with_few_operations() {
+    let (_folder, recipe) = large();
+    let plan = looked_at(&recipe, &Silent).unwrap();
+    assert!((2.8e9..3.0e9).contains(&(plan.parameters as f64)), "{}", plan.parameters);
+    assert!((1e9..=calibrate::MOST_FLOPS).contains(&plan.measured_flops), "{:e}", plan.measured_flops);
+    let train = plan.stages.iter().find(|row| row.stage == "train").unwrap();
+    // Parameters, gradients and two moments alone are 16 bytes a parameter.
+    assert!(train.memory_bytes as f64 > 16.0 * 2.8e9, "{train:?}");
+    assert!(train.wall_s > 0.5 * train.flops / plan.training_flops_per_s, "{train:?}");
+}
+
+/// Interrupts when it is asked for the n-th time.
+struct After(AtomicU32);
+
+impl Monitor for After {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed) <= 1
+    }
+}
+
+#[test]
+fn a_plan_is_interrupted_wherever_it_is() {
+    let (_folder, recipe) = large();
+    // While documents are read, behind the tokenizer, and before each step that is timed.
+    for times in [1, 200, 401, 402, 403, 406, 408] {
+        let monitor = After(AtomicU32::new(times));
+        let error = looked_at(&recipe, &monitor).expect_err("interrupted");
+        assert!(error.interrupted(), "{times}: {error}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_the_machine_is_said() {
+    let stage = |stage, memory_bytes| StagePlan { stage, memory_bytes, ..StagePlan::default() };
+    let stages = [stage("train", 50_000_000_000), stage("tune", 60_000_000_000), stage("pair", 1000)];
+    let note = |total, available| notes::memory_note(&stages, Some(process::Memory { total, available })).unwrap();
+    let most = "tune takes most memory, about 60.0 GB";
+    assert_eq!(
+        note(24_000_000_000, 1),
+        format!(
+            "{most}, and this machine has 24.0 GB: the run would fail there (and in 1 other stages); shorten [model] or batch_tokens, \
+             or take a larger machine"
+        )
+    );
+    assert_eq!(note(64_000_000_000, 64_000_000_000), format!("{most}; this machine has 64.0 GB"));
+    assert!(note(64_000_000_000, 1_000_000_000).ends_with("of which other programs hold all but 1.00 GB now"));
+    assert_eq!(notes::memory_note(&stages, None).unwrap(), most);
+}
+
+#[test]
+fn what_would_stop_the_run_at_its_start_is_in_the_plan() {
+    let (folder, recipe) = large();
+    let tasks = "[evaluate]\ntasks = [\"piqa\"]\ndata_dir = \"nowhere\"\n";
+    let text = recipe.to_toml().unwrap();
+    let text = text.split("[evaluate]").next().unwrap().to_owned() + tasks;
+    let recipe = Recipe::parse(Path::new(&folder.path().join("r.toml")), &text).unwrap();
+    let plan = looked_at(&recipe, &Silent).unwrap();
+    let told =
+        plan.notes.iter().any(|note| note.starts_with("the run would stop at its start: ") && note.contains("piqa"));
+    assert!(told, "{:?}", plan.notes);
+}
+
+#[test]
+fn numbers_have_three_digits_and_a_prefix() {
+    let expected = ["0", "7", "999", "1.00 k", "13.8 M", "250 G", "1.23 P", "4567 E"];
+    assert_eq!(expected, [0.0, 7.0, 999.0, 999.6, 13.768e6, 2.5e11, 1.234e15, 4.567e21].map(short));
+}
+
+/// A corpus in which related documents exist, and a recipe of seconds.
+fn small(more: &str) -> (TempDir, Recipe) {
+    let folder = tempfile::tempdir().unwrap();
+    let document = |i: usize| {
+        let words = (0..30 + i % 40).map(|at| match at % 2 {
+            0 => format!("topic{}x{}", i % 12, (i * 5 + at) % 9),
+            _ => format!("word{}", (i * 7 + at * 13) % 180),
+        });
+        let text = words.collect::<Vec<_>>().join(" ");
+        format!("{{\"id\": \"d{i}\", \"text\": \"{text}.\"}}\n")
+    };
+    // The last ten are copies of the first ones.
+    let lines = (0..340).map(document).chain((0..10).map(|i| document(i).replace("\"id\": \"", "\"id\": \"copy-")));
+    write_atomic(folder.path().join("d.jsonl"), lines.collect::<String>()).unwrap();
+    let text = format!(
+        "name = \"small\"\n[corpus]\npaths = [\"d.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.5\ncontamination_words = 0\n\
+         [tokenize]\nvocab_size = 400\n[embed]\ndimensions = 16\n[pair]\nneighbours = 4\nmin_similarity = 0.0\nheld_out_share = 0.2\n\
+         [model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 128\n[train]\nbudget_tokens = 4096\nbatch_tokens = 512\n\
+         [filter]\ndrop_unfinished = false\nmin_words = 0\n[generate]\nmost_unfinished = \"off\"\n\
+         [[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"random-pairs\"\n\
+         [[embedding]]\nname = \"other\"\ndimensions = 8\n[[pairs]]\nname = \"near\"\nembedding = \"other\"\nneighbours = 2\n\
+         [[synthesizer]]\nname = \"near\"\npairs = \"near\"\nepochs = 3\nleast_pairs = 0\n[[synthetic]]\nname = \"near\"\nby = \"near\"\n\
+         [[arm]]\nname = \"closer\"\nsynthetic = {{ near = 0.1 }}\n{more}"
+    );
+    let recipe = Recipe::parse(&folder.path().join("r.toml"), &text).unwrap();
+    (folder, recipe)
+}
+
+fn measured(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Plan> {
+    let scratch = tempfile::tempdir().unwrap();
+    let bounds = Bounds { parent: scratch.path().to_path_buf(), most: Duration::from_secs(3600) };
+    let plan = plan_within(recipe, (DeviceKind::default(), 2), &bounds, monitor);
+    assert_eq!(names(scratch.path()), 0, "nothing stays");
+    plan
+}
+
+#[test]
+fn what_a_plan_measures_is_what_the_run_does() {
+    let (folder, recipe) = small("");
+    let plan = measured(&recipe, &Silent).unwrap();
+    let settings = Settings {
+        out: folder.path().join("run"),
+        reuse: None,
+        threads: 2,
+        device: DeviceKind::default(),
+        command: String::new(),
+        version: String::new(),
+    };
+    run(&recipe, &settings, &Silent).unwrap();
+    let steps = Step::all(&recipe);
+    assert_eq!(steps.len(), plan.stages.len());
+    let mut compared = [0; 4];
+    for (step, row) in steps.iter().zip(&plan.stages).filter(|(step, _)| **step != Step::Report) {
+        let manifest = Manifest::read(&settings.out.join(step.folder(&recipe))).unwrap().unwrap();
+        let label = step.label(&recipe);
+        match step {
+            Step::Ingest | Step::Tokenize | Step::Embed(_) | Step::Pair(_) => {
+                assert!(row.estimated.is_empty(), "{label}: {row:?}");
+                assert_eq!((row.tokens, row.flops), (manifest.work.tokens, manifest.work.flops), "{label}");
+                assert_eq!(row.bytes, manifest.files.iter().map(|file| file.bytes).sum::<u64>(), "{label}");
+                let pairs = manifest.files.iter().find(|file| file.path == "train.parquet").and_then(|file| file.rows);
+                assert_eq!(row.documents, pairs.unwrap_or(manifest.work.documents), "{label}");
+                compared[0] += 1;
+            }
+            Step::Tune(_) => {
+                assert_eq!(row.estimated, ["flops", "bytes", "wall_s", "memory_bytes"], "{label}");
+                assert_eq!((row.documents, row.tokens), (manifest.work.documents, manifest.work.tokens), "{label}");
+                let trained: Trained = serde_json::from_value(manifest.work.statistics).unwrap();
+                let told = format!(
+                    "{label}: {} training pairs, {} tokens in {} steps",
+                    row.documents, row.tokens, trained.steps
+                );
+                assert!(plan.notes.iter().any(|note| note.starts_with(&told)), "{told}: {:#?}", plan.notes);
+                compared[1] += 1;
+            }
+            Step::Evaluate(_) => {
+                assert_eq!((row.documents, row.tokens), (manifest.work.documents, manifest.work.tokens), "{label}");
+                compared[2] += 1;
+            }
+            Step::Train(_) => {
+                assert_eq!(row.tokens, manifest.work.tokens, "{label}");
+                assert!(!row.estimated.contains(&"tokens") && row.estimated.contains(&"wall_s"), "{row:?}");
+                compared[3] += 1;
+            }
+            _ => assert!(row.estimated.contains(&"tokens"), "{label}: {row:?}"),
+        }
+    }
+    // Two embeddings, three sets of pairs, three synthesizers, four arms.
+    assert_eq!(compared, [7, 3, 4, 4]);
+    let ingest = plan.ingest.unwrap();
+    assert_eq!((ingest.read, ingest.exact_duplicates), (350, 10));
+    let told = |start: &str| plan.notes.iter().any(|note| note.starts_with(start));
+    assert!(told("dropped: 0 without text, 10 exact duplicates, 0 contaminated"), "{:#?}", plan.notes);
+    assert!(told(
+        "~ marks an estimate; other figures follow from the recipe, or were measured: `ingest`, `tokenize`, `embed` and `pair`"
+    ));
+    // Budgets so small are told.
+    assert!(told("repetition: each token of the unique text is seen 0."), "{:#?}", plan.notes);
+    let table = plan.to_string();
+    let line = |label: &str| table.lines().find(|line| line.trim_start().starts_with(label)).unwrap().to_owned();
+    assert!(!line("pair ").contains('~') && line("tune ").matches('~').count() == 4, "{table}");
+}
+
+#[test]
+fn where_there_is_no_time_all_is_estimated_and_said_to_be() {
+    let (_folder, recipe) = small("");
+    let plan = looked_at(&recipe, &Silent).unwrap();
+    assert_eq!((plan.measured_s > 1.0, plan.ingest), (false, None));
+    let of = |stage: &str| plan.stages.iter().find(|row| row.stage == stage).unwrap();
+    assert_eq!(of("ingest").estimated, ["documents", "bytes", "wall_s", "memory_bytes"]);
+    assert_eq!(of("pair").documents, of("tune").documents);
+    assert!(of("tune").estimated.contains(&"documents") && of("evaluate").estimated.contains(&"tokens"));
+    assert!(
+        plan.notes[0].starts_with("~ marks an estimate; no stage was done to measure more, since `ingest` would take")
+    );
+    assert!(plan.notes.iter().any(|note| note.starts_with("tune: at most ~")), "{:#?}", plan.notes);
+}
+
+#[test]
+fn a_stage_that_takes_longer_than_there_is_time_is_stopped_and_estimated() {
+    let (_folder, recipe) = small("");
+    let scratch = tempfile::tempdir().unwrap();
+    let bounds = Bounds { parent: scratch.path().to_path_buf(), most: Duration::ZERO };
+    // It was expected to take no time at all.
+    let found = rehearse(&recipe, (DeviceKind::default(), 2), &bounds, &|_, _| f64::NEG_INFINITY, &Silent).unwrap();
+    assert_eq!((found.rows.len(), names(scratch.path())), (0, 0));
+    assert_eq!(found.left_out.as_deref(), Some("`ingest` took longer than expected"));
+    assert_eq!(found.problems, [""; 0], "the run would not stop for it");
+}
+
+/// Counts how often it is asked.
+#[derive(Default)]
+struct Counting(AtomicU32);
+
+impl Monitor for Counting {
+    fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+}
+
+#[test]
+fn an_interrupted_measurement_leaves_nothing() {
+    let (_folder, recipe) = small("");
+    let all = Counting::default();
+    measured(&recipe, &all).unwrap();
+    let looks = all.0.into_inner();
+    for part in 0..12 {
+        let monitor = After(AtomicU32::new(1 + (looks - 1) * part / 12));
+        let error = measured(&recipe, &monitor).expect_err("interrupted");
+        assert!(error.interrupted(), "{part} of {looks}: {error}");
+    }
+}
+
+#[test]
+fn what_would_stop_the_run_before_training_is_in_the_plan() {
+    let told = |more: &str, start: &str, end: &str| {
+        let (_folder, recipe) = small(more);
+        let plan = measured(&recipe, &Silent).unwrap();
+        let found = plan.notes.iter().any(|note| note.starts_with(start) && note.contains(end));
+        assert!(found, "{start}: {:#?}", plan.notes);
+        plan
+    };
+    let few =
+        told("[tune]\nleast_pairs = 100_000\n", "the run would stop behind `pair`: tune: the pairs", "least_pairs = 0");
+    assert!(few.ingest.is_some() && !few.stages.iter().any(|row| row.stage == "pair" && !row.estimated.is_empty()));
+    let vectors = "[[embedding]]\nname = \"lsa\"\nmethod = \"file\"\npath = \"nowhere.parquet\"\n";
+    let lost = told(vectors, "the run would stop in `embed`: ", "nowhere.parquet");
+    // What does not need it is measured all the same.
+    let row =
+        |label: &str| lost.stages.iter().find(|row| super::label(row.stage, row.arm.as_deref()) == label).unwrap();
+    assert!(!row("pair").estimated.is_empty() && row("pair near").estimated.is_empty());
+    told(
+        "[[arm]]\nkind = \"oracle\"\ntrain.budget_tokens = 4_096_000\nother_budget = true\n",
+        "the run would stop behind `tokenize`",
+        "oracle",
+    );
+}
