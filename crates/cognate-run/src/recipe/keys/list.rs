@@ -360,8 +360,8 @@ pub const KEYS: &[Key] = &[
         "Tokens between two checkpoints.",
     ),
     key(
-        "tune", "least_pairs", Integer(0, most::DOCUMENTS), Value("60"),
-        "ours: 5 % of 60 are the three held-out seeds without which nothing can be said of what was learned",
+        "tune", "least_pairs", Integer(0, most::DOCUMENTS), Value("20"),
+        "ours: of fewer, not each of the twenty measurements of a tuning comes behind a pair that it has not seen yet",
         "With fewer training pairs the run stops behind `pair`, before anything is trained; 0 goes on with any.",
     ),
 
