@@ -194,9 +194,9 @@ impl Survey {
             let id = Hash::of(&document.id).short();
             let ends = match &cutter {
                 // A record whose identifier another one has is told of or passed over as a whole.
-                Some(cutter) if !reading.bearers.contains_key(&id) => cutter
-                    .ends(&document.text, monitor)
-                    .map_err(|error| error.of_document(&origin, &document.id))?,
+                Some(cutter) if !reading.bearers.contains_key(&id) => {
+                    cutter.ends(&document.text, monitor).map_err(|error| error.of_document(&origin, &document.id))?
+                }
                 _ => Vec::new(),
             };
             let is_cut = ends.len() > 1 && document.has_text();

@@ -37,7 +37,7 @@ impl Estimate<'_> {
         }
         Some(format!(
             "{longer:.0} % of the documents have more than [model] context = {context} tokens: training cuts them into pieces, and a \
-             synthesizer seldom sees how one ends; cut them into sections first, or raise the context"
+             synthesizer seldom sees how one ends; write [corpus] chunk_tokens = {context} to have pieces that end somewhere, or raise the context"
         ))
     }
 

@@ -23,7 +23,12 @@ fn groups(written: &Written, recipe: &Recipe) -> Result {
     for section in sections {
         if !section.flag("within_groups") && !recipe.corpus.has_groups() {
             let expected = "true, or `[corpus] group_field` or `chunk_tokens`";
-            return Err(section.impossible("within_groups", "", expected, "no document has a group without one of these keys"));
+            return Err(section.impossible(
+                "within_groups",
+                "",
+                expected,
+                "no document has a group without one of these keys",
+            ));
         }
     }
     Ok(())
