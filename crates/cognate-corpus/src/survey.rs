@@ -243,7 +243,7 @@ impl Survey {
         };
         let duplicates = exact_duplicates(&entries, takes_part, |place| draw.split(place));
         let mut survey = Self { entries, left_out, duplicates, passages, frequent_passages: 0, draw, cuttings };
-        if !is_known {
+        if !is_known && config.contamination_words > 0 {
             survey.find_passages(files, config, monitor)?;
         }
         survey.count_passages(files, config, monitor)?;
