@@ -24,7 +24,7 @@ fn documents(path: &Path) -> Vec<Document> {
 fn statistics(scratch: &Scratch, stage: &str) -> Value {
     let manifest = fs_err::read(scratch.path(&format!("runs/tiny/{stage}/manifest.json"))).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    manifest["work"]["statistics"].clone()
+    manifest["statistics"].clone()
 }
 
 #[test]
