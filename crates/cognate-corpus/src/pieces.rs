@@ -191,3 +191,80 @@ impl Cuttings {
         (from == document.text.len()).then_some(parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use cognate_base::Silent;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static TRAINED: LazyLock<Tokenizer> = LazyLock::new(|| {
+        let text = "the cat sat down then it went away. The cat sat on a mat.\n\nIt is there. A heading of some words.";
+        Tokenizer::train(std::iter::repeat_n(text.to_owned(), 5), 340).unwrap()
+    });
+
+    fn bytes(tokens: usize) -> Cutter {
+        Cutter { tokens, tokenizer: None }
+    }
+
+    fn pieces(cutter: &Cutter, text: &str) -> Vec<String> {
+        let mut from = 0;
+        let ends = cutter.ends(text, &Silent).unwrap();
+        ends.into_iter().map(|to| text[std::mem::replace(&mut from, to)..to].to_owned()).collect()
+    }
+
+    #[test]
+    fn paragraphs_come_before_sentences_and_these_before_words() {
+        // 36 bytes: eleven tokens and a closing one count as twelve times three.
+        let cut = |text: &str| pieces(&bytes(13), text);
+        assert_eq!(
+            cut("One two three.\n\nFour five.\n \nSix seven eight."),
+            ["One two three.\n\nFour five.\n \n", "Six seven eight."]
+        );
+        assert_eq!(
+            cut("A short one.\n\nThe first is longer. The second one is longer still."),
+            ["A short one.\n\nThe first is longer. ", "The second one is longer still."]
+        );
+        assert_eq!(
+            cut("a sentence that has no end and goes on, and on for ever"),
+            ["a sentence that has no end and goes ", "on, and on for ever"]
+        );
+        assert_eq!(cut(&"x".repeat(80)), ["x".repeat(36), "x".repeat(36), "x".repeat(8)]);
+        assert_eq!(cut("\u{732b}\u{5750}\u{5728}\u{57ab}\u{5b50}\u{4e0a}\u{732b}\u{5750}\u{5728}\u{57ab}\u{5b50}\u{4e0a}\u{732b}").len(), 2);
+        // As long as may be, and one byte more.
+        assert_eq!(cut(&format!("{} {}", "a".repeat(17), "b".repeat(18))).len(), 1);
+        assert_eq!(cut(&format!("{} {}", "a".repeat(18), "b".repeat(18))).len(), 2);
+    }
+
+    #[test]
+    fn a_tokenizer_counts_with_the_closing_token() {
+        let text = "The cat sat on a mat. ".repeat(40);
+        let all = TRAINED.encode(&text).unwrap().len();
+        let exact = |tokens| pieces(&Cutter { tokens, tokenizer: Some(TRAINED.clone()) }, &text).len();
+        assert_eq!((exact(all + 1), exact(all)), (1, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_in_a_row_are_the_text(
+            parts in prop::collection::vec("(\\PC{0,30}|[a-z ]{0,60}|[A-Z][a-z]{0,9}\\. |\n{1,3}| \r\n\t\r\n|\u{1F468}\u{200d}\u{1F469})", 0..20),
+            tokens in 16usize..60,
+        ) {
+            let text = parts.concat();
+            for cutter in [bytes(tokens), Cutter { tokens, tokenizer: Some(TRAINED.clone()) }] {
+                let pieces = pieces(&cutter, &text);
+                prop_assert_eq!(pieces.concat(), text.as_str());
+                for piece in &pieces {
+                    prop_assert!(cutter.length(piece).unwrap() <= cutter.limit(), "{:?}", piece);
+                    prop_assert!(!piece.is_empty() || text.is_empty());
+                }
+                if cutter.length(&text).unwrap() <= cutter.limit() {
+                    prop_assert_eq!(pieces.len(), 1);
+                }
+            }
+        }
+    }
+}

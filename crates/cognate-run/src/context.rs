@@ -416,7 +416,10 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
         Step::Pair(at) => {
             let pairs = &recipe.pairs[at];
             match pairs.method {
-                PairMethod::Neighbours(_) => put("pair", json(serde_json::to_value(&pairs.pair))?),
+                PairMethod::Neighbours(_) => {
+                    let own = without(json(serde_json::to_value(&pairs.pair))?, &["within_groups"]);
+                    put("pair", with_groups(own, &pairs.pair))
+                }
                 PairMethod::Shuffled(_) => put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
                 PairMethod::File(_) => {
                     let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
@@ -480,7 +483,7 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
     Ok(Value::Object(config))
 }
 
-/// What a set of pairs says of groups, where it says anything.
+/// What a set of pairs says of groups, where that is not what held before there was such a key.
 fn with_groups(mut own: Value, pair: &Pair) -> Value {
     if !pair.within_groups {
         own["within_groups"] = json!(false);

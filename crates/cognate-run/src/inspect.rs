@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader};
-use cognate_pair::{Pair, read_pairs};
+use cognate_pair::{Pair, read_pairs, read_pairs_among};
 use cognate_report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
@@ -41,6 +41,7 @@ pub struct InspectOptions {
 
 /// Where everything lies.
 struct Sources {
+    is_run: bool,
     name: String,
     synthetic: Vec<PathBuf>,
     which: &'static str,
@@ -60,7 +61,8 @@ pub fn inspect(dir: &Path, options: &InspectOptions) -> Result<Inspection> {
         read_texts(&sources.documents, &sources.read, &Silent)?.into_iter().unzip();
     let mut pairs = Vec::new();
     for path in &sources.pairs {
-        pairs.extend(read_pairs(path, &ids)?);
+        // Some of a run's pairs measure, and lead to documents that are no seeds.
+        pairs.extend(if sources.is_run { read_pairs_among(path, &ids)?.0 } else { read_pairs(path, &ids)? });
     }
     let corpus = Corpus {
         numbers: ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect(),
@@ -127,6 +129,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
     let (file, which) = if options.dropped { (DROPPED, "dropped") } else { (KEPT, "kept") };
     Ok(Sources {
         synthetic: vec![root.join(Step::Filter(corpus).folder(&recipe)).join(file)],
+        is_run: true,
         name: recipe.name,
         which,
         documents,
@@ -161,6 +164,7 @@ fn of_files(dir: &Path, options: &InspectOptions) -> Result<Sources> {
     let whole = fs_err::canonicalize(dir)?;
     let name = whole.file_name().map_or_else(|| "documents".to_owned(), |name| name.to_string_lossy().into_owned());
     Ok(Sources {
+        is_run: false,
         name,
         synthetic,
         which,

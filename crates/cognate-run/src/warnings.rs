@@ -17,7 +17,7 @@ pub(crate) fn long_documents(share: f64, context: usize) -> Option<String> {
     (share >= LONG).then(|| {
         format!(
             "{:.0} % of the documents have more than [model] context = {context} tokens: training cuts them into pieces, and a synthesizer \
-             seldom sees how one ends; cut them into sections first, or raise [model] context",
+             seldom sees how one ends; write [corpus] chunk_tokens = {context} to have pieces that end somewhere, or raise [model] context",
             100.0 * share
         )
     })

@@ -128,7 +128,8 @@ fn a_group_is_named_by_a_field_of_the_record_or_of_its_metadata() {
     }
     writer.finish().unwrap();
     let documents =
-        read(std::slice::from_ref(&path), &ReadOptions { id_field: String::new(), ..ReadOptions::with_groups() }).unwrap();
+        read(std::slice::from_ref(&path), &ReadOptions { id_field: String::new(), ..ReadOptions::with_groups() })
+            .unwrap();
     let found: Vec<Option<&str>> = documents.iter().map(|(_, document)| document.group.as_deref()).collect();
     assert_eq!(found, [Some("g"), Some("5"), None]);
     // Read without groups, none is there.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests too; clippy.toml allows it only inside #[test]
 
+mod cutting;
 mod damage;
 mod folders;
 mod formats;

@@ -165,7 +165,9 @@ fn a_corpus_too_small_for_an_arm_stops_a_run_before_training() {
 
 #[test]
 fn too_few_pairs_stop_a_run_before_training_and_nothing_is_lost() {
-    let bench = |least: &str| format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[tune]\n{least}");
+    let kept =
+        "[filter]\ndrop_unfinished = false\nmin_words = 0\nnon_text = \"off\"\n[generate]\nmost_unfinished = \"off\"\n";
+    let bench = |least: &str| format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n{kept}[tune]\n{least}");
     let mut few = Bench::new().with(&bench("least_pairs = 100_000\n"));
     let error = few.stops_after("pair/related");
     let manifest = || fs_err::read(few.path("out/pair/related/manifest.json")).unwrap();

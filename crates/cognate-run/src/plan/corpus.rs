@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::input::{Input, expand};
+use cognate_corpus::pieces::Cutter;
 use cognate_corpus::{Reader, Tokenizer};
 
 use crate::error::Result;
@@ -70,14 +71,14 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     let paths: Vec<_> = recipe.corpus.paths.iter().map(|path| recipe.at(path)).collect();
     let files = expand(&paths, monitor)?;
     let total = files.iter().map(|file| Ok(fs_err::metadata(&*file.path)?.len())).sum::<Result<u64>>()?;
-    let mut read = Read::default();
+    let mut read = Read::of(recipe)?;
     monitor.begin("plan: reading documents", Some(total.min(look.bytes)), Unit::Bytes);
     let whole = total <= look.bytes && read.files(recipe, &files, look, monitor)?;
     let mut stands_for = Totals { bytes: 1.0, documents: read.documents as f64, text: read.text as f64 };
     if !whole {
         // Files are often sorted by what they hold, so the first ones are not like the others.
         let parts = spread(&files, look.files);
-        read = Read::default();
+        read = Read { cutter: read.cutter.take(), ..Read::default() };
         stands_for = Totals::default();
         for part in &parts {
             let before = (read.documents, read.text, read.bytes);
@@ -152,6 +153,8 @@ fn spread(files: &[Input], most: usize) -> Vec<Input> {
 /// What was read so far.
 #[derive(Default)]
 struct Read {
+    /// What cuts documents, where that is wanted: pieces count as documents.
+    cutter: Option<Cutter>,
     documents: u64,
     rejected: u64,
     without_text: u64,
@@ -164,10 +167,16 @@ struct Read {
 }
 
 impl Read {
+    fn of(recipe: &Recipe) -> Result<Self> {
+        let Some(tokens) = recipe.corpus.chunk_tokens else { return Ok(Self::default()) };
+        let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+        Ok(Self { cutter: Some(Cutter { tokens, tokenizer }), ..Self::default() })
+    }
+
     /// Reads `files` as far as `look` goes; says whether that was all of them.
     fn files(&mut self, recipe: &Recipe, files: &[Input], look: Look, monitor: &dyn Monitor) -> Result<bool> {
         let mut reader = Reader::of_files(files.to_vec(), &read_options(recipe), monitor)?;
-        let (before, mut text, mut ended) = (self.bytes, 0, false);
+        let (before, mut text, mut ended, mut read) = (self.bytes, 0, false, 0);
         let sample = self.sampled + look.sample.max(1);
         while reader.read_bytes() <= look.bytes && text < look.text {
             monitor.check()?;
@@ -181,13 +190,22 @@ impl Read {
                 continue;
             }
             let len = document.text.len() as u64;
-            self.documents += 1;
             (self.text, text) = (self.text + len, text + len);
-            if self.sampled < sample {
-                self.sampled += document.text.len();
-                self.sample.push(document.text);
+            let ends = match &self.cutter {
+                Some(cutter) => cutter.ends(&document.text, monitor)?,
+                None => vec![document.text.len()],
+            };
+            let mut from = 0;
+            for to in ends {
+                self.documents += 1;
+                if self.sampled < sample {
+                    self.sampled += to - from;
+                    self.sample.push(document.text[from..to].to_owned());
+                }
+                from = to;
             }
-            if self.documents.is_multiple_of(256) {
+            read += 1;
+            if u64::is_multiple_of(read, 256) {
                 self.rejected += reader.rejected().len() as u64;
                 monitor.advance(before + reader.read_bytes(), "");
             }
@@ -233,6 +251,20 @@ mod tests {
         // Files of all kinds are looked at, so that means are about those of all.
         assert!((parts.documents / 4000.0 - 1.0).abs() < 0.25, "{parts:?}");
         assert!((parts.bytes_per_document / all.bytes_per_document - 1.0).abs() < 0.25, "{parts:?} {all:?}");
+    }
+
+    #[test]
+    fn pieces_and_a_limit_are_what_is_counted() {
+        let (_folder, mut recipe) = corpus(2);
+        let whole = survey_with(&recipe, LOOK, &Silent).unwrap();
+        recipe.corpus.chunk_tokens = Some(64);
+        let cut = survey_with(&recipe, LOOK, &Silent).unwrap();
+        // Documents of 1,100 and 1,320 bytes, and pieces of 189 at most.
+        assert!((1300.0..1500.0).contains(&cut.documents), "{cut:?}");
+        let text = |survey: &Survey| survey.documents * survey.bytes_per_document;
+        assert!((text(&cut) - text(&whole)).abs() < 1.0, "{cut:?} {whole:?}");
+        recipe.corpus.limit = Some(50);
+        assert_eq!(survey_with(&recipe, LOOK, &Silent).unwrap().documents, 50.0);
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn small(more: &str) -> (TempDir, Recipe) {
         "name = \"small\"\n[corpus]\npaths = [\"d.jsonl\"]\nvalidation_share = 0.1\nunique_share = 0.5\ncontamination_words = 0\n\
          [tokenize]\nvocab_size = 400\n[embed]\ndimensions = 16\n[pair]\nneighbours = 4\nmin_similarity = 0.0\nheld_out_share = 0.2\n\
          [model]\nlayers = 1\nwidth = 16\nheads = 2\ncontext = 128\n[train]\nbudget_tokens = 4096\nbatch_tokens = 512\n\
-         [filter]\ndrop_unfinished = false\nmin_words = 0\n[generate]\nmost_unfinished = \"off\"\n\
+         [filter]\ndrop_unfinished = false\nmin_words = 0\nnon_text = \"off\"\n[generate]\nmost_unfinished = \"off\"\n\
          [[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"random-pairs\"\n\
          [[embedding]]\nname = \"other\"\ndimensions = 8\n[[pairs]]\nname = \"near\"\nembedding = \"other\"\nneighbours = 2\n\
          [[synthesizer]]\nname = \"near\"\npairs = \"near\"\nepochs = 3\nleast_pairs = 0\n[[synthetic]]\nname = \"near\"\nby = \"near\"\n\

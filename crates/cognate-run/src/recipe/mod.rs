@@ -224,17 +224,7 @@ pub struct Pair {
     pub near_copy: Limit,
     pub max_similarity: f64,
     pub held_out_share: f64,
-    /// Not written where it changes nothing, so that what was made before there was such a key still fits.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub within_groups: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn is_yes(flag: &bool) -> bool {
-    *flag
 }
 
 /// A threshold that is given, or found in the data.

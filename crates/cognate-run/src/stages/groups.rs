@@ -63,3 +63,38 @@ impl Groups {
         statistics
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::context::config;
+    use crate::recipe::Recipe;
+    use crate::stage::Step;
+
+    /// Which of the keys of a corpus of one's own stand in the identity of a stage.
+    fn said(corpus: &str, pair: &str, tune: &str, step: Step) -> Vec<&'static str> {
+        let text = format!(
+            "name = \"a\"\n[corpus]\npaths = [\"d\"]\n{corpus}\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n\
+             [pair]\n{pair}\n[tune]\n{tune}\n[[pairs]]\nname = \"related\"\n[[pairs]]\nname = \"shuffled\"\n"
+        );
+        let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
+        let config = config(&recipe, step).unwrap().to_string();
+        let keys = ["group_field", "limit", "chunk_tokens", "within_groups", "max_pairs"];
+        keys.into_iter().filter(|key| config.contains(&format!("\"{key}\""))).collect()
+    }
+
+    #[test]
+    fn what_was_made_before_there_were_these_keys_still_fits() {
+        for step in [Step::Ingest, Step::Pair(0), Step::Pair(1), Step::Tune(0)] {
+            assert_eq!(said("", "", "", step), Vec::<&str>::new(), "{step:?}");
+        }
+        let corpus = "group_field = \"book\"\nlimit = 5\nchunk_tokens = 64";
+        assert_eq!(said(corpus, "", "", Step::Ingest), ["group_field", "limit", "chunk_tokens"]);
+        for set in 0..2 {
+            assert_eq!(said(corpus, "within_groups = false", "", Step::Pair(set)), ["within_groups"]);
+            assert_eq!(said(corpus, "within_groups = true", "", Step::Pair(set)), Vec::<&str>::new());
+        }
+        assert_eq!(said("", "", "max_pairs = 7", Step::Tune(0)), ["max_pairs"]);
+    }
+}

@@ -13,6 +13,7 @@ mod hostile;
 mod inspect;
 mod interrupts;
 mod judge;
+mod own_corpus;
 mod runs;
 #[allow(dead_code, reason = "the library's tests need more faults than the program's")]
 #[path = "../../../cognate-synth/tests/it/server.rs"]
