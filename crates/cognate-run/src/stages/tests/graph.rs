@@ -312,7 +312,7 @@ fn questions_count_beside_documents(context: &Context<'_>) {
     // The first two of each.
     assert_eq!(written(&made.folder).lines().count(), 4);
     let inputs = &made.manifest.identity.inputs;
-    let file = |name: &str| Hash::of_file(&context.recipe.at(Path::new(name))).unwrap();
+    let file = |name: &str| Hash::of_file(context.recipe.at(Path::new(name))).unwrap();
     assert_eq!(inputs["the questions of blimp"], file("blimp.jsonl"));
     assert_eq!(inputs["the questions of webquestions"], file("webquestions.jsonl"));
     assert_eq!(inputs["the examples of webquestions"], file("webquestions_train.jsonl"));
