@@ -5,7 +5,7 @@
 //! Pairs with the same d2 are one sample of the standard errors, since their losses are nearly the same. Pairs that share a seed are
 //! taken as independent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
@@ -195,19 +195,23 @@ fn samples(pairs: &[(&[u32], &[u32])]) -> Vec<Vec<usize>> {
     samples
 }
 
-/// For each pair, the pair whose d1 serves as its random one: the next in a shuffled circle whose d1 is neither the pair's own d1
-/// nor its d2 (pairs stand there in both directions, and one d1 has several d2).
+/// For each pair, the pair whose d1 serves as its random one: the next in a shuffled circle whose d1 is neither the d1 of a pair with the same
+/// d2, its own among them, nor that d2 (pairs stand there in both directions, and one d1 has several d2).
 fn other_seeds(pairs: &[(&[u32], &[u32])], seed: u64) -> Result<Vec<usize>> {
     let n = pairs.len();
     if n == 0 {
         return Err(Error::NoOtherSeed { pair: 0, pairs: 0 });
     }
+    let mut seeds: HashMap<&[u32], HashSet<&[u32]>> = HashMap::new();
+    for (d1, d2) in pairs {
+        seeds.entry(d2).or_default().insert(d1);
+    }
     let mut circle: Vec<usize> = (0..n).collect();
     circle.shuffle(&mut random::stream(seed, "random-seed", 0));
     let mut others = vec![0; n];
     for (place, &pair) in circle.iter().enumerate() {
-        let (d1, d2) = pairs[pair];
-        let differs = |&other: &usize| pairs[other].0 != d1 && pairs[other].0 != d2;
+        let d2 = pairs[pair].1;
+        let differs = |&other: &usize| !seeds[d2].contains(pairs[other].0) && pairs[other].0 != d2;
         let found = (1..n).map(|step| circle[(place + step) % n]).find(differs);
         others[pair] = found.ok_or(Error::NoOtherSeed { pair, pairs: n })?;
     }
@@ -216,8 +220,6 @@ fn other_seeds(pairs: &[(&[u32], &[u32])], seed: u64) -> Result<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -340,6 +342,12 @@ mod tests {
             assert!(all[other].0 != pair.0 && all[other].0 != pair.1);
         }
         assert!(others.iter().collect::<HashSet<_>>().len() > 10, "a few seeds serve for all: {others:?}");
+        // Nor one of the other true ones.
+        let (a, b, c, d) = ([1].as_slice(), [2].as_slice(), [3].as_slice(), [9].as_slice());
+        for seed in 0..20 {
+            let others = other_seeds(&[(a, d), (b, d), (c, a)], seed).unwrap();
+            assert_eq!(others[..2], [2, 2], "{seed}");
+        }
         assert_eq!(others, other_seeds(&all, 5).unwrap());
         assert_ne!(others, other_seeds(&all, 6).unwrap());
     }

@@ -286,6 +286,7 @@ impl Assembly<'_> {
 /// What the statistics of every set of pairs say of those that measure.
 #[derive(Deserialize)]
 struct PairsMeasured {
+    #[serde(default)]
     unseen: UnseenStats,
 }
 

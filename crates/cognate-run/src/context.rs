@@ -12,7 +12,7 @@ use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::recipe::{
     Contexts, GenerateMethod, GeneratePrecision, Init, PERPLEXITY, Pair, PairMethod, Real, Recipe, SeedsOf, Train,
-    Training, Vectors,
+    Training, Tune, Vectors,
 };
 use crate::rundir::{Artifact, Identity, RunDir, Work};
 use crate::stage::{Replicate, Step, candidates, writer};
@@ -471,6 +471,12 @@ pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
             put("synthetic_tokens", json!(recipe.synthetic_tokens(at)));
             // Of related documents more is measured.
             put("related", json!(recipe.is_related(at)));
+            if let Step::Tune(synthesizer) = writer(recipe, at) {
+                // They decide on which pairs relevance is calibrated.
+                let Tune { validate_pairs, relation_pairs, .. } = recipe.synthesizers[synthesizer].tune;
+                put("tune", json!({"validate_pairs": validate_pairs, "relation_pairs": relation_pairs}));
+                put("seed", json!(recipe.seed));
+            }
         }
         Step::Evaluate(_) => {
             put("evaluate", without(json(serde_json::to_value(&recipe.evaluate))?, &["data_dir"]));
@@ -517,7 +523,8 @@ fn put_training(put: &mut dyn FnMut(&str, Value) -> Option<Value>, recipe: &Reci
     }
     if let Contexts::Related(_) = training.contexts {
         let Pair { neighbours, near_copy, max_similarity, .. } = recipe.pair;
-        put("pair", json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity}));
+        let own = json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity});
+        put("pair", with_groups(own, &recipe.pair));
         arm.insert("contexts".to_owned(), json!("related"));
     }
     if training.init.is_some() {

@@ -1,5 +1,7 @@
 //! Batches of related pairs: given one document, predict the other.
 
+use std::collections::BTreeSet;
+
 use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::TokenFile;
 use cognate_model::{Batch, ScoreItem};
@@ -32,7 +34,7 @@ impl PairTokens {
     }
 
     /// The continuations of the pairs' items after another of the documents `seeds`, and after none; none where a pair has no other
-    /// seed that is neither of its two documents. `document` has the tokens of a document, its end included.
+    /// seed that is neither its second document nor the first of a pair with that. `document` has the tokens of a document, its end included.
     pub fn contrast(
         &self,
         document: impl Fn(u32) -> Vec<u32>,
@@ -44,12 +46,14 @@ impl PairTokens {
         circle.sort_unstable();
         circle.dedup();
         circle.shuffle(&mut random::stream(seed, "random seeds", 0));
+        let mut own: BTreeSet<(u32, u32)> = pairs.iter().copied().collect();
+        own.extend(pairs.iter().map(|&(_, second)| (second, second)));
         let mut contrast = Contrast { random_seed: vec![], no_seed: vec![] };
         contrast.random_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
         contrast.no_seed.resize(pairs.len(), ScoreItem { prompt: vec![], continuation: vec![] });
         for (at, &(first, second)) in pairs.iter().enumerate() {
             let mut others = (0..circle.len()).map(|step| circle[(at + step) % circle.len()]);
-            let other = others.find(|&other| other != first && other != second)?;
+            let other = others.find(|&other| !own.contains(&(other, second)))?;
             let continuation = self.item(document(first), document(second)).continuation;
             let mut seed = document(other);
             seed.pop();
@@ -213,6 +217,7 @@ mod tests {
             assert!(random.prompt.len() + random.continuation.len() <= FRAME.context, "{at}");
         }
         assert_eq!(FRAME.contrast(tokens, &[(0, 1)], 0..2, 1), None, "the only other seed is the second document");
+        assert_eq!(FRAME.contrast(tokens, &[(0, 1), (2, 1)], 0..3, 1), None, "the only other seed is a true one");
         let seeds = |seed| FRAME.contrast(tokens, &[(0, 1)], 2..4, seed).unwrap().random_seed[0].prompt[1];
         assert!((0..20).any(|seed| seeds(seed) == 30) && (0..20).any(|seed| seeds(seed) == 200));
     }

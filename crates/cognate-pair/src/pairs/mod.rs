@@ -215,7 +215,7 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
     let is_seen = |document: u32| (document as usize) < documents;
     let (given, others): (Vec<Pair>, Vec<Pair>) =
         given.iter().partition(|pair| is_seen(pair.first) && is_seen(pair.second));
-    let with_unseen: Vec<Pair> = others.into_iter().filter(|pair| is_seen(pair.first)).collect();
+    let with_unseen = unseen::most_similar(others.into_iter().filter(|pair| is_seen(pair.first)).collect());
     let measure = unseen::suffice(&with_unseen);
     let share = if measure { 0.0 } else { share };
     let targets = unseen::targets(&with_unseen);

@@ -49,7 +49,7 @@ pub struct UnseenStats {
     pub documents: usize,
     /// Those with at least one related document.
     pub with_pairs: usize,
-    /// Their pairs that were left out as near-copies.
+    /// Those that were left out because they are near-copies of another document.
     pub near_copies: usize,
     /// Whether they are enough, so that the held-out pairs are theirs.
     pub measure: bool,

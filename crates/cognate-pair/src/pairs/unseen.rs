@@ -4,7 +4,7 @@
 //! likely, and whatever tuning makes it forget would look like a loss. So the target is unseen; the seed is one of those that
 //! documents are written from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Pair;
 use super::precision::Bound;
@@ -14,11 +14,14 @@ use crate::neighbours::Neighbours;
 /// Unseen documents with a related one, from which on they measure: one half of them chooses a checkpoint, and with fewer than six in
 /// the other an interval says nothing.
 const LEAST_DOCUMENTS: usize = 12;
+/// Seeds of an unseen document that count, the most similar ones. More say little that is new of it, and would leave fewer documents to
+/// the pairs that are asked for.
+const SEEDS: usize = 3;
 
 /// The related pairs among these documents and unseen ones, whose numbers go on behind the documents'. The definition is that of other pairs:
-/// one is among the first `k` of the other, looked for in both directions, and they are similar enough; near-copies are no pairs.
-/// Of an unseen document, those of `unseen` are looked at. Pairs are in the order of (first, second). Also says how many near-copies
-/// were left out.
+/// one is among the first `k` of the other, looked for in both directions, and they are similar enough. Of an unseen document, those of
+/// `unseen` are looked at, and the [`SEEDS`] most similar of the related ones stay. One with a near-copy among them is left out: a model
+/// may have been trained on its text. Pairs are in the order of (first, second). Also says how many documents were left out so.
 pub(super) fn related(
     neighbours: &Neighbours,
     unseen: &Neighbours,
@@ -35,24 +38,38 @@ pub(super) fn related(
     let tails = strangers.tails_of(unseen);
     let (mut related, mut near_copies) = (Vec::new(), 0);
     for (at, tail) in tails.into_iter().enumerate() {
-        for (rank, (document, similarity)) in unseen.of(at).enumerate() {
-            if rank >= k && similarity <= floor(document) {
-                continue;
-            }
-            let pair = Pair { first: document, second: (documents + at) as u32, similarity };
-            let is_related = match bound {
-                Bound::Similarity(least) => similarity >= least,
-                Bound::Strangers(most) => strangers.expected_outside(document, tail, similarity) <= most,
-            };
-            match is_copy(&pair) {
-                true => near_copies += 1,
-                false if is_related => related.push(pair),
-                false => {}
-            }
+        let pair = |(document, similarity)| Pair { first: document, second: (documents + at) as u32, similarity };
+        if unseen.of(at).map(pair).any(|pair| is_copy(&pair)) {
+            near_copies += 1;
+            continue;
         }
+        let is_related = |&(rank, Pair { first, similarity, .. }): &(usize, Pair)| {
+            let is_first = rank < k || similarity > floor(first);
+            is_first
+                && match bound {
+                    Bound::Similarity(least) => similarity >= least,
+                    Bound::Strangers(most) => strangers.expected_outside(first, tail, similarity) <= most,
+                }
+        };
+        related.extend(unseen.of(at).map(pair).enumerate().filter(is_related).map(|(_, pair)| pair).take(SEEDS));
     }
     related.sort_unstable_by_key(|pair| (pair.first, pair.second));
     (related, near_copies)
+}
+
+/// Of given pairs, in their order, the [`SEEDS`] most similar of each target; of equally similar ones the first.
+pub(super) fn most_similar(pairs: Vec<Pair>) -> Vec<Pair> {
+    let mut of_target: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        of_target.entry(pair.second).or_default().push(at);
+    }
+    let mut kept: Vec<usize> = Vec::new();
+    for mut of in of_target.into_values() {
+        of.sort_by(|&a, &b| pairs[b].similarity.total_cmp(&pairs[a].similarity));
+        kept.extend(of.into_iter().take(SEEDS));
+    }
+    kept.sort_unstable();
+    kept.into_iter().map(|at| pairs[at]).collect()
 }
 
 /// Whether pairs have unseen documents enough to measure by.

@@ -158,20 +158,31 @@ fn what_measures_are_pairs_of_a_document_and_an_unseen_one_by_the_definition_of_
     let config = config(0.6, 0.97, 0.1);
     let (pairs, stats) = select_pairs(&corpus, &neighbours, Some(&among), &Copies::none(), &config).unwrap();
     let first = |of: &Neighbours, document: usize, k: usize| of.of(document).take(k).collect::<Vec<_>>();
-    let mut expected = Vec::new();
+    let mut expected: Vec<(u32, u32)> = Vec::new();
     let mut one_sided = [0, 0];
+    let mut more = 0;
     for row in 0..unseen.len() {
+        if first(&among, row, 1).iter().any(|found| found.1 >= 0.97) {
+            continue;
+        }
         for (rank, (document, similarity)) in first(&among, row, 50).into_iter().enumerate() {
             let is_first_of_document = first(&neighbours, document as usize, 8)[7].1 < similarity;
             one_sided[0] += u32::from(rank < 8 && !is_first_of_document);
             one_sided[1] += u32::from(rank >= 8 && is_first_of_document);
-            if (rank < 8 || is_first_of_document) && (0.6..0.97).contains(&similarity) {
-                expected.push((document, 1500 + row as u32));
+            if (rank < 8 || is_first_of_document) && similarity >= 0.6 {
+                // The three most similar seeds.
+                let target = 1500 + row as u32;
+                if expected.iter().filter(|pair| pair.1 == target).count() < 3 {
+                    expected.push((document, target));
+                } else {
+                    more += 1;
+                }
             }
         }
     }
     expected.sort_unstable();
     assert!(one_sided.iter().all(|&pairs| pairs > 20), "one direction finds nothing of its own: {one_sided:?}");
+    assert!(more > 20, "{more}");
     assert_eq!(pairs.held_out.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(), expected);
     let targets: HashSet<u32> = expected.iter().map(|pair| pair.1).collect();
     assert_eq!((stats.unseen.documents, stats.unseen.with_pairs, stats.unseen.measure), (300, targets.len(), true));
@@ -187,16 +198,18 @@ fn what_measures_are_pairs_of_a_document_and_an_unseen_one_by_the_definition_of_
 fn near_copies_of_unseen_documents_measure_nothing() {
     let all = vectors(700, 32, 30, 0.5, 2);
     let (corpus, unseen) = parted(&all, 500);
-    // Every unseen document has the words of the document with its number.
-    let texts: Vec<String> = (0..700).map(|i| (0..9).map(|word| format!("w{}-{word} ", i % 500)).collect()).collect();
+    // Every second unseen document has the words of the document with its number.
+    let of = |i: usize| if i < 500 || i % 2 == 0 { i % 500 } else { i };
+    let texts: Vec<String> = (0..700).map(|i| (0..9).map(|word| format!("w{}-{word} ", of(i))).collect()).collect();
     let copies = Copies::of(&texts, 0.7, &Silent).unwrap();
     let mut corpus = corpus;
     corpus.data[..200 * 32].copy_from_slice(&unseen.data);
     let neighbours = exact_neighbours(&corpus, 50, &Silent).unwrap();
     let among = neighbours_among(&corpus, &unseen, 50, &Silent).unwrap();
     let (pairs, stats) = select_pairs(&corpus, &neighbours, Some(&among), &copies, &config(0.5, 2.0, 0.1)).unwrap();
-    assert_eq!(stats.unseen.near_copies, 200);
-    assert!(pairs.held_out.iter().all(|pair| pair.second - 500 != pair.first));
+    assert_eq!(stats.unseen.near_copies, 100);
+    // Not with other seeds either: what the document says has been trained on.
+    assert!(!pairs.held_out.is_empty() && pairs.held_out.iter().all(|pair| pair.second % 2 == 1));
     // By their vectors alone they would be the best of pairs.
     let (with_copies, _) =
         select_pairs(&corpus, &neighbours, Some(&among), &Copies::none(), &config(0.5, 2.0, 0.1)).unwrap();

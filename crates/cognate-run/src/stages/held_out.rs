@@ -1,5 +1,7 @@
 //! The pairs by which a synthesizer is chosen, measured and its relevance calibrated, and the documents that they name.
 
+use std::collections::BTreeMap;
+
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::{ReadOptions, TokenFile};
@@ -72,6 +74,20 @@ impl HeldOut {
     }
 }
 
+/// One pair of each target, the most similar, in their order: what counts pairs as independent should have no document twice.
+pub(crate) fn one_of_each_target(pairs: &[Pair]) -> Vec<Pair> {
+    let mut best: BTreeMap<u32, usize> = BTreeMap::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        let found = best.entry(pair.second).or_insert(at);
+        if pair.similarity > pairs[*found].similarity {
+            *found = at;
+        }
+    }
+    let mut kept: Vec<usize> = best.into_values().collect();
+    kept.sort_unstable();
+    kept.into_iter().map(|at| pairs[at]).collect()
+}
+
 /// `most` items, drawn once, in their order.
 pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) -> Vec<T> {
     let mut order: Vec<usize> = (0..items.len()).collect();
@@ -84,6 +100,13 @@ pub(crate) fn draw<T: Copy>(items: &[T], most: usize, seed: u64, purpose: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_counts_once_with_its_most_similar_seed() {
+        let pair = |(first, second, similarity)| Pair { first, second, similarity };
+        let pairs = [(0, 9, 0.5), (1, 8, 0.4), (2, 9, 0.7), (3, 8, 0.4)].map(pair);
+        assert_eq!(one_of_each_target(&pairs), [pairs[1], pairs[2]]);
+    }
 
     #[test]
     fn a_draw_keeps_the_order_and_is_the_same_again() {

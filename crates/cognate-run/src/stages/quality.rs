@@ -20,7 +20,7 @@ use cognate_synth::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::held_out::{Documents, HeldOut, draw};
+use super::held_out::{Documents, HeldOut, draw, one_of_each_target};
 use super::relations::{lsa_config, read_texts};
 use super::synthesis::seeds_of;
 use super::train::BATCH_TOKENS;
@@ -94,7 +94,8 @@ impl Synthesizer {
             seed: documents.tokens(pair.first),
             document: documents.tokens(pair.second),
         };
-        let pairs: Vec<TokenPair> = HeldOut::of(context, self.at, &documents)?.measuring.iter().map(pair).collect();
+        let measuring = one_of_each_target(&HeldOut::of(context, self.at, &documents)?.measuring);
+        let pairs: Vec<TokenPair> = measuring.iter().map(pair).collect();
         let tokens: usize = pairs.iter().map(|pair| pair.seed.len() + pair.document.len()).sum();
         // Four conditional and two unconditional passes over each pair's tokens.
         self.count(6 * tokens as u64, 6 * pairs.len() as u64);

@@ -140,7 +140,15 @@ pub(crate) fn rows_of_related(
     let pair = &context.recipe.pair;
     let file = context.tokens("tokenize", "unique")?;
     let vectors = read_vectors(&vectors_of(context, embedding))?;
-    let neighbours = exact_neighbours(&vectors, pair.neighbours, monitor)?;
+    let neighbours = match pair.within_groups {
+        true => exact_neighbours(&vectors, pair.neighbours, monitor)?,
+        false => exact_neighbours_apart(
+            &vectors,
+            pair.neighbours,
+            Groups::of_unique_if_any(context, monitor)?.numbers(),
+            monitor,
+        )?,
+    };
     let of = |first: usize| neighbours.of(first).map(move |(second, similarity)| (first as u32, second, similarity));
     let links = (0..neighbours.len()).flat_map(of);
     let copies = copies(context, pair, &[], monitor)?;
@@ -211,10 +219,14 @@ fn tell(label: &str, stats: &PairStats) {
 /// Says at once where what measures is not unseen.
 fn tell_unseen(label: &str, unseen: &UnseenStats) {
     if !unseen.measure {
+        let more = match unseen.documents {
+            0 => "Vectors or pairs that name the selection split's documents, where there is one, would do",
+            _ => "A larger [corpus] selection_share gives more",
+        };
         tracing::warn!(
             "{label}: {} of the selection split's documents have a related unique one, too few to measure by. So pairs of unique documents \
-             are held out of tuning, but the base model has been trained on their texts: what a seed is worth will look like too little. \
-             A larger [corpus] selection_share gives more",
+             measure, which [pair] held_out_share holds out of tuning. But the base model has been trained on their texts, and what a seed \
+             is worth will look like too little. {more}",
             unseen.with_pairs
         );
     }

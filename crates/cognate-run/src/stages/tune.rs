@@ -159,9 +159,17 @@ fn is_shuffled(context: &Context<'_>, at: usize) -> bool {
 
 /// Refuses pairs that nothing could be learned from, and warns where too few are held out to say what was.
 pub(crate) fn check(context: &Context<'_>, at: usize) -> Result<()> {
-    let seeds = distinct_seeds(&Lesson::new(context, at)?.measuring);
+    let lesson = Lesson::new(context, at)?;
+    if lesson.validation.is_empty() {
+        tracing::warn!(
+            "no held-out pair is left to choose a checkpoint by, so the last one is taken: raise [tune] validate_pairs"
+        );
+    }
+    let seeds = distinct_seeds(&lesson.measuring);
     if seeds < LEAST_SEEDS {
-        tracing::warn!("{seeds} held-out seeds are too few to say what tuning taught: raise [corpus] selection_share");
+        tracing::warn!(
+            "{seeds} held-out seeds are too few to say what tuning taught: raise [corpus] selection_share, or [pair] held_out_share where that measures"
+        );
     }
     Ok(())
 }

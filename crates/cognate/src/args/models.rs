@@ -130,7 +130,7 @@ pub(crate) struct TuneArgs {
     /// Pairs to learn, Parquet {id1, id2, similarity}: the first is the seed.
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: PathBuf,
-    /// Pairs of other documents, to choose the checkpoint by: what the true seed saves on them.
+    /// Pairs to choose the checkpoint by: what the true seed saves on them. --documents and --tokens hold their documents too.
     #[arg(long, value_name = "FILE")]
     pub(crate) held_out: Option<PathBuf>,
     /// The folder for metrics.jsonl and checkpoints/; running again continues there.

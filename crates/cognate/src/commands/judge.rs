@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cognate_corpus::{Document, ReadOptions, Reader};
-use cognate_pair::read_pairs;
+use cognate_pair::read_pairs_among;
 use cognate_run::read_texts;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
@@ -30,7 +30,8 @@ impl Judging {
         let pairs = match &args.judge.judge_pairs {
             Some(path) => {
                 let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
-                Some(read_pairs(path, &ids)?)
+                // Some of a run's pairs are with documents of another split.
+                Some(read_pairs_among(path, &ids)?.0)
             }
             None => None,
         };
