@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Documents to train on, and how many of their tokens.
 #[derive(Clone)]
 pub struct Source {
-    /// Name, for messages.
+    /// Name, for messages; each source's documents are shuffled by it.
     pub name: String,
     /// Tokenized documents.
     pub file: TokenFile,

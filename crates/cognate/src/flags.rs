@@ -1,13 +1,20 @@
 //! Messages in the words of the command that was called. The stages' crates name a setting as a recipe's key; where it was a flag of a
 //! command on plain files, the message names the flag.
 
+use std::ops::Range;
+
 use clap::CommandFactory;
 
 use crate::args::Cli;
 
-/// The flags of the command that was called, by the keys that mean the same: `batch_tokens` for `--batch-tokens`.
+/// What was called, as far as messages speak of it.
 #[derive(Debug, Default)]
-pub(crate) struct Flags(Vec<String>);
+pub(crate) struct Flags {
+    /// The command's flags, by the keys that mean the same: `batch_tokens` for `--batch-tokens`.
+    keys: Vec<String>,
+    /// Words of the command line that hold more than a key could: paths, mostly. A message that repeats one means no flag by it.
+    typed: Vec<String>,
+}
 
 impl Flags {
     /// Those of the command `called`, such as `["inspect", "synthetic"]`. None where a recipe's keys are meant.
@@ -23,29 +30,64 @@ impl Flags {
             }
         }
         let longs = command.get_arguments().filter_map(|argument| argument.get_long());
-        Self(longs.map(|long| long.replace('-', "_")).collect())
+        Self { keys: longs.map(|long| long.replace('-', "_")).collect(), typed: Vec::new() }
     }
 
     /// Those of the command line of this process.
     pub(crate) fn called() -> Self {
         let program = Cli::command();
         // A flag of the whole program, with its value, may stand before the command.
-        let typed = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
-        let typed: Vec<String> = typed.skip_while(|word| program.find_subcommand(word).is_none()).take(2).collect();
-        Self::of(&typed.iter().map(String::as_str).collect::<Vec<_>>())
+        let typed: Vec<String> = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).collect();
+        let command = typed.iter().map(String::as_str).skip_while(|word| program.find_subcommand(word).is_none());
+        Self::of(&command.take(2).collect::<Vec<_>>()).beside(typed)
+    }
+
+    /// The same with the words of the command line.
+    fn beside(mut self, words: impl IntoIterator<Item = String>) -> Self {
+        let value = |word: String| match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => value.to_owned(),
+            _ => word,
+        };
+        self.typed = words.into_iter().map(value).filter(|word| word.contains(|c| !is_word(c))).collect();
+        self
+    }
+
+    /// The stretches of `text` that are what somebody wrote and no words of ours: what stands in quotes, and what was typed.
+    fn quoted(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut open: Option<(usize, char)> = None;
+        let mut escaped = false;
+        for (at, c) in text.char_indices() {
+            match open {
+                Some((start, quote)) if c == quote && !escaped => {
+                    found.push(start..at);
+                    open = None;
+                }
+                None if c == '"' || c == '`' => open = Some((at, c)),
+                _ => {}
+            }
+            escaped = c == '\\' && !escaped;
+        }
+        for word in &self.typed {
+            found.extend(text.match_indices(word.as_str()).map(|(at, _)| at..at + word.len()));
+        }
+        found
     }
 
     /// `text` with the command's flags in the place of keys: `[train] batch_tokens` becomes `--batch-tokens`, and `on_bad_record = "skip"`
-    /// becomes `--on-bad-record skip`. A key of one word may be any word, so it counts only where a value follows.
+    /// becomes `--on-bad-record skip`. A key of one word may be any word, so it counts only where a value follows. Within quotes and what was
+    /// typed nothing changes.
     pub(crate) fn said(&self, text: &str) -> String {
+        let quoted = self.quoted(text);
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(start) = rest.find(is_word) {
             let (before, from) = rest.split_at(start);
             out.push_str(before);
             let (word, after) = from.split_at(from.find(|c| !is_word(c)).unwrap_or(from.len()));
+            let at = text.len() - from.len();
             rest = after;
-            if !self.is_meant(word, &out, after) {
+            if quoted.iter().any(|range| range.contains(&at)) || !self.is_meant(word, &out, after) {
                 out.push_str(word);
                 continue;
             }
@@ -63,7 +105,10 @@ impl Flags {
     /// Whether `word`, between the two, names a setting.
     fn is_meant(&self, word: &str, before: &str, after: &str) -> bool {
         let beside = |c: char| "\"'`-./\\".contains(c);
-        if !self.0.iter().any(|flag| flag == word) || before.ends_with(beside) || after.starts_with(['"', '\'', '/']) {
+        // A name and its ending: a file, in whatever folder.
+        let is_file = after.strip_prefix('.').is_some_and(|ending| ending.starts_with(is_word));
+        let is_key = self.keys.iter().any(|key| key == word);
+        if !is_key || is_file || before.ends_with(beside) || after.starts_with(['"', '\'', '/']) {
             return false;
         }
         let has_value = || after.starts_with(" = ") || after.starts_with(" was ");
@@ -123,5 +168,24 @@ mod tests {
             assert_eq!(said("embed", text), text);
         }
         assert_eq!(said("run", "lower [train] budget_tokens"), "lower [train] budget_tokens");
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_names_no_setting() {
+        let flags = Flags::of(&["embed"])
+            .beside(["embed", "a max_terms b", "--out=c min_documents.d", "max_terms"].map(str::to_owned));
+        for text in [
+            "no document \"the \\\"max_terms is 3\\\" one\": min_documents",
+            "`max_terms is 3` is the text",
+            "a max_terms b: not found",
+            "c min_documents.d: a folder",
+            "x/of max_terms.jsonl:3: bad",
+        ] {
+            let only_last = text.replace(": min_documents", ": --min-documents");
+            assert_eq!(flags.said(text), only_last);
+        }
+        // A word that could be a key is one, typed or not, and an open quote quotes nothing.
+        assert_eq!(flags.said("lower max_terms"), "lower --max-terms");
+        assert_eq!(flags.said("5\" wide: lower max_terms"), "5\" wide: lower --max-terms");
     }
 }

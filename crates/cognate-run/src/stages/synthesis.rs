@@ -92,7 +92,7 @@ pub(crate) fn further_rounds_flops(context: &Context<'_>, corpus: usize) -> Resu
 }
 
 /// Tokens that a round writes.
-fn round_tokens(recipe: &Recipe, corpus: usize, round: usize) -> u64 {
+pub(super) fn round_tokens(recipe: &Recipe, corpus: usize, round: usize) -> u64 {
     let need = recipe.synthetic_tokens(corpus) as f64;
     let oversample = recipe.synthetic[corpus].generate.oversample;
     let share = match round {

@@ -11,20 +11,25 @@ use cognate_pair::{Lsa, Pair, PairStats, read_pairs, read_vectors};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
 use cognate_train::{PairTokens, Point};
-use tempfile::TempDir;
 
 use super::evaluate::read_scores;
 use super::held_out::{Documents, HeldOut, one_of_each_target};
 use super::quality::{read_first, unique_texts};
-use super::relations::lsa_config;
+use super::relations::{lsa_config, nearest};
 use super::synthesis::{Filtered, generate_config};
 use super::train::{BATCH_TOKENS, Trained};
-use crate::context::{Context, Settings};
-use crate::device::{DeviceKind, Model};
-use crate::recipe::Recipe;
-use crate::rundir::{Artifact, Manifest, RunDir};
-use crate::runner::run;
+use crate::context::Context;
+use crate::device::Model;
 use crate::stage::{Replicate, Step};
+
+mod finished;
+mod graph;
+mod sweeps;
+mod trainings;
+mod work;
+mod written;
+
+use finished::{Finished, corpus};
 
 /// A run of seconds that overfits: its base model and its synthesizer are best long before their ends.
 const RECIPE: &str = r#"
@@ -65,60 +70,24 @@ kind = "sbp"
 synthetic_share = 0.05
 "#;
 
-/// Documents of thirty topics, whose words make up half of each.
-fn corpus(documents: usize) -> String {
-    let mut state = 4711u64;
-    let mut next = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % n
-    };
-    let syllables = ["ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu"];
-    let mut line = |number: usize| {
-        let (topic, words) = (next(30), 24 + next(16));
-        let mut word = |_: usize| if next(2) == 0 { topic * 7 + next(10) } else { next(225) };
-        let words = (0..words).map(&mut word).map(|word| [syllables[word % 15], syllables[word / 15]].concat());
-        let text = words.collect::<Vec<_>>().join(" ");
-        format!("{{\"id\": \"d{number}\", \"text\": \"{text}.\"}}\n")
-    };
-    (0..documents).map(&mut line).collect()
-}
-
-/// A finished run.
-struct Finished {
-    recipe: Recipe,
-    settings: Settings,
-    _scratch: TempDir,
-}
-
-impl Finished {
-    fn new() -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        cognate_base::files::write_atomic(scratch.path().join("documents.jsonl"), corpus(1200)).unwrap();
-        let recipe = Recipe::parse(&scratch.path().join("recipe.toml"), RECIPE).unwrap();
-        let settings = Settings {
-            out: scratch.path().join("run"),
-            reuse: None,
-            threads: 2,
-            device: DeviceKind::default(),
-            command: String::new(),
-            version: String::new(),
-        };
-        run(&recipe, &settings, &Silent).unwrap();
-        Self { recipe, settings, _scratch: scratch }
-    }
-
-    /// What its last stage was given, and its own artifact.
-    fn context(&self) -> Context<'_> {
-        let mut context =
-            Context::new(&self.recipe, &self.settings, RunDir::open(&self.settings.out).unwrap(), &Silent);
-        for step in Step::all(&self.recipe).into_iter().filter(|step| *step != Step::Report) {
-            let name = step.folder(&self.recipe);
-            let folder = context.run.folder(&name);
-            let manifest = Manifest::read(&folder).unwrap().unwrap();
-            context.finished(&name, Artifact { folder, manifest });
-        }
-        context
-    }
+/// All of one run, which takes longer than what is asked of it.
+#[test]
+fn a_small_run_measures_what_it_says() {
+    let finished = Finished::new(RECIPE, &[("documents.jsonl", corpus(1200))], |_| {});
+    let context = finished.context();
+    work::rows_are_those_of_the_files(&context);
+    work::operations_and_tokens_follow_from_what_was_read(&context);
+    the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(&context);
+    what_measures_is_a_unique_document_and_one_that_no_model_has_seen(&context);
+    relevance_is_calibrated_on_pairs_that_chose_no_checkpoint(&context);
+    documents_are_written_by_the_checkpoint_that_was_chosen(&context);
+    similarity_to_the_seed_is_that_of_each_kept_document(&context);
+    a_model_is_scored_as_its_training_ended(&context);
+    let pairs = &context.made(Step::Pair(0)).manifest.work.statistics;
+    let percent = 100.0 * pairs["precision"]["estimate"].as_f64().unwrap();
+    let of = format!("{} of {}", pairs["documents_with_pairs"], pairs["documents"]);
+    let told = format!("pair: {of} documents have a pair; {percent:.0} % of the pairs are true by estimate");
+    assert!(finished.told.contains(&told), "{told}: {:?}", finished.told);
 }
 
 fn load(context: &Context<'_>, checkpoint: &Path) -> Model {
@@ -127,7 +96,8 @@ fn load(context: &Context<'_>, checkpoint: &Path) -> Model {
 
 /// Held-out pairs: those that choose the synthesizer's checkpoint, and those that the chosen one is measured on.
 fn held_out(context: &Context<'_>, documents: &Documents) -> (Vec<Pair>, Vec<Pair>) {
-    let HeldOut { choosing, measuring, .. } = HeldOut::of(context, 0, documents).unwrap();
+    let HeldOut { choosing, measuring, .. } =
+        HeldOut::of(context, context.recipe.synthesizer("related"), documents).unwrap();
     assert!(choosing.len() >= 4 && measuring.len() >= 4, "{} and {} pairs", choosing.len(), measuring.len());
     (choosing, measuring)
 }
@@ -136,17 +106,14 @@ fn tune() -> &'static Path {
     Path::new("tune/related")
 }
 
-#[test]
-fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
-    let finished = Finished::new();
-    let context = finished.context();
-    let documents = Documents::new(&context, &Silent).unwrap();
-    let (choosing, measured) = held_out(&context, &documents);
+fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(context: &Context<'_>) {
+    let documents = Documents::new(context, &Silent).unwrap();
+    let (choosing, measured) = held_out(context, &documents);
     let tokenizer = context.tokenizer().unwrap();
     let tokens = |number: u32| documents.tokens(number);
     let item = |frame: &PairTokens, pair: &Pair| frame.item(tokens(pair.first), tokens(pair.second));
     let trained: Trained = context.statistics(tune()).unwrap();
-    let mut best = load(&context, &context.artifact(tune()).path("best"));
+    let mut best = load(context, &context.artifact(tune()).path("best"));
 
     // What the checkpoint was chosen by is its loss on the second documents of the choosing pairs, after the first.
     let frame = PairTokens {
@@ -176,12 +143,12 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     );
     assert!((nats(&choosing) - recorded).abs() < 1e-9, "{} {recorded}", nats(&choosing));
     let numbers: Vec<(u32, u32)> = choosing.iter().map(|pair| (pair.first, pair.second)).collect();
-    let seeds = HeldOut::of(&context, 0, &documents).unwrap().all.into_iter().map(|pair| pair.first);
+    let seeds = HeldOut::of(context, 0, &documents).unwrap().all.into_iter().map(|pair| pair.first);
     let contrast = frame.contrast(tokens, &numbers, seeds, context.recipe.seed).unwrap();
     for (items, recorded) in
         [(&contrast.random_seed, chosen.random_seed_nats), (&contrast.no_seed, chosen.no_seed_nats)]
     {
-        let mut best = load(&context, &context.artifact(tune()).path("best"));
+        let mut best = load(context, &context.artifact(tune()).path("best"));
         let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
         let nats = score(&mut best, items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64;
         assert!((nats - recorded.unwrap()).abs() < 1e-9, "{nats} {recorded:?}");
@@ -189,7 +156,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     assert!((nats(&measured) - recorded).abs() > 1e-4, "the two parts cannot be told apart");
     // Tuning began from the best of the base model.
     let start = |checkpoint: &str| {
-        let mut base = load(&context, &context.base_of(0).path(checkpoint));
+        let mut base = load(context, &context.base_of(0).path(checkpoint));
         let items: Vec<ScoreItem> = choosing.iter().map(|pair| item(&frame, pair)).collect();
         let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
         score(&mut base, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
@@ -209,22 +176,19 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on() {
     let found = trained.relation.unwrap();
     assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
     assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap());
-    let mut base = load(&context, &context.base_of(0).path("best"));
+    let mut base = load(context, &context.base_of(0).path("best"));
     assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap());
 }
 
-#[test]
-fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen() {
-    let finished = Finished::new();
-    let context = finished.context();
-    let documents = Documents::new(&context, &Silent).unwrap();
+fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &Context<'_>) {
+    let documents = Documents::new(context, &Silent).unwrap();
     let split = |name: &str| -> Vec<(String, String)> {
         let path = context.artifact("ingest").path(&format!("{name}.jsonl.zst"));
         read_first(&path, usize::MAX, &Silent).unwrap().into_iter().map(|d| (d.id, d.text)).collect()
     };
     let (unique, selection) = (split("unique"), split("selection"));
     assert!(selection.len() > 20, "{}", selection.len());
-    let all = HeldOut::of(&context, 0, &documents).unwrap().all;
+    let all = HeldOut::of(context, 0, &documents).unwrap().all;
     let in_unique = |number: u32| (number as usize) < unique.len();
     assert!(all.iter().all(|pair| in_unique(pair.first) && !in_unique(pair.second)));
     // The tokens are those of the documents that are named.
@@ -257,15 +221,12 @@ fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen() {
     assert_eq!((stats.unseen.documents, stats.unseen.measure), (selection.len(), true));
 }
 
-#[test]
-fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
-    let finished = Finished::new();
-    let context = finished.context();
-    let documents = Documents::new(&context, &Silent).unwrap();
-    let (choosing, measured) = held_out(&context, &documents);
+fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint(context: &Context<'_>) {
+    let documents = Documents::new(context, &Silent).unwrap();
+    let (choosing, measured) = held_out(context, &documents);
     let tokenizer = context.tokenizer().unwrap();
     let recipe = context.recipe;
-    let mut synthesizer = load(&context, &context.artifact(tune()).path("best"));
+    let mut synthesizer = load(context, &context.artifact(tune()).path("best"));
     let options = RelevanceOptions::of(&tokenizer, recipe.generate.max_seed_tokens, BATCH_TOKENS).unwrap();
     let mut calibrated_on = |pairs: &[Pair]| {
         let pair = |pair: &Pair| TokenPair {
@@ -286,10 +247,7 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint() {
     assert_ne!(found, calibrated_on(&choosing));
 }
 
-#[test]
-fn documents_are_written_by_the_checkpoint_that_was_chosen() {
-    let finished = Finished::new();
-    let context = finished.context();
+fn documents_are_written_by_the_checkpoint_that_was_chosen(context: &Context<'_>) {
     let (recipe, tokenizer) = (context.recipe, context.tokenizer().unwrap());
     let synthesizer = context.artifact(tune());
     assert_ne!(
@@ -302,7 +260,7 @@ fn documents_are_written_by_the_checkpoint_that_was_chosen() {
     let config = generate_config(recipe, &recipe.generate, synthesizer, Target::Documents(8), 0).unwrap();
     let written = |checkpoint: &str| {
         let out = tempfile::tempdir().unwrap();
-        let mut model = load(&context, &synthesizer.path(checkpoint));
+        let mut model = load(context, &synthesizer.path(checkpoint));
         generate(&mut model, &tokenizer, &seeds, out.path(), &config, &Silent).unwrap();
         let first = shards(out.path()).unwrap().remove(0);
         read_first(&first, 8, &Silent).unwrap().into_iter().map(|document| document.text).collect::<Vec<_>>()
@@ -314,11 +272,8 @@ fn documents_are_written_by_the_checkpoint_that_was_chosen() {
     assert_ne!(found, written("final"));
 }
 
-#[test]
-fn similarity_to_the_seed_is_that_of_each_kept_document() {
-    let finished = Finished::new();
-    let context = finished.context();
-    let texts = unique_texts(&context, &Silent).unwrap();
+fn similarity_to_the_seed_is_that_of_each_kept_document(context: &Context<'_>) {
+    let texts = unique_texts(context, &Silent).unwrap();
     let vectors = read_vectors(&context.made(Step::Embed(0)).path("vectors.parquet")).unwrap();
     let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe, &context.recipe.embed), &Silent).unwrap();
     let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
@@ -341,14 +296,11 @@ fn similarity_to_the_seed_is_that_of_each_kept_document() {
     assert!((found.value - mean).abs() < 1e-5, "{} {mean}", found.value);
 }
 
-#[test]
-fn a_model_is_scored_as_its_training_ended() {
-    let finished = Finished::new();
-    let context = finished.context();
+fn a_model_is_scored_as_its_training_ended(context: &Context<'_>) {
     let tokenizer = context.tokenizer().unwrap();
     let documents = read_first(&context.artifact("ingest").path("validation.jsonl.zst"), usize::MAX, &Silent).unwrap();
     let scored = |checkpoint: &str| {
-        let mut model = load(&context, &context.base_of(0).path(checkpoint));
+        let mut model = load(context, &context.base_of(0).path(checkpoint));
         let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
         perplexity(&mut model, &tokenizer, documents.iter().cloned().map(Ok), options, &Silent).unwrap()
     };
@@ -362,4 +314,12 @@ fn a_model_is_scored_as_its_training_ended() {
     let filtered: Filtered = context.statistics("filter/related").unwrap();
     assert_eq!(filtered.measured.perplexity_validation.unwrap().value, of_best.perplexity);
     assert_eq!(Step::Tune(0).folder(context.recipe), tune());
+}
+
+#[test]
+fn the_nearest_is_the_most_similar_and_the_first_of_equals() {
+    let pair = |first, second, similarity| Pair { first, second, similarity };
+    let pairs = [pair(1, 4, 0.5), pair(1, 2, 0.75), pair(3, 5, 0.25), pair(1, 9, 0.75), pair(1, 7, 0.5)];
+    let found = nearest(&pairs);
+    assert_eq!((found.len(), found[&1], found[&3]), (2, pairs[1], pairs[2]));
 }

@@ -257,7 +257,7 @@ fn real_at_the_end(order: Order, diet: &Diet) -> u64 {
 }
 
 /// Where a training's tokens come from: real documents first.
-fn sources(context: &Context<'_>, training: &Training, diet: &Diet) -> Result<Vec<Source>> {
+pub(super) fn sources(context: &Context<'_>, training: &Training, diet: &Diet) -> Result<Vec<Source>> {
     let source = |name: &str, artifact: &Path, file: &str, tokens: u64, repeat: bool| -> Result<Source> {
         Ok(Source { name: name.to_owned(), file: context.tokens(artifact, file)?, rows: None, tokens, repeat })
     };
