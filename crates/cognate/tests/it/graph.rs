@@ -123,7 +123,7 @@ fn two_embeddings_two_rounds_and_a_mixture_run_and_resume_from_a_kill_in_every_n
         "embed/given/started.json",
         "pair/of-vectors/started.json",
         "pair/given/started.json",
-        "tune/first/checkpoints/step-00000003",
+        "tune/first/metrics.jsonl",
         "generate/third/started.json",
         "train/mixture/checkpoints/step-00000020",
         "tune/second/started.json",
