@@ -10,7 +10,7 @@ use super::samples::Sample;
 use crate::error::Result;
 use crate::recipe::PairMethod;
 use crate::stage::Step;
-use crate::stages::similarity;
+use crate::stages::nearest;
 
 /// Parts of the documents.
 const QUARTERS: usize = 4;
@@ -26,7 +26,7 @@ impl Assembly<'_> {
         else {
             return Ok(None);
         };
-        let mut nearest = similarity::read(&embedded.folder)?;
+        let mut nearest = nearest::read(&embedded.folder)?;
         if nearest.len() < QUARTERS * LEAST_DOCUMENTS {
             return Ok(None);
         }

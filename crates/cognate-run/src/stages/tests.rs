@@ -13,12 +13,13 @@ use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, gener
 use cognate_train::{PairTokens, Point};
 use tempfile::TempDir;
 
+use super::embed::lsa_config;
 use super::evaluate::read_scores;
+use super::filter::Filtered;
+use super::generate::generate_config;
 use super::held_out::{Documents, HeldOut};
 use super::quality::{read_first, unique_texts};
-use super::relations::lsa_config;
-use super::synthesis::{Filtered, generate_config};
-use super::train::{BATCH_TOKENS, Trained};
+use super::train::training::{BATCH_TOKENS, Trained};
 use crate::context::{Context, Settings};
 use crate::device::{DeviceKind, Model};
 use crate::recipe::Recipe;
