@@ -308,8 +308,8 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     );
     let seed = context.recipe.seed;
     let train = match context.recipe.pairs[at].pair.within_groups {
-        true => shuffle_targets(&train, seed),
-        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed),
+        true => shuffle_targets(&train, seed, monitor)?,
+        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed, monitor)?,
     };
     let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
