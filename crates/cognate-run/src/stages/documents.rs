@@ -34,6 +34,7 @@ pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
         id_field: recipe.corpus.id_field.clone(),
         text_field: recipe.corpus.text_field.clone(),
         group_field: recipe.corpus.group_field.clone().unwrap_or_default(),
+        group_of_metadata: true,
         on_bad_record: match recipe.corpus.on_bad_record {
             recipe::OnBadRecord::Stop => OnBadRecord::Stop,
             recipe::OnBadRecord::Skip => OnBadRecord::Skip,
