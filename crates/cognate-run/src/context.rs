@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cognate_base::{Hash, Monitor, Silent};
+use cognate_base::{Hash, Monitor};
 use cognate_corpus::Tokenizer;
 use cognate_synth::filter::stage::KEPT;
 use serde_json::{Map, Value, json};
@@ -151,7 +151,7 @@ impl<'a> Context<'a> {
                 add("the selection documents", self.artifact("ingest"), "selection.jsonl.zst")?;
                 add("the validation documents", self.artifact("ingest"), "validation.jsonl.zst")?;
                 if let Vectors::File(path) = &self.recipe.embeddings[at].vectors {
-                    inputs.insert("the given vectors".to_owned(), Hash::of_file(self.recipe.at(path))?);
+                    inputs.insert("the given vectors".to_owned(), self.hash_of(self.recipe.at(path))?);
                 }
             }
             Step::Pair(at) => {
@@ -171,7 +171,7 @@ impl<'a> Context<'a> {
                         }
                     }
                     PairMethod::File(path) => {
-                        inputs.insert("the given pairs".to_owned(), Hash::of_file(self.recipe.at(path))?);
+                        inputs.insert("the given pairs".to_owned(), self.hash_of(self.recipe.at(path))?);
                     }
                 }
             }
@@ -256,7 +256,7 @@ impl<'a> Context<'a> {
                 add_tokenizer(&mut add, arm, "final/")?;
                 for (task, files) in tasks::tasks(self.recipe)? {
                     for (name, path) in tasks::inputs(&task, &files) {
-                        inputs.insert(name, Hash::of_file(path)?);
+                        inputs.insert(name, self.hash_of(path)?);
                     }
                 }
             }
@@ -338,7 +338,7 @@ impl<'a> Context<'a> {
         files.sort();
         let hash = |path: PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((format!("the {name} that it starts from"), Hash::of_file(&path)?))
+            Ok((format!("the {name} that it starts from"), self.hash_of(&path)?))
         };
         files.into_iter().map(hash).collect()
     }
@@ -359,18 +359,23 @@ impl<'a> Context<'a> {
         if let Some(path) = &self.recipe.tokenize.tokenizer {
             for file in Tokenizer::files(&self.recipe.at(path)) {
                 let name = file.file_name().unwrap_or_default().display();
-                inputs.insert(format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
+                inputs.insert(format!("the given tokenizer's {name}"), self.hash_of(&file)?);
             }
         }
         Ok(())
     }
 
+    /// The hash of a file that may have any size.
+    fn hash_of(&self, path: impl AsRef<Path>) -> Result<Hash> {
+        Hash::of_file_watched(path, self.monitor)
+    }
+
     fn document_hashes(&self) -> Result<BTreeMap<String, Hash>> {
-        let files = cognate_corpus::input::expand(&self.document_paths(), &Silent)?;
+        let files = cognate_corpus::input::expand(&self.document_paths(), self.monitor)?;
         files
             .iter()
             .enumerate()
-            .map(|(i, path)| Ok((format!("document file {:03}", i + 1), Hash::of_file(path)?)))
+            .map(|(i, path)| Ok((format!("document file {:03}", i + 1), self.hash_of(path)?)))
             .collect()
     }
 

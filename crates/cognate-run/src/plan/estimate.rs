@@ -1,5 +1,7 @@
 //! What each stage would read, write, compute and take: arithmetic on what the corpus looks like and how fast the machine is.
 
+use std::path::Path;
+
 use cognate_model::Config;
 use cognate_pair::{lsa_bytes, neighbours_bytes, neighbours_needed};
 use cognate_synth::{filter_bytes, generate_bytes};
@@ -111,6 +113,10 @@ pub(super) struct Estimate<'a> {
 const PACKED: f64 = 0.35;
 /// Text that ingest reads in a second, twice over.
 const INGEST_BYTES_PER_S: f64 = 20e6;
+/// Bytes of files that are read and hashed in a second, as a disk gives them.
+const HASHED_BYTES_PER_S: f64 = 500e6;
+/// Bytes of a file of vectors or pairs that are hashed, read and written again in a second.
+const GIVEN_BYTES_PER_S: f64 = 50e6;
 /// Operations per second of the sparse products that embedding consists of, per thread.
 const EMBED_FLOPS_PER_S: f64 = 1e9;
 /// Operations per second of the dense products that the neighbour search consists of, per thread.
@@ -177,7 +183,12 @@ impl Estimate<'_> {
         match step {
             Step::Ingest => {
                 let text = documents * survey.bytes_per_document;
-                Cost { documents, bytes: text * PACKED, wall_s: 2.0 * text / INGEST_BYTES_PER_S, ..Cost::default() }
+                // What is not taken is read all the same.
+                let all = survey.all_documents * survey.bytes_per_document;
+                let wall_s = 2.0 * all / INGEST_BYTES_PER_S
+                    + survey.file_bytes / HASHED_BYTES_PER_S
+                    + all / survey.cut_bytes_per_s;
+                Cost { documents, bytes: text * PACKED, wall_s, ..Cost::default() }
             }
             Step::Tokenize => {
                 let tokens = documents * survey.tokens_per_document;
@@ -193,7 +204,11 @@ impl Estimate<'_> {
                     Vectors::Lsa => 12.0 * 2.0 * self.unique_bytes() / ENTRY_BYTES * (d + 32.0),
                     Vectors::File(_) => 0.0,
                 };
-                let wall_s = flops / (EMBED_FLOPS_PER_S * threads);
+                let given = match &embedding.vectors {
+                    Vectors::Lsa => 0.0,
+                    Vectors::File(path) => self.given_s(path),
+                };
+                let wall_s = flops / (EMBED_FLOPS_PER_S * threads) + given;
                 Cost { documents: unique, flops, bytes: unique * d * 4.0, wall_s, ..Cost::default() }
             }
             Step::Pair(at) => {
@@ -202,7 +217,11 @@ impl Estimate<'_> {
                     PairMethod::Neighbours(embedding) => search_flops(unique, self.dimensions(embedding)),
                     PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
                 };
-                let wall_s = self.search_s(flops);
+                let given = match &self.recipe.pairs[at].method {
+                    PairMethod::File(path) => self.given_s(path),
+                    PairMethod::Neighbours(_) | PairMethod::Shuffled(_) => 0.0,
+                };
+                let wall_s = self.search_s(flops) + given;
                 Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
             }
             Step::Sweep { .. } => self.train(step, self.recipe.seed),
@@ -276,7 +295,7 @@ impl Estimate<'_> {
             Step::Ingest => {
                 // Of every document its hash and its id, of the validation split its words in a row.
                 let held_out = survey.documents * recipe.corpus.validation_share * survey.bytes_per_document;
-                survey.documents * 150.0 + held_out / WORD_BYTES * 30.0
+                survey.all_documents * 150.0 + held_out / WORD_BYTES * 30.0
             }
             Step::Tokenize => self.different_words(survey.documents * survey.bytes_per_document) * 200.0,
             Step::Embed(at) => self.embedding_bytes(&recipe.embeddings[at].embed),
@@ -457,6 +476,12 @@ impl Estimate<'_> {
         flops
     }
 
+    /// Seconds that taking a given file takes.
+    fn given_s(&self, path: &Path) -> f64 {
+        let file = fs_err::metadata(self.recipe.at(path));
+        file.map_or(0.0, |file| file.len() as f64 / GIVEN_BYTES_PER_S)
+    }
+
     /// Seconds that `flops` of the search for neighbours take.
     fn search_s(&self, flops: f64) -> f64 {
         flops / (PAIR_FLOPS_PER_S * self.speed.threads as f64)
@@ -479,8 +504,6 @@ impl Estimate<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     const RECIPE: &str = "name = \"a\"\n[corpus]\npaths = [\"d\"]\nunique_share = 0.5\n[embed]\ndimensions = 64\n[model]\nlayers = 1\n\
@@ -497,11 +520,14 @@ mod tests {
         let recipe = Recipe::parse(Path::new("r.toml"), recipe).unwrap();
         let survey = Survey {
             documents,
+            all_documents: documents,
+            file_bytes: 0.0,
             bytes_per_document: 1000.0,
             tokens_per_document: 250.0,
             sampled_tokens: vec![250],
             vocabulary: 300,
             encode_bytes_per_s: 1e6,
+            cut_bytes_per_s: f64::INFINITY,
             train_bytes_per_s: 1e6,
             whole: true,
         };
