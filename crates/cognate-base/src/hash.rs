@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use crate::monitor::{Interrupted, Monitor};
+
 /// A BLAKE3 hash of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash)]
 pub struct Hash([u8; 32]);
@@ -28,10 +30,27 @@ impl Hash {
     /// # Errors
     /// When the file cannot be opened or read; the message names it.
     pub fn of_file(path: impl AsRef<Path>) -> std::io::Result<Self> {
-        let mut file = fs_err::File::open(path.as_ref())?;
+        Self::read(path.as_ref(), || Ok(()))
+    }
+
+    /// The same, of a file of any size: the user can interrupt.
+    ///
+    /// # Errors
+    /// As [`Hash::of_file`]; and when the user interrupts.
+    pub fn of_file_watched<E>(path: impl AsRef<Path>, monitor: &dyn Monitor) -> Result<Self, E>
+    where
+        E: From<std::io::Error> + From<Interrupted>,
+    {
+        Self::read(path.as_ref(), || Ok(monitor.check()?))
+    }
+
+    /// Hashes a file, as long as `go_on` says so.
+    fn read<E: From<std::io::Error>>(path: &Path, go_on: impl Fn() -> Result<(), E>) -> Result<Self, E> {
+        let mut file = fs_err::File::open(path)?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0u8; 1 << 18];
         loop {
+            go_on()?;
             let n = file.read(&mut buffer)?;
             if n == 0 {
                 return Ok(Self(hasher.finalize().into()));
@@ -106,6 +125,34 @@ mod tests {
         assert_eq!(hash.to_string().parse::<Hash>().unwrap(), hash);
         assert!("00".parse::<Hash>().is_err());
         assert!("é".repeat(32).parse::<Hash>().is_err());
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_its_bytes_are_and_the_user_can_interrupt() {
+        struct Stop;
+        impl Monitor for Stop {
+            fn begin(&self, _: &str, _: Option<u64>, _: crate::Unit) {}
+            fn advance(&self, _: u64, _: &str) {}
+            fn end(&self) {}
+            fn interrupted(&self) -> bool {
+                true
+            }
+        }
+        #[derive(Debug, thiserror::Error)]
+        enum Failure {
+            #[error(transparent)]
+            Io(#[from] std::io::Error),
+            #[error(transparent)]
+            Interrupted(#[from] Interrupted),
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let bytes: Vec<u8> = (0..600_000).map(|at| (at % 251) as u8).collect();
+        fs_err::write(&path, &bytes).unwrap();
+        let watched = |monitor: &dyn Monitor| Hash::of_file_watched::<Failure>(&path, monitor);
+        assert_eq!(watched(&crate::Silent).unwrap(), Hash::of(&bytes));
+        assert_eq!(Hash::of_file(&path).unwrap(), Hash::of(&bytes));
+        assert!(matches!(watched(&Stop), Err(Failure::Interrupted(_))));
     }
 
     #[test]

@@ -17,6 +17,21 @@ pub fn forget_peak_rss() -> bool {
     fs_err::write("/proc/self/clear_refs", "5").is_ok()
 }
 
+/// Whether there is a process with this number.
+pub fn is_alive(process: u32) -> bool {
+    #[cfg(unix)]
+    {
+        let number = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+        // A process that may not be asked is there.
+        number.is_some_and(|number| !matches!(rustix::process::test_kill_process(number), Err(rustix::io::Errno::SRCH)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = process;
+        true
+    }
+}
+
 /// Memory of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {

@@ -399,7 +399,7 @@ pub enum Remedy {
 
 impl Error {
     /// The same, of a document, where a tokenizer did not take it.
-    pub(crate) fn of_document(self, origin: &Origin, id: &str) -> Self {
+    pub fn of_document(self, origin: &Origin, id: &str) -> Self {
         match self {
             Self::Interrupted(interrupted) => Self::Interrupted(interrupted),
             problem => Self::Untokenizable { origin: origin.clone(), id: id.to_owned(), problem: Box::new(problem) },

@@ -43,7 +43,7 @@ pub(crate) fn or_of_metadata(
     metadata: &Metadata,
     options: &ReadOptions,
 ) -> Result<Option<String>, BadRecord> {
-    if own.is_some() || options.group_field.is_empty() {
+    if own.is_some() || options.group_field.is_empty() || !options.group_of_metadata {
         return Ok(own);
     }
     match metadata.field_json(&options.group_field) {

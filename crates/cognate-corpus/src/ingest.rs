@@ -381,8 +381,9 @@ fn write(
             return Err(Error::InputChanged { origin });
         }
         let (id, verdict) = (&document.id, verdict(place, &document, survey, files));
-        let is_alone = !config.read.group_field.is_empty() && document.group.is_none();
-        stats.without_group += u64::from(is_alone && !survey.left_out.contains_key(&place));
+        if !config.read.group_field.is_empty() && !survey.left_out.contains_key(&place) {
+            stats.without_group += u64::from(reader.take_alone());
+        }
         place += 1;
         report(monitor, &reader, place);
         if let Verdict::RepeatedId { first } = verdict {

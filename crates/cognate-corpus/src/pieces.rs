@@ -5,6 +5,7 @@
 //! bytes of UTF-8 count as a token.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cognate_base::Monitor;
 use unicode_segmentation::UnicodeSegmentation;
@@ -12,10 +13,16 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::document::Document;
 use crate::error::Result;
 use crate::tokenizer::Tokenizer;
+use crate::watched::watched;
 
 /// Bytes that count as a token before there is a tokenizer: fewer than one makes of text that it was trained on, but for small vocabularies, so
 /// that pieces are shorter than they may be rather than longer.
 pub const TOKEN_BYTES: usize = 3;
+/// Bytes that a token stands for at most on average over a text: the longest ones of published vocabularies are runs of 128 spaces. A text of
+/// more is too long, and is not encoded to know it.
+const LONGEST_TOKEN: usize = 256;
+/// Bytes from which on encoding a text takes longer than anybody should wait to be heard.
+const WATCHED_BYTES: usize = 64 << 10;
 
 /// Cuts documents.
 #[derive(Debug)]
@@ -92,12 +99,17 @@ struct Unit {
 }
 
 impl Cutter {
-    /// How long a text is, in what the limit is in.
-    fn length(&self, text: &str) -> Result<usize> {
-        match &self.tokenizer {
-            Some(tokenizer) => Ok(tokenizer.encode(text)?.len()),
-            None => Ok(text.len()),
+    /// How long a text is, in what the limit is in; for one that is far too long no more than that it is.
+    fn length(&self, text: &str, monitor: &dyn Monitor) -> Result<usize> {
+        let Some(tokenizer) = &self.tokenizer else { return Ok(text.len()) };
+        if text.len() / LONGEST_TOKEN > self.limit() {
+            return Ok(usize::MAX);
         }
+        if text.len() < WATCHED_BYTES {
+            return Ok(tokenizer.encode(text)?.len());
+        }
+        let (tokenizer, text) = (tokenizer.clone(), text.to_owned());
+        Ok(watched(monitor, move || tokenizer.encode(&text))??.len())
     }
 
     /// The length of a piece at most: the closing token is one of its tokens.
@@ -117,12 +129,12 @@ impl Cutter {
         while at < units.len() {
             monitor.check()?;
             let (mut to, mut length) = (at + 1, units[at].length);
-            while to < units.len() && length + units[to].length <= limit {
+            while to < units.len() && length.saturating_add(units[to].length) <= limit {
                 length += units[to].length;
                 to += 1;
             }
             // A tokenizer may make more of a whole than of its parts.
-            while to > at + 1 && self.length(&text[start..units[to - 1].end])? > limit {
+            while to > at + 1 && self.length(&text[start..units[to - 1].end], monitor)? > limit {
                 to -= 1;
             }
             start = units[to - 1].end;
@@ -143,7 +155,7 @@ impl Cutter {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         monitor.check()?;
-        let length = self.length(text)?;
+        let length = self.length(text, monitor)?;
         let Some(level) = level.filter(|_| length > self.limit()) else {
             units.push(Unit { end: offset + text.len(), length });
             return Ok(());
@@ -161,7 +173,7 @@ impl Cutter {
 
 /// Where documents were cut, by their number among all records.
 #[derive(Debug, Default)]
-pub(crate) struct Cuttings(HashMap<usize, Vec<usize>>);
+pub(crate) struct Cuttings(HashMap<usize, Arc<[usize]>>);
 
 impl Cuttings {
     /// Documents that were cut, and the pieces of all of them.
@@ -171,25 +183,51 @@ impl Cuttings {
 
     /// Remembers where a record is cut.
     pub(crate) fn add(&mut self, record: usize, ends: Vec<usize>) {
-        self.0.insert(record, ends);
+        self.0.insert(record, ends.into());
     }
 
     /// A record as the documents that it becomes; none where its text is not the one that was cut.
-    pub(crate) fn parts(&self, record: usize, document: Document) -> Option<Vec<Document>> {
-        let Some(ends) = self.0.get(&record) else { return Some(vec![document]) };
-        let group = document.group.clone().unwrap_or_else(|| document.id.clone());
-        let mut from = 0;
-        let mut parts = Vec::with_capacity(ends.len());
-        for (at, &to) in ends.iter().enumerate() {
-            parts.push(Document {
-                id: format!("{}#{}", document.id, at + 1),
-                text: document.text.get(from..to)?.to_owned(),
-                group: Some(group.clone()),
-                metadata: document.metadata.clone(),
-            });
-            from = to;
+    pub(crate) fn parts(&self, record: usize, document: Document) -> Option<Parts> {
+        let ends = self.0.get(&record).cloned();
+        if let Some(ends) = &ends {
+            let fits = ends.iter().all(|end| document.text.is_char_boundary(*end));
+            if !fits || ends.last() != Some(&document.text.len()) {
+                return None;
+            }
         }
-        (from == document.text.len()).then_some(parts)
+        Some(Parts { document: Some(document), ends, at: 0 })
+    }
+}
+
+/// The documents that a record becomes, each made when its turn comes: all of them together hold the metadata as often as there are pieces.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The record, as long as there is something left of it.
+    document: Option<Document>,
+    /// Where its pieces end; none where it is not cut.
+    ends: Option<Arc<[usize]>>,
+    /// Pieces so far.
+    at: usize,
+}
+
+impl Iterator for Parts {
+    type Item = Document;
+
+    fn next(&mut self) -> Option<Document> {
+        let Some(ends) = &self.ends else { return self.document.take() };
+        let document = self.document.as_ref()?;
+        let from = self.at.checked_sub(1).map_or(0, |before| ends[before]);
+        let part = Document {
+            id: format!("{}#{}", document.id, self.at + 1),
+            text: document.text[from..ends[self.at]].to_owned(),
+            group: document.group.clone().or_else(|| Some(document.id.clone())),
+            metadata: document.metadata.clone(),
+        };
+        self.at += 1;
+        if self.at == ends.len() {
+            self.document = None;
+        }
+        Some(part)
     }
 }
 
@@ -248,6 +286,47 @@ mod tests {
         assert_eq!((exact(all + 1), exact(all)), (1, 2));
     }
 
+    #[test]
+    fn a_text_that_is_far_too_long_is_not_encoded_and_another_one_is_under_the_users_eye() {
+        /// Interrupts at once.
+        struct Stop;
+        impl Monitor for Stop {
+            fn begin(&self, _: &str, _: Option<u64>, _: cognate_base::Unit) {}
+            fn advance(&self, _: u64, _: &str) {}
+            fn end(&self) {}
+            fn interrupted(&self) -> bool {
+                true
+            }
+        }
+        let cutter = |tokens| Cutter { tokens, tokenizer: Some(TRAINED.clone()) };
+        let far = "The cat sat. ".repeat(100_000);
+        // Encoding it would ask, and be told to stop.
+        assert_eq!(cutter(17).length(&far, &Stop).unwrap(), usize::MAX);
+        let error = cutter(1 << 20).length(&far, &Stop).unwrap_err();
+        assert!(matches!(error, crate::Error::Interrupted(_)), "{error}");
+        // As many bytes as tokens of the greatest length have may be one piece.
+        let most = "a".repeat(16 * LONGEST_TOKEN);
+        assert_eq!(cutter(17).length(&most, &Silent).unwrap(), TRAINED.encode(&most).unwrap().len());
+    }
+
+    #[test]
+    fn pieces_hold_the_metadata_one_at_a_time() {
+        let metadata = serde_json::json!({"long": "m".repeat(100_000)});
+        let metadata = crate::Metadata::from(metadata.as_object().unwrap().clone());
+        let text = "word ".repeat(3000);
+        let document = Document { id: "a".into(), text, group: None, metadata };
+        let mut cuttings = Cuttings::default();
+        cuttings.add(0, (1..=3000).map(|piece| 5 * piece).collect());
+        // The peak of another test in this process would be taken for its own.
+        let Some(before) = cognate_base::process::peak_rss_bytes() else { return };
+        let parts = cuttings.parts(0, document.clone()).unwrap();
+        assert!(parts.zip(1..).all(|(part, n)| part.id == format!("a#{n}") && part.text == "word "));
+        let grown = cognate_base::process::peak_rss_bytes().unwrap() - before;
+        assert!(grown < 150_000_000, "{grown} of the 300 MB that all would hold");
+        cuttings.add(1, vec![5, 7]);
+        assert!(cuttings.parts(1, document).is_none(), "another text");
+    }
+
     proptest! {
         #[test]
         fn the_pieces_in_a_row_are_the_text(
@@ -259,10 +338,10 @@ mod tests {
                 let pieces = pieces(&cutter, &text);
                 prop_assert_eq!(pieces.concat(), text.as_str());
                 for piece in &pieces {
-                    prop_assert!(cutter.length(piece).unwrap() <= cutter.limit(), "{:?}", piece);
+                    prop_assert!(cutter.length(piece, &Silent).unwrap() <= cutter.limit(), "{:?}", piece);
                     prop_assert!(!piece.is_empty() || text.is_empty());
                 }
-                if cutter.length(&text).unwrap() <= cutter.limit() {
+                if cutter.length(&text, &Silent).unwrap() <= cutter.limit() {
                     prop_assert_eq!(pieces.len(), 1);
                 }
             }

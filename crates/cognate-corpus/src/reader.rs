@@ -35,8 +35,10 @@ pub struct ReadOptions {
     pub id_field: String,
     /// The field or column that holds the text.
     pub text_field: String,
-    /// The field or column, or the field of the metadata, that names a document's group; empty: none does.
+    /// The field or column, or else the field of the metadata, that names a document's group; empty: none does.
     pub group_field: String,
+    /// Whether the metadata is asked where the record has no such field of its own.
+    pub group_of_metadata: bool,
     /// What to do with a record that is not a document.
     pub on_bad_record: OnBadRecord,
     /// Most bytes of a record before it is parsed: a line, an element of an array, a row of a table of text, a text file.
@@ -50,6 +52,7 @@ impl Default for ReadOptions {
             id_field: "id".to_owned(),
             text_field: "text".to_owned(),
             group_field: String::new(),
+            group_of_metadata: true,
             on_bad_record: OnBadRecord::Stop,
             max_record_bytes: Self::MAX_RECORD_BYTES,
         }
@@ -70,9 +73,10 @@ impl ReadOptions {
         !self.group_field.is_empty() && name == self.group_field
     }
 
-    /// The same for documents as [`DocumentWriter`](crate::DocumentWriter) writes them: their group stands in the field of that name.
+    /// The same for documents as [`DocumentWriter`](crate::DocumentWriter) writes them: their group stands in the field of that name,
+    /// and what the metadata says under it is the source's.
     pub fn with_groups() -> Self {
-        Self { group_field: GROUP.to_owned(), ..Self::default() }
+        Self { group_field: GROUP.to_owned(), group_of_metadata: false, ..Self::default() }
     }
 
     /// Whether bad records are passed over.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::group::fields_of;
 use crate::ingest::{IngestConfig, Split};
 use crate::input::Input;
-use crate::pieces::Cuttings;
+use crate::pieces::{Cuttings, Parts};
 use crate::reader::Reader;
 use crate::split::{Cuts, Entry, exact_duplicates, turn};
 
@@ -52,33 +52,43 @@ pub(crate) struct Documents<'m> {
     reader: Reader<'m>,
     /// Records so far.
     records: usize,
-    waiting: std::vec::IntoIter<Document>,
-    origin: Option<Origin>,
+    /// What is left of the record that was read last.
+    parts: Option<(Origin, Parts)>,
+    /// Whether that names no group, until somebody asks.
+    alone: bool,
 }
 
 /// Opens the inputs once more, already expanded.
 pub(crate) fn open<'m>(files: &[Input], config: &IngestConfig, monitor: &'m dyn Monitor) -> Result<Documents<'m>> {
     let reader = Reader::of_files(files.to_vec(), &config.read, monitor)?;
-    Ok(Documents { reader, records: 0, waiting: Vec::new().into_iter(), origin: None })
+    Ok(Documents { reader, records: 0, parts: None, alone: false })
 }
 
 impl Documents<'_> {
     /// The next document, where records are cut as the first reading has cut them.
     pub(crate) fn next(&mut self, cuttings: &Cuttings) -> Option<Result<(Origin, Document)>> {
         loop {
-            if let (Some(document), Some(origin)) = (self.waiting.next(), &self.origin) {
+            if let Some((origin, parts)) = &mut self.parts
+                && let Some(document) = parts.next()
+            {
                 return Some(Ok((origin.clone(), document)));
             }
             let (origin, document) = match self.reader.next()? {
                 Ok(record) => record,
                 Err(error) => return Some(Err(error)),
             };
+            self.alone = document.group.is_none();
             let Some(parts) = cuttings.parts(self.records, document) else {
                 return Some(Err(Error::InputChanged { origin }));
             };
             self.records += 1;
-            (self.waiting, self.origin) = (parts.into_iter(), Some(origin));
+            self.parts = Some((origin, parts));
         }
+    }
+
+    /// Whether the record that was read last names no group; once for all of its pieces.
+    pub(crate) fn take_alone(&mut self) -> bool {
+        std::mem::take(&mut self.alone)
     }
 
     /// The bad records passed over since the last call.
@@ -204,9 +214,9 @@ impl Survey {
                 reading.bearers.insert(id, reading.entries.len());
                 cuttings.add(records, ends);
             }
-            let parts = cuttings.parts(records, document).unwrap_or_default();
+            let parts = cuttings.parts(records, document);
             records += 1;
-            for part in parts {
+            for part in parts.into_iter().flatten() {
                 let is_taken = reading.add(&part, is_cut, file, &origin)?;
                 let place = reading.entries.last().map_or(0, |entry| entry.place);
                 // Copies of a validation text are looked at as well: the one that stays is a validation document then.
@@ -252,6 +262,9 @@ impl Survey {
 
     /// Reads once more, for the passages of the validation documents.
     fn find_passages(&mut self, files: &[Input], config: &IngestConfig, monitor: &dyn Monitor) -> Result<()> {
+        if config.contamination_words == 0 {
+            return Ok(());
+        }
         let mut reader = open(files, config, monitor)?;
         monitor.begin("finding passages", Some(reader.total_bytes()), Unit::Bytes);
         let mut place = 0;

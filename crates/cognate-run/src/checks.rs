@@ -114,7 +114,8 @@ fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
             let unique = context.tokens("tokenize", "unique")?;
             let context_tokens = recipe.model.context;
             let longer = (0..unique.documents()).filter(|document| unique.len(*document) > context_tokens).count();
-            found.extend(long_documents(longer as f64 / unique.documents().max(1) as f64, context_tokens));
+            let share = longer as f64 / unique.documents().max(1) as f64;
+            found.extend(long_documents(share, context_tokens, recipe.corpus.chunk_tokens));
             let tokenized = context.tokenized()?;
             let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
             for (at, arm) in recipe.arms.iter().enumerate() {
@@ -133,7 +134,7 @@ fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
                 let tokenized = context.tokenized()?;
                 let mean = tokenized.unique.tokens as f64 / tokenized.unique.documents.max(1) as f64;
                 let (tuning, pretraining) = tuning_flops(recipe, synthesizer, tokenized.vocabulary, mean, size);
-                found.extend(few_pairs(&step.label(recipe), size.pairs));
+                found.extend(few_pairs(&step.label(recipe), context.made(step).rows("train.parquet")));
                 found.extend(costly_tuning(&tune.label(recipe), tuning, pretraining));
             }
         }
@@ -168,6 +169,10 @@ fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
 fn ends(context: &Context<'_>, corpus: usize) -> Result<()> {
     let settings = &context.recipe.synthetic[corpus].generate;
     let Some(most) = settings.most_unfinished.get() else { return Ok(()) };
+    if !context.recipe.synthetic[corpus].filter.drop_unfinished {
+        // Such documents are wanted.
+        return Ok(());
+    }
     let step = Step::Generate(corpus);
     let wrote: GenerateStats = context.statistics(step.folder(context.recipe))?;
     if (wrote.capped as f64) < most * wrote.documents as f64 || wrote.documents == 0 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cognate_base::{Hash, Monitor, Silent};
+use cognate_base::{Hash, Monitor};
 use cognate_corpus::Tokenizer;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -148,6 +148,13 @@ impl Inputs<'_> {
         self.hashes.insert(name.to_owned(), hash);
     }
 
+    /// Adds a file that is none of an artifact, and may have any size.
+    pub(crate) fn file(&mut self, name: &str, path: impl AsRef<Path>) -> Result<()> {
+        let hash = Hash::of_file_watched::<Error>(path, self.context.monitor)?;
+        self.put(name, hash);
+        Ok(())
+    }
+
     /// Adds a file of an artifact.
     pub(crate) fn add(&mut self, name: &str, artifact: &Artifact, file: &str) -> Result<()> {
         self.put(name, artifact.hash(file)?);
@@ -169,9 +176,9 @@ impl Inputs<'_> {
 
     /// Adds the recipe's documents.
     pub(crate) fn documents(&mut self) -> Result<()> {
-        let files = cognate_corpus::input::expand(&self.context.document_paths(), &Silent)?;
+        let files = cognate_corpus::input::expand(&self.context.document_paths(), self.context.monitor)?;
         for (i, path) in files.iter().enumerate() {
-            self.put(&format!("document file {:03}", i + 1), Hash::of_file(path)?);
+            self.file(&format!("document file {:03}", i + 1), path)?;
         }
         Ok(())
     }
@@ -181,7 +188,7 @@ impl Inputs<'_> {
         let recipe = self.context.recipe;
         for file in recipe.tokenize.tokenizer.iter().flat_map(|path| Tokenizer::files(&recipe.at(path))) {
             let name = file.file_name().unwrap_or_default().display();
-            self.put(&format!("the given tokenizer's {name}"), Hash::of_file(&file)?);
+            self.file(&format!("the given tokenizer's {name}"), &file)?;
         }
         Ok(())
     }

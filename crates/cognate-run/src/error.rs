@@ -1,5 +1,7 @@
 //! Everything that can go wrong with an experiment, with what to do about it.
 
+use std::io::ErrorKind;
+
 use cognate_base::Interrupted;
 use cognate_corpus::Remedy;
 
@@ -8,6 +10,10 @@ use crate::rundir::{MANIFEST, RunDirError};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a disk says that takes nothing more.
+const NO_ROOM: [ErrorKind; 4] =
+    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge, ErrorKind::ReadOnlyFilesystem];
 
 /// Why an experiment stopped.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +222,32 @@ impl Error {
         Interrupted::caused(self)
     }
 
+    /// Whether a disk is at fault that has no room, or that nothing may be written to.
+    pub(crate) fn is_of_storage(&self) -> bool {
+        let error = match self {
+            Self::Stage { source, .. } => return source.is_of_storage(),
+            Self::Io(error)
+            | Self::RunDir(RunDirError::Io(error))
+            | Self::Claim(cognate_base::ClaimError::Io(error))
+            | Self::Corpus(cognate_corpus::Error::Io(error))
+            | Self::Pair(cognate_pair::Error::Io(error)) => error,
+            _ => return false,
+        };
+        // Those of a library's writers hold the system's.
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            let io = error.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|io| NO_ROOM.contains(&io.kind())) {
+                return true;
+            }
+            next = match io.and_then(std::io::Error::get_ref) {
+                Some(held) => Some(held),
+                None => error.source(),
+            };
+        }
+        false
+    }
+
     /// Whether the recipe or a flag, and not the run, is at fault.
     pub fn is_usage(&self) -> bool {
         matches!(
@@ -286,7 +318,7 @@ impl Error {
             )),
             Self::Endless { folder, .. } => Some(format!(
                 "write [generate] most_unfinished = \"off\" and run again to go on with them; or tune longer ([tune] epochs), raise \
-                 [generate] max_new_tokens, or cut long documents before ingest, and give another directory with --out and this run's with \
+                 [generate] max_new_tokens, or lower [corpus] chunk_tokens, or write it, to cut long documents, and give another directory with --out and this run's with \
                  --reuse; the documents lie in {}",
                 folder.display()
             )),

@@ -12,12 +12,16 @@ const MANY_EPOCHS: f64 = 100.0;
 /// Training pairs below which tuning teaches a form rather than a relation.
 const FEW_PAIRS: u64 = 200;
 
-/// What long documents mean, where `share` of them have more than `context` tokens.
-pub(crate) fn long_documents(share: f64, context: usize) -> Option<String> {
+/// What long documents mean, where `share` of them have more than `context` tokens although `[corpus] chunk_tokens` is `cut`.
+pub(crate) fn long_documents(share: f64, context: usize, cut: Option<usize>) -> Option<String> {
     (share >= LONG).then(|| {
+        let pieces = match cut {
+            Some(tokens) => format!("write a lower [corpus] chunk_tokens than {tokens}"),
+            None => format!("write [corpus] chunk_tokens = {context}"),
+        };
         format!(
             "{:.0} % of the documents have more than [model] context = {context} tokens: training cuts them into pieces, and a synthesizer \
-             seldom sees how one ends; write [corpus] chunk_tokens = {context} to have pieces that end somewhere, or raise [model] context",
+             seldom sees how one ends; {pieces} to have pieces that end somewhere, or raise [model] context",
             100.0 * share
         )
     })
@@ -53,7 +57,7 @@ pub(crate) fn few_pairs(set: &str, pairs: u64) -> Option<String> {
 pub(crate) fn costly_tuning(synthesizer: &str, tuning: f64, pretraining: f64) -> Option<String> {
     (tuning > pretraining).then(|| {
         format!(
-            "{synthesizer}: tuning takes {:.1} times the operations of pretraining its base: lower [tune] epochs or [pair] neighbours",
+            "{synthesizer}: tuning takes {:.1} times the operations of pretraining its base: lower [tune] epochs, [tune] max_pairs or [pair] neighbours",
             tuning / pretraining
         )
     })
@@ -65,10 +69,13 @@ mod tests {
 
     #[test]
     fn long_documents_are_told_from_one_in_a_hundred_on() {
-        assert_eq!(long_documents(0.009, 512), None);
-        let told = long_documents(0.25, 512).unwrap();
+        assert_eq!(long_documents(0.009, 512, None), None);
+        let told = long_documents(0.25, 512, None).unwrap();
+        assert!(told.contains("write [corpus] chunk_tokens = 512 "), "{told}");
+        let cut = long_documents(0.25, 512, Some(600)).unwrap();
+        assert!(cut.contains("a lower [corpus] chunk_tokens than 600") && !cut.contains("= 512 to"), "{cut}");
         assert!(told.starts_with("25 % of the documents have more than [model] context = 512 tokens"), "{told}");
-        assert!(long_documents(0.01, 512).is_some());
+        assert!(long_documents(0.01, 512, None).is_some());
     }
 
     #[test]
@@ -96,6 +103,6 @@ mod tests {
     fn tuning_that_costs_more_than_pretraining_is_told() {
         assert_eq!(costly_tuning("tune", 1e9, 1e9), None);
         let told = costly_tuning("tune", 2.5e9, 1e9).unwrap();
-        assert!(told.starts_with("tune: tuning takes 2.5 times") && told.contains("[tune] epochs"), "{told}");
+        assert!(told.starts_with("tune: tuning takes 2.5 times") && told.contains("[tune] max_pairs"), "{told}");
     }
 }

@@ -1,8 +1,9 @@
 //! Long documents in pieces: their names, their groups, and nothing lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
-use cognate_base::Silent;
+use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, Error, IngestConfig, OnBadRecord, ReadOptions, Split, ingest};
 use serde_json::json;
 
@@ -85,10 +86,10 @@ fn pieces_are_named_by_their_document_and_stay_together() {
 #[test]
 fn pieces_stay_in_the_group_of_their_document() {
     let folder = Folder::new();
-    let documents: String = (0..120)
+    let mut documents: String = (0..120)
         .map(|i| json!({"id": format!("doc-{i}"), "text": text(i), "book": i / 4}).to_string() + "\n")
         .collect();
-    let input = folder.write("a.jsonl", documents);
+    let input = folder.write("a.jsonl", &documents);
     let read = ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() };
     let stats = ingest(&[input], &folder.path("out"), &IngestConfig { read, ..config() }, &Silent).unwrap();
     assert_eq!((stats.groups, stats.without_group), (30, 0));
@@ -99,6 +100,42 @@ fn pieces_stay_in_the_group_of_their_document() {
         splits.entry(document.group.unwrap()).or_default().insert(split.name());
     }
     assert!(splits.values().all(|splits| splits.len() == 1), "{splits:?}");
+    // One that names no group and is cut is one document without.
+    documents += &(line("long", &text(6)) + &line("short", "a few words"));
+    let input = folder.write("more.jsonl", documents);
+    let read = ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() };
+    let stats = ingest(&[input], &folder.path("more"), &IngestConfig { read, ..config() }, &Silent).unwrap();
+    assert_eq!((stats.groups, stats.without_group), (32, 2));
+}
+
+#[test]
+fn readings_that_find_nothing_are_left_out() {
+    let folder = Folder::new();
+    let input = folder.write("a.jsonl", (0..60).map(|i| line(&format!("doc-{i}"), &text(i))).collect::<String>());
+    let readings = |contamination_words| {
+        let begun = Begun::default();
+        let config = IngestConfig { contamination_words, ..config() };
+        ingest(std::slice::from_ref(&input), &folder.path("out"), &config, &begun).unwrap();
+        begun.0.into_inner().unwrap()
+    };
+    assert_eq!(readings(0), ["reading documents", "splitting documents"]);
+    let all = ["reading documents", "finding passages", "counting passages", "splitting documents"];
+    assert_eq!(readings(8), all);
+}
+
+/// What was begun.
+#[derive(Default)]
+struct Begun(Mutex<Vec<String>>);
+
+impl Monitor for Begun {
+    fn begin(&self, what: &str, _: Option<u64>, _: Unit) {
+        self.0.lock().unwrap().push(what.to_owned());
+    }
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 #[test]

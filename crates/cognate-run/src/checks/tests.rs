@@ -214,6 +214,12 @@ fn what_is_seldom_meant_is_told_as_soon_as_it_is_known() {
     let told = warnings(&context, Step::Pair(0)).unwrap();
     assert!(told[0].starts_with("tune: tuning takes ") && told.len() == 1, "{told:?}");
     assert!(warnings(&context, Step::Embed(0)).unwrap().is_empty());
+    let mut drawn = bench.recipe();
+    drawn.synthesizers[0].tune.max_pairs = Some(10);
+    context.recipe = &drawn;
+    let told = warnings(&context, Step::Pair(0)).unwrap();
+    assert!(told.iter().all(|told| !told.contains("training pairs, and from")), "what is drawn is wanted so: {told:?}");
+    context.recipe = &recipe;
     // Of what is done nothing is said.
     bench.write("out/tune/related/manifest.json", "");
     assert!(warnings(&context, Step::Pair(0)).unwrap().is_empty());
@@ -228,11 +234,13 @@ fn pairs(bench: &Bench) -> u64 {
 
 #[test]
 fn generation_that_finds_no_end_stops_a_run_and_nothing_is_lost() {
-    let kept = "[filter]\ndrop_unfinished = false\nmin_words = 0\n";
-    let more = |limit: &str| {
-        format!("[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n{kept}[generate]\nmax_new_tokens = 20\n{limit}")
+    let more = |filter: &str, limit: &str| {
+        format!(
+            "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[filter]\nmin_words = 0\n{filter}[generate]\nmax_new_tokens = 20\n{limit}"
+        )
     };
-    let mut endless = Bench::new().with(&more(""));
+    let kept = "drop_unfinished = false\n";
+    let mut endless = Bench::new().with(&more("", ""));
     let error = endless.run().unwrap_err();
     let manifest = Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap();
     let wrote: GenerateStats = serde_json::from_value(manifest.work.statistics.clone()).unwrap();
@@ -246,11 +254,13 @@ fn generation_that_finds_no_end_stops_a_run_and_nothing_is_lost() {
         )
     );
     assert!(!endless.path("out/filter").exists() && error.hint().unwrap().contains("most_unfinished = \"off\""));
-    endless.recipe = Bench::new().with(&more("most_unfinished = \"off\"\n")).recipe;
+    assert!(error.hint().unwrap().contains("[corpus] chunk_tokens"));
+    // A recipe that keeps such documents wants them.
+    endless.recipe = Bench::new().with(&more(kept, "")).recipe;
     endless.run().unwrap();
     assert_eq!(Manifest::read(&endless.path("out/generate/related")).unwrap().unwrap(), manifest);
     // What is finished is not stopped for: nothing is left to be saved.
-    endless.recipe = Bench::new().with(&more("most_unfinished = 0.5\n")).recipe;
+    endless.recipe = Bench::new().with(&more(kept, "most_unfinished = 0.5\n")).recipe;
     endless.run().unwrap();
 }
 

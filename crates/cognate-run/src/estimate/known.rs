@@ -35,7 +35,12 @@ pub struct StagePlan {
 /// What a corpus looks like.
 #[derive(Clone, Debug)]
 pub(crate) struct Survey {
+    /// Documents that are taken.
     pub(crate) documents: f64,
+    /// Documents that there are, those beyond `[corpus] limit` included: ingest reads them too.
+    pub(crate) all_documents: f64,
+    /// Bytes of all files.
+    pub(crate) file_bytes: f64,
     pub(crate) bytes_per_document: f64,
     /// The closing end-of-document token counts.
     pub(crate) tokens_per_document: f64,
@@ -43,6 +48,8 @@ pub(crate) struct Survey {
     pub(crate) sampled_tokens: Vec<usize>,
     pub(crate) vocabulary: usize,
     pub(crate) encode_bytes_per_s: f64,
+    /// Bytes of text that are cut in a second; infinite where none are.
+    pub(crate) cut_bytes_per_s: f64,
     pub(crate) train_bytes_per_s: f64,
     /// Whether all of it was read.
     pub(crate) whole: bool,

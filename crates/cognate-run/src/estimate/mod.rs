@@ -6,6 +6,8 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use cognate_model::Config;
 use cognate_pair::{lsa_bytes, neighbours_bytes, neighbours_needed};
 
@@ -63,6 +65,8 @@ pub(crate) struct Estimate<'a> {
 
 /// Packed bytes of a byte of text, as zstd leaves plain English.
 pub(crate) const PACKED: f64 = 0.35;
+/// Bytes of a file of vectors or pairs that are hashed, read and written again in a second.
+const GIVEN_BYTES_PER_S: f64 = 50e6;
 /// Operations per second of the dense products that the neighbour search consists of, per thread.
 const PAIR_FLOPS_PER_S: f64 = 50e9;
 /// Bytes of a word and the space behind it, as in plain English.
@@ -194,6 +198,12 @@ impl Estimate<'_> {
         let length = mean.min(generate.max_new_tokens as f64);
         let seed = if synthetic.seeds == SeedsOf::None { 0.0 } else { mean.min(generate.max_seed_tokens as f64) };
         Written { documents: need * (1.0 + generate.oversample) / length, length, seed }
+    }
+
+    /// Seconds that taking a given file takes.
+    pub(crate) fn given_s(&self, path: &Path) -> f64 {
+        let file = fs_err::metadata(self.recipe.at(path));
+        file.map_or(0.0, |file| file.len() as f64 / GIVEN_BYTES_PER_S)
     }
 
     /// Seconds that `flops` of the search for neighbours take.

@@ -18,11 +18,14 @@ fn flops_of(recipe: &str, documents: f64) -> impl Fn(&str) -> f64 + use<> {
     let recipe = Recipe::parse(Path::new("r.toml"), recipe).unwrap();
     let survey = Survey {
         documents,
+        all_documents: documents,
+        file_bytes: 0.0,
         bytes_per_document: 1000.0,
         tokens_per_document: 250.0,
         sampled_tokens: vec![250],
         vocabulary: 300,
         encode_bytes_per_s: 1e6,
+        cut_bytes_per_s: f64::INFINITY,
         train_bytes_per_s: 1e6,
         whole: true,
     };

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::input::{Input, expand};
-use cognate_corpus::pieces::Cutter;
-use cognate_corpus::{Reader, Tokenizer};
+use cognate_corpus::pieces::{Cutter, TOKEN_BYTES};
+use cognate_corpus::{Document, Origin, Reader, Tokenizer};
 
 use crate::error::Result;
 use crate::estimate::Survey;
@@ -33,6 +33,9 @@ impl Look {
     }
 }
 
+/// Bytes that are cut beyond a sample, so that the last piece in it is a whole one.
+const LAST_CUT: usize = 64 << 10;
+
 const LOOK: Look = Look { bytes: 64 << 20, text: 256 << 20, files: 16, sample: 2 << 20 };
 
 /// Reads the corpus, or parts of it where it is large, and tokenizes a sample.
@@ -47,7 +50,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     let mut read = Read::of(recipe)?;
     monitor.begin("plan: reading documents", Some(total.min(look.bytes)), Unit::Bytes);
     let whole = total <= look.bytes && read.files(recipe, &files, look, monitor)?;
-    let mut stands_for = Totals { bytes: 1.0, documents: read.documents as f64, text: read.text as f64 };
+    let mut stands_for = Totals { bytes: 1.0, documents: read.documents, text: read.text as f64 };
     if !whole {
         // Files are often sorted by what they hold, so the first ones are not like the others.
         let parts = spread(&files, look.files);
@@ -59,12 +62,12 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
             let size = fs_err::metadata(&*part.path)?.len() as f64;
             let times = size / (read.bytes - before.2).max(1) as f64;
             stands_for.bytes += size;
-            stands_for.documents += times * (read.documents - before.0) as f64;
+            stands_for.documents += times * (read.documents - before.0);
             stands_for.text += times * (read.text - before.1) as f64;
         }
     }
     monitor.end();
-    if read.documents == 0 {
+    if read.documents == 0.0 {
         let inputs: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(cognate_corpus::Error::EmptyCorpus {
             inputs: inputs.join(", "),
@@ -86,20 +89,27 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     monitor.check()?;
     let since = Instant::now();
     let texts: Vec<&str> = read.sample.iter().map(String::as_str).collect();
-    let mut sampled_tokens: Vec<usize> =
-        tokenizer.encode_batch(&texts)?.iter().map(|tokens| tokens.len() + 1).collect();
+    let encoded = tokenizer.encode_batch(&texts).map_err(|problem| read.of_document(&tokenizer, problem))?;
+    let mut sampled_tokens: Vec<usize> = encoded.iter().map(|tokens| tokens.len() + 1).collect();
     let encode_s = since.elapsed().as_secs_f64();
     sampled_tokens.sort_unstable();
     let tokens: usize = sampled_tokens.iter().sum();
     let sampled = read.sampled as f64;
     let bytes_per_document = stands_for.text / stands_for.documents;
+    let all_documents = stands_for.documents * times;
     Ok(Survey {
-        documents: recipe.corpus.limit.map_or(f64::INFINITY, |limit| limit as f64).min(stands_for.documents * times),
+        documents: recipe.corpus.limit.map_or(f64::INFINITY, |limit| limit as f64).min(all_documents),
+        all_documents,
+        file_bytes: total as f64,
         bytes_per_document,
         tokens_per_document: bytes_per_document * tokens as f64 / sampled.max(1.0),
         sampled_tokens,
         vocabulary: recipe.tokenize.vocab_size.unwrap_or_else(|| tokenizer.vocab_size()),
         encode_bytes_per_s: sampled / encode_s.max(1e-9),
+        cut_bytes_per_s: match read.cutter {
+            Some(_) => read.cut as f64 / read.cut_s.max(1e-9),
+            None => f64::INFINITY,
+        },
         train_bytes_per_s: match recipe.tokenize.tokenizer {
             Some(_) => f64::INFINITY,
             None => sampled / train_s.max(1e-9),
@@ -128,7 +138,13 @@ fn spread(files: &[Input], most: usize) -> Vec<Input> {
 struct Read {
     /// What cuts documents, where that is wanted: pieces count as documents.
     cutter: Option<Cutter>,
-    documents: u64,
+    /// Bytes of text that were cut, and the seconds that it took.
+    cut: usize,
+    cut_s: f64,
+    /// Of those that are long enough to be cut, the bytes and the pieces.
+    long: (usize, usize),
+    /// Documents; pieces beyond the sample are reckoned by the length of those in it.
+    documents: f64,
     rejected: u64,
     without_text: u64,
     /// Bytes of the files.
@@ -137,6 +153,8 @@ struct Read {
     text: u64,
     sampled: usize,
     sample: Vec<String>,
+    /// Where each of the sample stands, and its identifier.
+    places: Vec<(Origin, String)>,
 }
 
 impl Read {
@@ -157,26 +175,14 @@ impl Read {
                 ended = true;
                 break;
             };
-            let (_, document) = record?;
+            let (origin, document) = record?;
             if !document.has_text() {
                 self.without_text += 1;
                 continue;
             }
             let len = document.text.len() as u64;
             (self.text, text) = (self.text + len, text + len);
-            let ends = match &self.cutter {
-                Some(cutter) => cutter.ends(&document.text, monitor)?,
-                None => vec![document.text.len()],
-            };
-            let mut from = 0;
-            for to in ends {
-                self.documents += 1;
-                if self.sampled < sample {
-                    self.sampled += to - from;
-                    self.sample.push(document.text[from..to].to_owned());
-                }
-                from = to;
-            }
+            self.take(&origin, document, sample, monitor)?;
             read += 1;
             if u64::is_multiple_of(read, 256) {
                 self.rejected += reader.rejected().len() as u64;
@@ -186,6 +192,62 @@ impl Read {
         self.rejected += reader.rejected().len() as u64;
         self.bytes = before + reader.read_bytes();
         Ok(ended)
+    }
+
+    /// Counts a document, and takes it into the sample while that has less than `sample` bytes. No more than that is cut: what follows is
+    /// like it.
+    fn take(&mut self, origin: &Origin, document: Document, sample: usize, monitor: &dyn Monitor) -> Result<()> {
+        let Document { id, text, .. } = document;
+        let left = sample.saturating_sub(self.sampled);
+        let Some(cutter) = &self.cutter else {
+            self.documents += 1.0;
+            if left > 0 {
+                self.sampled += text.len();
+                self.sample.push(text);
+                self.places.push((origin.clone(), id));
+            }
+            return Ok(());
+        };
+        let begin = &text[..text.floor_char_boundary(left.saturating_add(LAST_CUT))];
+        if left == 0 {
+            self.documents += (text.len() as f64 / self.piece(cutter)).max(1.0).ceil();
+            return Ok(());
+        }
+        let since = Instant::now();
+        let ends = cutter.ends(begin, monitor).map_err(|problem| problem.of_document(origin, &id))?;
+        self.cut_s += since.elapsed().as_secs_f64();
+        self.cut += begin.len();
+        if ends.len() > 1 {
+            self.long = (self.long.0 + begin.len(), self.long.1 + ends.len());
+        }
+        self.documents += (ends.len() as f64 * text.len() as f64 / begin.len() as f64).ceil();
+        let mut from = 0;
+        for to in ends {
+            if self.sampled < sample {
+                self.sampled += to - from;
+                self.sample.push(text[from..to].to_owned());
+                self.places.push((origin.clone(), id.clone()));
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Bytes of a piece of a long document.
+    fn piece(&self, cutter: &Cutter) -> f64 {
+        match self.long {
+            (_, 0) => (cutter.tokens * TOKEN_BYTES) as f64,
+            (bytes, pieces) => bytes as f64 / pieces as f64,
+        }
+    }
+
+    /// The error of the sample's text that `tokenizer` does not take, with its place.
+    fn of_document(&self, tokenizer: &Tokenizer, problem: cognate_corpus::Error) -> cognate_corpus::Error {
+        let found = self.sample.iter().zip(&self.places).find(|(text, _)| tokenizer.encode(text).is_err());
+        match found {
+            Some((_, (origin, id))) => problem.of_document(origin, id),
+            None => problem,
+        }
     }
 }
 
@@ -237,7 +299,26 @@ mod tests {
         let text = |survey: &Survey| survey.documents * survey.bytes_per_document;
         assert!((text(&cut) - text(&whole)).abs() < 1.0, "{cut:?} {whole:?}");
         recipe.corpus.limit = Some(50);
-        assert_eq!(survey_with(&recipe, LOOK, &Silent).unwrap().documents, 50.0);
+        let limited = survey_with(&recipe, LOOK, &Silent).unwrap();
+        assert_eq!((limited.documents, limited.all_documents), (50.0, cut.documents));
+    }
+
+    #[test]
+    fn no_more_is_cut_than_the_sample_and_the_rest_is_like_it() {
+        let (folder, mut recipe) = corpus(10);
+        let long = format!("{{\"id\": \"long\", \"text\": \"{}\"}}\n", "some words ".repeat(100_000));
+        write_atomic(folder.path().join("d/000.jsonl"), long).unwrap();
+        recipe.corpus.chunk_tokens = Some(64);
+        let files = expand(&[recipe.at(Path::new("d"))], &Silent).unwrap();
+        let of = |sample: usize| {
+            let mut read = Read::of(&recipe).unwrap();
+            read.files(&recipe, &files, Look { sample, ..LOOK }, &Silent).unwrap();
+            read
+        };
+        let (all, part) = (of(usize::MAX / 2), of(10_000));
+        assert!(all.cut as u64 == all.text && part.text == all.text, "{} {}", all.cut, all.text);
+        assert!(part.cut <= 10_000 + LAST_CUT, "{}", part.cut);
+        assert!((part.documents / all.documents - 1.0).abs() < 0.1, "{} {}", part.documents, all.documents);
     }
 
     #[test]

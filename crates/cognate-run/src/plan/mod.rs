@@ -72,6 +72,10 @@ fn plan_within(
     for training in recipe.arms.iter().flat_map(crate::recipe::Arm::trainings) {
         model_config(recipe, &training.model, survey.vocabulary).check()?;
     }
+    let looked_at = model_config(recipe, &recipe.model, survey.vocabulary);
+    looked_at.check()?;
+    // Before any stage: what goes on for a while after its time was over would slow the machine down.
+    let speed = calibrate::measure(recipe, &looked_at, &survey, device, threads, monitor)?;
     let unknown = Speed::unknown(threads);
     let expected_s = |measured: &Measured, step: Step| {
         Estimate { recipe, survey: &survey, measured, speed: &unknown }.stage(step).wall_s
@@ -80,7 +84,6 @@ fn plan_within(
     let vocabulary = measured.tokenized.map_or(survey.vocabulary, |tokenized| tokenized.vocabulary);
     let config = model_config(recipe, &recipe.model, vocabulary);
     config.check()?;
-    let speed = calibrate::measure(recipe, &config, &survey, device, threads, monitor)?;
     let estimate = Estimate { recipe, survey: &survey, measured: &measured, speed: &speed };
     let steps = Step::all(recipe);
     let stages: Vec<StagePlan> = steps.iter().map(|step| estimate.stage(*step)).collect();

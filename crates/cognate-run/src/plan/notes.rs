@@ -92,7 +92,7 @@ impl Estimate<'_> {
     fn lengths(&self) -> Option<String> {
         let context = self.recipe.model.context;
         let share = self.measured.longer_than(context).unwrap_or_else(|| self.survey.longer_than(context));
-        long_documents(share, context)
+        long_documents(share, context, self.recipe.corpus.chunk_tokens)
     }
 
     /// What a synthesizer learns from, and what is wrong with that.
@@ -111,7 +111,9 @@ impl Estimate<'_> {
             size.pairs, size.tokens, size.steps
         )];
         let (tuning, pretraining) = tuning_flops(self.recipe, at, self.vocabulary(), self.mean(), size);
-        notes.extend(few_pairs(&Step::Pair(self.set_of(at)).label(self.recipe), size.pairs));
+        // What is drawn of them is wanted so.
+        let all = self.measured.pairs.get(&self.set_of(at)).map_or(size.pairs, |(training, _)| *training);
+        notes.extend(few_pairs(&Step::Pair(self.set_of(at)).label(self.recipe), all));
         notes.extend(costly_tuning(&label, tuning, pretraining));
         notes
     }

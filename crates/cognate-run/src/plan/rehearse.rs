@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cognate_base::{Claim, Monitor, Unit, Unsaved};
+use cognate_base::{Claim, Monitor, Unit, Unsaved, process};
 
 use crate::checks;
 use crate::context::{Context, Settings};
@@ -24,8 +24,10 @@ use crate::rundir::RunDir;
 use crate::stage::Step;
 use crate::stages::tune;
 
-/// How the folders are called that this makes.
+/// How the folders are called that this makes, before the number of the process.
 const PREFIX: &str = "cognate-plan-";
+/// The run directory in such a folder.
+const RUN: &str = "run";
 
 /// How much may be done for a plan, and where.
 #[derive(Clone, Debug)]
@@ -57,17 +59,21 @@ pub(super) fn rehearse(
     let mut measured = Measured::default();
     // An interruption waits for the folder to be removed.
     let _unsaved = Unsaved::hold(monitor);
-    let scratch = match Scratch::new(&bounds.parent) {
-        Ok(scratch) => scratch,
+    let opened = Scratch::new(&bounds.parent).and_then(|scratch| {
+        let out = scratch.folder.join(RUN);
+        Ok((RunDir::open(&out)?, out, scratch))
+    });
+    // The folder goes last.
+    let (_scratch, out, run) = match opened {
+        Ok((run, out, scratch)) => (scratch, out, run),
         Err(error) => {
             measured.left_out = Some(format!("there is no temporary folder: {error}"));
             return Ok(measured);
         }
     };
     let within = Within::new(monitor, bounds.most);
-    let out = scratch.folder.clone();
     let settings = Settings { out, reuse: None, threads, device, command: String::new(), version: String::new() };
-    let mut context = Context::new(recipe, &settings, RunDir::open(&scratch.folder)?, &within);
+    let mut context = Context::new(recipe, &settings, run, &within);
     for step in Step::all(recipe).into_iter().filter(|step| is_of_data(*step)) {
         if !step.needs(recipe).iter().all(|needed| measured.rows.contains_key(needed)) {
             continue;
@@ -84,11 +90,20 @@ pub(super) fn rehearse(
                 measured.left_out = Some(format!("`{label}` took longer than expected"));
                 break;
             }
+            // The run may have another disk.
+            Err(error) if error.is_of_storage() => {
+                measured.left_out = Some(format!("the temporary folder has no room for `{label}`: {error}"));
+                break;
+            }
             Err(error) => {
                 measured.left_out = Some(format!("`{label}` stopped"));
                 measured.problem(&format!("in `{label}`"), &error);
                 continue;
             }
+        }
+        // What pairs would teach is told by their tokens.
+        if matches!(step, Step::Pair(_)) && measured.tokenized.is_none() {
+            continue;
         }
         match checks::shown(&context, step) {
             Err(error) if error.interrupted() && within.by_user() => return Err(error),
@@ -214,23 +229,32 @@ impl Monitor for Within<'_> {
     }
 }
 
-/// A folder that goes with the value. What a killed process left is removed when the next one is made, by its claim being free.
+/// A folder that goes with the value. What a killed process left is removed when the next one is made.
 struct Scratch {
     folder: PathBuf,
+    /// Let go when the folder is gone.
+    _claim: Claim,
 }
 
 impl Scratch {
-    fn new(parent: &Path) -> io::Result<Self> {
+    fn new(parent: &Path) -> Result<Self> {
         remove_left(parent)?;
         for number in 0u32.. {
             let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-                Ok(()) => return Ok(Self { folder }),
+                Ok(()) => match Claim::folder(&folder) {
+                    Ok(claim) => return Ok(Self { folder, _claim: claim }),
+                    Err(error) => {
+                        // As empty as it was made, or nearly so.
+                        let _ = fs_err::remove_dir_all(&folder);
+                        return Err(error.into());
+                    }
+                },
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(io::ErrorKind::AlreadyExists.into())
+        Err(io::Error::from(io::ErrorKind::AlreadyExists).into())
     }
 }
 
@@ -246,16 +270,21 @@ impl Drop for Scratch {
 fn remove_left(parent: &Path) -> io::Result<()> {
     for entry in fs_err::read_dir(parent)? {
         let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type()?.is_dir();
-        // One without a claim is being made.
-        let held = |folder: &Path| {
-            !folder.join(cognate_base::claim::LOCK).exists() || !matches!(Claim::holder(folder), Ok(None))
-        };
-        if is_ours && !held(&entry.path()) && fs_err::remove_dir_all(entry.path()).is_err() {
+        let Some(process) = entry.file_name().to_str().and_then(maker) else { continue };
+        // One whose maker lives may be about to be claimed, and one that is claimed may be another machine's.
+        let is_left = entry.file_type()?.is_dir()
+            && !process::is_alive(process)
+            && matches!(Claim::holder(&entry.path()), Ok(None));
+        if is_left && fs_err::remove_dir_all(entry.path()).is_err() {
             tracing::debug!("{} stays", entry.path().display());
         }
     }
     Ok(())
+}
+
+/// The number of the process that made a folder called so.
+fn maker(name: &str) -> Option<u32> {
+    name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -268,19 +297,23 @@ mod tests {
     fn a_folder_goes_with_its_value_and_what_a_killed_process_left_goes_too() {
         let parent = tempfile::tempdir().unwrap();
         let names = || fs_err::read_dir(parent.path()).unwrap().count();
-        let (left, other) = (parent.path().join("cognate-plan-1-0"), parent.path().join("somebody's"));
-        for folder in [&left, &other] {
+        // No process has such a number.
+        let own = std::process::id();
+        let left = ["cognate-plan-4294967295-0", "cognate-plan-4294967295-1"];
+        let stays = ["somebody's", &format!("cognate-plan-{own}-0"), "cognate-plan-x", "cognate-plan-4294967295-2"];
+        for folder in left.iter().chain(&stays).map(|name| parent.path().join(name)) {
             fs_err::create_dir(folder).unwrap();
-            fs_err::write(folder.join("lock"), "process 1 on here\n").unwrap();
         }
+        fs_err::write(parent.path().join(left[0]).join("lock"), "process 4294967295 on here\n").unwrap();
+        let held = Claim::folder(&parent.path().join(stays[3])).unwrap();
         let one = Scratch::new(parent.path()).unwrap();
-        assert!(!left.exists() && other.exists(), "what is not called so is not touched");
-        let claim = Claim::folder(&one.folder).unwrap();
+        assert!(left.iter().all(|name| !parent.path().join(name).exists()), "with a claim that is free or with none");
+        assert!(stays.iter().all(|name| parent.path().join(name).exists()), "not ours, being made, or held");
+        assert!(Claim::holder(&one.folder).unwrap().is_some());
         let two = Scratch::new(parent.path()).unwrap();
         assert!(one.folder.exists() && one.folder != two.folder, "what is held stays");
-        drop(claim);
-        drop((one, two));
-        assert_eq!(names(), 1);
+        drop((one, two, held));
+        assert_eq!(names(), stays.len());
     }
 
     #[test]

@@ -243,9 +243,9 @@ fn a_stage_that_takes_longer_than_there_is_time_is_stopped_and_estimated() {
     assert_eq!(found.problems, [""; 0], "the run would not stop for it");
 }
 
-/// Counts how often it is asked.
+/// Counts how often it is asked, and how often until there was something to lose, and until there was nothing any more.
 #[derive(Default)]
-struct Counting(AtomicU32);
+struct Counting(AtomicU32, AtomicU32, AtomicU32);
 
 impl Monitor for Counting {
     fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
@@ -254,6 +254,10 @@ impl Monitor for Counting {
     fn interrupted(&self) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed);
         false
+    }
+    fn hold(&self, unsaved: bool) {
+        let so_far = self.0.load(Ordering::Relaxed);
+        (if unsaved { &self.1 } else { &self.2 }).store(so_far, Ordering::Relaxed);
     }
 }
 
@@ -293,4 +297,136 @@ fn what_would_stop_the_run_before_training_is_in_the_plan() {
         "the run would stop behind `tokenize`",
         "oracle",
     );
+}
+
+/// A tokenizer of whole words, which takes the word that ends a document for the token that does.
+const WORDS: &str = "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 0, \"content\": \"<|endoftext|>\", \"single_word\": false, \
+                     \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}], \"pre_tokenizer\": {\"type\": \
+                     \"WhitespaceSplit\"}, \"model\": {\"type\": \"WordLevel\", \"vocab\": {\"<|endoftext|>\": 0, \"[UNK]\": 1}, \"unk_token\": \
+                     \"[UNK]\"}}";
+
+/// [`small`] with a given tokenizer that does not take the last document; before it stands one of `bytes` bytes.
+fn with_bad_document(bytes: usize) -> (TempDir, Recipe) {
+    let (folder, mut recipe) = small("");
+    write_atomic(folder.path().join("words.json"), WORDS).unwrap();
+    let path = folder.path().join("d.jsonl");
+    let long = format!("{{\"id\": \"long\", \"text\": \"{}\"}}\n", "word ".repeat(bytes / 5));
+    let bad = "{\"id\": \"bad\", \"text\": \"one <|endoftext|> two\"}\n";
+    let lines = fs_err::read_to_string(&path).unwrap();
+    write_atomic(&path, long + &lines + bad).unwrap();
+    recipe.tokenize.tokenizer = Some("words.json".into());
+    (folder, recipe)
+}
+
+#[test]
+fn a_document_that_a_given_tokenizer_does_not_take_is_named_wherever_it_stands() {
+    let (_folder, recipe) = with_bad_document(0);
+    let error = measured(&recipe, &Silent).expect_err("it is in the sample").to_string();
+    assert!(error.contains("d.jsonl:352") && error.contains("\"bad\""), "{error}");
+    // Beyond the sample the stage stops, and pairs are there without tokens.
+    let (_folder, mut recipe) = with_bad_document(2_200_000);
+    let plan = measured(&recipe, &Silent).unwrap();
+    let told = |plan: &Plan, stage: &str| {
+        let start = format!("the run would stop in `{stage}`: ");
+        plan.notes.iter().any(|note| note.starts_with(&start) && note.contains("\"bad\""))
+    };
+    assert!(told(&plan, "tokenize"), "{:#?}", plan.notes);
+    let row = plan.stages.iter().find(|row| row.stage == "pair").unwrap();
+    assert_eq!(row.estimated, [""; 0]);
+    // The same where it is to be cut.
+    recipe.corpus.chunk_tokens = Some(64);
+    let plan = measured(&recipe, &Silent).unwrap();
+    assert!(told(&plan, "ingest"), "{:#?}", plan.notes);
+}
+
+#[test]
+fn pairs_without_tokens_are_measured_where_there_is_no_time_for_tokens() {
+    let (_folder, recipe) = small("");
+    let scratch = tempfile::tempdir().unwrap();
+    let bounds = Bounds { parent: scratch.path().to_path_buf(), most: Duration::from_secs(3600) };
+    let expected = |_: &Measured, step: Step| if step == Step::Tokenize { f64::INFINITY } else { 0.0 };
+    let found = rehearse(&recipe, (DeviceKind::default(), 2), &bounds, &expected, &Silent).unwrap();
+    assert_eq!((found.pairs.len(), found.lessons.len(), found.problems.len()), (3, 0, 0), "{:?}", found.problems);
+}
+
+#[test]
+fn the_machine_is_measured_before_stages_are_done() {
+    let (_folder, recipe) = small("");
+    let looks = Counting::default();
+    measured(&recipe, &looks).unwrap();
+    let [all, begun, ended] = [looks.0, looks.1, looks.2].map(AtomicU32::into_inner);
+    // Each timed step asks.
+    assert!(all - ended < 4 && begun > 350 && ended > begun, "{begun} {ended} {all}");
+}
+
+#[test]
+fn inputs_of_any_size_are_hashed_under_the_users_eye_and_cost_their_time() {
+    let (folder, mut recipe) = with_bad_document(6_000_000);
+    let settings = Settings {
+        out: folder.path().join("run"),
+        reuse: None,
+        threads: 1,
+        device: DeviceKind::default(),
+        command: String::new(),
+        version: String::new(),
+    };
+    let looks = Counting::default();
+    let run = crate::rundir::RunDir::open(&settings.out).unwrap();
+    crate::context::Context::new(&recipe, &settings, run, &looks).identity(Step::Ingest).unwrap();
+    assert!(looks.0.into_inner() > 20, "a look for each of the stretches of its file");
+    // A limit leaves nothing out of what is read.
+    recipe.tokenize.tokenizer = None;
+    let row = |recipe: &Recipe| looked_at(recipe, &Silent).unwrap().stages.swap_remove(0);
+    let all = row(&recipe);
+    recipe.corpus.limit = Some(3);
+    let few = row(&recipe);
+    assert_eq!((few.documents, few.wall_s), (3, all.wall_s));
+    assert!(few.memory_bytes > 30_000_000 + 352 * 150, "{few:?}");
+    // Nor does a given file cost nothing.
+    let given = "[[embedding]]\nname = \"lsa\"\nmethod = \"file\"\npath = \"v.parquet\"\n";
+    let (folder, recipe) = small(given);
+    write_atomic(folder.path().join("v.parquet"), vec![0; 5_000_000]).unwrap();
+    let plan = looked_at(&recipe, &Silent).unwrap();
+    let row = plan.stages.iter().find(|row| row.stage == "embed" && row.arm.as_deref() != Some("other")).unwrap();
+    assert!(row.wall_s > 0.05, "{row:?}");
+}
+
+/// Rewrites every document of a recipe of [`small`]: by its place and its line without the closing brace.
+fn rewrite(folder: &TempDir, line: impl Fn(usize, &str) -> String) {
+    let path = folder.path().join("d.jsonl");
+    let lines = fs_err::read_to_string(&path).unwrap();
+    let lines: String = lines.lines().enumerate().map(|(at, one)| line(at, &one[..one.len() - 1]) + "}\n").collect();
+    write_atomic(&path, lines).unwrap();
+}
+
+fn pairs_apart(mut recipe: Recipe) -> u64 {
+    recipe.pairs.iter_mut().for_each(|set| set.pair.within_groups = false);
+    let scratch = tempfile::tempdir().unwrap();
+    let bounds = Bounds { parent: scratch.path().to_path_buf(), most: Duration::from_secs(3600) };
+    let found = rehearse(&recipe, (DeviceKind::default(), 2), &bounds, &|_, _| 0.0, &Silent).unwrap();
+    assert_eq!(found.problems, [""; 0]);
+    found.pairs[&0].0
+}
+
+#[test]
+fn what_the_metadata_calls_a_group_decides_nothing_that_nobody_asked_for() {
+    let (folder, mut recipe) = small("");
+    rewrite(&folder, |_, line| format!("{line}, \"metadata\": {{\"group\": [\"x\"]}}"));
+    recipe.corpus.chunk_tokens = Some(64);
+    assert!(pairs_apart(recipe) > 50);
+    // All but a few have no book; were they of one group, few pairs would be left.
+    let (folder, mut recipe) = small("");
+    let book = |at: usize| if at < 6 { format!(", \"book\": {}", at / 2) } else { String::new() };
+    rewrite(&folder, |at, line| format!("{line}{}, \"metadata\": {{\"group\": \"en\"}}", book(at)));
+    recipe.corpus.group_field = Some("book".to_owned());
+    assert!(pairs_apart(recipe) > 50);
+}
+
+#[test]
+fn pairs_that_are_drawn_of_many_are_not_too_few() {
+    let (_folder, recipe) = small("[tune]\nmax_pairs = 20\n");
+    let plan = measured(&recipe, &Silent).unwrap();
+    assert!(plan.notes.iter().any(|note| note.starts_with("tune: 20 training pairs")), "{:#?}", plan.notes);
+    let told = plan.notes.iter().any(|note| note.starts_with("pair: ") && note.contains("training pairs, and from"));
+    assert!(!told, "{:#?}", plan.notes);
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use cognate_base::{Hash, Monitor};
+use cognate_base::Monitor;
 use cognate_corpus::ReadOptions;
 use cognate_pair::{Lsa, LsaConfig, Vectors, read_vectors, write_vectors};
 use serde_json::json;
@@ -61,7 +61,7 @@ impl Stage for Embed {
         inputs.add("the selection documents", splits, "selection.jsonl.zst")?;
         inputs.add("the validation documents", splits, "validation.jsonl.zst")?;
         if let recipe::Vectors::File(path) = &context.recipe.embeddings[self.0].vectors {
-            inputs.put("the given vectors", Hash::of_file(context.recipe.at(path))?);
+            inputs.file("the given vectors", context.recipe.at(path))?;
         }
         Ok(())
     }
@@ -77,7 +77,11 @@ impl Stage for Embed {
             recipe::Vectors::Lsa => 12.0 * 2.0 * estimate.unique_bytes() / ENTRY_BYTES * (d + 32.0),
             recipe::Vectors::File(_) => 0.0,
         };
-        let wall_s = flops / (FLOPS_PER_S * estimate.speed.threads as f64);
+        let given = match &embedding.vectors {
+            recipe::Vectors::Lsa => 0.0,
+            recipe::Vectors::File(path) => estimate.given_s(path),
+        };
+        let wall_s = flops / (FLOPS_PER_S * estimate.speed.threads as f64) + given;
         Cost { documents, flops, bytes: documents * d * 4.0, wall_s, ..Cost::default() }
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
-use cognate_base::{Hash, Monitor};
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
@@ -57,7 +57,7 @@ impl Stage for Evaluate {
         inputs.add_tokenizer(arm, "final/")?;
         for (task, files) in tasks::tasks(context.recipe)? {
             for (name, path) in tasks::inputs(&task, &files) {
-                inputs.put(&name, Hash::of_file(path)?);
+                inputs.file(&name, path)?;
             }
         }
         Ok(())

@@ -18,6 +18,8 @@ use crate::stage::Step;
 pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
 /// Text that it reads in a second, twice over.
 const BYTES_PER_S: f64 = 20e6;
+/// Bytes of files that are read and hashed in a second, as a disk gives them.
+const HASHED_BYTES_PER_S: f64 = 500e6;
 
 /// Documents in, splits out.
 pub(crate) struct Ingest;
@@ -57,14 +59,17 @@ impl Stage for Ingest {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let survey = estimate.survey;
         let (documents, text) = (survey.documents, survey.documents * survey.bytes_per_document);
-        Cost { documents, bytes: text * PACKED, wall_s: 2.0 * text / BYTES_PER_S, ..Cost::default() }
+        // What is not taken is read all the same.
+        let all = survey.all_documents * survey.bytes_per_document;
+        let wall_s = 2.0 * all / BYTES_PER_S + survey.file_bytes / HASHED_BYTES_PER_S + all / survey.cut_bytes_per_s;
+        Cost { documents, bytes: text * PACKED, wall_s, ..Cost::default() }
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
         // Of every document its hash and its id, of the validation split its words in a row.
         let survey = estimate.survey;
         let held_out = survey.documents * estimate.recipe.corpus.validation_share * survey.bytes_per_document;
-        survey.documents * 150.0 + held_out / WORD_BYTES * 30.0
+        survey.all_documents * 150.0 + held_out / WORD_BYTES * 30.0
     }
 }
 
@@ -74,6 +79,7 @@ pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
         id_field: recipe.corpus.id_field.clone(),
         text_field: recipe.corpus.text_field.clone(),
         group_field: recipe.corpus.group_field.clone().unwrap_or_default(),
+        group_of_metadata: true,
         on_bad_record: match recipe.corpus.on_bad_record {
             recipe::OnBadRecord::Stop => OnBadRecord::Stop,
             recipe::OnBadRecord::Skip => OnBadRecord::Skip,

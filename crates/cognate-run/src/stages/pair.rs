@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cognate_base::{Hash, Monitor};
+use cognate_base::Monitor;
 use cognate_pair::{
     PairConfig, PairStats, Pairs, Rule, UnseenStats, Vectors, exact_neighbours, exact_neighbours_apart,
     neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors,
@@ -84,7 +84,7 @@ impl Stage for Pair {
                 inputs.add("the training pairs", pairs, "train.parquet")?;
                 inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
             }
-            PairMethod::File(path) => inputs.put("the given pairs", Hash::of_file(recipe.at(path))?),
+            PairMethod::File(path) => inputs.file("the given pairs", recipe.at(path))?,
         }
         Ok(())
     }
@@ -103,7 +103,11 @@ impl Stage for Pair {
             PairMethod::Neighbours(embedding) => estimate.search_flops(embedding),
             PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
         };
-        let wall_s = estimate.search_s(flops);
+        let given = match &estimate.recipe.pairs[self.0].method {
+            PairMethod::File(path) => estimate.given_s(path),
+            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) => 0.0,
+        };
+        let wall_s = estimate.search_s(flops) + given;
         Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
     }
 
@@ -209,8 +213,8 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     );
     let seed = context.recipe.seed;
     let train = match context.recipe.pairs[at].pair.within_groups {
-        true => shuffle_targets(&train, seed),
-        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed),
+        true => shuffle_targets(&train, seed, monitor)?,
+        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed, monitor)?,
     };
     let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {

@@ -328,7 +328,7 @@ fn add_given_start(inputs: &mut Inputs<'_>, recipe: &Recipe, training: &Training
     files.retain(|path| name(path) == "config.json" || name(path).ends_with(".safetensors"));
     files.sort();
     for path in files {
-        inputs.put(&format!("the {} that it starts from", name(&path)), Hash::of_file(&path)?);
+        inputs.file(&format!("the {} that it starts from", name(&path)), &path)?;
     }
     Ok(())
 }

@@ -243,7 +243,7 @@ impl Lesson {
         // A control is measured on the pairs that the synthesizer of related documents is measured on.
         let HeldOut { all, mut choosing, measuring } = HeldOut::of(context, at, &documents)?;
         if shuffled {
-            choosing = shuffle_targets(&choosing, recipe.seed);
+            choosing = shuffle_targets(&choosing, recipe.seed, context.monitor)?;
         }
         let frame = PairTokens {
             begin_of_document: tokenizer.begin_of_document(),

@@ -15,6 +15,7 @@ pub(super) fn read_options(args: &ReadArgs) -> ReadOptions {
         id_field: args.id_field.clone(),
         text_field: args.text_field.clone(),
         group_field: String::new(),
+        group_of_metadata: true,
         on_bad_record: match args.on_bad_record {
             args::OnBadRecord::Stop => OnBadRecord::Stop,
             args::OnBadRecord::Skip => OnBadRecord::Skip,

@@ -204,3 +204,18 @@ fn progress_goes_to_stderr_and_quiet_means_quiet() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
     assert_eq!(lines(&scratch.path("c/rejected.jsonl")).len(), 0);
 }
+
+/// The run may write where there is room.
+#[test]
+fn a_full_temporary_disk_stops_no_run_by_its_plan() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", crate::support::recipe("[[arm]]\nkind = \"repetition\"\n"));
+    let script = format!("trap '' XFSZ; ulimit -f 8; exec '{}' plan r.toml", env!("CARGO_BIN_EXE_cognate"));
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script]).env("TMPDIR", scratch.path(".")).current_dir(scratch.path("."));
+    let output = shell.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("the temporary folder has no room for `ingest`: "), "{told}");
+    assert!(!told.contains("the run would stop"), "{told}");
+}

@@ -43,7 +43,9 @@ fn books_stay_whole_from_the_splits_to_the_pairs_and_there_need_be_no_oracle() {
     let output = scratch.cognate(&["run", "r.toml"]).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{told}");
-    for expected in ["groups, each in one split", "left out by [corpus] limit", "are cut into", "150 of ", "0 of "] {
+    for expected in
+        ["groups, each in one split", "left out by [corpus] limit", "are cut into", "tune: 150 of ", "pair: 0 of "]
+    {
         assert!(told.contains(expected), "{expected}: {told}");
     }
     let mut splits: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();

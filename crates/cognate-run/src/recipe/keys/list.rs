@@ -119,7 +119,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "corpus", "limit", Integer(1, most::DOCUMENTS), Derived("none: all are taken"), "",
-        "Documents that are taken, drawn by the seed from all that have text, whatever their order in the files; a larger limit keeps those of \
+        "Documents that are taken, drawn by the seed from all that have text, whatever their order in the files; a larger limit takes those of \
          a smaller one. Groups are taken whole, to the nearest number. The others take no part at all, and `ingest` counts them.",
     ),
     key(
@@ -426,7 +426,7 @@ pub const KEYS: &[Key] = &[
     key(
         "generate", "most_unfinished", NumberOrOff(Interval::SHARE_ABOVE_ZERO), Value("0.8"), OURS,
         "Where this share of the documents, or more, reached `max_new_tokens` before their end, the run stops behind the first round and says \
-         so; `off` goes on.",
+         so; `off` goes on, as `[filter] drop_unfinished = false` does, which keeps such documents.",
     ),
     key(
         "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",
