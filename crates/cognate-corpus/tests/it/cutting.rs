@@ -45,7 +45,7 @@ fn pieces_are_named_by_their_document_and_stay_together() {
         .map(|i| json!({"id": format!("doc-{i}"), "text": text(i), "metadata": {"n": i}}).to_string() + "\n")
         .collect();
     let input = folder.write("a.jsonl", documents);
-    let stats = ingest(&[input.clone()], &folder.path("out"), &config(), &Silent).unwrap();
+    let stats = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &Silent).unwrap();
     let mut whole: BTreeMap<u64, Vec<(u64, Document)>> = BTreeMap::new();
     let mut splits: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
     let mut long = 0;
@@ -115,7 +115,7 @@ fn readings_that_find_nothing_are_left_out() {
     let readings = |contamination_words| {
         let begun = Begun::default();
         let config = IngestConfig { contamination_words, ..config() };
-        ingest(&[input.clone()], &folder.path("out"), &config, &begun).unwrap();
+        ingest(std::slice::from_ref(&input), &folder.path("out"), &config, &begun).unwrap();
         begun.0.into_inner().unwrap()
     };
     assert_eq!(readings(0), ["reading documents", "splitting documents"]);
@@ -147,7 +147,7 @@ fn a_piece_never_takes_the_name_of_another_document() {
     skip.read.on_bad_record = OnBadRecord::Skip;
     let input = folder.write("a.jsonl", line("long#2", "a b c") + &others + &long);
     for config in [&config(), &skip] {
-        let error = ingest(&[input.clone()], &folder.path("out"), config, &Silent).unwrap_err();
+        let error = ingest(std::slice::from_ref(&input), &folder.path("out"), config, &Silent).unwrap_err();
         assert_eq!(
             folder.message(&error),
             "DIR/a.jsonl:42: a piece of this document would be called \"long#2\", and DIR/a.jsonl:1 is called so: give one of the two \
@@ -156,7 +156,7 @@ fn a_piece_never_takes_the_name_of_another_document() {
     }
     // Behind it, it is a document with an id that is taken; a long one with a taken id is passed over whole.
     let input = folder.write("b.jsonl", long.clone() + &others + &line("long#2", "a b c") + &long);
-    let error = ingest(&[input.clone()], &folder.path("out"), &config(), &Silent).unwrap_err();
+    let error = ingest(std::slice::from_ref(&input), &folder.path("out"), &config(), &Silent).unwrap_err();
     assert!(matches!(&error, Error::DuplicateId { id, .. } if id == "long#2"), "{error}");
     let stats = ingest(&[input], &folder.path("out"), &skip, &Silent).unwrap();
     assert_eq!((stats.cut, stats.rejected, stats.read), (1, 2, 40 + stats.pieces));
