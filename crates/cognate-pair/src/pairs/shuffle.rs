@@ -153,7 +153,7 @@ impl Places {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use cognate_base::random::Rng;
+    use cognate_base::random::RngExt as _;
     use cognate_base::{Silent, Unit};
 
     use super::*;
@@ -182,7 +182,7 @@ mod tests {
         let groups: Vec<u32> = (0..3000u32)
             .map(|document| if f64::from(document) < 3000.0 * share { 0 } else { 1 + document % 199 })
             .collect();
-        let document = |at: usize, salt: u64| (random::stream(at as u64, "t", salt).next_u64() % 3000) as u32;
+        let document = |at: usize, salt: u64| random::stream(at as u64, "t", salt).random_range(0..3000u32);
         let pair = |at| Pair { first: document(at, 0), second: document(at, 1), similarity: 0.5 };
         ((0..pairs).map(pair).collect(), groups)
     }
