@@ -199,7 +199,7 @@ fn near_copies_of_unseen_documents_measure_nothing() {
     let all = vectors(700, 32, 30, 0.5, 2);
     let (corpus, unseen) = parted(&all, 500);
     // Every second unseen document has the words of the document with its number.
-    let of = |i: usize| if i < 500 || i % 2 == 0 { i % 500 } else { i };
+    let of = |i: usize| if i < 500 || i.is_multiple_of(2) { i % 500 } else { i };
     let texts: Vec<String> = (0..700).map(|i| (0..9).map(|word| format!("w{}-{word} ", of(i))).collect()).collect();
     let copies = Copies::of(&texts, 0.7, &Silent).unwrap();
     let mut corpus = corpus;
