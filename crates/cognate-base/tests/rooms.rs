@@ -1,5 +1,5 @@
 //! The table of rooms in ARCHITECTURE.md says of every crate which others it may use. Here it is held to the crates' manifests, and
-//! `cognate-run` to having no two files of one name.
+//! `cognate-run` to the table of its own files, and to having no two of one name.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -12,6 +12,8 @@ use toml::{Table, Value};
 const PREFIX: &str = "cognate-";
 /// The section with the table.
 const HEADING: &str = "## The rooms";
+/// The section with the table of `cognate-run`'s files.
+const INSIDE: &str = "## Inside `cognate-run`";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -172,6 +174,107 @@ cognate-pair.workspace = true
 ";
     let found: Vec<String> = uses(&manifest.parse().unwrap()).into_iter().collect();
     assert_eq!(found, ["cognate-base", "cognate-ops", "cognate-pair", "cognate-run"]);
+}
+
+/// The rows of the table of `cognate-run`'s files, from above to below: each a list of modules.
+fn files(page: &str) -> Vec<Vec<&str>> {
+    let section = page.split_once(INSIDE).map_or("", |(_, after)| after);
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let first = section.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once(" |")?.0));
+    first.map(|cell| cell.split(['`', ',', ' ']).filter(|name| !name.is_empty()).map(module).collect()).collect()
+}
+
+/// The module of the crate that a file or folder is, or is part of.
+fn module(path: &str) -> &str {
+    let first = path.split('/').next().unwrap_or_default();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// The modules of its own crate that a source names; what its tests name does not count.
+fn named(source: &str) -> BTreeSet<&str> {
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let end = |text: &str| text.find(|c| !is_name(c)).unwrap_or(text.len());
+    let mut found = BTreeSet::new();
+    for (_, text) in code.match_indices("crate::").map(|(at, name)| (at, &code[at + name.len()..])) {
+        match text.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split("};").next().unwrap_or_default().split(',').map(str::trim);
+                found.extend(list.map(|name| &name[..end(name)]));
+            }
+            None => drop(found.insert(&text[..end(text)])),
+        }
+    }
+    found
+}
+
+/// Every use of a row above by the sources of `cognate-run`, by their paths below `src`, and every module without a row.
+fn upward(page: &str, sources: &BTreeMap<String, String>) -> Vec<String> {
+    let rows = files(page);
+    let row = |module: &str| rows.iter().position(|row| row.contains(&module));
+    let modules: BTreeSet<&str> = sources.keys().map(|path| module(path)).collect();
+    let mut found: Vec<String> =
+        modules.iter().filter(|module| row(module).is_none()).map(|module| format!("{module} has no row")).collect();
+    for (path, source) in sources {
+        for other in named(source).into_iter().filter(|other| modules.contains(other)) {
+            if row(other) < row(module(path)) {
+                found.push(format!("{path} uses {other}, which is above it"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_of_cognate_run_uses_what_is_above_it() {
+    let page = fs_err::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let src = root().join("crates/cognate-run/src");
+    let (mut folders, mut sources) = (vec![src.clone()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name != "lib.rs" && !name.ends_with("tests.rs") {
+                sources.insert(name, fs_err::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    assert!(sources.contains_key("stages/pair.rs"), "the sources are elsewhere");
+    let found = upward(&page, &sources);
+    assert!(found.is_empty(), "ARCHITECTURE.md, {INSIDE:?}, and the sources disagree:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_use_of_what_is_above_is_seen() {
+    let page = "\
+## Inside `cognate-run`
+
+| files | what happens there |
+|---|---|
+| `runner.rs`, `plan/` | a run |
+| `stages/` | its stages |
+
+## Invariants
+";
+    let check = |stage: &str| {
+        let sources = [("runner.rs", "use crate::{plan, stages};"), ("plan/mod.rs", ""), ("stages/pair.rs", stage)];
+        upward(page, &sources.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect())
+    };
+    let above = |other: &str| format!("stages/pair.rs uses {other}, which is above it");
+    assert_eq!(
+        check("use crate::stages::Stage;\n#[cfg(test)]\nmod tests {\n    use crate::runner::run;\n}\n"),
+        [""; 0]
+    );
+    assert_eq!(check("use crate::runner::run;"), [above("runner")]);
+    assert_eq!(check("let plan = crate::plan::plan(recipe);"), [above("plan")]);
+    assert_eq!(
+        check("use crate::{\n    stages::Stage,\n    plan::{Plan, plan},\n    runner,\n};"),
+        [above("plan"), above("runner")]
+    );
+    let sources = BTreeMap::from([("arms.rs".to_owned(), String::new())]);
+    assert_eq!(upward(page, &sources), ["arms has no row"]);
 }
 
 /// Two files of one name are taken for one another in an editor and in a message. Modules' roots and their tests are named by custom.

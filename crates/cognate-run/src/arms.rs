@@ -4,12 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::plan::model_config;
-use crate::recipe::{Arm, Contexts, Real, Recipe, Training};
+use crate::recipe::{Arm, Contexts, Real, Recipe, Training, model_config};
 use crate::stage::{Replicate, Step, behind};
-use crate::stages::documents::Tokenized;
-use crate::stages::synthesis::further_rounds_flops;
-use crate::stages::train::Trained;
+use crate::stages::filter::further_rounds_flops;
+use crate::stages::tokenize::Tokenized;
+use crate::stages::train::training::Trained;
 
 /// What one arm sees in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

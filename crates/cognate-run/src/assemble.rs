@@ -29,8 +29,8 @@ use crate::metrics::Metrics;
 use crate::recipe::{Arm, PairMethod, Recipe, Vectors};
 use crate::rundir::{Artifact, MANIFEST, Manifest};
 use crate::stage::{Replicate, Step, writer};
-use crate::stages::synthesis::Filtered;
-use crate::stages::train::Trained;
+use crate::stages::filter::Filtered;
+use crate::stages::train::training::Trained;
 
 /// Points of a training curve in a report; more are averaged.
 const CURVE_POINTS: usize = 600;

@@ -9,13 +9,15 @@ use cognate_report as report;
 use cognate_synth::{GenerateStats, KnownPairs};
 
 use crate::arms;
-use crate::context::{Context, config, max_positions};
+use crate::context::{Context, config};
 use crate::error::{Error, Result};
-use crate::plan::{needed_memory, trained_bytes, tuning_flops};
-use crate::recipe::{PairMethod, Recipe};
+use crate::estimate::{needed_memory, trained_bytes};
+use crate::recipe::{PairMethod, Recipe, max_positions};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stage::{Replicate, Step};
-use crate::stages::{judge, quality, sweep, synthesis, tasks, train, tune};
+use crate::stages::train::{sweep, training};
+use crate::stages::tune::{self, tuning_flops};
+use crate::stages::{generate, judge, quality, tasks};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 #[cfg(test)]
@@ -184,7 +186,8 @@ fn ends(context: &Context<'_>, corpus: usize) -> Result<()> {
 fn check_starts(recipe: &Recipe, tokenizer: Option<&Tokenizer>) -> Result<()> {
     let trainings = recipe.arms.iter().flat_map(|arm| arm.trainings().map(move |training| (arm, training)));
     trainings.into_iter().try_for_each(|(arm, training)| {
-        train::check_init(recipe, training, tokenizer).map_err(|error| error.in_stage(&format!("train {}", arm.name)))
+        training::check_init(recipe, training, tokenizer)
+            .map_err(|error| error.in_stage(&format!("train {}", arm.name)))
     })
 }
 
@@ -198,7 +201,7 @@ fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
         match *step {
             Step::Generate(corpus) => {
                 if let Some(endpoint) = &recipe.synthetic[corpus].generate.endpoint {
-                    synthesis::server(endpoint)?.check()?;
+                    generate::server(endpoint)?.check()?;
                 }
             }
             Step::Filter(corpus) if recipe.is_related(corpus) => {

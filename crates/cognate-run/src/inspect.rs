@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::recipe::{Recipe, SeedsOf};
 use crate::rundir::{Manifest, RECIPE};
 use crate::stage::{Step, behind, writer};
-use crate::stages::relations::{nearest, read_texts};
+use crate::stages::related::nearest;
+use crate::stages::texts::read_texts;
 
 /// What to look at.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,6 +8,7 @@ use cognate_report as report;
 
 use crate::assemble::{self, Assembly};
 use crate::context::{Context, Settings};
+use crate::duration::seconds;
 use crate::error::{Error, Result};
 use crate::perform::perform;
 use crate::recipe::Recipe;
@@ -125,15 +126,4 @@ pub fn compare(runs: &[PathBuf]) -> Result<report::Comparison> {
 pub(crate) fn resolved(recipe: &Recipe) -> Result<String> {
     let toml = recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?;
     Ok(format!("# The recipe as resolved. Paths are relative to the folder of the recipe that was run.\n{toml}"))
-}
-
-/// A duration for people.
-pub fn seconds(s: f64) -> String {
-    if s < 60.0 {
-        format!("{s:.1} s")
-    } else if s < 3600.0 {
-        format!("{} min {:.0} s", (s / 60.0).floor(), (s % 60.0).floor())
-    } else {
-        format!("{} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor())
-    }
 }

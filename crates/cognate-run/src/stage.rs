@@ -1,13 +1,12 @@
-//! The stages of an experiment: a closed set, in their order, with their folders and code versions.
+//! The nodes of an experiment: a closed set, in their order, with their folders. What a stage is stands in its file in `stages/`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::recipe::{Contexts, Init, PairMethod, Recipe, SeedsOf, Training, Writer};
-
-/// The stages' names: modules, commands, recipe tables, folders and rows of the report are all called so.
-pub const STAGE_NAMES: [&str; 10] =
-    ["ingest", "tokenize", "embed", "pair", "train", "tune", "generate", "filter", "evaluate", "report"];
+use crate::recipe::{Recipe, Training, Writer};
+use crate::rundir::STAGE_NAMES;
+use crate::stages::train::needs_of;
+use crate::stages::{self, Stage};
 
 /// One final model: an arm, by its place in [`Recipe::arms`], trained with one of [`Recipe::seeds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +92,7 @@ pub fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
         // How long it is trained follows from what another cost; it is made from nothing of that.
         Some(_) => {
             let training = Training { operations_of: None, ..arm.training.clone() };
-            training_needs(recipe, &training, model.seed).into_iter().flat_map(|step| behind(recipe, step)).collect()
+            needs_of(recipe, &training, model.seed).into_iter().flat_map(|step| behind(recipe, step)).collect()
         }
         None => behind(recipe, Step::Train(model)),
     };
@@ -120,12 +119,9 @@ impl Plan<'_> {
 
     /// Documents, vectors and pairs come first: what is wrong with them shows before anything is trained.
     fn in_order(mut self) -> Vec<Step> {
-        let rank = |step: &Step| match step {
-            Step::Ingest => 0,
-            Step::Tokenize => 1,
-            Step::Embed(_) => 2,
-            Step::Pair(_) => 3,
-            _ => 4,
+        let of_data = 4;
+        let rank = |step: &Step| {
+            STAGE_NAMES.iter().position(|name| *name == step.stage()).map_or(of_data, |at| at.min(of_data))
         };
         self.steps.sort_by_key(rank);
         self.steps
@@ -153,23 +149,6 @@ pub fn writer(recipe: &Recipe, corpus: usize) -> Step {
         Writer::Synthesizer(name) => Step::Tune(recipe.synthesizer(name)),
         Writer::Arm(name) => Step::Train(Replicate::own(recipe, recipe.arm(name))),
     }
-}
-
-fn training_needs(recipe: &Recipe, training: &Training, seed: u64) -> Vec<Step> {
-    let mut needs = vec![Step::Tokenize];
-    if let Contexts::Related(embedding) = &training.contexts {
-        needs.push(Step::Embed(recipe.embedding(embedding)));
-    }
-    if let Some(Init::Arm(arm)) = &training.init {
-        needs.push(Step::Train(Replicate { arm: recipe.arm(arm), seed }));
-    }
-    if let Some(other) = &training.operations_of {
-        needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
-        // What a step of the baseline costs is the measure.
-        needs.extend(recipe.baseline().map(|arm| Step::Train(Replicate { arm, seed })));
-    }
-    needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
-    needs
 }
 
 /// One node of a recipe's graph: a stage, and the thing that it makes, by its place in the recipe.
@@ -218,69 +197,31 @@ impl Step {
         steps
     }
 
+    /// The stage with what it makes: the one place that names them all.
+    pub(crate) fn stage_of(self) -> Box<dyn Stage> {
+        match self {
+            Self::Ingest => Box::new(stages::ingest::Ingest),
+            Self::Tokenize => Box::new(stages::tokenize::Tokenize),
+            Self::Embed(at) => Box::new(stages::embed::Embed(at)),
+            Self::Pair(at) => Box::new(stages::pair::Pair(at)),
+            Self::Sweep { arm, candidate } => Box::new(stages::train::Candidate { arm, candidate }),
+            Self::Train(model) => Box::new(stages::train::Train(model)),
+            Self::Tune(at) => Box::new(stages::tune::Tune(at)),
+            Self::Generate(at) => Box::new(stages::generate::Generate(at)),
+            Self::Filter(at) => Box::new(stages::filter::Filter(at)),
+            Self::Evaluate(model) => Box::new(stages::evaluate::Evaluate(model)),
+            Self::Report => Box::new(stages::report::Report),
+        }
+    }
+
     /// What it is made from, directly.
     pub fn needs(self, recipe: &Recipe) -> Vec<Self> {
-        match self {
-            Self::Ingest | Self::Report => Vec::new(),
-            Self::Tokenize | Self::Embed(_) => vec![Self::Ingest],
-            Self::Pair(at) => match &recipe.pairs[at].method {
-                PairMethod::Neighbours(embedding) => vec![Self::Embed(recipe.embedding(embedding))],
-                PairMethod::Shuffled(of) => vec![Self::Pair(recipe.pair_set(of))],
-                PairMethod::File(_) => vec![Self::Ingest],
-            },
-            Self::Sweep { arm, candidate } => {
-                training_needs(recipe, &recipe.arms[arm].sweep[candidate].training, recipe.seed)
-            }
-            Self::Train(model) => {
-                let arm = &recipe.arms[model.arm];
-                if arm.sweep.is_empty() {
-                    return training_needs(recipe, &arm.training, model.seed);
-                }
-                if model.seed == recipe.seed {
-                    return candidates(recipe, model.arm);
-                }
-                // The choice, and whatever may be chosen.
-                let mut needs = vec![Self::Train(Replicate::own(recipe, model.arm))];
-                for (at, candidate) in arm.sweep.iter().enumerate() {
-                    match same_training(recipe, model, at) {
-                        Some(same) => needs.push(same),
-                        None => needs.extend(training_needs(recipe, &candidate.training, model.seed)),
-                    }
-                }
-                needs
-            }
-            Self::Tune(at) => {
-                let synthesizer = &recipe.synthesizers[at];
-                let base = Self::Train(Replicate::own(recipe, recipe.arm(&synthesizer.base)));
-                vec![Self::Pair(recipe.pair_set(&synthesizer.pairs)), base]
-            }
-            Self::Generate(at) => {
-                let corpus = &recipe.synthetic[at];
-                let mut needs = vec![writer(recipe, at)];
-                if let SeedsOf::Corpus(seeds) = &corpus.seeds {
-                    needs.push(Self::Filter(recipe.corpus_of(seeds)));
-                }
-                needs
-            }
-            Self::Filter(at) => vec![Self::Generate(at)],
-            Self::Evaluate(model) => vec![Self::Train(model)],
-        }
+        self.stage_of().needs(recipe)
     }
 
     /// The stage's name.
     pub fn stage(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Tokenize => "tokenize",
-            Self::Embed(_) => "embed",
-            Self::Pair(_) => "pair",
-            Self::Train(_) | Self::Sweep { .. } => "train",
-            Self::Tune(_) => "tune",
-            Self::Generate(_) => "generate",
-            Self::Filter(_) => "filter",
-            Self::Evaluate(_) => "evaluate",
-            Self::Report => "report",
-        }
+        self.stage_of().name()
     }
 
     /// The thing that it makes, for people: an arm with the seed where that is not the recipe's own. None where the stage makes one only,
@@ -292,18 +233,7 @@ impl Step {
                 let arm = &recipe.arms[arm];
                 Some(format!("{}, {}", arm.name, arm.sweep[candidate].name))
             }
-            _ => self.name(recipe).filter(|name| *name != LSA && *name != RELATED).map(str::to_owned),
-        }
-    }
-
-    /// The name of the thing that it makes, where that is no model of an arm.
-    fn name(self, recipe: &Recipe) -> Option<&str> {
-        match self {
-            Self::Embed(at) => Some(&recipe.embeddings[at].name),
-            Self::Pair(at) => Some(&recipe.pairs[at].name),
-            Self::Tune(at) => Some(&recipe.synthesizers[at].name),
-            Self::Generate(at) | Self::Filter(at) => Some(&recipe.synthetic[at].name),
-            _ => None,
+            _ => self.stage_of().thing(recipe).filter(|name| *name != LSA && *name != RELATED).map(str::to_owned),
         }
     }
 
@@ -324,7 +254,8 @@ impl Step {
                 PathBuf::from("sweep").join(&arm.name).join(&arm.sweep[candidate].name)
             }
             other => other
-                .name(recipe)
+                .stage_of()
+                .thing(recipe)
                 .map_or_else(|| PathBuf::from(other.stage()), |name| PathBuf::from(other.stage()).join(name)),
         }
     }
@@ -336,58 +267,18 @@ impl Step {
 
     /// The training that it does; none where it trains nothing, or takes what another has trained.
     pub fn training(self, recipe: &Recipe) -> Option<&Training> {
-        match self {
-            Self::Train(model) if recipe.arms[model.arm].sweep.is_empty() => Some(&recipe.arms[model.arm].training),
-            Self::Sweep { arm, candidate } => Some(&recipe.arms[arm].sweep[candidate].training),
-            _ => None,
-        }
+        self.stage_of().training(recipe)
     }
 
     /// Raised whenever a stage's code changes what the same configuration and inputs give: what the older code made is
     /// then refused instead of taken for the newer.
     pub fn version(self, recipe: &Recipe) -> u32 {
-        match self {
-            // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
-            // are pairs with documents of the selection split.
-            Self::Pair(_) => 4,
-            // 2: marks belong to words, and words are compared in one normal form. 3: the selection split has vectors too.
-            Self::Embed(_) => 3,
-            // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
-            // the data below it too. 4: passages that many documents hold do not count. 5: a split for choices.
-            Self::Ingest => 5,
-            // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
-            // asked of the files beside a given tokenizer and written down. 3: the split for choices too.
-            Self::Tokenize => 3,
-            // Of related documents: 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words. Of others: 2: all that
-            // decides a model is in its identity.
-            Self::Train(_) | Self::Sweep { .. }
-                if self.training(recipe).is_some_and(|training| training.contexts != Contexts::Single) =>
-            {
-                3
-            }
-            Self::Train(_) | Self::Sweep { .. } => 2,
-            // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
-            // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
-            // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
-            // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version.
-            Self::Filter(_) => 9,
-            // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
-            // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
-            // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss. 7:
-            // AdamW is its base's. 8: chosen and measured by pairs whose second document no model has seen.
-            Self::Tune(_) => 8,
-            // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
-            // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
-            Self::Generate(_) => 4,
-            // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.
-            Self::Evaluate(_) => 2,
-            Self::Report => 1,
-        }
+        self.stage_of().version(recipe)
     }
 
     /// Whether a partial folder is worth keeping: these stages checkpoint inside themselves, the others begin anew.
     pub fn resumes(self) -> bool {
-        matches!(self, Self::Train(_) | Self::Sweep { .. } | Self::Tune(_) | Self::Generate(_))
+        self.stage_of().resumes()
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use cognate_report::StageProgress;
 use serde::Serialize;
 
+use crate::duration::seconds;
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::rundir::{Manifest, Progress, RECIPE, RunDirError, was_begun};
-use crate::runner::seconds;
 use crate::stage::{Step, column, label};
 
 /// How far a run is.

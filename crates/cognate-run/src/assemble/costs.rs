@@ -7,8 +7,9 @@ use crate::arms::{needed_flops, whole_cost};
 use crate::error::Result;
 use crate::rundir::{Artifact, Manifest};
 use crate::stage::{Replicate, Step, candidates, preparation, same_training};
-use crate::stages::synthesis::{Rounds, round_folder};
-use crate::stages::train::Trained;
+use crate::stages::filter::Rounds;
+use crate::stages::generate::round_folder;
+use crate::stages::train::training::Trained;
 
 impl Assembly<'_> {
     /// A row for every stage that is finished; one for all that a sweep trained.

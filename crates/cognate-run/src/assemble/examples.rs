@@ -13,7 +13,8 @@ use cognate_synth::metadata;
 use super::Assembly;
 use crate::error::Result;
 use crate::stage::Step;
-use crate::stages::relations::{nearest, read_texts};
+use crate::stages::related::nearest;
+use crate::stages::texts::read_texts;
 
 /// Examples in a report.
 const EXAMPLES: usize = 3;

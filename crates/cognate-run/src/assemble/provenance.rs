@@ -4,13 +4,14 @@ use cognate_corpus::IngestStats;
 use cognate_report::{CardFacts, FileRecord, Split, Synthesis};
 
 use super::Assembly;
-use crate::context::max_positions;
 use crate::error::Result;
 use crate::recipe::GenerateMethod;
+use crate::recipe::max_positions;
 use crate::rundir::FileEntry;
 use crate::stage::{Replicate, Step};
-use crate::stages::documents::{SPLITS, Tokenized};
-use crate::stages::train::Trained;
+use crate::stages::ingest::SPLITS;
+use crate::stages::tokenize::Tokenized;
+use crate::stages::train::training::Trained;
 
 impl Assembly<'_> {
     /// The stages that are not finished, in words.

@@ -4,7 +4,7 @@ use cognate_report::{self as report, QualityFigure, QualityValue};
 use cognate_statistics::{Figure, Roc, Share};
 use cognate_synth::{Calibration, JudgeStats, Judgement, Quality, RuleShares};
 
-use crate::stages::synthesis::Filtered;
+use crate::stages::filter::Filtered;
 
 const BINOMIAL: &str = "binomial (Wilson)";
 const BOOTSTRAP: &str = "bootstrap over documents";

@@ -10,7 +10,7 @@ use super::samples::Sample;
 use crate::error::Result;
 use crate::recipe::PairMethod;
 use crate::stage::Step;
-use crate::stages::similarity::{self, NEAREST};
+use crate::stages::nearest::{self, NEAREST};
 
 /// Parts of the documents.
 const QUARTERS: usize = 4;
@@ -29,7 +29,7 @@ impl Assembly<'_> {
         if embedded.rows(NEAREST) == 0 {
             return Ok(None);
         }
-        let mut nearest = similarity::read(&embedded.folder)?;
+        let mut nearest = nearest::read(&embedded.folder)?;
         if nearest.len() < QUARTERS * LEAST_DOCUMENTS {
             return Ok(None);
         }

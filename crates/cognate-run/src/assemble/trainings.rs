@@ -4,9 +4,9 @@ use super::Assembly;
 use crate::error::Result;
 use crate::recipe::Arm;
 use crate::stage::{Replicate, Step};
-use crate::stages::relations::Packing;
-use crate::stages::sweep::Sweep;
-use crate::stages::train::Trained;
+use crate::stages::related::Packing;
+use crate::stages::train::sweep::Sweep;
+use crate::stages::train::training::Trained;
 
 impl Assembly<'_> {
     /// Sentences about the arm at `at`, where it is finished and there is something to say.
@@ -96,7 +96,7 @@ fn packing_note(arm: &str, packing: &Packing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::sweep::Candidate;
+    use crate::stages::train::sweep::Candidate;
 
     #[test]
     fn a_sweep_says_what_was_tried_what_was_reused_and_what_lies_at_its_end() {

@@ -289,7 +289,7 @@ fn held_out(bench: &Bench) -> Vec<String> {
     };
     cognate_corpus::ingest(&[bench.path("d.jsonl")], &bench.path("split"), &config, &Silent).unwrap();
     let texts =
-        crate::stages::relations::read_texts(&bench.path("split/validation.jsonl.zst"), &Default::default(), &Silent)
+        crate::stages::texts::read_texts(&bench.path("split/validation.jsonl.zst"), &Default::default(), &Silent)
             .unwrap();
     texts.into_iter().map(|(id, _)| id).collect()
 }

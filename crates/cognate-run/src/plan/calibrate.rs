@@ -7,9 +7,9 @@ use cognate_base::Monitor;
 use cognate_model::{Batch, Config, DecodeCache, Decoder, Feed, Moments};
 use cognate_ops::AdamW;
 
-use super::corpus::Survey;
 use crate::device::{DeviceKind, Model};
 use crate::error::Result;
+use crate::estimate::{Speed, Survey};
 use crate::recipe::Recipe;
 
 /// Operations of everything that is timed together, at most: a second on a small machine, some ten where there is no SIMD.
@@ -26,35 +26,6 @@ const LONG_ENOUGH: Duration = Duration::from_secs(3);
 const NEW_TOKENS: usize = 8;
 /// Tokens below which a timed document is not cut, since shorter ones are no products to measure.
 const LEAST_DOCUMENT: usize = 64;
-
-/// Speeds of this machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Speed {
-    pub(crate) threads: usize,
-    /// Operations per second of forward and backward passes.
-    pub(crate) training_flops_per_s: f64,
-    /// Seconds that the optimizer takes for one parameter.
-    pub(crate) update_s: f64,
-    /// Operations per second of reading prompts, and of writing in all slots; infinite where nothing is generated.
-    pub(crate) prompt_flops_per_s: f64,
-    pub(crate) writing_flops_per_s: f64,
-    /// Operations that measuring took.
-    pub(crate) measured_flops: f64,
-}
-
-impl Speed {
-    /// Before anything is timed: what depends on none of it can be estimated.
-    pub(super) fn unknown(threads: usize) -> Self {
-        Self {
-            threads,
-            training_flops_per_s: 0.0,
-            update_s: 0.0,
-            prompt_flops_per_s: f64::INFINITY,
-            writing_flops_per_s: f64::INFINITY,
-            measured_flops: 0.0,
-        }
-    }
-}
 
 pub(crate) fn measure(
     recipe: &Recipe,

@@ -8,8 +8,9 @@ use cognate_corpus::pieces::Cutter;
 use cognate_corpus::{Reader, Tokenizer};
 
 use crate::error::Result;
+use crate::estimate::Survey;
 use crate::recipe::Recipe;
-use crate::stages::documents::read_options;
+use crate::stages::ingest::read_options;
 
 /// What is read of a corpus.
 #[derive(Clone, Copy, Debug)]
@@ -33,34 +34,6 @@ impl Look {
 }
 
 const LOOK: Look = Look { bytes: 64 << 20, text: 256 << 20, files: 16, sample: 2 << 20 };
-
-/// What a corpus looks like.
-#[derive(Clone, Debug)]
-pub(crate) struct Survey {
-    pub(crate) documents: f64,
-    pub(crate) bytes_per_document: f64,
-    /// The closing end-of-document token counts.
-    pub(crate) tokens_per_document: f64,
-    /// Tokens of each sampled document, in order of length.
-    pub(crate) sampled_tokens: Vec<usize>,
-    pub(crate) vocabulary: usize,
-    pub(crate) encode_bytes_per_s: f64,
-    pub(crate) train_bytes_per_s: f64,
-    /// Whether all of it was read.
-    pub(crate) whole: bool,
-}
-
-impl Survey {
-    pub(crate) fn bytes_per_token(&self) -> f64 {
-        self.bytes_per_document / self.tokens_per_document
-    }
-
-    /// The share of the sampled documents that have more than `tokens` tokens.
-    pub(crate) fn longer_than(&self, tokens: usize) -> f64 {
-        let longer = self.sampled_tokens.len() - self.sampled_tokens.partition_point(|len| *len <= tokens);
-        longer as f64 / self.sampled_tokens.len().max(1) as f64
-    }
-}
 
 /// Reads the corpus, or parts of it where it is large, and tokenizes a sample.
 pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {

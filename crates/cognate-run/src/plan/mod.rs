@@ -4,10 +4,8 @@
 
 mod calibrate;
 mod corpus;
-mod estimate;
 mod notes;
 mod rehearse;
-mod sizes;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -16,20 +14,16 @@ use std::fmt;
 
 use cognate_base::{Monitor, process};
 use cognate_corpus::IngestStats;
-use cognate_model::Config;
 use serde::Serialize;
 
 use crate::checks;
-use crate::context::max_positions;
 use crate::device::DeviceKind;
+use crate::duration::seconds;
 use crate::error::Result;
-use crate::recipe::{Model, Recipe};
-use crate::runner::seconds;
+use crate::estimate::{Estimate, Measured, Speed, StagePlan};
+use crate::recipe::{Recipe, model_config};
 use crate::stage::{Step, column, label};
-use calibrate::Speed;
-use estimate::Estimate;
-pub(crate) use estimate::{needed_memory, trained_bytes, tuning_flops};
-use rehearse::{Bounds, Measured, rehearse};
+use rehearse::{Bounds, rehearse};
 pub use tree::{ArmPlan, Branch};
 
 /// What a recipe would cost.
@@ -57,29 +51,6 @@ pub struct Plan {
     pub arms: Vec<ArmPlan>,
     /// What a reader should know.
     pub notes: Vec<String>,
-}
-
-/// What a stage would cost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct StagePlan {
-    /// Its name.
-    pub stage: &'static str,
-    /// The thing that it makes, where its stage makes several.
-    pub arm: Option<String>,
-    /// Documents that it reads or writes; for `pair` and `tune` training pairs, at most where they are an estimate.
-    pub documents: u64,
-    /// Tokens that it reads or writes.
-    pub tokens: u64,
-    /// Floating-point operations, as the ledger counts them.
-    pub flops: f64,
-    /// Bytes that it leaves on disk.
-    pub bytes: u64,
-    /// Seconds that it takes.
-    pub wall_s: f64,
-    /// Memory that it holds at most, in bytes.
-    pub memory_bytes: u64,
-    /// Which of these figures are estimates, by their names. The others were measured, or follow from the recipe.
-    pub estimated: Vec<&'static str>,
 }
 
 /// Plans `recipe`: looks at its corpus, does the stages up to `pair` where they take under a minute, and times a few small steps of its
@@ -134,33 +105,6 @@ fn plan_within(
         arms: tree::arms(recipe, &steps, &stages),
         stages,
     })
-}
-
-/// The decoder of a model of `recipe`.
-pub(crate) fn model_config(recipe: &Recipe, model: &Model, vocab: usize) -> Config {
-    decoder_config(model, vocab, max_positions(recipe))
-}
-
-/// The decoder that a table `[model]` describes.
-pub(crate) fn decoder_config(model: &Model, vocab: usize, max_positions: usize) -> Config {
-    let Model { layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, context: _ } =
-        *model;
-    let rope_scaling = None;
-    Config {
-        vocab,
-        width,
-        layers,
-        heads,
-        kv_heads,
-        head_width,
-        ffn,
-        max_positions,
-        rope_base,
-        rope_scaling,
-        norm_eps,
-        qk_norm,
-        tied,
-    }
 }
 
 impl Plan {

@@ -3,12 +3,13 @@
 use cognate_base::process;
 use cognate_corpus::TokenizeStats;
 
-use super::estimate::{Estimate, tuning_flops};
-use super::{StagePlan, short};
+use super::short;
 use crate::arms::{Diet, epochs_of_unique};
+use crate::duration::seconds;
+use crate::estimate::{Estimate, StagePlan};
 use crate::recipe::{Arm, Contexts, PERPLEXITY, Training};
-use crate::runner::seconds;
 use crate::stage::{Step, label};
+use crate::stages::tune::tuning_flops;
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 impl Estimate<'_> {

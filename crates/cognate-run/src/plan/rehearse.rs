@@ -4,7 +4,6 @@
 //! A stage is done where it is expected to end within the bound, by what is known when its turn comes, and stopped when the bound is
 //! over; what is not done is estimated.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -12,20 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cognate_base::{Claim, Monitor, Unit, Unsaved};
-use cognate_corpus::IngestStats;
 
-use super::StagePlan;
 use crate::checks;
 use crate::context::{Context, Settings};
 use crate::device::DeviceKind;
+use crate::duration::seconds;
 use crate::error::{Error, Result};
+use crate::estimate::{Measured, StagePlan};
 use crate::perform::perform;
 use crate::recipe::Recipe;
 use crate::rundir::RunDir;
-use crate::runner::seconds;
 use crate::stage::Step;
-use crate::stages::documents::Tokenized;
-use crate::stages::tune::{self, Size};
+use crate::stages::tune;
 
 /// How the folders are called that this makes.
 const PREFIX: &str = "cognate-plan-";
@@ -44,27 +41,6 @@ impl Bounds {
     pub(super) fn usual() -> Self {
         Self { parent: std::env::temp_dir(), most: Duration::from_secs(60) }
     }
-}
-
-/// What was measured, as far as it was.
-#[derive(Debug, Default)]
-pub(super) struct Measured {
-    pub(super) ingest: Option<IngestStats>,
-    pub(super) tokenized: Option<Tokenized>,
-    /// Tokens of each unique document, in order of length.
-    pub(super) lengths: Vec<usize>,
-    /// The stages that were done.
-    pub(super) rows: BTreeMap<Step, StagePlan>,
-    /// Training and held-out pairs of each set that was made, by its place.
-    pub(super) pairs: BTreeMap<usize, (u64, u64)>,
-    /// What each synthesizer would learn, by its place.
-    pub(super) lessons: BTreeMap<usize, Size>,
-    /// What would stop the run, each with the stage behind or in which it would.
-    pub(super) problems: Vec<String>,
-    /// Why the other stages were not done; none where all were.
-    pub(super) left_out: Option<String>,
-    /// Seconds that it took.
-    pub(super) wall_s: f64,
 }
 
 /// Does the stages of `recipe` up to `pair` that `bounds` leave time for. `expected_s` says how long one would take, by what is measured.
@@ -191,12 +167,6 @@ impl Measured {
     fn problem(&mut self, place: &str, error: &Error) {
         let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
         self.problems.push(format!("the run would stop {place}: {error}{hint}"));
-    }
-
-    /// The share of the unique documents that have more than `tokens` tokens; none where they were not counted.
-    pub(super) fn longer_than(&self, tokens: usize) -> Option<f64> {
-        let longer = self.lengths.len() - self.lengths.partition_point(|len| *len <= tokens);
-        (!self.lengths.is_empty()).then(|| longer as f64 / self.lengths.len() as f64)
     }
 }
 

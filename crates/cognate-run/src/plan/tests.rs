@@ -12,7 +12,7 @@ use super::*;
 use crate::context::Settings;
 use crate::rundir::Manifest;
 use crate::runner::run;
-use crate::stages::train::Trained;
+use crate::stages::train::training::Trained;
 
 /// The paper's model of 3 B parameters on a corpus of a few hundred documents.
 fn large() -> (tempfile::TempDir, Recipe) {

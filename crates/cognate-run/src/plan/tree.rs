@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::StagePlan;
+use crate::duration::seconds;
+use crate::estimate::StagePlan;
 use crate::recipe::Recipe;
-use crate::runner::seconds;
 use crate::stage::{Replicate, Step, behind};
 
 /// What an arm is made from.

@@ -2,6 +2,7 @@
 //!
 //! A recipe says what is done, never where or with how many threads: that is for flags.
 
+mod decoder;
 pub mod keys;
 mod kinds;
 mod possible;
@@ -23,6 +24,7 @@ use cognate_ops::Precision;
 use cognate_synth::{Rule, Sampling, Thresholds};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
 pub use recipe_error::{Place, RecipeError};
 pub use things::{

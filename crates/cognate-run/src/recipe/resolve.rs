@@ -8,6 +8,7 @@ use cognate_synth::Sampling;
 use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
 
+use super::decoder::decoder_config;
 use super::keys::keys_of;
 use super::presets::Things;
 use super::recipe_error::RecipeError;
@@ -17,7 +18,6 @@ use super::{
     GeneratePrecision, Judge, Limit, Model, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition, Threshold,
     Tokenize, Train, Tune,
 };
-use crate::plan::decoder_config;
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use manifest::{FORMAT, FileEntry, Identity, MANIFEST, Manifest, Work};
-pub use progress::{Progress, Watched};
+pub use progress::{Progress, STAGE_NAMES, Watched};
 pub use run_dir_error::RunDirError;
 
 type Result<T, E = RunDirError> = std::result::Result<T, E>;

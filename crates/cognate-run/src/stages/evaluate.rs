@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
+use cognate_base::{Hash, Monitor};
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use cognate_model::Decoder;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::tasks;
-use super::train::BATCH_TOKENS;
-use crate::context::{Context, Made};
+use super::train::training::BATCH_TOKENS;
+use super::{Place, Stage, tasks};
+use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
+use crate::estimate::{Cost, Estimate};
+use crate::recipe::{Model, PERPLEXITY, Recipe, max_positions};
 use crate::rundir::Work;
 use crate::stage::{Replicate, Step};
 
@@ -22,13 +24,76 @@ const SCORES: &str = "scores.json";
 /// File with a model's loss on each document, a [`DocumentScore`] a line.
 const DOCUMENTS: &str = "documents.jsonl";
 
-/// The stage `evaluate` for one final model.
-pub(crate) fn evaluate_stage(
-    context: &Context<'_>,
-    model: Replicate,
-    folder: &Path,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
+/// One final model, measured.
+pub(crate) struct Evaluate(pub(crate) Replicate);
+
+impl Stage for Evaluate {
+    fn name(&self) -> &'static str {
+        "evaluate"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: long documents in the windows of lm-evaluation-harness; figures per word and byte; every document's own score.
+        2
+    }
+
+    fn needs(&self, _: &Recipe) -> Vec<Step> {
+        vec![Step::Train(self.0)]
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        config.put_without("evaluate", &recipe.evaluate, &["data_dir"])?;
+        if !only_split(recipe) {
+            config.put("seed", recipe.seed)?; // draws examples
+        }
+        Ok(())
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        inputs.add("the validation documents", context.artifact("ingest"), "validation.jsonl.zst")?;
+        let arm = context.made(Step::Train(self.0));
+        inputs.add("the model", arm, "final/model.safetensors")?;
+        inputs.add("the model's configuration", arm, "final/config.json")?;
+        inputs.add_tokenizer(arm, "final/")?;
+        for (task, files) in tasks::tasks(context.recipe)? {
+            for (name, path) in tasks::inputs(&task, &files) {
+                inputs.put(&name, Hash::of_file(path)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        work(context, self.0, place.folder, monitor)
+    }
+
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        Some(&recipe.arms[self.0.arm].training.model)
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let (documents, tokens) = estimate.validation();
+        let config = estimate.config(Step::Evaluate(self.0));
+        let flops = config.forward_flops(tokens, tokens, tokens / documents.max(1.0) / 2.0);
+        let known: &[&str] = match (estimate.measured.tokenized.is_some(), only_split(estimate.recipe)) {
+            (true, true) => &["documents", "tokens"],
+            (true, false) => &["documents"],
+            (false, _) => &[],
+        };
+        Cost { documents, tokens, flops, bytes: 1e3, wall_s: estimate.passes_s(flops), known }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        estimate.config(Step::Evaluate(self.0)).scoring_bytes(BATCH_TOKENS + max_positions(estimate.recipe))
+    }
+}
+
+/// Whether it measures on the validation split alone, and on no published task.
+fn only_split(recipe: &Recipe) -> bool {
+    recipe.evaluate.tasks.iter().all(|task| task == PERPLEXITY)
+}
+
+fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let arm = context.made(Step::Train(model));
     let (mut model, _) = Decoder::load(context.device()?, &arm.path("final"))?;
     let tokenizer = context.tokenizer()?;
@@ -73,7 +138,7 @@ fn write_scores(folder: &Path, scores: &[DocumentScore]) -> Result<()> {
     Ok(write_atomic(folder.join(DOCUMENTS), text)?)
 }
 
-/// What [`evaluate_stage`] wrote into `folder` about each document.
+/// What the stage wrote into `folder` about each document.
 pub(crate) fn read_scores(folder: &Path) -> Result<Vec<DocumentScore>> {
     read_lines(&folder.join(DOCUMENTS))
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_pair::{Pair, Pairs};
+use cognate_pair::Pairs;
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::recipe::Pair;
 
 /// The groups of the unique documents.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ impl Groups {
     }
 
     /// Whether two documents are of one group, as none is with a document of another split.
-    pub(crate) fn together(&self, pair: &Pair) -> bool {
+    pub(crate) fn together(&self, pair: &cognate_pair::Pair) -> bool {
         let of = |document: u32| self.numbers.get(document as usize);
         of(pair.first).zip(of(pair.second)).is_some_and(|(first, second)| first == second)
     }
@@ -62,6 +63,14 @@ impl Groups {
         }
         statistics
     }
+}
+
+/// What a set of pairs says of groups, where that is not what held before there was such a key.
+pub(super) fn with_groups(mut own: Value, pair: &Pair) -> Value {
+    if !pair.within_groups {
+        own["within_groups"] = json!(false);
+    }
+    own
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use cognate_corpus::{ReadOptions, TokenFile};
 use cognate_pair::{Pair, part_held_out, read_pairs};
 
 use super::quality::unique_texts;
-use super::relations::read_texts;
+use super::texts::read_texts;
 use crate::context::Context;
 use crate::error::Result;
 

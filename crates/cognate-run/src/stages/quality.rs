@@ -20,10 +20,11 @@ use cognate_synth::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::embed::lsa_config;
+use super::generate::seeds_of;
 use super::held_out::{Documents, HeldOut, draw, one_of_each_target};
-use super::relations::{lsa_config, read_texts};
-use super::synthesis::seeds_of;
-use super::train::BATCH_TOKENS;
+use super::texts::read_texts;
+use super::train::training::BATCH_TOKENS;
 use crate::context::Context;
 use crate::device::Model;
 use crate::error::Result;

@@ -1,416 +1,384 @@
-//! `train` for every arm: its data, its steps, and what a training leaves.
+//! `train`: a final model of an arm, and what an arm with a sweep only tries.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cognate_base::random::{self, SliceRandom};
 use cognate_base::{Hash, Monitor};
-use cognate_corpus::{TokenFile, Tokenizer};
-use cognate_model::checkpoint::{TokenizerFiles, read_config};
-use cognate_model::{Config, Decoder, ScoreItem};
-use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, TrainConfig, train};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use cognate_train::training_bytes;
+use serde_json::{Map, json};
 
-use crate::arms::{Diet, equal_flops_steps};
-use crate::context::{Context, Made};
-use crate::device::Model;
-use crate::error::{Error, Result};
-use crate::plan::model_config;
-use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training};
-use crate::rundir::Work;
-use crate::stage::{Replicate, Step, same_training};
-use crate::stages::relations::{Packing, rows_of_related};
-use crate::stages::sweep::{self, Sweep, Taken};
-use crate::stages::tune::Relations;
+use super::groups::with_groups;
+use super::{Place, Stage};
+use crate::arms::equal_flops_steps;
+use crate::context::{Config, Context, Inputs, Made};
+use crate::error::Result;
+use crate::estimate::{Cost, Estimate};
+use crate::recipe::{Contexts, Init, Model, Pair, Real, Recipe, Training, max_positions};
+use crate::stage::{Replicate, Step, candidates, same_training};
 
-/// Tokens scored together; changes the speed, never a result.
-pub(crate) const BATCH_TOKENS: usize = 4096;
-/// Statistics of one training run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Trained {
-    pub(crate) parameters: usize,
-    pub(crate) steps: u64,
-    pub(crate) tokens: u64,
-    pub(crate) scored_tokens: u64,
-    pub(crate) best_step: u64,
-    pub(crate) best_nats: Option<f64>,
-    /// What it makes of the right seed, where that is what it is best by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) best_gain: Option<f64>,
-    pub(crate) curve: Vec<Point>,
-    /// What an arm was trained on; none for the synthesizer.
-    pub(crate) diet: Option<Diet>,
-    /// Pairs that those it learned from were drawn from, where `max_pairs` says how many these are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pairs_of: Option<u64>,
-    /// What tuning taught; none for an arm.
-    pub(crate) relation: Option<Relations>,
-    /// How it was chosen, where its arm has a sweep.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) sweep: Option<Sweep>,
-    /// Where it was trained, if not here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) taken: Option<Taken>,
-    /// How it diverged, in words: such a model is a candidate that lost, and there is no more of it than what it cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) diverged: Option<String>,
-    /// How documents were packed, where several stand in one context.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) packing: Option<Packing>,
+pub(crate) mod sweep;
+pub(crate) mod training;
+
+use training::Trained;
+
+/// One final model.
+pub(crate) struct Train(pub(crate) Replicate);
+
+/// One of the trainings that the arm at `arm` chooses from.
+pub(crate) struct Candidate {
+    pub(crate) arm: usize,
+    pub(crate) candidate: usize,
 }
 
-/// The stage `train` for one final model.
-pub(crate) fn train_stage(
-    context: &Context<'_>,
-    model: Replicate,
-    folder: &Path,
-    fingerprint: Hash,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
-    let recipe = context.recipe;
-    let arm = &recipe.arms[model.arm];
-    if arm.sweep.is_empty() {
-        return train_model(context, &arm.training, model.seed, folder, fingerprint, monitor);
+impl Stage for Train {
+    fn name(&self) -> &'static str {
+        "train"
     }
-    if model.seed == recipe.seed {
-        return sweep::choose(context, model.arm, folder, monitor);
-    }
-    let chosen = sweep::chosen(context, model.arm)?;
-    match same_training(recipe, model, chosen) {
-        Some(same) => Ok(sweep::take(context, same, folder)?.0),
-        None => train_model(context, &arm.sweep[chosen].training, model.seed, folder, fingerprint, monitor),
-    }
-}
 
-/// The stage `train` for a candidate that the arm at `arm` chooses from. Where its loss or gradient is no longer a number, what it
-/// cost is all that it leaves: the others may still do.
-pub(crate) fn sweep_stage(
-    context: &Context<'_>,
-    (arm, candidate): (usize, usize),
-    folder: &Path,
-    fingerprint: Hash,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
-    let recipe = context.recipe;
-    let training = &recipe.arms[arm].sweep[candidate].training;
-    match train_model(context, training, recipe.seed, folder, fingerprint, monitor) {
-        Err(Error::Train(cognate_train::Error::NotFinite { step, what, value, progress, .. })) => {
-            let diverged = format!("the {what} of step {step} is {value}");
-            tracing::warn!("{}: {diverged}; it counts as lost", Step::Sweep { arm, candidate }.label(recipe));
-            let parameters = model_config(recipe, &training.model, context.tokenized()?.vocabulary).parameters();
-            let trained = Trained { diverged: Some(diverged), ..trained(parameters, &progress) };
-            Ok(made(&["metrics.jsonl"], &trained, &progress, 0))
+    fn version(&self, recipe: &Recipe) -> u32 {
+        version(self.training(recipe))
+    }
+
+    fn needs(&self, recipe: &Recipe) -> Vec<Step> {
+        let model = self.0;
+        let arm = &recipe.arms[model.arm];
+        if arm.sweep.is_empty() {
+            return needs_of(recipe, &arm.training, model.seed);
         }
-        made => made,
+        if model.seed == recipe.seed {
+            return candidates(recipe, model.arm);
+        }
+        // The choice, and whatever may be chosen.
+        let mut needs = vec![Step::Train(Replicate::own(recipe, model.arm))];
+        for (at, candidate) in arm.sweep.iter().enumerate() {
+            match same_training(recipe, model, at) {
+                Some(same) => needs.push(same),
+                None => needs.extend(needs_of(recipe, &candidate.training, model.seed)),
+            }
+        }
+        needs
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        config.put("seed", self.0.seed)?;
+        let arm = &recipe.arms[self.0.arm];
+        if let Some(training) = self.training(recipe) {
+            return put_training(config, recipe, training);
+        }
+        // What an arm chose is what its candidates are, and these are inputs; how many documents it chose by is not.
+        let candidates: Vec<&str> = arm.sweep.iter().map(|candidate| candidate.name.as_str()).collect();
+        config.put("arm", json!({"sweep": candidates, "selection_documents": arm.selection_documents}))
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        let (recipe, model) = (context.recipe, self.0);
+        let arm = &recipe.arms[model.arm];
+        if arm.sweep.is_empty() {
+            add_training(context, inputs, &arm.training, model.seed)?;
+            if let Some(other) = &arm.training.operations_of {
+                let other = Replicate { arm: recipe.arm(other), ..model };
+                let steps = equal_flops_steps(context, other, &arm.training)?;
+                inputs.put("what the other arm cost, in steps,", Hash::of(steps.to_string()));
+            }
+        } else if model.seed == recipe.seed {
+            let splits = context.artifact("ingest");
+            inputs.add("the unique documents", splits, "unique.jsonl.zst")?;
+            inputs.add("the selection documents", splits, "selection.jsonl.zst")?;
+            if arm.trainings().any(|training| training.documents == Real::All) {
+                inputs.add("the oracle documents", splits, "oracle.jsonl.zst")?;
+            }
+            for (candidate, step) in arm.sweep.iter().zip(candidates(recipe, model.arm)) {
+                let folder = step.folder(recipe);
+                // A training that diverged left no model.
+                let hash = match context.statistics::<Trained>(&folder)?.diverged {
+                    Some(how) => Hash::of(how),
+                    None => context.artifact(folder).hash("final/model.safetensors")?,
+                };
+                inputs.put(&format!("the model of {}", candidate.name), hash);
+            }
+        } else {
+            let chosen = sweep::chosen(context, model.arm)?;
+            add_training(context, inputs, &arm.sweep[chosen].training, model.seed)?;
+            inputs.put("the chosen candidate", Hash::of(&arm.sweep[chosen].name));
+            let own = context.made(Step::Train(Replicate::own(recipe, model.arm)));
+            // By what it was trained with: of the candidates no more than names stand in the configuration.
+            inputs.put("the chosen model of the recipe's own seed", own.hash("final/model.safetensors")?);
+        }
+        add_given_start(inputs, recipe, &arm.training)
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        training::final_model(context, self.0, place, monitor)
+    }
+
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn training<'a>(&self, recipe: &'a Recipe) -> Option<&'a Training> {
+        let arm = &recipe.arms[self.0.arm];
+        arm.sweep.is_empty().then_some(&arm.training)
+    }
+
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        Some(&recipe.arms[self.0.arm].training.model)
+    }
+
+    fn keeps_checkpoints(&self, recipe: &Recipe) -> Option<usize> {
+        Some(self.training(recipe)?.train.keep_checkpoints)
+    }
+
+    fn model_memory(
+        &self,
+        recipe: &Recipe,
+        model: &cognate_model::Config,
+        longest: &dyn Fn(usize) -> usize,
+    ) -> Option<(&'static str, f64)> {
+        Some(memory_of_model(self.training(recipe)?, model, longest))
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let recipe = estimate.recipe;
+        let arm = &recipe.arms[self.0.arm];
+        // For another seed than the recipe's own of an arm with a sweep, its first candidate's.
+        if arm.sweep.is_empty() || self.0.seed != recipe.seed {
+            return cost_of(estimate, Step::Train(self.0), &arm.training, self.0.seed);
+        }
+        // What it chooses from is trained in stages of its own.
+        let documents = (arm.selection_documents as f64).min(estimate.selection_documents());
+        let tokens = documents * estimate.mean() * arm.sweep.len() as f64;
+        let config = estimate.config(Step::Train(self.0));
+        let flops = config.forward_flops(tokens, tokens, estimate.mean() / 2.0);
+        let (bytes, wall_s) = (config.parameter_bytes() * 2.0, estimate.passes_s(flops));
+        Cost { documents, tokens, flops, bytes, wall_s, ..Cost::default() }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        let step = Step::Train(self.0);
+        match self.training(estimate.recipe) {
+            Some(training) => memory_of(estimate, step, training),
+            None => estimate.config(step).parameter_bytes(),
+        }
     }
 }
 
-fn train_model(
-    context: &Context<'_>,
-    training: &Training,
-    seed: u64,
-    folder: &Path,
-    fingerprint: Hash,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
-    let recipe = context.recipe;
-    let tokenizer = context.tokenizer()?;
-    let tokenized = context.tokenized()?;
-    let (settings, length) = (&training.train, training.model.context);
-    let steps = match &training.operations_of {
-        Some(other) => equal_flops_steps(context, Replicate { arm: recipe.arm(other), seed }, training)?,
-        None => settings.steps(),
-    };
-    let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
-    let mut diet = Diet::of(training, steps * settings.batch_tokens as u64, splits);
-    let mut sources = sources(context, training, &diet)?;
-    let mut packing = None;
-    if let (Contexts::Related(embedding), Some(unique)) = (&training.contexts, sources.first_mut()) {
-        let (rows, packed) = rows_of_related(context, embedding, length, monitor)?;
-        (unique.rows, packing) = (Some(rows), Some(packed));
+impl Candidate {
+    fn step(&self) -> Step {
+        Step::Sweep { arm: self.arm, candidate: self.candidate }
     }
-    let tail = real_at_the_end(training.order, &diet);
-    let begin = tokenizer.begin_of_document();
-    let stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, length, begin, seed)?;
-    if let Some(packing) = &mut packing {
-        packing.cut_rows = Some(stream.cut_rows());
+
+    fn of<'a>(&self, recipe: &'a Recipe) -> &'a Training {
+        &recipe.arms[self.arm].sweep[self.candidate].training
+    }
+}
+
+impl Stage for Candidate {
+    fn name(&self) -> &'static str {
+        "train"
+    }
+
+    fn version(&self, recipe: &Recipe) -> u32 {
+        version(self.training(recipe))
+    }
+
+    fn needs(&self, recipe: &Recipe) -> Vec<Step> {
+        needs_of(recipe, self.of(recipe), recipe.seed)
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        config.put("seed", recipe.seed)?;
+        put_training(config, recipe, self.of(recipe))
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        let training = self.of(context.recipe);
+        add_training(context, inputs, training, context.recipe.seed)?;
+        add_given_start(inputs, context.recipe, training)
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        training::candidate(context, (self.arm, self.candidate), place, monitor)
+    }
+
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn training<'a>(&self, recipe: &'a Recipe) -> Option<&'a Training> {
+        Some(self.of(recipe))
+    }
+
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        Some(&self.of(recipe).model)
+    }
+
+    fn keeps_checkpoints(&self, recipe: &Recipe) -> Option<usize> {
+        Some(self.of(recipe).train.keep_checkpoints)
+    }
+
+    fn model_memory(
+        &self,
+        recipe: &Recipe,
+        model: &cognate_model::Config,
+        longest: &dyn Fn(usize) -> usize,
+    ) -> Option<(&'static str, f64)> {
+        Some(memory_of_model(self.of(recipe), model, longest))
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        cost_of(estimate, self.step(), self.of(estimate.recipe), estimate.recipe.seed)
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        memory_of(estimate, self.step(), self.of(estimate.recipe))
+    }
+}
+
+fn version(training: Option<&Training>) -> u32 {
+    // Of related documents: 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words. Of others: 2: all that
+    // decides a model is in its identity.
+    if training.is_some_and(|training| training.contexts != Contexts::Single) { 3 } else { 2 }
+}
+
+/// What `training` with `seed` is made from, directly.
+pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<Step> {
+    let mut needs = vec![Step::Tokenize];
+    if let Contexts::Related(embedding) = &training.contexts {
+        needs.push(Step::Embed(recipe.embedding(embedding)));
+    }
+    if let Some(Init::Arm(arm)) = &training.init {
+        needs.push(Step::Train(Replicate { arm: recipe.arm(arm), seed }));
+    }
+    if let Some(other) = &training.operations_of {
+        needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
+        // What a step of the baseline costs is the measure.
+        needs.extend(recipe.baseline().map(|arm| Step::Train(Replicate { arm, seed })));
+    }
+    needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
+    needs
+}
+
+/// All that decides a model and is no input.
+fn put_training(config: &mut Config, recipe: &Recipe, training: &Training) -> Result<()> {
+    // How often a checkpoint is written, and how many are kept, changes none.
+    config.put_without("train", &training.train, &["checkpoint_every_tokens", "keep_checkpoints"])?;
+    config.put("model", &training.model)?;
+    config.put("positions", max_positions(recipe))?;
+    let mut arm = Map::new();
+    if training.documents == Real::All {
+        arm.insert("documents".to_owned(), json!("all"));
+    }
+    if let Some(max_epochs) = training.max_epochs {
+        arm.insert("max_epochs".to_owned(), json!(max_epochs));
     }
     if !training.synthetic.is_empty() {
-        let by_source = stream.tokens_by_source();
-        let real = if training.documents == Real::All { 2 } else { 1 };
-        diet.take_synthetic(by_source.iter().skip(real).sum());
+        let shares: Vec<f64> = training.synthetic.iter().map(|(_, share)| *share).collect();
+        arm.insert("synthetic_shares".to_owned(), json!(shares));
+        arm.insert("order".to_owned(), json!(training.order.word()));
     }
-    let validation = validation_items(
-        &context.tokens("tokenize", "validation")?,
-        settings.validate_documents,
-        length,
-        tokenizer.begin_of_document(),
-        recipe.seed,
-    );
-    let every = |tokens: u64| (tokens / settings.batch_tokens as u64).max(1);
-    let config = TrainConfig {
-        schedule: Schedule {
-            peak_rate: settings.peak_rate,
-            final_rate: settings.final_rate,
-            warmup_share: settings.warmup_share,
-            shape: Shape::Cosine,
-        },
-        beta1: settings.beta1,
-        beta2: settings.beta2,
-        epsilon: settings.epsilon,
-        weight_decay: settings.decay.at(settings.peak_rate, steps as f64 / diet.epochs.max(f64::MIN_POSITIVE)),
-        clip: settings.clip,
-        validate_every: every(settings.validate_every_tokens),
-        checkpoint_every: every(settings.checkpoint_every_tokens),
-        keep_checkpoints: settings.keep_checkpoints,
-    };
-    let job = Job {
-        stream: &stream,
-        validation: &validation,
-        contrast: None,
-        config: &config,
-        folder,
-        tokenizer: Some(&tokenizer_files(&tokenizer)),
-        fingerprint: &fingerprint.to_string(),
-    };
-    let mut model = start(context, training, seed, &tokenizer)?;
-    let outcome = train(&mut model, &job, monitor)?;
-    let mut trained = trained(model.config().parameters(), &outcome.progress);
-    (trained.diet, trained.packing) = (Some(diet), packing);
-    let mut made = finish(folder, &outcome, &trained, 0)?;
-    made.work.flops += packing.map_or(0.0, |packing| packing.search_flops);
-    Ok(made)
+    if let Contexts::Related(_) = training.contexts {
+        let Pair { neighbours, near_copy, max_similarity, .. } = recipe.pair;
+        let own = json!({"neighbours": neighbours, "near_copy": near_copy, "max_similarity": max_similarity});
+        config.put("pair", with_groups(own, &recipe.pair))?;
+        arm.insert("contexts".to_owned(), json!("related"));
+    }
+    if training.init.is_some() {
+        arm.insert("init".to_owned(), json!("given"));
+    }
+    if training.operations_of.is_some() {
+        arm.insert("operations_of".to_owned(), json!("another arm"));
+    }
+    config.put("arm", arm)
 }
 
-/// The model as a training begins.
-fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Tokenizer) -> Result<Model> {
+/// What a training reads.
+fn add_training(context: &Context<'_>, inputs: &mut Inputs<'_>, training: &Training, seed: u64) -> Result<()> {
     let recipe = context.recipe;
-    let config = model_config(recipe, &training.model, tokenizer.vocab_size());
-    let folder = match &training.init {
-        None => return Ok(Decoder::new(context.device()?, config, seed)?),
-        Some(Init::Arm(other)) => context.made(Step::Train(Replicate { arm: recipe.arm(other), seed })).path("final"),
-        Some(Init::Folder(folder)) => recipe.at(folder),
-    };
-    Ok(Decoder::load(context.device()?, &folder)?.0)
-}
-
-/// Refuses a folder that a training of `recipe` starts from and cannot: one that holds no model, one of another shape, or one of another
-/// tokenizer. What the run's tokenizer is need not be known yet.
-pub(crate) fn check_init(recipe: &Recipe, training: &Training, tokenizer: Option<&Tokenizer>) -> Result<()> {
-    let Some(Init::Folder(folder)) = &training.init else { return Ok(()) };
-    let folder = recipe.at(folder);
-    let refuse = |expected: String| {
-        Err(Error::Setting { name: "arm.init".to_owned(), found: folder.display().to_string(), expected })
-    };
-    let (found, _) = read_config(&folder)?;
-    let vocabulary = tokenizer.map_or(found.vocab, Tokenizer::vocab_size);
-    if let Some(difference) = shape_difference(&model_config(recipe, &training.model, vocabulary), &found) {
-        return refuse(format!("a model of the arm's own shape: {difference}"));
+    inputs.add_tokenizer(context.artifact("tokenize"), "")?;
+    for split in ["validation", "unique"] {
+        inputs.add_tokens(&format!("the {split} tokens"), "tokenize", split)?;
     }
-    let own = folder.join("tokenizer.json");
-    if let Some(tokenizer) = tokenizer.filter(|_| own.exists())
-        && Tokenizer::load(&own)?.to_json() != tokenizer.to_json()
-    {
-        return refuse("a model of the run's own tokenizer: give [tokenize] tokenizer that folder".to_owned());
-    }
-    Ok(())
-}
-
-/// Where the shape of a model that a training starts from is not the one that the recipe asks for. It may be meant for more positions.
-fn shape_difference(wanted: &Config, found: &Config) -> Option<String> {
-    let of = |config: &Config| {
-        [config.vocab, config.width, config.layers, config.heads, config.kv_heads, config.head_width, config.ffn]
-    };
-    let names = ["vocabulary", "width", "layers", "heads", "kv_heads", "head_width", "ffn"];
-    let pairs = names.into_iter().zip(of(wanted).into_iter().zip(of(found)));
-    let mut differing = pairs.filter(|(_, (wanted, found))| wanted != found);
-    let size =
-        differing.next().map(|(name, (wanted, found))| format!("the recipe has {name} {wanted}, and it has {found}"));
-    let kind = [
-        ("rope_base", wanted.rope_base.to_string(), found.rope_base.to_string()),
-        ("norm_eps", wanted.norm_eps.to_string(), found.norm_eps.to_string()),
-        ("qk_norm", wanted.qk_norm.to_string(), found.qk_norm.to_string()),
-        ("tied", wanted.tied.to_string(), found.tied.to_string()),
-    ];
-    let kind = kind.into_iter().find(|(_, wanted, found)| wanted != found);
-    let kind = kind.map(|(name, wanted, found)| format!("the recipe has {name} {wanted}, and it has {found}"));
-    let short = found.max_positions < wanted.max_positions;
-    let short = short
-        .then(|| format!("it has {} positions, and the recipe needs {}", found.max_positions, wanted.max_positions));
-    size.or(kind).or(short)
-}
-
-/// Share of the budget that is real at the end, in the order `real-last`.
-const REAL_END: f64 = 0.1;
-
-/// Tokens of real documents that come behind all others.
-fn real_at_the_end(order: Order, diet: &Diet) -> u64 {
-    let real = diet.train_tokens - diet.synthetic_tokens;
-    match order {
-        // Where all is real there is no order to speak of.
-        _ if diet.synthetic_tokens == 0 => 0,
-        Order::Mixed => 0,
-        Order::SyntheticFirst => real,
-        Order::RealLast => real.min((REAL_END * diet.train_tokens as f64) as u64),
-    }
-}
-
-/// Where a training's tokens come from: real documents first.
-pub(super) fn sources(context: &Context<'_>, training: &Training, diet: &Diet) -> Result<Vec<Source>> {
-    let source = |name: &str, artifact: &Path, file: &str, tokens: u64, repeat: bool| -> Result<Source> {
-        Ok(Source { name: name.to_owned(), file: context.tokens(artifact, file)?, rows: None, tokens, repeat })
-    };
-    let tokenize = Path::new("tokenize");
-    let real = diet.train_tokens - diet.synthetic_tokens;
-    let mut sources = Vec::new();
     if training.documents == Real::All {
-        let unique = context.tokens(tokenize, "unique")?.tokens();
-        // Each split gives in proportion to what it holds.
-        let share = (u128::from(real) * u128::from(unique) / u128::from(diet.unique_tokens.max(1))) as u64;
-        let repeat = training.max_epochs.is_none_or(|most| most > 1.0);
-        sources.push(source("unique", tokenize, "unique", share, repeat)?);
-        sources.push(source("oracle", tokenize, "oracle", real - share, repeat)?);
-    } else {
-        sources.push(source("unique", tokenize, "unique", real, true)?);
+        inputs.add_tokens("the oracle tokens", "tokenize", "oracle")?;
     }
-    let mut left = diet.synthetic_tokens;
-    for (at, (corpus, share)) in training.synthetic.iter().enumerate() {
-        // Each corpus has an order of its own.
-        let name = if at == 0 { "synthetic".to_owned() } else { format!("synthetic {}", at + 1) };
-        let filter = Step::Filter(context.recipe.corpus_of(corpus)).folder(context.recipe);
-        let tokens = Training::tokens_of(*share, diet.train_tokens).min(left);
-        left -= tokens;
-        sources.push(source(&name, &filter, "synthetic", tokens, false)?);
+    if let Contexts::Related(embedding) = &training.contexts {
+        let vectors = context.made(Step::Embed(recipe.embedding(embedding)));
+        inputs.add("the vectors", vectors, "vectors.parquet")?;
+        inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
     }
-    Ok(sources)
-}
-
-/// Documents to measure the loss on, drawn once, in pieces of `context` tokens as training sees them.
-pub fn validation_items(file: &TokenFile, documents: usize, context: usize, begin: u32, seed: u64) -> Vec<ScoreItem> {
-    let mut order: Vec<usize> = (0..file.documents()).collect();
-    order.shuffle(&mut random::stream(seed, "validation documents", 0));
-    order.truncate(documents);
-    order.sort_unstable();
-    let mut items = Vec::new();
-    for document in order {
-        let tokens = file.document(document);
-        for (i, piece) in tokens.chunks(context).enumerate() {
-            let before = if i == 0 { begin } else { tokens[i * context - 1] };
-            items.push(ScoreItem { prompt: vec![before], continuation: piece.to_vec() });
-        }
+    for (at, (corpus, _)) in training.synthetic.iter().enumerate() {
+        let number = if at == 0 { String::new() } else { format!(", number {}", at + 1) };
+        let filter = Step::Filter(recipe.corpus_of(corpus)).folder(recipe);
+        inputs.add_tokens(&format!("the synthetic tokens{number}"), filter, "synthetic")?;
     }
-    items
-}
-
-/// What a training left that went as `progress` says.
-pub(crate) fn trained(parameters: usize, progress: &Progress) -> Trained {
-    Trained {
-        parameters,
-        steps: progress.step,
-        tokens: progress.tokens,
-        scored_tokens: progress.scored_tokens,
-        best_step: progress.best.map_or(progress.step, |(step, _)| step),
-        best_nats: progress.best.map(|(_, nats)| nats),
-        best_gain: progress.best_gain,
-        curve: progress.curve.clone(),
-        diet: None,
-        pairs_of: None,
-        relation: None,
-        sweep: None,
-        taken: None,
-        diverged: None,
-        packing: None,
-    }
-}
-
-/// Puts the best and the last checkpoint under their names, without the optimizer's state.
-pub(crate) fn finish(folder: &Path, outcome: &Outcome, trained: &Trained, documents: u64) -> Result<Made> {
-    publish(&outcome.best, &folder.join("best"))?;
-    publish(&outcome.last, &folder.join("final"))?;
-    Ok(made(&["best", "final", "metrics.jsonl"], trained, &outcome.progress, documents))
-}
-
-fn made(files: &[&str], trained: &Trained, progress: &Progress, documents: u64) -> Made {
-    let work = Work { statistics: json!(trained), flops: progress.flops, tokens: progress.tokens, documents };
-    Made { files: files.iter().map(PathBuf::from).collect(), rows: BTreeMap::new(), work }
-}
-
-/// Gives a checkpoint's model files a second name: hard links where the file system has them, copies elsewhere.
-fn publish(checkpoint: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs_err::remove_dir_all(folder)?;
-    }
-    fs_err::create_dir_all(folder)?;
-    for entry in fs_err::read_dir(checkpoint)? {
-        let path = entry?.path();
-        let Some(name) = path.file_name() else { continue };
-        if name == "optimizer.safetensors" || name == "training.json" {
-            continue;
-        }
-        link(&path, &folder.join(name))?;
+    if let Some(Init::Arm(other)) = &training.init {
+        let other = Replicate { arm: recipe.arm(other), seed };
+        inputs.add("the model that it starts from", context.made(Step::Train(other)), "final/model.safetensors")?;
     }
     Ok(())
 }
 
-/// Gives a file that nobody writes into any more a second name.
-pub(crate) fn link(path: &Path, second: &Path) -> Result<()> {
-    if fs_err::hard_link(path, second).is_err() {
-        fs_err::copy(path, second)?;
+/// The files that a training starts from, where they are none of the run's.
+fn add_given_start(inputs: &mut Inputs<'_>, recipe: &Recipe, training: &Training) -> Result<()> {
+    let Some(Init::Folder(folder)) = &training.init else { return Ok(()) };
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs_err::read_dir(recipe.at(folder))? {
+        files.push(entry?.path());
+    }
+    files.retain(|path| name(path) == "config.json" || name(path).ends_with(".safetensors"));
+    files.sort();
+    for path in files {
+        inputs.put(&format!("the {} that it starts from", name(&path)), Hash::of_file(&path)?);
     }
     Ok(())
 }
 
-/// What a checkpoint holds of its tokenizer.
-pub fn tokenizer_files(tokenizer: &Tokenizer) -> TokenizerFiles {
-    TokenizerFiles {
-        json: tokenizer.to_json(),
-        config: tokenizer.config_json(),
-        begin_of_document: tokenizer.begin_of_document(),
-        end_of_document: tokenizer.end_of_document(),
-        related: None,
+fn memory_of_model(
+    training: &Training,
+    model: &cognate_model::Config,
+    longest: &dyn Fn(usize) -> usize,
+) -> (&'static str, f64) {
+    let bytes = training_bytes(model, training.train.batch_tokens, longest(training.model.context));
+    ("training this recipe's model", bytes)
+}
+
+/// What `step` takes, which does `training` with `seed`.
+fn cost_of(estimate: &Estimate<'_>, step: Step, training: &Training, seed: u64) -> Cost {
+    let (train, config) = (&training.train, estimate.config(step));
+    let tokens = estimate.training_tokens(training, seed);
+    let segment = match training.contexts {
+        // At most: ends of chains share a row, and see only themselves.
+        Contexts::Related(_) => training.model.context as f64,
+        Contexts::Single => estimate.mean().min(training.model.context as f64),
+    };
+    let context = segment / 2.0;
+    let flops = config.training_flops(tokens as f64, tokens as f64, context);
+    let every = train.validate_every_tokens.max(1);
+    let (held, held_tokens) = estimate.validation();
+    let validation = held.min(train.validate_documents as f64) * held_tokens / held.max(1.0);
+    let measured = (tokens / every) as f64 * validation;
+    let validated = config.forward_flops(measured, measured, context);
+    let search = match &training.contexts {
+        Contexts::Related(embedding) => estimate.search_flops(embedding),
+        Contexts::Single => 0.0,
+    };
+    let steps = tokens as f64 / train.batch_tokens as f64;
+    Cost {
+        documents: tokens as f64 / estimate.mean(),
+        tokens: tokens as f64,
+        flops: flops + search,
+        bytes: estimate.training_bytes(step),
+        wall_s: estimate.steps_s(&config, flops + validated, steps) + estimate.search_s(search),
+        known: if training.operations_of.is_some() { &[] } else { &["tokens"] },
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use cognate_corpus::TokenWriter;
-
-    use super::*;
-    use crate::recipe::Decay;
-
-    #[test]
-    fn the_end_of_a_budget_is_real_as_its_order_says() {
-        let diet = Diet { train_tokens: 1000, unique_tokens: 50, synthetic_tokens: 250, epochs: 15.0 };
-        let end = |order| real_at_the_end(order, &diet);
-        assert_eq!((end(Order::Mixed), end(Order::SyntheticFirst), end(Order::RealLast)), (0, 750, 100));
-        let none = Diet { synthetic_tokens: 0, ..diet };
-        assert_eq!(real_at_the_end(Order::RealLast, &none), 0);
-        let few = Diet { synthetic_tokens: 960, ..diet };
-        assert_eq!(real_at_the_end(Order::RealLast, &few), 40);
-    }
-
-    #[test]
-    fn a_decay_in_epochs_lets_a_weight_fade_over_so_many() {
-        let decay = Decay::Epochs { weight_decay_epochs: 0.5 };
-        let (rate, steps_of_an_epoch) = (1e-2, 200.0);
-        // A weight keeps 1 - rate · decay a step: 1/e is left after half an epoch.
-        let left = (1.0 - rate * decay.at(rate, steps_of_an_epoch)).powf(0.5 * steps_of_an_epoch);
-        assert!((left - (-1.0f64).exp()).abs() < 2e-3, "{left}");
-        assert_eq!(Decay::Plain { weight_decay: 0.3 }.at(rate, steps_of_an_epoch), 0.3);
-    }
-
-    #[test]
-    fn validation_pieces_hold_every_token_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let prefix = folder.path().join("t");
-        let mut writer = TokenWriter::create(&prefix, 100).unwrap();
-        writer.push(&[5, 6, 7, 8, 9, 0]).unwrap();
-        writer.push(&[4, 0]).unwrap();
-        writer.finish().unwrap();
-        let items = validation_items(&TokenFile::open(&prefix).unwrap(), 2, 4, 0, 1);
-        let item =
-            |prompt: u32, continuation: &[u32]| ScoreItem { prompt: vec![prompt], continuation: continuation.to_vec() };
-        assert_eq!(items, [item(0, &[5, 6, 7, 8]), item(8, &[9, 0]), item(0, &[4, 0])]);
-    }
+/// Bytes of memory that `step` holds, which does `training`: the model's, the order of the data, and a search for neighbours.
+fn memory_of(estimate: &Estimate<'_>, step: Step, training: &Training) -> f64 {
+    let order = cost_of(estimate, step, training, estimate.recipe.seed).documents * 16.0;
+    let related = match &training.contexts {
+        Contexts::Related(embedding) => estimate.search_bytes(embedding, estimate.recipe.pair.neighbours),
+        Contexts::Single => 0.0,
+    };
+    estimate.model_memory(step) + order + related
 }

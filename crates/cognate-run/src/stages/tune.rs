@@ -3,20 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cognate_base::{Hash, Monitor};
+use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
 use cognate_eval::{Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_pair::{Pair, read_pairs, read_shuffled_pairs, shuffle_targets};
-use cognate_train::{Contrast, Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train};
+use cognate_train::{
+    Contrast, Job, PairStream, PairTokens, Schedule, Shape, Stream, TrainConfig, train, training_bytes,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::held_out::{Documents, HeldOut, draw};
-use super::train::{BATCH_TOKENS, finish, tokenizer_files, trained};
-use crate::context::{Context, Made};
+use super::train::training::{BATCH_TOKENS, finish, tokenizer_files, trained};
+use super::{Place, Stage};
+use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
-use crate::stage::Step;
+use crate::estimate::{Cost, Estimate};
+use crate::recipe::{Model, Recipe, Train, model_config};
+use crate::stage::{Replicate, Step};
 
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
@@ -33,14 +39,126 @@ pub(crate) struct Relations {
     pub(crate) after: Relation,
 }
 
-/// The stage `tune`, of the synthesizer at `at`.
-pub(crate) fn tune_stage(
-    context: &Context<'_>,
-    at: usize,
-    folder: &Path,
-    fingerprint: Hash,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
+/// The synthesizer at a place of [`Recipe::synthesizers`].
+pub(crate) struct Tune(pub(crate) usize);
+
+impl Stage for Tune {
+    fn name(&self) -> &'static str {
+        "tune"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: the pairs that choose the checkpoint are not those that it is measured on. 3: long seeds that relations are measured
+        // after are cut as in generation. 4: config.json says that the checkpoint is tuned. 5: the checkpoint is chosen by what it
+        // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss. 7:
+        // AdamW is its base's. 8: chosen and measured by pairs whose second document no model has seen.
+        8
+    }
+
+    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
+        Some(&recipe.synthesizers[self.0].name)
+    }
+
+    fn needs(&self, recipe: &Recipe) -> Vec<Step> {
+        let synthesizer = &recipe.synthesizers[self.0];
+        let base = Step::Train(Replicate::own(recipe, recipe.arm(&synthesizer.base)));
+        vec![Step::Pair(recipe.pair_set(&synthesizer.pairs)), base]
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        let synthesizer = &recipe.synthesizers[self.0];
+        config.put("seed", recipe.seed)?;
+        config.put_without("tune", &synthesizer.tune, &["checkpoint_every_tokens", "least_pairs"])?;
+        let Train { beta1, beta2, epsilon, clip, .. } = recipe.base_training(self.0).train;
+        config.put("train", json!({"beta1": beta1, "beta2": beta2, "epsilon": epsilon, "clip": clip}))?;
+        config.put("generate", json!({"max_seed_tokens": recipe.seed_tokens(self.0)}))?;
+        config.put("shuffled", recipe.pairs[recipe.pair_set(&synthesizer.pairs)].is_shuffled())
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
+        inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
+        inputs.add("the base model", context.base_of(self.0), "best/model.safetensors")?;
+        inputs.add("the training pairs", context.pairs_of(self.0), "train.parquet")?;
+        inputs.add("the held-out pairs", context.pairs_of(self.0), "held_out.parquet")
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        work(context, self.0, place, monitor)
+    }
+
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        Some(&recipe.base_training(self.0).model)
+    }
+
+    fn keeps_checkpoints(&self, recipe: &Recipe) -> Option<usize> {
+        Some(recipe.train.keep_checkpoints)
+    }
+
+    fn model_memory(
+        &self,
+        recipe: &Recipe,
+        model: &cognate_model::Config,
+        longest: &dyn Fn(usize) -> usize,
+    ) -> Option<(&'static str, f64)> {
+        let tune = &recipe.synthesizers[self.0].tune;
+        let bytes = training_bytes(model, tune.batch_tokens, longest(tune.context));
+        Some(("tuning this recipe's synthesizer", bytes))
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let (size, step) = (estimate.size(self.0), Step::Tune(self.0));
+        let config = estimate.config(step);
+        let (flops, _) = tuning_flops(estimate.recipe, self.0, estimate.vocabulary(), estimate.mean(), size);
+        let wall_s = estimate.steps_s(&config, flops, size.steps as f64);
+        let measured = estimate.measured.lessons.contains_key(&self.0);
+        Cost {
+            documents: size.pairs as f64,
+            tokens: size.tokens as f64,
+            flops,
+            bytes: estimate.training_bytes(step),
+            wall_s: wall_s + checks_s(estimate, &config, self.0, size),
+            known: if measured { &["documents", "tokens"] } else { &[] },
+        }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        let recipe = estimate.recipe;
+        let pairs = estimate.pairs(recipe.pair_set(&recipe.synthesizers[self.0].pairs));
+        estimate.model_memory(Step::Tune(self.0)) + pairs * 24.0
+    }
+}
+
+/// Operations of tuning the synthesizer at `at` on pairs of such a `size`, and of the training of its base on documents of `mean` tokens.
+pub(crate) fn tuning_flops(recipe: &Recipe, at: usize, vocabulary: usize, mean: f64, size: Size) -> (f64, f64) {
+    let base = recipe.base_training(at);
+    let config = model_config(recipe, &base.model, vocabulary);
+    let seen = size.pairs as f64 * f64::from(recipe.synthesizers[at].tune.epochs);
+    // Of a pair its second half comes out of the head, and a token attends to half of it.
+    let (tokens, half) = (size.tokens as f64, size.tokens as f64 / seen.max(1.0) / 2.0);
+    let pretraining = base.train.tokens() as f64;
+    let attended = mean.min(base.model.context as f64) / 2.0;
+    (config.training_flops(tokens, tokens / 2.0, half), config.training_flops(pretraining, pretraining, attended))
+}
+
+/// Seconds of scoring held-out pairs, each after three seeds: at every measurement while the synthesizer at `at` is tuned, and before and
+/// after.
+fn checks_s(estimate: &Estimate<'_>, config: &cognate_model::Config, at: usize, size: Size) -> f64 {
+    let synthesizer = &estimate.recipe.synthesizers[at];
+    let (tune, held_out) = (&synthesizer.tune, estimate.held_out(estimate.recipe.pair_set(&synthesizer.pairs)));
+    let times = tune.validate_every_tokens.map_or(20.0, |every| size.tokens as f64 / every as f64);
+    let choosing = (tune.validate_pairs as f64).min(held_out / 2.0);
+    let others = (tune.relation_pairs as f64).min(held_out - choosing);
+    let length = size.tokens as f64 / (size.pairs as f64 * f64::from(tune.epochs)).max(1.0);
+    let tokens = 3.0 * (times * choosing + 2.0 * others) * length;
+    estimate.passes_s(config.forward_flops(tokens, tokens / 2.0, length / 2.0))
+}
+
+fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
     let Lesson { tokenizer, documents, pairs, all_pairs, stream, validation, contrast, measuring } =
         Lesson::new(context, at)?;
@@ -74,9 +192,9 @@ pub(crate) fn tune_stage(
         validation: &validation,
         contrast: contrast.as_ref(),
         config: &config,
-        folder,
+        folder: place.folder,
         tokenizer: Some(&files),
-        fingerprint: &fingerprint.to_string(),
+        fingerprint: &place.fingerprint.to_string(),
     };
     let base = context.base_of(at).path("best");
     let (mut model, _) = Decoder::load(context.device()?, &base)?;
@@ -92,7 +210,7 @@ pub(crate) fn tune_stage(
         }
         trained.relation = Some(relations);
     }
-    finish(folder, &outcome, &trained, pairs as u64)
+    finish(place.folder, &outcome, &trained, pairs as u64)
 }
 
 /// What a synthesizer learns and is measured on; nothing of it needs a model.

@@ -4,7 +4,7 @@ use cognate_base::terminal::wrapped;
 
 use super::Snapshot;
 use super::plot::{Curve, plot};
-use crate::runner::seconds;
+use crate::duration::seconds;
 use crate::stage::{column, label};
 use crate::status::{StageState, StageStatus};
 

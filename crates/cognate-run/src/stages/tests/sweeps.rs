@@ -9,8 +9,8 @@ use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use serde::Deserialize;
 
 use super::super::quality::read_first;
-use super::super::sweep;
-use super::super::train::{BATCH_TOKENS, Trained};
+use super::super::train::sweep;
+use super::super::train::training::{BATCH_TOKENS, Trained};
 use super::finished::{Finished, texts};
 use super::load;
 use super::work::{self, nearly, reading};

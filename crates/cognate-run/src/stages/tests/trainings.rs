@@ -11,8 +11,8 @@ use cognate_pair::{Copies, Pair, chains, exact_neighbours, read_vectors};
 use cognate_train::{Job, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig, related_rows, train};
 
 use super::super::quality::unique_texts;
-use super::super::relations::rows_of_related;
-use super::super::train::{BATCH_TOKENS, Trained, check_init, sources, validation_items};
+use super::super::related::rows_of_related;
+use super::super::train::training::{BATCH_TOKENS, Trained, check_init, sources, validation_items};
 use super::finished::{Finished, texts};
 use crate::arms::Diet;
 use crate::context::Context;

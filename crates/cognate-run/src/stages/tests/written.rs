@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
+use cognate_base::{Hash, Silent};
 use cognate_corpus::Document;
 use cognate_eval::{PerplexityOptions, perplexity};
 use cognate_model::Decoder;
@@ -12,12 +12,12 @@ use cognate_pair::read_vectors;
 use cognate_synth::generate::files::shards;
 use cognate_synth::{Relevance, RelevanceOptions, TextPair, metadata, relevance_of_texts};
 
+use super::super::filter::{self, Filtered, FilteredControl, further_rounds_flops};
+use super::super::generate::{round_folder, round_tokens};
 use super::super::held_out::{Documents, one_of_each_target};
 use super::super::quality::{read_first, unique_texts};
-use super::super::synthesis::{
-    Filtered, FilteredControl, filter_stage, further_rounds, further_rounds_flops, round_folder, round_tokens,
-};
-use super::super::train::BATCH_TOKENS;
+use super::super::train::training::BATCH_TOKENS;
+use super::super::{Place, Stage};
 use super::finished::{Finished, told};
 use super::work::{nearly, reading};
 use super::{held_out, load};
@@ -87,7 +87,7 @@ pub(super) fn rounds_follow_on_each_other(context: &Context<'_>) {
     for (folder, _) in &before[1..] {
         fs_err::remove_dir_all(folder).unwrap();
     }
-    further_rounds(context, recipe.corpus_of("related")).unwrap();
+    filter::Filter(recipe.corpus_of("related")).found(context).unwrap();
     for ((_, before), (_, after)) in before.iter().zip(&rounds(context, "related")) {
         assert_eq!((&before.identity, &before.files), (&after.identity, &after.files));
     }
@@ -204,8 +204,9 @@ pub(super) fn what_filters_leave_decides_what_is_told(finished: &Finished) {
         recipe.synthetic[at].generate.most_written = most;
         let context = finished.context_of(&recipe);
         let folder = tempfile::tempdir().unwrap();
+        let place = Place { folder: folder.path(), fingerprint: Hash::of("a test") };
         let mut error = None;
-        let told = told(|| error = filter_stage(&context, at, folder.path(), &Silent).err());
+        let told = told(|| error = filter::Filter(at).work(&context, place, &Silent).err());
         let Some(Error::TooFewSynthetic { written: tokens, rounds, kept, needed, times, most: told_most, reasons }) =
             error
         else {

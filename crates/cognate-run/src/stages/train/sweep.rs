@@ -12,12 +12,12 @@ use cognate_model::Decoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::held_out::draw;
-use super::train::{BATCH_TOKENS, Trained, link};
+use super::training::{BATCH_TOKENS, Trained, link};
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::Real;
 use crate::stage::{Replicate, Step, candidates};
+use crate::stages::held_out::draw;
 
 /// File with the loss of every candidate on every document that the choice was made by.
 const SELECTION: &str = "selection.jsonl";

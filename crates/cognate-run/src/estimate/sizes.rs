@@ -1,38 +1,38 @@
 //! How much there is of everything, as measured, or where it was not as the look at the corpus says: documents, tokens, pairs.
 
-use super::estimate::Estimate;
+use super::Estimate;
 use crate::recipe::PairMethod;
 use crate::stages::tune::Size;
 
 impl Estimate<'_> {
     /// Entries of the vocabulary.
-    pub(super) fn vocabulary(&self) -> usize {
+    pub(crate) fn vocabulary(&self) -> usize {
         self.measured.tokenized.map_or(self.survey.vocabulary, |tokenized| tokenized.vocabulary)
     }
 
     /// Tokens of a unique document on average, its end among them.
-    pub(super) fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         let unique = self.measured.tokenized.map(|tokenized| tokenized.unique).filter(|unique| unique.documents > 0);
         unique.map_or(self.survey.tokens_per_document, |unique| unique.tokens as f64 / unique.documents as f64)
     }
 
-    pub(super) fn unique_documents(&self) -> f64 {
+    pub(crate) fn unique_documents(&self) -> f64 {
         let measured = self.measured.ingest.map(|ingest| ingest.unique.documents as f64);
         measured.unwrap_or(self.survey.documents * self.recipe.corpus.unique_share)
     }
 
-    pub(super) fn unique_bytes(&self) -> f64 {
+    pub(crate) fn unique_bytes(&self) -> f64 {
         let measured = self.measured.ingest.map(|ingest| ingest.unique.bytes as f64);
         measured.unwrap_or_else(|| self.unique_documents() * self.survey.bytes_per_document)
     }
 
-    pub(super) fn selection_documents(&self) -> f64 {
+    pub(crate) fn selection_documents(&self) -> f64 {
         let measured = self.measured.ingest.map(|ingest| ingest.selection.documents as f64);
         measured.unwrap_or(self.survey.documents * self.recipe.corpus.selection_share)
     }
 
     /// Documents and tokens of the validation split.
-    pub(super) fn validation(&self) -> (f64, f64) {
+    pub(crate) fn validation(&self) -> (f64, f64) {
         if let Some(tokenized) = self.measured.tokenized {
             return (tokenized.validation.documents as f64, tokenized.validation.tokens as f64);
         }
@@ -41,7 +41,7 @@ impl Estimate<'_> {
     }
 
     /// What the synthesizer at `at` learns from; of pairs that were not made, at most.
-    pub(super) fn size(&self, at: usize) -> Size {
+    pub(crate) fn size(&self, at: usize) -> Size {
         if let Some(size) = self.measured.lessons.get(&at) {
             return *size;
         }
@@ -56,7 +56,7 @@ impl Estimate<'_> {
 
     /// Held-out pairs of the set at `set`; where they were not made: each document of the selection split with as many unique ones as a
     /// unique one has in one direction.
-    pub(super) fn held_out(&self, set: usize) -> f64 {
+    pub(crate) fn held_out(&self, set: usize) -> f64 {
         if let Some((_, held_out)) = self.measured.pairs.get(&set) {
             return *held_out as f64;
         }
@@ -64,7 +64,7 @@ impl Estimate<'_> {
     }
 
     /// Training pairs of the set at `set`; where they were not made, at most: every neighbour inside the window, in both directions.
-    pub(super) fn pairs(&self, set: usize) -> f64 {
+    pub(crate) fn pairs(&self, set: usize) -> f64 {
         if let Some((training, _)) = self.measured.pairs.get(&set) {
             return *training as f64;
         }
@@ -78,7 +78,7 @@ impl Estimate<'_> {
     }
 
     /// Tokens of the unique and of the oracle split.
-    pub(super) fn split_tokens(&self) -> (f64, f64) {
+    pub(crate) fn split_tokens(&self) -> (f64, f64) {
         if let Some(tokenized) = self.measured.tokenized {
             return (tokenized.unique.tokens as f64, tokenized.oracle.tokens as f64);
         }

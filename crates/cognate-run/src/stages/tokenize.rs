@@ -1,21 +1,68 @@
-//! `ingest` and `tokenize`: documents to splits to token files.
+//! `tokenize`: splits to token files.
 
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
-use cognate_corpus::{
-    IngestConfig, IngestStats, OnBadRecord, ReadOptions, Reader, TokenFile, TokenizeStats, Tokenizer, ingest, tokenize,
-};
+use cognate_corpus::{ReadOptions, Reader, TokenFile, TokenizeStats, Tokenizer, tokenize};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::context::{Context, Made};
+use super::ingest::SPLITS;
+use super::{Place, Stage};
+use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
-use crate::recipe::{self, Recipe};
+use crate::estimate::{Cost, Estimate};
+use crate::recipe::Recipe;
 use crate::rundir::Work;
+use crate::stage::Step;
 
-/// The splits' names, which are their files' names too.
-pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
+/// Splits to token files.
+pub(crate) struct Tokenize;
+
+impl Stage for Tokenize {
+    fn name(&self) -> &'static str {
+        "tokenize"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: patterns are matched as the reference does, long words are learned from in pieces, and the tokens around a document are
+        // asked of the files beside a given tokenizer and written down. 3: the split for choices too.
+        3
+    }
+
+    fn needs(&self, _: &Recipe) -> Vec<Step> {
+        vec![Step::Ingest]
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        let given = recipe.tokenize.tokenizer.as_ref().map(|_| "given");
+        config.put("tokenize", json!({"vocab_size": recipe.tokenize.vocab_size, "tokenizer": given}))
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        for split in SPLITS {
+            inputs.add(&format!("the {split} documents"), context.artifact("ingest"), &format!("{split}.jsonl.zst"))?;
+        }
+        inputs.given_tokenizer()
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        work(context, place.folder, monitor)
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let survey = estimate.survey;
+        let documents = survey.documents;
+        let tokens = documents * survey.tokens_per_document;
+        let text = documents * survey.bytes_per_document;
+        let wall_s = text / survey.encode_bytes_per_s + estimate.unique_bytes() / survey.train_bytes_per_s;
+        Cost { documents, tokens, bytes: estimate.token_bytes(tokens, documents), wall_s, ..Cost::default() }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        estimate.different_words(estimate.survey.documents * estimate.survey.bytes_per_document) * 200.0
+    }
+}
 
 /// Statistics of `tokenize`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,67 +75,8 @@ pub(crate) struct Tokenized {
     pub(crate) selection: TokenizeStats,
 }
 
-/// How the recipe's documents are read.
-pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
-    ReadOptions {
-        id_field: recipe.corpus.id_field.clone(),
-        text_field: recipe.corpus.text_field.clone(),
-        group_field: recipe.corpus.group_field.clone().unwrap_or_default(),
-        on_bad_record: match recipe.corpus.on_bad_record {
-            recipe::OnBadRecord::Stop => OnBadRecord::Stop,
-            recipe::OnBadRecord::Skip => OnBadRecord::Skip,
-        },
-        max_record_bytes: recipe.corpus.max_record_bytes,
-    }
-}
-
-/// The stage `ingest`.
-pub(crate) fn ingest_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let corpus = &context.recipe.corpus;
-    let config = IngestConfig {
-        seed: context.recipe.seed,
-        validation_share: corpus.validation_share,
-        unique_share: corpus.unique_share,
-        selection_share: corpus.selection_share,
-        contamination_words: corpus.contamination_words,
-        contamination_documents: corpus.contamination_documents,
-        limit: corpus.limit,
-        chunk_tokens: corpus.chunk_tokens,
-        tokenizer: context.recipe.tokenize.tokenizer.as_ref().map(|path| context.recipe.at(path)),
-        read: read_options(context.recipe),
-    };
-    let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
-    tell(&stats);
-    let mut made = Made::default();
-    for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle, stats.selection]) {
-        made.rows(&format!("{split}.jsonl.zst"), kept.documents);
-    }
-    made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
-    made.rows("rejected.jsonl", stats.rejected);
-    made.work = Work { statistics: json!(stats), documents: stats.read, ..Work::default() };
-    Ok(made)
-}
-
-/// Says what was drawn.
-fn tell(stats: &IngestStats) {
-    if stats.cut > 0 {
-        tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
-    }
-    if stats.beyond_limit > 0 {
-        let taken = stats.read - stats.without_text - stats.beyond_limit;
-        tracing::info!("ingest: {taken} documents are taken, and {} left out by [corpus] limit", stats.beyond_limit);
-    }
-    if stats.groups > 0 {
-        let alone = match stats.without_group {
-            0 => String::new(),
-            n => format!("; {n} documents without [corpus] group_field, each a group of its own"),
-        };
-        tracing::info!("ingest: {} groups, each in one split{alone}", stats.groups);
-    }
-}
-
-/// The stage `tokenize`: trains the tokenizer on the unique split or takes the given one, and encodes every split.
-pub(crate) fn tokenize_stage(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+/// Trains the tokenizer on the unique split or takes the given one, and encodes every split.
+fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let splits = context.artifact("ingest");
     let tokenizer = match &context.recipe.tokenize.tokenizer {
         Some(path) => Tokenizer::load(&context.recipe.at(path))?,

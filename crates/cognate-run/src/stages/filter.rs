@@ -1,43 +1,166 @@
-//! `generate` and `filter`: the synthesizer's documents, and those that are kept.
-//!
-//! What the filters will leave is not known before. So `generate` writes somewhat more than is needed, and where
-//! `filter` finds too little, further rounds follow, each an artifact of its own (`generate-2`, …). Their sizes are
-//! fixed, each twice the one before, and do not depend on what the filters leave: a looser filter later finds the same
-//! rounds again.
+//! `filter`: of the synthetic documents those that are kept. Where they are too few, it has more rounds of them written.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use cognate_base::{Hash, Monitor};
-use cognate_corpus::{ReadOptions, TokenFile, TokenizeStats, tokenize};
-use cognate_model::checkpoint::read_config;
-use cognate_model::{Config, Decoder};
+use cognate_corpus::{ReadOptions, TokenizeStats, tokenize};
 use cognate_statistics::Share;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
-use cognate_synth::{
-    EndpointConfig, FilterInputs, FilterStats, GenerateConfig, Key, Role, Scoring, Seeds, Target, TextPair, generate,
-    generate_endpoint,
-};
+use cognate_synth::{FilterInputs, FilterStats, Scoring, TextPair, filter_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::context::{Context, Made};
+use super::generate::{generate_round, round_folder, seeds_of};
+use super::judge;
+use super::quality::{Measured, Synthesizer, measure};
+use super::train::training::BATCH_TOKENS;
+use super::{Place, Stage};
+use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
-use crate::recipe::{Endpoint, Generate, Recipe, SeedsOf, Synthetic, filter_config};
+use crate::estimate::{Cost, Estimate, PACKED, WORD_BYTES, Written};
+use crate::recipe::{Model, Recipe, SeedsOf, Synthetic, Tune, filter_config};
 use crate::rundir::{Artifact, Manifest, State, Watched, Work};
-use crate::stage::{Step, writer};
-use crate::stages::judge;
-use crate::stages::quality::{Measured, Synthesizer, measure};
+use crate::stage::{Replicate, Step, writer};
 
-/// Documents in one file of synthetic documents.
-const SHARD_DOCUMENTS: usize = 1000;
 /// Share of the real documents from which on a rule that drops them is told.
 const REAL_DROPPED: f64 = 0.2;
 /// Share of the written documents below which it is told that the filters keep so little.
 const LITTLE_KEPT: f64 = 0.5;
-/// Least size of the second round, as a share of the need.
-const LEAST_ROUND: f64 = 0.25;
+/// Documents that the filters look at in a second.
+const DOCUMENTS_PER_S: f64 = 2000.0;
+
+/// What is kept of the synthetic corpus at a place of [`Recipe::synthetic`].
+pub(crate) struct Filter(pub(crate) usize);
+
+impl Stage for Filter {
+    fn name(&self) -> &'static str {
+        "filter"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
+        // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
+        // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
+        // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version.
+        9
+    }
+
+    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
+        Some(&recipe.synthetic[self.0].name)
+    }
+
+    fn needs(&self, _: &Recipe) -> Vec<Step> {
+        vec![Step::Generate(self.0)]
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        let mut how = vec!["judge_url", "judge_key_env"];
+        if !recipe.is_related(self.0) {
+            // A control's documents go before no judge.
+            how.extend(["judge_model", "judge_samples"]);
+        }
+        config.put_without("filter", &recipe.synthetic[self.0].filter, &how)?;
+        config.put("synthetic_tokens", recipe.synthetic_tokens(self.0))?;
+        // Of related documents more is measured.
+        config.put("related", recipe.is_related(self.0))?;
+        if let Step::Tune(synthesizer) = writer(recipe, self.0) {
+            // They decide on which pairs relevance is calibrated.
+            let Tune { validate_pairs, relation_pairs, .. } = recipe.synthesizers[synthesizer].tune;
+            config.put("tune", json!({"validate_pairs": validate_pairs, "relation_pairs": relation_pairs}))?;
+            config.put("seed", recipe.seed)?;
+        }
+        Ok(())
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        let recipe = context.recipe;
+        inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
+        inputs.add("the validation documents", context.artifact("ingest"), "validation.jsonl.zst")?;
+        inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
+        inputs.add_tokenizer(context.artifact("tokenize"), "")?;
+        if let Step::Tune(synthesizer) = writer(recipe, self.0) {
+            inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
+            inputs.add("the held-out pairs", context.pairs_of(synthesizer), "held_out.parquet")?;
+            inputs.add("the synthesizer", context.made(Step::Tune(synthesizer)), "best/model.safetensors")?;
+        }
+        if let SeedsOf::Corpus(name) = &recipe.synthetic[self.0].seeds {
+            inputs.add("the seeds", context.made(Step::Filter(recipe.corpus_of(name))), KEPT)?;
+        }
+        let base = Step::Train(Replicate::own(recipe, recipe.base_of(self.0)));
+        inputs.add("the base model", context.made(base), "best/model.safetensors")?;
+        for (name, hash) in shard_hashes(context.made(Step::Generate(self.0))) {
+            inputs.put(&name, hash);
+        }
+        Ok(())
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        work(context, self.0, place.folder, monitor)
+    }
+
+    /// What it took beside the first round is part of what it cost, and of what it is.
+    fn found(&self, context: &Context<'_>) -> Result<()> {
+        further_rounds(context, self.0)
+    }
+
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        Some(&recipe.arms[recipe.base_of(self.0)].training.model)
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let tokens = estimate.recipe.synthetic_tokens(self.0) as f64;
+        let documents = tokens / estimate.mean();
+        let bytes = tokens * estimate.survey.bytes_per_token() * PACKED + estimate.token_bytes(tokens, documents);
+        let flops = scoring_flops(estimate, self.0);
+        let wall_s = documents / DOCUMENTS_PER_S + estimate.passes_s(flops);
+        Cost { documents, tokens, flops, bytes, wall_s, known: &[] }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        let recipe = estimate.recipe;
+        let Written { documents, length, .. } = estimate.written(self.0);
+        let (text, words) = (estimate.unique_bytes(), estimate.unique_bytes() / WORD_BYTES);
+        let of_each = length * estimate.survey.bytes_per_token() / WORD_BYTES;
+        let filters = filter_bytes(text, words, documents, of_each);
+        let config = estimate.config(Step::Filter(self.0));
+        match writer(recipe, self.0) {
+            // The synthesizer stays while the base model and the embedder measure what was kept.
+            Step::Tune(at) if recipe.is_related(self.0) => {
+                let scored = BATCH_TOKENS + recipe.synthesizers[at].tune.context;
+                let embedder = estimate.embedding_bytes(&recipe.embed);
+                let measured = config.parameter_bytes() + config.scoring_bytes(scored) + embedder;
+                measured.max(filters + config.scoring_bytes(scored))
+            }
+            _ => filters,
+        }
+    }
+}
+
+/// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
+fn scoring_flops(estimate: &Estimate<'_>, corpus: usize) -> f64 {
+    let recipe = estimate.recipe;
+    let config = estimate.config(Step::Filter(corpus));
+    let passes =
+        |sequences: f64, tokens: f64| config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0);
+    let calibrated = recipe.is_related(corpus);
+    let Step::Tune(at) = writer(recipe, corpus) else { return 0.0 };
+    if !calibrated && recipe.synthetic[corpus].filter.min_relevance.is_none() {
+        return 0.0;
+    }
+    let Written { documents, length, seed } = estimate.written(corpus);
+    // Each text after the other and each alone: three times the tokens of both, in four sequences.
+    let mut flops = passes(4.0 * documents, 0.75 * (seed + length));
+    if calibrated {
+        let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
+        let (held_out, tune) = (estimate.held_out(set), &recipe.synthesizers[at].tune);
+        let choosing = (held_out / 2.0).min(tune.validate_pairs as f64);
+        let pairs = (held_out - choosing).min(tune.relation_pairs as f64);
+        // Four conditional passes over a pair and two over its parts, as they are counted.
+        flops += passes(6.0 * pairs, 2.0 * estimate.mean());
+    }
+    flops
+}
 
 /// Statistics of `filter`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,14 +190,6 @@ pub(crate) struct Rounds {
     pub(crate) rounds: usize,
 }
 
-/// The folder of a round of generation, counted from 1.
-pub(crate) fn round_folder(recipe: &Recipe, corpus: usize, round: usize) -> PathBuf {
-    match round {
-        1 => Step::Generate(corpus).folder(recipe),
-        _ => Path::new("rounds").join(&recipe.synthetic[corpus].name).join(round.to_string()),
-    }
-}
-
 /// Operations of the rounds of generation after the first, of the corpus at `corpus`.
 pub(crate) fn further_rounds_flops(context: &Context<'_>, corpus: usize) -> Result<f64> {
     let recipe = context.recipe;
@@ -89,129 +204,6 @@ pub(crate) fn further_rounds_flops(context: &Context<'_>, corpus: usize) -> Resu
         flops += Manifest::read(&folder)?.map_or(0.0, |manifest| manifest.work.flops);
     }
     Ok(flops)
-}
-
-/// Tokens that a round writes.
-pub(super) fn round_tokens(recipe: &Recipe, corpus: usize, round: usize) -> u64 {
-    let need = recipe.synthetic_tokens(corpus) as f64;
-    let oversample = recipe.synthetic[corpus].generate.oversample;
-    let share = match round {
-        1 => 1.0 + oversample,
-        _ => oversample.max(LEAST_ROUND) * 2f64.powi(round as i32 - 2),
-    };
-    ((need * share).ceil() as u64).max(1)
-}
-
-/// One round of the stage `generate`, with its number and the number of its first document.
-pub(crate) fn generate_round(
-    context: &Context<'_>,
-    corpus: usize,
-    (round, first): (usize, u64),
-    folder: &Path,
-    monitor: &dyn Monitor,
-) -> Result<Made> {
-    let recipe = context.recipe;
-    let tokenizer = context.tokenizer()?;
-    let synthesizer = context.made(writer(recipe, corpus));
-    let seeds = match seeds_of(context, corpus)? {
-        Some((documents, tokens)) => Seeds::open(&documents, &ReadOptions::default(), tokens, monitor)?,
-        None => Seeds::none(),
-    };
-    let target = Target::Tokens(round_tokens(recipe, corpus, round));
-    let settings = &recipe.synthetic[corpus].generate;
-    let config = generate_config(recipe, settings, synthesizer, target, first)?;
-    let checkpoint = synthesizer.path("best");
-    let (model, wrote, statistics) = match &settings.endpoint {
-        None => {
-            let (mut model, _) = Decoder::load(context.device()?, &checkpoint)?;
-            let stats = generate(&mut model, &tokenizer, &seeds, folder, &config, monitor)?;
-            let wrote = Wrote { documents: stats.documents, prompt_tokens: stats.prompt_tokens, tokens: stats.tokens };
-            (model.config().clone(), wrote, json!(stats))
-        }
-        Some(endpoint) => {
-            let (model, _) = read_config(&checkpoint)?;
-            let (url, name) = (&endpoint.url, &endpoint.model);
-            tracing::info!("generate: {url} is asked; it must serve {} as {name:?}", checkpoint.display());
-            let server = server(endpoint)?;
-            let stats = generate_endpoint(&model, &tokenizer, &seeds, folder, &config, &server, monitor)?;
-            let wrote = Wrote { documents: stats.documents, prompt_tokens: stats.prompt_tokens, tokens: stats.tokens };
-            (model, wrote, json!(stats))
-        }
-    };
-    let mut made = Made::default();
-    for shard in shards(folder)? {
-        made.file(shard.strip_prefix(folder).unwrap_or(&shard));
-    }
-    made.work =
-        Work { statistics, flops: generation_flops(&model, &wrote), tokens: wrote.tokens, documents: wrote.documents };
-    Ok(made)
-}
-
-/// The documents that the corpus at `corpus` is written from, and their tokens; none where it is written from nothing.
-pub(crate) fn seeds_of(context: &Context<'_>, corpus: usize) -> Result<Option<(PathBuf, TokenFile)>> {
-    let recipe = context.recipe;
-    Ok(match &recipe.synthetic[corpus].seeds {
-        SeedsOf::Unique => {
-            Some((context.artifact("ingest").path("unique.jsonl.zst"), context.tokens("tokenize", "unique")?))
-        }
-        SeedsOf::Corpus(name) => {
-            let filter = Step::Filter(recipe.corpus_of(name)).folder(recipe);
-            Some((context.artifact(&filter).path(KEPT), context.tokens(&filter, "synthetic")?))
-        }
-        SeedsOf::None => None,
-    })
-}
-
-/// How `synthesizer` writes documents, from the number `first` on until `target`.
-pub(crate) fn generate_config(
-    recipe: &Recipe,
-    settings: &Generate,
-    synthesizer: &Artifact,
-    target: Target,
-    first: u64,
-) -> Result<GenerateConfig> {
-    Ok(GenerateConfig {
-        seed: recipe.seed,
-        first_document: first,
-        target,
-        shard: None,
-        samples_per_seed: settings.samples_per_seed,
-        sampling: settings.sampling,
-        precision: settings.precision.into(),
-        max_new_tokens: settings.max_new_tokens,
-        max_seed_tokens: settings.max_seed_tokens,
-        slots: settings.slots,
-        shard_documents: SHARD_DOCUMENTS,
-        synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
-    })
-}
-
-/// The completion server that a recipe names, with its key from the environment.
-pub(crate) fn server(endpoint: &Endpoint) -> Result<EndpointConfig> {
-    Ok(EndpointConfig {
-        url: endpoint.url.clone(),
-        model: endpoint.model.clone(),
-        key: endpoint.key_env.as_deref().map(|name| Key::from_environment(name, Role::Synthesizer)).transpose()?,
-        concurrency: endpoint.concurrency,
-        timeout: Duration::from_secs(endpoint.timeout_s),
-        attempts: u32::try_from(endpoint.attempts).unwrap_or(u32::MAX),
-        first_wait: EndpointConfig::FIRST_WAIT,
-    })
-}
-
-/// What a round wrote, for its cost.
-struct Wrote {
-    documents: u64,
-    prompt_tokens: u64,
-    tokens: u64,
-}
-
-/// Prompts and drawn tokens, each attending to half a document of average length after half a prompt or a whole one.
-fn generation_flops(config: &Config, wrote: &Wrote) -> f64 {
-    let documents = wrote.documents.max(1) as f64;
-    let (prompt, drawn) = (wrote.prompt_tokens as f64, wrote.tokens as f64);
-    config.forward_flops(prompt, documents, prompt / documents / 2.0)
-        + config.forward_flops(drawn, drawn, prompt / documents + drawn / documents / 2.0)
 }
 
 /// A further round, made or found.
@@ -238,7 +230,7 @@ fn further_round(context: &Context<'_>, corpus: usize, round: usize, first: u64)
 }
 
 /// Sees to it that all rounds are there which a finished `filter` took: where that was taken over from another run, they are too.
-pub(crate) fn further_rounds(context: &Context<'_>, corpus: usize) -> Result<()> {
+fn further_rounds(context: &Context<'_>, corpus: usize) -> Result<()> {
     let Rounds { rounds } = context.statistics(Step::Filter(corpus).folder(context.recipe))?;
     let mut first = context.made(Step::Generate(corpus)).manifest.work.documents;
     for round in 2..=rounds {
@@ -247,8 +239,8 @@ pub(crate) fn further_rounds(context: &Context<'_>, corpus: usize) -> Result<()>
     Ok(())
 }
 
-/// The stage `filter`: filters what was written, and has more written until the arms' need is met.
-pub(crate) fn filter_stage(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+/// Filters what was written, and has more written until the arms' need is met.
+fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let recipe = context.recipe;
     let label = Step::Filter(corpus).label(recipe);
     let needed = recipe.synthetic_tokens(corpus);
@@ -377,44 +369,6 @@ fn reasons(stats: &FilterStats) -> String {
 
 /// What the shards of all rounds are called in the identity of `filter`; only the first round is named there, since the
 /// others follow from it.
-pub(crate) fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
+fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
     artifact.manifest.files.iter().map(|file| (format!("the synthetic documents {}", file.path), file.hash))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Documents of one length, so that a sum over their positions can be written out.
-    #[test]
-    fn operations_of_generation_are_those_of_blocks_head_and_context() {
-        let config = Config {
-            vocab: 500,
-            width: 32,
-            layers: 3,
-            heads: 4,
-            kv_heads: 2,
-            head_width: 16,
-            ffn: 64,
-            max_positions: 1024,
-            rope_base: 1e4,
-            rope_scaling: None,
-            norm_eps: 1e-6,
-            qk_norm: true,
-            tied: true,
-        };
-        let (documents, prompt, drawn) = (7, 300, 200);
-        let block_weights = 3 * (32 * (4 + 2 + 2) * 16 + 4 * 16 * 32 + 3 * 32 * 64);
-        let blocks = 2 * block_weights * (prompt + drawn);
-        // Every drawn token comes out of the head.
-        let head = 2 * 500 * 32 * drawn;
-        // Each position is compared with itself and those before it, and weighs their values.
-        let context: u64 = (1..=prompt + drawn).map(|seen| 3 * 2 * 2 * 4 * 16 * seen).sum();
-        let exact = (documents * (blocks + head + context)) as f64;
-        let wrote = Wrote { documents, prompt_tokens: documents * prompt, tokens: documents * drawn };
-        let found = generation_flops(&config, &wrote);
-        // One token more or less a document.
-        assert!((found / exact - 1.0).abs() < 0.01, "{found} {exact}");
-        assert!(head * 25 > blocks + head + context && context > blocks, "each of them must count");
-    }
 }

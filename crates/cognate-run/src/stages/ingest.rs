@@ -1,0 +1,127 @@
+//! `ingest`: documents to splits.
+
+use std::path::Path;
+
+use cognate_base::Monitor;
+use cognate_corpus::{IngestConfig, IngestStats, OnBadRecord, ReadOptions, ingest};
+use serde_json::json;
+
+use super::{Place, Stage};
+use crate::context::{Config, Context, Inputs, Made};
+use crate::error::Result;
+use crate::estimate::{Cost, Estimate, PACKED, WORD_BYTES};
+use crate::recipe::{self, Recipe};
+use crate::rundir::Work;
+use crate::stage::Step;
+
+/// The splits' names, which are their files' names too.
+pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
+/// Text that it reads in a second, twice over.
+const BYTES_PER_S: f64 = 20e6;
+
+/// Documents in, splits out.
+pub(crate) struct Ingest;
+
+impl Stage for Ingest {
+    fn name(&self) -> &'static str {
+        "ingest"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: as for embed. 3: documents without text are dropped, metadata passes as it was written, and a folder stands for
+        // the data below it too. 4: passages that many documents hold do not count. 5: a split for choices.
+        5
+    }
+
+    fn needs(&self, _: &Recipe) -> Vec<Step> {
+        Vec::new()
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        config.put("seed", recipe.seed)?;
+        config.put_without("corpus", &recipe.corpus, &["paths"])
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        inputs.documents()?;
+        if context.recipe.corpus.chunk_tokens.is_some() {
+            inputs.given_tokenizer()?;
+        }
+        Ok(())
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        work(context, place.folder, monitor)
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let survey = estimate.survey;
+        let (documents, text) = (survey.documents, survey.documents * survey.bytes_per_document);
+        Cost { documents, bytes: text * PACKED, wall_s: 2.0 * text / BYTES_PER_S, ..Cost::default() }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        // Of every document its hash and its id, of the validation split its words in a row.
+        let survey = estimate.survey;
+        let held_out = survey.documents * estimate.recipe.corpus.validation_share * survey.bytes_per_document;
+        survey.documents * 150.0 + held_out / WORD_BYTES * 30.0
+    }
+}
+
+/// How the recipe's documents are read.
+pub(crate) fn read_options(recipe: &Recipe) -> ReadOptions {
+    ReadOptions {
+        id_field: recipe.corpus.id_field.clone(),
+        text_field: recipe.corpus.text_field.clone(),
+        group_field: recipe.corpus.group_field.clone().unwrap_or_default(),
+        on_bad_record: match recipe.corpus.on_bad_record {
+            recipe::OnBadRecord::Stop => OnBadRecord::Stop,
+            recipe::OnBadRecord::Skip => OnBadRecord::Skip,
+        },
+        max_record_bytes: recipe.corpus.max_record_bytes,
+    }
+}
+
+fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let corpus = &context.recipe.corpus;
+    let config = IngestConfig {
+        seed: context.recipe.seed,
+        validation_share: corpus.validation_share,
+        unique_share: corpus.unique_share,
+        selection_share: corpus.selection_share,
+        contamination_words: corpus.contamination_words,
+        contamination_documents: corpus.contamination_documents,
+        limit: corpus.limit,
+        chunk_tokens: corpus.chunk_tokens,
+        tokenizer: context.recipe.tokenize.tokenizer.as_ref().map(|path| context.recipe.at(path)),
+        read: read_options(context.recipe),
+    };
+    let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
+    tell(&stats);
+    let mut made = Made::default();
+    for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle, stats.selection]) {
+        made.rows(&format!("{split}.jsonl.zst"), kept.documents);
+    }
+    made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
+    made.rows("rejected.jsonl", stats.rejected);
+    made.work = Work { statistics: json!(stats), documents: stats.read, ..Work::default() };
+    Ok(made)
+}
+
+/// Says what was drawn.
+fn tell(stats: &IngestStats) {
+    if stats.cut > 0 {
+        tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
+    }
+    if stats.beyond_limit > 0 {
+        let taken = stats.read - stats.without_text - stats.beyond_limit;
+        tracing::info!("ingest: {taken} documents are taken, and {} left out by [corpus] limit", stats.beyond_limit);
+    }
+    if stats.groups > 0 {
+        let alone = match stats.without_group {
+            0 => String::new(),
+            n => format!("; {n} documents without [corpus] group_field, each a group of its own"),
+        };
+        tracing::info!("ingest: {} groups, each in one split{alone}", stats.groups);
+    }
+}

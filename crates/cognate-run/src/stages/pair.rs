@@ -1,0 +1,267 @@
+//! `pair`: vectors to pairs of related documents.
+
+use std::path::Path;
+
+use cognate_base::{Hash, Monitor};
+use cognate_pair::{
+    PairConfig, PairStats, Pairs, Rule, UnseenStats, Vectors, exact_neighbours, exact_neighbours_apart,
+    neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors,
+    select_pairs, shuffle_apart, shuffle_targets, write_pairs,
+};
+use serde_json::{Value, json};
+
+use super::groups::{Groups, with_groups};
+use super::held_out::ids;
+use super::related::{copies, search_flops, vectors_of};
+use super::{Place, Stage};
+use crate::context::{Config, Context, Inputs, Made};
+use crate::error::{Error, Result};
+use crate::estimate::{Cost, Estimate};
+use crate::recipe::{PairMethod, Recipe, Threshold};
+use crate::rundir::Work;
+use crate::stage::Step;
+
+/// Vectors of the selection split, which `embed` writes.
+const SELECTION: &str = "selection.parquet";
+
+/// The set of pairs at a place of [`Recipe::pairs`].
+pub(crate) struct Pair(pub(crate) usize);
+
+impl Stage for Pair {
+    fn name(&self) -> &'static str {
+        "pair"
+    }
+
+    fn version(&self, _: &Recipe) -> u32 {
+        // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
+        // are pairs with documents of the selection split.
+        4
+    }
+
+    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
+        Some(&recipe.pairs[self.0].name)
+    }
+
+    fn needs(&self, recipe: &Recipe) -> Vec<Step> {
+        match &recipe.pairs[self.0].method {
+            PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
+            PairMethod::Shuffled(of) => vec![Step::Pair(recipe.pair_set(of))],
+            PairMethod::File(_) => vec![Step::Ingest],
+        }
+    }
+
+    fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
+        config.put("seed", recipe.seed)?;
+        let pairs = &recipe.pairs[self.0];
+        match pairs.method {
+            PairMethod::Neighbours(_) => {
+                let mut own = serde_json::to_value(&pairs.pair).map_err(|error| Error::Io(error.into()))?;
+                if let Value::Object(keys) = &mut own {
+                    keys.remove("within_groups");
+                }
+                config.put("pair", with_groups(own, &pairs.pair))
+            }
+            PairMethod::Shuffled(_) => config.put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
+            PairMethod::File(_) => {
+                let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
+                config.put("pair", with_groups(own, &pairs.pair))
+            }
+        }
+    }
+
+    fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
+        let recipe = context.recipe;
+        inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
+        inputs.add("the selection documents", context.artifact("ingest"), "selection.jsonl.zst")?;
+        match &recipe.pairs[self.0].method {
+            PairMethod::Neighbours(embedding) => {
+                let vectors = context.made(Step::Embed(recipe.embedding(embedding)));
+                inputs.add("the vectors", vectors, "vectors.parquet")?;
+                inputs.add("the selection's vectors", vectors, SELECTION)?;
+            }
+            PairMethod::Shuffled(of) => {
+                let pairs = context.made(Step::Pair(recipe.pair_set(of)));
+                inputs.add("the training pairs", pairs, "train.parquet")?;
+                inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
+            }
+            PairMethod::File(path) => inputs.put("the given pairs", Hash::of_file(recipe.at(path))?),
+        }
+        Ok(())
+    }
+
+    fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
+        match &context.recipe.pairs[self.0].method {
+            PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, self.0, embedding, place.folder, monitor),
+            PairMethod::Shuffled(of) => shuffled_pairs(context, self.0, of, place.folder, monitor),
+            PairMethod::File(path) => given_pairs(context, self.0, &context.recipe.at(path), place.folder, monitor),
+        }
+    }
+
+    fn cost(&self, estimate: &Estimate<'_>) -> Cost {
+        let documents = estimate.pairs(self.0);
+        let flops = match &estimate.recipe.pairs[self.0].method {
+            PairMethod::Neighbours(embedding) => estimate.search_flops(embedding),
+            PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
+        };
+        let wall_s = estimate.search_s(flops);
+        Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
+    }
+
+    fn memory(&self, estimate: &Estimate<'_>) -> f64 {
+        let set = &estimate.recipe.pairs[self.0];
+        match &set.method {
+            PairMethod::Neighbours(embedding) => estimate.search_bytes(embedding, set.pair.neighbours),
+            PairMethod::Shuffled(_) | PairMethod::File(_) => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
+        }
+    }
+}
+
+/// Says at once what was found to be related.
+fn tell(label: &str, stats: &PairStats) {
+    let percent = 100.0 * stats.precision.estimate;
+    let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
+    match stats.precision.rule {
+        Rule::OneHill => tracing::warn!(
+            "{label}: this corpus has no usable relation: no similarity tells related documents from strangers, and of the pairs that were \
+             taken {percent:.0} % are true by estimate. Change [embed], or give [pair] min_similarity if you know better"
+        ),
+        _ => tracing::info!(
+            "{label}: {with_pair} of {documents} documents have a pair; {percent:.0} % of the pairs are true by estimate"
+        ),
+    }
+}
+
+/// Says at once where what measures is not unseen.
+fn tell_unseen(label: &str, unseen: &UnseenStats) {
+    if !unseen.measure {
+        let more = match unseen.documents {
+            0 => "Vectors or pairs that name the selection split's documents, where there is one, would do",
+            _ => "A larger [corpus] selection_share gives more",
+        };
+        tracing::warn!(
+            "{label}: {} of the selection split's documents have a related unique one, too few to measure by. So pairs of unique documents \
+             measure, which [pair] held_out_share holds out of tuning. But the base model has been trained on their texts, and what a seed \
+             is worth will look like too little. {more}",
+            unseen.with_pairs
+        );
+    }
+}
+
+/// The vectors of the selection split, in the space of an embedding; none where it has none.
+fn unseen_vectors(context: &Context<'_>, embedding: &str, monitor: &dyn Monitor) -> Result<Option<Vectors>> {
+    let embedded = context.made(Step::Embed(context.recipe.embedding(embedding)));
+    let has_rows = embedded.rows(SELECTION) > 0;
+    Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION), monitor)).transpose()?)
+}
+
+fn pairs_of_neighbours(
+    context: &Context<'_>,
+    at: usize,
+    embedding: &str,
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let pair = &context.recipe.pairs[at].pair;
+    let vectors = read_vectors(&vectors_of(context, embedding), monitor)?;
+    let unseen = unseen_vectors(context, embedding, monitor)?;
+    let groups = Groups::of_unique_if_any(context, monitor)?;
+    let k = neighbours_needed(pair.neighbours, vectors.len());
+    let neighbours = match pair.within_groups {
+        true => exact_neighbours(&vectors, k, monitor)?,
+        false => exact_neighbours_apart(&vectors, k, groups.numbers(), monitor)?,
+    };
+    // A group is whole in one split, so none of these is of a unique document's group.
+    let among = unseen.as_ref().map(|unseen| neighbours_among(&vectors, unseen, k, monitor)).transpose()?;
+    let of_unseen = unseen.map(|unseen| unseen.ids).unwrap_or_default();
+    let config = PairConfig {
+        neighbours: pair.neighbours,
+        min_similarity: match pair.min_similarity {
+            Threshold::At(similarity) => Some(similarity as f32),
+            Threshold::Auto(_) => None,
+        },
+        precision: pair.precision,
+        max_similarity: pair.max_similarity as f32,
+        held_out_share: pair.held_out_share,
+        seed: context.recipe.seed,
+    };
+    let copies = copies(context, pair, &of_unseen, monitor)?;
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, among.as_ref(), &copies, &config)?;
+    let label = Step::Pair(at).label(context.recipe);
+    tell(&label, &stats);
+    tell_unseen(&label, &stats.unseen);
+    let (documents, unseen, width) = (vectors.len() as f64, of_unseen.len() as f64, vectors.width as f64);
+    let ids = [vectors.ids, of_unseen].concat();
+    let mut made = write(folder, &ids, &pairs)?;
+    let flops = search_flops(documents, width) + 2.0 * documents * unseen * width;
+    let statistics = groups.count(json!(stats), &pairs, &label);
+    made.work = Work { statistics, documents: ids.len() as u64, flops, ..Work::default() };
+    Ok(made)
+}
+
+/// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
+fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let (ids, unique) = ids(context, monitor)?;
+    let of = context.recipe.pair_set(of);
+    let source = context.made(Step::Pair(of));
+    let (train, held_out) = (
+        read_shuffled_pairs(&source.path("train.parquet"), &ids, monitor)?,
+        read_pairs(&source.path("held_out.parquet"), &ids, monitor)?,
+    );
+    let seed = context.recipe.seed;
+    let train = match context.recipe.pairs[at].pair.within_groups {
+        true => shuffle_targets(&train, seed),
+        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed),
+    };
+    let mut pairs = Pairs { train, held_out };
+    let vectors = match &context.recipe.pairs[of].method {
+        PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding), monitor)?),
+        PairMethod::Shuffled(_) | PairMethod::File(_) => None,
+    };
+    for pair in &mut pairs.train {
+        let found = vectors.as_ref().map(|vectors| vectors.similarity(pair.first as usize, pair.second as usize));
+        pair.similarity = found.unwrap_or(0.0);
+    }
+    let mut made = write(folder, &ids, &pairs)?;
+    let measure = pairs.held_out.iter().any(|pair| pair.second as usize >= unique);
+    let statistics = counts(&pairs, 0, UnseenStats { measure, ..UnseenStats::default() });
+    made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
+    Ok(made)
+}
+
+/// The pairs of a file.
+fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+    let (ids, unique) = ids(context, monitor)?;
+    let (mut given, passed_over) = read_pairs_among(path, &ids, monitor)?;
+    given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
+    let mut within = 0;
+    if !context.recipe.pairs[at].pair.within_groups {
+        let (groups, before) = (Groups::of_unique(context, monitor)?, given.len());
+        given.retain(|pair| !groups.together(pair));
+        within = (before - given.len()) as u64;
+    }
+    let share = context.recipe.pairs[at].pair.held_out_share;
+    let (pairs, unseen) = part_given(unique, &given, share, context.recipe.seed)?;
+    let label = Step::Pair(at).label(context.recipe);
+    let of_groups = if within > 0 { format!(", and {within} within a group, left out") } else { String::new() };
+    tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits{of_groups}", given.len());
+    tell_unseen(&label, &unseen);
+    let mut made = write(folder, &ids, &pairs)?;
+    let statistics = counts(&pairs, passed_over, unseen);
+    made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
+    Ok(made)
+}
+
+/// What is counted of pairs that were not looked for.
+fn counts(pairs: &Pairs, passed_over: u64, unseen: UnseenStats) -> Value {
+    let (train, held_out) = (pairs.train.len(), pairs.held_out.len());
+    json!({"train_pairs": train, "held_out_pairs": held_out, "passed_over": passed_over, "unseen": unseen})
+}
+
+fn write(folder: &Path, ids: &[String], pairs: &Pairs) -> Result<Made> {
+    write_pairs(&folder.join("train.parquet"), ids, &pairs.train)?;
+    write_pairs(&folder.join("held_out.parquet"), ids, &pairs.held_out)?;
+    let mut made = Made::default();
+    made.rows("train.parquet", pairs.train.len() as u64);
+    made.rows("held_out.parquet", pairs.held_out.len() as u64);
+    Ok(made)
+}

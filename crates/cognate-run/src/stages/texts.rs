@@ -1,0 +1,19 @@
+//! The texts of document files.
+
+use std::path::{Path, PathBuf};
+
+use cognate_base::Monitor;
+use cognate_corpus::{ReadOptions, Reader};
+
+use crate::error::Result;
+
+/// Identifiers and texts of a document file. Bad records that are passed over are named in warnings.
+///
+/// # Errors
+/// When a document cannot be read, or the user interrupts.
+pub fn read_texts(path: &Path, options: &ReadOptions, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    let mut reader = Reader::open(&[PathBuf::from(path)], options, monitor)?;
+    let texts = reader.by_ref().map(|record| Ok(record.map(|(_, document)| (document.id, document.text))?)).collect();
+    reader.rejected().iter().for_each(|record| tracing::warn!("{}: passed over: {}", record.origin, record.reason));
+    texts
+}
