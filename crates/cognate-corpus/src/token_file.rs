@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cognate_base::Monitor;
 use cognate_base::files::{AtomicFile, map};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -259,10 +260,11 @@ impl TokenFile {
     /// Reads every token once, and checks that it belongs to a vocabulary of `vocab_size` tokens.
     ///
     /// # Errors
-    /// Names the first document with a token that does not.
-    pub fn check_ids(&self, vocab_size: usize) -> Result<()> {
+    /// Names the first document with a token that does not; or when the monitor interrupts.
+    pub fn check_ids(&self, vocab_size: usize, monitor: &dyn Monitor) -> Result<()> {
         let outside = |id: &i64| !usize::try_from(*id).is_ok_and(|id| id < vocab_size);
         for document in 0..self.documents() {
+            monitor.check()?;
             if let Some(id) = self.0.element.numbers(self.0.document(document)).find(outside) {
                 return Err(Error::TokenOutOfRange { path: self.0.data_path.clone(), document, id, vocab_size });
             }

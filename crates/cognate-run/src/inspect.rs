@@ -63,7 +63,11 @@ pub fn inspect(dir: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut pairs = Vec::new();
     for path in &sources.pairs {
         // Some of a run's pairs measure, and lead to documents that are no seeds.
-        pairs.extend(if sources.is_run { read_pairs_among(path, &ids)?.0 } else { read_pairs(path, &ids)? });
+        pairs.extend(if sources.is_run {
+            read_pairs_among(path, &ids, &Silent)?.0
+        } else {
+            read_pairs(path, &ids, &Silent)?
+        });
     }
     let corpus = Corpus {
         numbers: ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect(),

@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use cognate_base::Silent;
 use cognate_base::random::{ChaCha8Rng, Rng, RngExt, stream};
 use cognate_corpus::{Error, TokenFile};
 
@@ -126,7 +127,7 @@ fn opens(folder: &Folder, (index, data): &Pair) -> bool {
     assert_eq!(documents.concat(), expected.iter().map(as_token).collect::<Vec<_>>());
     for vocabulary in [1usize, 200, 1 << 20] {
         let all = expected.iter().all(|number| usize::try_from(*number).is_ok_and(|number| number < vocabulary));
-        assert_eq!(file.check_ids(vocabulary).is_ok(), all, "vocabulary of {vocabulary}");
+        assert_eq!(file.check_ids(vocabulary, &Silent).is_ok(), all, "vocabulary of {vocabulary}");
     }
     true
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use cognate_base::Silent;
 use cognate_corpus::{Error, TokenFile, TokenStats, TokenWriter};
 use proptest::prelude::*;
 
@@ -64,7 +65,7 @@ fn empty_documents_are_read() {
     let file = TokenFile::open(&folder.path("a")).unwrap();
     assert_eq!(everything(&file), [vec![], vec![1u32, 2], vec![], vec![], vec![3], vec![]]);
     assert_eq!((file.documents(), file.tokens(), file.len(0), file.len(5)), (6, 3, 0, 0));
-    file.check_ids(4).unwrap();
+    file.check_ids(4, &Silent).unwrap();
     folder.write("none.bin", []);
     folder.write("none.idx", index_by_hand(8, &[], &[], &[0, 0, 0]));
     let none = TokenFile::open(&folder.path("none")).unwrap();
@@ -85,7 +86,7 @@ fn tokens_of_every_whole_type_are_read() {
         let mut out = Vec::new();
         file.read(1, 1..2, &mut out);
         assert_eq!((out, file.tokens()), (vec![100], 3), "type {code}");
-        file.check_ids(101).unwrap();
+        file.check_ids(101, &Silent).unwrap();
     }
     // A number that no token has is told as it stands there, and never taken for another.
     for (code, bytes, found) in [
@@ -99,7 +100,7 @@ fn tokens_of_every_whole_type_are_read() {
         let file = TokenFile::open(&folder.path("b")).unwrap();
         assert_eq!(everything(&file), [vec![u32::MAX]], "type {code}");
         assert_eq!(
-            folder.message(&file.check_ids(1 << 20).unwrap_err()),
+            folder.message(&file.check_ids(1 << 20, &Silent).unwrap_err()),
             format!("DIR/b.bin: document 0 holds token {found}, outside the vocabulary of 1048576 tokens")
         );
     }
@@ -137,8 +138,8 @@ proptest! {
             prop_assert_eq!(&out[1..], &document[a.min(b)..a.max(b)]);
         }
         let largest = documents.iter().flatten().max().copied().unwrap_or_default() as usize;
-        prop_assert!(file.check_ids(largest + 1).is_ok());
-        prop_assert_eq!(file.check_ids(largest).is_ok(), documents.iter().all(Vec::is_empty));
+        prop_assert!(file.check_ids(largest + 1, &Silent).is_ok());
+        prop_assert_eq!(file.check_ids(largest, &Silent).is_ok(), documents.iter().all(Vec::is_empty));
     }
 }
 
@@ -154,7 +155,7 @@ fn open(folder: &Folder, index: &[u8], data: &[u8]) -> Result<Vec<Vec<u32>>, Err
     folder.write("a.idx", index);
     folder.write("a.bin", data);
     let file = TokenFile::open(&folder.path("a"))?;
-    let _ = file.check_ids(300);
+    let _ = file.check_ids(300, &Silent);
     Ok(everything(&file))
 }
 
@@ -280,7 +281,7 @@ fn tokens_outside_the_vocabulary() {
         TokenFile::open(&folder.path("b")).unwrap()
     };
     assert_eq!(
-        folder.message(&file.check_ids(250).unwrap_err()),
+        folder.message(&file.check_ids(250, &Silent).unwrap_err()),
         "DIR/b.bin: document 1 holds token 250, outside the vocabulary of 250 tokens"
     );
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::{Error, OnBadRecord, ReadOptions, TokenFile, Tokenizer, tokenize};
+use cognate_corpus::{Error, OnBadRecord, ReadOptions, TokenFile, TokenWriter, Tokenizer, tokenize};
 
 use crate::support::{Folder, line, prose};
 
@@ -27,7 +27,7 @@ fn documents_keep_their_order_and_end_in_their_token() {
     assert_eq!((stats.documents as usize, file.documents()), (texts.len(), texts.len()));
     assert_eq!(stats.tokens, file.tokens());
     assert_eq!(stats.bytes as usize, texts.iter().map(String::len).sum::<usize>());
-    file.check_ids(tokenizer.vocab_size()).unwrap();
+    file.check_ids(tokenizer.vocab_size(), &Silent).unwrap();
     for (i, text) in texts.iter().enumerate() {
         let tokens = file.document(i);
         let (end, body) = tokens.split_last().unwrap();
@@ -89,6 +89,21 @@ impl Monitor for After {
     fn interrupted(&self) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
     }
+}
+
+#[test]
+fn the_check_of_a_token_file_is_interrupted() {
+    let folder = Folder::new();
+    let mut writer = TokenWriter::create(&folder.path("t"), 100).unwrap();
+    (0..5).for_each(|token| writer.push(&[token, 99]).unwrap());
+    writer.finish().unwrap();
+    let file = TokenFile::open(&folder.path("t")).unwrap();
+    // It is asked for each document.
+    for asked in [0, 4] {
+        let result = file.check_ids(100, &After(AtomicUsize::new(asked)));
+        assert!(matches!(result, Err(Error::Interrupted(_))), "{asked}");
+    }
+    file.check_ids(100, &After(AtomicUsize::new(5))).unwrap();
 }
 
 /// A pattern that takes minutes at one text: each of its million places is tried with all that follow.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use cognate_base::Monitor;
 use cognate_base::table::Kind;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -46,30 +47,36 @@ pub fn write_pairs(path: &Path, ids: &[String], pairs: &[Pair]) -> Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read, a column is missing or of another type, a value is null, an identifier is unknown, a
-/// document is paired with itself, a pair comes twice, or a similarity is not a finite number.
-pub fn read_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
-    read(path, ids, None, false)
+/// document is paired with itself, a pair comes twice, a similarity is not a finite number, or the monitor interrupts.
+pub fn read_pairs(path: &Path, ids: &[String], monitor: &dyn Monitor) -> Result<Vec<Pair>> {
+    read(path, ids, None, false, monitor)
 }
 
 /// The same, but a pair may come several times, as in pairs that were shuffled.
 ///
 /// # Errors
 /// As [`read_pairs`], but for repeated pairs.
-pub fn read_shuffled_pairs(path: &Path, ids: &[String]) -> Result<Vec<Pair>> {
-    read(path, ids, None, true)
+pub fn read_shuffled_pairs(path: &Path, ids: &[String], monitor: &dyn Monitor) -> Result<Vec<Pair>> {
+    read(path, ids, None, true, monitor)
 }
 
 /// The same, but pairs of documents that are not among `ids` are passed over; says how many these are.
 ///
 /// # Errors
 /// As [`read_pairs`], but for unknown identifiers.
-pub fn read_pairs_among(path: &Path, ids: &[String]) -> Result<(Vec<Pair>, u64)> {
+pub fn read_pairs_among(path: &Path, ids: &[String], monitor: &dyn Monitor) -> Result<(Vec<Pair>, u64)> {
     let mut passed_over = 0;
-    let pairs = read(path, ids, Some(&mut passed_over), false)?;
+    let pairs = read(path, ids, Some(&mut passed_over), false, monitor)?;
     Ok((pairs, passed_over))
 }
 
-fn read(path: &Path, ids: &[String], mut passed_over: Option<&mut u64>, repeats: bool) -> Result<Vec<Pair>> {
+fn read(
+    path: &Path,
+    ids: &[String],
+    mut passed_over: Option<&mut u64>,
+    repeats: bool,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Pair>> {
     let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
     let table = TableReader::open(path)?;
     let (mut id1, mut id2) = (table.ids("id1")?, table.ids("id2")?);
@@ -78,6 +85,7 @@ fn read(path: &Path, ids: &[String], mut passed_over: Option<&mut u64>, repeats:
     let mut seen = HashSet::new();
     let mut rows = 0;
     loop {
+        monitor.check()?;
         let (first, second) = (id1.next_ids()?, id2.next_ids()?);
         if first.is_empty() {
             break;

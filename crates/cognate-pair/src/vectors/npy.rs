@@ -7,8 +7,8 @@
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
-use cognate_base::Format;
 use cognate_base::files::AtomicFile;
+use cognate_base::{Format, Monitor};
 use fs_err::File;
 
 use crate::vectors::Vectors;
@@ -52,8 +52,8 @@ struct Header {
 ///
 /// # Errors
 /// When the file is not a whole `.npy` file of floating-point numbers with two axes, is empty, or holds a number that is
-/// not finite.
-pub fn read_npy(path: &Path) -> Result<Vectors> {
+/// not finite; or when the monitor interrupts.
+pub fn read_npy(path: &Path, monitor: &dyn Monitor) -> Result<Vectors> {
     let file = File::open(path)?;
     match Format::of_file(path)? {
         Format::Npy => {}
@@ -75,10 +75,11 @@ pub fn read_npy(path: &Path) -> Result<Vectors> {
             expected.map_or("more bytes than can be addressed".to_string(), |n| format!("{n} bytes of numbers"));
         return Err(bad(format!("its shape ({rows}, {width}) means {expected}, but it holds {found}; write it again")));
     }
-    let mut data = read_numbers(&mut reader, &header)?;
+    let mut data = read_numbers(&mut reader, &header, monitor)?;
     if header.by_columns {
         let columns = std::mem::replace(&mut data, Vec::with_capacity(header.rows * header.width));
         for row in 0..header.rows {
+            monitor.check()?;
             data.extend((0..header.width).map(|column| columns[column * header.rows + row]));
         }
     }
@@ -175,11 +176,12 @@ fn parse_header(text: &str) -> std::result::Result<Header, String> {
     }
 }
 
-fn read_numbers(reader: &mut impl Read, header: &Header) -> Result<Vec<f32>> {
+fn read_numbers(reader: &mut impl Read, header: &Header, monitor: &dyn Monitor) -> Result<Vec<f32>> {
     let (number, count) = (header.number, header.rows * header.width);
     let mut data = Vec::with_capacity(count);
     let mut bytes = vec![0; CHUNK * number.bytes()];
     while data.len() < count {
+        monitor.check()?;
         let n = CHUNK.min(count - data.len());
         let bytes = &mut bytes[..n * number.bytes()];
         reader.read_exact(bytes)?;

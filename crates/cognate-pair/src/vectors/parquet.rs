@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cognate_base::Monitor;
 use cognate_base::table::Kind;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -24,13 +25,14 @@ const GROUP_ROWS: usize = 1 << 16;
 ///
 /// # Errors
 /// When the file cannot be read, is empty, a column is missing or of another type, a value is null or not finite,
-/// lengths differ, or an identifier comes twice.
-pub fn read_vectors(path: &Path) -> Result<Vectors> {
+/// lengths differ, an identifier comes twice, or the monitor interrupts.
+pub fn read_vectors(path: &Path, monitor: &dyn Monitor) -> Result<Vectors> {
     let table = TableReader::open(path)?;
     let mut ids = table.ids("id")?;
     let mut embeddings = table.column("embedding", &[Kind::FloatLists], "lists of floats")?;
     let mut vectors = Vectors { ids: Vec::new(), width: 0, data: Vec::new() };
     loop {
+        monitor.check()?;
         let start = vectors.len();
         vectors.ids.append(&mut ids.next_ids()?);
         if vectors.len() == start {

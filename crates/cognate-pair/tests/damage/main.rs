@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{ArrayRef, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch, StringArray};
+use cognate_base::Silent;
 use cognate_base::random::stream;
 use cognate_pair::{Error, Pair, Vectors, read_npy, read_pairs, read_vectors, write_npy, write_pairs, write_vectors};
 use parquet::arrow::ArrowWriter;
@@ -110,7 +111,7 @@ fn damaged_vectors_are_vectors_or_an_error() {
     good.extend(tables(Encoding::DELTA_BINARY_PACKED, vec![("id", integers), ("embedding", doubles)]));
     good.push(written(|path| write_vectors(path, &vectors).unwrap()));
     let inputs = 10_000;
-    let were_read = damaged("vectors.parquet", &good, inputs, read_vectors);
+    let were_read = damaged("vectors.parquet", &good, inputs, |path| read_vectors(path, &Silent));
     assert!(were_read < mutation::inputs(inputs) * 9 / 10, "{were_read} were read: the changes hit nothing");
 }
 
@@ -127,7 +128,7 @@ fn damaged_pairs_are_pairs_or_an_error() {
     good.extend(tables(Encoding::PLAIN, vec![("id1", first), ("similarity", doubles), ("id2", second)]));
     good.push(written(|path| write_pairs(path, &ids, &pairs).unwrap()));
     let inputs = 10_000;
-    let were_read = damaged("pairs.parquet", &good, inputs, |path| read_pairs(path, &ids));
+    let were_read = damaged("pairs.parquet", &good, inputs, |path| read_pairs(path, &ids, &Silent));
     assert!(were_read < mutation::inputs(inputs) * 9 / 10, "{were_read} were read: the changes hit nothing");
 }
 
@@ -140,7 +141,7 @@ fn damaged_arrays_are_vectors_or_an_error() {
     let mut other = good.clone();
     other[10..128].copy_from_slice(&turned.as_bytes()[turned.len() - 118..]);
     let inputs = 10_000;
-    let were_read = damaged("vectors.npy", &[good, other], inputs, read_npy);
+    let were_read = damaged("vectors.npy", &[good, other], inputs, |path| read_npy(path, &Silent));
     assert!(were_read < mutation::inputs(inputs) * 9 / 10, "{were_read} were read: the changes hit nothing");
 }
 
@@ -242,7 +243,7 @@ fn a_footer_decides_neither_time_nor_the_depth_of_recursion() {
     deep.extend([0x15, 0x02, 0x25, 0x00, 0x18, 0x01, b'x', 0x00, 0x16, 0x00, 0x19, 0x0c, 0x00]);
     for (footer, expected) in [(busy, "a header holds what no header has"), (deep, "nested too deep")] {
         fs_err::write(&path, file(&footer)).unwrap();
-        let error = read_vectors(&path).unwrap_err().to_string();
+        let error = read_vectors(&path, &Silent).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -251,7 +252,7 @@ fn a_footer_decides_neither_time_nor_the_depth_of_recursion() {
 fn read_pairs_or_vectors(path: &Path, expected: &str) -> String {
     use cognate_base::table::Table;
     if expected.starts_with("values") {
-        return read_vectors(path).unwrap_err().to_string();
+        return read_vectors(path, &Silent).unwrap_err().to_string();
     }
     let mut ids = Table::open(fs_err::File::open(path).unwrap()).unwrap().column("id").unwrap();
     ids.texts(1).unwrap_err().to_string()

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int32Type};
@@ -10,7 +11,11 @@ use arrow_array::{
     Int64Array, LargeListArray, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray, StringViewArray,
     UInt16Array, UInt64Array,
 };
-use cognate_pair::{Error, Pair, read_npy, read_pairs, read_vectors, write_npy, write_pairs, write_vectors};
+use cognate_base::Silent;
+use cognate_pair::{
+    Error, Pair, read_npy, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors, write_npy, write_pairs,
+    write_vectors,
+};
 use half::f16;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -18,7 +23,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
 
-use crate::vectors;
+use crate::{After, vectors};
 
 fn table(folder: &TempDir, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
     table_with(folder, columns, WriterProperties::default())
@@ -44,7 +49,7 @@ fn lists(rows: &[Option<&[Option<f32>]>]) -> ArrayRef {
 }
 
 fn refused(folder: &TempDir, columns: Vec<(&str, ArrayRef)>) -> Error {
-    read_vectors(&table(folder, columns)).unwrap_err()
+    read_vectors(&table(folder, columns), &Silent).unwrap_err()
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn vectors_come_back_bit_for_bit_from_parquet() {
     vectors.data[..7].fill(0.0);
     vectors.ids[1] = "ünï/コ\n\"x\"".to_string();
     write_vectors(&path, &vectors).unwrap();
-    assert_eq!(read_vectors(&path).unwrap(), vectors);
+    assert_eq!(read_vectors(&path, &Silent).unwrap(), vectors);
     assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no hidden file is left");
 }
 
@@ -71,7 +76,7 @@ fn vectors_of_other_writers_are_read_and_scaled() {
             ("id", Arc::new(LargeStringArray::from(vec!["a", "b"]))),
         ],
     );
-    let vectors = read_vectors(&path).unwrap();
+    let vectors = read_vectors(&path, &Silent).unwrap();
     assert_eq!(
         (vectors.ids, vectors.width, vectors.data),
         (vec!["a".into(), "b".into()], 2, vec![0.6, 0.8, 0.0, -1.0])
@@ -101,7 +106,7 @@ fn vectors_in_every_layout_of_groups_and_pages_and_lists() {
                     .set_write_batch_size(page_rows)
                     .build();
                 let path = table_with(&folder, vec![("id", ids.clone()), ("embedding", lists.clone())], properties);
-                assert!(read_vectors(&path).unwrap() == vectors, "{version:?} {group_rows} {page_rows}");
+                assert!(read_vectors(&path, &Silent).unwrap() == vectors, "{version:?} {group_rows} {page_rows}");
             }
         }
     }
@@ -114,7 +119,7 @@ fn vectors_of_every_width_list_and_id_are_those_of_the_array() {
     let values: Vec<f32> = (0..60).map(|at| ((at * 7) % 13) as f32 - 6.25).collect();
     let header = header("'<f4'", "False", "(12, 5)");
     let body: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let expected = read_npy(&npy(&folder, 1, &header, &body)).unwrap();
+    let expected = read_npy(&npy(&folder, 1, &header, &body), &Silent).unwrap();
     let rows = || values.chunks(5).map(|row| Some(row.iter().map(|&value| Some(value)).collect::<Vec<_>>()));
     let doubles = || rows().map(|row| row.map(|row| row.into_iter().map(|x| x.map(f64::from)).collect::<Vec<_>>()));
     let halves = || rows().map(|row| row.map(|row| row.into_iter().map(|x| x.map(f16::from_f32)).collect::<Vec<_>>()));
@@ -136,7 +141,8 @@ fn vectors_of_every_width_list_and_id_are_those_of_the_array() {
         Arc::new(UInt64Array::from_iter_values(0..12)),
     ];
     for (lists, ids) in lists.iter().zip(ids.iter().cycle()).chain(lists.iter().zip(ids.iter().rev())) {
-        let vectors = read_vectors(&table(&folder, vec![("id", ids.clone()), ("embedding", lists.clone())])).unwrap();
+        let vectors =
+            read_vectors(&table(&folder, vec![("id", ids.clone()), ("embedding", lists.clone())]), &Silent).unwrap();
         assert_eq!(vectors, expected, "{} {}", lists.data_type(), ids.data_type());
     }
 }
@@ -217,7 +223,7 @@ fn truncated_and_missing_parquet_files_are_errors_with_the_path() {
     let whole = fs_err::read(&path).unwrap();
     for length in [4, 100, whole.len() / 2, whole.len() - 1] {
         fs_err::write(&path, &whole[..length]).unwrap();
-        let error = read_vectors(&path).unwrap_err();
+        let error = read_vectors(&path, &Silent).unwrap_err();
         assert!(matches!(error, Error::Parquet { .. }), "{length}: {error}");
         assert!(error.to_string().contains("vectors.parquet"), "{error}");
     }
@@ -230,10 +236,10 @@ fn truncated_and_missing_parquet_files_are_errors_with_the_path() {
         (b"PARE\0\0\0\0", "its footer is encrypted, which is not supported"),
     ] {
         fs_err::write(&path, content).unwrap();
-        let error = read_vectors(&path).unwrap_err().to_string();
+        let error = read_vectors(&path, &Silent).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("vectors.parquet"), "{error}");
     }
-    let error = read_vectors(&folder.path().join("none.parquet")).unwrap_err();
+    let error = read_vectors(&folder.path().join("none.parquet"), &Silent).unwrap_err();
     assert!(matches!(error, Error::Io(_)) && error.to_string().contains("none.parquet"), "{error}");
 }
 
@@ -250,7 +256,7 @@ fn no_change_to_a_parquet_file_brings_the_program_down() {
             let mut bytes = good.clone();
             bytes[at] ^= flip;
             fs_err::write(&path, bytes).unwrap();
-            errors += usize::from(read_vectors(&path).is_err());
+            errors += usize::from(read_vectors(&path, &Silent).is_err());
         }
     }
     assert!(errors > good.len(), "{errors} of {} changes were noticed", 4 * good.len());
@@ -303,7 +309,7 @@ fn npy_files_come_back_bit_for_bit_and_are_aligned() {
     let mut vectors = vectors(321, 17, 30, 0.5, 1);
     write_npy(&path, &vectors).unwrap();
     vectors.ids = (0..321).map(|i| i.to_string()).collect();
-    assert_eq!(read_npy(&path).unwrap(), vectors);
+    assert_eq!(read_npy(&path, &Silent).unwrap(), vectors);
     let bytes = fs_err::read(&path).unwrap();
     assert_eq!((bytes.len() - 321 * 17 * 4) % 64, 0);
     assert!(
@@ -319,13 +325,15 @@ fn npy_files_of_every_version_and_width_are_read_and_scaled() {
     let halves = [0x4200_u16, 0x4400, 0, 0xC000].into_iter().flat_map(u16::to_le_bytes).collect();
     for version in [1, 2, 3] {
         for (descr, body) in [("'<f4'", &singles), ("'<f8'", &doubles), ("'<f2'", &halves), ("\"<f4\"", &singles)] {
-            let vectors = read_npy(&npy(&folder, version, &header(descr, "False", "(2, 2)"), body)).unwrap();
+            let vectors = read_npy(&npy(&folder, version, &header(descr, "False", "(2, 2)"), body), &Silent).unwrap();
             assert_eq!((vectors.ids, vectors.data), (vec!["0".into(), "1".into()], vec![0.6, 0.8, 0.0, -1.0]));
             let mut turned: Vec<u8> = body.clone();
             turned.chunks_mut(body.len() / 4).for_each(<[u8]>::reverse);
-            let vectors =
-                read_npy(&npy(&folder, version, &header(&descr.replace('<', ">"), "False", "(2, 2)"), &turned))
-                    .unwrap();
+            let vectors = read_npy(
+                &npy(&folder, version, &header(&descr.replace('<', ">"), "False", "(2, 2)"), &turned),
+                &Silent,
+            )
+            .unwrap();
             assert_eq!(vectors.data, [0.6, 0.8, 0.0, -1.0], "big-endian {descr}");
         }
     }
@@ -336,7 +344,7 @@ fn npy_files_in_fortran_order_are_read_by_columns() {
     let folder = tempdir().unwrap();
     // Rows (3, 4), (0, -2), (5, 12).
     let body: Vec<u8> = [3.0_f32, 0.0, 5.0, 4.0, -2.0, 12.0].into_iter().flat_map(f32::to_le_bytes).collect();
-    let vectors = read_npy(&npy(&folder, 1, &header("'<f4'", "True", "(3, 2)"), &body)).unwrap();
+    let vectors = read_npy(&npy(&folder, 1, &header("'<f4'", "True", "(3, 2)"), &body), &Silent).unwrap();
     assert_eq!((vectors.width, &vectors.data[..4]), (2, &[0.6, 0.8, 0.0, -1.0][..]));
     assert_eq!(vectors.row(2), [5.0 / 13.0, 12.0 / 13.0]);
 }
@@ -365,13 +373,13 @@ fn npy_files_that_are_something_else_are_refused() {
         (4, header("'<f4'", "False", "(2, 2)"), "version is 4"),
     ];
     for (version, header, expected) in cases {
-        let error = read_npy(&npy(&folder, version, &header, &body)).unwrap_err().to_string();
+        let error = read_npy(&npy(&folder, version, &header, &body), &Silent).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("x.npy"), "{header}: {error}");
     }
     let nan: Vec<u8> = [1.0, f32::NAN].into_iter().flat_map(f32::to_le_bytes).collect();
-    let error = read_npy(&npy(&folder, 1, &header("'<f4'", "False", "(2, 1)"), &nan)).unwrap_err().to_string();
+    let error = read_npy(&npy(&folder, 1, &header("'<f4'", "False", "(2, 1)"), &nan), &Silent).unwrap_err().to_string();
     assert!(error.contains("row 2") && error.contains("NaN"), "{error}");
-    assert!(matches!(read_npy(Path::new("/nowhere/x.npy")).unwrap_err(), Error::Io(_)));
+    assert!(matches!(read_npy(Path::new("/nowhere/x.npy"), &Silent).unwrap_err(), Error::Io(_)));
 }
 
 #[test]
@@ -388,7 +396,7 @@ fn npy_headers_with_hostile_lengths_are_errors() {
     ];
     for start in starts {
         fs_err::write(&path, start).unwrap();
-        let error = read_npy(&path).unwrap_err();
+        let error = read_npy(&path, &Silent).unwrap_err();
         assert!(matches!(error, Error::Npy { .. }) == start.starts_with(b"\x93NUMPY"), "{error}");
         assert!(matches!(error, Error::Npy { .. } | Error::OtherFormat { .. }), "{error}");
     }
@@ -406,7 +414,37 @@ proptest! {
         let mut bytes = fs_err::read(&path).unwrap();
         bytes[at] = byte;
         fs_err::write(&path, bytes).unwrap();
-        let _ = read_npy(&path);
+        let _ = read_npy(&path, &Silent);
+    }
+}
+
+/// Each reader asks for every block of rows, and not for a file once.
+#[test]
+fn reading_a_long_file_is_interrupted() {
+    let folder = tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let vectors = vectors(5000, 16, 3, 0.5, 1);
+    write_vectors(&file("vectors.parquet"), &vectors).unwrap();
+    write_npy(&file("vectors.npy"), &vectors).unwrap();
+    let pairs: Vec<Pair> = (1..5000).map(|second| Pair { first: 0, second, similarity: 0.5 }).collect();
+    write_pairs(&file("pairs.parquet"), &vectors.ids, &pairs).unwrap();
+    let pairs = file("pairs.parquet");
+    let read = |which: usize, asked: usize| {
+        let monitor = After(AtomicUsize::new(asked));
+        match which {
+            0 => read_vectors(&file("vectors.parquet"), &monitor).map(drop),
+            1 => read_npy(&file("vectors.npy"), &monitor).map(drop),
+            2 => read_pairs(&pairs, &vectors.ids, &monitor).map(drop),
+            3 => read_shuffled_pairs(&pairs, &vectors.ids, &monitor).map(drop),
+            _ => read_pairs_among(&pairs, &vectors.ids, &monitor).map(drop),
+        }
+    };
+    // Five blocks of 1,024 rows and the end of the file; of an array, two blocks of 65,536 numbers.
+    for (which, blocks) in [(0, 6), (1, 2), (2, 6), (3, 6), (4, 6)] {
+        for asked in [0, blocks - 1] {
+            assert!(matches!(read(which, asked), Err(Error::Interrupted(_))), "{which}, {asked}");
+        }
+        read(which, blocks).unwrap();
     }
 }
 
@@ -418,13 +456,13 @@ fn pairs_come_back_in_their_order() {
     let pair = |first, second, similarity| Pair { first, second, similarity };
     let pairs = vec![pair(2, 0, 0.25), pair(0, 2, 0.25), pair(1, 2, -0.5)];
     write_pairs(&path, &names, &pairs).unwrap();
-    assert_eq!(read_pairs(&path, &names).unwrap(), pairs);
+    assert_eq!(read_pairs(&path, &names, &Silent).unwrap(), pairs);
     write_pairs(&path, &names, &[]).unwrap();
-    assert!(read_pairs(&path, &names).unwrap().is_empty());
+    assert!(read_pairs(&path, &names, &Silent).unwrap().is_empty());
     // An empty table of a writer that types its columns by their values.
     let untyped = || -> ArrayRef { Arc::new(NullArray::new(0)) };
     let path = table(&folder, vec![("id1", untyped()), ("id2", untyped()), ("similarity", untyped())]);
-    assert!(read_pairs(&path, &names).unwrap().is_empty());
+    assert!(read_pairs(&path, &names, &Silent).unwrap().is_empty());
 }
 
 #[test]
@@ -436,7 +474,7 @@ fn pairs_of_other_writers_are_read_with_any_width_of_similarity_or_none() {
     let pairs = |similarity: Option<ArrayRef>| {
         let ids = vec![("id1", signed.clone()), ("id2", unsigned.clone())];
         let columns = ids.into_iter().chain(similarity.map(|values| ("similarity", values))).collect();
-        read_pairs(&table(&folder, columns), &names).unwrap()
+        read_pairs(&table(&folder, columns), &names, &Silent).unwrap()
     };
     let pair = |first, second, similarity| Pair { first, second, similarity };
     let floats: [ArrayRef; 3] = [
@@ -458,7 +496,7 @@ fn pairs_that_are_wrong_are_refused_with_the_place() {
     let names: Vec<String> = ["a", "b"].map(String::from).to_vec();
     let pairs = |id1: &[&str], id2: &[&str], similarity: ArrayRef| {
         let path = table(&folder, vec![("id1", ids(id1)), ("id2", ids(id2)), ("similarity", similarity)]);
-        read_pairs(&path, &names).unwrap_err()
+        read_pairs(&path, &names, &Silent).unwrap_err()
     };
     let floats = |values: &[f32]| -> ArrayRef { Arc::new(Float32Array::from(values.to_vec())) };
     let error = pairs(&["a", "b"], &["b", "x"], floats(&[0.5, 0.5]));
@@ -477,7 +515,7 @@ fn pairs_that_are_wrong_are_refused_with_the_place() {
     let error = pairs(&["a"], &["b"], Arc::new(Float32Array::from(vec![None])));
     assert!(matches!(&error, Error::Null { column: "similarity", row: 0, .. }), "{error}");
     let path = table(&folder, vec![("id1", ids(&["a"])), ("other", ids(&["b"]))]);
-    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::NoColumn { column: "id2", .. }));
+    assert!(matches!(read_pairs(&path, &names, &Silent).unwrap_err(), Error::NoColumn { column: "id2", .. }));
     fs_err::write(&path, b"PAR1").unwrap();
-    assert!(matches!(read_pairs(&path, &names).unwrap_err(), Error::Parquet { .. }));
+    assert!(matches!(read_pairs(&path, &names, &Silent).unwrap_err(), Error::Parquet { .. }));
 }

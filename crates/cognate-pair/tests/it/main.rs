@@ -6,6 +6,8 @@ mod lsa;
 mod neighbours;
 mod pairs;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use cognate_base::Monitor;
 use cognate_base::random::{RngExt, stream};
 use cognate_pair::{Neighbours, Vectors};
@@ -19,6 +21,18 @@ impl Monitor for Stopped {
     fn end(&self) {}
     fn interrupted(&self) -> bool {
         true
+    }
+}
+
+/// A user who asks to stop after so many questions.
+struct After(AtomicUsize);
+
+impl Monitor for After {
+    fn begin(&self, _: &str, _: Option<u64>, _: cognate_base::Unit) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
     }
 }
 

@@ -33,7 +33,7 @@ impl Assembly<'_> {
         let (Some(ingest), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };
         let unique = read_texts(&ingest.path("unique.jsonl.zst"), &ReadOptions::default(), &Silent)?;
         let ids: Vec<String> = unique.iter().map(|(id, _)| id.clone()).collect();
-        let nearest = nearest(&read_pairs(&pair.path("train.parquet"), &ids)?);
+        let nearest = nearest(&read_pairs(&pair.path("train.parquet"), &ids, &Silent)?);
         let numbers: HashMap<&str, u32> = ids.iter().enumerate().map(|(i, id)| (id.as_str(), i as u32)).collect();
         let kept = filter.manifest.files.iter().find(|file| file.path == KEPT).and_then(|file| file.rows).unwrap_or(0);
         let mut chosen = Vec::new();

@@ -105,7 +105,7 @@ fn work(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) 
             (vectors, [unseen, validation].map(|texts| embedder.embed(&texts)), json!(stats), flops)
         }
         recipe::Vectors::File(path) => {
-            let (vectors, others) = given_vectors(&context.recipe.at(path), &texts, [&unseen, &validation])?;
+            let (vectors, others) = given_vectors(&context.recipe.at(path), &texts, [&unseen, &validation], monitor)?;
             (vectors, others, json!({}), 0.0)
         }
     };
@@ -126,8 +126,9 @@ fn given_vectors(
     path: &Path,
     texts: &[(String, String)],
     others: [&[(String, String)]; 2],
+    monitor: &dyn Monitor,
 ) -> Result<(Vectors, [Vectors; 2])> {
-    let given = read_vectors(path)?;
+    let given = read_vectors(path, monitor)?;
     let places: HashMap<&str, usize> = given.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
     let none = || Vectors { ids: Vec::new(), width: given.width, data: Vec::new() };
     let mut vectors = none();

@@ -67,7 +67,7 @@ impl HeldOut {
     /// Those of the synthesizer at `at`.
     pub(crate) fn of(context: &Context<'_>, at: usize, documents: &Documents) -> Result<Self> {
         let (recipe, tune) = (context.recipe, &context.recipe.synthesizers[at].tune);
-        let all = read_pairs(&context.pairs_of(at).path("held_out.parquet"), &documents.ids)?;
+        let all = read_pairs(&context.pairs_of(at).path("held_out.parquet"), &documents.ids, context.monitor)?;
         let (choosing, others) = part_held_out(&all, documents.unique, tune.validate_pairs, recipe.seed);
         let measuring = draw(&others, tune.relation_pairs, recipe.seed, "relation pairs");
         Ok(Self { all, choosing, measuring })

@@ -152,10 +152,10 @@ fn tell_unseen(label: &str, unseen: &UnseenStats) {
 }
 
 /// The vectors of the selection split, in the space of an embedding; none where it has none.
-fn unseen_vectors(context: &Context<'_>, embedding: &str) -> Result<Option<Vectors>> {
+fn unseen_vectors(context: &Context<'_>, embedding: &str, monitor: &dyn Monitor) -> Result<Option<Vectors>> {
     let embedded = context.made(Step::Embed(context.recipe.embedding(embedding)));
     let has_rows = embedded.rows(SELECTION) > 0;
-    Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION))).transpose()?)
+    Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION), monitor)).transpose()?)
 }
 
 fn pairs_of_neighbours(
@@ -166,8 +166,8 @@ fn pairs_of_neighbours(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let pair = &context.recipe.pairs[at].pair;
-    let vectors = read_vectors(&vectors_of(context, embedding))?;
-    let unseen = unseen_vectors(context, embedding)?;
+    let vectors = read_vectors(&vectors_of(context, embedding), monitor)?;
+    let unseen = unseen_vectors(context, embedding, monitor)?;
     let groups = Groups::of_unique_if_any(context, monitor)?;
     let k = neighbours_needed(pair.neighbours, vectors.len());
     let neighbours = match pair.within_groups {
@@ -208,8 +208,8 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     let of = context.recipe.pair_set(of);
     let source = context.made(Step::Pair(of));
     let (train, held_out) = (
-        read_shuffled_pairs(&source.path("train.parquet"), &ids)?,
-        read_pairs(&source.path("held_out.parquet"), &ids)?,
+        read_shuffled_pairs(&source.path("train.parquet"), &ids, monitor)?,
+        read_pairs(&source.path("held_out.parquet"), &ids, monitor)?,
     );
     let seed = context.recipe.seed;
     let train = match context.recipe.pairs[at].pair.within_groups {
@@ -218,7 +218,7 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     };
     let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
-        PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding))?),
+        PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding), monitor)?),
         PairMethod::Shuffled(_) | PairMethod::File(_) => None,
     };
     for pair in &mut pairs.train {
@@ -235,7 +235,7 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
 /// The pairs of a file.
 fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
     let (ids, unique) = ids(context, monitor)?;
-    let (mut given, passed_over) = read_pairs_among(path, &ids)?;
+    let (mut given, passed_over) = read_pairs_among(path, &ids, monitor)?;
     given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
     let mut within = 0;
     if !context.recipe.pairs[at].pair.within_groups {

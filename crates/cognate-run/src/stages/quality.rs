@@ -163,8 +163,8 @@ pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Resu
 pub(super) fn true_pairs(context: &Context<'_>, corpus: usize, ids: &[String]) -> Result<Vec<Pair>> {
     let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
     let pairs = context.pairs_of(synthesizer);
-    let mut all = read_pairs(&pairs.path("train.parquet"), ids)?;
-    all.extend(read_pairs_among(&pairs.path("held_out.parquet"), ids)?.0);
+    let mut all = read_pairs(&pairs.path("train.parquet"), ids, context.monitor)?;
+    all.extend(read_pairs_among(&pairs.path("held_out.parquet"), ids, context.monitor)?.0);
     Ok(all)
 }
 

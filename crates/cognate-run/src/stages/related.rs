@@ -48,7 +48,7 @@ pub(crate) fn rows_of_related(
 ) -> Result<(Vec<Row>, Packing)> {
     let pair = &context.recipe.pair;
     let file = context.tokens("tokenize", "unique")?;
-    let vectors = read_vectors(&vectors_of(context, embedding))?;
+    let vectors = read_vectors(&vectors_of(context, embedding), monitor)?;
     let neighbours = match pair.within_groups {
         true => exact_neighbours(&vectors, pair.neighbours, monitor)?,
         false => {

@@ -215,7 +215,7 @@ fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &C
         assert!((cosine - pair.similarity).abs() < 1e-4 && cosine > 0.39, "{cosine} {}", pair.similarity);
     }
     // All unique documents are left to learn from.
-    let train = read_pairs(&context.pairs_of(0).path("train.parquet"), &documents.ids).unwrap();
+    let train = read_pairs(&context.pairs_of(0).path("train.parquet"), &documents.ids, &Silent).unwrap();
     let stats: PairStats = context.statistics("pair/related").unwrap();
     let learned: HashSet<u32> = train.iter().map(|pair| pair.first).collect();
     assert!(train.iter().all(|pair| in_unique(pair.first) && in_unique(pair.second)));
@@ -276,7 +276,7 @@ fn documents_are_written_by_the_checkpoint_that_was_chosen(context: &Context<'_>
 
 fn similarity_to_the_seed_is_that_of_each_kept_document(context: &Context<'_>) {
     let texts = unique_texts(context, &Silent).unwrap();
-    let vectors = read_vectors(&context.made(Step::Embed(0)).path("vectors.parquet")).unwrap();
+    let vectors = read_vectors(&context.made(Step::Embed(0)).path("vectors.parquet"), &Silent).unwrap();
     let (embedder, _, _) = Lsa::fit(&texts, &lsa_config(context.recipe, &context.recipe.embed), &Silent).unwrap();
     let rows: HashMap<&str, usize> = vectors.ids.iter().enumerate().map(|(row, id)| (id.as_str(), row)).collect();
     let kept = read_first(&context.made(Step::Filter(0)).path("synthetic.jsonl.zst"), usize::MAX, &Silent).unwrap();

@@ -237,7 +237,7 @@ impl Lesson {
         let documents = Documents::new(context, context.monitor)?;
         let path = context.pairs_of(at).path("train.parquet");
         let read = if shuffled { read_shuffled_pairs } else { read_pairs };
-        let training: Vec<(u32, u32)> = read(&path, &documents.ids)?.iter().map(numbers).collect();
+        let training: Vec<(u32, u32)> = read(&path, &documents.ids, context.monitor)?.iter().map(numbers).collect();
         let all_pairs = training.len();
         let training = training_pairs(&training, settings.max_pairs, recipe.seed);
         // A control is measured on the pairs that the synthesizer of related documents is measured on.

@@ -143,7 +143,7 @@ pub fn generate_endpoint(
     endpoint.check()?;
     check_model(model, tokenizer, config)?;
     let related = tokenizer.related()?;
-    seeds.check(tokenizer.vocab_size().min(model.vocab))?;
+    seeds.check(tokenizer.vocab_size().min(model.vocab), monitor)?;
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let sampling = sampling_record(config, &endpoint.model);

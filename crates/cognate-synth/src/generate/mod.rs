@@ -311,7 +311,7 @@ fn generate_with(
     let (end_of_document, related) = (tokenizer.end_of_document(), tokenizer.related()?);
     // A logit for each token that has a row.
     let vocab = tokenizer.vocab_size().min(engine.vocab());
-    seeds.check(vocab)?;
+    seeds.check(vocab, monitor)?;
     let prompts = config.prompts(seeds, tokenizer, related);
     let numbers = Numbers::of(config);
     let rules = Rules {

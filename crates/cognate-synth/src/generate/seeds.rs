@@ -86,8 +86,8 @@ impl Seeds {
     }
 
     /// Refuses a token file that a larger vocabulary made.
-    pub(crate) fn check(&self, vocab: usize) -> Result<()> {
-        Ok(self.tokens.as_ref().map_or(Ok(()), |tokens| tokens.check_ids(vocab))?)
+    pub(crate) fn check(&self, vocab: usize, monitor: &dyn Monitor) -> Result<()> {
+        Ok(self.tokens.as_ref().map_or(Ok(()), |tokens| tokens.check_ids(vocab, monitor))?)
     }
 
     /// Tells these seeds from others: a hash of their ids and tokens in order.

@@ -31,7 +31,7 @@ impl Judging {
             Some(path) => {
                 let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
                 // Some of a run's pairs are with documents of another split.
-                Some(read_pairs_among(path, &ids)?.0)
+                Some(read_pairs_among(path, &ids, terminal)?.0)
             }
             None => None,
         };

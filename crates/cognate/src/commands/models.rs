@@ -51,7 +51,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     let mut sources = Vec::new();
     for (i, prefix) in args.tokens.iter().enumerate() {
         let file = TokenFile::open(prefix)?;
-        file.check_ids(rows)?;
+        file.check_ids(rows, terminal)?;
         sources.push(Source { name: format!("source {i}"), file, rows: None, tokens: 0, repeat: true });
     }
     share(&mut sources, steps * args.batch_tokens as u64);
@@ -61,7 +61,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     let validation = match &args.validation {
         Some(prefix) => {
             let file = TokenFile::open(prefix)?;
-            file.check_ids(rows)?;
+            file.check_ids(rows, terminal)?;
             validation_items(&file, args.validate_documents, context, begin, seed)
         }
         None => Vec::new(),
@@ -104,7 +104,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let file = TokenFile::open(&args.tokens)?;
     let rows = tokenizer.vocab_size().min(shape.vocab);
     check_rows(&tokenizer, rows)?;
-    file.check_ids(rows)?;
+    file.check_ids(rows, terminal)?;
     let read = read_options(&args.read);
     check_tokens(&args.documents, &read, &file, &tokenizer, &tokenizer_path)?;
     let ids: Vec<String> = read_texts(&args.documents, &read, terminal)?.into_iter().map(|(id, _)| id).collect();
@@ -113,7 +113,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
         return Err(Failure::setting("--documents", format!("{} documents", ids.len()), &expected));
     }
     let pairs = |path: &Path| -> Result<Vec<(u32, u32)>> {
-        Ok(read_pairs(path, &ids)?.iter().map(|pair| (pair.first, pair.second)).collect())
+        Ok(read_pairs(path, &ids, terminal)?.iter().map(|pair| (pair.first, pair.second)).collect())
     };
     let training = training_pairs(&pairs(&args.pairs)?, args.max_pairs, args.optimizer.seed);
     let frame = PairTokens {

@@ -55,8 +55,8 @@ pub(crate) fn embed(args: &EmbedArgs, terminal: &Terminal) -> Result {
 
 pub(crate) fn pair(args: &PairArgs, terminal: &Terminal) -> Result {
     let vectors: Vectors = match kind("--embeddings", &args.embeddings)? {
-        Kind::Parquet => read_vectors(&args.embeddings)?,
-        Kind::Npy => read_npy(&args.embeddings)?,
+        Kind::Parquet => read_vectors(&args.embeddings, terminal)?,
+        Kind::Npy => read_npy(&args.embeddings, terminal)?,
     };
     let since = Instant::now();
     let (neighbours, method) = match args.method {

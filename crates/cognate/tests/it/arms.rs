@@ -230,7 +230,7 @@ fn related_documents_stand_in_one_context() {
     assert_ne!(repetition["validation"], related["validation"]);
 
     // The contexts come from the nearest neighbours.
-    let vectors = read_vectors(&whole.path("runs/tiny/embed/lsa/vectors.parquet")).unwrap();
+    let vectors = read_vectors(&whole.path("runs/tiny/embed/lsa/vectors.parquet"), &Silent).unwrap();
     let neighbours = exact_neighbours(&vectors, 10, &Silent).unwrap();
     let mut pairs = Vec::new();
     for first in 0..neighbours.len() {

@@ -26,7 +26,7 @@ fn nearest(scratch: &Scratch) -> HashMap<String, (String, f32)> {
     let mut nearest: HashMap<String, (String, f32)> = HashMap::new();
     for part in ["train", "held_out"] {
         let path = scratch.path(&format!("runs/tiny/pair/related/{part}.parquet"));
-        for pair in cognate_pair::read_pairs_among(&path, &ids).unwrap().0 {
+        for pair in cognate_pair::read_pairs_among(&path, &ids, &cognate_base::Silent).unwrap().0 {
             let (first, second) = (ids[pair.first as usize].clone(), ids[pair.second as usize].clone());
             let best = nearest.entry(first).or_insert_with(|| (second.clone(), pair.similarity));
             if pair.similarity > best.1 {

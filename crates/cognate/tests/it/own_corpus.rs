@@ -67,9 +67,12 @@ fn books_stay_whole_from_the_splits_to_the_pairs_and_there_need_be_no_oracle() {
     // No pair is of one book, in either set; a synthesizer learns from as many as are wanted.
     for set in ["related", "shuffled"] {
         let ids: Vec<String> = groups.keys().cloned().collect();
-        let pairs =
-            cognate_pair::read_shuffled_pairs(&scratch.path(&format!("runs/tiny/pair/{set}/train.parquet")), &ids)
-                .unwrap();
+        let pairs = cognate_pair::read_shuffled_pairs(
+            &scratch.path(&format!("runs/tiny/pair/{set}/train.parquet")),
+            &ids,
+            &cognate_base::Silent,
+        )
+        .unwrap();
         assert!(pairs.len() > 150, "{set}");
         let group = |document: u32| &groups[&ids[document as usize]];
         assert!(pairs.iter().all(|pair| group(pair.first) != group(pair.second)), "{set}");

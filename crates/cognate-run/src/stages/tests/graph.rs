@@ -244,7 +244,7 @@ fn vectors_and_pairs_of_files_are_those_given(context: &Context<'_>) {
     let (recipe, ids) = (context.recipe, ids(context));
     let (made, given) = (context.made(Step::Embed(recipe.embedding("given"))), given_vectors());
     let [unique, selection] =
-        ["vectors", "selection"].map(|name| read_vectors(&made.path(&format!("{name}.parquet"))).unwrap());
+        ["vectors", "selection"].map(|name| read_vectors(&made.path(&format!("{name}.parquet")), &Silent).unwrap());
     assert_eq!([unique.ids.clone(), selection.ids.clone()].concat(), ids);
     for vectors in [unique, selection] {
         for (at, id) in vectors.ids.iter().enumerate() {
@@ -258,7 +258,7 @@ fn vectors_and_pairs_of_files_are_those_given(context: &Context<'_>) {
     let known: BTreeSet<(u32, u32)> =
         given_pairs().iter().filter_map(|pair| Some((number(pair.first)?, number(pair.second)?))).collect();
     let read = |name: &str| -> BTreeSet<(u32, u32)> {
-        read_pairs(&made.path(name), &ids).unwrap().iter().map(|pair| (pair.first, pair.second)).collect()
+        read_pairs(&made.path(name), &ids, &Silent).unwrap().iter().map(|pair| (pair.first, pair.second)).collect()
     };
     let (train, held_out) = (read("train.parquet"), read("held_out.parquet"));
     assert!(train.len() > 20 && held_out.len() > 2, "{} and {}", train.len(), held_out.len());
@@ -272,9 +272,10 @@ fn shuffled_pairs_have_the_similarity_of_their_own_documents(context: &Context<'
     let (recipe, ids) = (context.recipe, ids(context));
     let (of, made) =
         (context.made(Step::Pair(recipe.pair_set("related"))), context.made(Step::Pair(recipe.pair_set("shuffled"))));
-    let vectors = read_vectors(&context.made(Step::Embed(recipe.embedding("lsa"))).path("vectors.parquet")).unwrap();
-    let pairs = read_shuffled_pairs(&made.path("train.parquet"), &ids).unwrap();
-    let related = read_pairs(&of.path("train.parquet"), &ids).unwrap();
+    let vectors =
+        read_vectors(&context.made(Step::Embed(recipe.embedding("lsa"))).path("vectors.parquet"), &Silent).unwrap();
+    let pairs = read_shuffled_pairs(&made.path("train.parquet"), &ids, &Silent).unwrap();
+    let related = read_pairs(&of.path("train.parquet"), &ids, &Silent).unwrap();
     assert_eq!(made.manifest.work.statistics["train_pairs"], related.len());
     let sides = |pairs: &[Pair], of: fn(&Pair) -> u32| {
         let mut side: Vec<u32> = pairs.iter().map(of).collect();
@@ -423,7 +424,7 @@ fn the_judge_is_shown_pairs_of_each_kind(context: &Context<'_>, judge: &Judge) {
     let pairs = |set: &str| -> usize {
         let made = context.made(Step::Pair(recipe.pair_set(set)));
         let files = ["train.parquet", "held_out.parquet"];
-        let pairs = files.into_iter().flat_map(|file| read_pairs(&made.path(file), &ids).unwrap());
+        let pairs = files.into_iter().flat_map(|file| read_pairs(&made.path(file), &ids, &Silent).unwrap());
         let text = |number: u32| unique.get(&ids[number as usize]);
         let texts = pairs.filter_map(|pair| text(pair.first).zip(text(pair.second)));
         texts.filter(|(first, second)| shown(first, second)).count()

@@ -232,7 +232,7 @@ pub(super) fn checkpoints_are_published_without_their_optimizer(context: &Contex
 fn neighbours(context: &Context<'_>, most: f32) -> Vec<Pair> {
     let pair = &context.recipe.pair;
     let lsa = Step::Embed(context.recipe.embedding("lsa"));
-    let vectors = read_vectors(&context.made(lsa).path("vectors.parquet")).unwrap();
+    let vectors = read_vectors(&context.made(lsa).path("vectors.parquet"), &Silent).unwrap();
     let texts: Vec<String> = unique_texts(context, &Silent).unwrap().into_iter().map(|(_, text)| text).collect();
     let copies = Copies::of(&texts, pair.near_copy.get().unwrap(), &Silent).unwrap();
     let nearest = exact_neighbours(&vectors, 4, &Silent).unwrap();

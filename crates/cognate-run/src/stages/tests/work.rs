@@ -30,11 +30,13 @@ fn count(context: &Context<'_>, path: &Path) -> usize {
         "jsonl" => fs_err::read_to_string(path).unwrap().lines().count(),
         "bin" => TokenFile::open(&path.with_extension("")).unwrap().tokens() as usize,
         "idx" => TokenFile::open(&path.with_extension("")).unwrap().documents(),
-        "parquet" if ["vectors.parquet", "selection.parquet"].contains(&name) => read_vectors(path).unwrap().ids.len(),
+        "parquet" if ["vectors.parquet", "selection.parquet"].contains(&name) => {
+            read_vectors(path, &Silent).unwrap().ids.len()
+        }
         "parquet" => {
             let (ids, _) = ids(context, &Silent).unwrap();
             // Whatever set it is: only of a shuffled one a pair may come twice.
-            read_shuffled_pairs(path, &ids).unwrap().len()
+            read_shuffled_pairs(path, &ids, &Silent).unwrap().len()
         }
         other => panic!("rows of .{other}"),
     }
@@ -97,7 +99,7 @@ pub(super) fn operations_and_tokens_follow_from_what_was_read(context: &Context<
             }
             Step::Embed(at) => {
                 assert_eq!(work.documents, unique + selection + validation);
-                let vectors = read_vectors(&context.made(step).path("vectors.parquet")).unwrap();
+                let vectors = read_vectors(&context.made(step).path("vectors.parquet"), &Silent).unwrap();
                 // The nearest of each validation document, among all.
                 let search = 2 * unique * validation * vectors.width as u64;
                 let fit = match context.recipe.embeddings[at].vectors {

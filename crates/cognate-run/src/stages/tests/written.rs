@@ -168,7 +168,8 @@ pub(super) fn scores_of_relevance_are_those_of_the_kept_documents(context: &Cont
 
     // Each seed beside another document, drawn by the number of the document that was written from it.
     let texts = unique_texts(context, &Silent).unwrap();
-    let vectors = read_vectors(&context.made(Step::Embed(recipe.embedding("lsa"))).path("vectors.parquet")).unwrap();
+    let vectors =
+        read_vectors(&context.made(Step::Embed(recipe.embedding("lsa"))).path("vectors.parquet"), &Silent).unwrap();
     let numbers: HashMap<&str, usize> = texts.iter().enumerate().map(|(at, (id, _))| (id.as_str(), at)).collect();
     let other = |(at, document): (u64, &Document)| {
         let seed = numbers[metadata::seed_id(document).unwrap().unwrap()];
