@@ -124,7 +124,7 @@ impl Cutter {
     /// When the tokenizer does not take the text, or the user asked to stop.
     pub fn ends(&self, text: &str, monitor: &dyn Monitor) -> Result<Vec<usize>> {
         let mut units = Vec::new();
-        self.part(text, 0, Level::Paragraph, &mut units, monitor)?;
+        self.part(text, 0, Some(Level::Paragraph), &mut units, monitor)?;
         let (limit, mut ends, mut at, mut start) = (self.limit(), Vec::new(), 0, 0);
         while at < units.len() {
             monitor.check()?;
@@ -144,18 +144,18 @@ impl Cutter {
         Ok(ends)
     }
 
-    /// Adds the units of `text`, which begins at `offset` of its document.
+    /// Adds the units of `text`, which begins at `offset` of its document and is cut at `level` where it is too long; a character is not cut.
     fn part(
         &self,
         text: &str,
         offset: usize,
-        level: Level,
+        level: Option<Level>,
         units: &mut Vec<Unit>,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         monitor.check()?;
         let length = self.length(text, monitor)?;
-        let Some(finer) = level.finer().filter(|_| length > self.limit()) else {
+        let Some(level) = level.filter(|_| length > self.limit()) else {
             units.push(Unit { end: offset + text.len(), length });
             return Ok(());
         };
@@ -163,7 +163,7 @@ impl Cutter {
         starts.push(text.len());
         let mut from = 0;
         for to in starts {
-            self.part(&text[from..to], offset + from, finer, units, monitor)?;
+            self.part(&text[from..to], offset + from, level.finer(), units, monitor)?;
             from = to;
         }
         Ok(())
