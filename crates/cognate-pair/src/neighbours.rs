@@ -53,6 +53,19 @@ impl Neighbours {
         self.ids.is_empty()
     }
 
+    /// The same, with all similarities of a document multiplied by its number in `factors`, which are above 0.
+    ///
+    /// # Panics
+    /// When there are not as many factors as documents.
+    #[must_use]
+    pub fn scaled(mut self, factors: &[f32]) -> Self {
+        assert_eq!(factors.len(), self.len(), "a factor for each document");
+        for (row, factor) in self.similarity.chunks_mut(self.k.max(1)).zip(factors) {
+            row.iter_mut().filter(|similarity| similarity.is_finite()).for_each(|similarity| *similarity *= factor);
+        }
+        self
+    }
+
     /// The (number, similarity) of a document's neighbours, best first.
     ///
     /// # Panics

@@ -98,6 +98,8 @@ pub struct Lsa {
     rank: usize,
     /// V: one row of `rank` numbers per term.
     directions: Vec<f32>,
+    /// Length of the row of a document of the corpus before it is scaled, on average: what the directions hold of one.
+    held: f64,
 }
 
 impl Lsa {
@@ -118,7 +120,9 @@ impl Lsa {
         directions.par_chunks_exact_mut(rank.max(1)).for_each(|row| {
             row.iter_mut().zip(&squares).for_each(|(value, square)| *value /= square);
         });
-        let embedder = Self { terms: fitted.terms.clone(), rank, directions };
+        let lengths: Vec<f64> = lengths(&fitted.cut.rows, rank).filter(|length| *length >= SHORTEST_ROW).collect();
+        let held = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
+        let embedder = Self { terms: fitted.terms.clone(), rank, directions, held };
         let (vectors, stats) = fitted.into_vectors(texts, config);
         Ok((embedder, vectors, stats))
     }
@@ -126,9 +130,17 @@ impl Lsa {
     /// The vectors of other documents in the same space ("folding in", Deerwester et al. 1990): the row of weights a becomes a·V,
     /// scaled to length 1. A document of the corpus gets its own vector again, up to rounding.
     pub fn embed(&self, texts: &[(String, String)]) -> Vectors {
+        self.fold_in(texts).0
+    }
+
+    /// [`embed`](Self::embed), with how much of each document the directions hold beside what they hold of one of the corpus on average, at
+    /// most 1. The directions were made for the corpus: of another document they hold less, and scaling its vector to length 1 hides that. A
+    /// cosine with it is to be multiplied by this where it is compared with cosines inside the corpus.
+    pub fn fold_in(&self, texts: &[(String, String)]) -> (Vectors, Vec<f32>) {
         let mut data = self.terms.weigh(texts).times(&self.directions, self.rank);
+        let held = lengths(&data, self.rank).map(|length| (length / self.held).min(1.0) as f32).collect();
         unit_rows(&mut data, self.rank);
-        Vectors { ids: texts.iter().map(|(id, _)| id.clone()).collect(), width: self.rank, data }
+        (Vectors { ids: texts.iter().map(|(id, _)| id.clone()).collect(), width: self.rank, data }, held)
     }
 }
 
@@ -196,6 +208,11 @@ impl Fitted {
         let ids = texts.iter().map(|(id, _)| id.clone()).collect();
         (Vectors { ids, width: cut.rank, data: cut.rows }, stats)
     }
+}
+
+/// The Euclidean length of each row.
+fn lengths(rows: &[f32], width: usize) -> impl Iterator<Item = f64> + '_ {
+    rows.chunks_exact(width.max(1)).map(|row| row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt())
 }
 
 /// Scales rows to length 1, makes rows that are only rounding zero, and counts the latter.

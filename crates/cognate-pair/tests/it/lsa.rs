@@ -67,6 +67,32 @@ fn a_document_that_is_folded_in_gets_the_vector_that_it_would_have() {
 }
 
 #[test]
+fn cosines_of_a_document_that_is_folded_in_are_as_large_as_those_of_the_corpus() {
+    // Of few documents the directions hold all, and of another one a part.
+    let part =
+        |of: usize| chapters().into_iter().enumerate().filter(move |(at, _)| at % 3 / 2 == of).map(|(_, text)| text);
+    let (known, new): (Vec<_>, Vec<_>) = (part(0).collect(), part(1).collect());
+    let (embedder, vectors, _) = Lsa::fit(&known, &config(256), &Silent).unwrap();
+    let (folded, held) = embedder.fold_in(&new);
+    let (_, of_known) = embedder.fold_in(&known);
+    assert!(of_known.iter().all(|held| (0.99..=1.0).contains(held)), "{of_known:?}");
+    assert!(held.iter().all(|held| (0.05..0.95).contains(held)), "{held:?}");
+    let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let sum_of = |row: &[f32]| (0..known.len()).map(|other| cosine(row, vectors.row(other))).sum::<f32>();
+    let plain: Vec<f32> = (0..new.len()).map(|at| sum_of(folded.row(at)) / known.len() as f32).collect();
+    let scaled: Vec<f32> = plain.iter().zip(&held).map(|(plain, held)| plain * held).collect();
+    // Each document but itself.
+    let inside: Vec<f32> =
+        (0..known.len()).map(|at| (sum_of(vectors.row(at)) - 1.0) / (known.len() - 1) as f32).collect();
+    let mean = |of: &[f32]| of.iter().sum::<f32>() / of.len() as f32;
+    let (plain, scaled) = (mean(&plain) / mean(&inside), mean(&scaled) / mean(&inside));
+    assert!((0.8..1.25).contains(&scaled) && plain > 1.3, "{plain} {scaled}");
+    let neighbours = exact_neighbours(&vectors, 3, &Silent).unwrap();
+    let halved = neighbours.clone().scaled(&vec![0.5; known.len()]);
+    assert_eq!(halved.of(1).map(|(id, s)| (id, 2.0 * s)).collect::<Vec<_>>(), neighbours.of(1).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_new_document_comes_to_lie_beside_those_of_its_topic() {
     let texts = chapters();
     let (embedder, vectors, _) = Lsa::fit(&texts, &config(16), &Silent).unwrap();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use cognate_base::Monitor;
+use cognate_base::files::write_atomic;
 use cognate_corpus::ReadOptions;
 use cognate_pair::{Lsa, LsaConfig, Vectors, read_vectors, write_vectors};
 use serde_json::json;
@@ -21,7 +22,9 @@ use crate::rundir::Work;
 use crate::stage::Step;
 
 /// Vectors of the selection split, in the space of those of the unique documents.
-const SELECTION: &str = "selection.parquet";
+pub(super) const SELECTION: &str = "selection.parquet";
+/// How much of each of their documents the embedder's directions hold, in their order ([`Lsa::fold_in`]); 1 of given vectors.
+pub(super) const HELD: &str = "held.json";
 /// Operations per second of the sparse products that embedding consists of, per thread.
 const FLOPS_PER_S: f64 = 1e9;
 
@@ -102,21 +105,27 @@ fn work(context: &Context<'_>, at: usize, folder: &Path, monitor: &dyn Monitor) 
             let (embedder, vectors, stats) = Lsa::fit(&texts, &lsa_config(context.recipe, &embedding.embed), monitor)?;
             // Sparse products of the matrix with its directions and 32 more, twelve times; the rest is small beside them.
             let flops = 12.0 * 2.0 * stats.weights as f64 * (stats.dimensions as f64 + 32.0);
-            (vectors, [unseen, validation].map(|texts| embedder.embed(&texts)), json!(stats), flops)
+            (vectors, [unseen, validation].map(|texts| embedder.fold_in(&texts)), json!(stats), flops)
         }
         recipe::Vectors::File(path) => {
             let (vectors, others) = given_vectors(&context.recipe.at(path), &texts, [&unseen, &validation], monitor)?;
+            let whole = |vectors: Vectors| (vectors.len(), vectors);
+            let others = others.map(whole).map(|(rows, vectors)| (vectors, vec![1.0; rows]));
             (vectors, others, json!({}), 0.0)
         }
     };
     write_vectors(&folder.join("vectors.parquet"), &vectors)?;
+    let ((of_unseen, held), of_validation) = (of_unseen, of_validation);
     write_vectors(&folder.join(SELECTION), &of_unseen)?;
+    let text = serde_json::to_string(&held).map_err(|error| Error::Io(error.into()))?;
+    write_atomic(folder.join(HELD), text + "\n")?;
     let mut made = Made::default();
+    made.rows(HELD, held.len() as u64);
     made.rows("vectors.parquet", vectors.len() as u64);
     made.rows(SELECTION, of_unseen.len() as u64);
     made.rows(NEAREST, nearest::write(folder, &vectors, &of_validation, monitor)?);
-    let (others, width) = (of_unseen.len() + of_validation.len(), vectors.width as f64);
-    let flops = flops + 2.0 * vectors.len() as f64 * of_validation.len() as f64 * width;
+    let (others, width) = (of_unseen.len() + of_validation.0.len(), vectors.width as f64);
+    let flops = flops + 2.0 * vectors.len() as f64 * of_validation.0.len() as f64 * width;
     made.work = Work { statistics, documents: (vectors.len() + others) as u64, flops, ..Work::default() };
     Ok(made)
 }

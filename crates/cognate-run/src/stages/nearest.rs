@@ -18,13 +18,19 @@ pub(crate) const NEAREST: &str = "validation.jsonl";
 pub(crate) struct Nearest {
     pub(crate) document: String,
     pub(crate) nearest: String,
-    /// The cosine of their vectors.
+    /// The cosine of their vectors, times how much of the document the directions hold.
     pub(crate) similarity: f64,
 }
 
 /// Writes those of `validation` that have a vector, and says how many they are.
-pub(super) fn write(folder: &Path, vectors: &Vectors, validation: &Vectors, monitor: &dyn Monitor) -> Result<u64> {
-    let found = neighbours_among(vectors, validation, 1, monitor)?;
+/// With each comes how much of it the directions hold.
+pub(super) fn write(
+    folder: &Path,
+    vectors: &Vectors,
+    (validation, held): &(Vectors, Vec<f32>),
+    monitor: &dyn Monitor,
+) -> Result<u64> {
+    let found = neighbours_among(vectors, validation, 1, monitor)?.scaled(held);
     let (mut text, mut lines) = (String::new(), 0);
     for (at, document) in validation.ids.iter().enumerate() {
         let Some((nearest, similarity)) = found.of(at).next() else { continue };

@@ -10,6 +10,7 @@ use cognate_pair::{
 };
 use serde_json::{Value, json};
 
+use super::embed::{HELD, SELECTION};
 use super::groups::{Groups, with_groups};
 use super::held_out::ids;
 use super::related::{copies, search_flops, vectors_of};
@@ -20,9 +21,6 @@ use crate::estimate::{Cost, Estimate};
 use crate::recipe::{PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::stage::Step;
-
-/// Vectors of the selection split, which `embed` writes.
-const SELECTION: &str = "selection.parquet";
 
 /// The set of pairs at a place of [`Recipe::pairs`].
 pub(crate) struct Pair(pub(crate) usize);
@@ -78,6 +76,7 @@ impl Stage for Pair {
                 let vectors = context.made(Step::Embed(recipe.embedding(embedding)));
                 inputs.add("the vectors", vectors, "vectors.parquet")?;
                 inputs.add("the selection's vectors", vectors, SELECTION)?;
+                inputs.add("how much of them the directions hold", vectors, HELD)?;
             }
             PairMethod::Shuffled(of) => {
                 let pairs = context.made(Step::Pair(recipe.pair_set(of)));
@@ -158,6 +157,13 @@ fn unseen_vectors(context: &Context<'_>, embedding: &str, monitor: &dyn Monitor)
     Ok(has_rows.then(|| read_vectors(&embedded.path(SELECTION), monitor)).transpose()?)
 }
 
+/// How much of each of their documents the directions hold.
+fn held(context: &Context<'_>, embedding: &str) -> Result<Vec<f32>> {
+    let path = context.made(Step::Embed(context.recipe.embedding(embedding))).path(HELD);
+    let damaged = |error: serde_json::Error| Error::Damaged { path: path.clone(), message: error.to_string() };
+    serde_json::from_str(&fs_err::read_to_string(&path)?).map_err(damaged)
+}
+
 fn pairs_of_neighbours(
     context: &Context<'_>,
     at: usize,
@@ -175,7 +181,10 @@ fn pairs_of_neighbours(
         false => exact_neighbours_apart(&vectors, k, groups.numbers(), monitor)?,
     };
     // A group is whole in one split, so none of these is of a unique document's group.
-    let among = unseen.as_ref().map(|unseen| neighbours_among(&vectors, unseen, k, monitor)).transpose()?;
+    let among = match &unseen {
+        Some(unseen) => Some(neighbours_among(&vectors, unseen, k, monitor)?.scaled(&held(context, embedding)?)),
+        None => None,
+    };
     let of_unseen = unseen.map(|unseen| unseen.ids).unwrap_or_default();
     let config = PairConfig {
         neighbours: pair.neighbours,

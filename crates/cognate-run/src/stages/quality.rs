@@ -205,10 +205,10 @@ fn similarity(
     for (chunk, documents) in kept.chunks(EMBEDDED_AT_ONCE).enumerate() {
         monitor.check()?;
         let new: Vec<(String, String)> = documents.iter().map(|d| (d.id.clone(), d.text.clone())).collect();
-        let written = embedder.embed(&new);
+        let (written, held) = embedder.fold_in(&new);
         for (at, document) in documents.iter().enumerate() {
             let Some(&seed) = metadata::seed_id(document)?.and_then(|id| numbers.get(id)) else { continue };
-            synthetic.push(cosine(&vectors, seed, &written, at));
+            synthetic.push(cosine(&vectors, seed, &written, at) * f64::from(held[at]));
             // Any other document.
             if texts.len() > 1 {
                 let number = (chunk * EMBEDDED_AT_ONCE + at) as u64;

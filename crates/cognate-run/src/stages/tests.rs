@@ -208,10 +208,11 @@ fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &C
     // Related they are by an embedder that knows the unique documents alone.
     let (embedder, vectors, _) =
         Lsa::fit(&unique, &lsa_config(context.recipe, &context.recipe.embed), &Silent).unwrap();
-    let folded = embedder.embed(&selection);
+    let (folded, held) = embedder.fold_in(&selection);
     for pair in &all {
-        let (a, b) = (vectors.row(pair.first as usize), folded.row(pair.second as usize - unique.len()));
-        let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        let at = pair.second as usize - unique.len();
+        let (a, b) = (vectors.row(pair.first as usize), folded.row(at));
+        let cosine = a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() * held[at];
         assert!((cosine - pair.similarity).abs() < 1e-4 && cosine > 0.39, "{cosine} {}", pair.similarity);
     }
     // All unique documents are left to learn from.
@@ -284,9 +285,9 @@ fn similarity_to_the_seed_is_that_of_each_kept_document(context: &Context<'_>) {
         .iter()
         .map(|document| {
             // Alone, so that no other document's vector can be taken for its own.
-            let own = embedder.embed(&[(document.id.clone(), document.text.clone())]);
+            let (own, held) = embedder.fold_in(&[(document.id.clone(), document.text.clone())]);
             let seed = vectors.row(rows[metadata::seed_id(document).unwrap().unwrap()]);
-            own.row(0).iter().zip(seed).map(|(a, b)| f64::from(a * b)).sum()
+            own.row(0).iter().zip(seed).map(|(a, b)| f64::from(a * b)).sum::<f64>() * f64::from(held[0])
         })
         .collect();
     let distinct = similarities.windows(2).filter(|two| (two[0] - two[1]).abs() > 1e-3).count();

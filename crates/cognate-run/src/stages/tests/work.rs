@@ -28,6 +28,7 @@ fn count(context: &Context<'_>, path: &Path) -> usize {
     }
     match path.extension().unwrap().to_str().unwrap() {
         "jsonl" => fs_err::read_to_string(path).unwrap().lines().count(),
+        "json" => serde_json::from_slice::<Vec<f32>>(&fs_err::read(path).unwrap()).unwrap().len(),
         "bin" => TokenFile::open(&path.with_extension("")).unwrap().tokens() as usize,
         "idx" => TokenFile::open(&path.with_extension("")).unwrap().documents(),
         "parquet" if ["vectors.parquet", "selection.parquet"].contains(&name) => {
