@@ -155,8 +155,13 @@ by = "mine"
 name = "given-pairs"
 synthetic.mine = 0.05
 [[arm]]
+name = "wild"
+train.peak_rate = 10
+train.final_rate = 10
+evaluate = false
+[[arm]]
 name = "continued"
-init = "repetition"
+init = "wild"
 [[arm]]
 kind = "equal-flops"
 "#;

@@ -51,14 +51,18 @@ selection_documents = 30
 name = "fresh"
 documents = "all"
 max_epochs = 3
-train.weight_decay = [1e30, 20, 0.1]
 selection_documents = 30
+sweep = [
+    { name = "far", train.weight_decay = 1e30 },
+    { name = "slow", train.peak_rate = 1e-5 },
+    { name = "usual", train.peak_rate = 9e-3 },
+]
 "#;
 
-/// Every document ends with a passage that five more have, or with one of its own.
+/// Every document ends with a passage that two more have, or with one of its own.
 fn documents() -> String {
     let line = |(number, text): (usize, String)| {
-        let group = if number % 2 == 0 { format!("g{}", number % 84 / 2) } else { format!("n{number}") };
+        let group = if number % 2 == 0 { format!("g{}", number % 168 / 2) } else { format!("n{number}") };
         let passage: String = (0..9).map(|word| format!(" {group}w{word}")).collect();
         format!("{{\"id\": \"d{number}\", \"text\": \"{text}{passage}\"}}\n")
     };
@@ -87,10 +91,18 @@ fn arms_choose_by_documents_that_no_arm_has_seen() {
         for arm in ["rates", "fresh"] {
             the_choice_is_made_by_each_document_s_loss(&context, arm);
         }
+        // Of the same thirty documents, the arm that sees more text has seen more.
+        assert!(swept(&context, "fresh").left_out > swept(&context, "rates").left_out);
         other_seeds_are_trained_as_the_choice_says(&context);
         what_diverges_is_told_and_counts(&context, &finished.told);
     }
     documents_that_are_all_seen_leave_no_choice(&finished);
+}
+
+fn swept(context: &Context<'_>, arm: &str) -> sweep::Sweep {
+    let own = Replicate::own(context.recipe, context.recipe.arm(arm));
+    let trained: Trained = context.statistics(Step::Train(own).folder(context.recipe)).unwrap();
+    trained.sweep.unwrap()
 }
 
 fn read(context: &Context<'_>, split: &str) -> Vec<Document> {
@@ -104,8 +116,7 @@ fn the_choice_is_made_by_each_document_s_loss(context: &Context<'_>, name: &str)
     let made = context.made(Step::Train(Replicate::own(recipe, at)));
     let text = fs_err::read_to_string(made.path("selection.jsonl")).unwrap();
     let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let trained: Trained = serde_json::from_value(made.manifest.work.statistics.clone()).unwrap();
-    let found = trained.sweep.unwrap();
+    let found = swept(context, name);
 
     // Those of the selection split whose passage is in no document that the arm sees.
     let splits: &[&str] =
@@ -179,13 +190,18 @@ fn other_seeds_are_trained_as_the_choice_says(context: &Context<'_>) {
         assert_eq!(trained.taken, None);
     }
     assert_ne!(weights(own("repetition")), weights(other("repetition")));
-    // Nobody has trained the third decay with the other seed.
+    // Nobody has trained the third candidate with the other seed.
     let trained: Trained = context.statistics(Step::Train(other("fresh")).folder(recipe)).unwrap();
     let arm = recipe.arm("fresh");
     let candidate: Trained = context.statistics(Step::Sweep { arm, candidate: 2 }.folder(recipe)).unwrap();
     assert_eq!((trained.taken, trained.sweep, trained.steps), (None, None, candidate.steps));
     assert_eq!(trained.diet.unwrap().unique_tokens, candidate.diet.unwrap().unique_tokens);
     assert_ne!(weights(other("fresh")), weights(own("fresh")));
+    let metrics = fs_err::read_to_string(context.made(Step::Train(other("fresh"))).path("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let rates = lines.filter_map(|line| line["learning_rate"].as_f64());
+    let highest = rates.fold(0.0, f64::max);
+    assert!((highest / 9e-3 - 1.0).abs() < 0.02, "a highest rate of {highest}");
     assert_eq!(sweep::chosen(context, arm).unwrap(), 2);
 }
 

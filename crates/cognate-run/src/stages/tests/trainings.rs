@@ -55,7 +55,7 @@ fn expected(context: &Context<'_>, arm: &str) -> (Vec<Expected>, u64) {
         vec![("tokenize", "unique", of_unique, repeat), ("tokenize", "oracle", tokens - of_unique, repeat)]
     };
     match arm {
-        "repetition" | "continued" | "related-context" | "given-context" => (vec![unique(10240)], 0),
+        "repetition" | "wild" | "continued" | "related-context" | "given-context" => (vec![unique(10240)], 0),
         "sbp" => (vec![unique(9216), RELATED], 0),
         // A tenth of the budget.
         "fading" => (vec![unique(9216), RELATED], 1024),
@@ -191,8 +191,13 @@ pub(super) fn a_training_starts_from_what_it_names(context: &Context<'_>) {
     let (shape, _) = read_config(&base.path("final")).unwrap();
     let fresh = nats(Decoder::new(context.device().unwrap(), shape, context.recipe.seed).unwrap());
     assert!((began("repetition") - fresh).abs() < 1e-9);
-    let last = nats(load(context, &base.path("final")));
-    assert!((began("continued") - last).abs() < 1e-9 && (last - fresh).abs() > 0.1, "{last} {fresh}");
+    let wild = context.artifact(Path::new("train/wild"));
+    let [last, best] = ["final", "best"].map(|name| nats(load(context, &wild.path(name))));
+    assert!((began("continued") - last).abs() < 1e-9, "{last}");
+    assert!(
+        (last - fresh).abs() > 0.01 && (last - best).abs() > 0.01,
+        "{last} {fresh} {best}: they cannot be told apart"
+    );
 }
 
 pub(super) fn checkpoints_are_published_without_their_optimizer(context: &Context<'_>) {
