@@ -57,7 +57,7 @@ pub(super) fn rows_are_those_of_the_files(context: &Context<'_>) {
             Step::Ingest => 6,
             Step::Tokenize => 8,
             Step::Evaluate(_) => 1,
-            Step::Embed(_) => 3,
+            Step::Embed(_) => 4,
             Step::Pair(_) => 2,
             Step::Filter(_) => 3,
             Step::Train(model)
