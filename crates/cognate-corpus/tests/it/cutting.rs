@@ -7,22 +7,11 @@ use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, Error, IngestConfig, OnBadRecord, ReadOptions, Split, ingest};
 use serde_json::json;
 
-use crate::support::{Folder, line, prose, read};
+use crate::support::{Folder, config as plain, line, prose, read};
 use crate::tokenizers::TRAINED;
 
 fn config() -> IngestConfig {
-    IngestConfig {
-        seed: 7,
-        validation_share: 0.1,
-        unique_share: 0.3,
-        selection_share: 0.1,
-        contamination_words: 0,
-        contamination_documents: 10,
-        limit: None,
-        chunk_tokens: Some(64),
-        tokenizer: None,
-        read: ReadOptions::default(),
-    }
+    IngestConfig { contamination_words: 0, chunk_tokens: Some(64), ..plain() }
 }
 
 /// A text of paragraphs, of a length that its number says.

@@ -7,21 +7,10 @@ use cognate_base::{Hash, Silent, random};
 use cognate_corpus::{Document, DocumentWriter, IngestConfig, IngestStats, OnBadRecord, ReadOptions, Split, ingest};
 use serde_json::{Value, json};
 
-use crate::support::{Folder, line, prose, read};
+use crate::support::{Folder, config as plain, line, prose, read};
 
 fn config() -> IngestConfig {
-    IngestConfig {
-        seed: 7,
-        validation_share: 0.1,
-        unique_share: 0.3,
-        selection_share: 0.1,
-        contamination_words: 13,
-        contamination_documents: 10,
-        limit: None,
-        chunk_tokens: None,
-        tokenizer: None,
-        read: ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() },
-    }
+    IngestConfig { read: ReadOptions { group_field: "book".to_owned(), ..ReadOptions::default() }, ..plain() }
 }
 
 fn run(folder: &Folder, input: PathBuf, out: &str, config: &IngestConfig) -> IngestStats {

@@ -5,24 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::{Document, Error, IngestConfig, IngestStats, OnBadRecord, ReadOptions, Result, Split, ingest};
+use cognate_corpus::{Document, Error, IngestConfig, IngestStats, OnBadRecord, Result, Split, ingest};
 
-use crate::support::{Folder, gzip, line, prose, read_file};
-
-fn config() -> IngestConfig {
-    IngestConfig {
-        seed: 7,
-        validation_share: 0.1,
-        unique_share: 0.3,
-        selection_share: 0.1,
-        contamination_words: 13,
-        contamination_documents: 10,
-        limit: None,
-        chunk_tokens: None,
-        tokenizer: None,
-        read: ReadOptions::default(),
-    }
-}
+use crate::support::{Folder, config, gzip, line, prose, read_file};
 
 fn run(folder: &Folder, inputs: &[PathBuf], out: &str) -> Result<IngestStats> {
     ingest(inputs, &folder.path(out), &config(), &Silent)

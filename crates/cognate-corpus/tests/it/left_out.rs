@@ -8,21 +8,11 @@ use cognate_corpus::ingest::check_empty;
 use cognate_corpus::{Document, IngestConfig, IngestStats, OnBadRecord, ReadOptions, Remedy, Result, Split, ingest};
 use serde_json::Value;
 
-use crate::support::{Folder, line, prose, read_file};
+use crate::support::{Folder, config as plain, line, prose, read_file};
 
 fn config(on_bad_record: OnBadRecord) -> IngestConfig {
-    IngestConfig {
-        seed: 3,
-        validation_share: 0.2,
-        unique_share: 0.4,
-        selection_share: 0.1,
-        contamination_words: 13,
-        contamination_documents: 10,
-        limit: None,
-        chunk_tokens: None,
-        tokenizer: None,
-        read: ReadOptions { on_bad_record, ..ReadOptions::default() },
-    }
+    let read = ReadOptions { on_bad_record, ..ReadOptions::default() };
+    IngestConfig { seed: 3, validation_share: 0.2, unique_share: 0.4, read, ..plain() }
 }
 
 fn run(folder: &Folder, input: PathBuf, on_bad_record: OnBadRecord) -> Result<IngestStats> {

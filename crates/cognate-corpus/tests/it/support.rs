@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Silent;
-use cognate_corpus::{Document, Error, Metadata, Origin, ReadOptions, Reader, Result};
+use cognate_corpus::{Document, Error, IngestConfig, Metadata, Origin, ReadOptions, Reader, Result};
 
 /// A folder that disappears with the test.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -51,6 +51,22 @@ pub(crate) fn zstandard(bytes: &[u8]) -> Vec<u8> {
     encoder.include_checksum(true).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// Splits of some hundred documents, each of which has some.
+pub(crate) fn config() -> IngestConfig {
+    IngestConfig {
+        seed: 7,
+        validation_share: 0.1,
+        unique_share: 0.3,
+        selection_share: 0.1,
+        contamination_words: 13,
+        contamination_documents: 10,
+        limit: None,
+        chunk_tokens: None,
+        tokenizer: None,
+        read: ReadOptions::default(),
+    }
 }
 
 pub(crate) fn document(id: &str, text: &str) -> Document {
