@@ -65,7 +65,7 @@ pub(super) fn by_similarity(page: &mut Markup, report: &Report) {
             &[],
             "Validation documents in quarters, by the cosine of a document and the unique document nearest to it. What an arm learns from \
              relations between documents should show in the most similar quarter, on the right. What it gains in all four alike has \
-             another reason, as regularisation is one.",
+             another reason, such as regularisation.",
         );
         let caption = "Difference from repetition in nats per token, below zero is better, with 95\u{a0}% intervals";
         figure(page, "wide", caption, |page| {
