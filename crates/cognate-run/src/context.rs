@@ -21,6 +21,8 @@ pub struct Settings {
     pub out: PathBuf,
     /// Another run directory, whose finished stages are taken over where they are the same.
     pub reuse: Option<PathBuf>,
+    /// The last stage that is wanted, one of [`crate::rundir::STAGE_NAMES`]: nothing is done that it does not need. None does all.
+    pub until: Option<String>,
     /// Threads for everything.
     pub threads: usize,
     /// Where models run.

@@ -36,6 +36,14 @@ pub enum Error {
         /// What happened.
         source: Box<Error>,
     },
+    /// The recipe has no stage of the name that was given as the last one.
+    #[error("--until {stage}: the recipe's arms need no such stage; they need {stages}")]
+    NoSuchStage {
+        /// The name.
+        stage: String,
+        /// Those that there are.
+        stages: String,
+    },
     /// The documents do not hold the tokens that an arm needs.
     #[error(
         "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the \

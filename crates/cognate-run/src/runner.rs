@@ -1,5 +1,6 @@
 //! Runs a recipe: every stage in its order, with the checks between them, and the report at the end.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::perform::perform;
 use crate::recipe::Recipe;
 use crate::rundir::{RECIPE, RunDir, RunDirError};
-use crate::stage::Step;
+use crate::stage::{Step, behind};
 use crate::{cards, checks};
 
 /// How a run ended.
@@ -37,11 +38,12 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     if let Some(other) = &settings.reuse {
         run = run.reusing(other)?;
     }
+    let steps = steps(recipe, settings.until.as_deref())?;
     checks::before(recipe, &run, monitor)?;
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
-    for step in Step::all(recipe).into_iter().filter(|step| *step != Step::Report) {
+    for step in steps {
         let label = step.label(recipe);
         if perform(&mut context, step)? {
             outcome.done += 1;
@@ -54,6 +56,20 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     }
     outcome.closing = tell(recipe, settings, outcome.done > 0)?;
     Ok(outcome)
+}
+
+/// What a run does before its report: every stage of the recipe, or those of one name and all that they are made from.
+fn steps(recipe: &Recipe, until: Option<&str>) -> Result<Vec<Step>> {
+    let all = || Step::all(recipe).into_iter().filter(|step| *step != Step::Report);
+    let Some(stage) = until else { return Ok(all().collect()) };
+    let needed: BTreeSet<Step> =
+        all().filter(|step| step.stage() == stage).flat_map(|step| behind(recipe, step)).collect();
+    if needed.is_empty() {
+        let mut stages: Vec<&str> = all().map(Step::stage).collect();
+        stages.dedup();
+        return Err(Error::NoSuchStage { stage: stage.to_owned(), stages: stages.join(", ") });
+    }
+    Ok(all().filter(|step| needed.contains(step)).collect())
 }
 
 /// Writes the report; returns the closing table. Where nothing was done now, what ran the experiment is what it was.

@@ -60,6 +60,7 @@ impl Bench {
         Settings {
             out: self.path("out"),
             reuse: None,
+            until: None,
             threads: 1,
             device: DeviceKind::default(),
             command: String::new(),

@@ -72,7 +72,8 @@ pub(super) fn rehearse(
         }
     };
     let within = Within::new(monitor, bounds.most);
-    let settings = Settings { out, reuse: None, threads, device, command: String::new(), version: String::new() };
+    let settings =
+        Settings { out, reuse: None, until: None, threads, device, command: String::new(), version: String::new() };
     let mut context = Context::new(recipe, &settings, run, &within);
     for step in Step::all(recipe).into_iter().filter(|step| is_of_data(*step)) {
         if !step.needs(recipe).iter().all(|needed| measured.rows.contains_key(needed)) {

@@ -156,6 +156,7 @@ fn what_a_plan_measures_is_what_the_run_does() {
     let settings = Settings {
         out: folder.path().join("run"),
         reuse: None,
+        until: None,
         threads: 2,
         device: DeviceKind::default(),
         command: String::new(),
@@ -365,6 +366,7 @@ fn inputs_of_any_size_are_hashed_under_the_users_eye_and_cost_their_time() {
     let settings = Settings {
         out: folder.path().join("run"),
         reuse: None,
+        until: None,
         threads: 1,
         device: DeviceKind::default(),
         command: String::new(),

@@ -103,6 +103,9 @@ pub(crate) struct RunArgs {
     /// Another run directory: what it has finished and this recipe asks for is taken over, by hard links, and not made again.
     #[arg(long, value_name = "DIR")]
     pub(crate) reuse: Option<PathBuf>,
+    /// The last stage to do: what it does not need is left for a later call. The report tells what there is.
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) until: Option<String>,
     #[command(flatten)]
     pub(crate) device: DeviceArg,
 }

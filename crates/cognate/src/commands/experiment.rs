@@ -20,8 +20,9 @@ pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result
     // A report is published: it names the recipe as typed from the project's folder, or by its file name alone.
     let named = if args.recipe.is_absolute() { args.recipe.file_name().map(PathBuf::from) } else { None };
     let command = format!("cognate run {}", named.as_ref().unwrap_or(&args.recipe).display());
-    let reuse = args.reuse.clone();
-    let settings = Settings { out, reuse, threads, device: args.device.device, command, version: VERSION.to_owned() };
+    let (reuse, until) = (args.reuse.clone(), args.until.clone());
+    let settings =
+        Settings { out, reuse, until, threads, device: args.device.device, command, version: VERSION.to_owned() };
     let outcome = cognate_run::run(&recipe, &settings, terminal)?;
     print(&outcome.closing)
 }
@@ -53,6 +54,7 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
     let settings = Settings {
         out: dir.clone(),
         reuse: None,
+        until: None,
         threads,
         device: DeviceKind::default(),
         command,

@@ -1,5 +1,6 @@
 //! Recipes that name their things: what is made from what, resuming in every kind of node, and presets written out.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use cognate_base::Hash;
@@ -298,6 +299,33 @@ fn what_another_run_has_finished_is_taken_over_where_it_is_the_same() {
     assert_eq!(of("cool"), of("tiny"), "what it cost stays known");
     let (code, stderr) = scratch.fails(&["run", "cool.toml", "--out", "runs/other", "--reuse", "nowhere"]);
     assert!(code == 1 && stderr.contains("nowhere"), "{stderr}");
+}
+
+#[test]
+fn a_run_stops_behind_the_stage_that_is_wanted_and_goes_on_later() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    scratch.write("r.toml", recipe(""));
+    let stages = |folder: &str| -> BTreeSet<String> {
+        let all = fs_err::read_dir(scratch.path(folder)).unwrap().map(|entry| entry.unwrap());
+        let folders = all.filter(|entry| entry.file_type().unwrap().is_dir());
+        folders.map(|entry| entry.file_name().to_str().unwrap().to_owned()).collect()
+    };
+    scratch.succeeds(&["--quiet", "run", "r.toml", "--until", "tune"]);
+    let made = stages("runs/tiny");
+    let expected = ["ingest", "tokenize", "embed", "pair", "train", "tune"].map(str::to_owned);
+    assert!(expected.iter().all(|stage| made.contains(stage)), "{made:?}");
+    assert!(!made.contains("generate") && !made.contains("evaluate"), "{made:?}");
+    // The base model of the synthesizer, and no arm that it does not need.
+    assert_eq!(stages("runs/tiny/train"), BTreeSet::from(["repetition".to_owned()]));
+    let (code, stderr) = scratch.fails(&["run", "r.toml", "--until", "tuning"]);
+    assert!(code == 1 && stderr.contains("--until tuning") && stderr.contains("generate"), "{stderr}");
+    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    scratch.succeeds(&["--quiet", "run", "r.toml", "--out", "runs/whole"]);
+    for model in ["train/sbp/final", "tune/related/best"] {
+        let of = |run: &str| Hash::of_file(scratch.path(&format!("runs/{run}/{model}/model.safetensors"))).unwrap();
+        assert_eq!(of("tiny"), of("whole"), "{model}");
+    }
 }
 
 #[test]

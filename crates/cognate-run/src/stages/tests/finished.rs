@@ -61,6 +61,7 @@ impl Finished {
         let settings = Settings {
             out: scratch.path().join("run"),
             reuse: None,
+            until: None,
             threads: 2,
             device: DeviceKind::default(),
             command: String::new(),
