@@ -1,6 +1,6 @@
 //! What can go wrong while measuring a model.
 
-use crate::tasks::RecordProblem;
+use crate::tasks::problem::RecordProblem;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

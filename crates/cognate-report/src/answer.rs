@@ -4,6 +4,18 @@ use super::data::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP
 use super::lowest;
 use super::numbers::{counted, nats, percent, signed_nats, significant};
 
+/// Nats of repetition, sbp and oracle, and the share of the gap, where there is one to draw.
+pub(super) fn drawn_gap(report: &Report) -> Option<([f64; 3], f64)> {
+    let losses = Losses::of(report);
+    let share = report.gap_closed.get(VALIDATION)?.mean?;
+    Some(([losses.repetition?, losses.sbp?, losses.oracle?], share))
+}
+
+/// Whether validation losses are the figure of the first screen.
+pub(super) fn losses_are_first(report: &Report) -> bool {
+    drawn_gap(report).is_none()
+}
+
 #[cfg(test)]
 mod tests;
 

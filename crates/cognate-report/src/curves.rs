@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::charts::{Line, LineChart, Size, XAxis};
 use super::data::Report;
 use super::download::{Csv, downloads, number};
@@ -11,41 +9,10 @@ use super::html::{Cell, arm_label, arm_style, section, table};
 use super::markup::Markup;
 use super::numbers::{decimals, tokens};
 use super::operations::axis_note;
-
-/// File of [`TaskPoint`]s in a run directory, as JSON Lines.
-pub const TASK_CURVES: &str = "task_curves.jsonl";
+use super::task_point::TaskPoint;
 
 /// Rows of `task-curves.csv`, at most: the page stays small however many models there are. `report.json` has every point.
 const CSV_ROWS: usize = 6_000;
-
-/// A task's figure at one checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskPoint {
-    /// The arm; in [`TASK_CURVES`] its folder.
-    pub arm: String,
-    /// Its seed, where the report knows the folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Training steps so far.
-    pub step: u64,
-    /// Training tokens seen so far.
-    pub tokens: u64,
-    /// Operations up to here, [`Arm::preparation_flops`](super::Arm::preparation_flops) included; `None` in [`TASK_CURVES`], and where
-    /// the arm's training was not counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flops: Option<f64>,
-    /// The task.
-    pub task: String,
-    /// What was measured, as `accuracy` or `perplexity`.
-    pub metric: String,
-    /// Its value.
-    pub value: f64,
-    /// Standard error of `value`; `None` for fewer than two items.
-    pub stderr: Option<f64>,
-    /// Items scored.
-    pub n: u64,
-}
 
 /// The arms' models whose checkpoints were measured.
 type Lines<'a> = [(&'a str, Option<u64>)];

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::curves::TaskPoint;
 use super::provenance::{CardFacts, FileRecord};
 use super::similarity::BySimilarity;
+use super::task_point::TaskPoint;
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";

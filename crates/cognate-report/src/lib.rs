@@ -12,6 +12,8 @@ mod compare;
 mod curves;
 mod data;
 mod download;
+mod first_screen;
+mod gain;
 mod html;
 mod inspection;
 #[cfg(test)]
@@ -29,6 +31,7 @@ mod quality;
 mod sample;
 mod sections;
 mod similarity;
+mod task_point;
 mod tasks;
 mod terminal;
 #[cfg(test)]
@@ -36,14 +39,13 @@ mod tests;
 
 pub use cards::{Checkpoint, dataset as dataset_card, model as model_card};
 pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, comparison_page, comparison_table};
-pub use curves::{TASK_CURVES, TaskPoint};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
     Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, RelationPoint,
     Report, RocCurve, SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation,
     answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
-pub use html::page;
+pub use first_screen::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
     is_inspection_page,
@@ -52,6 +54,7 @@ pub use live::{Progress, StageProgress, live_page, waiting_page};
 pub use losses::thinned;
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
 pub use similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
+pub use task_point::{TASK_CURVES, TaskPoint};
 pub use terminal::closing_table;
 
 use std::io;

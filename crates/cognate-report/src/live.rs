@@ -2,7 +2,8 @@
 //! without a script.
 
 use super::data::Report;
-use super::html::{Cell, body, document, section, table};
+use super::first_screen::body;
+use super::html::{Cell, document, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, duration, percent};
 /// Seconds after which a browser asks again.

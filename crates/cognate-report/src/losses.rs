@@ -1,10 +1,11 @@
 //! Loss curves: of all arms over training tokens and over floating-point operations, and of each arm with its training
 //! loss.
 
+use super::answer::losses_are_first;
 use super::charts::{self, Focus, Line, LineChart, Size, XAxis};
 use super::data::{Curve, ORACLE, Point, REPETITION, Report, SBP};
 use super::download::{Csv, downloads, number};
-use super::html::{arm_label, arm_style, both_sizes, figure, losses_are_first, section};
+use super::html::{arm_label, arm_style, both_sizes, figure, section};
 use super::lowest;
 use super::markup::Markup;
 use super::operations::axis_note;

@@ -1,7 +1,7 @@
 //! Curves over floating-point operations: where a point lies, and what a reader should know of the axis.
 
-use super::curves::TaskPoint;
 use super::data::Report;
+use super::task_point::TaskPoint;
 
 /// Where the line of an arm with synthetic documents begins.
 const SYNTHESIS: &str = "for synthetic documents embedding, pairing, tuning, generating and filtering (the base model that tuning starts from \

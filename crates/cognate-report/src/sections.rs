@@ -8,7 +8,7 @@ use super::download::{Csv, downloads, number};
 use super::html::{Cell, both_sizes, figure, list, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, bytes, count, counted, decimals, estimated, measure, nats, signed_nats, tokens};
-use super::{arms, cards, charts, curves, ledger, losses, quality, similarity, tasks};
+use super::{arms, cards, charts, curves, gain, ledger, losses, quality, tasks};
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
@@ -16,7 +16,7 @@ const EXAMPLE_CHARACTERS: usize = 1_200;
 /// Everything below the first screen and the tables of arms.
 pub(super) fn all(page: &mut Markup, report: &Report) {
     losses::curves(page, report);
-    similarity::by_similarity(page, report);
+    gain::by_similarity(page, report);
     tasks::tasks(page, report);
     curves::task_curves(page, report);
     arms::controls(page, report);

@@ -16,6 +16,7 @@ mod answer;
 #[cfg(test)]
 mod damage;
 pub mod definition;
+pub(crate) mod problem;
 pub mod record;
 mod request;
 pub mod scores;
@@ -40,8 +41,8 @@ use crate::rows::Rows;
 use answer::encoded_prompt;
 use definition::Kind;
 pub use definition::{Definition, names};
+pub use problem::RecordProblem;
 use record::Question;
-pub use record::RecordProblem;
 pub(crate) use request::is_lossy;
 use request::{Encoded, Encoder};
 pub use scores::{ANSWER_NATS, ChoiceOutcome, Group, Outcome, TaskScores};

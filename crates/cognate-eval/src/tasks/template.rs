@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::record::RecordProblem;
+use super::problem::RecordProblem;
 
 /// A text with places to fill in.
 #[derive(Clone, Debug, PartialEq)]
