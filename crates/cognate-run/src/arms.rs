@@ -4,11 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::recipe::{Arm, Contexts, Real, Recipe, Training, model_config};
-use crate::stage::{Replicate, Step, behind};
-use crate::stages::filter::further_rounds_flops;
-use crate::stages::tokenize::Tokenized;
-use crate::stages::train::training::Trained;
+use crate::recipe::{Arm, Contexts, Real, Recipe, Training};
+use crate::stages::tokenized::Tokenized;
+use crate::step::Step;
 
 /// What one arm sees in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,10 +49,9 @@ pub(crate) fn epochs_of_unique(arm: &Arm, splits: (u64, u64)) -> Option<f64> {
     of_unique.then(|| Diet::of(training, training.train.tokens(), splits).epochs)
 }
 
-/// Everything that a model costs: what it is made from, base models among it, and its own training.
-pub(crate) fn whole_cost(recipe: &Recipe, model: Replicate) -> Vec<Step> {
-    let steps = behind(recipe, Step::Train(model)).into_iter();
-    steps.filter(|step| !matches!(step, Step::Ingest | Step::Tokenize)).collect()
+/// Of the steps that a model is made from, those that it costs: base models are among them, its own training is.
+pub(crate) fn costly(behind: Vec<Step>) -> impl Iterator<Item = Step> {
+    behind.into_iter().filter(|step| !matches!(step, Step::Ingest | Step::Tokenize))
 }
 
 /// Of a stage's `flops` those that an arm needs. Filtering counts scores of relevance alone: where no document is dropped by them, they
@@ -69,37 +66,6 @@ pub(crate) fn needed_flops(recipe: &Recipe, step: Step, flops: f64) -> f64 {
 /// Steps of training that take `flops` operations, at `flops_per_step`, to the nearest step.
 pub(crate) fn steps_of(flops: f64, flops_per_step: f64) -> u64 {
     ((flops / flops_per_step).round() as u64).max(1)
-}
-
-/// Steps of `training` to as many operations as `other` cost in all, at what a step of the baseline costs.
-pub(crate) fn equal_flops_steps(context: &Context<'_>, other: Replicate, training: &Training) -> Result<u64> {
-    let recipe = context.recipe;
-    let mut total = 0.0;
-    for step in whole_cost(recipe, other) {
-        let mut flops = context.made(step).manifest.work.flops;
-        if let Step::Generate(corpus) = step {
-            flops += further_rounds_flops(context, corpus)?;
-        }
-        total += needed_flops(recipe, step, flops);
-    }
-    Ok(steps_of(total, flops_per_step(context, training, other.seed)?))
-}
-
-/// Operations of a step of `training`: those of the baseline where its model and steps are the same, else by formula.
-fn flops_per_step(context: &Context<'_>, training: &Training, seed: u64) -> Result<f64> {
-    let recipe = context.recipe;
-    if let Some(arm) = recipe.baseline()
-        && let Some(artifact) = context.artifact_if(Step::Train(Replicate { arm, seed }).folder(recipe))
-        && recipe.arms[arm].sweep.is_empty()
-        && (&recipe.arms[arm].training.model, recipe.arms[arm].training.train.batch_tokens)
-            == (&training.model, training.train.batch_tokens)
-    {
-        let trained: Trained = context.statistics(Step::Train(Replicate { arm, seed }).folder(recipe))?;
-        return Ok(artifact.manifest.work.flops / trained.steps.max(1) as f64);
-    }
-    let config = model_config(recipe, &training.model, context.tokenized()?.vocabulary);
-    let tokens = training.train.batch_tokens as f64;
-    Ok(config.training_flops(tokens, tokens, training.model.context as f64 / 2.0))
 }
 
 /// Refuses, before anything is trained, arms whose splits hold too few tokens or documents.

@@ -28,9 +28,9 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::recipe::{Arm, PairMethod, Recipe, Vectors};
 use crate::rundir::{Artifact, MANIFEST, Manifest};
-use crate::stage::{Replicate, Step, writer};
 use crate::stages::filter::Filtered;
 use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step, writer};
 
 /// Points of a training curve in a report; more are averaged.
 const CURVE_POINTS: usize = 600;

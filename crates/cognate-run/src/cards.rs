@@ -10,7 +10,7 @@ use cognate_report::{Checkpoint, Report, dataset_card, model_card};
 use crate::assemble::Assembly;
 use crate::error::Result;
 use crate::rundir::MANIFEST;
-use crate::stage::{Replicate, Step, writer};
+use crate::step::{Replicate, Step, writer};
 
 /// File name of a card, which is the Hub's.
 const CARD: &str = "README.md";

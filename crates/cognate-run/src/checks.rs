@@ -9,15 +9,15 @@ use cognate_report as report;
 use cognate_synth::{GenerateStats, KnownPairs};
 
 use crate::arms;
-use crate::context::{Context, config};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::estimate::{needed_memory, trained_bytes};
 use crate::recipe::{PairMethod, Recipe, max_positions};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
-use crate::stage::{Replicate, Step};
 use crate::stages::train::{sweep, training};
 use crate::stages::tune::{self, tuning_flops};
-use crate::stages::{generate, judge, quality, tasks};
+use crate::stages::{generate, judge, tasks, texts};
+use crate::step::{Replicate, Step};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     for step in steps.iter().filter(|step| **step != Step::Report) {
         let name = step.folder(recipe);
         run.check_place(&name)?;
-        run.check_config(&name, step.stage(), step.version(recipe), &config(recipe, *step)?, step.resumes())?;
+        run.check_config(&name, step.stage(), step.version(recipe), &step.resolved(recipe)?, step.resumes())?;
     }
     for name in [RECIPE, report::JSON_FILE, report::HTML_FILE] {
         run.check_file(name)?;
@@ -223,7 +223,7 @@ fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
 /// One question, to which the answer does not matter: a judge that is not there, or does not know its model, shows before training.
 fn ask_judge(context: &Context<'_>, corpus: usize) -> Result<()> {
     let Some(config) = judge::config(context.recipe, corpus)? else { return Ok(()) };
-    let texts = quality::unique_texts(context, context.monitor)?;
+    let texts = texts::unique_texts(context, context.monitor)?;
     let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).take(2).collect();
     KnownPairs::judge(&texts, None, &config.asked_once(), context.monitor)?;
     Ok(())
@@ -252,7 +252,7 @@ fn task_inputs(recipe: &Recipe, run: &RunDir) -> Result<()> {
 /// trainings that are left need more disk than is free, since others may free some.
 fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenizer>) -> Result<()> {
     let vocabulary = tokenizer.map(Tokenizer::vocab_size).or(recipe.tokenize.vocab_size).unwrap_or_default();
-    let disks: Vec<f64> = left.iter().filter_map(|step| trained_bytes(recipe, *step, vocabulary)).collect();
+    let disks: Vec<f64> = left.iter().filter_map(|step| trained_bytes(recipe, &*step.stage_of(), vocabulary)).collect();
     let (trainings, disk) = (disks.len(), disks.iter().sum::<f64>());
     if let Some(free) = process::free_bytes(root).filter(|free| disk > *free as f64) {
         tracing::warn!(
@@ -264,7 +264,7 @@ fn room(recipe: &Recipe, root: &Path, left: &[Step], tokenizer: Option<&Tokenize
         );
     }
     for step in left {
-        if let Some((what, bytes)) = needed_memory(recipe, *step, vocabulary, false) {
+        if let Some((what, bytes)) = needed_memory(recipe, &*step.stage_of(), vocabulary, false) {
             process::check_memory(what, bytes).map_err(|refused| Error::from(refused).in_stage(&step.label(recipe)))?;
         }
     }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::rundir::{Artifact, Identity, RunDir, Work};
-use crate::stage::{Replicate, Step};
+use crate::rundir::{Artifact, RunDir, Work};
+use crate::step::{Replicate, Step};
 
 /// Where and how to run: nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -33,12 +33,17 @@ pub struct Settings {
     pub version: String,
 }
 
+/// Everything that a step is made from, directly or not, and the step, in the order in which they run.
+pub(crate) type Behind = fn(&Recipe, Step) -> Vec<Step>;
+
 /// A run in progress.
 pub(crate) struct Context<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) settings: &'a Settings,
     pub(crate) run: RunDir,
     pub(crate) monitor: &'a dyn Monitor,
+    /// Everything that a step is made from, and the step: [`crate::graph::behind`], which lies above the stages.
+    pub(crate) behind: Behind,
     done: BTreeMap<PathBuf, Artifact>,
 }
 
@@ -64,8 +69,14 @@ impl Made {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(recipe: &'a Recipe, settings: &'a Settings, run: RunDir, monitor: &'a dyn Monitor) -> Self {
-        Self { recipe, settings, run, monitor, done: BTreeMap::new() }
+    pub(crate) fn new(
+        recipe: &'a Recipe,
+        settings: &'a Settings,
+        run: RunDir,
+        monitor: &'a dyn Monitor,
+        behind: Behind,
+    ) -> Self {
+        Self { recipe, settings, run, monitor, behind, done: BTreeMap::new() }
     }
 
     /// A new device for models.
@@ -101,18 +112,6 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Everything that the artifact of `step` depends on.
-    pub(crate) fn identity(&self, step: Step) -> Result<Identity> {
-        let mut inputs = Inputs { context: self, hashes: BTreeMap::new() };
-        step.stage_of().inputs(self, &mut inputs)?;
-        Ok(Identity {
-            stage: step.stage().to_owned(),
-            code: step.version(self.recipe),
-            config: config(self.recipe, step)?,
-            inputs: inputs.hashes,
-        })
-    }
-
     /// What a step made.
     ///
     /// # Panics
@@ -144,7 +143,15 @@ pub(crate) struct Inputs<'a> {
     hashes: BTreeMap<String, Hash>,
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
+    pub(crate) fn new(context: &'a Context<'a>) -> Self {
+        Self { context, hashes: BTreeMap::new() }
+    }
+
+    pub(crate) fn into_hashes(self) -> BTreeMap<String, Hash> {
+        self.hashes
+    }
+
     /// Puts a content that is no file of an artifact.
     pub(crate) fn put(&mut self, name: &str, hash: Hash) {
         self.hashes.insert(name.to_owned(), hash);
@@ -201,6 +208,10 @@ impl Inputs<'_> {
 pub(crate) struct Config(Map<String, Value>);
 
 impl Config {
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
     /// Puts a table or a key.
     pub(crate) fn put(&mut self, name: &str, value: impl Serialize) -> Result<()> {
         self.put_without(name, value, &[])
@@ -215,11 +226,4 @@ impl Config {
         self.0.insert(name.to_owned(), table);
         Ok(())
     }
-}
-
-/// The resolved keys that `step` depends on.
-pub(crate) fn config(recipe: &Recipe, step: Step) -> Result<Value> {
-    let mut config = Config::default();
-    step.stage_of().config(recipe, &mut config)?;
-    Ok(Value::Object(config.0))
 }

@@ -13,11 +13,12 @@ use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 
 use crate::error::{Error, Result};
+use crate::graph::behind;
 use crate::recipe::{Recipe, SeedsOf};
 use crate::rundir::{Manifest, RECIPE};
-use crate::stage::{Step, behind, writer};
 use crate::stages::related::nearest;
 use crate::stages::texts::read_texts;
+use crate::step::{Step, writer};
 
 /// What to look at.
 #[derive(Clone, Debug, Default, PartialEq)]

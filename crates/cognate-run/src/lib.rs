@@ -11,6 +11,7 @@ pub mod device;
 mod duration;
 mod error;
 mod estimate;
+mod graph;
 mod inspect;
 mod metrics;
 mod perform;
@@ -18,9 +19,9 @@ mod plan;
 pub mod recipe;
 pub mod rundir;
 mod runner;
-pub mod stage;
 mod stages;
 mod status;
+pub mod step;
 mod warnings;
 mod watch;
 

@@ -5,14 +5,14 @@ use cognate_base::Monitor;
 use crate::context::{Context, Made};
 use crate::error::Result;
 use crate::rundir::{Artifact, Attempt, State, Watched};
-use crate::stage::Step;
 use crate::stages::Place;
+use crate::step::Step;
 
 /// Does one stage unless it is done; says whether there was anything to do.
 pub(crate) fn perform(context: &mut Context<'_>, step: Step) -> Result<bool> {
     let label = step.label(context.recipe);
     let name = step.folder(context.recipe);
-    let identity = context.identity(step).map_err(|error| error.in_stage(&label))?;
+    let identity = step.identity(context).map_err(|error| error.in_stage(&label))?;
     let attempt = match context.run.enter(&name, identity, step.seed(context.recipe), step.resumes())? {
         State::Done(manifest) => {
             let folder = context.run.folder(&name);

@@ -11,10 +11,11 @@ use crate::assemble::{self, Assembly};
 use crate::context::{Context, Settings};
 use crate::duration::seconds;
 use crate::error::{Error, Result};
+use crate::graph::behind;
 use crate::perform::perform;
 use crate::recipe::Recipe;
 use crate::rundir::{RECIPE, RunDir, RunDirError};
-use crate::stage::{Step, behind};
+use crate::step::Step;
 use crate::{cards, checks};
 
 /// How a run ended.
@@ -41,7 +42,7 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
     let steps = steps(recipe, settings.until.as_deref())?;
     checks::before(recipe, &run, monitor)?;
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
-    let mut context = Context::new(recipe, settings, run, monitor);
+    let mut context = Context::new(recipe, settings, run, monitor, behind);
     let mut outcome = Outcome { done: 0, skipped: 0, closing: String::new() };
     for step in steps {
         let label = step.label(recipe);

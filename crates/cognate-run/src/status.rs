@@ -10,7 +10,7 @@ use crate::duration::seconds;
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::rundir::{Manifest, Progress, RECIPE, RunDirError, was_begun};
-use crate::stage::{Step, column, label};
+use crate::step::{Step, column, label};
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Serialize)]

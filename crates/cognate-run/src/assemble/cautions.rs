@@ -8,9 +8,9 @@ use super::Assembly;
 use crate::error::Result;
 use crate::metrics::METRICS;
 use crate::recipe::Real;
-use crate::stage::{Replicate, Step, writer};
 use crate::stages::filter::{Filtered, FilteredControl};
 use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step, writer};
 
 impl Assembly<'_> {
     /// What became of the controls' documents, and what theirs learned about relations.

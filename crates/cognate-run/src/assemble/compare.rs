@@ -12,7 +12,7 @@ use super::Assembly;
 use super::samples::Sample;
 use crate::error::{Error, Result};
 use crate::recipe::Arm;
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// Resamples of an interval.
 const RESAMPLES: usize = 2000;

@@ -3,13 +3,15 @@
 use cognate_report::{LedgerEntry, in_flops};
 
 use super::Assembly;
-use crate::arms::{needed_flops, whole_cost};
+use crate::arms::needed_flops;
 use crate::error::Result;
+use crate::graph::preparation;
+use crate::graph::whole_cost;
 use crate::rundir::{Artifact, Manifest};
-use crate::stage::{Replicate, Step, candidates, preparation, same_training};
 use crate::stages::filter::Rounds;
 use crate::stages::generate::round_folder;
 use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step, candidates, same_training};
 
 impl Assembly<'_> {
     /// A row for every stage that is finished; one for all that a sweep trained.

@@ -12,9 +12,9 @@ use cognate_synth::metadata;
 
 use super::Assembly;
 use crate::error::Result;
-use crate::stage::Step;
 use crate::stages::related::nearest;
 use crate::stages::texts::read_texts;
+use crate::step::Step;
 
 /// Examples in a report.
 const EXAMPLES: usize = 3;

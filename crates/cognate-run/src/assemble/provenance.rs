@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::recipe::GenerateMethod;
 use crate::recipe::max_positions;
 use crate::rundir::FileEntry;
-use crate::stage::{Replicate, Step};
 use crate::stages::ingest::SPLITS;
-use crate::stages::tokenize::Tokenized;
+use crate::stages::tokenized::Tokenized;
 use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step};
 
 impl Assembly<'_> {
     /// The stages that are not finished, in words.

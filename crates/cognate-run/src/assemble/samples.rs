@@ -8,9 +8,9 @@ use cognate_report::{TASK_AVERAGE, VALIDATION, answer_nats};
 
 use super::Assembly;
 use crate::error::{Error, Result};
-use crate::stage::{Replicate, Step};
 use crate::stages::evaluate::{read_lines, read_scores};
 use crate::stages::tasks::QUESTIONS;
+use crate::step::{Replicate, Step};
 
 /// The items of one measure: its figure is Σ totals / Σ weights.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,8 +9,8 @@ use super::compare::Samples;
 use super::samples::Sample;
 use crate::error::Result;
 use crate::recipe::PairMethod;
-use crate::stage::Step;
 use crate::stages::nearest::{self, NEAREST};
+use crate::step::Step;
 
 /// Parts of the documents.
 const QUARTERS: usize = 4;

@@ -6,8 +6,8 @@ use cognate_report::{TASK_CURVES, TaskPoint, TaskScore};
 
 use super::Assembly;
 use crate::error::{Error, Result};
-use crate::stage::{Replicate, Step};
 use crate::stages::tasks::Scored;
+use crate::step::{Replicate, Step};
 
 impl Assembly<'_> {
     /// The tasks' figures of the model `model`.

@@ -3,10 +3,10 @@
 use super::Assembly;
 use crate::error::Result;
 use crate::recipe::Arm;
-use crate::stage::{Replicate, Step};
 use crate::stages::related::Packing;
 use crate::stages::train::sweep::Sweep;
 use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step};
 
 impl Assembly<'_> {
     /// Sentences about the arm at `at`, where it is finished and there is something to say.

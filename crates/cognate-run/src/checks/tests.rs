@@ -1,5 +1,6 @@
 //! Runs with a fault that a late stage would stop for: they stop before anything is trained.
 
+use crate::graph::behind;
 use std::path::PathBuf;
 
 use cognate_base::Silent;
@@ -201,7 +202,7 @@ fn what_is_seldom_meant_is_told_as_soon_as_it_is_known() {
     bench.stops_after("pair/related");
     let recipe = bench.recipe();
     let settings = bench.settings();
-    let mut context = Context::new(&recipe, &settings, RunDir::open(&settings.out).unwrap(), &Silent);
+    let mut context = Context::new(&recipe, &settings, RunDir::open(&settings.out).unwrap(), &Silent, behind);
     for step in [Step::Ingest, Step::Tokenize, Step::Embed(0), Step::Pair(0)] {
         let name = step.folder(&recipe);
         let folder = context.run.folder(&name);

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use cognate_corpus::IngestStats;
 use serde::Serialize;
 
-use crate::stage::Step;
-use crate::stages::tokenize::Tokenized;
-use crate::stages::tune::Size;
+use crate::stages::tokenized::Tokenized;
+use crate::step::Step;
 
 /// What a stage would cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -65,6 +64,17 @@ impl Survey {
         let longer = self.sampled_tokens.len() - self.sampled_tokens.partition_point(|len| *len <= tokens);
         longer as f64 / self.sampled_tokens.len().max(1) as f64
     }
+}
+
+/// How much a synthesizer learns from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Size {
+    /// Training pairs.
+    pub(crate) pairs: u64,
+    /// Steps of all epochs.
+    pub(crate) steps: u64,
+    /// Tokens of all epochs.
+    pub(crate) tokens: u64,
 }
 
 /// What was measured, as far as it was.

@@ -11,38 +11,43 @@ use std::path::Path;
 use cognate_model::Config;
 use cognate_pair::{lsa_bytes, neighbours_bytes, neighbours_needed};
 
-use crate::arms::{needed_flops, steps_of, whole_cost};
+use crate::arms::steps_of;
 use crate::recipe::{Embed, Recipe, SeedsOf, Training, model_config};
-use crate::stage::{Replicate, Step};
-use crate::stages::related::search_flops;
+use crate::stages::Stage;
+use crate::step::Replicate;
 
 pub use known::StagePlan;
-pub(crate) use known::{Measured, Speed, Survey};
+pub(crate) use known::{Measured, Size, Speed, Survey};
 
-/// Bytes that the training of `step` leaves on disk at most, with a vocabulary of `vocabulary`: the newest checkpoints and the best one,
+/// Bytes that the training of `stage` leaves on disk at most, with a vocabulary of `vocabulary`: the newest checkpoints and the best one,
 /// each with two moments beside the weights. `best` and `final` are second names of files in them. None where nothing is trained.
-pub(crate) fn trained_bytes(recipe: &Recipe, step: Step, vocabulary: usize) -> Option<f64> {
-    let keep = step.stage_of().keeps_checkpoints(recipe)?;
-    let config = config_of(recipe, step, vocabulary)?;
+pub(crate) fn trained_bytes(recipe: &Recipe, stage: &dyn Stage, vocabulary: usize) -> Option<f64> {
+    let keep = stage.keeps_checkpoints(recipe)?;
+    let config = config_of(recipe, stage, vocabulary)?;
     Some((keep as f64 + 1.0) * 3.0 * config.parameter_bytes())
 }
 
-/// The decoder that a step works with; none where it works with none.
-pub(crate) fn config_of(recipe: &Recipe, step: Step, vocabulary: usize) -> Option<Config> {
-    step.stage_of().model(recipe).map(|model| model_config(recipe, model, vocabulary))
+/// The decoder that a stage works with; none where it works with none.
+pub(crate) fn config_of(recipe: &Recipe, stage: &dyn Stage, vocabulary: usize) -> Option<Config> {
+    stage.model(recipe).map(|model| model_config(recipe, model, vocabulary))
 }
 
 /// Which work of its models a stage does, and the bytes of memory that it holds for it; none where it is done elsewhere. A step of
 /// training ends with a whole document: `with_longest` counts one as long as the context, which no document need be.
 pub(crate) fn needed_memory(
     recipe: &Recipe,
-    step: Step,
+    stage: &dyn Stage,
     vocabulary: usize,
     with_longest: bool,
 ) -> Option<(&'static str, f64)> {
     let longest = |context: usize| if with_longest { context } else { 0 };
-    let config = config_of(recipe, step, vocabulary)?;
-    step.stage_of().model_memory(recipe, &config, &longest)
+    let config = config_of(recipe, stage, vocabulary)?;
+    stage.model_memory(recipe, &config, &longest)
+}
+
+/// Operations of the search for the neighbours of `documents` vectors of `width` numbers: every pair of them is multiplied once.
+pub(crate) fn search_flops(documents: f64, width: f64) -> f64 {
+    documents.powi(2) * width
 }
 
 /// What a synthesis writes.
@@ -61,6 +66,8 @@ pub(crate) struct Estimate<'a> {
     /// What the stages that were done for it have shown.
     pub(crate) measured: &'a Measured,
     pub(crate) speed: &'a Speed,
+    /// Operations of everything that a model costs: [`crate::graph::whole_flops`], which lies above the stages.
+    pub(crate) whole_flops: fn(&Estimate<'_>, Replicate) -> f64,
 }
 
 /// Packed bytes of a byte of text, as zstd leaves plain English.
@@ -74,7 +81,7 @@ pub(crate) const WORD_BYTES: f64 = 6.0;
 /// Bytes of text for each different word of a document, as in documents of some hundred words.
 pub(crate) const ENTRY_BYTES: f64 = 9.0;
 /// Bytes that the program itself holds before any stage: its code, threads, and what is kept of earlier stages.
-const PROGRAM_BYTES: f64 = 30e6;
+pub(crate) const PROGRAM_BYTES: f64 = 30e6;
 
 /// What a stage takes, before it is rounded.
 #[derive(Default)]
@@ -90,47 +97,15 @@ pub(crate) struct Cost {
 }
 
 impl Estimate<'_> {
-    pub(crate) fn stage(&self, step: Step) -> StagePlan {
-        if let Some(row) = self.measured.rows.get(&step) {
-            let mut row = row.clone();
-            if row.memory_bytes == 0 {
-                row.memory_bytes = (PROGRAM_BYTES + step.stage_of().memory(self)).round() as u64;
-                row.estimated.push("memory_bytes");
-            }
-            return row;
-        }
-        let cost = step.stage_of().cost(self);
-        let figures = [
-            ("documents", cost.documents),
-            ("tokens", cost.tokens),
-            ("flops", cost.flops),
-            ("bytes", cost.bytes),
-            ("wall_s", cost.wall_s),
-            ("memory_bytes", PROGRAM_BYTES),
-        ];
-        let is_estimate = |(name, figure): &(&str, f64)| *figure > 0.0 && !cost.known.contains(name);
-        StagePlan {
-            estimated: figures.into_iter().filter(is_estimate).map(|(name, _)| name).collect(),
-            stage: step.stage(),
-            arm: step.thing(self.recipe),
-            documents: cost.documents.round() as u64,
-            tokens: cost.tokens.round() as u64,
-            flops: cost.flops,
-            bytes: cost.bytes.round() as u64,
-            wall_s: cost.wall_s,
-            memory_bytes: (PROGRAM_BYTES + step.stage_of().memory(self)).round() as u64,
-        }
-    }
-
-    /// The decoder that a step works with, or the recipe's.
-    pub(crate) fn config(&self, step: Step) -> Config {
+    /// The decoder that a stage works with, or the recipe's.
+    pub(crate) fn config(&self, stage: &dyn Stage) -> Config {
         let (recipe, vocabulary) = (self.recipe, self.vocabulary());
-        config_of(recipe, step, vocabulary).unwrap_or_else(|| model_config(recipe, &recipe.model, vocabulary))
+        config_of(recipe, stage, vocabulary).unwrap_or_else(|| model_config(recipe, &recipe.model, vocabulary))
     }
 
-    /// Bytes of memory that a step holds for the work of its model; 0 where that is done elsewhere.
-    pub(crate) fn model_memory(&self, step: Step) -> f64 {
-        needed_memory(self.recipe, step, self.vocabulary(), true).map_or(0.0, |(_, bytes)| bytes)
+    /// Bytes of memory that a stage holds for the work of its model; 0 where that is done elsewhere.
+    pub(crate) fn model_memory(&self, stage: &dyn Stage) -> f64 {
+        needed_memory(self.recipe, stage, self.vocabulary(), true).map_or(0.0, |(_, bytes)| bytes)
     }
 
     /// Numbers of a vector of an embedding.
@@ -178,12 +153,7 @@ impl Estimate<'_> {
     pub(crate) fn training_tokens(&self, training: &Training, seed: u64) -> u64 {
         let (recipe, train) = (self.recipe, &training.train);
         let Some(other) = &training.operations_of else { return train.tokens() };
-        let flops = |step: Step| {
-            self.measured.rows.get(&step).map_or_else(|| step.stage_of().cost(self).flops, |row| row.flops)
-        };
-        let needed = |step: Step| needed_flops(recipe, step, flops(step));
-        let other = Replicate { arm: recipe.arm(other), seed };
-        let flops: f64 = whole_cost(recipe, other).into_iter().map(needed).sum();
+        let flops = (self.whole_flops)(self, Replicate { arm: recipe.arm(other), seed });
         let config = model_config(recipe, &training.model, self.vocabulary());
         let tokens = train.batch_tokens as f64;
         let context = self.mean().min(training.model.context as f64) / 2.0;
@@ -217,11 +187,11 @@ impl Estimate<'_> {
     }
 
     /// The newest checkpoints and the best one, each with two moments beside the weights.
-    pub(crate) fn training_bytes(&self, step: Step) -> f64 {
-        let bytes = trained_bytes(self.recipe, step, self.vocabulary());
+    pub(crate) fn training_bytes(&self, stage: &dyn Stage) -> f64 {
+        let bytes = trained_bytes(self.recipe, stage, self.vocabulary());
         // Of an arm with a sweep, other seeds are trained as the chosen candidate is.
         bytes.unwrap_or_else(|| {
-            (self.recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * self.config(step).parameter_bytes()
+            (self.recipe.train.keep_checkpoints as f64 + 1.0) * 3.0 * self.config(stage).parameter_bytes()
         })
     }
 }

@@ -1,8 +1,8 @@
 //! How much there is of everything, as measured, or where it was not as the look at the corpus says: documents, tokens, pairs.
 
 use super::Estimate;
+use super::known::Size;
 use crate::recipe::PairMethod;
-use crate::stages::tune::Size;
 
 impl Estimate<'_> {
     /// Entries of the vocabulary.

@@ -1,5 +1,7 @@
 //! What stages would take, beside what it must come to.
 
+use crate::graph::whole_flops;
+use crate::step::Step;
 use std::path::Path;
 
 use super::*;
@@ -37,9 +39,12 @@ fn flops_of(recipe: &str, documents: f64) -> impl Fn(&str) -> f64 + use<> {
         writing_flops_per_s: 1e9,
         measured_flops: 0.0,
     };
-    let estimate = Estimate { recipe: &recipe, survey: &survey, measured: &Measured::default(), speed: &speed };
-    let rows: Vec<(String, f64)> =
-        Step::all(&recipe).into_iter().map(|step| (step.label(&recipe), estimate.stage(step).flops)).collect();
+    let estimate =
+        Estimate { recipe: &recipe, survey: &survey, measured: &Measured::default(), speed: &speed, whole_flops };
+    let rows: Vec<(String, f64)> = Step::all(&recipe)
+        .into_iter()
+        .map(|step| (step.label(&recipe), step.stage_of().cost(&estimate).flops))
+        .collect();
     move |label| rows.iter().find(|row| row.0 == label).unwrap_or_else(|| panic!("{label}")).1
 }
 

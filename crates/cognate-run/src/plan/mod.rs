@@ -6,6 +6,7 @@ mod calibrate;
 mod corpus;
 mod notes;
 mod rehearse;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -21,9 +22,11 @@ use crate::device::DeviceKind;
 use crate::duration::seconds;
 use crate::error::Result;
 use crate::estimate::{Estimate, Measured, Speed, StagePlan};
+use crate::graph::whole_flops;
 use crate::recipe::{Recipe, model_config};
-use crate::stage::{Step, column, label};
+use crate::step::{Step, column, label};
 use rehearse::{Bounds, rehearse};
+use rows::row;
 pub use tree::{ArmPlan, Branch};
 
 /// What a recipe would cost.
@@ -78,15 +81,15 @@ fn plan_within(
     let speed = calibrate::measure(recipe, &looked_at, &survey, device, threads, monitor)?;
     let unknown = Speed::unknown(threads);
     let expected_s = |measured: &Measured, step: Step| {
-        Estimate { recipe, survey: &survey, measured, speed: &unknown }.stage(step).wall_s
+        row(&Estimate { recipe, survey: &survey, measured, speed: &unknown, whole_flops }, step).wall_s
     };
     let measured = rehearse(recipe, (device, threads), bounds, &expected_s, monitor)?;
     let vocabulary = measured.tokenized.map_or(survey.vocabulary, |tokenized| tokenized.vocabulary);
     let config = model_config(recipe, &recipe.model, vocabulary);
     config.check()?;
-    let estimate = Estimate { recipe, survey: &survey, measured: &measured, speed: &speed };
+    let estimate = Estimate { recipe, survey: &survey, measured: &measured, speed: &speed, whole_flops };
     let steps = Step::all(recipe);
-    let stages: Vec<StagePlan> = steps.iter().map(|step| estimate.stage(*step)).collect();
+    let stages: Vec<StagePlan> = steps.iter().map(|step| row(&estimate, *step)).collect();
     let memory = process::memory();
     let mut notes = estimate.notes(&stages, memory);
     let start = checks::problem(recipe, monitor)?.map(|error| error.to_string());

@@ -8,8 +8,8 @@ use crate::arms::{Diet, epochs_of_unique};
 use crate::duration::seconds;
 use crate::estimate::{Estimate, StagePlan};
 use crate::recipe::{Arm, Contexts, PERPLEXITY, Training};
-use crate::stage::{Step, label};
 use crate::stages::tune::tuning_flops;
+use crate::step::{Step, label};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
 impl Estimate<'_> {

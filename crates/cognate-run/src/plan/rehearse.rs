@@ -18,11 +18,12 @@ use crate::device::DeviceKind;
 use crate::duration::seconds;
 use crate::error::{Error, Result};
 use crate::estimate::{Measured, StagePlan};
+use crate::graph::behind;
 use crate::perform::perform;
 use crate::recipe::Recipe;
 use crate::rundir::RunDir;
-use crate::stage::Step;
 use crate::stages::tune;
+use crate::step::Step;
 
 /// How the folders are called that this makes, before the number of the process.
 const PREFIX: &str = "cognate-plan-";
@@ -74,7 +75,7 @@ pub(super) fn rehearse(
     let within = Within::new(monitor, bounds.most);
     let settings =
         Settings { out, reuse: None, until: None, threads, device, command: String::new(), version: String::new() };
-    let mut context = Context::new(recipe, &settings, run, &within);
+    let mut context = Context::new(recipe, &settings, run, &within, behind);
     for step in Step::all(recipe).into_iter().filter(|step| is_of_data(*step)) {
         if !step.needs(recipe).iter().all(|needed| measured.rows.contains_key(needed)) {
             continue;

@@ -1,5 +1,6 @@
 //! Plans of a small corpus, beside what a run does, and of a model that no machine here would train.
 
+use crate::graph::behind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -374,7 +375,7 @@ fn inputs_of_any_size_are_hashed_under_the_users_eye_and_cost_their_time() {
     };
     let looks = Counting::default();
     let run = crate::rundir::RunDir::open(&settings.out).unwrap();
-    crate::context::Context::new(&recipe, &settings, run, &looks).identity(Step::Ingest).unwrap();
+    Step::Ingest.identity(&crate::context::Context::new(&recipe, &settings, run, &looks, behind)).unwrap();
     assert!(looks.0.into_inner() > 20, "a look for each of the stretches of its file");
     // A limit leaves nothing out of what is read.
     recipe.tokenize.tokenizer = None;

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::duration::seconds;
 use crate::estimate::StagePlan;
+use crate::graph::behind;
 use crate::recipe::Recipe;
-use crate::stage::{Replicate, Step, behind};
+use crate::step::{Replicate, Step};
 
 /// What an arm is made from.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Arm, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
-use crate::stage::Step;
+use crate::step::Step;
 
 /// A recipe but for its things.
 const TABLES: &str = "name = \"asked\"\n[corpus]\npaths = [\"d.jsonl\"]\n[model]\nlayers = 2\nwidth = 32\nheads = 2\n[train]\n\

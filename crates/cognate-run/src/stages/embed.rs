@@ -9,17 +9,17 @@ use cognate_corpus::ReadOptions;
 use cognate_pair::{Lsa, LsaConfig, Vectors, read_vectors, write_vectors};
 use serde_json::json;
 
-use super::held_out::selection_texts;
 use super::nearest::{self, NEAREST};
-use super::quality::unique_texts;
 use super::texts::read_texts;
+use super::texts::selection_texts;
+use super::texts::unique_texts;
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::{Cost, ENTRY_BYTES, Estimate};
 use crate::recipe::{self, Recipe};
 use crate::rundir::Work;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// Vectors of the selection split, in the space of those of the unique documents.
 pub(super) const SELECTION: &str = "selection.parquet";
@@ -32,17 +32,13 @@ const FLOPS_PER_S: f64 = 1e9;
 pub(crate) struct Embed(pub(crate) usize);
 
 impl Stage for Embed {
-    fn name(&self) -> &'static str {
-        "embed"
+    fn step(&self) -> Step {
+        Step::Embed(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
         // 2: marks belong to words, and words are compared in one normal form. 3: the selection split has vectors too.
         3
-    }
-
-    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
-        Some(&recipe.embeddings[self.0].name)
     }
 
     fn needs(&self, _: &Recipe) -> Vec<Step> {

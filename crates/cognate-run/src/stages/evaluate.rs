@@ -10,14 +10,14 @@ use cognate_model::Decoder;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::train::training::BATCH_TOKENS;
+use super::BATCH_TOKENS;
 use super::{Place, Stage, tasks};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::{Model, PERPLEXITY, Recipe, max_positions};
 use crate::rundir::Work;
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// File with a model's scores.
 const SCORES: &str = "scores.json";
@@ -28,8 +28,8 @@ const DOCUMENTS: &str = "documents.jsonl";
 pub(crate) struct Evaluate(pub(crate) Replicate);
 
 impl Stage for Evaluate {
-    fn name(&self) -> &'static str {
-        "evaluate"
+    fn step(&self) -> Step {
+        Step::Evaluate(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
@@ -73,7 +73,7 @@ impl Stage for Evaluate {
 
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let (documents, tokens) = estimate.validation();
-        let config = estimate.config(Step::Evaluate(self.0));
+        let config = estimate.config(self);
         let flops = config.forward_flops(tokens, tokens, tokens / documents.max(1.0) / 2.0);
         let known: &[&str] = match (estimate.measured.tokenized.is_some(), only_split(estimate.recipe)) {
             (true, true) => &["documents", "tokens"],
@@ -84,7 +84,7 @@ impl Stage for Evaluate {
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        estimate.config(Step::Evaluate(self.0)).scoring_bytes(BATCH_TOKENS + max_positions(estimate.recipe))
+        estimate.config(self).scoring_bytes(BATCH_TOKENS + max_positions(estimate.recipe))
     }
 }
 

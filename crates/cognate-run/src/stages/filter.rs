@@ -11,17 +11,17 @@ use cognate_synth::{FilterInputs, FilterStats, Scoring, TextPair, filter_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::generate::{generate_round, round_folder, seeds_of};
+use super::BATCH_TOKENS;
+use super::generate::{Generate, generate_round, round_folder, seeds_of};
 use super::judge;
 use super::quality::{Measured, Synthesizer, measure};
-use super::train::training::BATCH_TOKENS;
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::{Cost, Estimate, PACKED, WORD_BYTES, Written};
 use crate::recipe::{Model, Recipe, SeedsOf, Synthetic, Tune, filter_config};
 use crate::rundir::{Artifact, Manifest, State, Watched, Work};
-use crate::stage::{Replicate, Step, writer};
+use crate::step::{Replicate, Step, writer};
 
 /// Share of the real documents from which on a rule that drops them is told.
 const REAL_DROPPED: f64 = 0.2;
@@ -34,8 +34,8 @@ const DOCUMENTS_PER_S: f64 = 2000.0;
 pub(crate) struct Filter(pub(crate) usize);
 
 impl Stage for Filter {
-    fn name(&self) -> &'static str {
-        "filter"
+    fn step(&self) -> Step {
+        Step::Filter(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
@@ -44,10 +44,6 @@ impl Stage for Filter {
         // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
         // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version.
         9
-    }
-
-    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
-        Some(&recipe.synthetic[self.0].name)
     }
 
     fn needs(&self, _: &Recipe) -> Vec<Step> {
@@ -123,7 +119,7 @@ impl Stage for Filter {
         let (text, words) = (estimate.unique_bytes(), estimate.unique_bytes() / WORD_BYTES);
         let of_each = length * estimate.survey.bytes_per_token() / WORD_BYTES;
         let filters = filter_bytes(text, words, documents, of_each);
-        let config = estimate.config(Step::Filter(self.0));
+        let config = estimate.config(self);
         match writer(recipe, self.0) {
             // The synthesizer stays while the base model and the embedder measure what was kept.
             Step::Tune(at) if recipe.is_related(self.0) => {
@@ -140,7 +136,7 @@ impl Stage for Filter {
 /// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
 fn scoring_flops(estimate: &Estimate<'_>, corpus: usize) -> f64 {
     let recipe = estimate.recipe;
-    let config = estimate.config(Step::Filter(corpus));
+    let config = estimate.config(&Filter(corpus));
     let passes =
         |sequences: f64, tokens: f64| config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0);
     let calibrated = recipe.is_related(corpus);
@@ -210,12 +206,13 @@ pub(crate) fn further_rounds_flops(context: &Context<'_>, corpus: usize) -> Resu
 fn further_round(context: &Context<'_>, corpus: usize, round: usize, first: u64) -> Result<Artifact> {
     let step = Step::Generate(corpus);
     let name = round_folder(context.recipe, corpus, round);
-    let mut identity = context.identity(step)?;
+    let stage = Generate(corpus);
+    let mut identity = stage.identity(context)?;
     if let serde_json::Value::Object(config) = &mut identity.config {
         config.insert("round".to_owned(), json!({"number": round, "first_document": first}));
     }
     let folder = context.run.folder(&name);
-    let attempt = match context.run.enter(&name, identity, context.recipe.seed, step.resumes())? {
+    let attempt = match context.run.enter(&name, identity, context.recipe.seed, stage.resumes())? {
         State::Done(manifest) => return Ok(Artifact { folder, manifest: *manifest }),
         State::Open(attempt) => attempt,
     };

@@ -24,7 +24,7 @@ use crate::error::Result;
 use crate::estimate::{Cost, Estimate, PACKED, Written};
 use crate::recipe::{self, Endpoint, GenerateMethod, GeneratePrecision, Model, Recipe, SeedsOf};
 use crate::rundir::{Artifact, Work};
-use crate::stage::{Step, writer};
+use crate::step::{Step, writer};
 
 /// Documents in one file of synthetic documents.
 const SHARD_DOCUMENTS: usize = 1000;
@@ -35,18 +35,14 @@ const LEAST_ROUND: f64 = 0.25;
 pub(crate) struct Generate(pub(crate) usize);
 
 impl Stage for Generate {
-    fn name(&self) -> &'static str {
-        "generate"
+    fn step(&self) -> Step {
+        Step::Generate(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
         // 2: a uniform number inverts the nucleus in the order of ids. 3: long seeds are cut at the end of a sentence or word. 4: records are
         // marked whose text holds a special token or cannot be encoded; documents without text are no seeds.
         4
-    }
-
-    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
-        Some(&recipe.synthetic[self.0].name)
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
@@ -117,7 +113,7 @@ impl Stage for Generate {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let Written { documents, length, seed } = estimate.written(self.0);
         let tokens = documents * length;
-        let config = estimate.config(Step::Generate(self.0));
+        let config = estimate.config(self);
         let reading = config.forward_flops(documents * seed, documents, seed / 2.0);
         let writing = config.forward_flops(tokens, tokens, seed + length / 2.0);
         let bytes = tokens * estimate.survey.bytes_per_token() * PACKED;
@@ -126,7 +122,7 @@ impl Stage for Generate {
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        estimate.model_memory(Step::Generate(self.0))
+        estimate.model_memory(self)
     }
 }
 

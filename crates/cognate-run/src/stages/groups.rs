@@ -77,9 +77,8 @@ pub(super) fn with_groups(mut own: Value, pair: &Pair) -> Value {
 mod tests {
     use std::path::Path;
 
-    use crate::context::config;
     use crate::recipe::Recipe;
-    use crate::stage::Step;
+    use crate::step::Step;
 
     /// Which of the keys of a corpus of one's own stand in the identity of a stage.
     fn said(corpus: &str, pair: &str, tune: &str, step: Step) -> Vec<&'static str> {
@@ -88,7 +87,7 @@ mod tests {
              [pair]\n{pair}\n[tune]\n{tune}\n[[pairs]]\nname = \"related\"\n[[pairs]]\nname = \"shuffled\"\n"
         );
         let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
-        let config = config(&recipe, step).unwrap().to_string();
+        let config = step.resolved(&recipe).unwrap().to_string();
         let keys = ["group_field", "limit", "chunk_tokens", "within_groups", "max_pairs"];
         keys.into_iter().filter(|key| config.contains(&format!("\"{key}\""))).collect()
     }

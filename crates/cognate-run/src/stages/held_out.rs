@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
-use cognate_corpus::{ReadOptions, TokenFile};
+use cognate_corpus::TokenFile;
 use cognate_pair::{Pair, part_held_out, read_pairs};
 
-use super::quality::unique_texts;
-use super::texts::read_texts;
+use super::texts::{selection_texts, unique_texts};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -46,11 +45,6 @@ pub(crate) fn ids(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<S
     let unique = texts.len();
     texts.extend(selection_texts(context, monitor)?);
     Ok((texts.into_iter().map(|(id, _)| id).collect(), unique))
-}
-
-/// The documents of the selection split.
-pub(crate) fn selection_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
-    read_texts(&context.artifact("ingest").path("selection.jsonl.zst"), &ReadOptions::default(), monitor)
 }
 
 /// The held-out pairs of a synthesizer, parted.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::estimate::{Cost, Estimate, PACKED, WORD_BYTES};
 use crate::recipe::{self, Recipe};
 use crate::rundir::Work;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// The splits' names, which are their files' names too.
 pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
@@ -25,8 +25,8 @@ const HASHED_BYTES_PER_S: f64 = 500e6;
 pub(crate) struct Ingest;
 
 impl Stage for Ingest {
-    fn name(&self) -> &'static str {
-        "ingest"
+    fn step(&self) -> Step {
+        Step::Ingest
     }
 
     fn version(&self, _: &Recipe) -> u32 {

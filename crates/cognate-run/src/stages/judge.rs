@@ -7,7 +7,8 @@ use cognate_base::Monitor;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 
-use super::quality::{read_first, synthetic_seeds, true_pairs, unique_texts};
+use super::quality::{read_first, synthetic_seeds, true_pairs};
+use super::texts::unique_texts;
 use crate::context::Context;
 use crate::error::Result;
 use crate::recipe::Recipe;

@@ -1,15 +1,17 @@
-//! The stages: each one file that owns its name, its version, what it is made from, its part of the recipe, its inputs, its work, and what
+//! The stages: each one file that owns its version, what it is made from, its part of the recipe, its inputs, its work, and what
 //! it takes. What a stage computes lives in its own crate. What stages share lies in files beside them.
 
 use std::path::Path;
 
 use cognate_base::{Hash, Monitor};
+use serde_json::Value;
 
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::{Model, Recipe, Training};
-use crate::stage::Step;
+use crate::rundir::Identity;
+use crate::step::Step;
 
 pub(crate) mod embed;
 pub(crate) mod evaluate;
@@ -27,25 +29,21 @@ pub(crate) mod report;
 pub(crate) mod tasks;
 pub(crate) mod texts;
 pub(crate) mod tokenize;
+pub(crate) mod tokenized;
 pub(crate) mod train;
 pub(crate) mod tune;
 
 #[cfg(test)]
 mod tests;
 
-/// A stage with the thing that it makes. [`Step::stage_of`] says which one a node of the graph is.
+/// A stage with the thing that it makes. `graph.rs` says which one a node of the graph is.
 pub(crate) trait Stage {
-    /// Its name: one of [`crate::rundir::STAGE_NAMES`].
-    fn name(&self) -> &'static str;
+    /// The node of the graph that it is.
+    fn step(&self) -> Step;
 
     /// Raised whenever its code changes what the same configuration and inputs give: what the older code made is then refused instead of
     /// taken for the newer.
     fn version(&self, recipe: &Recipe) -> u32;
-
-    /// The name of the thing that it makes; none where there is one only, or where it is a model of an arm.
-    fn thing<'a>(&self, _recipe: &'a Recipe) -> Option<&'a str> {
-        None
-    }
 
     /// What it is made from, directly.
     fn needs(&self, recipe: &Recipe) -> Vec<Step>;
@@ -56,6 +54,22 @@ pub(crate) trait Stage {
 
     /// Adds the content of everything that it reads.
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()>;
+
+    /// Everything that its artifact depends on.
+    fn identity(&self, context: &Context<'_>) -> Result<Identity> {
+        let mut inputs = Inputs::new(context);
+        self.inputs(context, &mut inputs)?;
+        let stage = self.step().stage().to_owned();
+        let config = self.resolved(context.recipe)?;
+        Ok(Identity { stage, code: self.version(context.recipe), config, inputs: inputs.into_hashes() })
+    }
+
+    /// The resolved keys that it depends on.
+    fn resolved(&self, recipe: &Recipe) -> Result<Value> {
+        let mut config = Config::default();
+        self.config(recipe, &mut config)?;
+        Ok(config.into_value())
+    }
 
     /// Does it, into the folder of `place`.
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made>;
@@ -102,6 +116,9 @@ pub(crate) trait Stage {
     /// Bytes of memory that it holds at most, beside the program itself.
     fn memory(&self, estimate: &Estimate<'_>) -> f64;
 }
+
+/// Tokens scored together; changes the speed, never a result.
+pub(crate) const BATCH_TOKENS: usize = 4096;
 
 /// Where a stage works.
 #[derive(Clone, Copy)]

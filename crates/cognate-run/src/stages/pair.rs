@@ -13,31 +13,28 @@ use serde_json::{Value, json};
 use super::embed::{HELD, SELECTION};
 use super::groups::{Groups, with_groups};
 use super::held_out::ids;
-use super::related::{copies, search_flops, vectors_of};
+use super::related::{copies, vectors_of};
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
+use crate::estimate::search_flops;
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::{PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// The set of pairs at a place of [`Recipe::pairs`].
 pub(crate) struct Pair(pub(crate) usize);
 
 impl Stage for Pair {
-    fn name(&self) -> &'static str {
-        "pair"
+    fn step(&self) -> Step {
+        Step::Pair(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
         // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
         // are pairs with documents of the selection split.
         4
-    }
-
-    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
-        Some(&recipe.pairs[self.0].name)
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {

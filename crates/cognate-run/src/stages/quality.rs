@@ -20,16 +20,16 @@ use cognate_synth::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::BATCH_TOKENS;
 use super::embed::lsa_config;
 use super::generate::seeds_of;
 use super::held_out::{Documents, HeldOut, draw, one_of_each_target};
-use super::texts::read_texts;
-use super::train::training::BATCH_TOKENS;
+use super::texts::{read_texts, unique_texts};
 use crate::context::Context;
 use crate::device::Model;
 use crate::error::Result;
 use crate::recipe::{self, Embed, PairMethod, Recipe, SeedsOf};
-use crate::stage::{Replicate, Step, writer};
+use crate::step::{Replicate, Step, writer};
 
 /// Documents whose perplexity is measured, of each kind.
 const PERPLEXITY_DOCUMENTS: usize = 300;
@@ -153,10 +153,6 @@ pub(crate) fn measure(
         perplexity_kept: base.perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)], monitor)?,
         perplexity_validation: base.perplexity(&validation, monitor)?,
     })
-}
-
-pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
-    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
 }
 
 /// All pairs of unique documents that the synthesizer behind the corpus at `corpus` learns from or is measured on.

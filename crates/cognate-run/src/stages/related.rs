@@ -9,12 +9,13 @@ use cognate_train::{Row, related_rows};
 use serde::{Deserialize, Serialize};
 
 use super::groups::Groups;
-use super::held_out::selection_texts;
-use super::quality::unique_texts;
+use super::texts::selection_texts;
+use super::texts::unique_texts;
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::search_flops;
 use crate::recipe;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// How documents were packed into rows of related ones.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,11 +79,6 @@ pub(crate) fn rows_of_related(
         search_flops: search_flops(vectors.len() as f64, vectors.width as f64),
     };
     Ok((rows, packing))
-}
-
-/// Operations of the search for the neighbours of `documents` vectors of `width` numbers: every pair of them is multiplied once.
-pub(crate) fn search_flops(documents: f64, width: f64) -> f64 {
-    documents.powi(2) * width
 }
 
 /// Each seed's most similar target; the lower number where two are equally similar.

@@ -7,14 +7,14 @@ use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::Recipe;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// The report of a run.
 pub(crate) struct Report;
 
 impl Stage for Report {
-    fn name(&self) -> &'static str {
-        "report"
+    fn step(&self) -> Step {
+        Step::Report
     }
 
     fn version(&self, _: &Recipe) -> u32 {

@@ -11,7 +11,7 @@ use cognate_eval::tasks::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::train::training::BATCH_TOKENS;
+use super::BATCH_TOKENS;
 use crate::device::Model;
 use crate::error::{Error, Result};
 use crate::recipe::{PERPLEXITY, Recipe};

@@ -12,17 +12,19 @@ use cognate_synth::generate::files::shards;
 use cognate_synth::{RelevanceOptions, Seeds, Target, TokenPair, calibrate, generate, metadata};
 use cognate_train::{PairTokens, Point};
 
+use super::BATCH_TOKENS;
 use super::embed::lsa_config;
 use super::evaluate::read_scores;
 use super::filter::Filtered;
 use super::generate::generate_config;
 use super::held_out::{Documents, HeldOut, one_of_each_target};
-use super::quality::{read_first, unique_texts};
+use super::quality::read_first;
 use super::related::nearest;
-use super::train::training::{BATCH_TOKENS, Trained};
+use super::texts::unique_texts;
+use super::train::training::Trained;
 use crate::context::Context;
 use crate::device::Model;
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 mod finished;
 mod graph;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, Reader};
 
+use crate::context::Context;
 use crate::error::Result;
 
 /// Identifiers and texts of a document file. Bad records that are passed over are named in warnings.
@@ -16,4 +17,14 @@ pub fn read_texts(path: &Path, options: &ReadOptions, monitor: &dyn Monitor) -> 
     let texts = reader.by_ref().map(|record| Ok(record.map(|(_, document)| (document.id, document.text))?)).collect();
     reader.rejected().iter().for_each(|record| tracing::warn!("{}: passed over: {}", record.origin, record.reason));
     texts
+}
+
+/// The documents of the unique split.
+pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
+}
+
+/// The documents of the selection split.
+pub(crate) fn selection_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact("ingest").path("selection.jsonl.zst"), &ReadOptions::default(), monitor)
 }

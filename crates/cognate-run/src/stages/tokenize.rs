@@ -3,25 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
-use cognate_corpus::{ReadOptions, Reader, TokenFile, TokenizeStats, Tokenizer, tokenize};
-use serde::{Deserialize, Serialize};
+use cognate_corpus::{ReadOptions, Reader, TokenFile, Tokenizer, tokenize};
 use serde_json::json;
 
 use super::ingest::SPLITS;
+use super::tokenized::Tokenized;
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::Recipe;
 use crate::rundir::Work;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// Splits to token files.
 pub(crate) struct Tokenize;
 
 impl Stage for Tokenize {
-    fn name(&self) -> &'static str {
-        "tokenize"
+    fn step(&self) -> Step {
+        Step::Tokenize
     }
 
     fn version(&self, _: &Recipe) -> u32 {
@@ -62,17 +62,6 @@ impl Stage for Tokenize {
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
         estimate.different_words(estimate.survey.documents * estimate.survey.bytes_per_document) * 200.0
     }
-}
-
-/// Statistics of `tokenize`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Tokenized {
-    /// Entries of the vocabulary: the largest token + 1.
-    pub(crate) vocabulary: usize,
-    pub(crate) validation: TokenizeStats,
-    pub(crate) unique: TokenizeStats,
-    pub(crate) oracle: TokenizeStats,
-    pub(crate) selection: TokenizeStats,
 }
 
 /// Trains the tokenizer on the unique split or takes the given one, and encodes every split.

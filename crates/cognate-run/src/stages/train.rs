@@ -6,15 +6,17 @@ use cognate_base::{Hash, Monitor};
 use cognate_train::training_bytes;
 use serde_json::{Map, json};
 
+use equal_flops::equal_flops_steps;
+
 use super::groups::with_groups;
 use super::{Place, Stage};
-use crate::arms::equal_flops_steps;
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::{Contexts, Init, Model, Pair, Real, Recipe, Training, max_positions};
-use crate::stage::{Replicate, Step, candidates, same_training};
+use crate::step::{Replicate, Step, candidates, same_training};
 
+mod equal_flops;
 pub(crate) mod sweep;
 pub(crate) mod training;
 
@@ -30,8 +32,8 @@ pub(crate) struct Candidate {
 }
 
 impl Stage for Train {
-    fn name(&self) -> &'static str {
-        "train"
+    fn step(&self) -> Step {
+        Step::Train(self.0)
     }
 
     fn version(&self, recipe: &Recipe) -> u32 {
@@ -141,39 +143,34 @@ impl Stage for Train {
         let arm = &recipe.arms[self.0.arm];
         // For another seed than the recipe's own of an arm with a sweep, its first candidate's.
         if arm.sweep.is_empty() || self.0.seed != recipe.seed {
-            return cost_of(estimate, Step::Train(self.0), &arm.training, self.0.seed);
+            return cost_of(estimate, self, &arm.training, self.0.seed);
         }
         // What it chooses from is trained in stages of its own.
         let documents = (arm.selection_documents as f64).min(estimate.selection_documents());
         let tokens = documents * estimate.mean() * arm.sweep.len() as f64;
-        let config = estimate.config(Step::Train(self.0));
+        let config = estimate.config(self);
         let flops = config.forward_flops(tokens, tokens, estimate.mean() / 2.0);
         let (bytes, wall_s) = (config.parameter_bytes() * 2.0, estimate.passes_s(flops));
         Cost { documents, tokens, flops, bytes, wall_s, ..Cost::default() }
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        let step = Step::Train(self.0);
         match self.training(estimate.recipe) {
-            Some(training) => memory_of(estimate, step, training),
-            None => estimate.config(step).parameter_bytes(),
+            Some(training) => memory_of(estimate, self, training),
+            None => estimate.config(self).parameter_bytes(),
         }
     }
 }
 
 impl Candidate {
-    fn step(&self) -> Step {
-        Step::Sweep { arm: self.arm, candidate: self.candidate }
-    }
-
     fn of<'a>(&self, recipe: &'a Recipe) -> &'a Training {
         &recipe.arms[self.arm].sweep[self.candidate].training
     }
 }
 
 impl Stage for Candidate {
-    fn name(&self) -> &'static str {
-        "train"
+    fn step(&self) -> Step {
+        Step::Sweep { arm: self.arm, candidate: self.candidate }
     }
 
     fn version(&self, recipe: &Recipe) -> u32 {
@@ -225,11 +222,11 @@ impl Stage for Candidate {
     }
 
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
-        cost_of(estimate, self.step(), self.of(estimate.recipe), estimate.recipe.seed)
+        cost_of(estimate, self, self.of(estimate.recipe), estimate.recipe.seed)
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        memory_of(estimate, self.step(), self.of(estimate.recipe))
+        memory_of(estimate, self, self.of(estimate.recipe))
     }
 }
 
@@ -342,9 +339,9 @@ fn memory_of_model(
     ("training this recipe's model", bytes)
 }
 
-/// What `step` takes, which does `training` with `seed`.
-fn cost_of(estimate: &Estimate<'_>, step: Step, training: &Training, seed: u64) -> Cost {
-    let (train, config) = (&training.train, estimate.config(step));
+/// What `stage` takes, which does `training` with `seed`.
+fn cost_of(estimate: &Estimate<'_>, stage: &dyn Stage, training: &Training, seed: u64) -> Cost {
+    let (train, config) = (&training.train, estimate.config(stage));
     let tokens = estimate.training_tokens(training, seed);
     let segment = match training.contexts {
         // At most: ends of chains share a row, and see only themselves.
@@ -367,18 +364,18 @@ fn cost_of(estimate: &Estimate<'_>, step: Step, training: &Training, seed: u64) 
         documents: tokens as f64 / estimate.mean(),
         tokens: tokens as f64,
         flops: flops + search,
-        bytes: estimate.training_bytes(step),
+        bytes: estimate.training_bytes(stage),
         wall_s: estimate.steps_s(&config, flops + validated, steps) + estimate.search_s(search),
         known: if training.operations_of.is_some() { &[] } else { &["tokens"] },
     }
 }
 
-/// Bytes of memory that `step` holds, which does `training`: the model's, the order of the data, and a search for neighbours.
-fn memory_of(estimate: &Estimate<'_>, step: Step, training: &Training) -> f64 {
-    let order = cost_of(estimate, step, training, estimate.recipe.seed).documents * 16.0;
+/// Bytes of memory that `stage` holds, which does `training`: the model's, the order of the data, and a search for neighbours.
+fn memory_of(estimate: &Estimate<'_>, stage: &dyn Stage, training: &Training) -> f64 {
+    let order = cost_of(estimate, stage, training, estimate.recipe.seed).documents * 16.0;
     let related = match &training.contexts {
         Contexts::Related(embedding) => estimate.search_bytes(embedding, estimate.recipe.pair.neighbours),
         Contexts::Single => 0.0,
     };
-    estimate.model_memory(step) + order + related
+    estimate.model_memory(stage) + order + related
 }

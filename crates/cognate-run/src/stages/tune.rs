@@ -15,14 +15,15 @@ use cognate_train::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::BATCH_TOKENS;
 use super::held_out::{Documents, HeldOut, draw};
-use super::train::training::{BATCH_TOKENS, finish, tokenizer_files, trained};
+use super::train::training::{finish, tokenizer_files, trained};
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
-use crate::estimate::{Cost, Estimate};
+use crate::estimate::{Cost, Estimate, Size};
 use crate::recipe::{Model, Recipe, Train, model_config};
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
@@ -43,8 +44,8 @@ pub(crate) struct Relations {
 pub(crate) struct Tune(pub(crate) usize);
 
 impl Stage for Tune {
-    fn name(&self) -> &'static str {
-        "tune"
+    fn step(&self) -> Step {
+        Step::Tune(self.0)
     }
 
     fn version(&self, _: &Recipe) -> u32 {
@@ -53,10 +54,6 @@ impl Stage for Tune {
         // makes of the right seed, and the untuned start is one of the candidates. 6: where none makes anything of it, by its loss. 7:
         // AdamW is its base's. 8: chosen and measured by pairs whose second document no model has seen.
         8
-    }
-
-    fn thing<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
-        Some(&recipe.synthesizers[self.0].name)
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
@@ -111,8 +108,8 @@ impl Stage for Tune {
     }
 
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
-        let (size, step) = (estimate.size(self.0), Step::Tune(self.0));
-        let config = estimate.config(step);
+        let size = estimate.size(self.0);
+        let config = estimate.config(self);
         let (flops, _) = tuning_flops(estimate.recipe, self.0, estimate.vocabulary(), estimate.mean(), size);
         let wall_s = estimate.steps_s(&config, flops, size.steps as f64);
         let measured = estimate.measured.lessons.contains_key(&self.0);
@@ -120,7 +117,7 @@ impl Stage for Tune {
             documents: size.pairs as f64,
             tokens: size.tokens as f64,
             flops,
-            bytes: estimate.training_bytes(step),
+            bytes: estimate.training_bytes(self),
             wall_s: wall_s + checks_s(estimate, &config, self.0, size),
             known: if measured { &["documents", "tokens"] } else { &[] },
         }
@@ -129,7 +126,7 @@ impl Stage for Tune {
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
         let recipe = estimate.recipe;
         let pairs = estimate.pairs(recipe.pair_set(&recipe.synthesizers[self.0].pairs));
-        estimate.model_memory(Step::Tune(self.0)) + pairs * 24.0
+        estimate.model_memory(self) + pairs * 24.0
     }
 }
 
@@ -290,17 +287,6 @@ pub(crate) fn check(context: &Context<'_>, at: usize) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// How much a synthesizer learns from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Size {
-    /// Training pairs.
-    pub(crate) pairs: u64,
-    /// Steps of all epochs.
-    pub(crate) steps: u64,
-    /// Tokens of all epochs.
-    pub(crate) tokens: u64,
 }
 
 /// How much the synthesizer at `at` would learn from.

@@ -5,8 +5,8 @@ use cognate_base::terminal::wrapped;
 use super::Snapshot;
 use super::plot::{Curve, plot};
 use crate::duration::seconds;
-use crate::stage::{column, label};
 use crate::status::{StageState, StageStatus};
+use crate::step::{column, label};
 
 /// Characters of a bar.
 const BAR: usize = 20;

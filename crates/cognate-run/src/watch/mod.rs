@@ -15,8 +15,8 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::recipe::Recipe;
 use crate::rundir::RECIPE;
-use crate::stage::Step;
 use crate::status::{StageState, Status, status};
+use crate::step::Step;
 
 /// Training losses shown of a stage at work; more are averaged.
 const TRAIN_POINTS: usize = 200;

@@ -34,7 +34,7 @@ fn a_servers_precision_is_its_own() {
     assert!(message.starts_with("recipes/r.toml:14: [generate] precision"), "{message}");
     assert!(message.contains("the server decides how it multiplies"), "{message}");
     let resolved = parse(&LEAST.replace("[train]", "[generate]\nprecision = \"int8\"\n[train]")).unwrap();
-    let config = crate::context::config(&resolved, crate::stage::Step::Generate(0)).unwrap();
+    let config = crate::step::Step::Generate(0).resolved(&resolved).unwrap();
     assert_eq!(config["generate"]["precision"], "int8");
 }
 
@@ -64,7 +64,7 @@ fn what_may_be_a_secret_is_refused_unseen() {
 fn where_a_server_is_does_not_count_and_the_first_method_goes_unsaid() {
     let generate = |more: &str| {
         let recipe = parse(&LEAST.replace("[train]", &format!("{more}[train]"))).unwrap();
-        crate::context::config(&recipe, crate::stage::Step::Generate(0)).unwrap()["generate"].clone()
+        crate::step::Step::Generate(0).resolved(&recipe).unwrap()["generate"].clone()
     };
     let mut keys: Vec<String> = generate("").as_object().unwrap().keys().cloned().collect();
     keys.sort();
@@ -110,8 +110,8 @@ fn a_judge_has_an_address_and_a_name_and_shows_no_secret() {
     let of = |more: &str, corpus: &str| {
         let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"sbp\"\n[[arm]]\nkind = \"random-pairs\"\n";
         let recipe = parse(&format!("{}{arms}", LEAST.replace("[train]", &format!("{more}[train]")))).unwrap();
-        let filter = crate::stage::Step::Filter(recipe.corpus_of(corpus));
-        crate::context::config(&recipe, filter).unwrap()["filter"].clone()
+        let filter = crate::step::Step::Filter(recipe.corpus_of(corpus));
+        filter.resolved(&recipe).unwrap()["filter"].clone()
     };
     let filter = |more: &str| of(more, "related");
     assert!(filter("").as_object().unwrap().keys().all(|key| !key.starts_with("judge")), "as before there were judges");

@@ -1,5 +1,6 @@
 //! Small runs to ask: their documents, and a run directory with everything in it.
 
+use crate::graph::behind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +16,7 @@ use crate::device::DeviceKind;
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
 use crate::runner::run;
-use crate::stage::Step;
+use crate::step::Step;
 
 /// Texts of thirty topics, whose words make up half of each.
 pub(super) fn texts(documents: usize) -> Vec<String> {
@@ -78,7 +79,8 @@ impl Finished {
 
     /// The same for a recipe that asks for the same things otherwise.
     pub(super) fn context_of<'a>(&'a self, recipe: &'a Recipe) -> Context<'a> {
-        let mut context = Context::new(recipe, &self.settings, RunDir::open(&self.settings.out).unwrap(), &Silent);
+        let mut context =
+            Context::new(recipe, &self.settings, RunDir::open(&self.settings.out).unwrap(), &Silent, behind);
         for step in Step::all(&self.recipe).into_iter().filter(|step| *step != Step::Report) {
             let name = step.folder(&self.recipe);
             let folder = context.run.folder(&name);

@@ -14,12 +14,13 @@ use cognate_synth::{JudgeStats, metadata};
 
 use super::super::evaluate::read_scores;
 use super::super::held_out;
-use super::super::quality::{read_first, unique_texts};
+use super::super::quality::read_first;
 use super::super::tasks;
+use super::super::texts::unique_texts;
 use super::finished::{Finished, texts};
 use super::{load, trainings, work, written};
 use crate::context::Context;
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// Documents of the corpus that are none of a kind of their own.
 const DOCUMENTS: usize = 400;

@@ -8,16 +8,17 @@ use cognate_corpus::Document;
 use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
 use serde::Deserialize;
 
+use super::super::BATCH_TOKENS;
 use super::super::quality::read_first;
 use super::super::train::sweep;
-use super::super::train::training::{BATCH_TOKENS, Trained};
+use super::super::train::training::Trained;
 use super::finished::{Finished, texts};
 use super::load;
 use super::work::{self, nearly, reading};
 use crate::context::Context;
 use crate::error::Error;
 use crate::recipe::Real;
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// Both arms' third candidate is best; the second arm's first diverges.
 const RECIPE: &str = r#"
@@ -144,7 +145,7 @@ fn the_choice_is_made_by_each_document_s_loss(context: &Context<'_>, name: &str)
         (found, each, flops)
     };
     let (mut flops, mut tokens) = (0.0, 0);
-    for (number, (candidate, step)) in found.candidates.iter().zip(crate::stage::candidates(recipe, at)).enumerate() {
+    for (number, (candidate, step)) in found.candidates.iter().zip(crate::step::candidates(recipe, at)).enumerate() {
         assert_eq!(candidate.name, arm.sweep[number].name);
         let of = |line: &Line| line.nats[number];
         if candidate.diverged.is_some() {

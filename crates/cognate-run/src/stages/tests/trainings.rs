@@ -10,15 +10,16 @@ use cognate_model::{Batch, Decoder, ScoreItem, score};
 use cognate_pair::{Copies, Pair, chains, exact_neighbours, read_vectors};
 use cognate_train::{Job, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig, related_rows, train};
 
-use super::super::quality::unique_texts;
+use super::super::BATCH_TOKENS;
 use super::super::related::rows_of_related;
-use super::super::train::training::{BATCH_TOKENS, Trained, check_init, sources, validation_items};
+use super::super::texts::unique_texts;
+use super::super::train::training::{Trained, check_init, sources, validation_items};
 use super::finished::{Finished, texts};
 use crate::arms::Diet;
 use crate::context::Context;
 use crate::device::Model;
 use crate::recipe::{Init, Recipe};
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// Tokens of a batch, and of a context.
 const BATCH: usize = 512;

@@ -13,7 +13,7 @@ use super::super::held_out::ids;
 use super::super::quality::read_first;
 use crate::context::Context;
 use crate::recipe::{PairMethod, Vectors};
-use crate::stage::{Replicate, Step};
+use crate::step::{Replicate, Step};
 
 /// All stages of a run, but for the report.
 fn steps(context: &Context<'_>) -> impl Iterator<Item = Step> + use<> {

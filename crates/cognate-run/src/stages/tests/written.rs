@@ -12,11 +12,12 @@ use cognate_pair::read_vectors;
 use cognate_synth::generate::files::shards;
 use cognate_synth::{Relevance, RelevanceOptions, TextPair, metadata, relevance_of_texts};
 
+use super::super::BATCH_TOKENS;
 use super::super::filter::{self, Filtered, FilteredControl, further_rounds_flops};
 use super::super::generate::{round_folder, round_tokens};
 use super::super::held_out::{Documents, one_of_each_target};
-use super::super::quality::{read_first, unique_texts};
-use super::super::train::training::BATCH_TOKENS;
+use super::super::quality::read_first;
+use super::super::texts::unique_texts;
 use super::super::{Place, Stage};
 use super::finished::{Finished, told};
 use super::work::{nearly, reading};
@@ -24,7 +25,7 @@ use super::{held_out, load};
 use crate::context::Context;
 use crate::error::Error;
 use crate::rundir::Manifest;
-use crate::stage::{Step, writer};
+use crate::step::{Step, writer};
 
 /// The rounds of a corpus, the first among them.
 fn rounds(context: &Context<'_>, corpus: &str) -> Vec<(PathBuf, Manifest)> {

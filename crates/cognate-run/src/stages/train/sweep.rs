@@ -12,12 +12,13 @@ use cognate_model::Decoder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::training::{BATCH_TOKENS, Trained, link};
+use super::training::{Trained, link};
 use crate::context::{Context, Made};
 use crate::error::{Error, Result};
 use crate::recipe::Real;
-use crate::stage::{Replicate, Step, candidates};
+use crate::stages::BATCH_TOKENS;
 use crate::stages::held_out::draw;
+use crate::step::{Replicate, Step, candidates};
 
 /// File with the loss of every candidate on every document that the choice was made by.
 const SELECTION: &str = "selection.jsonl";

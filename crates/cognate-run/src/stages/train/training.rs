@@ -12,20 +12,19 @@ use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape,
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::equal_flops::equal_flops_steps;
 use super::sweep::{self, Sweep, Taken};
-use crate::arms::{Diet, equal_flops_steps};
+use crate::arms::Diet;
 use crate::context::{Context, Made};
 use crate::device::Model;
 use crate::error::{Error, Result};
 use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training, model_config};
 use crate::rundir::Work;
-use crate::stage::{Replicate, Step, same_training};
 use crate::stages::Place;
 use crate::stages::related::{Packing, rows_of_related};
 use crate::stages::tune::Relations;
+use crate::step::{Replicate, Step, same_training};
 
-/// Tokens scored together; changes the speed, never a result.
-pub(crate) const BATCH_TOKENS: usize = 4096;
 /// Statistics of one training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trained {
