@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::endpoint::EndpointError;
+use crate::endpoint::error::EndpointError;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -20,7 +20,7 @@
 
 pub(crate) mod ask;
 mod client;
-mod error;
+pub(crate) mod error;
 pub(crate) mod key;
 mod lenient;
 pub(crate) mod protocol;

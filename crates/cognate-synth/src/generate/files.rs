@@ -9,9 +9,9 @@ use cognate_base::files::write_atomic;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
 
+use super::config::{GenerateConfig, GenerateStats};
 use super::numbers::Numbers;
 use super::seeds::SeedPrompts;
-use super::{GenerateConfig, GenerateStats};
 use crate::error::{Error, Result};
 use crate::metadata;
 

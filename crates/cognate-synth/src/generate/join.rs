@@ -7,7 +7,7 @@ use cognate_base::Monitor;
 use cognate_corpus::{Document, DocumentWriter, ReadOptions, Reader};
 use serde_json::{Map, Value};
 
-use super::MOST_DOCUMENTS;
+use super::config::MOST_DOCUMENTS;
 use super::files::{SETTINGS, check_settings, document_id, read_settings, shard_name, shards};
 use super::numbers::Part;
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cognate_base::Unit;
 use serde_json::Value;
 
-use super::GenerateConfig;
+use super::config::GenerateConfig;
 
 /// When a generation stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

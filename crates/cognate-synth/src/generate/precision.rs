@@ -5,7 +5,7 @@ use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
 use serde::{Deserialize, Serialize};
 
-use super::GenerateConfig;
+use super::config::GenerateConfig;
 use super::seeds::SeedPrompts;
 use crate::error::Result;
 

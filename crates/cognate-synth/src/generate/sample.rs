@@ -6,10 +6,10 @@ use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
 use serde::Serialize;
 
+use super::engine::{ModelEngine, never};
 use super::numbers::Numbers;
 use super::schedule::{self, Finish, Finished, Progress, Prompts, Rules};
 use super::seeds::SPECIAL_TOKENS;
-use super::{ModelEngine, never};
 use crate::error::{Error, Result};
 use crate::rows;
 use crate::sampling::Sampling;

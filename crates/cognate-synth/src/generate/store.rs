@@ -12,10 +12,11 @@ use cognate_base::files::write_atomic;
 use cognate_corpus::Document;
 use serde_json::{Map, Value, json};
 
+use super::config::{GenerateConfig, GenerateStats};
 use super::files::{Files, document_id};
+use super::numbers::Numbers;
 use super::schedule::{Finished, Progress};
 use super::seeds::SeedPrompts;
-use super::{GenerateConfig, GenerateStats, Numbers};
 use crate::error::{Error, Result};
 use crate::metadata::{self, Marks};
 

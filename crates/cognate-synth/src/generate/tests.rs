@@ -17,9 +17,13 @@ use tempfile::TempDir;
 
 use self::toy::Toy;
 use super::schedule::{Finish, Finished, Progress};
+use super::seeds::SeedPrompts;
 use super::seeds::seed_of;
 use super::*;
 use crate::metadata;
+use crate::sampling::Sampling;
+use cognate_corpus::CutCounts;
+use serde_json::{Map, Value, json};
 
 /// Interrupts after some steps; the looks before and after them do not count.
 struct Stopper {

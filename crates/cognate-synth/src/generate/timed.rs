@@ -5,7 +5,7 @@ use cognate_base::random::{self, Rng};
 use cognate_model::{DecodeCache, Decoder};
 use cognate_ops::{Device, Precision};
 
-use super::ModelEngine;
+use super::engine::ModelEngine;
 use super::numbers::Numbers;
 use super::schedule::{self, Progress, Prompts, Rules};
 use crate::error::Result;

@@ -1,5 +1,6 @@
 //! The command line as typed. What it means is worked out in `commands`.
 
+mod benches;
 #[cfg(test)]
 mod defaults;
 mod documents;
@@ -14,6 +15,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use cognate_run::DeviceKind;
 
+pub(crate) use benches::{BenchArgs, BenchGenerateArgs, BenchTrainArgs};
 pub(crate) use documents::{
     EmbedArgs, EmbedMethod, IngestArgs, OnBadRecord, PairArgs, PairMethod, ReadArgs, TokenizeArgs,
 };
@@ -24,7 +26,6 @@ pub(crate) use models::{
 };
 
 use crate::VERSION;
-use crate::commands::BenchArgs;
 
 /// Synthetic bootstrapped pretraining: learns how the documents of a fixed corpus are related, writes new ones from
 /// that, pretrains on both, and measures what it was worth.

@@ -1,85 +1,19 @@
 //! `bench`: how fast the engine is on this machine, one JSON object a command.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
 use cognate_base::process::peak_rss_bytes;
 use cognate_model::{Config, Decoder};
-use cognate_ops::Precision;
 use cognate_run::DeviceKind;
 use cognate_synth::Sampling;
 use cognate_synth::generate::TimedGeneration;
 use cognate_train::StepBench;
 use serde_json::json;
 
-use super::{Result, print_json};
-use crate::args::numbers::{MOST_SMALL, most_of, number_of, whole, whole_of};
+use super::shared::{Result, print_json};
+use crate::args::{BenchArgs, BenchGenerateArgs, BenchTrainArgs};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchArgs {
-    /// Time training steps of a decoder on made-up tokens: forward, backward, clipping, AdamW.
-    Train(TrainArgs),
-    /// Time batched sampling from a checkpoint on made-up prompts.
-    Generate(GenerateArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TrainArgs {
-    /// Number of blocks.
-    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "layers"))]
-    layers: usize,
-    /// Width of the residual stream.
-    #[arg(long, default_value_t = 384, value_parser = whole_of::<usize>("model", "width"))]
-    width: usize,
-    /// Query heads.
-    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "heads"))]
-    heads: usize,
-    /// Key/value heads.
-    #[arg(long, default_value_t = 6, value_parser = whole_of::<usize>("model", "kv_heads"))]
-    kv_heads: usize,
-    /// Feed-forward width.
-    #[arg(long, default_value_t = 1024, value_parser = whole_of::<usize>("model", "ffn"))]
-    ffn: usize,
-    /// Vocabulary size.
-    #[arg(long, default_value_t = 8192, value_parser = whole::<usize>(1, most_of("tokenize", "vocab_size")))]
-    vocab: usize,
-    /// Tokens a row.
-    #[arg(long, default_value_t = 256, value_parser = whole_of::<usize>("model", "context"))]
-    context: usize,
-    /// Rows a step.
-    #[arg(long, default_value_t = 16, value_parser = whole_of::<usize>("generate", "slots"))]
-    batch: usize,
-    /// Timed steps; two more come first.
-    #[arg(long, default_value_t = 8, value_parser = whole::<usize>(1, MOST_SMALL))]
-    steps: usize,
-    /// Share of a row's tokens that is scored, from its end: what pairs are trained with.
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = number_of("embed", "max_document_share"))]
-    scored_share: f64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GenerateArgs {
-    /// A checkpoint directory.
-    checkpoint: PathBuf,
-    /// Sequences decoded together.
-    #[arg(long, default_value_t = 64, value_parser = whole_of::<usize>("generate", "slots"))]
-    batch: usize,
-    /// Tokens of each prompt.
-    #[arg(long, default_value_t = 128, value_parser = whole_of::<usize>("generate", "max_seed_tokens"))]
-    prompt_tokens: usize,
-    /// Tokens sampled after each prompt.
-    #[arg(long, default_value_t = 128, value_parser = whole_of::<usize>("generate", "max_new_tokens"))]
-    new_tokens: usize,
-    /// In what numbers the model multiplies: f32 or int8.
-    #[arg(long, default_value = "f32")]
-    precision: Precision,
-    /// Timed runs; one short run comes first.
-    #[arg(long, default_value_t = 3, value_parser = whole::<usize>(1, MOST_SMALL))]
-    runs: usize,
-}
 
 pub(crate) fn bench(args: &BenchArgs, threads: usize, terminal: &Terminal) -> Result {
     match args {
@@ -88,7 +22,7 @@ pub(crate) fn bench(args: &BenchArgs, threads: usize, terminal: &Terminal) -> Re
     }
 }
 
-fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
+fn train(args: &BenchTrainArgs, threads: usize, terminal: &Terminal) -> Result {
     if !args.width.is_multiple_of(args.heads) {
         let expected = format!("a divisor of --width {}", args.width);
         return Err(Failure::setting("--heads", args.heads, &expected));
@@ -133,7 +67,7 @@ fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Result {
     }))
 }
 
-fn generate(args: &GenerateArgs, threads: usize, terminal: &Terminal) -> Result {
+fn generate(args: &BenchGenerateArgs, threads: usize, terminal: &Terminal) -> Result {
     let (mut model, _) = Decoder::load(DeviceKind::default().open(threads)?, &args.checkpoint)?;
     let sampling = Sampling::nucleus(1.0, 0.9);
     let short = (args.prompt_tokens, args.new_tokens.min(8));

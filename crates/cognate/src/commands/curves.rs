@@ -6,8 +6,8 @@ use cognate_base::files::AtomicFile;
 use cognate_report::{TASK_CURVES, TaskPoint};
 use serde_json::Value;
 
-use super::Result;
 use super::evaluate::{Job, write_lines};
+use super::shared::Result;
 use crate::failure::Failure;
 
 /// So many points make a curve.
@@ -62,9 +62,9 @@ pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
     write_lines(&mut file, &points)?;
     file.commit()?;
     if job.args.json {
-        return super::print_json(&points);
+        return super::shared::print_json(&points);
     }
-    super::print(&table(&points))
+    super::shared::print(&table(&points))
 }
 
 /// The checkpoints of a training folder, or of every training folder of a run, by arm and step.

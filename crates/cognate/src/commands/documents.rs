@@ -6,7 +6,7 @@ use cognate_corpus::ingest::check_empty;
 use cognate_corpus::{IngestConfig, OnBadRecord, ReadOptions, Tokenizer, default_selection_share};
 use serde_json::json;
 
-use super::{Result, print_json};
+use super::shared::{Result, print_json};
 use crate::args::{self, IngestArgs, ReadArgs, TokenizeArgs};
 use crate::terminal::Terminal;
 

@@ -13,8 +13,9 @@ use cognate_run::device::Model;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::curves;
 use super::documents::read_options;
-use super::{Result, curves, device, print, print_json};
+use super::shared::{Result, device, print, print_json};
 use crate::args::{EvaluateArgs, PERPLEXITY};
 use crate::failure::Failure;
 use crate::terminal::Terminal;

@@ -8,7 +8,7 @@ use cognate_report as report;
 use cognate_run::recipe::Recipe;
 use cognate_run::{DeviceKind, Settings};
 
-use super::{Result, print, print_json};
+use super::shared::{Result, print, print_json};
 use crate::VERSION;
 use crate::args::{PlanArgs, ReportArgs, RunArgs, StatusArgs};
 use crate::failure::Failure;

@@ -7,7 +7,7 @@ use cognate_report as report;
 use cognate_run::InspectOptions;
 
 use super::documents::read_options;
-use super::{Result, columns, print, print_json};
+use super::shared::{Result, columns, print, print_json};
 use crate::args::{InspectArgs, InspectSyntheticArgs};
 use crate::failure::Failure;
 

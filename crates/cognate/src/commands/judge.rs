@@ -8,8 +8,8 @@ use cognate_run::read_texts;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 
-use super::Result;
 use super::documents::read_options;
+use super::shared::Result;
 use crate::args::{FilterArgs, JudgeArgs};
 use crate::terminal::Terminal;
 

@@ -11,22 +11,14 @@ mod models;
 mod outputs;
 mod relations;
 mod serve;
+mod shared;
 mod synthesis;
 mod watch;
 
-use std::io::IsTerminal;
-
-pub(crate) use bench::BenchArgs;
-
-use cognate_base::Monitor as _;
-use cognate_run::device::Device;
-
-use crate::args::{Command, DeviceArg};
-use crate::failure::Failure;
-use crate::output;
+use crate::args::Command;
 use crate::terminal::Terminal;
-
-pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
+use cognate_base::Monitor as _;
+use shared::Result;
 
 /// Runs a command on `threads` threads.
 pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Result {
@@ -52,25 +44,4 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
         Command::Bench(args) => bench::bench(&args, threads, terminal),
     }
-}
-
-/// Writes text for people to stdout.
-fn print(text: &str) -> Result {
-    Ok(output::text(text)?)
-}
-
-/// Columns of the terminal that stdout is, if it is one.
-fn columns() -> Result<Option<usize>> {
-    let size = std::io::stdout().is_terminal().then(crossterm::terminal::size).transpose()?;
-    Ok(size.map(|(columns, _)| usize::from(columns)))
-}
-
-/// Writes one JSON value on one line to stdout.
-fn print_json(value: &impl serde::Serialize) -> Result {
-    Ok(output::json(value)?)
-}
-
-/// The device that models run on.
-fn device(args: DeviceArg, threads: usize) -> Result<Device> {
-    Ok(args.device.open(threads)?)
 }

@@ -18,7 +18,7 @@ use cognate_train::{
 use serde_json::{Value, json};
 
 use super::documents::read_options;
-use super::{Result, device, print_json};
+use super::shared::{Result, device, print_json};
 use crate::args::{OptimizerArgs, ShapeArgs, TrainArgs, TuneArgs};
 use crate::failure::Failure;
 use crate::terminal::Terminal;

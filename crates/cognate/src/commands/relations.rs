@@ -9,7 +9,7 @@ use cognate_pair::{
 use serde_json::json;
 
 use super::documents::read_options;
-use super::{Result, print_json};
+use super::shared::{Result, print_json};
 use crate::args::{EmbedArgs, EmbedMethod, PairArgs, PairMethod};
 use crate::failure::Failure;
 use crate::terminal::Terminal;

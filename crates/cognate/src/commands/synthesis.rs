@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::documents::read_options;
 use super::judge::Judging;
-use super::{Result, columns, device, print, print_json};
+use super::shared::{Result, columns, device, print, print_json};
 use crate::args::{EndpointArgs, FilterArgs, GenerateArgs, JoinArgs, SampleArgs};
 use crate::failure::Failure;
 use crate::terminal::Terminal;

@@ -11,7 +11,8 @@ use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue};
 
-use super::{Result, print, serve};
+use super::serve;
+use super::shared::{Result, print};
 use crate::args::WatchArgs;
 use crate::output::visible_line;
 use crate::terminal::Terminal;

@@ -11,7 +11,7 @@ use cognate_base::Monitor;
 use cognate_run::Live;
 use http::{Answer, Request};
 
-use super::{Result, print};
+use super::shared::{Result, print};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
