@@ -42,7 +42,7 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) run: RunDir,
     pub(crate) monitor: &'a dyn Monitor,
-    /// Everything that a step is made from, and the step: [`crate::graph::behind`], which lies above the stages.
+    /// The walk of `graph.rs`, which lies above the stages.
     pub(crate) behind: Behind,
     done: BTreeMap<PathBuf, Artifact>,
 }

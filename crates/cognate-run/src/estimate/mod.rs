@@ -66,7 +66,7 @@ pub(crate) struct Estimate<'a> {
     /// What the stages that were done for it have shown.
     pub(crate) measured: &'a Measured,
     pub(crate) speed: &'a Speed,
-    /// Operations of everything that a model costs: [`crate::graph::whole_flops`], which lies above the stages.
+    /// Operations of everything that a model costs, as `graph.rs` adds them, which lies above the stages.
     pub(crate) whole_flops: fn(&Estimate<'_>, Replicate) -> f64,
 }
 
