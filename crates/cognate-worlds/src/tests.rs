@@ -1,0 +1,1 @@
+//! Every world by its one interface: splits, pairs, truth, judgements, and what is refused.
