@@ -48,6 +48,8 @@ pub struct Dial {
     pub name: &'static str,
     /// What it may be.
     pub range: Range,
+    /// Its default, as it would be typed.
+    pub default: &'static str,
     /// What it is for.
     pub about: &'static str,
 }
@@ -71,7 +73,7 @@ pub(crate) fn check(dials: &[Dial], config: &impl Serialize) -> Result<()> {
 
 /// Defines a world's configuration, its defaults and the table of its dials.
 macro_rules! dials {
-    ($(#[$of:meta])* $config:ident { $($(#[doc = $about:literal])+ $name:ident: $type:ty = $default:expr, $range:expr;)+ }) => {
+    ($(#[$of:meta])* $config:ident { $($(#[doc = $about:literal])+ $name:ident: $type:ty = $default:literal, $range:expr;)+ }) => {
         $(#[$of])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(deny_unknown_fields, default)]
@@ -91,6 +93,7 @@ macro_rules! dials {
                 $($crate::dials::Dial {
                     name: stringify!($name),
                     range: $range,
+                    default: stringify!($default),
                     about: concat!($($about),+),
                 },)+
             ];

@@ -53,7 +53,9 @@ pub enum Error {
         world: &'static str,
     },
     /// Documents do not fit a model.
-    #[error("{dial}: a document has {tokens} tokens at least, and the model's context is {context}: shorten the documents, or raise [model] context")]
+    #[error(
+        "{dial}: a document has {tokens} tokens at least, and the model's context is {context}: shorten the documents, or raise [model] context"
+    )]
     Context {
         /// The dial that says how long documents are.
         dial: &'static str,
@@ -63,7 +65,9 @@ pub enum Error {
         context: usize,
     },
     /// Nothing is related.
-    #[error("no two of the {documents} documents of the unique split have one concept: more documents, or fewer concepts, make pairs")]
+    #[error(
+        "no two of the {documents} documents of the unique split have one concept: more documents, or fewer concepts, make pairs"
+    )]
     NoPair {
         /// Documents of the unique split.
         documents: usize,

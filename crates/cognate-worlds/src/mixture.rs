@@ -33,7 +33,10 @@ impl<C: Concept> Mixture<C> {
     /// Where there is no concept, or they differ in symbols.
     pub fn uniform(concepts: Vec<C>) -> Self {
         assert!(!concepts.is_empty(), "a mixture of no concepts");
-        assert!(concepts.iter().all(|concept| concept.symbols() == concepts[0].symbols()), "concepts of different symbols");
+        assert!(
+            concepts.iter().all(|concept| concept.symbols() == concepts[0].symbols()),
+            "concepts of different symbols"
+        );
         let log_prior = vec![-(concepts.len() as f64).ln(); concepts.len()];
         Self { concepts, log_prior }
     }
@@ -159,7 +162,8 @@ impl<C: Concept> Mixture<C> {
     ) -> std::result::Result<Estimate, Interrupted> {
         let gain = |number: u64| {
             let (concept, first) = self.sample(length, seed, "mixture first of a pair", number);
-            let second = self.concepts[concept].sample(length, &mut random::stream(seed, "mixture second of a pair", number));
+            let second =
+                self.concepts[concept].sample(length, &mut random::stream(seed, "mixture second of a pair", number));
             self.log_conditional(&second, &first) - self.log_marginal(&second)
         };
         estimate(n, gain, monitor)

@@ -114,7 +114,9 @@ pub enum TruthError {
         source: serde_json::Error,
     },
     /// It is of another version.
-    #[error("{path}: version {found} of a {format:?}, and this build reads version {VERSION} of a {FORMAT:?}: make the world again")]
+    #[error(
+        "{path}: version {found} of a {format:?}, and this build reads version {VERSION} of a {FORMAT:?}: make the world again"
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -124,7 +126,9 @@ pub enum TruthError {
         found: u32,
     },
     /// Its dials or its seed are not those that it was written with.
-    #[error("{path}: field \"fingerprint\" is {found}, and that of its dials and seed is {expected}: the file was changed")]
+    #[error(
+        "{path}: field \"fingerprint\" is {found}, and that of its dials and seed is {expected}: the file was changed"
+    )]
     Changed {
         /// The file.
         path: PathBuf,
@@ -166,7 +170,9 @@ fn described(dials: &Dials, seed: u64, other: &Dials) -> String {
     let (own, other) = (value(dials), value(other));
     let mut text = format!("{}, seed {seed}", dials.name());
     let same_world = own["name"] == other["name"];
-    for (name, value) in own.as_object().into_iter().flatten().filter(|(name, value)| same_world && other[*name] != **value) {
+    for (name, value) in
+        own.as_object().into_iter().flatten().filter(|(name, value)| same_world && other[*name] != **value)
+    {
         text.push_str(&format!(", {name} = {value}"));
     }
     text
@@ -284,8 +290,7 @@ impl Parameters {
                 if *window == 0 {
                     return Err(Error::dial("window", "at least 1", window));
                 }
-                let bigram =
-                    |rows: &Vec<f64>| Bigram::new(*window, start.clone(), transitions.clone(), rows.clone());
+                let bigram = |rows: &Vec<f64>| Bigram::new(*window, start.clone(), transitions.clone(), rows.clone());
                 let mixture = mixture(attention.iter().map(bigram))?;
                 Ok(Kind::Bigrams(Symbols { mixture, words: words.clone(), deal: config.deal(), seed }))
             }

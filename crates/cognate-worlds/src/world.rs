@@ -3,8 +3,8 @@
 use cognate_base::{Interrupted, Monitor};
 use serde::{Deserialize, Serialize};
 
-use crate::biographies::{self, Attribute, Knowledge, Verdict};
 use crate::bigrams::{self, Bigram};
+use crate::biographies::{self, Attribute, Knowledge, Verdict};
 use crate::deal::{Symbols, related};
 use crate::dials::Dial;
 use crate::ginc::{self, Hmm};
@@ -31,11 +31,7 @@ pub enum Dials {
 impl Dials {
     /// The worlds there are, with one line about each and their dials.
     pub const WORLDS: [(&'static str, &'static str, &'static [Dial]); 3] = [
-        (
-            "ginc",
-            "Documents of a mixture of hidden Markov models (Xie et al., arXiv 2111.02080)",
-            ginc::Config::DIALS,
-        ),
+        ("ginc", "Documents of a mixture of hidden Markov models (Xie et al., arXiv 2111.02080)", ginc::Config::DIALS),
         ("bigrams", "Sparse contextual bigrams (arXiv 2410.23438)", bigrams::Config::DIALS),
         (
             "biographies",

@@ -24,10 +24,8 @@ impl Bigram {
     /// When an array has another length than the others ask for, or probabilities are negative or do not sum to 1.
     pub fn new(window: usize, start: Vec<f64>, transitions: Vec<f64>, attention: Vec<f64>) -> Result<Self> {
         let symbols = start.len();
-        let shapes = [
-            ("transitions", symbols * symbols, transitions.len()),
-            ("attention", symbols * window, attention.len()),
-        ];
+        let shapes =
+            [("transitions", symbols * symbols, transitions.len()), ("attention", symbols * window, attention.len())];
         for (what, expected, found) in shapes {
             if expected != found || found == 0 {
                 return Err(Error::Shape { what, expected, found });

@@ -137,9 +137,19 @@ impl LinearAttention {
         }
     }
 
-    /// The largest differences of a from q and of V from P.
+    /// The largest differences of a from q and of V from P; infinite where the descent diverged.
     pub fn distances(&self, truth: &Bigram) -> (f64, f64) {
-        let largest = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        // Not `f64::max`, which passes over what is no number: so a descent that diverged is infinitely far.
+        let further = |most: f64, x: f64| {
+            if x <= most {
+                most
+            } else if x.is_nan() {
+                f64::INFINITY
+            } else {
+                x
+            }
+        };
+        let largest = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, further);
         (largest(&self.attention, truth.attention()), largest(&self.values, truth.transitions()))
     }
 }

@@ -42,7 +42,7 @@ dials! {
         /// Documents of the unique split.
         unique_documents: usize = 2000, Whole(2, MOST_DOCUMENTS);
         /// Documents of the oracle split.
-        oracle_documents: usize = 38_000, Whole(0, MOST_DOCUMENTS);
+        oracle_documents: usize = 38000, Whole(0, MOST_DOCUMENTS);
         /// Documents of the validation split.
         validation_documents: usize = 400, Whole(1, MOST_DOCUMENTS);
         /// Documents of the selection split.

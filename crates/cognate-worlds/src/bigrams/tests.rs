@@ -156,7 +156,8 @@ fn a_world_is_sparse_stationary_and_shares_its_transitions() {
     }
     assert_ne!(world.concepts()[1].attention(), first.attention());
     for to in 0..config.symbols {
-        let moved = (0..config.symbols).map(|from| first.start()[from] * first.transitions()[from * config.symbols + to]);
+        let moved =
+            (0..config.symbols).map(|from| first.start()[from] * first.transitions()[from * config.symbols + to]);
         assert!((moved.sum::<f64>() - first.start()[to]).abs() < 1e-12);
     }
 }
@@ -188,7 +189,11 @@ fn the_gradient_is_that_of_the_squared_error() {
         for (place, exact) in gradient.iter().enumerate() {
             let at = |change: f64| {
                 let mut moved = learner.clone();
-                if is_value { moved.values[place] += change } else { moved.attention[place] += change };
+                if is_value {
+                    moved.values[place] += change
+                } else {
+                    moved.attention[place] += change
+                };
                 loss(&moved)
             };
             let found = (at(h) - at(-h)) / (2.0 * h);
@@ -200,21 +205,19 @@ fn the_gradient_is_that_of_the_squared_error() {
 #[test]
 fn the_papers_learner_recovers_transitions_and_positions_and_plain_descent_less_so() {
     let truth = learned();
-    let schedule = (1500, 256);
+    // 192,000 samples for each.
+    let schedule = (1500, 128);
     let mut proximal = LinearAttention::new(&truth);
-    proximal.train(&truth, Method::Proximal { l1: 0.01 }, 0.5, schedule, 1, &Silent).unwrap();
+    proximal.train(&truth, Method::Proximal { l1: 0.001 }, 0.2, schedule, 1, &Silent).unwrap();
     let (positions, transitions) = proximal.distances(&truth);
-    println!("proximal {positions} {transitions}");
-    let mut best = f64::INFINITY;
-    for rate in [0.3, 1.0, 2.0, 4.0] {
+    assert!(positions < 0.05 && transitions < 0.05, "{positions} {transitions}");
+    let of_rate = |rate| {
         let mut plain = LinearAttention::new(&truth);
         plain.train(&truth, Method::Gradient, rate, schedule, 1, &Silent).unwrap();
-        let (positions, transitions) = plain.distances(&truth);
-        println!("plain {rate} {positions} {transitions}");
-        if positions.is_finite() {
-            best = best.min(positions);
-        }
-    }
-    assert!(positions < 0.1 && transitions < 0.1, "{positions} {transitions}");
-    assert!(best > positions, "{best} {positions}");
+        plain.distances(&truth)
+    };
+    let plain = [0.5, 1.0, 2.0, 4.0].map(of_rate);
+    let best = plain.iter().map(|(positions, _)| *positions).fold(f64::INFINITY, f64::min);
+    assert!(best > positions, "{plain:?} {positions}");
+    assert!(plain[0].0 < 0.3 && plain[3].0.is_infinite(), "it learns, and diverges at the last rate: {plain:?}");
 }

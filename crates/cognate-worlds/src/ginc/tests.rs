@@ -1,8 +1,8 @@
 //! Everything exact, against enumeration on worlds that are small enough.
 
 use super::*;
-use crate::words::{symbols, text, words};
 use crate::Concept;
+use crate::words::{symbols, text, words};
 use cognate_base::Silent;
 
 fn tiny() -> Config {

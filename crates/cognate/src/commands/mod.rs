@@ -13,6 +13,7 @@ mod relations;
 mod serve;
 mod synthesis;
 mod watch;
+mod world;
 
 use std::io::IsTerminal;
 
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Filter(args) => synthesis::filter(&args, threads, terminal),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
+        Command::World(args) => world::world(&args, terminal),
         Command::Bench(args) => bench::bench(&args, threads, terminal),
     }
 }
