@@ -56,6 +56,7 @@ pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, default_selection
 pub use metadata::Metadata;
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
+pub use split::id_in_split;
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
 pub use tokenize::{TokenizeStats, check_tokens, tokenize};
 pub use tokenizer::{END_OF_DOCUMENT, LARGEST_VOCABULARY, RELATED, Tokenizer};

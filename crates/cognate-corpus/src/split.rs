@@ -80,6 +80,24 @@ impl Cuts {
     }
 }
 
+/// The identifier `id`, or `id~1`, `id~2` …: the first that `ingest` draws into `split`, with these shares of validation, unique and selection, in
+/// a corpus without groups and limit. So whoever makes documents for a split can have them there. None where the split has no share.
+pub fn id_in_split(id: &str, split: Split, seed: u64, [validation, unique, selection]: [f64; 3]) -> Option<String> {
+    let cuts = Cuts::new(validation, unique, selection);
+    let share = match split {
+        Split::Validation => cuts.validation_end,
+        Split::Unique => cuts.unique_end - cuts.validation_end,
+        Split::Oracle => cuts.oracle_end - cuts.unique_end,
+        Split::Selection => 1.0 - cuts.oracle_end,
+    };
+    // A narrower one would take minutes.
+    if share < 1e-9 {
+        return None;
+    }
+    let named = std::iter::once(id.to_owned()).chain((1u64..).map(|n| format!("{id}~{n}")));
+    named.into_iter().find(|name| cuts.split(place(seed, name)) == split)
+}
+
 /// Of the documents that `takes_part` lets through by their position, those that repeat another one's text, each with the
 /// one that stays: that of the first split (in the order of [`Split::ALL`]), then with the lowest place, then identifier. So a text that
 /// has a copy in validation stays there, and only there.

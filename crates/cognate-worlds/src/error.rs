@@ -34,6 +34,47 @@ pub enum Error {
         /// How many it holds.
         found: usize,
     },
+    /// A state that emits no symbol.
+    #[error("state {state} never emits a symbol: give it one, or take it out")]
+    Silent {
+        /// The state, from 0.
+        state: usize,
+    },
+    /// The people are not those that dials and seed make.
+    #[error("person {number} is not the one that the dials and the seed make")]
+    OtherPerson {
+        /// The person, from 0.
+        number: usize,
+    },
+    /// The parameters are of another kind of world.
+    #[error("they are not those of a world of {world}")]
+    OtherParameters {
+        /// The world that the dials are of.
+        world: &'static str,
+    },
+    /// Documents do not fit a model.
+    #[error(
+        "{dial}: a document has {tokens} tokens at least, and the model's context is {context}: shorten the documents, or raise [model] context"
+    )]
+    Context {
+        /// The dial that says how long documents are.
+        dial: &'static str,
+        /// Tokens of a document, at least, with its closing one.
+        tokens: usize,
+        /// Tokens that the model reads.
+        context: usize,
+    },
+    /// Nothing is related.
+    #[error(
+        "no two of the {documents} documents of the unique split have one concept: more documents, or fewer concepts, make pairs"
+    )]
+    NoPair {
+        /// Documents of the unique split.
+        documents: usize,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] cognate_base::Interrupted),
     /// A word that the world does not have.
     #[error("word {place}: {word:?} is no word of this world")]
     UnknownWord {
@@ -49,18 +90,4 @@ impl Error {
     pub(crate) fn dial(dial: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
         Self::Dial { dial, expected: expected.into(), found: found.to_string() }
     }
-}
-
-/// Checks that a dial lies in a range of whole numbers.
-pub(crate) fn within(dial: &'static str, value: usize, least: usize, most: usize) -> Result<()> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err(Error::dial(dial, format!("a whole number from {least} to {most}"), value))
-    }
-}
-
-/// Checks that a dial is a share.
-pub(crate) fn share(dial: &'static str, value: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::dial(dial, "a number from 0 to 1", value)) }
 }

@@ -3,16 +3,38 @@
 //! A world is made from its dials and a seed, and from nothing else. It writes documents, says which of them are truly related, and
 //! answers exactly what no real corpus can: how likely a document is, which concept it has, what one document tells of another.
 
+pub mod bigrams;
 pub mod biographies;
+mod deal;
+mod dials;
+mod draws;
 mod error;
 mod estimate;
 pub mod ginc;
+mod mixture;
+#[cfg(test)]
+mod tests;
+mod truth;
+mod words;
+mod world;
 
+use serde::{Deserialize, Serialize};
+
+pub use deal::{Deal, Symbols};
+pub use dials::{Dial, Range};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, log_sum_exp};
+pub use mixture::{Concept, Mixture};
+pub use truth::{Parameters, Told, Truth, TruthError, fingerprint};
+pub use words::{symbols, text, words};
+pub use world::{
+    BiographyJudgement, BiographyMeasures, Dials, Document, Judgement, Kind, Measures, SAMPLES, SymbolJudgement,
+    SymbolMeasures, World,
+};
 
 /// The parts that a world deals its documents to, as the splits of a corpus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// What all models may see.
     Unique,
@@ -35,6 +57,16 @@ impl Split {
             Self::Oracle => "oracle",
             Self::Validation => "validation",
             Self::Selection => "selection",
+        }
+    }
+
+    /// What its documents are drawn for, as the purpose of a random stream.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Unique => "world unique",
+            Self::Oracle => "world oracle",
+            Self::Validation => "world validation",
+            Self::Selection => "world selection",
         }
     }
 }

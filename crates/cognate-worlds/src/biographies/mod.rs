@@ -11,9 +11,8 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{share, within};
+use crate::dials::Range::{Share, Whole};
+use crate::dials::{self, dials};
 use crate::{Error, Result, Split};
 
 pub use likelihood::Knowledge;
@@ -22,66 +21,49 @@ pub use reading::{Reading, Verdict};
 pub use telling::Telling;
 pub use templates::{Statement, TEMPLATES, Whom, ends_with_value, read, sentence};
 
-/// The dials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How many people there are.
-    pub people: usize,
-    /// Documents of each person in the unique split, unless the person is told of only once.
-    pub unique_tellings: usize,
-    /// Documents of each person in the oracle split.
-    pub oracle_tellings: usize,
-    /// Documents of each person in the validation split.
-    pub validation_tellings: usize,
-    /// Documents of each person in the selection split.
-    pub selection_tellings: usize,
-    /// Share of the people whom the unique split tells of only once.
-    pub told_once: f64,
-    /// Attributes that a document tells, drawn anew for each.
-    pub attributes: usize,
-    /// Wordings of each attribute, the first so many of twenty.
-    pub templates: usize,
-    /// How often a sentence after a document's first has the full name, and not a pronoun.
-    pub full_names: f64,
-    /// Different first names; middle names are of the same.
-    pub first_names: usize,
-    /// Different last names.
-    pub last_names: usize,
-    /// Different cities, of birth and of work.
-    pub cities: usize,
-    /// Different universities.
-    pub universities: usize,
-    /// Different subjects.
-    pub subjects: usize,
-    /// Different employers.
-    pub employers: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            people: 1500,
-            unique_tellings: 2,
-            oracle_tellings: 36,
-            validation_tellings: 1,
-            selection_tellings: 1,
-            told_once: 0.25,
-            attributes: 6,
-            templates: 16,
-            full_names: 1.0,
-            first_names: 120,
-            last_names: 300,
-            cities: 100,
-            universities: 100,
-            subjects: 50,
-            employers: 100,
-        }
+dials! {
+    /// The dials.
+    Config {
+        /// How many people there are.
+        people: usize = 1500, Whole(2, 10_000_000);
+        /// Documents of each person in the unique split, unless the person is told of only once.
+        unique_tellings: usize = 2, Whole(1, 10_000);
+        /// Documents of each person in the oracle split.
+        oracle_tellings: usize = 36, Whole(0, 10_000);
+        /// Documents of each person in the validation split.
+        validation_tellings: usize = 1, Whole(1, 10_000);
+        /// Documents of each person in the selection split.
+        selection_tellings: usize = 1, Whole(0, 10_000);
+        /// Share of the people whom the unique split tells of only once.
+        told_once: f64 = 0.25, Share;
+        /// Attributes that a document tells, drawn anew for each.
+        attributes: usize = 6, Whole(1, Attribute::ALL.len() as u64);
+        /// Wordings of each attribute, the first so many of twenty.
+        templates: usize = 16, Whole(1, TEMPLATES as u64);
+        /// How often a sentence after a document's first has the full name, and not a pronoun.
+        full_names: f64 = 1.0, Share;
+        /// Different first names; middle names are of the same.
+        first_names: usize = 120, Whole(1, MOST_FIRST_NAMES);
+        /// Different last names.
+        last_names: usize = 300, Whole(1, MOST_NAMES);
+        /// Different cities, of birth and of work.
+        cities: usize = 100, Whole(2, MOST_NAMES);
+        /// Different universities.
+        universities: usize = 100, Whole(2, MOST_NAMES);
+        /// Different subjects.
+        subjects: usize = 50, Whole(2, people::SUBJECTS.len() as u64);
+        /// Different employers.
+        employers: usize = 100, Whole(2, MOST_NAMES);
     }
 }
 
+/// Words of the shortest statement: a name of three, and a verb and a value at least.
+pub(crate) const LEAST_WORDS: usize = 5;
+
 /// Most names of three syllables: a tenth of all there are, so that drawing unused ones stays quick.
-const MOST_NAMES: usize = 10_000;
+const MOST_NAMES: u64 = 10_000;
+/// Most names of two syllables: a tenth of all there are.
+const MOST_FIRST_NAMES: u64 = 640;
 
 impl Config {
     /// Checks every dial.
@@ -89,22 +71,7 @@ impl Config {
     /// # Errors
     /// [`Error::Dial`], with what it may be.
     pub fn check(&self) -> Result<()> {
-        within("people", self.people, 2, 10_000_000)?;
-        within("unique_tellings", self.unique_tellings, 1, 10_000)?;
-        within("oracle_tellings", self.oracle_tellings, 0, 10_000)?;
-        within("validation_tellings", self.validation_tellings, 1, 10_000)?;
-        within("selection_tellings", self.selection_tellings, 0, 10_000)?;
-        share("told_once", self.told_once)?;
-        within("attributes", self.attributes, 1, Attribute::ALL.len())?;
-        within("templates", self.templates, 1, TEMPLATES)?;
-        share("full_names", self.full_names)?;
-        // A thousandth of all names of two syllables are 6.
-        within("first_names", self.first_names, 1, 640)?;
-        within("last_names", self.last_names, 1, MOST_NAMES)?;
-        within("cities", self.cities, 2, MOST_NAMES)?;
-        within("universities", self.universities, 2, MOST_NAMES)?;
-        within("subjects", self.subjects, 2, people::SUBJECTS.len())?;
-        within("employers", self.employers, 2, MOST_NAMES)?;
+        dials::check(Self::DIALS, self)?;
         // Half of all names, so that drawing one that nobody has stays quick.
         let names = self.first_names * self.first_names * self.last_names;
         if self.people > names / 2 {
@@ -171,6 +138,11 @@ impl World {
     /// The people, and the values that there are.
     pub fn people(&self) -> &People {
         &self.people
+    }
+
+    /// The seed that it was made from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The person of that name.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use cognate_base::random::{self, ChaCha8Rng, Rng, unit};
+use cognate_base::random::{self, ChaCha8Rng};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
 use crate::Result;
+use crate::draws::{below, pick};
 
 /// What is known of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -242,14 +243,4 @@ fn unused_words(count: usize, syllables: usize, taken: &mut BTreeSet<String>, rn
         }
     }
     words
-}
-
-/// One of them, each as likely as any other.
-pub(super) fn pick<'a, T>(items: &'a [T], rng: &mut ChaCha8Rng) -> &'a T {
-    &items[below(rng, items.len())]
-}
-
-/// A whole number below `n`, each as likely as any other up to 2⁻⁵³.
-pub(super) fn below(rng: &mut ChaCha8Rng, n: usize) -> usize {
-    (unit(rng.next_u64()) * n as f64) as usize
 }

@@ -2,9 +2,9 @@
 
 use cognate_base::random::{self, Rng, SliceRandom, unit};
 
-use super::people::{below, pick};
 use super::{Attribute, Statement, Whom, World, ends_with_value, sentence};
 use crate::Split;
+use crate::draws::{below, pick};
 
 /// A document, as it was drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,10 +58,15 @@ impl World {
     /// All documents of a split: first one of every person, then a second of all who have one, and so on, so that documents of one
     /// person do not stand beside each other.
     pub fn documents(&self, split: Split) -> impl Iterator<Item = Telling> + '_ {
+        self.order(split).map(move |(person, number)| self.tell(person, split, number, 1.0))
+    }
+
+    /// Persons and numbers of a split's documents, in their order.
+    pub fn order(&self, split: Split) -> impl Iterator<Item = (usize, usize)> + '_ {
         let most = (0..self.config.people).map(|person| self.config.tellings(person, split)).max().unwrap_or(0);
         (0..most).flat_map(move |number| {
             let told = (0..self.config.people).filter(move |&person| number < self.config.tellings(person, split));
-            told.map(move |person| self.tell(person, split, number, 1.0))
+            told.map(move |person| (person, number))
         })
     }
 

@@ -1,11 +1,9 @@
 //! A hidden Markov model whose states each emit one symbol, and its forward algorithm.
 
-use cognate_base::random::{ChaCha8Rng, Rng, unit};
+use cognate_base::random::ChaCha8Rng;
 
-use crate::{Error, Result};
-
-/// How far a row of probabilities may be from summing to 1.
-const SUM_TOLERANCE: f64 = 1e-9;
+use crate::draws::{distribution, draw};
+use crate::{Concept, Error, Result};
 
 /// A hidden Markov model: a start distribution, transitions, and the symbol of each state.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,9 +50,14 @@ impl Hmm {
         self.start.len()
     }
 
-    /// How many symbols there are.
-    pub fn symbols(&self) -> usize {
-        self.states_of.len()
+    /// The probability of beginning in each state.
+    pub fn start(&self) -> &[f64] {
+        &self.start
+    }
+
+    /// The transitions, `[states × states]`, row by row.
+    pub fn transitions(&self) -> &[f64] {
+        &self.transitions
     }
 
     /// The symbol that `state` emits.
@@ -73,7 +76,7 @@ impl Hmm {
     }
 
     /// Draws the states of a document of `length` symbols.
-    pub fn sample(&self, length: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+    pub fn sample_states(&self, length: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
         let mut states: Vec<u32> = Vec::with_capacity(length);
         for _ in 0..length {
             let from = states.last().map_or(&self.start[..], |&state| self.row(state as usize));
@@ -81,14 +84,32 @@ impl Hmm {
         }
         states
     }
+}
 
-    /// ln P(document), by the forward algorithm with its sum brought to 1 at every symbol: −∞ where the document is impossible.
+impl Concept for Hmm {
+    fn symbols(&self) -> usize {
+        self.states_of.len()
+    }
+
+    fn sample(&self, length: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+        self.sample_states(length, rng).into_iter().map(|state| self.symbol(state as usize)).collect()
+    }
+
+    /// By the forward algorithm with its sum brought to 1 at every symbol.
     ///
     /// The sums of each step are at most `states` products, so the relative error of the result's exponential is below
     /// `length · states` units of 2⁻⁵².
-    pub fn log_likelihood(&self, document: &[u32]) -> f64 {
+    fn log_likelihood(&self, document: &[u32]) -> f64 {
         let mut past = Past::new(self);
         document.iter().map(|&symbol| past.see(symbol)).sum()
+    }
+
+    fn next(&self, document: &[u32]) -> Vec<f64> {
+        let mut past = Past::new(self);
+        for &symbol in document {
+            past.see(symbol);
+        }
+        past.next()
     }
 }
 
@@ -148,29 +169,5 @@ impl<'a> Past<'a> {
     pub fn next(&self) -> Vec<f64> {
         let sum = |states: &Vec<u32>| states.iter().map(|&state| self.reach(state)).sum();
         self.hmm.states_of.iter().map(sum).collect()
-    }
-}
-
-/// Draws a place by its probability.
-pub(super) fn draw(probabilities: &[f64], rng: &mut ChaCha8Rng) -> usize {
-    let mut left = unit(rng.next_u64());
-    for (place, p) in probabilities.iter().enumerate() {
-        left -= p;
-        if left < 0.0 {
-            return place;
-        }
-    }
-    // Rounding may leave a little beyond the last.
-    probabilities.iter().rposition(|p| *p > 0.0).unwrap_or(0)
-}
-
-/// Checks that a row is a distribution.
-fn distribution(what: impl Fn() -> String, row: &[f64]) -> Result<()> {
-    let sum: f64 = row.iter().sum();
-    // NaN is in no range.
-    if (sum - 1.0).abs() <= SUM_TOLERANCE && row.iter().all(|p| (0.0..=1.0 + SUM_TOLERANCE).contains(p)) {
-        Ok(())
-    } else {
-        Err(Error::NoDistribution { what: what(), sum })
     }
 }

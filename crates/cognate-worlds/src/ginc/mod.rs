@@ -6,62 +6,58 @@
 //! same symbol for every entity. What the paper's text leaves open is as in the authors' `generate_data.py`
 //! (p-lambda/incontext-learning at 84fab21).
 
+#[cfg(test)]
+mod golden;
 mod hmm;
-mod mixture;
 #[cfg(test)]
 mod tests;
-mod words;
 
-use cognate_base::random::{self, ChaCha8Rng, Rng, SliceRandom, unit};
-use serde::{Deserialize, Serialize};
+use cognate_base::random::{self, ChaCha8Rng, SliceRandom};
 
-use crate::error::{share, within};
-use crate::{Error, Result};
+use crate::deal::{Deal, MOST_DOCUMENTS};
+use crate::dials::Range::{Above0, Flag, Share, Whole};
+use crate::dials::{self, dials};
+use crate::draws::{below, softmax};
+use crate::{Error, Mixture, Result};
 
 pub use hmm::{Hmm, Past};
-pub use mixture::Mixture;
-pub use words::{symbols, text, words};
 
-/// The dials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Hidden Markov models that documents are drawn from.
-    pub concepts: usize,
-    /// Values of the hidden state's first part.
-    pub entities: usize,
-    /// Values of its second part; the first is the delimiter's.
-    pub properties: usize,
-    /// Different symbols, the delimiter among them.
-    pub symbols: usize,
-    /// Temperature of the softmax that weighs the permutations of a transition matrix: the lower, the more one prevails.
-    pub transition_temperature: f64,
-    /// Temperature of the softmax that the start distribution is: the higher, the more uniform.
-    pub start_temperature: f64,
-    /// How far an entity stays what it is: its transitions are `identity · I + (1 − identity) · mix`.
-    pub identity: f64,
-    /// Whether every concept has entity transitions of its own.
-    pub own_entities: bool,
-}
-
-impl Default for Config {
-    /// Those of the stored data set: 10 × 10 hidden states, 50 symbols, 5 concepts to train on.
-    fn default() -> Self {
-        Self {
-            concepts: 5,
-            entities: 10,
-            properties: 10,
-            symbols: 50,
-            transition_temperature: 0.1,
-            start_temperature: 10.0,
-            identity: 0.9,
-            own_entities: false,
-        }
+dials! {
+    /// The dials. Defaults of the models are those of the stored data set: 10 × 10 hidden states, 50 symbols, 5 concepts to train on.
+    Config {
+        /// Hidden Markov models that documents are drawn from.
+        concepts: usize = 5, Whole(1, 10_000);
+        /// Values of the hidden state's first part.
+        entities: usize = 10, Whole(1, MOST_STATES);
+        /// Values of its second part; the first is the delimiter's.
+        properties: usize = 10, Whole(2, MOST_STATES);
+        /// Different symbols, the delimiter among them.
+        symbols: usize = 50, Whole(2, 1_000_000);
+        /// Temperature of the softmax that weighs the permutations of a transition matrix: the lower, the more one prevails.
+        transition_temperature: f64 = 0.1, Above0(1e9);
+        /// Temperature of the softmax that the start distribution is: the higher, the more uniform.
+        start_temperature: f64 = 10.0, Above0(1e9);
+        /// How far an entity stays what it is: its transitions are `identity · I + (1 − identity) · mix`.
+        identity: f64 = 0.9, Share;
+        /// Whether every concept has entity transitions of its own.
+        own_entities: bool = false, Flag;
+        /// Symbols of a document.
+        length: usize = 64, Whole(2, 1_000_000);
+        /// Documents of the unique split.
+        unique_documents: usize = 2000, Whole(2, MOST_DOCUMENTS);
+        /// Documents of the oracle split.
+        oracle_documents: usize = 38000, Whole(0, MOST_DOCUMENTS);
+        /// Documents of the validation split.
+        validation_documents: usize = 400, Whole(1, MOST_DOCUMENTS);
+        /// Documents of the selection split.
+        selection_documents: usize = 400, Whole(0, MOST_DOCUMENTS);
+        /// Documents of its concept, at most, that each document of the unique and selection splits is drawn as a pair with.
+        partners: usize = 4, Whole(1, 100_000);
     }
 }
 
 /// Most hidden states: a concept's transitions are their square in 64-bit numbers.
-const MOST_STATES: usize = 4096;
+const MOST_STATES: u64 = 4096;
 
 impl Config {
     /// Checks every dial.
@@ -69,20 +65,26 @@ impl Config {
     /// # Errors
     /// [`Error::Dial`], with what it may be.
     pub fn check(&self) -> Result<()> {
-        within("concepts", self.concepts, 1, 10_000)?;
-        within("entities", self.entities, 1, MOST_STATES)?;
-        within("properties", self.properties, 2, MOST_STATES)?;
-        within("symbols", self.symbols, 2, 1_000_000)?;
+        dials::check(Self::DIALS, self)?;
         let states = self.entities * self.properties;
-        within("entities × properties", states, 2, MOST_STATES)?;
-        for (dial, temperature) in
-            [("transition_temperature", self.transition_temperature), ("start_temperature", self.start_temperature)]
-        {
-            if !(temperature > 0.0 && temperature.is_finite()) {
-                return Err(Error::dial(dial, "a number above 0", temperature));
-            }
+        if states as u64 > MOST_STATES {
+            return Err(Error::dial("entities × properties", Whole(2, MOST_STATES).words(), states));
         }
-        share("identity", self.identity)
+        Ok(())
+    }
+
+    /// How its documents are dealt.
+    pub fn deal(&self) -> Deal {
+        Deal {
+            length: self.length,
+            documents: [
+                self.unique_documents,
+                self.oracle_documents,
+                self.validation_documents,
+                self.selection_documents,
+            ],
+            partners: self.partners,
+        }
     }
 }
 
@@ -90,7 +92,7 @@ impl Config {
 ///
 /// # Errors
 /// When a dial is out of its range.
-pub fn make(config: &Config, seed: u64) -> Result<Mixture> {
+pub fn make(config: &Config, seed: u64) -> Result<Mixture<Hmm>> {
     config.check()?;
     let &Config { entities, properties, symbols, .. } = config;
     let mut memory = random::stream(seed, "ginc memory", 0);
@@ -134,13 +136,6 @@ fn permutation_mix(n: usize, temperature: f64, rng: &mut ChaCha8Rng) -> Vec<f64>
     matrix
 }
 
-/// The softmax at a temperature of n numbers drawn uniformly from [−0.5, 0.5).
-fn softmax(n: usize, temperature: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    let x: Vec<f64> = (0..n).map(|_| (unit(rng.next_u64()) - 0.5) / temperature).collect();
-    let total = crate::log_sum_exp(&x);
-    x.into_iter().map(|x| (x - total).exp()).collect()
-}
-
 /// The Kronecker product of the entities' and the properties' transitions: both move independently.
 fn product(entity: &[f64], entities: usize, property: &[f64], properties: usize) -> Vec<f64> {
     let states = entities * properties;
@@ -152,9 +147,4 @@ fn product(entity: &[f64], entities: usize, property: &[f64], properties: usize)
         }
     }
     matrix
-}
-
-/// A whole number below `n`, each as likely as any other up to 2⁻⁵³.
-fn below(rng: &mut ChaCha8Rng, n: usize) -> usize {
-    (unit(rng.next_u64()) * n as f64) as usize
 }

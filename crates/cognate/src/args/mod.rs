@@ -7,6 +7,7 @@ mod documents;
 mod inspect;
 mod models;
 pub(crate) mod numbers;
+mod world;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use models::{
     EndpointArgs, EvaluateArgs, FilterArgs, GenerateArgs, JoinArgs, JudgeArgs, OptimizerArgs, PERPLEXITY, SampleArgs,
     ShapeArgs, TrainArgs, TuneArgs,
 };
+pub(crate) use world::WorldArgs;
 
 use crate::VERSION;
 
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Measure a checkpoint on documents and on published tasks.
     Evaluate(EvaluateArgs),
+    /// Write a corpus whose documents share a known concept, with true pairs and all that is true of it.
+    #[command(subcommand)]
+    World(WorldArgs),
     /// Time the engine on this machine.
     #[command(subcommand)]
     Bench(BenchArgs),

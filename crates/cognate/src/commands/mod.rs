@@ -14,6 +14,7 @@ mod serve;
 mod shared;
 mod synthesis;
 mod watch;
+mod world;
 
 use crate::args::Command;
 use crate::terminal::Terminal;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, threads: usize, terminal: &Terminal) -> Resu
         Command::Filter(args) => synthesis::filter(&args, threads, terminal),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args, threads, terminal),
+        Command::World(args) => world::world(&args, terminal),
         Command::Bench(args) => bench::bench(&args, threads, terminal),
     }
 }

@@ -37,6 +37,7 @@ fn outputs(command: &Command) -> Vec<Output<'_>> {
             [_] => Vec::new(),
             _ => vec![Folder(comparison_folder(args))],
         },
+        Command::World(args) => vec![Folder(&args.out)],
         Command::Ingest(args) => vec![Folder(&args.out)],
         Command::Tokenize(args) => {
             let tokenizer = args.train.map(|_| File(args.tokenizer.clone()));
