@@ -137,6 +137,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_identifier_is_found_that_is_drawn_into_a_split() {
+        let shares = [0.1, 0.3, 0.0];
+        for split in [Split::Validation, Split::Unique, Split::Oracle] {
+            for number in 0..50 {
+                let id = id_in_split(&format!("d{number}"), split, 7, shares).unwrap();
+                assert_eq!(Cuts::new(0.1, 0.3, 0.0).split(place(7, &id)), split);
+                assert_eq!(id.split('~').next(), Some(&*format!("d{number}")));
+            }
+        }
+        assert_eq!(id_in_split("d", Split::Selection, 7, shares), None, "it has no share");
+        assert_eq!(id_in_split("d", Split::Oracle, 7, [0.1, 0.7, 0.2]), None, "nothing is left for it");
+    }
+
+    #[test]
     fn the_cuts_are_where_the_shares_say() {
         let at = |unit: f64| (unit * u64::MAX as f64) as u64;
         let cuts = Cuts::new(0.1, 0.3, 0.2);

@@ -21,3 +21,4 @@ mod server;
 mod stages;
 mod support;
 mod watch;
+mod world;
