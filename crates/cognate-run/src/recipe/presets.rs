@@ -583,18 +583,22 @@ impl Maker<'_> {
 }
 
 /// Where the shapes of two models differ: the key, and both values.
-fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, usize, usize)> {
+fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, String, String)> {
     let of = |model: &Model| {
-        let Model { layers, width, heads, kv_heads, head_width, ffn, qk_norm, tied, .. } = *model;
+        // It may be trained on in another context.
+        let Model { layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, context: _ } =
+            *model;
         [
-            ("layers", layers),
-            ("width", width),
-            ("heads", heads),
-            ("kv_heads", kv_heads),
-            ("head_width", head_width),
-            ("ffn", ffn),
-            ("qk_norm", usize::from(qk_norm)),
-            ("tied", usize::from(tied)),
+            ("layers", layers.to_string()),
+            ("width", width.to_string()),
+            ("heads", heads.to_string()),
+            ("kv_heads", kv_heads.to_string()),
+            ("head_width", head_width.to_string()),
+            ("ffn", ffn.to_string()),
+            ("rope_base", rope_base.to_string()),
+            ("norm_eps", norm_eps.to_string()),
+            ("qk_norm", qk_norm.to_string()),
+            ("tied", tied.to_string()),
         ]
     };
     let both = of(own).into_iter().zip(of(theirs));

@@ -295,6 +295,9 @@ fn what_contradicts_itself_is_refused() {
         ),
         ("order = \"random\"", "the nearest of them is"),
         ("init = \"repetition\"\nmodel.layers = 3", "`repetition` has layers = 2"),
+        ("init = \"repetition\"\nmodel.rope_base = 10000.0", "`repetition` has rope_base = 500000, and it has 10000"),
+        ("init = \"repetition\"\nmodel.norm_eps = 1e-5", "`repetition` has norm_eps = 0.000001, and it has 0.00001"),
+        ("init = \"repetition\"\nmodel.qk_norm = false", "`repetition` has qk_norm = true, and it has false"),
     ] {
         let found = arm(keys);
         assert!(found.contains(expected), "{keys}: {found}");
