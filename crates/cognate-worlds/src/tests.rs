@@ -248,10 +248,10 @@ fn what_makes_no_pair_or_fits_no_context_is_refused_by_name() {
     assert_eq!(ginc.check_context(64), Err(Error::Context { dial: "length", tokens: 65, context: 64 }));
     let people = of(json!({"name": "biographies"}));
     assert!(people.check_context(31).is_ok() && people.check_context(30).is_err());
-    let Err(unknown) = serde_json::from_value::<Dials>(json!({"name": "ginc", "entitys": 3})) else {
+    let Err(unknown) = serde_json::from_value::<Dials>(json!({"name": "ginc", "peoples": 3})) else {
         panic!("an unknown dial is taken")
     };
-    assert!(unknown.to_string().contains("entitys"), "{unknown}");
+    assert!(unknown.to_string().contains("peoples"), "{unknown}");
 }
 
 #[test]
