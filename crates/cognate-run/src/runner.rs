@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::behind;
 use crate::perform::perform;
 use crate::recipe::Recipe;
-use crate::rundir::{RECIPE, RunDir, RunDirError};
+use crate::rundir::{RECIPE, RunDir, RunDirError, STAGE_NAMES};
 use crate::step::Step;
 use crate::{cards, checks};
 
@@ -35,11 +35,11 @@ pub struct Outcome {
 /// [`Error::Interrupted`] when the monitor says so, with everything saved that a later call needs; otherwise when the
 /// directory is in use, damaged or of another recipe, or when a stage fails.
 pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Result<Outcome> {
+    let steps = steps(recipe, settings.until.as_deref())?;
     let mut run = RunDir::open(&settings.out)?;
     if let Some(other) = &settings.reuse {
         run = run.reusing(other)?;
     }
-    let steps = steps(recipe, settings.until.as_deref())?;
     checks::before(recipe, &run, monitor)?;
     write_atomic(run.root().join(RECIPE), resolved(recipe)?)?;
     let mut context = Context::new(recipe, settings, run, monitor, behind);
@@ -62,12 +62,12 @@ pub fn run(recipe: &Recipe, settings: &Settings, monitor: &dyn Monitor) -> Resul
 /// What a run does before its report: every stage of the recipe, or those of one name and all that they are made from.
 fn steps(recipe: &Recipe, until: Option<&str>) -> Result<Vec<Step>> {
     let all = || Step::all(recipe).into_iter().filter(|step| *step != Step::Report);
-    let Some(stage) = until else { return Ok(all().collect()) };
+    let Some(stage) = until.filter(|stage| *stage != Step::Report.stage()) else { return Ok(all().collect()) };
     let needed: BTreeSet<Step> =
         all().filter(|step| step.stage() == stage).flat_map(|step| behind(recipe, step)).collect();
     if needed.is_empty() {
-        let mut stages: Vec<&str> = all().map(Step::stage).collect();
-        stages.dedup();
+        let is_needed = |name: &&str| all().any(|step| step.stage() == *name);
+        let stages: Vec<&str> = STAGE_NAMES.into_iter().filter(is_needed).collect();
         return Err(Error::NoSuchStage { stage: stage.to_owned(), stages: stages.join(", ") });
     }
     Ok(all().filter(|step| needed.contains(step)).collect())

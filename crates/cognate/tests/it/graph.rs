@@ -318,9 +318,11 @@ fn a_run_stops_behind_the_stage_that_is_wanted_and_goes_on_later() {
     assert!(!made.contains("generate") && !made.contains("evaluate"), "{made:?}");
     // The base model of the synthesizer, and no arm that it does not need.
     assert_eq!(stages("runs/tiny/train"), BTreeSet::from(["repetition".to_owned()]));
-    let (code, stderr) = scratch.fails(&["run", "r.toml", "--until", "tuning"]);
-    assert!(code == 1 && stderr.contains("--until tuning") && stderr.contains("generate"), "{stderr}");
-    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    let (code, stderr) = scratch.fails(&["run", "r.toml", "--out", "runs/none", "--until", "tuning"]);
+    let needed = "they need ingest, tokenize, embed, pair, train, tune, generate, filter, evaluate";
+    assert!(code == 1 && stderr.contains("--until tuning") && stderr.contains(needed), "{stderr}");
+    assert!(!scratch.path("runs/none").exists(), "a misspelt stage leaves nothing behind");
+    scratch.succeeds(&["--quiet", "run", "r.toml", "--until", "report"]);
     scratch.succeeds(&["--quiet", "run", "r.toml", "--out", "runs/whole"]);
     for model in ["train/sbp/final", "tune/related/best"] {
         let of = |run: &str| Hash::of_file(scratch.path(&format!("runs/{run}/{model}/model.safetensors"))).unwrap();
