@@ -75,7 +75,7 @@ impl Tokenizer {
 
     /// The text of some tokens, and the tokens that end between two characters of it. A decoder that changes its mind about earlier
     /// text ends the list.
-    fn ends(&self, tokens: &[u32]) -> (String, Vec<End>) {
+    pub(crate) fn ends(&self, tokens: &[u32]) -> (String, Vec<End>) {
         let (mut text, mut ends) = (String::new(), Vec::new());
         let mut pieces = self.pieces();
         for (at, &id) in tokens.iter().enumerate() {
@@ -94,11 +94,11 @@ impl Tokenizer {
 
 /// The end of a token in the text.
 #[derive(Clone, Copy)]
-struct End {
+pub(crate) struct End {
     /// Tokens up to it.
-    tokens: usize,
+    pub(crate) tokens: usize,
     /// Bytes of the text up to it.
-    byte: usize,
+    pub(crate) byte: usize,
 }
 
 /// The tokens up to the last of `bounds`, in rising order, that a token ends at, or in the white space before it: the first such token.

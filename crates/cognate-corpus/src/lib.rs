@@ -19,6 +19,7 @@
 //! | `watched` | work that cannot be interrupted from within |
 //! | [`pieces`] | long documents in pieces |
 //! | `cut` | where a document is cut that is too long for a prompt |
+//! | `sentences` | a document's tokens in sentences |
 //! | [`token_file`] | Megatron-LM's `.bin` and `.idx`, written and memory-mapped |
 //! | [`tokenize()`] | the stage: a document file to a token file |
 
@@ -39,6 +40,7 @@ pub mod pieces;
 mod plain_text;
 pub mod reader;
 pub mod records;
+mod sentences;
 mod split;
 mod survey;
 pub mod token_file;
@@ -56,8 +58,9 @@ pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, default_selection
 pub use metadata::Metadata;
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};
+pub use sentences::Sentence;
 pub use split::id_in_split;
 pub use token_file::{TokenFile, TokenStats, TokenWriter};
 pub use tokenize::{TokenizeStats, check_tokens, tokenize};
-pub use tokenizer::{END_OF_DOCUMENT, LARGEST_VOCABULARY, RELATED, Tokenizer};
+pub use tokenizer::{END_OF_DOCUMENT, LARGEST_VOCABULARY, MASK, RELATED, Tokenizer};
 pub use writer::DocumentWriter;

@@ -33,6 +33,8 @@ use crate::watched::watched;
 pub const END_OF_DOCUMENT: &str = "<|endoftext|>";
 /// Stands between a document and the related one that the synthesizer writes.
 pub const RELATED: &str = "<|related|>";
+/// Stands in the place of a token that is to be written. Reserved where a recipe asks for it.
+pub const MASK: &str = "<|mask|>";
 
 /// Most tokens of a vocabulary: four times as many as the largest published one (XLM-V's million) has. What is sized by a token's
 /// number stays small by it.
@@ -318,6 +320,11 @@ impl Tokenizer {
     /// Numbers and texts of all special tokens, in the order of the numbers.
     pub fn special_tokens(&self) -> Vec<(u32, String)> {
         frame::specials(&self.inner)
+    }
+
+    /// The number of a special token; none where there is no such.
+    pub fn special(&self, name: &str) -> Option<u32> {
+        self.special_tokens().into_iter().find_map(|(id, text)| (text == name).then_some(id))
     }
 
     /// The token that a document's context starts with: the end-of-document token, unless the tokenizer defines one of its own.

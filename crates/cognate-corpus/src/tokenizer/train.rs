@@ -62,19 +62,35 @@ impl Tokenizer {
         vocab_size: usize,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        if vocab_size < SMALLEST_VOCABULARY {
-            return Err(Error::VocabularyTooSmall { asked: vocab_size, least: SMALLEST_VOCABULARY });
+        Self::train_reserving(texts, vocab_size, &[], monitor)
+    }
+
+    /// The same with further reserved tokens, which stand behind the two and before the bytes, and are counted by `vocab_size` too.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::train_watched`].
+    pub fn train_reserving(
+        texts: impl Iterator<Item = String>,
+        vocab_size: usize,
+        more: &[String],
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let least = SMALLEST_VOCABULARY + more.len();
+        if vocab_size < least {
+            return Err(Error::VocabularyTooSmall { asked: vocab_size, least });
         }
         if vocab_size > LARGEST_VOCABULARY {
             return Err(Error::VocabularyTooLarge { asked: vocab_size, most: LARGEST_VOCABULARY });
         }
         let words = words(texts, monitor)?;
-        let model = watched(monitor, move || learn(&words, vocab_size))?;
+        let reserved = reserved(more);
+        let special = reserved.clone();
+        let model = watched(monitor, move || learn(&words, vocab_size, special))?;
         let made = model.map_err(|error| error.to_string()).and_then(|model| {
             let mut inner = Inner::new(model);
             inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
             inner.with_decoder(Some(ByteLevelDecoder::new(false, true, true)));
-            file::quietly(|| inner.add_special_tokens(reserved()))?;
+            file::quietly(|| inner.add_special_tokens(reserved))?;
             Self::checked(inner, None, &frame::Frame::ours(), Related::Added)
         });
         let tokenizer = made.map_err(|problem| Error::Tokenizer { tokenizer: None, source: problem.into() })?;
@@ -85,16 +101,17 @@ impl Tokenizer {
     }
 }
 
-fn reserved() -> Vec<AddedToken> {
-    vec![AddedToken::from(END_OF_DOCUMENT, true), AddedToken::from(RELATED, true)]
+fn reserved(more: &[String]) -> Vec<AddedToken> {
+    let all = [END_OF_DOCUMENT, RELATED].into_iter().chain(more.iter().map(String::as_str));
+    all.map(|token| AddedToken::from(token, true)).collect()
 }
 
-fn learn(words: &Words, vocab_size: usize) -> tokenizers::Result<BPE> {
+fn learn(words: &Words, vocab_size: usize, reserved: Vec<AddedToken>) -> tokenizers::Result<BPE> {
     let trainer = BpeTrainer::builder()
         .vocab_size(vocab_size)
         .min_frequency(MIN_PAIR_COUNT)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-        .special_tokens(reserved())
+        .special_tokens(reserved)
         .show_progress(false)
         .build();
     let mut model = BPE::default();
