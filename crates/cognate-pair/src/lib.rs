@@ -4,6 +4,7 @@
 //! - [`exact_neighbours`] finds the most similar documents of each document.
 //! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder
 //!   tells related documents from unrelated ones.
+//! - [`derived`] makes pairs whose texts are no documents, but made of them.
 //! - [`chains`] lines documents up so that each follows one that it is paired with.
 //! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another
 //!   tool's.
@@ -13,6 +14,7 @@
 //! each.
 
 mod chains;
+pub mod derived;
 mod error;
 mod lsa;
 mod neighbours;
@@ -32,7 +34,7 @@ pub use pairs::precision::{Precision, Rule};
 pub use pairs::shuffle::{shuffle_apart, shuffle_targets};
 pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};
 pub use pairs::stats::{Degrees, PairStats, UnseenStats};
-pub use pairs::{Pair, PairConfig, Pairs, neighbours_needed, part_given, select_pairs};
+pub use pairs::{Pair, PairConfig, Pairs, neighbours_needed, part_derived, part_given, select_pairs};
 pub use vectors::npy::{read_npy, write_npy};
 pub use vectors::parquet::{read_vectors, write_vectors};
 pub use vectors::{UNIT_TOLERANCE, Vectors};

@@ -216,6 +216,27 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
     let (given, others): (Vec<Pair>, Vec<Pair>) =
         given.iter().partition(|pair| is_seen(pair.first) && is_seen(pair.second));
     let with_unseen = unseen::most_similar(others.into_iter().filter(|pair| is_seen(pair.first)).collect());
+    part(documents, &given, with_unseen, share, seed)
+}
+
+/// Parts pairs whose texts were made of documents. Those of unseen documents, from number `documents` on on both sides, measure, where there are
+/// enough of them; where not, pairs of this share of the texts.
+///
+/// # Errors
+/// As [`part_given`].
+pub fn part_derived(documents: usize, made: &[Pair], share: f64, seed: u64) -> Result<(Pairs, UnseenStats)> {
+    let is_seen = |pair: &&Pair| (pair.first as usize) < documents;
+    let (made, unseen): (Vec<Pair>, Vec<Pair>) = made.iter().partition(is_seen);
+    part(documents, &made, unseen, share, seed)
+}
+
+fn part(
+    documents: usize,
+    given: &[Pair],
+    with_unseen: Vec<Pair>,
+    share: f64,
+    seed: u64,
+) -> Result<(Pairs, UnseenStats)> {
     let measure = unseen::suffice(&with_unseen);
     let share = if measure { 0.0 } else { share };
     let targets = unseen::targets(&with_unseen);
@@ -229,7 +250,7 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
     let mut pairs = Pairs::default();
     if !once.is_empty() {
         let held = hold_out(documents, &once, &[], share, seed);
-        for pair in given {
+        for pair in given.iter().copied() {
             match (held[pair.first as usize], held[pair.second as usize]) {
                 (true, true) => pairs.held_out.push(pair),
                 (false, false) => pairs.train.push(pair),
