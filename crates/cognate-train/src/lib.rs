@@ -5,6 +5,8 @@
 
 mod bench;
 mod checkpoint;
+mod denoise;
+mod denoising_stream;
 mod error;
 mod metrics;
 mod pair_stream;
@@ -19,6 +21,8 @@ use cognate_model::Batch;
 
 pub use bench::{StepBench, StepTimes};
 pub use checkpoint::{Point, Progress};
+pub use denoise::{Denoiser, DenoisingTokens, SENTINELS, Shares};
+pub use denoising_stream::DenoisingStream;
 pub use error::Error;
 pub use pair_stream::{PairStream, PairTokens};
 pub use plain_stream::PlainStream;
