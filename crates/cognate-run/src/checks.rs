@@ -16,7 +16,7 @@ use crate::recipe::{PairMethod, Recipe, max_positions};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stages::train::{sweep, training};
 use crate::stages::tune::{self, tuning_flops};
-use crate::stages::{generate, judge, tasks, texts};
+use crate::stages::{generate, judge, tasks, texts, tokenize};
 use crate::step::{Replicate, Step};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
@@ -40,6 +40,9 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     let left: Vec<Step> = steps.into_iter().filter(|step| !is_finished(run, recipe, *step)).collect();
     servers(recipe, &left)?;
     let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+    if let Some(tokenizer) = &tokenizer {
+        tokenize::check_reserved(recipe, tokenizer)?;
+    }
     check_starts(recipe, tokenizer.as_ref())?;
     task_inputs(recipe, run)?;
     if left.iter().any(|step| matches!(step, Step::Evaluate(_))) {

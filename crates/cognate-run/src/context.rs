@@ -12,7 +12,7 @@ use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, RunDir, Work};
-use crate::step::{Replicate, Step};
+use crate::step::{Step, base_of};
 
 /// Where and how to run: nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -122,13 +122,21 @@ impl<'a> Context<'a> {
 
     /// What the synthesizer at `synthesizer` starts from.
     pub(crate) fn base_of(&self, synthesizer: usize) -> &Artifact {
-        let base = self.recipe.arm(&self.recipe.synthesizers[synthesizer].base);
-        self.made(Step::Train(Replicate::own(self.recipe, base)))
+        self.made(base_of(self.recipe, synthesizer))
     }
 
     /// The pairs that the synthesizer at `synthesizer` learns from.
     pub(crate) fn pairs_of(&self, synthesizer: usize) -> &Artifact {
         self.made(Step::Pair(self.recipe.pair_set(&self.recipe.synthesizers[synthesizer].pairs)))
+    }
+
+    /// The folders of the documents that the pairs of the set at `set` name, and of their tokens: those of the corpus, or the set's own. Each
+    /// holds a file for the unique documents and one for those of the selection split, or for what was made of them.
+    pub(crate) fn texts_of(&self, set: usize) -> [PathBuf; 2] {
+        match self.recipe.texts_of(set) {
+            None => [Step::Ingest, Step::Tokenize].map(|step| step.folder(self.recipe)),
+            Some(own) => [Step::Pair(own), Step::Pair(own)].map(|step| step.folder(self.recipe)),
+        }
     }
 
     /// The recipe's paths, from the current folder.

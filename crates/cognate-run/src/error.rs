@@ -44,6 +44,26 @@ pub enum Error {
         /// Those that there are.
         stages: String,
     },
+    /// A tokenizer lacks a token that something of the recipe is made with.
+    #[error(
+        "the tokenizer has no special token {token}, which {wanted_by} needs: give one that has it, or let it be trained by          [tokenize] vocab_size, which reserves it"
+    )]
+    NoToken {
+        /// The token.
+        token: String,
+        /// What is made with it.
+        wanted_by: String,
+    },
+    /// No unique document has what pairs of one document are made of.
+    #[error(
+        "the pairs `{pairs}`: none of the unique documents makes a pair{passed_over}. Give longer documents, or another method"
+    )]
+    NothingDerived {
+        /// The set.
+        pairs: String,
+        /// What was passed over and why, in words.
+        passed_over: String,
+    },
     /// The documents do not hold the tokens that an arm needs.
     #[error(
         "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the \

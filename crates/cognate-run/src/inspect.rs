@@ -122,8 +122,15 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
     }
     let pairs = match writer(&recipe, corpus) {
         Step::Tune(at) if recipe.is_related(corpus) => {
-            let folder = root.join(Step::Pair(recipe.pair_set(&recipe.synthesizers[at].pairs)).folder(&recipe));
-            ["train.parquet", "held_out.parquet"].map(|part| folder.join(part)).to_vec()
+            let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
+            let folder = root.join(Step::Pair(set).folder(&recipe));
+            // What was made of documents is no document of the corpus.
+            let of_documents = recipe.texts_of(set).is_none();
+            ["train.parquet", "held_out.parquet"]
+                .into_iter()
+                .filter(|_| of_documents)
+                .map(|part| folder.join(part))
+                .collect()
         }
         _ => Vec::new(),
     };

@@ -89,7 +89,16 @@ const RELATED: &str = "related";
 
 /// Who writes the corpus at `corpus`.
 pub fn writer(recipe: &Recipe, corpus: usize) -> Step {
-    match &recipe.synthetic[corpus].by {
+    model(recipe, &recipe.synthetic[corpus].by)
+}
+
+/// What the synthesizer at `synthesizer` starts from.
+pub fn base_of(recipe: &Recipe, synthesizer: usize) -> Step {
+    model(recipe, &recipe.synthesizers[synthesizer].base)
+}
+
+fn model(recipe: &Recipe, model: &Writer) -> Step {
+    match model {
         Writer::Synthesizer(name) => Step::Tune(recipe.synthesizer(name)),
         Writer::Arm(name) => Step::Train(Replicate::own(recipe, recipe.arm(name))),
     }

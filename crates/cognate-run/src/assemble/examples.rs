@@ -24,8 +24,8 @@ impl Assembly<'_> {
     pub(super) fn examples(&self) -> Result<Vec<Example>> {
         let recipe = self.recipe;
         let (Some(corpus), Some(pairs)) = (self.subject_corpus(), self.subject_pairs()) else { return Ok(Vec::new()) };
-        if !recipe.is_related(corpus) {
-            // Beside shuffled seeds nothing really stands.
+        if !recipe.is_related(corpus) || recipe.texts_of(pairs).is_some() {
+            // Beside shuffled seeds nothing really stands, and what was made of documents is no document beside another.
             return Ok(Vec::new());
         }
         let made = |step: Step| self.artifact(step.folder(recipe));

@@ -102,6 +102,35 @@ fn questions_that_are_missing_or_none_stop_a_run_at_its_start() {
 }
 
 #[test]
+fn a_tokenizer_without_a_token_that_is_needed_stops_a_run_at_its_start() {
+    let texts = || std::iter::repeat_n("topic word of the corpus".to_owned(), 9);
+    let denoised = "[[arm]]\nname = \"a\"\ntrain.objective = \"mixture-of-denoisers\"\n";
+    let masked = "[[pairs]]\nname = \"p\"\nmethod = \"masked-span\"\n";
+    for (more, lacks, expected) in [
+        (denoised, "[R]", "the tokenizer has no special token [R], which mixture-of-denoisers needs"),
+        (denoised, "<extra_id_99>", "no special token <extra_id_99>, which mixture-of-denoisers needs"),
+        (masked, "<|mask|>", "no special token <|mask|>, which masked-span needs"),
+    ] {
+        let mut bench = Bench::new().with(more);
+        bench.recipe = bench.recipe.replace("vocab_size = 400", "tokenizer = \"t.json\"");
+        let tokens = bench.recipe().reserved_tokens().into_iter().map(|(token, _)| token);
+        let has: Vec<String> = tokens.filter(|token| token != lacks).collect();
+        Tokenizer::train_reserving(texts(), 400, &has, &Silent).unwrap().save(&bench.path("t.json")).unwrap();
+        let error = bench.stops_after("");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn documents_of_one_sentence_stop_a_run_that_would_reorder_them() {
+    let step = "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\n[[synthesizer]]\nname = \"s\"\npairs = \"p\"\n[[synthetic]]\nname = \"c\"\nby = \"s\"\n\
+                [[arm]]\nname = \"a\"\nsynthetic.c = 0.1\n";
+    let error = Bench::new().with(step).stops_after("tokenize");
+    let expected = "the pairs `p`: none of the unique documents makes a pair; passed over: ";
+    assert!(error.contains(expected) && error.contains(" with too few sentences for reorder. Give longer"), "{error}");
+}
+
+#[test]
 fn models_that_no_machine_has_memory_for_stop_a_run_before_its_first_stage() {
     // Training and tuning fit anywhere; generating, which comes behind them, nowhere.
     let slots =

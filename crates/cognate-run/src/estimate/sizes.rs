@@ -60,6 +60,12 @@ impl Estimate<'_> {
         if let Some((_, held_out)) = self.measured.pairs.get(&set) {
             return *held_out as f64;
         }
+        if let Some(of) = self.recipe.pairs[set].method.of() {
+            return self.held_out(self.recipe.pair_set(of));
+        }
+        if let PairMethod::OneDocument { .. } = &self.recipe.pairs[set].method {
+            return self.selection_documents();
+        }
         self.pairs(set) / 2.0 / self.unique_documents().max(1.0) * self.selection_documents()
     }
 
@@ -69,10 +75,13 @@ impl Estimate<'_> {
             return *training as f64;
         }
         let pair = &self.recipe.pairs[set].pair;
-        if let PairMethod::Shuffled(of) = &self.recipe.pairs[set].method {
+        let unique = self.unique_documents();
+        if let Some(of) = self.recipe.pairs[set].method.of() {
             return self.pairs(self.recipe.pair_set(of));
         }
-        let unique = self.unique_documents();
+        if let PairMethod::OneDocument { piece_tokens, .. } = &self.recipe.pairs[set].method {
+            return unique * (self.mean() / *piece_tokens as f64).max(1.0);
+        }
         let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
         2.0 * unique * neighbours
     }

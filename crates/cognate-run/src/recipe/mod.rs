@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use cognate_ops::Precision;
 use cognate_synth::{Rule, Sampling, Thresholds};
+use cognate_train::Shares;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
@@ -163,6 +164,38 @@ pub struct Train {
     pub validate_documents: usize,
     pub checkpoint_every_tokens: u64,
     pub keep_checkpoints: usize,
+    #[serde(default)]
+    pub objective: Objective,
+    /// There for the objective `mixture-of-denoisers`, and for it alone.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub denoisers: Option<Denoisers>,
+}
+
+/// What is learned of documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// The next token.
+    #[default]
+    Plain,
+    /// Spans that were taken out.
+    MixtureOfDenoisers,
+}
+
+/// The shares of the denoisers; the rest is plain.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct Denoisers {
+    pub r_share: f64,
+    pub s_share: f64,
+    pub x_share: f64,
+}
+
+impl Denoisers {
+    /// For the stream of batches.
+    pub fn shares(&self) -> Shares {
+        Shares { of: [self.r_share, self.s_share, self.x_share] }
+    }
 }
 
 /// How strong weight decay is.

@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use cognate_pair::derived::Task;
+
 use super::kinds::{Kind, arm};
 use super::recipe_error::RecipeError;
 use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
-use super::things::{Contexts, Init, SeedsOf, Vectors, Writer};
+use super::things::{ALL_TASKS, Contexts, Init, SeedsOf, Vectors, Writer};
 use super::written::{Section, Written};
 use super::{About, Arm, Embedding, Model, PairMethod, PairSet, Synthesizer, Synthetic, Training, Tune};
 
@@ -23,6 +25,8 @@ pub(super) const RELATED: &str = "related";
 pub(super) const SHUFFLED: &str = "shuffled";
 /// The preset of a corpus that is written from nothing.
 pub(super) const UNCONDITIONAL: &str = "unconditional";
+/// Tokens of a piece of a document that pairs are made of, at most, as Zou et al. 2020 have it.
+const PIECE_TOKENS: u64 = 512;
 /// What seeds are that are the unique documents.
 const UNIQUE: &str = "unique";
 /// What seeds are where there are none.
@@ -75,6 +79,7 @@ impl Things {
         }
         maker.roles()?;
         maker.check_circles()?;
+        maker.check_obfuscated()?;
         maker.check_arms()?;
         maker.check_servers()?;
         Ok(maker.things)
@@ -112,14 +117,24 @@ impl Maker<'_> {
         unused(section, self.things.pairs.iter().map(|other| &other.name), &name)?;
         let is_preset = name == SHUFFLED && !["method", "embedding", "path"].iter().any(|key| section.has(key));
         let method = if is_preset { SHUFFLED.to_owned() } else { section.text("method") };
-        for (key, owner) in [("embedding", "neighbours"), ("of", "shuffled"), ("path", "file")] {
-            if section.has(key) && method != owner {
-                return Err(only_with(section, key, &format!("method = \"{owner}\"")));
+        let tasks = tasks_of(&method);
+        let is_own = |owner: &str| owner == method || owner == ALL_TASKS && tasks.is_some();
+        for (key, owners) in [
+            ("embedding", &["neighbours"][..]),
+            ("of", &["shuffled", "obfuscated"]),
+            ("path", &["file"]),
+            ("share", &["obfuscated"]),
+            ("piece_tokens", &[ALL_TASKS]),
+        ] {
+            if section.has(key) && !owners.iter().any(|owner| is_own(owner)) {
+                return Err(only_with(section, key, &format!("method = \"{}\"", owners.join("\" or \""))));
             }
         }
         let read: Option<&[&str]> = match method.as_str() {
             "shuffled" => Some(&["within_groups"]),
             "file" => Some(&["held_out_share", "within_groups"]),
+            "obfuscated" => Some(&[]),
+            _ if tasks.is_some() => Some(&["held_out_share"]),
             _ => None,
         };
         if let Some(key) = read.and_then(|read| section.says_of("pair").into_iter().find(|key| !read.contains(key))) {
@@ -127,25 +142,41 @@ impl Maker<'_> {
             return Err(section.impossible(key, "it", expected, "remove the key"));
         }
         let pair = pair(&self.written.table("pair").under(section))?;
+        let of = || section.text_if("of").unwrap_or_else(|| RELATED.to_owned());
         let method = match method.as_str() {
-            "shuffled" => {
-                let of = section.text_if("of").unwrap_or_else(|| RELATED.to_owned());
-                PairMethod::Shuffled(of)
-            }
+            "shuffled" => PairMethod::Shuffled(of()),
+            "obfuscated" => match section.number_if("share") {
+                Some(share) => PairMethod::Obfuscated { of: of(), share },
+                None => {
+                    let advice = "say which share of the words becomes nonsense, from 0 to 1";
+                    return Err(section.impossible("method", "", "`share` beside it", advice));
+                }
+            },
             "file" => match section.text_if("path") {
                 Some(path) => PairMethod::File(PathBuf::from(path)),
                 None => {
                     return Err(section.impossible("method", "", "`path` beside it", "give the file with the pairs"));
                 }
             },
-            _ => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
+            _ => match tasks {
+                Some(tasks) => PairMethod::OneDocument { tasks, piece_tokens: self.piece_tokens(section) },
+                None => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
+            },
         };
         self.things.pairs.push(PairSet { name, method: method.clone(), pair });
         match &method {
             PairMethod::Neighbours(embedding) => self.need_embedding(embedding, Asker { section, key: "embedding" }),
-            PairMethod::Shuffled(of) => self.need_pairs(of, Asker { section, key: "of" }),
-            PairMethod::File(_) => Ok(()),
+            PairMethod::Shuffled(of) | PairMethod::Obfuscated { of, .. } => {
+                self.need_pairs(of, Asker { section, key: "of" })
+            }
+            PairMethod::File(_) | PairMethod::OneDocument { .. } => Ok(()),
         }
+    }
+
+    /// Tokens of a piece, at most: as the paper has it, or as many as half of the usual context of tuning holds, with the frame of a pair.
+    fn piece_tokens(&self, section: &Section) -> usize {
+        let context = self.written.table("model").integer("context");
+        section.integer_or("piece_tokens", PIECE_TOKENS.min(context.saturating_sub(2)).max(2)) as usize
     }
 
     fn synthesizer(&mut self, section: &Section) -> Result {
@@ -157,11 +188,48 @@ impl Maker<'_> {
         };
         let unsaid = if name == SHUFFLED { SHUFFLED } else { RELATED };
         let pairs = section.text_if("pairs").unwrap_or_else(|| unsaid.to_owned());
-        let at = self.need_arm(&base, Asker { section, key: "base" })?;
+        let base = self.model_of(base, Asker { section, key: "base" })?;
+        let at = self.arm_behind(&base, Asker { section, key: "base" }, &mut vec![name.clone()])?;
         let (model, train) = self.trained(at)?;
         let tune = tune(&self.written.table("tune").under(section), &model, &train)?;
         self.things.synthesizers.push(Synthesizer { name, base, pairs: pairs.clone(), tune });
         self.need_pairs(&pairs, Asker { section, key: "pairs" })
+    }
+
+    /// The arm or the synthesizer of a name, made or not.
+    fn model_of(&self, name: String, asker: Asker<'_>) -> Result<Writer> {
+        let is_arm = self.sections.iter().zip(self.kinds).any(|(section, kind)| kind.name(section) == name);
+        let is_synthesizer = self.names("synthesizer").contains(&name);
+        match (is_arm, is_synthesizer) {
+            (true, true) => {
+                let message = format!("`{name}` is an arm and a synthesizer, and one of the two is the `base` here");
+                Err(asker.section.thing_refused(message, "give one of the two another name"))
+            }
+            (false, true) => Ok(Writer::Synthesizer(name)),
+            _ => self.need_arm(&name, asker).map(|_| Writer::Arm(name)),
+        }
+    }
+
+    /// The place of the arm that a model is or comes from. `path` are the synthesizers on the way, of which none may come again.
+    fn arm_behind(&self, model: &Writer, asker: Asker<'_>, path: &mut Vec<String>) -> Result<usize> {
+        let name = match model {
+            Writer::Arm(name) => return self.need_arm(name, asker),
+            Writer::Synthesizer(name) => name,
+        };
+        if path.contains(name) {
+            let circle = path.iter().chain([name]).map(|name| format!("synthesizer {name}")).collect::<Vec<_>>();
+            let message = format!("things are made from each other in a circle: {}", circle.join(" <- "));
+            return Err(asker.section.thing_refused(message, "let one of them be made from something else"));
+        }
+        path.push(name.clone());
+        let section = self.written.things("synthesizer").iter().find(|section| section.text("name") == *name);
+        let Some(section) = section else { return self.need_arm(name, asker) };
+        let base = match section.text_if("base") {
+            Some(base) => base,
+            None => self.repetition(section)?,
+        };
+        let asker = Asker { section, key: "base" };
+        self.arm_behind(&self.model_of(base, asker)?, asker, path)
     }
 
     fn corpus(&mut self, section: &Section) -> Result {
@@ -201,23 +269,15 @@ impl Maker<'_> {
             None => SeedsOf::Unique,
             Some(corpus) => SeedsOf::Corpus(corpus.to_owned()),
         };
-        let base = match &by {
-            Writer::Arm(name) => name.clone(),
-            Writer::Synthesizer(name) => {
-                let synthesizer = self.things.synthesizers.iter().find(|other| other.name == *name);
-                synthesizer.map(|other| other.base.clone()).unwrap_or_default()
-            }
-        };
+        let tuned = |name: &str| self.things.synthesizers.iter().find(|other| other.name == name);
         let tune = match &by {
-            Writer::Synthesizer(name) => {
-                self.things.synthesizers.iter().find(|other| other.name == *name).map(|other| other.tune.clone())
-            }
+            Writer::Synthesizer(name) => tuned(name).map(|other| other.tune.clone()),
             Writer::Arm(_) => None,
         };
         let tune = match tune {
             Some(tune) => tune,
             // What an arm writes fits where a synthesizer's would.
-            None => self.tune_of(&base, asker)?,
+            None => self.tune_of(by.name(), asker)?,
         };
         if from_nothing != (seeds == SeedsOf::None) {
             let message = match from_nothing {
@@ -480,15 +540,16 @@ impl Maker<'_> {
             }
             "synthesizer" => {
                 for synthesizer in self.things.synthesizers.iter().filter(|other| other.name == name) {
-                    from.push(format!("arm {}", synthesizer.base));
+                    from.push(match &synthesizer.base {
+                        Writer::Arm(name) => format!("arm {name}"),
+                        Writer::Synthesizer(name) => format!("synthesizer {name}"),
+                    });
                     from.push(format!("pairs {}", synthesizer.pairs));
                 }
             }
             "pairs" => {
                 for pairs in self.things.pairs.iter().filter(|pairs| pairs.name == name) {
-                    if let PairMethod::Shuffled(of) = &pairs.method {
-                        from.push(format!("pairs {of}"));
-                    }
+                    from.extend(pairs.method.of().map(|of| format!("pairs {of}")));
                 }
             }
             _ => {}
@@ -496,6 +557,24 @@ impl Maker<'_> {
         from.sort();
         from.dedup();
         from
+    }
+
+    /// Refuses to obfuscate what are no true pairs of documents: texts that a set has made, and shuffled pairs.
+    fn check_obfuscated(&self) -> Result {
+        for pairs in &self.things.pairs {
+            let PairMethod::Obfuscated { of, .. } = &pairs.method else { continue };
+            let source = self.things.pairs.iter().find(|set| set.name == *of);
+            if source.is_some_and(|set| !matches!(set.method, PairMethod::Neighbours(_) | PairMethod::File(_))) {
+                let message = format!(
+                    "the pairs `{}` are to be of documents that are related, and `{of}` has others",
+                    pairs.name
+                );
+                let section = self.section_of(&format!("pairs {}", pairs.name));
+                let advice = "let `of` name neighbours or given pairs; for a control, shuffle the obfuscated set";
+                return Err(section.thing_refused(message, advice));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a completion server that would have to serve several synthesizers under one name.
@@ -554,6 +633,11 @@ impl Maker<'_> {
                 return Err(section.thing_refused(message, "give the arm another name"));
             }
             for training in arm.trainings() {
+                if training.train.denoisers.is_some() && training.contexts != Contexts::Single {
+                    let message = format!("arm `{}` would take spans out of rows of related documents", arm.name);
+                    let advice = "contexts = \"related\" goes with objective = \"plain\" only";
+                    return Err(section.thing_refused(message, advice));
+                }
                 let Some(Init::Arm(other)) = &training.init else { continue };
                 let started = arms.iter().filter(|one| one.name == *other).flat_map(Arm::trainings);
                 let found = started.flat_map(|one| differences(&training.model, &one.model)).next();
@@ -579,6 +663,14 @@ impl Maker<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The tasks that a method of pairs stands for, where it is one of one document.
+fn tasks_of(method: &str) -> Option<Vec<Task>> {
+    match method {
+        ALL_TASKS => Some(Task::ALL.to_vec()),
+        word => Task::ALL.into_iter().find(|task| task.word() == word).map(|task| vec![task]),
     }
 }
 

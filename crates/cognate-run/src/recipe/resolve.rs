@@ -14,9 +14,9 @@ use super::presets::Things;
 use super::recipe_error::RecipeError;
 use super::written::{Section, Written};
 use super::{
-    About, Auto, Corpus, Decay, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
-    GeneratePrecision, Judge, Limit, Model, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition, Threshold,
-    Tokenize, Train, Tune,
+    About, Auto, Corpus, Decay, Denoisers, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
+    GeneratePrecision, Judge, Limit, Model, Objective, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition,
+    Threshold, Tokenize, Train, Tune,
 };
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
@@ -203,6 +203,7 @@ pub(super) fn train(section: &Section, model: &Model) -> Result<Train> {
         let expected = format!("at most peak_rate = {peak_rate}");
         return Err(section.impossible("final_rate", final_rate, expected, "the cosine falls from one to the other"));
     }
+    let denoisers = denoisers(section)?;
     let twentieth = (budget_tokens / 20).max(batch_tokens);
     Ok(Train {
         budget_tokens,
@@ -222,7 +223,30 @@ pub(super) fn train(section: &Section, model: &Model) -> Result<Train> {
         validate_documents: section.integer("validate_documents") as usize,
         checkpoint_every_tokens: section.integer_or("checkpoint_every_tokens", twentieth),
         keep_checkpoints: section.integer("keep_checkpoints") as usize,
+        objective: if denoisers.is_some() { Objective::MixtureOfDenoisers } else { Objective::Plain },
+        denoisers,
     })
+}
+
+/// The shares of the denoisers, where these are the objective: each of UL2's seven as much as the others, where they are not written.
+fn denoisers(section: &Section) -> Result<Option<Denoisers>> {
+    if section.text("objective") != "mixture-of-denoisers" {
+        return Ok(None);
+    }
+    let seventh = |key, sevenths: f64| section.number_or(key, sevenths / 7.0);
+    let found = Denoisers {
+        r_share: seventh("r_share", 2.0),
+        s_share: seventh("s_share", 1.0),
+        x_share: seventh("x_share", 4.0),
+    };
+    let before = found.r_share + found.s_share;
+    if before + found.x_share > 1.0 + 1e-9 {
+        let expected =
+            format!("at most {}, because r_share and s_share are {before} together", (1.0 - before).max(0.0));
+        let advice = "lower one of the three; what they leave is plain text";
+        return Err(section.impossible("x_share", found.x_share, expected, advice));
+    }
+    Ok(Some(found))
 }
 
 pub(super) fn embed(section: &Section) -> Embed {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::things::{Contexts, Init, PairMethod, Real, SeedsOf, Vectors};
+use super::things::{Contexts, Init, PairMethod, Real, SeedsOf, Vectors, tasks_word};
 use super::{Arm, Recipe, Training};
 
 type Error = toml::ser::Error;
@@ -80,6 +80,15 @@ impl Recipe {
                     say(&mut thing, "method", "file");
                     thing.insert("path".into(), Value::try_from(path)?);
                 }
+                PairMethod::OneDocument { tasks, piece_tokens } => {
+                    say(&mut thing, "method", tasks_word(tasks));
+                    thing.insert("piece_tokens".into(), integer(*piece_tokens as u64));
+                }
+                PairMethod::Obfuscated { of, share } => {
+                    say(&mut thing, "method", "obfuscated");
+                    say(&mut thing, "of", of);
+                    thing.insert("share".into(), (*share).into());
+                }
             }
             beside(&mut thing, &pairs.pair, &self.pair)?;
             sets.push(thing);
@@ -88,7 +97,7 @@ impl Recipe {
         let mut synthesizers = Vec::new();
         for synthesizer in &self.synthesizers {
             let mut thing = named(&synthesizer.name);
-            say(&mut thing, "base", &synthesizer.base);
+            say(&mut thing, "base", synthesizer.base.name());
             say(&mut thing, "pairs", &synthesizer.pairs);
             beside(&mut thing, &synthesizer.tune, &self.tune)?;
             synthesizers.push(thing);

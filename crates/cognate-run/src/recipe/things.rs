@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use cognate_corpus::MASK;
+use cognate_pair::derived::Task;
+use cognate_train::DenoisingTokens;
+
 use super::{Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
 
 /// `[[embedding]]`: vectors of the unique documents.
@@ -44,6 +48,41 @@ pub enum PairMethod {
     Shuffled(String),
     /// A file.
     File(PathBuf),
+    /// Made of pieces of one document each.
+    OneDocument {
+        /// By one of these; by each of them, an equal share of the pieces, where there are several.
+        tasks: Vec<Task>,
+        /// Tokens of a piece, at most.
+        piece_tokens: usize,
+    },
+    /// Another set, with words replaced by nonsense words.
+    Obfuscated {
+        /// The set.
+        of: String,
+        /// The share of the distinct words.
+        share: f64,
+    },
+}
+
+impl PairMethod {
+    /// The set that its pairs are taken from.
+    pub fn of(&self) -> Option<&str> {
+        match self {
+            Self::Shuffled(of) | Self::Obfuscated { of, .. } => Some(of),
+            Self::Neighbours(_) | Self::File(_) | Self::OneDocument { .. } => None,
+        }
+    }
+}
+
+/// The word for all tasks of one document, an equal share each.
+pub(crate) const ALL_TASKS: &str = "all";
+
+/// The word of one of these tasks, or of all.
+pub(crate) fn tasks_word(tasks: &[Task]) -> &'static str {
+    match tasks {
+        [task] => task.word(),
+        _ => ALL_TASKS,
+    }
 }
 
 impl PairSet {
@@ -58,8 +97,8 @@ impl PairSet {
 pub struct Synthesizer {
     /// What other things call it.
     pub name: String,
-    /// The arm whose best checkpoint it starts from.
-    pub base: String,
+    /// The model whose best checkpoint it starts from.
+    pub base: Writer,
     /// What it learns from.
     pub pairs: String,
     /// Its keys of `[tune]`.
@@ -81,7 +120,7 @@ pub struct Synthetic {
     pub filter: Filter,
 }
 
-/// Who writes a corpus.
+/// A model that a corpus is written by, or a synthesizer starts from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Writer {
     /// A synthesizer.
@@ -305,6 +344,24 @@ impl Recipe {
         of_arms.chain(of_corpora).max().unwrap_or(0)
     }
 
+    /// The set of pairs in whose folder the texts lie that the pairs of the set at `set` name; none where these are documents of the corpus.
+    pub fn texts_of(&self, set: usize) -> Option<usize> {
+        match &self.pairs[set].method {
+            PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => Some(set),
+            PairMethod::Shuffled(of) => self.texts_of(self.pair_set(of)),
+            PairMethod::Neighbours(_) | PairMethod::File(_) => None,
+        }
+    }
+
+    /// The special tokens that the tokenizer must have beside those of every run, each with what is made with it.
+    pub fn reserved_tokens(&self) -> Vec<(String, &'static str)> {
+        let masks = |set: &PairSet| matches!(&set.method, PairMethod::OneDocument { tasks, .. } if tasks.contains(&Task::MaskedSpan));
+        let mask = self.pairs.iter().any(masks).then(|| (MASK.to_owned(), Task::MaskedSpan.word()));
+        let denoised = self.arms.iter().flat_map(Arm::trainings).any(|training| training.train.denoisers.is_some());
+        let denoising = if denoised { DenoisingTokens::names() } else { Vec::new() };
+        mask.into_iter().chain(denoising.into_iter().map(|token| (token, "mixture-of-denoisers"))).collect()
+    }
+
     /// The pairs that the synthetic corpus at `corpus` comes from; none where no synthesizer writes it.
     pub fn pairs_behind(&self, corpus: usize) -> Option<&PairSet> {
         let Writer::Synthesizer(name) = &self.synthetic[corpus].by else { return None };
@@ -332,9 +389,22 @@ impl Recipe {
         corpora
     }
 
-    /// How the base of the synthesizer at `synthesizer` is trained; of a base with a sweep, its first candidate.
+    /// The arm that the synthesizer at `synthesizer` comes from: its base, or that of the synthesizer that is its base.
+    pub fn base_arm(&self, synthesizer: usize) -> usize {
+        self.arm_behind(&self.synthesizers[synthesizer].base)
+    }
+
+    /// A model that is an arm, or the arm that it comes from.
+    fn arm_behind(&self, model: &Writer) -> usize {
+        match model {
+            Writer::Arm(name) => self.arm(name),
+            Writer::Synthesizer(name) => self.base_arm(self.synthesizer(name)),
+        }
+    }
+
+    /// How the arm is trained that the synthesizer at `synthesizer` comes from; of one with a sweep, its first candidate.
     pub fn base_training(&self, synthesizer: usize) -> &Training {
-        &self.arms[self.arm(&self.synthesizers[synthesizer].base)].training
+        &self.arms[self.base_arm(synthesizer)].training
     }
 
     /// As much of a seed as the synthesizer at `synthesizer` is shown when it writes.
@@ -346,10 +416,7 @@ impl Recipe {
 
     /// The arm whose checkpoint the writer of a corpus began from, or is.
     pub fn base_of(&self, corpus: usize) -> usize {
-        match &self.synthetic[corpus].by {
-            Writer::Arm(name) => self.arm(name),
-            Writer::Synthesizer(name) => self.arm(&self.synthesizers[self.synthesizer(name)].base),
-        }
+        self.arm_behind(&self.synthetic[corpus].by)
     }
 }
 

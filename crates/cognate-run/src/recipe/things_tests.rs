@@ -228,6 +228,120 @@ fn circles_are_printed() {
     assert!(refusal(&format!("{BASE}{own}")).contains("in a circle: arm a <- arm a"));
 }
 
+/// Pairs with texts of their own, a synthesizer that starts from another, and arms with and without spans taken out.
+const NEIGHBOURS: &str = "[[pairs]]\nname = \"reordered\"\nmethod = \"reorder\"\n[[pairs]]\nname = \"each\"\nmethod = \"all\"\npiece_tokens = 64\n\
+                          [[pairs]]\nname = \"nonsense\"\nmethod = \"obfuscated\"\nshare = 0.25\n[[pairs]]\nname = \"unordered\"\n\
+                          method = \"shuffled\"\nof = \"each\"\n[[synthesizer]]\nname = \"second\"\nbase = \"first\"\npairs = \"nonsense\"\n\
+                          [[synthesizer]]\nname = \"first\"\nbase = \"mixed\"\npairs = \"each\"\n[[synthetic]]\nname = \"c\"\nby = \"second\"\n";
+
+#[test]
+fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
+    let arms = "[[arm]]\nname = \"mixed\"\ntrain.objective = \"mixture-of-denoisers\"\ntrain.x_share = 0.5\n[[arm]]\nname = \"a\"\nsynthetic.c = 0.5\n";
+    let recipe = parse(&format!("{NEIGHBOURS}{BASE}{arms}")).unwrap();
+    assert_eq!(
+        labels(&recipe),
+        [
+            "ingest",
+            "tokenize",
+            "embed",
+            "pair",
+            "pair nonsense",
+            "pair each",
+            "train repetition",
+            "train mixed",
+            "tune first",
+            "tune second",
+            "generate c",
+            "filter c",
+            "train a",
+            "report"
+        ]
+    );
+    let piece = |name: &str| match &recipe.pairs[recipe.pair_set(name)].method {
+        PairMethod::OneDocument { tasks, piece_tokens } => (tasks.len(), *piece_tokens),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((piece("reordered"), piece("each")), ((1, 512), (3, 64)));
+    let short = Recipe::parse(
+        Path::new("r.toml"),
+        &format!("{TABLES}{NEIGHBOURS}{BASE}{arms}").replace("heads = 2\n", "heads = 2\ncontext = 200\n"),
+    );
+    let method = short.unwrap().pairs[0].method.clone();
+    assert!(matches!(method, PairMethod::OneDocument { piece_tokens: 198, .. }), "{method:?}");
+    let of = |name: &str| recipe.texts_of(recipe.pair_set(name)).map(|set| recipe.pairs[set].name.clone());
+    assert_eq!(of("unordered"), Some("each".to_owned()));
+    assert_eq!((of("nonsense"), of("related")), (Some("nonsense".to_owned()), None));
+    let second = recipe.synthesizer("second");
+    assert_eq!(recipe.synthesizers[second].base, Writer::Synthesizer("first".into()));
+    assert_eq!(recipe.arms[recipe.base_arm(second)].name, "mixed");
+    assert_eq!(recipe.base_of(recipe.corpus_of("c")), recipe.base_arm(second));
+    let tokens: Vec<String> = recipe.reserved_tokens().into_iter().map(|(token, _)| token).collect();
+    assert_eq!((tokens.len(), tokens[0].as_str(), tokens[1].as_str()), (104, "<|mask|>", "[R]"));
+    assert_eq!(parse(BASE).unwrap().reserved_tokens(), []);
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    // The other way round: an arm that is plain where the table is not.
+    let turned = "[[arm]]\nname = \"plain\"\ntrain.objective = \"plain\"\n";
+    let table = "[train]\nobjective = \"mixture-of-denoisers\"\n";
+    let recipe =
+        Recipe::parse(Path::new("r.toml"), &format!("{}{BASE}{turned}", TABLES.replace("[train]\n", table))).unwrap();
+    let denoised = |name: &str| recipe.arms[recipe.arm(name)].training.train.denoisers.is_some();
+    assert!(denoised("repetition") && !denoised("plain"));
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+}
+
+#[test]
+fn texts_and_starts_that_cannot_be_are_refused() {
+    let of = |name: &str| format!("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\nshare = 0.5\nof = \"{name}\"\n");
+    let texts = "the pairs `p` are to be of documents that are related, and";
+    for (things, expected) in [
+        ("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\n".to_owned(), "expected `share` beside it"),
+        ("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\nshare = 1.5\n".to_owned(), "a number from 0 to 1"),
+        ("[[pairs]]\nname = \"p\"\nshare = 0.5\n".to_owned(), "no `share` without method = \"obfuscated\""),
+        ("[[pairs]]\nname = \"p\"\npiece_tokens = 50\n".to_owned(), "no `piece_tokens` without method = \"all\""),
+        (
+            "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\nof = \"related\"\n".to_owned(),
+            "no `of` without method = \"shuffled\" or \"obfuscated\"",
+        ),
+        (
+            "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\nneighbours = 3\n".to_owned(),
+            "no `neighbours` with method = \"reorder\"",
+        ),
+        ("[[pairs]]\nname = \"p\"\nmethod = \"reordered\"\n".to_owned(), "the nearest of them is"),
+        (of("nobody"), "nothing defines `nobody`"),
+        (format!("{}{NEIGHBOURS}", of("each")), texts),
+        (format!("{}{NEIGHBOURS}", of("unordered")), texts),
+        (format!("{}{NEIGHBOURS}", of("nonsense")), texts),
+        (of("shuffled"), texts),
+        (
+            "[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\nshare = 0.5\nof = \"p\"\n".to_owned(),
+            "in a circle: pairs p <- pairs p",
+        ),
+        (
+            "[[synthesizer]]\nname = \"s\"\nbase = \"t\"\n[[synthesizer]]\nname = \"t\"\nbase = \"s\"\n".to_owned(),
+            "in a circle: synthesizer s <- synthesizer t <- synthesizer s",
+        ),
+        (
+            "[[synthesizer]]\nname = \"s\"\nbase = \"nobody\"\n".to_owned(),
+            "expected the name of a arm; nothing defines `nobody`",
+        ),
+        (
+            "[[synthesizer]]\nname = \"repetition\"\n[[synthesizer]]\nname = \"s\"\nbase = \"repetition\"\n".to_owned(),
+            "is an arm and a synthesizer",
+        ),
+    ] {
+        let found = refusal(&format!("{things}{BASE}[[arm]]\nname = \"mixed\"\norder = \"real-last\"\n"));
+        assert!(found.contains(expected), "{things}: {found}");
+    }
+    let arm = |keys: &str| {
+        refusal(&format!("{BASE}[[arm]]\nname = \"a\"\ntrain.objective = \"mixture-of-denoisers\"\n{keys}"))
+    };
+    assert!(
+        arm("train.r_share = 0.5\ntrain.s_share = 0.25\n")
+            .contains("at most 0.25, because r_share and s_share are 0.75 together")
+    );
+    assert!(arm("contexts = \"related\"\n").contains("would take spans out of rows of related documents"));
+}
+
 #[test]
 fn a_preset_that_is_written_stays_what_its_name_says() {
     let written = "[[pairs]]\nname = \"shuffled\"\n[[synthesizer]]\nname = \"shuffled\"\nepochs = 3\n[[arm]]\nkind = \"random-pairs\"\n";

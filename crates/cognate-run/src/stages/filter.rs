@@ -76,7 +76,13 @@ impl Stage for Filter {
         inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
         inputs.add_tokenizer(context.artifact("tokenize"), "")?;
         if let Step::Tune(synthesizer) = writer(recipe, self.0) {
-            inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
+            let set = recipe.pair_set(&recipe.synthesizers[synthesizer].pairs);
+            let [texts, tokens] = context.texts_of(set);
+            inputs.add_tokens("the selection tokens", &tokens, "selection")?;
+            if recipe.texts_of(set).is_some() {
+                inputs.add("the texts of the pairs", context.artifact(&texts), "unique.jsonl.zst")?;
+                inputs.add_tokens("the tokens of the pairs' texts", &tokens, "unique")?;
+            }
             inputs.add("the held-out pairs", context.pairs_of(synthesizer), "held_out.parquet")?;
             inputs.add("the synthesizer", context.made(Step::Tune(synthesizer)), "best/model.safetensors")?;
         }

@@ -93,6 +93,41 @@ mod tests {
     }
 
     #[test]
+    fn what_decides_derived_texts_and_spans_is_in_their_identity() {
+        let config = |things: &str, step: Step| {
+            let text = format!(
+                "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n\
+                 [[arm]]\nkind = \"repetition\"\n{things}"
+            );
+            step.resolved(&Recipe::parse(Path::new("r.toml"), &text).unwrap()).unwrap().to_string()
+        };
+        let set = |keys: &str| config(&format!("[[pairs]]\nname = \"p\"\n{keys}"), Step::Pair(0));
+        let sets = [
+            "method = \"reorder\"",
+            "method = \"all\"",
+            "method = \"masked-span\"",
+            "method = \"masked-span\"\npiece_tokens = 100",
+            "method = \"masked-span\"\nheld_out_share = 0.2",
+            "method = \"obfuscated\"\nshare = 0.5",
+            "method = \"obfuscated\"\nshare = 0.6",
+        ];
+        let different: std::collections::BTreeSet<String> = sets.into_iter().map(set).collect();
+        assert_eq!(different.len(), sets.len());
+        let arm = |keys: &str| format!("[[arm]]\nname = \"b\"\nevaluate = false\ntrain.beta1 = 0.5\n{keys}");
+        let trained = Step::Train(crate::step::Replicate { arm: 1, seed: 0 });
+        let mixed = "train.objective = \"mixture-of-denoisers\"\n";
+        let arms = ["", mixed, &format!("{mixed}train.s_share = 0.1\n")].map(|keys| config(&arm(keys), trained));
+        assert!(arms[0] != arms[1] && arms[1] != arms[2]);
+        assert!(!arms[0].contains("objective"), "what was trained before there was this key still fits: {}", arms[0]);
+        let tokenized = |things: &str| config(things, Step::Tokenize).contains("reserved");
+        assert!(tokenized(&arm(mixed)) && !tokenized(&arm("")));
+        assert!(
+            tokenized("[[pairs]]\nname = \"p\"\nmethod = \"all\"\n")
+                && !tokenized("[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\n")
+        );
+    }
+
+    #[test]
     fn what_was_made_before_there_were_these_keys_still_fits() {
         for step in [Step::Ingest, Step::Pair(0), Step::Pair(1), Step::Tune(0)] {
             assert_eq!(said("", "", "", step), Vec::<&str>::new(), "{step:?}");

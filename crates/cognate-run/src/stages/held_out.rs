@@ -7,12 +7,12 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::TokenFile;
 use cognate_pair::{Pair, part_held_out, read_pairs};
 
-use super::texts::{selection_texts, unique_texts};
+use super::texts::texts_in;
 use crate::context::Context;
 use crate::error::Result;
 
 /// The documents that pairs may name: the unique ones, and numbered behind them those of the selection split, which no model is trained
-/// on.
+/// on. Of a set with texts of its own, what was made of them.
 pub(crate) struct Documents {
     /// Their identifiers.
     pub(crate) ids: Vec<String>,
@@ -22,13 +22,16 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Self> {
-        let (ids, unique) = ids(context, monitor)?;
-        Ok(Self {
-            ids,
-            unique,
-            files: [context.tokens("tokenize", "unique")?, context.tokens("tokenize", "selection")?],
-        })
+    /// Those that the pairs of the set at `set` name.
+    pub(crate) fn of(context: &Context<'_>, set: usize, monitor: &dyn Monitor) -> Result<Self> {
+        let (ids, unique) = ids(context, set, monitor)?;
+        let [_, tokens] = context.texts_of(set);
+        Ok(Self { ids, unique, files: [context.tokens(&tokens, "unique")?, context.tokens(&tokens, "selection")?] })
+    }
+
+    /// The tokens of those that are, or were made of, unique documents.
+    pub(crate) fn unique_tokens(&self) -> TokenFile {
+        self.files[0].clone()
     }
 
     /// The tokens of a document, its end included.
@@ -39,11 +42,13 @@ impl Documents {
     }
 }
 
-/// Identifiers of the unique documents and behind them those of the selection split, and how many are unique ones.
-pub(crate) fn ids(context: &Context<'_>, monitor: &dyn Monitor) -> Result<(Vec<String>, usize)> {
-    let mut texts = unique_texts(context, monitor)?;
+/// Identifiers of the documents that the pairs of the set at `set` name: unique ones and behind them those of the selection split, and how
+/// many are unique ones.
+pub(crate) fn ids(context: &Context<'_>, set: usize, monitor: &dyn Monitor) -> Result<(Vec<String>, usize)> {
+    let [folder, _] = context.texts_of(set);
+    let mut texts = texts_in(context, &folder, "unique", monitor)?;
     let unique = texts.len();
-    texts.extend(selection_texts(context, monitor)?);
+    texts.extend(texts_in(context, &folder, "selection", monitor)?);
     Ok((texts.into_iter().map(|(id, _)| id).collect(), unique))
 }
 

@@ -7,7 +7,7 @@ use cognate_base::Monitor;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 
-use super::quality::{read_first, synthetic_seeds, true_pairs};
+use super::quality::{paired_texts, read_first, synthetic_seeds, true_pairs};
 use super::texts::unique_texts;
 use crate::context::Context;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub(crate) fn config(recipe: &Recipe, corpus: usize) -> Result<Option<JudgeConfi
 /// The judge's word on true neighbours and random pairs.
 pub(crate) fn known_pairs(context: &Context<'_>, corpus: usize, monitor: &dyn Monitor) -> Result<Option<KnownPairs>> {
     let Some(config) = config(context.recipe, corpus)? else { return Ok(None) };
-    let documents = unique_texts(context, monitor)?;
+    let documents = paired_texts(context, corpus, monitor)?;
     let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
     let true_pairs = true_pairs(context, corpus, &ids)?;
     let texts: Vec<&str> = documents.iter().map(|(_, text)| text.as_str()).collect();

@@ -10,6 +10,7 @@ use cognate_pair::{
 };
 use serde_json::{Value, json};
 
+use super::derived;
 use super::embed::{HELD, SELECTION};
 use super::groups::{Groups, with_groups};
 use super::held_out::ids;
@@ -18,7 +19,7 @@ use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::search_flops;
-use crate::estimate::{Cost, Estimate};
+use crate::estimate::{Cost, Estimate, PACKED};
 use crate::recipe::{PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::step::Step;
@@ -42,13 +43,15 @@ impl Stage for Pair {
             PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
             PairMethod::Shuffled(of) => vec![Step::Pair(recipe.pair_set(of))],
             PairMethod::File(_) => vec![Step::Ingest],
+            PairMethod::OneDocument { .. } => vec![Step::Tokenize],
+            PairMethod::Obfuscated { of, .. } => vec![Step::Tokenize, Step::Pair(recipe.pair_set(of))],
         }
     }
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
         config.put("seed", recipe.seed)?;
         let pairs = &recipe.pairs[self.0];
-        match pairs.method {
+        match &pairs.method {
             PairMethod::Neighbours(_) => {
                 let mut own = serde_json::to_value(&pairs.pair).map_err(|error| Error::Io(error.into()))?;
                 if let Value::Object(keys) = &mut own {
@@ -61,13 +64,22 @@ impl Stage for Pair {
                 let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
                 config.put("pair", with_groups(own, &pairs.pair))
             }
+            PairMethod::OneDocument { tasks, piece_tokens } => {
+                let share = pairs.pair.held_out_share;
+                config.put("pair", json!({"method": tasks, "piece_tokens": piece_tokens, "held_out_share": share}))
+            }
+            PairMethod::Obfuscated { share, .. } => config.put("pair", json!({"method": "obfuscated", "share": share})),
         }
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
         let recipe = context.recipe;
-        inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
-        inputs.add("the selection documents", context.artifact("ingest"), "selection.jsonl.zst")?;
+        let documents = match &recipe.pairs[self.0].method {
+            PairMethod::Shuffled(of) => context.texts_of(recipe.pair_set(of))[0].clone(),
+            _ => Step::Ingest.folder(recipe),
+        };
+        inputs.add("the unique documents", context.artifact(&documents), "unique.jsonl.zst")?;
+        inputs.add("the selection documents", context.artifact(&documents), "selection.jsonl.zst")?;
         match &recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => {
                 let vectors = context.made(Step::Embed(recipe.embedding(embedding)));
@@ -75,14 +87,21 @@ impl Stage for Pair {
                 inputs.add("the selection's vectors", vectors, SELECTION)?;
                 inputs.add("how much of them the directions hold", vectors, HELD)?;
             }
-            PairMethod::Shuffled(of) => {
+            PairMethod::Shuffled(of) | PairMethod::Obfuscated { of, .. } => {
                 let pairs = context.made(Step::Pair(recipe.pair_set(of)));
                 inputs.add("the training pairs", pairs, "train.parquet")?;
                 inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
             }
+            PairMethod::OneDocument { .. } => {
+                inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
+                inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
+            }
             PairMethod::File(path) => inputs.file("the given pairs", recipe.at(path))?,
         }
-        Ok(())
+        match recipe.texts_of(self.0) == Some(self.0) {
+            true => inputs.add_tokenizer(context.artifact("tokenize"), ""),
+            false => Ok(()),
+        }
     }
 
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
@@ -90,6 +109,12 @@ impl Stage for Pair {
             PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, self.0, embedding, place.folder, monitor),
             PairMethod::Shuffled(of) => shuffled_pairs(context, self.0, of, place.folder, monitor),
             PairMethod::File(path) => given_pairs(context, self.0, &context.recipe.at(path), place.folder, monitor),
+            PairMethod::OneDocument { tasks, piece_tokens } => {
+                derived::one_document(context, self.0, (tasks, *piece_tokens), place.folder, monitor)
+            }
+            PairMethod::Obfuscated { of, share } => {
+                derived::obfuscated(context, self.0, (of, *share), place.folder, monitor)
+            }
         }
     }
 
@@ -97,21 +122,36 @@ impl Stage for Pair {
         let documents = estimate.pairs(self.0);
         let flops = match &estimate.recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => estimate.search_flops(embedding),
-            PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
+            _ => 0.0,
         };
         let given = match &estimate.recipe.pairs[self.0].method {
             PairMethod::File(path) => estimate.given_s(path),
+            // Both sides are made into tokens.
+            PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => {
+                2.0 * estimate.unique_bytes() / estimate.survey.encode_bytes_per_s
+            }
             PairMethod::Neighbours(_) | PairMethod::Shuffled(_) => 0.0,
         };
+        let own = match estimate.recipe.texts_of(self.0) == Some(self.0) {
+            true => {
+                2.0 * documents
+                    * (estimate.survey.bytes_per_document * PACKED + estimate.token_bytes(estimate.mean(), 1.0))
+            }
+            false => 0.0,
+        };
         let wall_s = estimate.search_s(flops) + given;
-        Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
+        Cost { documents, flops, bytes: documents * 24.0 + own, wall_s, ..Cost::default() }
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
         let set = &estimate.recipe.pairs[self.0];
         match &set.method {
             PairMethod::Neighbours(embedding) => estimate.search_bytes(embedding, set.pair.neighbours),
-            PairMethod::Shuffled(_) | PairMethod::File(_) => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
+            PairMethod::Obfuscated { .. } => {
+                let words = estimate.different_words(estimate.unique_bytes()) * 100.0;
+                estimate.unique_bytes() + words + estimate.pairs(self.0) * 24.0
+            }
+            _ => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
         }
     }
 }
@@ -132,7 +172,7 @@ fn tell(label: &str, stats: &PairStats) {
 }
 
 /// Says at once where what measures is not unseen.
-fn tell_unseen(label: &str, unseen: &UnseenStats) {
+pub(super) fn tell_unseen(label: &str, unseen: &UnseenStats) {
     if !unseen.measure {
         let more = match unseen.documents {
             0 => "Vectors or pairs that name the selection split's documents, where there is one, would do",
@@ -201,7 +241,8 @@ fn pairs_of_neighbours(
     tell_unseen(&label, &stats.unseen);
     let (documents, unseen, width) = (vectors.len() as f64, of_unseen.len() as f64, vectors.width as f64);
     let ids = [vectors.ids, of_unseen].concat();
-    let mut made = write(folder, &ids, &pairs)?;
+    let mut made = Made::default();
+    write(folder, &ids, &pairs, &mut made)?;
     let flops = search_flops(documents, width) + 2.0 * documents * unseen * width;
     let statistics = groups.count(json!(stats), &pairs, &label);
     made.work = Work { statistics, documents: ids.len() as u64, flops, ..Work::default() };
@@ -210,8 +251,8 @@ fn pairs_of_neighbours(
 
 /// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
 fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let (ids, unique) = ids(context, monitor)?;
     let of = context.recipe.pair_set(of);
+    let (ids, unique) = ids(context, of, monitor)?;
     let source = context.made(Step::Pair(of));
     let (train, held_out) = (
         read_shuffled_pairs(&source.path("train.parquet"), &ids, monitor)?,
@@ -219,19 +260,22 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     );
     let seed = context.recipe.seed;
     let train = match context.recipe.pairs[at].pair.within_groups {
+        // A source is to have the target of another document.
+        _ if context.recipe.texts_of(of).is_some() => shuffle_apart(&train, &derived::origins(&ids), seed, monitor)?,
         true => shuffle_targets(&train, seed, monitor)?,
         false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed, monitor)?,
     };
     let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding), monitor)?),
-        PairMethod::Shuffled(_) | PairMethod::File(_) => None,
+        _ => None,
     };
     for pair in &mut pairs.train {
         let found = vectors.as_ref().map(|vectors| vectors.similarity(pair.first as usize, pair.second as usize));
         pair.similarity = found.unwrap_or(0.0);
     }
-    let mut made = write(folder, &ids, &pairs)?;
+    let mut made = Made::default();
+    write(folder, &ids, &pairs, &mut made)?;
     let measure = pairs.held_out.iter().any(|pair| pair.second as usize >= unique);
     let statistics = counts(&pairs, 0, UnseenStats { measure, ..UnseenStats::default() });
     made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
@@ -240,7 +284,7 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
 
 /// The pairs of a file.
 fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let (ids, unique) = ids(context, monitor)?;
+    let (ids, unique) = ids(context, at, monitor)?;
     let (mut given, passed_over) = read_pairs_among(path, &ids, monitor)?;
     given.iter_mut().filter(|pair| pair.similarity.is_nan()).for_each(|pair| pair.similarity = 0.0);
     let mut within = 0;
@@ -255,23 +299,23 @@ fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, mon
     let of_groups = if within > 0 { format!(", and {within} within a group, left out") } else { String::new() };
     tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits{of_groups}", given.len());
     tell_unseen(&label, &unseen);
-    let mut made = write(folder, &ids, &pairs)?;
+    let mut made = Made::default();
+    write(folder, &ids, &pairs, &mut made)?;
     let statistics = counts(&pairs, passed_over, unseen);
     made.work = Work { statistics, documents: ids.len() as u64, ..Work::default() };
     Ok(made)
 }
 
 /// What is counted of pairs that were not looked for.
-fn counts(pairs: &Pairs, passed_over: u64, unseen: UnseenStats) -> Value {
+pub(super) fn counts(pairs: &Pairs, passed_over: u64, unseen: UnseenStats) -> Value {
     let (train, held_out) = (pairs.train.len(), pairs.held_out.len());
     json!({"train_pairs": train, "held_out_pairs": held_out, "passed_over": passed_over, "unseen": unseen})
 }
 
-fn write(folder: &Path, ids: &[String], pairs: &Pairs) -> Result<Made> {
+pub(super) fn write(folder: &Path, ids: &[String], pairs: &Pairs, made: &mut Made) -> Result<()> {
     write_pairs(&folder.join("train.parquet"), ids, &pairs.train)?;
     write_pairs(&folder.join("held_out.parquet"), ids, &pairs.held_out)?;
-    let mut made = Made::default();
     made.rows("train.parquet", pairs.train.len() as u64);
     made.rows("held_out.parquet", pairs.held_out.len() as u64);
-    Ok(made)
+    Ok(())
 }

@@ -24,7 +24,7 @@ use super::BATCH_TOKENS;
 use super::embed::lsa_config;
 use super::generate::seeds_of;
 use super::held_out::{Documents, HeldOut, draw, one_of_each_target};
-use super::texts::{read_texts, unique_texts};
+use super::texts::{read_texts, texts_in, unique_texts};
 use crate::context::Context;
 use crate::device::Model;
 use crate::error::Result;
@@ -86,7 +86,8 @@ impl Synthesizer {
 
     /// Held-out pairs that had no say in choosing the checkpoint, the ones on which the relation was measured, beside random ones.
     pub(crate) fn calibrate(&mut self, context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<Calibration>> {
-        let documents = Documents::new(context, monitor)?;
+        let set = context.recipe.pair_set(&context.recipe.synthesizers[self.at].pairs);
+        let documents = Documents::of(context, set, monitor)?;
         let pair = |pair: &Pair| TokenPair {
             name: format!(
                 "the pair of {} and {}",
@@ -133,7 +134,7 @@ pub(crate) fn measure(
 ) -> Result<Measured> {
     let filters = &context.recipe.synthetic[corpus].filter;
     let most = filters.quality_documents;
-    let texts = unique_texts(context, monitor)?;
+    let texts = paired_texts(context, corpus, monitor)?;
     let ids: Vec<String> = texts.iter().map(|(id, _)| id.clone()).collect();
     let kept = read_first(&folder.join(KEPT), most, monitor)?;
     let true_pairs = true_pairs(context, corpus, &ids)?;
@@ -153,6 +154,18 @@ pub(crate) fn measure(
         perplexity_kept: base.perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)], monitor)?,
         perplexity_validation: base.perplexity(&validation, monitor)?,
     })
+}
+
+/// The texts that the pairs of unique documents name which [`true_pairs`] has.
+pub(super) fn paired_texts(
+    context: &Context<'_>,
+    corpus: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(String, String)>> {
+    let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return unique_texts(context, monitor) };
+    let set = context.recipe.pair_set(&context.recipe.synthesizers[synthesizer].pairs);
+    let [folder, _] = context.texts_of(set);
+    texts_in(context, &folder, "unique", monitor)
 }
 
 /// All pairs of unique documents that the synthesizer behind the corpus at `corpus` learns from or is measured on.

@@ -26,6 +26,7 @@ use crate::context::Context;
 use crate::device::Model;
 use crate::step::{Replicate, Step};
 
+mod derived;
 mod finished;
 mod graph;
 mod sweeps;
@@ -111,7 +112,7 @@ fn tune() -> &'static Path {
 }
 
 fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(context: &Context<'_>) {
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let (choosing, measured) = held_out(context, &documents);
     let tokenizer = context.tokenizer().unwrap();
     let tokens = |number: u32| documents.tokens(number);
@@ -185,7 +186,7 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(contex
 }
 
 fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &Context<'_>) {
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let split = |name: &str| -> Vec<(String, String)> {
         let path = context.artifact("ingest").path(&format!("{name}.jsonl.zst"));
         read_first(&path, usize::MAX, &Silent).unwrap().into_iter().map(|d| (d.id, d.text)).collect()
@@ -227,7 +228,7 @@ fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &C
 }
 
 fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint(context: &Context<'_>) {
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let (choosing, measured) = held_out(context, &documents);
     let tokenizer = context.tokenizer().unwrap();
     let recipe = context.recipe;

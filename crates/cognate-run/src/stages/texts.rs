@@ -19,12 +19,22 @@ pub fn read_texts(path: &Path, options: &ReadOptions, monitor: &dyn Monitor) -> 
     texts
 }
 
+/// The documents of a split, or what was made of them, in the artifact of this folder.
+pub(crate) fn texts_in(
+    context: &Context<'_>,
+    folder: &Path,
+    split: &str,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(String, String)>> {
+    read_texts(&context.artifact(folder).path(&format!("{split}.jsonl.zst")), &ReadOptions::default(), monitor)
+}
+
 /// The documents of the unique split.
 pub(crate) fn unique_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
-    read_texts(&context.artifact("ingest").path("unique.jsonl.zst"), &ReadOptions::default(), monitor)
+    texts_in(context, Path::new("ingest"), "unique", monitor)
 }
 
 /// The documents of the selection split.
 pub(crate) fn selection_texts(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Vec<(String, String)>> {
-    read_texts(&context.artifact("ingest").path("selection.jsonl.zst"), &ReadOptions::default(), monitor)
+    texts_in(context, Path::new("ingest"), "selection", monitor)
 }

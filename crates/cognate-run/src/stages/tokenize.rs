@@ -10,7 +10,7 @@ use super::ingest::SPLITS;
 use super::tokenized::Tokenized;
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::estimate::{Cost, Estimate};
 use crate::recipe::Recipe;
 use crate::rundir::Work;
@@ -36,7 +36,12 @@ impl Stage for Tokenize {
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
         let given = recipe.tokenize.tokenizer.as_ref().map(|_| "given");
-        config.put("tokenize", json!({"vocab_size": recipe.tokenize.vocab_size, "tokenizer": given}))
+        let mut own = json!({"vocab_size": recipe.tokenize.vocab_size, "tokenizer": given});
+        let reserved = recipe.reserved_tokens();
+        if !reserved.is_empty() {
+            own["reserved"] = json!(reserved.iter().map(|(token, _)| token).collect::<Vec<_>>());
+        }
+        config.put("tokenize", own)
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
@@ -71,9 +76,12 @@ fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<M
         Some(path) => Tokenizer::load(&context.recipe.at(path))?,
         None => {
             let vocab_size = context.recipe.tokenize.vocab_size.unwrap_or_default();
-            train_tokenizer(&[splits.path("unique.jsonl.zst")], &ReadOptions::default(), vocab_size, monitor)?
+            let more: Vec<String> = context.recipe.reserved_tokens().into_iter().map(|(token, _)| token).collect();
+            let unique = splits.path("unique.jsonl.zst");
+            train_tokenizer(&[unique], &ReadOptions::default(), (vocab_size, &more), monitor)?
         }
     };
+    check_reserved(context.recipe, &tokenizer)?;
     tokenizer.save(&folder.join("tokenizer.json"))?;
     let mut made = Made::default();
     made.file("tokenizer.json");
@@ -102,14 +110,20 @@ fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<M
     Ok(made)
 }
 
-/// Trains a tokenizer on the texts of document files.
+/// Refuses a tokenizer that lacks a token which something of the recipe is made with.
+pub(crate) fn check_reserved(recipe: &Recipe, tokenizer: &Tokenizer) -> Result<()> {
+    let missing = recipe.reserved_tokens().into_iter().find(|(token, _)| tokenizer.special(token).is_none());
+    missing.map_or(Ok(()), |(token, wanted_by)| Err(Error::NoToken { token, wanted_by: wanted_by.to_owned() }))
+}
+
+/// Trains a tokenizer of so many tokens on the texts of document files, `more` reserved ones among them.
 ///
 /// # Errors
 /// When a document cannot be read, the vocabulary has no room for the bytes or is too large, or the user interrupts.
 pub fn train_tokenizer(
     paths: &[PathBuf],
     options: &ReadOptions,
-    vocab_size: usize,
+    (vocab_size, more): (usize, &[String]),
     monitor: &dyn Monitor,
 ) -> Result<Tokenizer> {
     let mut failure = None;
@@ -121,7 +135,7 @@ pub fn train_tokenizer(
             None
         }
     });
-    let tokenizer = Tokenizer::train_watched(texts, vocab_size, monitor);
+    let tokenizer = Tokenizer::train_reserving(texts, vocab_size, more, monitor);
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(tokenizer?),

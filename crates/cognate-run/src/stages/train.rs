@@ -13,7 +13,7 @@ use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
-use crate::recipe::{Contexts, Init, Model, Pair, Real, Recipe, Training, max_positions};
+use crate::recipe::{Contexts, Init, Model, Objective, Pair, Real, Recipe, Training, max_positions};
 use crate::step::{Replicate, Step, candidates, same_training};
 
 mod equal_flops;
@@ -257,7 +257,12 @@ pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<S
 /// All that decides a model and is no input.
 fn put_training(config: &mut Config, recipe: &Recipe, training: &Training) -> Result<()> {
     // How often a checkpoint is written, and how many are kept, changes none.
-    config.put_without("train", &training.train, &["checkpoint_every_tokens", "keep_checkpoints"])?;
+    let mut how = vec!["checkpoint_every_tokens", "keep_checkpoints"];
+    if training.train.objective == Objective::Plain {
+        // What was trained before there was another objective was trained by this one.
+        how.push("objective");
+    }
+    config.put_without("train", &training.train, &how)?;
     config.put("model", &training.model)?;
     config.put("positions", max_positions(recipe))?;
     let mut arm = Map::new();
@@ -349,7 +354,9 @@ fn cost_of(estimate: &Estimate<'_>, stage: &dyn Stage, training: &Training, seed
         Contexts::Single => estimate.mean().min(training.model.context as f64),
     };
     let context = segment / 2.0;
-    let flops = config.training_flops(tokens as f64, tokens as f64, context);
+    // Sentinels are read too. That not every token is scored saves little.
+    let read = tokens as f64 * train.denoisers.map_or(1.0, |denoisers| denoisers.shares().positions());
+    let flops = config.training_flops(read, read, context);
     let every = train.validate_every_tokens.max(1);
     let (held, held_tokens) = estimate.validation();
     let validation = held.min(train.validate_documents as f64) * held_tokens / held.max(1.0);

@@ -23,7 +23,7 @@ use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate, Size};
 use crate::recipe::{Model, Recipe, Train, model_config};
-use crate::step::{Replicate, Step};
+use crate::step::{Step, base_of};
 
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
@@ -57,9 +57,7 @@ impl Stage for Tune {
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
-        let synthesizer = &recipe.synthesizers[self.0];
-        let base = Step::Train(Replicate::own(recipe, recipe.arm(&synthesizer.base)));
-        vec![Step::Pair(recipe.pair_set(&synthesizer.pairs)), base]
+        vec![Step::Pair(recipe.pair_set(&recipe.synthesizers[self.0].pairs)), base_of(recipe, self.0)]
     }
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
@@ -73,8 +71,9 @@ impl Stage for Tune {
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
-        inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
-        inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
+        let [_, tokens] = context.texts_of(set_of(context, self.0));
+        inputs.add_tokens("the unique tokens", &tokens, "unique")?;
+        inputs.add_tokens("the selection tokens", &tokens, "selection")?;
         inputs.add("the base model", context.base_of(self.0), "best/model.safetensors")?;
         inputs.add("the training pairs", context.pairs_of(self.0), "train.parquet")?;
         inputs.add("the held-out pairs", context.pairs_of(self.0), "held_out.parquet")
@@ -231,7 +230,7 @@ impl Lesson {
         let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
         let shuffled = is_shuffled(context, at);
         let tokenizer = context.tokenizer()?;
-        let documents = Documents::new(context, context.monitor)?;
+        let documents = Documents::of(context, set_of(context, at), context.monitor)?;
         let path = context.pairs_of(at).path("train.parquet");
         let read = if shuffled { read_shuffled_pairs } else { read_pairs };
         let training: Vec<(u32, u32)> = read(&path, &documents.ids, context.monitor)?.iter().map(numbers).collect();
@@ -248,8 +247,7 @@ impl Lesson {
             context: settings.context,
         };
         let (epochs, batch_tokens) = (settings.epochs, settings.batch_tokens);
-        let file = context.tokens("tokenize", "unique")?;
-        let stream = PairStream::new(file, &training, epochs, batch_tokens, frame, recipe.seed)?;
+        let stream = PairStream::new(documents.unique_tokens(), &training, epochs, batch_tokens, frame, recipe.seed)?;
         let choosing: Vec<(u32, u32)> = choosing.iter().map(numbers).collect();
         let tokens = |number: u32| documents.tokens(number);
         // Of shuffled pairs no seed is the right one.
@@ -266,10 +264,14 @@ fn numbers(pair: &Pair) -> (u32, u32) {
     (pair.first, pair.second)
 }
 
+/// The set of pairs that the synthesizer at `at` learns from.
+fn set_of(context: &Context<'_>, at: usize) -> usize {
+    context.recipe.pair_set(&context.recipe.synthesizers[at].pairs)
+}
+
 /// Whether nothing but chance relates the pairs that the synthesizer at `at` learns from.
 fn is_shuffled(context: &Context<'_>, at: usize) -> bool {
-    let recipe = context.recipe;
-    recipe.pairs[recipe.pair_set(&recipe.synthesizers[at].pairs)].is_shuffled()
+    context.recipe.pairs[set_of(context, at)].is_shuffled()
 }
 
 /// Refuses pairs that nothing could be learned from, and warns where too few are held out to say what was.

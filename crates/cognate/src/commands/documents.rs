@@ -48,7 +48,7 @@ pub(crate) fn tokenize(args: &TokenizeArgs, terminal: &Terminal) -> Result {
     let tokenizer = match args.train {
         Some(vocab_size) => {
             let documents: [PathBuf; 1] = [args.documents.clone()];
-            let tokenizer = cognate_run::train_tokenizer(&documents, &read, vocab_size, terminal)?;
+            let tokenizer = cognate_run::train_tokenizer(&documents, &read, (vocab_size, &[]), terminal)?;
             tokenizer.save(&args.tokenizer)?;
             tokenizer
         }

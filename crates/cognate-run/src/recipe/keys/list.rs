@@ -202,6 +202,21 @@ pub const KEYS: &[Key] = &[
     key("model", "tied", Flag, Value("true"), OURS, "Whether the output head shares the embedding's weights."),
     key("model", "context", Integer(2, most::CONTEXT), Value("1024"), OURS, "Longest piece of a document that is trained on as one; a longer document is cut into pieces (paper: 4096)."),
 
+    key(
+        "train", "objective", Choice(&["plain", "mixture-of-denoisers"]), Value("\"plain\""), "",
+        "What is learned of documents: the next token, or spans that were taken out (UL2, docs/methods.md). The second needs special tokens, which a tokenizer that \
+         is trained here reserves; `batch_tokens` and `budget_tokens` count the documents' tokens, and sentinels come on top.",
+    ),
+    key(
+        "train", "r_share", Number(Interval::SHARE), Derived("2/7"), "Tay et al. 2022: the same for each of its seven denoisers",
+        "`mixture-of-denoisers` only, as the next two: share of the pieces of documents that have R, spans of 3 or 8 tokens, 15 % of the piece. \
+         What the three shares leave is plain.",
+    ),
+    key("train", "s_share", Number(Interval::SHARE), Derived("1/7"), "the same", "The share of S: the last 25 % of the piece."),
+    key(
+        "train", "x_share", Number(Interval::SHARE), Derived("4/7"), "the same",
+        "The share of X: spans of 3, 8 or 64 tokens, 50 % of the piece, or of 64 tokens, 15 %.",
+    ),
     key("train", "budget_tokens", Integer(1, most::TOKENS), Required, "", "Training tokens of every arm, cut to whole steps."),
     key(
         "train", "batch_tokens", Integer(1, most::BATCH), Derived("`8 × model.context`"), OURS,
@@ -608,19 +623,36 @@ pub const KEYS: &[Key] = &[
 
     key("pairs", "name", Name, Required, "", "What other things call it."),
     key(
-        "pairs", "method", Choice(&["neighbours", "shuffled", "file"]), Value("\"neighbours\""), "",
+        "pairs", "method",
+        Choice(&["neighbours", "shuffled", "file", "reorder", "next-sentences", "masked-span", "all", "obfuscated"]),
+        Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
-         pair; `file`: pairs that are given.",
+         pair; `file`: pairs that are given. The others have texts of their own (docs/methods.md). `reorder`, `next-sentences` and `masked-span`: a \
+         document's shuffled sentences and the document, its beginning and what follows, the document with a masked span and that span; `all`: a \
+         third of the pieces each; `obfuscated`: the pairs of another set, with words replaced by nonsense words.",
     ),
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
-    key("pairs", "of", Name, Derived("`related`"), "", "`shuffled` only: of which set."),
+    key("pairs", "of", Name, Derived("`related`"), "", "`shuffled` and `obfuscated` only: of which set."),
     key(
         "pairs", "path", Path, Derived("none"), "",
         "`file` only: pairs as `cognate pair` writes them; those of documents that are not unique ones are passed over.",
     ),
 
     key("synthesizer", "name", Name, Required, "", "What other things call it."),
-    key("synthesizer", "base", Name, Derived("the first arm of kind `repetition`"), PAPER, "The arm whose best checkpoint is tuned."),
+    key(
+        "pairs", "share", Number(Interval::SHARE), Derived("required for `obfuscated`"), "",
+        "`obfuscated` only: the share of the distinct words of all documents that becomes nonsense, one for one, the same everywhere.",
+    ),
+    key(
+        "pairs", "piece_tokens", Integer(2, most::CONTEXT), Derived("512, or `model.context` - 2 where that is less"), "Zou et al. 2020: 512",
+        "`reorder`, `next-sentences`, `masked-span` and `all` only: a longer document is cut into pieces of at most so many tokens, at ends of \
+         sentences; each is made into a pair of its own.",
+    ),
+
+    key(
+        "synthesizer", "base", Name, Derived("the first arm of kind `repetition`"), PAPER,
+        "The model whose best checkpoint is tuned: an arm, or another synthesizer.",
+    ),
     key("synthesizer", "pairs", Name, Derived("`related`"), "", "What it learns from."),
 
     key("synthetic", "name", Name, Required, "", "What other things call it."),

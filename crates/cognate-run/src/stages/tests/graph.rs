@@ -212,7 +212,7 @@ fn unique(context: &Context<'_>) -> Vec<(String, String)> {
 
 /// Those of the unique documents, and behind them those of the selection split.
 fn ids(context: &Context<'_>) -> Vec<String> {
-    held_out::ids(context, &Silent).unwrap().0
+    held_out::ids(context, 0, &Silent).unwrap().0
 }
 
 fn records_are_read_by_the_fields_that_the_recipe_names(context: &Context<'_>) {

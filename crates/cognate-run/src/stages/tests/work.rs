@@ -21,7 +21,7 @@ fn steps(context: &Context<'_>) -> impl Iterator<Item = Step> + use<> {
 }
 
 /// A file's records, counted by reading it.
-fn count(context: &Context<'_>, path: &Path) -> usize {
+fn count(context: &Context<'_>, step: Step, path: &Path) -> usize {
     let name = path.file_name().unwrap().to_str().unwrap();
     if name.ends_with(".jsonl.zst") {
         return read_first(path, usize::MAX, &Silent).unwrap().len();
@@ -35,7 +35,8 @@ fn count(context: &Context<'_>, path: &Path) -> usize {
             read_vectors(path, &Silent).unwrap().ids.len()
         }
         "parquet" => {
-            let (ids, _) = ids(context, &Silent).unwrap();
+            let Step::Pair(set) = step else { panic!("{step:?} has pairs") };
+            let (ids, _) = ids(context, set, &Silent).unwrap();
             // Whatever set it is: only of a shuffled one a pair may come twice.
             read_shuffled_pairs(path, &ids, &Silent).unwrap().len()
         }
@@ -48,7 +49,7 @@ pub(super) fn rows_are_those_of_the_files(context: &Context<'_>) {
         let made = context.made(step);
         let files = made.manifest.files.iter().filter_map(|file| Some((&file.path, file.rows?)));
         let counted = files.map(|(path, rows)| {
-            assert_eq!(count(context, &made.path(path)) as u64, rows, "{path} of {}", step.label(context.recipe));
+            assert_eq!(count(context, step, &made.path(path)) as u64, rows, "{path} of {}", step.label(context.recipe));
         });
         counted.count()
     };
@@ -58,6 +59,7 @@ pub(super) fn rows_are_those_of_the_files(context: &Context<'_>) {
             Step::Tokenize => 8,
             Step::Evaluate(_) => 1,
             Step::Embed(_) => 4,
+            Step::Pair(set) if context.recipe.texts_of(set) == Some(set) => 8,
             Step::Pair(_) => 2,
             Step::Filter(_) => 3,
             Step::Train(model)

@@ -132,7 +132,7 @@ pub(super) fn operations_of_filters_are_those_of_scoring(context: &Context<'_>) 
     let documents = kept(context, "related");
     assert_eq!(statistics.filter.relevance.unwrap().scored, documents.len() as u64, "others were scored too");
     let scored = scoring(&config("related"), &relevance(context, "related", &documents));
-    let texts = Documents::new(context, &Silent).unwrap();
+    let texts = Documents::of(context, 0, &Silent).unwrap();
     let len = |number: u32| texts.tokens(number).len() as u64;
     let (_, measured) = held_out(context, &texts);
     let pairs = one_of_each_target(&measured);

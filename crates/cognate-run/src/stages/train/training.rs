@@ -8,7 +8,10 @@ use cognate_base::random::{self, SliceRandom};
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::checkpoint::{TokenizerFiles, read_config};
 use cognate_model::{Config, Decoder, ScoreItem};
-use cognate_train::{Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, TrainConfig, train};
+use cognate_train::{
+    DenoisingStream, DenoisingTokens, Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, Stream,
+    TrainConfig, train,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -128,7 +131,9 @@ fn train_model(
     }
     let tail = real_at_the_end(training.order, &diet);
     let begin = tokenizer.begin_of_document();
-    let stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, length, begin, seed)?;
+    // What is made of a piece must fit the context.
+    let piece = settings.denoisers.map_or(length, |_| DenoisingStream::piece_tokens(length));
+    let stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, piece, begin, seed)?;
     if let Some(packing) = &mut packing {
         packing.cut_rows = Some(stream.cut_rows());
     }
@@ -137,6 +142,15 @@ fn train_model(
         let real = if training.documents == Real::All { 2 } else { 1 };
         diet.take_synthetic(by_source.iter().skip(real).sum());
     }
+    let stream: Box<dyn Stream> = match settings.denoisers {
+        None => Box::new(stream),
+        Some(denoisers) => {
+            let tokens = DenoisingTokens::of(begin, |name| tokenizer.special(name));
+            let wanted_by = "mixture-of-denoisers".to_owned();
+            let tokens = tokens.map_err(|token| Error::NoToken { token, wanted_by })?;
+            Box::new(DenoisingStream::new(stream, denoisers.shares(), tokens, seed))
+        }
+    };
     let validation = validation_items(
         &context.tokens("tokenize", "validation")?,
         settings.validate_documents,
@@ -162,7 +176,7 @@ fn train_model(
         keep_checkpoints: settings.keep_checkpoints,
     };
     let job = Job {
-        stream: &stream,
+        stream: &*stream,
         validation: &validation,
         contrast: None,
         config: &config,
