@@ -70,7 +70,9 @@ dimensions = 32
 min_similarity = 0.3
 neighbours = 4
 [tune]
-relation_pairs = 20
+validate_pairs = 4
+relation_pairs = 6
+validate_every_tokens = 1_000_000
 batch_tokens = 1024
 rate = 1e-2
 least_pairs = 1
@@ -91,6 +93,8 @@ context = 400
 budget_tokens = 12288
 batch_tokens = 1024
 peak_rate = 1e-2
+validate_every_tokens = 6144
+validate_documents = 10
 [[pairs]]
 name = "reordered"
 method = "reorder"
