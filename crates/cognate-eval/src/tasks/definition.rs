@@ -7,7 +7,7 @@ use super::template::Template;
 use crate::error::{Error, Result};
 
 /// The tasks that come with the program: name and table.
-const BUNDLED: [(&str, &str); 12] = [
+const BUNDLED: [(&str, &str); 14] = [
     ("arc_easy", include_str!("definitions/arc_easy.toml")),
     ("arc_challenge", include_str!("definitions/arc_challenge.toml")),
     ("piqa", include_str!("definitions/piqa.toml")),
@@ -20,6 +20,8 @@ const BUNDLED: [(&str, &str); 12] = [
     ("blimp", include_str!("definitions/blimp.toml")),
     ("triviaqa", include_str!("definitions/triviaqa.toml")),
     ("webquestions", include_str!("definitions/webquestions.toml")),
+    ("extraction", include_str!("definitions/extraction.toml")),
+    ("in_context", include_str!("definitions/in_context.toml")),
 ];
 
 /// The names of all tasks.

@@ -81,7 +81,7 @@ impl Assembly<'_> {
     fn embedding(&self) -> Option<usize> {
         let of_pairs = self.subject_pairs().and_then(|set| match &self.recipe.pairs[set].method {
             PairMethod::Neighbours(embedding) => Some(self.recipe.embedding(embedding)),
-            PairMethod::Shuffled(_) | PairMethod::File(_) => None,
+            PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => None,
         });
         let first = || {
             Step::all(self.recipe).into_iter().find_map(|step| match step {

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
+pub(crate) use resolve::task_of;
 pub use recipe_error::{Place, RecipeError};
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
@@ -81,7 +82,10 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Corpus {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<cognate_worlds::Dials>,
     pub id_field: String,
     pub text_field: String,
     /// What is not written is not there, so that what was made before there was such a key still fits.

@@ -119,7 +119,7 @@ impl Maker<'_> {
         }
         let read: Option<&[&str]> = match method.as_str() {
             "shuffled" => Some(&["within_groups"]),
-            "file" => Some(&["held_out_share", "within_groups"]),
+            "file" | "truth" => Some(&["held_out_share", "within_groups"]),
             _ => None,
         };
         if let Some(key) = read.and_then(|read| section.says_of("pair").into_iter().find(|key| !read.contains(key))) {
@@ -138,13 +138,20 @@ impl Maker<'_> {
                     return Err(section.impossible("method", "", "`path` beside it", "give the file with the pairs"));
                 }
             },
+            "truth" => {
+                if !self.written.table("corpus").has("world") {
+                    let advice = "nothing is known of documents that are read: give [corpus] world, or another method";
+                    return Err(section.impossible("method", "", "[corpus] world beside it", advice));
+                }
+                PairMethod::Truth
+            }
             _ => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
         };
         self.things.pairs.push(PairSet { name, method: method.clone(), pair });
         match &method {
             PairMethod::Neighbours(embedding) => self.need_embedding(embedding, Asker { section, key: "embedding" }),
             PairMethod::Shuffled(of) => self.need_pairs(of, Asker { section, key: "of" }),
-            PairMethod::File(_) => Ok(()),
+            PairMethod::File(_) | PairMethod::Truth => Ok(()),
         }
     }
 

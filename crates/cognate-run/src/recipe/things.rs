@@ -44,6 +44,8 @@ pub enum PairMethod {
     Shuffled(String),
     /// A file.
     File(PathBuf),
+    /// What the corpus' world says.
+    Truth,
 }
 
 impl PairSet {

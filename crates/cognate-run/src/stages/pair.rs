@@ -22,6 +22,7 @@ use crate::estimate::{Cost, Estimate};
 use crate::recipe::{PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::step::Step;
+use crate::world_files::PAIRS;
 
 /// The set of pairs at a place of [`Recipe::pairs`].
 pub(crate) struct Pair(pub(crate) usize);
@@ -41,7 +42,7 @@ impl Stage for Pair {
         match &recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
             PairMethod::Shuffled(of) => vec![Step::Pair(recipe.pair_set(of))],
-            PairMethod::File(_) => vec![Step::Ingest],
+            PairMethod::File(_) | PairMethod::Truth => vec![Step::Ingest],
         }
     }
 
@@ -57,8 +58,9 @@ impl Stage for Pair {
                 config.put("pair", with_groups(own, &pairs.pair))
             }
             PairMethod::Shuffled(_) => config.put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
-            PairMethod::File(_) => {
-                let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
+            PairMethod::File(_) | PairMethod::Truth => {
+                let method = if pairs.method == PairMethod::Truth { "truth" } else { "file" };
+                let own = json!({"method": method, "held_out_share": pairs.pair.held_out_share});
                 config.put("pair", with_groups(own, &pairs.pair))
             }
         }
@@ -81,6 +83,7 @@ impl Stage for Pair {
                 inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
             }
             PairMethod::File(path) => inputs.file("the given pairs", recipe.at(path))?,
+            PairMethod::Truth => inputs.add("the true pairs", context.artifact("ingest"), PAIRS)?,
         }
         Ok(())
     }
@@ -90,6 +93,9 @@ impl Stage for Pair {
             PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, self.0, embedding, place.folder, monitor),
             PairMethod::Shuffled(of) => shuffled_pairs(context, self.0, of, place.folder, monitor),
             PairMethod::File(path) => given_pairs(context, self.0, &context.recipe.at(path), place.folder, monitor),
+            PairMethod::Truth => {
+                given_pairs(context, self.0, &context.artifact("ingest").path(PAIRS), place.folder, monitor)
+            }
         }
     }
 
@@ -97,11 +103,11 @@ impl Stage for Pair {
         let documents = estimate.pairs(self.0);
         let flops = match &estimate.recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => estimate.search_flops(embedding),
-            PairMethod::Shuffled(_) | PairMethod::File(_) => 0.0,
+            PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => 0.0,
         };
         let given = match &estimate.recipe.pairs[self.0].method {
             PairMethod::File(path) => estimate.given_s(path),
-            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) => 0.0,
+            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) | PairMethod::Truth => 0.0,
         };
         let wall_s = estimate.search_s(flops) + given;
         Cost { documents, flops, bytes: documents * 24.0, wall_s, ..Cost::default() }
@@ -111,7 +117,7 @@ impl Stage for Pair {
         let set = &estimate.recipe.pairs[self.0];
         match &set.method {
             PairMethod::Neighbours(embedding) => estimate.search_bytes(embedding, set.pair.neighbours),
-            PairMethod::Shuffled(_) | PairMethod::File(_) => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
+            PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
         }
     }
 }
@@ -225,7 +231,7 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
     let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding), monitor)?),
-        PairMethod::Shuffled(_) | PairMethod::File(_) => None,
+        PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => None,
     };
     for pair in &mut pairs.train {
         let found = vectors.as_ref().map(|vectors| vectors.similarity(pair.first as usize, pair.second as usize));

@@ -178,10 +178,10 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(contex
         pairs.iter().map(|pair| (tokens(pair.first), tokens(pair.second))).collect()
     };
     let found = trained.relation.unwrap();
-    assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
-    assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap());
+    assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap().0);
+    assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap().0);
     let mut base = load(context, &context.base_of(0).path("best"));
-    assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap());
+    assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap().0);
 }
 
 fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &Context<'_>) {

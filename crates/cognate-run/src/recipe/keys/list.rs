@@ -65,7 +65,7 @@ const fn key(
 }
 
 /// What an arm can be measured on: `perplexity` and the tasks of `cognate-eval`.
-const TASKS: [&str; 13] = [
+const TASKS: [&str; 15] = [
     "perplexity",
     "arc_easy",
     "arc_challenge",
@@ -79,11 +79,13 @@ const TASKS: [&str; 13] = [
     "blimp",
     "triviaqa",
     "webquestions",
+    "extraction",
+    "in_context",
 ];
 
 use Kind::{
     Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, NumberOrNumbers, NumberOrOff, Numbers,
-    Path, Paths, Shares, Sweep, Text, TextOrNone,
+    Path, Paths, Shares, Sweep, Text, TextOrNone, World,
 };
 use Preset::{Derived, Required, Value};
 
@@ -103,8 +105,13 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "corpus", "paths", Paths, Required, "",
+        "corpus", "paths", Paths, Derived("none: required without `world`"), "",
         "Files or folders of documents (JSON Lines, CSV, text, Parquet; see docs/formats.md), relative to the recipe.",
+    ),
+    key(
+        "corpus", "world", World, Derived("none: documents are read"), "",
+        "A made corpus in the place of files: `ginc`, `bigrams` or `biographies` with its dials ([which](worlds.md)). It follows from them and from \
+         `seed`. Its own splits are taken, so no share stands beside it, and no key about files.",
     ),
     key(
         "corpus", "id_field", TextOrNone, Value("\"id\""), FIELD,
@@ -562,8 +569,9 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "evaluate", "tasks", Choices(&TASKS), Value("[\"perplexity\"]"), "",
-        "What every arm is measured on: perplexity of the validation split always, and published tasks.",
+        "evaluate", "tasks", Choices(&TASKS), Derived("`[\"perplexity\"]`, with a world's own task"), "",
+        "What every arm is measured on: perplexity of the validation split always, and published tasks. `extraction` (of `biographies`) and \
+         `in_context` (of `ginc`) are of a world, and need no `data_dir` where the corpus is that world.",
     ),
     key(
         "evaluate", "data_dir", Path, Derived("none: no published tasks"), "",
@@ -608,9 +616,9 @@ pub const KEYS: &[Key] = &[
 
     key("pairs", "name", Name, Required, "", "What other things call it."),
     key(
-        "pairs", "method", Choice(&["neighbours", "shuffled", "file"]), Value("\"neighbours\""), "",
+        "pairs", "method", Choice(&["neighbours", "shuffled", "file", "truth"]), Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
-         pair; `file`: pairs that are given.",
+         pair; `file`: pairs that are given; `truth`: all pairs that share a concept, of a `[corpus] world`.",
     ),
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
     key("pairs", "of", Name, Derived("`related`"), "", "`shuffled` only: of which set."),

@@ -1,0 +1,142 @@
+//! What a made corpus says of a synthesizer and of what it writes: there the right answer is known.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use cognate_base::Monitor;
+use cognate_corpus::{ReadOptions, Reader};
+use cognate_eval::PairLoss;
+use cognate_pair::Pair;
+use cognate_statistics::{Estimate, ratio};
+use cognate_synth::metadata;
+use cognate_worlds::{Judged, World};
+use serde::{Deserialize, Serialize};
+
+use super::quality::synthetic_seeds;
+use super::texts::{selection_texts, unique_texts};
+use crate::context::Context;
+use crate::error::Result;
+
+/// How much of what one document of a pair tells of the other a synthesizer has learned. Losses are means over pairs, in nats a document.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Learned {
+    /// Pairs.
+    pub(crate) pairs: u64,
+    /// −ln P(d2), to who knows how documents are made.
+    pub(crate) marginal: f64,
+    /// −ln P(d2 | d1), to the same: what no predictor goes below without luck, or without having learned the concept from elsewhere.
+    pub(crate) conditional: f64,
+    /// The synthesizer's −ln p(d2 | d1).
+    pub(crate) true_seed: f64,
+    /// The same with another pair's d1.
+    pub(crate) random_seed: f64,
+    /// The same without d1.
+    pub(crate) no_seed: f64,
+    /// (marginal − true_seed) / (marginal − conditional): 1 for the perfect predictor, 0 for one that knows how documents are made and takes nothing
+    /// from d1, below 0 for one that does not know that.
+    pub(crate) share: Estimate,
+    /// (random_seed − true_seed) / (marginal − conditional): what the right d1 is worth to the synthesizer itself.
+    pub(crate) share_by_seed: Estimate,
+}
+
+/// The world that the run's documents are of; none where they were read.
+fn world(context: &Context<'_>) -> Result<Option<World>> {
+    let dials = context.recipe.corpus.world.as_ref();
+    Ok(dials.map(|dials| World::new(dials, context.recipe.seed)).transpose()?)
+}
+
+/// What a synthesizer with these losses on `pairs` has learned; none outside a world.
+pub(super) fn learned(
+    context: &Context<'_>,
+    pairs: &[Pair],
+    losses: &[PairLoss],
+    monitor: &dyn Monitor,
+) -> Result<Option<Learned>> {
+    let Some(world) = world(context)? else { return Ok(None) };
+    let mut texts = unique_texts(context, monitor)?;
+    texts.extend(selection_texts(context, monitor)?);
+    let text = |number: u32| texts[number as usize].1.as_str();
+    let mut bayes = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        monitor.check()?;
+        let (marginal, conditional) = world.log_probabilities(text(pair.second), text(pair.first));
+        bayes.push((-marginal, -conditional));
+    }
+    Ok(Some(compared(pairs, &bayes, losses)))
+}
+
+/// Losses beside those of the Bayes-optimal predictor without and with d1. Pairs of one target are one sample.
+fn compared(pairs: &[Pair], bayes: &[(f64, f64)], losses: &[PairLoss]) -> Learned {
+    let mut samples: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    pairs.iter().enumerate().for_each(|(at, pair)| samples.entry(pair.second).or_default().push(at));
+    let share = |gained: &dyn Fn(usize) -> f64| {
+        let unit = |sample: &Vec<usize>| {
+            let available: f64 = sample.iter().map(|&at| bayes[at].0 - bayes[at].1).sum();
+            (available, sample.iter().map(|&at| gained(at)).sum::<f64>())
+        };
+        ratio(samples.values().map(unit))
+    };
+    let mean = |of: &dyn Fn(usize) -> f64| (0..pairs.len()).map(of).sum::<f64>() / pairs.len() as f64;
+    Learned {
+        pairs: pairs.len() as u64,
+        marginal: mean(&|at| bayes[at].0),
+        conditional: mean(&|at| bayes[at].1),
+        true_seed: mean(&|at| losses[at].true_seed),
+        random_seed: mean(&|at| losses[at].random_seed),
+        no_seed: mean(&|at| losses[at].no_seed),
+        share: share(&|at| bayes[at].0 - losses[at].true_seed),
+        share_by_seed: share(&|at| losses[at].random_seed - losses[at].true_seed),
+    }
+}
+
+/// What the world thinks of the documents of `file`, which are of the synthetic corpus at `corpus`; none outside a world. A document without a
+/// seed is judged behind an empty one.
+pub(super) fn judged(
+    context: &Context<'_>,
+    corpus: usize,
+    file: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Option<Judged>> {
+    let Some(world) = world(context)? else { return Ok(None) };
+    let mut seeds: HashMap<String, String> = unique_texts(context, monitor)?.into_iter().collect();
+    seeds.extend(synthetic_seeds(context, corpus, monitor)?);
+    let mut texts = Vec::new();
+    for record in Reader::open(&[file.to_path_buf()], &ReadOptions::default(), monitor)? {
+        monitor.check()?;
+        let (_, document) = record?;
+        let seed = metadata::seed_id(&document)?.and_then(|id| seeds.get(id)).cloned().unwrap_or_default();
+        texts.push((seed, document.text));
+    }
+    let texts = texts.iter().map(|(seed, text)| (seed.as_str(), text.as_str()));
+    Ok(Some(world.judge(texts, monitor)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_one_for_the_perfect_predictor_and_none_for_who_takes_nothing_from_the_seed() {
+        let pairs: Vec<Pair> = (0..6).map(|n| Pair { first: 10 + n, second: n / 2, similarity: 1.0 }).collect();
+        let bayes: Vec<(f64, f64)> = (0..6).map(|n| (20.0 + f64::from(n), 12.0 + f64::from(n % 3))).collect();
+        let learned = |loss: &dyn Fn(usize) -> PairLoss| {
+            let losses: Vec<PairLoss> = (0..6).map(loss).collect();
+            compared(&pairs, &bayes, &losses)
+        };
+        let perfect = learned(&|at| PairLoss { true_seed: bayes[at].1, random_seed: bayes[at].0, no_seed: 30.0 });
+        assert!((perfect.share.value - 1.0).abs() < 1e-12 && (perfect.share_by_seed.value - 1.0).abs() < 1e-12);
+        assert!(perfect.share.stderr.unwrap() < 1e-9);
+        assert_eq!((perfect.pairs, perfect.no_seed), (6, 30.0));
+        let deaf = learned(&|at| PairLoss { true_seed: bayes[at].0, random_seed: bayes[at].0, no_seed: bayes[at].0 });
+        assert!(deaf.share.value.abs() < 1e-12 && deaf.share_by_seed.value.abs() < 1e-12);
+        // By hand: losses of 25 everywhere, 27 after a random seed. Marginals sum to 135, conditionals to 78.
+        let worse = learned(&|_| PairLoss { true_seed: 25.0, random_seed: 27.0, no_seed: 26.0 });
+        assert!((worse.share.value - (135.0 - 150.0) / 57.0).abs() < 1e-12, "{worse:?}");
+        assert!((worse.share_by_seed.value - 12.0 / 57.0).abs() < 1e-12, "{worse:?}");
+        // Three targets, so three samples: with available nats of 17, 19 and 21 and gains of 4 each, s² = Σ(4 − 12/57·x)²/2.
+        let r = 12.0 / 57.0;
+        let squares: f64 = [17.0, 19.0, 21.0].iter().map(|x| (4.0 - r * x) * (4.0 - r * x)).sum();
+        let expected = (3.0 / 2.0 * squares).sqrt() / 57.0;
+        assert!((worse.share_by_seed.stderr.unwrap() - expected).abs() < 1e-12, "{worse:?}");
+    }
+}
