@@ -17,8 +17,8 @@ use crate::error::Result;
 
 /// True pairs.
 pub const PAIRS: &str = "pairs.parquet";
-/// Statements of `biographies` to be completed, as the task `extraction` reads them.
-pub const EXTRACTION: &str = "extraction.jsonl";
+/// Statements of `biographies` to be completed, about people whom the unique split tells of once, and about the others.
+pub const EXTRACTION: [&str; 2] = ["extraction_once.jsonl", "extraction_several.jsonl"];
 /// Prompts of `ginc`, as the task `in_context` reads them.
 pub const IN_CONTEXT: &str = "in_context.jsonl";
 /// The part of a recipe that reads the folder.
@@ -52,7 +52,7 @@ pub struct WorldStatistics {
     pub documents: BTreeMap<Split, Size>,
     /// True pairs, each in both directions.
     pub pairs: u64,
-    /// Questions of its task, by group; none where it has no task.
+    /// Questions of its tasks, by task and group.
     pub questions: BTreeMap<String, Questions>,
     /// What can be computed of it.
     pub measures: Measures,
@@ -90,8 +90,8 @@ pub fn write_world(world: &World, out: &Path, monitor: &dyn Monitor) -> Result<W
         told.insert(split, records);
         sizes.insert(split, size);
     }
-    let (questions, file) = write_questions(world, out, monitor)?;
-    complete.extend(file);
+    let (questions, files) = write_questions(world, out, monitor)?;
+    complete.extend(files);
     complete.push(written(&out.join(CORPUS), corpus_toml(world, sizes.keys().copied()))?);
     let statistics = WorldStatistics {
         fingerprint: fingerprint(world.dials(), world.seed()),
@@ -171,9 +171,10 @@ fn write_questions(
     world: &World,
     out: &Path,
     monitor: &dyn Monitor,
-) -> Result<(BTreeMap<String, Questions>, Option<CompleteFile>)> {
+) -> Result<(BTreeMap<String, Questions>, Vec<CompleteFile>)> {
     let mut questions: BTreeMap<String, Questions> = BTreeMap::new();
-    let file = match world.kind() {
+    let mut files = Vec::new();
+    match world.kind() {
         Kind::Ginc(symbols) => {
             let mut file = AtomicFile::create(out.join(IN_CONTEXT))?;
             for prompt in cognate_worlds::ginc::prompts(&symbols.mixture, symbols.deal.length, symbols.seed, monitor)? {
@@ -184,35 +185,40 @@ fn write_questions(
                 of_group.n += 1;
                 *of_group.bayes.get_or_insert(0) += u64::from(prompt.bayes == prompt.answer);
             }
-            Some(file.complete()?)
+            files.push(file.complete()?);
         }
-        Kind::Bigrams(_) => None,
+        Kind::Bigrams(_) => {}
         Kind::Biographies(people) => {
-            let mut file = AtomicFile::create(out.join(EXTRACTION))?;
-            for person in 0..people.config().people {
-                monitor.check()?;
-                for (line, group) in statements(people, person) {
-                    writeln!(file, "{line}")?;
-                    questions.entry(group).or_default().n += 1;
+            for (number, name) in EXTRACTION.into_iter().enumerate() {
+                let mut file = AtomicFile::create(out.join(name))?;
+                let mut asked = 0;
+                for person in 0..people.config().people {
+                    monitor.check()?;
+                    if (people.config().tellings(person, Split::Unique) > 1) != (number == 1) {
+                        continue;
+                    }
+                    for line in statements(people, person) {
+                        writeln!(file, "{line}")?;
+                        asked += 1;
+                    }
+                }
+                if asked > 0 {
+                    questions.insert(name.trim_end_matches(".jsonl").to_owned(), Questions { n: asked, bayes: None });
+                    files.push(file.complete()?);
                 }
             }
-            Some(file.complete()?)
         }
-    };
-    Ok((questions, file))
+    }
+    Ok((questions, files))
 }
 
 /// What can be asked about a person of whom the unique split tells: statements whose last word is to be told, in wordings that it used for others
 /// only.
-fn statements(people: &biographies::World, person: usize) -> Vec<(serde_json::Value, String)> {
+fn statements(people: &biographies::World, person: usize) -> Vec<serde_json::Value> {
     let tellings = people.config().tellings(person, Split::Unique);
-    let group = if tellings == 1 { "told once" } else { "told several times" };
     let ask = |attribute: Attribute| {
         let text = people.unheard(person, attribute)?;
-        let line = json!({
-            "text": text, "group": group, "person": person, "attribute": attribute.word(), "tellings": tellings,
-        });
-        Some((line, group.to_owned()))
+        Some(json!({"text": text, "person": person, "attribute": attribute.word(), "tellings": tellings}))
     };
     Attribute::ALL.into_iter().filter_map(ask).collect()
 }

@@ -7,7 +7,7 @@ use super::template::Template;
 use crate::error::{Error, Result};
 
 /// The tasks that come with the program: name and table.
-const BUNDLED: [(&str, &str); 14] = [
+const BUNDLED: [(&str, &str); 15] = [
     ("arc_easy", include_str!("definitions/arc_easy.toml")),
     ("arc_challenge", include_str!("definitions/arc_challenge.toml")),
     ("piqa", include_str!("definitions/piqa.toml")),
@@ -20,7 +20,8 @@ const BUNDLED: [(&str, &str); 14] = [
     ("blimp", include_str!("definitions/blimp.toml")),
     ("triviaqa", include_str!("definitions/triviaqa.toml")),
     ("webquestions", include_str!("definitions/webquestions.toml")),
-    ("extraction", include_str!("definitions/extraction.toml")),
+    ("extraction_once", include_str!("definitions/extraction_once.toml")),
+    ("extraction_several", include_str!("definitions/extraction_several.toml")),
     ("in_context", include_str!("definitions/in_context.toml")),
 ];
 

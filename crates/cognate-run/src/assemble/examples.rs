@@ -23,11 +23,9 @@ impl Assembly<'_> {
     /// Kept documents from evenly spread places of the synthetic corpus, whose seeds have a true neighbour.
     pub(super) fn examples(&self) -> Result<Vec<Example>> {
         let recipe = self.recipe;
-        let (Some(corpus), Some(pairs)) = (self.subject_corpus(), self.subject_pairs()) else { return Ok(Vec::new()) };
-        if !recipe.is_related(corpus) {
-            // Beside shuffled seeds nothing really stands.
-            return Ok(Vec::new());
-        }
+        // Beside shuffled seeds nothing really stands.
+        let corpus = self.subject_corpus().filter(|corpus| recipe.is_related(*corpus));
+        let (Some(corpus), Some(pairs)) = (corpus, self.subject_pairs()) else { return Ok(Vec::new()) };
         let made = |step: Step| self.artifact(step.folder(recipe));
         let artifacts = (made(Step::Ingest)?, made(Step::Pair(pairs))?, made(Step::Filter(corpus))?);
         let (Some(ingest), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
-pub(crate) use resolve::task_of;
+pub(crate) use resolve::tasks_of;
 pub use recipe_error::{Place, RecipeError};
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,

@@ -503,26 +503,26 @@ pub(super) fn filter(section: &Section) -> Result<Filter> {
     })
 }
 
-/// The task that `cognate world` writes beside a world's documents, if any.
-pub(crate) fn task_of(world: &Dials) -> Option<&'static str> {
+/// The tasks whose questions a world has beside its documents.
+pub(crate) fn tasks_of(world: &Dials) -> &'static [&'static str] {
     match world {
-        Dials::Ginc(_) => Some("in_context"),
-        Dials::Bigrams(_) => None,
-        Dials::Biographies(_) => Some("extraction"),
+        Dials::Ginc(_) => &["in_context"],
+        Dials::Bigrams(_) => &[],
+        Dials::Biographies(_) => &["extraction_once", "extraction_several"],
     }
 }
 
 fn evaluate(section: &Section, world: Option<&Dials>) -> Result<Evaluate> {
     let mut tasks: Vec<String> = Vec::new();
-    let own = world.and_then(task_of);
-    let usual = || [PERPLEXITY].into_iter().chain(own).map(str::to_owned).collect();
+    let own = world.map_or(&[][..], tasks_of);
+    let usual = || [PERPLEXITY].iter().chain(own).map(|task| (*task).to_owned()).collect();
     for task in section.list_if("tasks").unwrap_or_else(usual) {
         if !tasks.contains(&task) {
             tasks.push(task);
         }
     }
     let data_dir = section.text_if("data_dir").map(PathBuf::from);
-    if let (Some(task), None) = (tasks.iter().find(|task| *task != PERPLEXITY && Some(task.as_str()) != own), &data_dir) {
+    if let (Some(task), None) = (tasks.iter().find(|task| *task != PERPLEXITY && !own.contains(&task.as_str())), &data_dir) {
         return Err(section.impossible(
             "tasks",
             format_args!("[.., \"{task}\"]"),

@@ -167,8 +167,9 @@ pub(crate) struct Filtered {
     /// Rounds of generation that it took.
     pub(crate) rounds: usize,
     pub(crate) filter: FilterStats,
-    /// What the run's models and its embedder say about the documents.
-    pub(crate) measured: Measured,
+    /// What the run's models and its embedder say about the documents; none of a control, whose documents nothing else is measured of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) measured: Option<Measured>,
     /// The kept documents, tokenized as every document is.
     pub(crate) synthetic: TokenizeStats,
     /// What a world thinks of them.
@@ -176,20 +177,7 @@ pub(crate) struct Filtered {
     pub(crate) judged: Option<Judged>,
 }
 
-/// Statistics of `filter` for a control, whose documents nothing else is measured of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FilteredControl {
-    /// Rounds of generation that it took.
-    pub(crate) rounds: usize,
-    pub(crate) filter: FilterStats,
-    /// The kept documents, tokenized as every document is.
-    pub(crate) synthetic: TokenizeStats,
-    /// What a world thinks of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) judged: Option<Judged>,
-}
-
-/// What both kinds of statistics of `filter` say.
+/// As much of the statistics of `filter` as its cost needs.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) rounds: usize,
@@ -303,13 +291,13 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
         if tokens.tokens >= needed {
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
             let in_world = of_world::judged(context, corpus, &folder.join(KEPT), monitor)?;
-            let statistics = if is_related {
+            let measured = if is_related {
                 stats.judge = judge::kept_documents(context, corpus, folder, judged, monitor)?;
-                let measured = measure(context, corpus, folder, calibration, monitor)?;
-                json!(Filtered { rounds, filter: stats, measured, synthetic: tokens, judged: in_world })
+                Some(measure(context, corpus, folder, calibration, monitor)?)
             } else {
-                json!(FilteredControl { rounds, filter: stats, synthetic: tokens, judged: in_world })
+                None
             };
+            let statistics = json!(Filtered { rounds, filter: stats, measured, synthetic: tokens, judged: in_world });
             let flops = synthesizer.map_or(0.0, |synthesizer| synthesizer.flops);
             let work = Work { statistics, flops, tokens: tokens.tokens, documents: read };
             return Ok(kept(work, tokens, kept_documents));

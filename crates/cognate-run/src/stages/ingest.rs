@@ -152,7 +152,7 @@ fn made_documents(
     let documents: Vec<_> = statistics.documents.keys().map(|split| made.join(file_of(*split))).collect();
     let stats = ingest(&documents, folder, config, monitor)?;
     let mut files = vec![PAIRS, TRUTH];
-    files.extend([EXTRACTION, IN_CONTEXT].into_iter().filter(|file| made.join(file).exists()));
+    files.extend(EXTRACTION.into_iter().chain([IN_CONTEXT]).filter(|file| made.join(file).exists()));
     for file in &files {
         fs_err::rename(made.join(file), folder.join(file))?;
     }

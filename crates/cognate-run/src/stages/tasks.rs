@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::BATCH_TOKENS;
 use crate::device::Model;
 use crate::error::{Error, Result};
-use crate::recipe::{PERPLEXITY, Recipe, task_of};
+use crate::recipe::{PERPLEXITY, Recipe, tasks_of};
 
 /// File with what each question contributed, a JSON object a line.
 pub(crate) const QUESTIONS: &str = "questions.jsonl";
@@ -27,9 +27,11 @@ pub(crate) struct Scored {
     pub(crate) tasks: BTreeMap<String, TaskScores>,
 }
 
-/// The recipe's tasks and where their files are. That of a world lies in `made`, the folder of `ingest`, and is left out while there is none.
+/// The recipe's tasks and where their files are. Those of a world lie in `made`, the folder of `ingest`, and
+/// are left out where there is none.
 pub(crate) fn tasks(recipe: &Recipe, made: Option<&Path>) -> Result<Vec<(Definition, TaskFiles)>> {
-    let of_world = recipe.corpus.world.as_ref().and_then(task_of);
+    let own = recipe.corpus.world.as_ref().map_or(&[][..], tasks_of);
+    let is_own = |name: &str| own.contains(&name);
     let data_dir = recipe.evaluate.data_dir.as_ref().map(|folder| recipe.at(folder));
     let file = |folder: Option<&Path>, names: &[String]| {
         let folder = folder.unwrap_or(Path::new(""));
@@ -41,12 +43,16 @@ pub(crate) fn tasks(recipe: &Recipe, made: Option<&Path>) -> Result<Vec<(Definit
     };
     let with_files = |name: &String| {
         let task = Definition::bundled(name)?;
-        let folder = if of_world == Some(name.as_str()) { made } else { data_dir.as_deref() };
+        let folder = if is_own(name) { made } else { data_dir.as_deref() };
         let examples = (task.default_shots() > 0 && !task.example_files().is_empty()).then(|| task.example_files());
         let files = TaskFiles { questions: file(folder, task.files())?, examples: examples.map(|names| file(folder, names)).transpose()? };
         Ok((task, files))
     };
-    let there = |name: &&String| **name != PERPLEXITY && (made.is_some() || of_world != Some(name.as_str()));
+    // A world may have nothing to ask: where nobody is told of once, say.
+    let has = |name: &str| {
+        made.is_some_and(|made| Definition::bundled(name).is_ok_and(|task| file_in(made, task.files()).is_some()))
+    };
+    let there = |name: &&String| **name != PERPLEXITY && (!is_own(name) || has(name));
     recipe.evaluate.tasks.iter().filter(there).map(with_files).collect()
 }
 

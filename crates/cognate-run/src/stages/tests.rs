@@ -243,7 +243,7 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint(context: &Context<'
         calibrate(&mut synthesizer, &tokenizer, &pairs, options, recipe.seed, &Silent).unwrap()
     };
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    let found = filtered.measured.calibration;
+    let found = filtered.measured.unwrap().calibration;
     assert!(found.is_some());
     let once = one_of_each_target(&measured);
     assert!(once.len() < measured.len(), "no document is measured after two seeds");
@@ -295,7 +295,7 @@ fn similarity_to_the_seed_is_that_of_each_kept_document(context: &Context<'_>) {
     let distinct = similarities.windows(2).filter(|two| (two[0] - two[1]).abs() > 1e-3).count();
     assert!(kept.len() > 10 && distinct > kept.len() / 2, "{similarities:?}");
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    let found = filtered.measured.similarity.synthetic.unwrap();
+    let found = filtered.measured.as_ref().unwrap().similarity.synthetic.unwrap();
     let mean = similarities.iter().sum::<f64>() / similarities.len() as f64;
     assert_eq!(found.n, kept.len() as u64);
     assert!((found.value - mean).abs() < 1e-5, "{} {mean}", found.value);
@@ -317,7 +317,7 @@ fn a_model_is_scored_as_its_training_ended(context: &Context<'_>) {
     assert_eq!(read_scores(&context.artifact(&evaluated).folder).unwrap(), each);
     // What was generated, however, came of the best: what the base had memorised, it would only repeat.
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    assert_eq!(filtered.measured.perplexity_validation.unwrap().value, of_best.perplexity);
+    assert_eq!(filtered.measured.as_ref().unwrap().perplexity_validation.unwrap().value, of_best.perplexity);
     assert_eq!(Step::Tune(0).folder(context.recipe), tune());
 }
 

@@ -65,7 +65,7 @@ const fn key(
 }
 
 /// What an arm can be measured on: `perplexity` and the tasks of `cognate-eval`.
-const TASKS: [&str; 15] = [
+const TASKS: [&str; 16] = [
     "perplexity",
     "arc_easy",
     "arc_challenge",
@@ -79,7 +79,8 @@ const TASKS: [&str; 15] = [
     "blimp",
     "triviaqa",
     "webquestions",
-    "extraction",
+    "extraction_once",
+    "extraction_several",
     "in_context",
 ];
 
@@ -569,9 +570,9 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "evaluate", "tasks", Choices(&TASKS), Derived("`[\"perplexity\"]`, with a world's own task"), "",
-        "What every arm is measured on: perplexity of the validation split always, and published tasks. `extraction` (of `biographies`) and \
-         `in_context` (of `ginc`) are of a world, and need no `data_dir` where the corpus is that world.",
+        "evaluate", "tasks", Choices(&TASKS), Derived("`[\"perplexity\"]`, with a world's own tasks"), "",
+        "What every arm is measured on: perplexity of the validation split always, and published tasks. `extraction_once` and \
+         `extraction_several` (of `biographies`) and `in_context` (of `ginc`) are of a world, and need no `data_dir` where the corpus is that world.",
     ),
     key(
         "evaluate", "data_dir", Path, Derived("none: no published tasks"), "",

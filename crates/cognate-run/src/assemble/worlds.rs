@@ -1,0 +1,180 @@
+//! What a report holds of a run on a made corpus: models, synthesizers and synthetic documents beside the right answers.
+
+use std::collections::BTreeMap;
+
+use cognate_eval::Perplexity;
+use cognate_report::{
+    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, QuestionGroup, World,
+};
+use cognate_statistics::Estimate;
+use cognate_worlds::{Judged, JudgedBiographies, JudgedSymbols};
+use serde::Deserialize;
+
+use super::Assembly;
+use crate::error::Result;
+use crate::stages::ingest::Ingested;
+use crate::stages::tasks::Scored;
+use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step};
+use crate::world_files::WorldStatistics;
+
+/// As much of the statistics of `filter` as is told here.
+#[derive(Deserialize)]
+struct InWorld {
+    #[serde(default)]
+    judged: Option<Judged>,
+}
+
+impl Assembly<'_> {
+    /// What is known because the corpus is made; none where it was read, or nothing was measured.
+    pub(super) fn world(&self) -> Result<Option<World>> {
+        let ingested: Option<Ingested> = self.statistics("ingest")?;
+        let Some(made) = ingested.and_then(|ingested| ingested.world) else { return Ok(None) };
+        let mut losses = Vec::new();
+        let mut tokens_per_document = 0.0;
+        for model in Replicate::measured(self.recipe) {
+            let step = Some(Step::Evaluate(model));
+            let Some(scores) = self.statistics_of::<Perplexity>(step)? else { continue };
+            // The same documents for every model.
+            tokens_per_document = scores.tokens as f64 / scores.documents.max(1) as f64;
+            let loss = Estimate {
+                value: scores.nats_per_token * tokens_per_document,
+                stderr: scores.stderr.map(|stderr| stderr * tokens_per_document),
+            };
+            let arm = self.report_name(&self.recipe.arms[model.arm]).to_owned();
+            losses.push(DocumentLoss { arm, seed: model.seed, loss });
+        }
+        if losses.is_empty() {
+            return Ok(None);
+        }
+        let floor = |(who, of): (&str, cognate_worlds::Estimate)| Floor { who: who.to_owned(), loss: estimate(of) };
+        Ok(Some(World {
+            name: made.dials.name().to_owned(),
+            tokens_per_document,
+            floors: made.measures.floors().into_iter().map(floor).collect(),
+            losses,
+            learned: self.learned()?,
+            written: self.judged()?,
+            questions: self.questions(&made)?,
+        }))
+    }
+
+    fn learned(&self) -> Result<Vec<LearnedShare>> {
+        let mut learned = Vec::new();
+        for at in self.synthesizers() {
+            let Some(trained) = self.statistics_of::<Trained>(Some(Step::Tune(at)))? else { continue };
+            learned.extend(trained.learned.map(|of| LearnedShare {
+                name: self.recipe.synthesizers[at].name.clone(),
+                pairs: of.pairs,
+                marginal: of.marginal,
+                conditional: of.conditional,
+                true_seed: of.true_seed,
+                random_seed: of.random_seed,
+                no_seed: of.no_seed,
+                share: of.share,
+                share_by_seed: of.share_by_seed,
+            }));
+        }
+        Ok(learned)
+    }
+
+    fn judged(&self) -> Result<Vec<JudgedCorpus>> {
+        let mut written = Vec::new();
+        for corpus in self.corpora() {
+            let Some(filtered) = self.statistics_of::<InWorld>(Some(Step::Filter(corpus)))? else { continue };
+            let Some(judged) = filtered.judged else { continue };
+            let name = self.recipe.synthetic[corpus].name.clone();
+            written.push(match judged {
+                Judged::Symbols(of) => {
+                    JudgedCorpus { name, measures: of_symbols(&of), calibration: calibration(&of) }
+                }
+                Judged::Biographies(of) => {
+                    JudgedCorpus { name, measures: of_biographies(&of), calibration: Vec::new() }
+                }
+            });
+        }
+        Ok(written)
+    }
+
+    /// The groups of the world's tasks, each with every arm's share of right answers, its mean over seeds.
+    fn questions(&self, made: &WorldStatistics) -> Result<Vec<QuestionGroup>> {
+        let mut values: BTreeMap<(String, String), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for model in Replicate::measured(self.recipe) {
+            let Some(scored) = self.statistics_of::<Scored>(Some(Step::Evaluate(model)))? else { continue };
+            for (task, scores) in scored.tasks {
+                for (group, found) in scores.groups.into_iter().filter(|(group, _)| made.questions.contains_key(group)) {
+                    let key = (task.clone(), group);
+                    counts.insert(key.clone(), found.n);
+                    values.entry(key).or_default().entry(model.arm).or_default().push(found.value);
+                }
+            }
+        }
+        let group = |((task, group), arms): ((String, String), BTreeMap<usize, Vec<f64>>)| {
+            let of_world = made.questions[&group];
+            let mean = |(arm, values): (usize, Vec<f64>)| {
+                let name = self.report_name(&self.recipe.arms[arm]).to_owned();
+                (name, values.iter().sum::<f64>() / values.len() as f64)
+            };
+            QuestionGroup {
+                n: counts[&(task.clone(), group.clone())],
+                bayes: of_world.bayes.map(|right| right as f64 / of_world.n.max(1) as f64),
+                arms: arms.into_iter().map(mean).collect(),
+                task,
+                group,
+            }
+        };
+        Ok(values.into_iter().map(group).collect())
+    }
+}
+
+/// Of a world's own kind.
+fn estimate(of: cognate_worlds::Estimate) -> Estimate {
+    Estimate { value: of.mean, stderr: (of.n > 1).then_some(of.stderr) }
+}
+
+/// A share of counts; none of nothing.
+fn share(name: &str, count: u64, of: u64) -> Option<Measure> {
+    (of > 0).then(|| measured(name, count as f64 / of as f64, of))
+}
+
+fn measured(name: &str, value: f64, n: u64) -> Measure {
+    Measure { name: name.to_owned(), value, unit: "share".to_owned(), n: Some(n) }
+}
+
+fn of_symbols(of: &JudgedSymbols) -> Vec<Measure> {
+    let documents = of.same_concept.map_or(0, |same| same.n as u64);
+    let mean = |name: &str, found: Option<cognate_worlds::Estimate>| {
+        found.map(|found| measured(name, found.mean, found.n as u64))
+    };
+    let measures = [
+        mean("have the seed's concept, by probability", of.same_concept),
+        mean("would have it, if the world had written them", of.ideal),
+        share("can be of this world", of.possible, documents),
+    ];
+    measures.into_iter().flatten().collect()
+}
+
+fn of_biographies(of: &JudgedBiographies) -> Vec<Measure> {
+    let statements = of.true_statements + of.false_statements + of.about_nobody;
+    let measures = [
+        share("about the seed's person", of.same_person, of.documents),
+        share("about somebody else", of.another_person, of.documents),
+        share("about nobody who exists", of.nobody, of.documents),
+        share("statements that are true", of.true_statements, statements),
+        share("statements that are false", of.false_statements, statements),
+        share("statements about nobody who exists", of.about_nobody, statements),
+        share("sentences that state nothing", of.unread, statements + of.unread),
+        share("true facts of the seed's person that the seed does not state", of.not_in_seed, of.true_of_seed),
+        share("of these, facts that another unique document states", of.known_elsewhere, of.not_in_seed),
+    ];
+    measures.into_iter().flatten().collect()
+}
+
+fn calibration(of: &JudgedSymbols) -> Vec<CalibrationPoint> {
+    let point = |bin: &cognate_worlds::CalibrationBin| {
+        let cognate_worlds::CalibrationBin { seed, written, ideal, n } = *bin;
+        CalibrationPoint { seed, written, ideal, n }
+    };
+    of.calibration.iter().map(point).collect()
+}
