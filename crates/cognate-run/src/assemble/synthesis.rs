@@ -251,6 +251,11 @@ fn edges(histogram: &Histogram) -> Vec<f64> {
 
 /// By what pairs were chosen, for people.
 fn chosen(stats: &PairStats) -> String {
+    let Some(estimate) = stats.precision.estimate else {
+        return "Which share of the pairs is true cannot be said: most documents have too few others outside of their group to tell related \
+                ones from strangers. Pairs are as similar as was given, or as one in a thousand random pairs."
+            .to_owned();
+    };
     let how = match stats.precision.rule {
         Rule::Given => "The least similarity was given.".to_owned(),
         Rule::TwoHills { valley } => format!(
@@ -264,7 +269,7 @@ fn chosen(stats: &PairStats) -> String {
                           one in a thousand random pairs."
             .to_owned(),
     };
-    format!("{how} Of the pairs, {:.0} % are true by estimate.", 100.0 * stats.precision.estimate)
+    format!("{how} Of the pairs, {:.0} % are true by estimate.", 100.0 * estimate)
 }
 
 fn relation_point(point: &cognate_train::Point) -> Option<RelationPoint> {

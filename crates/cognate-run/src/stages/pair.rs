@@ -32,10 +32,10 @@ impl Stage for Pair {
         Step::Pair(self.0)
     }
 
-    fn version(&self, _: &Recipe) -> u32 {
+    fn version(&self, recipe: &Recipe) -> u32 {
         // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
-        // are pairs with documents of the selection split.
-        4
+        // are pairs with documents of the selection split. 5: of documents apart by groups, strangers are among those of other groups.
+        if recipe.pairs[self.0].pair.within_groups { 4 } else { 5 }
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
@@ -124,8 +124,15 @@ impl Stage for Pair {
 
 /// Says at once what was found to be related.
 fn tell(label: &str, stats: &PairStats) {
-    let percent = 100.0 * stats.precision.estimate;
     let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
+    let Some(estimate) = stats.precision.estimate else {
+        return tracing::warn!(
+            "{label}: {with_pair} of {documents} documents have a pair. Which share of the pairs is true cannot be said: most documents have too \
+             few others outside of their group to tell related ones from strangers. Give [pair] min_similarity if you know one, or \
+             write within_groups = true"
+        );
+    };
+    let percent = 100.0 * estimate;
     match stats.precision.rule {
         Rule::OneHill => tracing::warn!(
             "{label}: this corpus has no usable relation: no similarity tells related documents from strangers, and of the pairs that were \

@@ -342,6 +342,21 @@ fn what_another_run_has_finished_is_taken_over_where_it_is_the_same() {
     for new in ["generate: done in", "filter: done in", "train sbp: done in", "evaluate sbp: done in"] {
         assert_eq!(lines(new), 1, "{new}: {told}");
     }
+    // With the checkpoints on the way.
+    let steps = |arm: &str| scratch.names(&format!("runs/{arm}/checkpoints"));
+    let measured = scratch.succeeds(&[
+        "--quiet",
+        "evaluate",
+        "--all-checkpoints",
+        "runs/cool",
+        "--documents",
+        "runs/cool/ingest/validation.jsonl.zst",
+    ]);
+    for arm in ["repetition", "sbp", "oracle"] {
+        let lines = measured.lines().filter(|line| line.starts_with(arm)).count();
+        assert!(lines > 1 && lines == steps(&format!("cool/train/{arm}")).len(), "{arm}: {measured}");
+    }
+    assert_eq!(steps("cool/train/oracle"), steps("tiny/train/oracle"));
     // To the bits of a run that makes all of it.
     run(&["run", "cool.toml", "--out", "runs/alone"]);
     for folder in ["train/repetition/final", "train/sbp/final", "train/oracle/final", "tune/related/best"] {

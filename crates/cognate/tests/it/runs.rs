@@ -455,7 +455,7 @@ fn further_seeds_come_beside_the_first_and_give_an_interval() {
 fn with_controls() -> String {
     let kinds = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
     let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
-    recipe(&arms)
+    recipe(&format!("{arms}[[arm]]\nname = \"equal-repetition\"\noperations_of = \"repetition\"\n"))
 }
 
 #[test]
@@ -551,6 +551,8 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     assert_eq!(pairs["counts"][0]["value"], report["pairs"]["counts"][2]["value"], "as many pairs, shuffled");
     let notes = report["controls"].to_string();
     for expected in [
+        "The arm equal-flops was trained with ",
+        "The arm equal-repetition was trained with ",
         "shares no training with repetition",
         "for train repetition (the base model), ",
         "FLOP together. Scores of relevance drop nothing here",

@@ -114,7 +114,7 @@ impl Section {
 
     pub(in crate::recipe) fn missing(&self, key: &Key) -> Box<RecipeError> {
         Box::new(RecipeError::Missing {
-            file: self.file.clone(),
+            at: self.place(),
             table: self.label.clone(),
             key: key.name,
             meaning: key.meaning,
