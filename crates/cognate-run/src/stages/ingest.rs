@@ -115,7 +115,7 @@ fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<M
 }
 
 /// Says what was drawn.
-fn tell(stats: &IngestStats) {
+pub(super) fn tell(stats: &IngestStats) {
     if stats.cut > 0 {
         tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
     }
