@@ -161,7 +161,7 @@ fn made_documents(
 }
 
 /// Says what was drawn.
-fn tell(stats: &IngestStats) {
+pub(super) fn tell(stats: &IngestStats) {
     if stats.cut > 0 {
         tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
     }

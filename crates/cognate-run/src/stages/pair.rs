@@ -123,7 +123,7 @@ impl Stage for Pair {
 }
 
 /// Says at once what was found to be related.
-fn tell(label: &str, stats: &PairStats) {
+pub(super) fn tell(label: &str, stats: &PairStats) {
     let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
     let Some(estimate) = stats.precision.estimate else {
         return tracing::warn!(
@@ -145,7 +145,7 @@ fn tell(label: &str, stats: &PairStats) {
 }
 
 /// Says at once where what measures is not unseen.
-fn tell_unseen(label: &str, unseen: &UnseenStats) {
+pub(super) fn tell_unseen(label: &str, unseen: &UnseenStats) {
     if !unseen.measure {
         let more = match unseen.documents {
             0 => "Vectors or pairs that name the selection split's documents, where there is one, would do",

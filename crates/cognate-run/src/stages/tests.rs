@@ -26,11 +26,15 @@ use crate::context::Context;
 use crate::device::Model;
 use crate::step::{Replicate, Step};
 
+mod costs;
 mod finished;
 mod graph;
+mod identities;
 mod sweeps;
+mod told;
 mod trainings;
 mod work;
+mod worlds;
 mod written;
 
 use finished::{Finished, corpus};
@@ -92,6 +96,7 @@ fn a_small_run_measures_what_it_says() {
     let of = format!("{} of {}", pairs["documents_with_pairs"], pairs["documents"]);
     let told = format!("pair: {of} documents have a pair; {percent:.0} % of the pairs are true by estimate");
     assert!(finished.told.contains(&told), "{told}: {:?}", finished.told);
+    told::pairs_of_one_hill_are_no_relation(&context);
 }
 
 fn load(context: &Context<'_>, checkpoint: &Path) -> Model {

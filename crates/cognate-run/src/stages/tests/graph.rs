@@ -18,7 +18,7 @@ use super::super::quality::read_first;
 use super::super::tasks;
 use super::super::texts::unique_texts;
 use super::finished::{Finished, texts};
-use super::{load, trainings, work, written};
+use super::{identities, load, trainings, work, written};
 use crate::context::Context;
 use crate::step::{Replicate, Step};
 
@@ -43,7 +43,7 @@ fn documents() -> String {
     lines.concat()
 }
 
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "graph"
 seed = 5
 [corpus]
@@ -193,6 +193,8 @@ fn what_everything_is_made_from_and_costs() {
         trainings::a_training_starts_from_what_it_names(&context);
         trainings::checkpoints_are_published_without_their_optimizer(&context);
         trainings::documents_share_rows_with_their_neighbours(&context);
+        trainings::equal_operations_are_those_that_the_other_arm_cost(&context);
+        identities::inputs_are_those_of_the_list(&context);
         written::rounds_follow_on_each_other(&context);
         written::operations_of_filters_are_those_of_scoring(&context);
         written::scores_of_relevance_are_those_of_the_kept_documents(&context);
