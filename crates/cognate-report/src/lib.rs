@@ -22,6 +22,7 @@ mod ledger;
 mod live;
 mod losses;
 mod lowest;
+mod made;
 mod markup;
 mod numbers;
 mod operations;

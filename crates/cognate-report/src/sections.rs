@@ -5,7 +5,7 @@ use super::download::{Csv, downloads};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, bytes, count, counted, decimals};
-use super::{arms, cards, charts, curves, gain, ledger, losses, pairs, quality, tasks, world};
+use super::{arms, cards, charts, curves, gain, ledger, losses, made, pairs, quality, tasks};
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
@@ -20,7 +20,7 @@ pub(super) fn all(page: &mut Markup, report: &Report) {
     if !report.notes.is_empty() {
         section(page, "notes", "Before you trust it", |page| list(page, &report.notes));
     }
-    world::section_of_world(page, report);
+    made::section_of_world(page, report);
     quality::synthetic_quality(page, report);
     examples(page, report);
     pairs::pairs(page, report);

@@ -24,7 +24,7 @@ pub enum Judged {
     /// In a world of symbols.
     Symbols(JudgedSymbols),
     /// In a world of people.
-    Biographies(JudgedBiographies),
+    Biographies(JudgedPeople),
 }
 
 /// Do texts have their seeds' concepts? All but `possible` is to a reader who expects one symbol in a hundred to be a slip.
@@ -51,6 +51,35 @@ pub struct CalibrationBin {
     pub ideal: f64,
     /// Texts and concepts.
     pub n: u64,
+}
+
+/// Texts by how often the unique split tells of their seed's person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedPeople {
+    /// Of seeds about people whom it tells of once: no pair of a synthesizer is about them.
+    pub once: JudgedBiographies,
+    /// Of all other texts.
+    pub others: JudgedBiographies,
+}
+
+impl JudgedPeople {
+    /// All texts.
+    pub fn all(&self) -> JudgedBiographies {
+        let Self { once, others } = self;
+        JudgedBiographies {
+            documents: once.documents + others.documents,
+            same_person: once.same_person + others.same_person,
+            another_person: once.another_person + others.another_person,
+            nobody: once.nobody + others.nobody,
+            true_statements: once.true_statements + others.true_statements,
+            false_statements: once.false_statements + others.false_statements,
+            about_nobody: once.about_nobody + others.about_nobody,
+            unread: once.unread + others.unread,
+            true_of_seed: once.true_of_seed + others.true_of_seed,
+            not_in_seed: once.not_in_seed + others.not_in_seed,
+            known_elsewhere: once.known_elsewhere + others.known_elsewhere,
+        }
+    }
 }
 
 /// Whom are texts about, and are they true?
@@ -143,12 +172,14 @@ fn of_biographies<'a>(
     world: &biographies::World,
     texts: impl Iterator<Item = (&'a str, &'a str)>,
     monitor: &dyn Monitor,
-) -> Result<JudgedBiographies, Interrupted> {
+) -> Result<JudgedPeople, Interrupted> {
     let stated: BTreeSet<(usize, Attribute)> = world.stated(Split::Unique, monitor)?;
-    let mut judged = JudgedBiographies::default();
+    let mut all = JudgedPeople::default();
     for (seed, text) in texts {
         monitor.check()?;
         let (seed, reading) = (world.read(seed), world.read(text));
+        let once = seed.person.is_some_and(|person| world.config().tellings(person, Split::Unique) == 1);
+        let judged = if once { &mut all.once } else { &mut all.others };
         judged.documents += 1;
         match reading.person {
             None => judged.nobody += 1,
@@ -166,7 +197,7 @@ fn of_biographies<'a>(
         judged.not_in_seed += new.len() as u64;
         judged.known_elsewhere += new.iter().filter(|attribute| stated.contains(&(person, **attribute))).count() as u64;
     }
-    Ok(judged)
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -276,7 +307,10 @@ mod tests {
             not_in_seed: new,
             known_elsewhere: elsewhere,
         };
-        assert_eq!(found, expected);
+        assert_eq!(found.all(), expected);
+        // A quarter of the people is told of once; the other three texts have seeds of people 7, 8 and 8, who are among them.
+        assert_eq!((found.once.documents, found.others.documents), (13, 30));
+        assert_eq!((found.once.false_statements, found.once.nobody, found.others.same_person), (3, 1, 30));
         assert!(0 < elsewhere && elsewhere < new && new < told, "{elsewhere} {new} {told}");
     }
 }

@@ -25,7 +25,7 @@ pub use deal::{Deal, Symbols};
 pub use dials::{Dial, Range};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, log_sum_exp};
-pub use judged::{CalibrationBin, Judged, JudgedBiographies, JudgedSymbols};
+pub use judged::{CalibrationBin, Judged, JudgedBiographies, JudgedPeople, JudgedSymbols};
 pub use mixture::{Concept, Mixture};
 pub use truth::{Parameters, Told, Truth, TruthError, fingerprint};
 pub use words::{symbols, text, words};

@@ -297,7 +297,7 @@ mod tests {
     fn every_bundled_task_is_well_formed() {
         for name in names() {
             let task = Definition::bundled(name).unwrap_or_else(|error| panic!("{error}"));
-            assert!(task.about().contains(" et al. "), "{name} names its paper");
+            assert!(task.about().contains(" 20"), "{name} names its paper with its year");
             assert!(!task.files().is_empty(), "{name}");
         }
         let error = Definition::bundled("arc").unwrap_err().to_string();

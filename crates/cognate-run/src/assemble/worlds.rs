@@ -7,7 +7,7 @@ use cognate_report::{
     CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, QuestionGroup, World,
 };
 use cognate_statistics::Estimate;
-use cognate_worlds::{Judged, JudgedBiographies, JudgedSymbols};
+use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols};
 use serde::Deserialize;
 
 use super::Assembly;
@@ -155,7 +155,8 @@ fn of_symbols(of: &JudgedSymbols) -> Vec<Measure> {
     measures.into_iter().flatten().collect()
 }
 
-fn of_biographies(of: &JudgedBiographies) -> Vec<Measure> {
+fn of_biographies(people: &JudgedPeople) -> Vec<Measure> {
+    let of = people.all();
     let statements = of.true_statements + of.false_statements + of.about_nobody;
     let measures = [
         share("about the seed's person", of.same_person, of.documents),
@@ -168,7 +169,14 @@ fn of_biographies(of: &JudgedBiographies) -> Vec<Measure> {
         share("true facts of the seed's person that the seed does not state", of.not_in_seed, of.true_of_seed),
         share("of these, facts that another unique document states", of.known_elsewhere, of.not_in_seed),
     ];
-    measures.into_iter().flatten().collect()
+    let apart = [("people told of once", &people.once), ("other people", &people.others)].map(|(whom, of)| {
+        let statements = of.true_statements + of.false_statements + of.about_nobody;
+        [
+            share(&format!("after seeds about {whom}: about that person"), of.same_person, of.documents),
+            share(&format!("after seeds about {whom}: statements that are true"), of.true_statements, statements),
+        ]
+    });
+    measures.into_iter().chain(apart.into_iter().flatten()).flatten().collect()
 }
 
 fn calibration(of: &JudgedSymbols) -> Vec<CalibrationPoint> {

@@ -23,7 +23,12 @@ use super::{
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
 
 pub(super) fn resolve(written: &Written) -> Result<Recipe> {
-    for table in ["", "corpus", "model", "train"] {
+    written.table("").check_required()?;
+    let documents = written.table("corpus");
+    if !documents.has("paths") && !documents.has("world") {
+        return Err(documents.missing(key_of("corpus", "paths")));
+    }
+    for table in ["corpus", "model", "train"] {
         written.table(table).check_required()?;
     }
     let model = model(written.table("model"))?;
@@ -131,9 +136,6 @@ fn read_corpus(section: &Section, [validation_share, unique_share, selection_sha
 fn corpus(section: &Section, context: usize) -> Result<Corpus> {
     if let Some(world) = section.world_if("world") {
         return made_corpus(section, world, context);
-    }
-    if !section.has("paths") {
-        return Err(section.missing(key_of("corpus", "paths")));
     }
     let (validation, unique) = (section.number("validation_share"), section.number("unique_share"));
     if validation + unique > 1.0 {

@@ -133,9 +133,9 @@ mod tests {
         let worse = learned(&|_| PairLoss { true_seed: 25.0, random_seed: 27.0, no_seed: 26.0 });
         assert!((worse.share.value - (135.0 - 150.0) / 57.0).abs() < 1e-12, "{worse:?}");
         assert!((worse.share_by_seed.value - 12.0 / 57.0).abs() < 1e-12, "{worse:?}");
-        // Three targets, so three samples: with available nats of 17, 19 and 21 and gains of 4 each, s² = Σ(4 − 12/57·x)²/2.
+        // Three targets, so three samples: with available nats of 16, 19 and 22 and gains of 4 each, s² = Σ(4 − 12/57·x)²/2.
         let r = 12.0 / 57.0;
-        let squares: f64 = [17.0, 19.0, 21.0].iter().map(|x| (4.0 - r * x) * (4.0 - r * x)).sum();
+        let squares: f64 = [16.0, 19.0, 22.0].iter().map(|x| (4.0 - r * x) * (4.0 - r * x)).sum();
         let expected = (3.0 / 2.0 * squares).sqrt() / 57.0;
         assert!((worse.share_by_seed.stderr.unwrap() - expected).abs() < 1e-12, "{worse:?}");
     }

@@ -124,7 +124,7 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
         let unit = by_target.entry(pair.second).or_default();
         *unit = (unit.0 + conditional - marginal, unit.1 - marginal - loss.true_seed);
     }
-    let expected = ratio(by_target.into_values());
+    let expected = ratio(by_target.values().copied());
     assert!((learned.share.value - expected.value).abs() < 1e-9, "{learned:?} {expected:?}");
     assert!((learned.share.stderr.unwrap() - expected.stderr.unwrap()).abs() < 1e-9);
     assert_eq!(learned.pairs as usize, measuring.len());
@@ -150,6 +150,7 @@ fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, wor
         }
         let filtered: Filtered = context.statistics(name).unwrap();
         let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("{name}: not judged") };
+        let judged = judged.all();
         assert_eq!((judged.documents, judged.same_person), (documents, same), "{name}");
         assert_eq!(judged.true_statements + judged.false_statements + judged.about_nobody, statements, "{name}");
         assert!(documents > 10, "{name}: {documents}");
