@@ -119,8 +119,17 @@ fn learned(page: &mut Markup, world: &World) {
         ]
     };
     let rows: Vec<Vec<Cell>> = world.learned.iter().map(row).collect();
-    let columns =
-        ["synthesizer", "Bayes, no d1", "Bayes, d1", "d1", "random d1", "no d1", "share learned", "by the seed", "pairs"];
+    let columns = [
+        "synthesizer",
+        "Bayes, no d1",
+        "Bayes, d1",
+        "d1",
+        "random d1",
+        "no d1",
+        "share learned",
+        "by the seed",
+        "pairs",
+    ];
     let caption = "−ln p of d2 in nats a document, by the Bayes-optimal predictor and by each synthesizer; ± is one standard error over \
                    documents d2";
     table(page, caption, &columns, &rows);
@@ -159,7 +168,8 @@ fn written(page: &mut Markup, world: &World) {
             "The corpus {}: the probability of a concept given what was written, over its probability given the seed",
             of.name
         );
-        let columns = ["given the seed", "given what was written", "given what the world would write", "documents and concepts"];
+        let columns =
+            ["given the seed", "given what was written", "given what the world would write", "documents and concepts"];
         figure(page, "panel", &caption, |page| charts::calibration(page, "panel", &of.name, &of.calibration));
         table(page, &caption, &columns, &rows);
     }
@@ -298,6 +308,8 @@ mod tests {
         assert_eq!(lines.len(), 3 + 2);
         let first = report.curves[0].validation[0];
         assert_eq!(lines[0].points[0], (first.tokens as f64, first.nats_per_token * 10.0));
-        assert!(lines[3].points.iter().all(|point| point.1 == 48.0) && lines[4].points.iter().all(|point| point.1 == 45.0));
+        assert!(
+            lines[3].points.iter().all(|point| point.1 == 48.0) && lines[4].points.iter().all(|point| point.1 == 45.0)
+        );
     }
 }

@@ -232,7 +232,10 @@ mod tests {
             };
             let related = judge(&|number| partner(number, true));
             let (same, ideal) = (related.same_concept.unwrap(), related.ideal.unwrap());
-            assert!((same.mean - ideal.mean).abs() < 4.0 * same.stderr.hypot(ideal.stderr), "{name}: {same:?} {ideal:?}");
+            assert!(
+                (same.mean - ideal.mean).abs() < 4.0 * same.stderr.hypot(ideal.stderr),
+                "{name}: {same:?} {ideal:?}"
+            );
             assert_eq!(related.possible, 400);
             for bin in related.calibration.iter().filter(|bin| bin.n > 100) {
                 assert!((bin.written - bin.ideal).abs() < 0.1, "{name}: {bin:?}");

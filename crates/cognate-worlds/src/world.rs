@@ -311,8 +311,7 @@ impl SymbolMeasures {
         let (mut unknown, mut known) = (Vec::new(), Vec::new());
         for number in 0..deal.documents[Split::Validation as usize].min(VALIDATION) {
             monitor.check()?;
-            let (concept, document) =
-                mixture.sample(deal.length, *seed, Split::Validation.purpose(), number as u64);
+            let (concept, document) = mixture.sample(deal.length, *seed, Split::Validation.purpose(), number as u64);
             unknown.push(-mixture.log_marginal(&document));
             known.push(-mixture.concepts()[concept].log_likelihood(&document));
         }

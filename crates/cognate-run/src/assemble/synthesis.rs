@@ -112,7 +112,9 @@ impl Assembly<'_> {
                 format!("The pairs of the set {of}, their second documents shuffled: nothing but chance relates them.")
             }
             PairMethod::File(_) => "Given pairs: nothing is known of them but their numbers.".to_owned(),
-            PairMethod::Truth => "The pairs that the world says are true: each of two documents with one concept.".to_owned(),
+            PairMethod::Truth => {
+                "The pairs that the world says are true: each of two documents with one concept.".to_owned()
+            }
         };
         let Some(counted) = self.statistics_of::<Counted>(Some(Step::Pair(set)))? else { return Ok(None) };
         Ok(Some(Pairs {

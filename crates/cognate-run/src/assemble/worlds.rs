@@ -85,9 +85,7 @@ impl Assembly<'_> {
             let Some(judged) = filtered.judged else { continue };
             let name = self.recipe.synthetic[corpus].name.clone();
             written.push(match judged {
-                Judged::Symbols(of) => {
-                    JudgedCorpus { name, measures: of_symbols(&of), calibration: calibration(&of) }
-                }
+                Judged::Symbols(of) => JudgedCorpus { name, measures: of_symbols(&of), calibration: calibration(&of) },
                 Judged::Biographies(of) => {
                     JudgedCorpus { name, measures: of_biographies(&of), calibration: Vec::new() }
                 }
@@ -103,7 +101,8 @@ impl Assembly<'_> {
         for model in Replicate::measured(self.recipe) {
             let Some(scored) = self.statistics_of::<Scored>(Some(Step::Evaluate(model)))? else { continue };
             for (task, scores) in scored.tasks {
-                for (group, found) in scores.groups.into_iter().filter(|(group, _)| made.questions.contains_key(group)) {
+                for (group, found) in scores.groups.into_iter().filter(|(group, _)| made.questions.contains_key(group))
+                {
                     let key = (task.clone(), group);
                     counts.insert(key.clone(), found.n);
                     values.entry(key).or_default().entry(model.arm).or_default().push(found.value);

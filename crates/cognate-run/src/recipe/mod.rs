@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
-pub(crate) use resolve::tasks_of;
 pub use recipe_error::{Place, RecipeError};
+pub(crate) use resolve::tasks_of;
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
     Training, Vectors, Writer,

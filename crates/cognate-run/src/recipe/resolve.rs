@@ -95,7 +95,12 @@ fn made_corpus(section: &Section, world: Dials, context: usize) -> Result<Corpus
     let others = NOT_OF_WORLDS.into_iter().chain(["contamination_words", "contamination_documents"]);
     if let Some(key) = others.into_iter().find(|key| section.has(key)) {
         let expected = format!("no `{key}` beside `world`");
-        return Err(section.impossible(key, "", expected, "remove one of the two: a world has its own documents and splits"));
+        return Err(section.impossible(
+            key,
+            "",
+            expected,
+            "remove one of the two: a world has its own documents and splits",
+        ));
     }
     if let Err(error) = world.check_context(context) {
         return Err(section.impossible("world", "", "documents that a model reads whole", &error.to_string()));
@@ -524,7 +529,9 @@ fn evaluate(section: &Section, world: Option<&Dials>) -> Result<Evaluate> {
         }
     }
     let data_dir = section.text_if("data_dir").map(PathBuf::from);
-    if let (Some(task), None) = (tasks.iter().find(|task| *task != PERPLEXITY && !own.contains(&task.as_str())), &data_dir) {
+    if let (Some(task), None) =
+        (tasks.iter().find(|task| *task != PERPLEXITY && !own.contains(&task.as_str())), &data_dir)
+    {
         return Err(section.impossible(
             "tasks",
             format_args!("[.., \"{task}\"]"),

@@ -425,7 +425,11 @@ fn world(items: &DeTable<'_>) -> Result<Dials, String> {
     let name = values.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     let Some((_, _, dials)) = Dials::WORLDS.into_iter().find(|(world, ..)| *world == name) else {
         let near = nearest(&name, names.into_iter());
-        return Err(if name.is_empty() { "it has no `name`".to_owned() } else { format!("the nearest world is \"{near}\"") });
+        return Err(if name.is_empty() {
+            "it has no `name`".to_owned()
+        } else {
+            format!("the nearest world is \"{near}\"")
+        });
     };
     if let Some(key) = values.keys().find(|key| *key != "name" && dials.iter().all(|dial| dial.name != **key)) {
         let near = nearest(key, dials.iter().map(|dial| dial.name));

@@ -102,7 +102,8 @@ fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Mo
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
     let (found, each) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
-    let scored = tasks::score((context.recipe, &context.artifact("ingest").folder), &mut model, &tokenizer, folder, monitor)?;
+    let scored =
+        tasks::score((context.recipe, &context.artifact("ingest").folder), &mut model, &tokenizer, folder, monitor)?;
     let mut statistics = json!(found);
     if !scored.tasks.is_empty() {
         statistics["tasks"] = json!(scored.tasks);

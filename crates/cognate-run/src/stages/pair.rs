@@ -117,7 +117,9 @@ impl Stage for Pair {
         let set = &estimate.recipe.pairs[self.0];
         match &set.method {
             PairMethod::Neighbours(embedding) => estimate.search_bytes(embedding, set.pair.neighbours),
-            PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => estimate.unique_bytes() + estimate.pairs(self.0) * 24.0,
+            PairMethod::Shuffled(_) | PairMethod::File(_) | PairMethod::Truth => {
+                estimate.unique_bytes() + estimate.pairs(self.0) * 24.0
+            }
         }
     }
 }

@@ -45,7 +45,10 @@ pub(crate) fn tasks(recipe: &Recipe, made: Option<&Path>) -> Result<Vec<(Definit
         let task = Definition::bundled(name)?;
         let folder = if is_own(name) { made } else { data_dir.as_deref() };
         let examples = (task.default_shots() > 0 && !task.example_files().is_empty()).then(|| task.example_files());
-        let files = TaskFiles { questions: file(folder, task.files())?, examples: examples.map(|names| file(folder, names)).transpose()? };
+        let files = TaskFiles {
+            questions: file(folder, task.files())?,
+            examples: examples.map(|names| file(folder, names)).transpose()?,
+        };
         Ok((task, files))
     };
     // A world may have nothing to ask: where nobody is told of once, say.

@@ -157,7 +157,8 @@ mod tests {
             };
             assert!((0..3).all(|symbol| p(symbol) <= p(found.bayes) + 1e-12), "{found:?}");
             // The concept is one of the two that write the examples.
-            let likeliest: Vec<u32> = (0..2).filter(|c| weight(*c) > 0.0).map(|c| likeliest(&begun[c].next(last))).collect();
+            let likeliest: Vec<u32> =
+                (0..2).filter(|c| weight(*c) > 0.0).map(|c| likeliest(&begun[c].next(last))).collect();
             assert!(likeliest.contains(&found.answer), "{found:?}");
         }
     }

@@ -51,7 +51,10 @@ fn what_cannot_be_of_a_world() {
         ("name = \"biographies\", people = 900, first_names = 5, last_names = 5", "people: expected at most 62"),
     ] {
         let found = refused(paths, &format!("world = {{ {world} }}"));
-        assert!(found.starts_with("recipes/r.toml:4: [corpus] world = ") && found.contains(expected), "{world}: {found}");
+        assert!(
+            found.starts_with("recipes/r.toml:4: [corpus] world = ") && found.contains(expected),
+            "{world}: {found}"
+        );
     }
     let world = "world = { name = \"ginc\" }";
     assert_eq!(

@@ -309,7 +309,8 @@ fn questions_count_beside_documents(context: &Context<'_>) {
     let mut model = load(context, &model);
     let scratch = tempfile::tempdir().unwrap();
     let tokenizer = context.tokenizer().unwrap();
-    let scored = tasks::score((context.recipe, Path::new("")), &mut model, &tokenizer, scratch.path(), &Silent).unwrap();
+    let scored =
+        tasks::score((context.recipe, Path::new("")), &mut model, &tokenizer, scratch.path(), &Silent).unwrap();
     let work = &made.manifest.work;
     assert_eq!(work.tokens, documents.iter().sum::<u64>() + model.fed().tokens);
     let of_documents = work.flops - model.fed().flops;
@@ -338,7 +339,8 @@ fn tasks_are_asked_as_the_recipe_says(finished: &Finished) {
         let (context, folder) = (finished.context_of(&recipe), tempfile::tempdir().unwrap());
         let model = context.made(Step::Train(Replicate::own(&recipe, 0))).path("final");
         let (mut model, tokenizer) = (load(&context, &model), context.tokenizer().unwrap());
-        let scored = tasks::score((&recipe, Path::new("")), &mut model, &tokenizer, folder.path(), &Silent).unwrap().tasks;
+        let scored =
+            tasks::score((&recipe, Path::new("")), &mut model, &tokenizer, folder.path(), &Silent).unwrap().tasks;
         assert_eq!((scored["blimp"].n, scored["webquestions"].n), (5, 7), "no limit");
     }
     write_atomic(recipe.at(Path::new("blimp.jsonl")), "{\"sentence_good\": 1}\n").unwrap();
