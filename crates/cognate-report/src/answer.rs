@@ -94,7 +94,7 @@ fn seeds_unused(report: &Report) -> String {
     let unused: Vec<&str> = unused.map(|(_, relation)| relation.name.as_str()).collect();
     let (who, wrote) = match unused.as_slice() {
         [] => return String::new(),
-        [_] if relations.len() == 1 => ("The synthesizer does not use its seed".to_owned(), "it wrote"),
+        [_] if !report.has_several() => ("The synthesizer does not use its seed".to_owned(), "it wrote"),
         [one] => (format!("The synthesizer {one} does not use its seed"), "it wrote"),
         several => (format!("The synthesizers {} do not use their seeds", listed(several)), "they wrote"),
     };

@@ -118,6 +118,11 @@ impl Report {
         all.filter(|corpus| **corpus != SyntheticQuality::default()).collect()
     }
 
+    /// Whether there are several sets of pairs, synthesizers or synthetic corpora, so that each must be called by its name.
+    pub(super) fn has_several(&self) -> bool {
+        !(self.further_synthetic.is_empty() && self.further_pairs.is_empty() && self.further_relations.is_empty())
+    }
+
     /// The sets of pairs, that behind [`SBP`] first.
     pub(super) fn pair_sets(&self) -> Vec<&Pairs> {
         self.pairs.iter().chain(&self.further_pairs).collect()

@@ -59,9 +59,9 @@ pub(super) fn section(page: &mut Markup, id: &str, heading: &str, content: impl 
     });
 }
 
-/// The name of one of `several` things of a section; nothing where there is one only.
-pub(super) fn heading_of(page: &mut Markup, name: &str, several: usize) {
-    if several > 1 {
+/// The name of a set of pairs, a synthesizer or a corpus; nothing where there is one of each.
+pub(super) fn heading_of(page: &mut Markup, report: &Report, name: &str) {
+    if report.has_several() {
         page.leaf("h3", &[("class", &"thing")], name);
     }
 }

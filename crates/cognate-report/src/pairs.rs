@@ -24,8 +24,8 @@ pub(super) fn relations(page: &mut Markup, report: &Report) {
     }
     section(page, "relation", "What tuning taught about related documents", |page| {
         for (at, relation) in all.iter().enumerate() {
-            heading_of(page, &relation.name, all.len());
-            if all.len() > 1 {
+            heading_of(page, report, &relation.name);
+            if report.has_several() {
                 page.leaf("p", &[], format!("{} {}", relation.made, verdict(relation)).trim_start());
             }
             page.leaf("p", &[], measured_on(relation, at == 0));
@@ -140,7 +140,7 @@ pub(super) fn pairs(page: &mut Markup, report: &Report) {
     }
     section(page, "pairs", "Pairs", |page| {
         for (at, pairs) in all.iter().enumerate() {
-            heading_of(page, &pairs.name, all.len());
+            heading_of(page, report, &pairs.name);
             if pairs.embedder.is_empty() {
                 page.leaf("p", &[], &pairs.chosen);
             } else {
@@ -281,6 +281,13 @@ mod tests {
         let explained = "what another synthesizer or another corpus would change";
         assert_eq!(html.matches(explained).count(), 1, "said once");
         assert!(html.contains("Synthetic documents of the corpus related."));
+
+        // Where one of several synthesizers was measured, it is said which.
+        report.further_relations.clear();
+        report.relation.as_mut().unwrap().unused = true;
+        let html = first_screen::page(&report);
+        assert_eq!(begins(&parts(&html, "relation")), ["related"]);
+        assert!(html.contains("The synthesizer related does not use its seed: "));
 
         // One of each needs no name.
         assert!(!one.contains("class=\"thing\"") && !one.contains("Synthetic documents of the corpus"));

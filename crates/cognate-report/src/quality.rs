@@ -24,8 +24,8 @@ pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
     let explained_at = all.iter().position(|quality| !quality.figures.is_empty());
     section(page, "synthetic", "Synthetic documents", |page| {
         for (at, quality) in all.iter().enumerate() {
-            heading_of(page, &quality.name, all.len());
-            if all.len() > 1 && !quality.made.is_empty() {
+            heading_of(page, report, &quality.name);
+            if report.has_several() && !quality.made.is_empty() {
                 page.leaf("p", &[], &quality.made);
             }
             fates(page, quality);

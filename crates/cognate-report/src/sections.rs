@@ -44,7 +44,7 @@ fn examples(page: &mut Markup, report: &Report) {
             &[],
             "The synthesizer was given only the seed. The true neighbour is what stands beside it in the corpus.",
         );
-        if report.corpora().len() > 1 {
+        if report.has_several() {
             page.leaf("p", &[], format!("Synthetic documents of the corpus {}.", report.synthetic_quality.name));
         }
         for example in examples {

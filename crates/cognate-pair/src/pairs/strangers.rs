@@ -40,9 +40,10 @@ impl Tail {
         Some(Self { from, scale })
     }
 
-    /// Strangers that are to be expected at `similarity` or beyond.
+    /// Strangers that are to be expected at `similarity` or beyond. Before the tail begins there are more than can be said.
     fn beyond(self, similarity: f32, last: usize) -> f64 {
-        last as f64 * (-(stretched(similarity) - self.from).max(0.0) / self.scale).exp()
+        let t = stretched(similarity) - self.from;
+        if t < 0.0 { f64::INFINITY } else { last as f64 * (-t / self.scale).exp() }
     }
 }
 

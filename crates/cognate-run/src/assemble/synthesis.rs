@@ -117,17 +117,20 @@ impl Assembly<'_> {
             }
         };
         let Some(counted) = self.statistics_of::<Counted>(Some(Step::Pair(set)))? else { return Ok(None) };
+        let mut counts = vec![
+            count("pairs for training", counted.train_pairs, "pairs"),
+            count("pairs held out", counted.held_out_pairs, "pairs"),
+        ];
+        if counted.passed_over > 0 {
+            counts.push(count("passed over, of documents of other splits", counted.passed_over, "pairs"));
+        }
         Ok(Some(Pairs {
             name: self.recipe.pairs[set].name.clone(),
             embedder: String::new(),
             min_similarity: 0.0,
             max_similarity: 0.0,
             chosen: given,
-            counts: vec![
-                count("pairs for training", counted.train_pairs, "pairs"),
-                count("pairs held out", counted.held_out_pairs, "pairs"),
-                count("passed over, of documents of other splits", counted.passed_over, "pairs"),
-            ],
+            counts,
             histogram: SimilarityHistogram {
                 precision: Vec::new(),
                 edges: Vec::new(),
