@@ -136,7 +136,7 @@ synthetic_share = 0.1
 #[test]
 fn a_recipe_of_a_world_makes_what_the_command_writes_and_is_read_as_that() {
     let scratch = Scratch::new();
-    scratch.write("r.toml", RECIPE.to_owned());
+    scratch.write("r.toml", RECIPE);
     scratch.succeeds(&["plan", "r.toml"]);
     scratch.succeeds(&["--quiet", "run", "r.toml"]);
     let line = "world ginc --unique-documents 120 --oracle-documents 60 --validation-documents 30 --selection-documents 40 --length 20";
