@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
+use super::doses::Doses;
 use super::provenance::{CardFacts, FileRecord};
 use super::related::{Pairs, Relation};
 use super::similarity::BySimilarity;
@@ -76,6 +77,9 @@ pub struct Report {
     /// Where the arms' gains sit; `None` where nothing was embedded or too little is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_similarity: Option<BySimilarity>,
+    /// Arms of the same synthetic corpora in different shares; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doses: Vec<Doses>,
     /// How the documents were paired from which the generated ones come; `None` where no arm needed pairs.
     pub pairs: Option<Pairs>,
     /// The other sets of pairs.

@@ -11,6 +11,7 @@ mod charts;
 mod compare;
 mod curves;
 mod data;
+mod doses;
 mod download;
 mod first_screen;
 mod gain;
@@ -48,6 +49,7 @@ pub use data::{
     Measure, ORACLE, Point, QualityFigure, QualityValue, REPETITION, Report, RocCurve, SBP, SyntheticQuality,
     TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
+pub use doses::{Dose, Doses};
 pub use first_screen::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
@@ -60,7 +62,7 @@ pub use related::{Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistog
 pub use similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
 pub use task_point::{TASK_CURVES, TaskPoint};
 pub use terminal::closing_table;
-pub use world::{CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, QuestionGroup, World};
+pub use world::{CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
 
 use std::io;
 use std::path::{Path, PathBuf};

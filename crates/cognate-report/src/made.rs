@@ -8,7 +8,7 @@ use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, arm_style, both_sizes, figure, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
-use super::world::{JudgedCorpus, LearnedShare, QuestionGroup, World};
+use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
 
 /// Points of a line that the figure draws.
 const POINTS: usize = 240;
@@ -27,6 +27,7 @@ pub(super) fn section_of_world(page: &mut Markup, report: &Report) {
             ),
         );
         losses(page, report, world);
+        pairs(page, world);
         learned(page, world);
         written(page, world);
         questions(page, world);
@@ -57,7 +58,7 @@ fn losses(page: &mut Markup, report: &Report, world: &World) {
         y_top: f64::INFINITY,
         lines,
     };
-    let caption = "Level lines: predictors that know the world. Nothing goes below them but by luck.";
+    let caption = "Level lines: predictors that know the world. Nothing goes below the lowest but by luck.";
     figure(page, "full", caption, |page| {
         both_sizes(page, |page, class, size| chart.draw(page, class, size));
     });
@@ -91,6 +92,25 @@ fn curves(report: &Report, world: &World) -> Vec<Line> {
     lines
 }
 
+fn pairs(page: &mut Markup, world: &World) {
+    if world.pairs.is_empty() {
+        return;
+    }
+    let share = |part: u64, of: u64| if of == 0 { NONE.to_owned() } else { percent(part as f64 / of as f64) };
+    let row = |of: &PairTruth| {
+        vec![
+            Cell::new(&of.name),
+            Cell::new(count(of.pairs)),
+            Cell::new(share(of.true_pairs, of.pairs)),
+            Cell::new(count(of.named)),
+            Cell::new(share(of.found, of.named)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = world.pairs.iter().map(row).collect();
+    let caption = "Training pairs by what the world says. A pair is true where both documents have one concept";
+    table(page, caption, &["set of pairs", "pairs", "true", "pairs that the world names", "found"], &rows);
+}
+
 fn learned(page: &mut Markup, world: &World) {
     if world.learned.is_empty() {
         return;
@@ -100,8 +120,8 @@ fn learned(page: &mut Markup, world: &World) {
         "p",
         &[],
         "What d1 tells of d2 is what the Bayes-optimal predictor saves by it. The share learned is 1 for that predictor and 0 for one that knows \
-         how documents are made and takes nothing from d1; a model that does not know that is below 0. The share by the seed alone is what \
-         the right d1 saves the model over another pair's.",
+         how documents are made and takes nothing from d1; a model that does not know that is below 0. A model that knows the concept from other \
+         documents can be above 1. The share by the seed alone is what the right d1 saves the model over another pair's.",
     );
     let row = |of: &LearnedShare| {
         let share = |estimate: Estimate| estimated(estimate, |value| decimals(value, 3));
@@ -115,7 +135,10 @@ fn learned(page: &mut Markup, world: &World) {
             nats(of.no_seed),
             Cell::new(share(of.share)),
             Cell::new(share(of.share_by_seed)),
-            Cell::new(count(of.pairs)),
+            Cell::with_detail(
+                count(of.pairs),
+                if of.left_out > 0 { format!("{} false ones left out", count(of.left_out)) } else { String::new() },
+            ),
         ]
     };
     let rows: Vec<Vec<Cell>> = world.learned.iter().map(row).collect();
@@ -136,7 +159,9 @@ fn learned(page: &mut Markup, world: &World) {
 }
 
 fn written(page: &mut Markup, world: &World) {
-    let Some(first) = world.written.first() else { return };
+    if world.written.is_empty() {
+        return;
+    }
     page.leaf("h3", &[], "What synthetic documents are");
     let names: Vec<&str> = ["of the kept documents"]
         .into_iter()
@@ -146,14 +171,17 @@ fn written(page: &mut Markup, world: &World) {
         let found = of.measures.iter().find(|measure| measure.name == name);
         Cell::new(found.map_or_else(|| NONE.to_owned(), shown))
     };
-    let rows: Vec<Vec<Cell>> = first
-        .measures
-        .iter()
-        .map(|measure| {
-            let values = world.written.iter().map(|of| value(of, &measure.name));
-            [Cell::new(&measure.name)].into_iter().chain(values).collect()
-        })
-        .collect();
+    let mut found: Vec<&str> = Vec::new();
+    for measure in world.written.iter().flat_map(|of| &of.measures) {
+        if !found.contains(&measure.name.as_str()) {
+            found.push(&measure.name);
+        }
+    }
+    let row = |name: &&str| {
+        let values = world.written.iter().map(|of| value(of, name));
+        [Cell::new(name)].into_iter().chain(values).collect()
+    };
+    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
     table(page, "Each synthetic corpus, judged by the world", &names, &rows);
     for of in world.written.iter().filter(|of| !of.calibration.is_empty()) {
         let rows: Vec<Vec<Cell>> = of
@@ -253,6 +281,7 @@ mod tests {
             learned: vec![LearnedShare {
                 name: "related".to_owned(),
                 pairs: 321,
+                left_out: 9,
                 marginal: 48.0,
                 conditional: 46.5,
                 true_seed: 47.25,
@@ -261,13 +290,14 @@ mod tests {
                 share: estimate(0.512),
                 share_by_seed: estimate(0.833),
             }],
+            pairs: vec![PairTruth { name: "found".to_owned(), pairs: 200, true_pairs: 150, named: 500, found: 145 }],
             written: vec![
+                JudgedCorpus { name: "shuffled".to_owned(), measures: Vec::new(), calibration: Vec::new() },
                 JudgedCorpus {
                     name: "related".to_owned(),
                     measures: vec![measure("share one concept", 0.625, Some(800))],
                     calibration: vec![CalibrationPoint { seed: 0.05, written: 0.125, ideal: 0.0625, n: 77 }],
                 },
-                JudgedCorpus { name: "shuffled".to_owned(), measures: Vec::new(), calibration: Vec::new() },
             ],
             questions: vec![QuestionGroup {
                 task: "in_context".to_owned(),
@@ -292,6 +322,9 @@ mod tests {
             "51.25 ± 0.500",
             "+6.250",
             "0.512 ± 0.500",
+            "9 false ones left out",
+            "75 %",
+            "29 %",
             "0.833",
             "62 % of 800",
             "shuffled",

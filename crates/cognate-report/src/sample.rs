@@ -30,6 +30,7 @@ pub(super) fn sample() -> Report {
         synthetic_quality: quality(),
         further_synthetic: Vec::new(),
         ledger: ledger(),
+        doses: Vec::new(),
         pairs: Some(pairs()),
         further_pairs: Vec::new(),
         relation: Some(Relation {

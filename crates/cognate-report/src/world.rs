@@ -19,6 +19,8 @@ pub struct World {
     pub losses: Vec<DocumentLoss>,
     /// What the synthesizers have learned of their pairs.
     pub learned: Vec<LearnedShare>,
+    /// How true the pairs are that were found.
+    pub pairs: Vec<PairTruth>,
     /// What the synthetic documents are.
     pub written: Vec<JudgedCorpus>,
     /// The world's tasks by group; empty where its tasks have none.
@@ -53,8 +55,10 @@ pub struct DocumentLoss {
 pub struct LearnedShare {
     /// The synthesizer.
     pub name: String,
-    /// Pairs, whose second documents no model has seen.
+    /// Pairs of one concept that measure it.
     pub pairs: u64,
+    /// Pairs of which one document could not follow the other: false ones, left out.
+    pub left_out: u64,
     /// −ln P(d2).
     pub marginal: f64,
     /// −ln P(d2 | d1).
@@ -69,6 +73,22 @@ pub struct LearnedShare {
     pub share: Estimate,
     /// (random_seed − true_seed) / (marginal − conditional).
     pub share_by_seed: Estimate,
+}
+
+/// The training pairs of a set, by what the world says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairTruth {
+    /// The set.
+    pub name: String,
+    /// Training pairs.
+    pub pairs: u64,
+    /// Those of two documents with one concept.
+    pub true_pairs: u64,
+    /// True pairs of unique documents that the world names.
+    pub named: u64,
+    /// Those of them that are in the set.
+    pub found: u64,
 }
 
 /// The kept documents of a synthetic corpus, judged.

@@ -8,6 +8,7 @@ mod examples;
 mod provenance;
 mod quality_tables;
 mod samples;
+mod shares;
 mod similarity;
 mod synthesis;
 mod task_scores;
@@ -49,8 +50,10 @@ impl Assembly<'_> {
         // Every stage's peak began anew, so the process's own is the last stage's.
         let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
         let environment = Environment { peak_rss_bytes: environment.peak_rss_bytes.max(peaks), ..environment };
+        let doses = self.doses(&gap_closed);
         let mut report = Report {
             name: self.recipe.name.clone(),
+            doses,
             gap_closed,
             comparisons,
             arms,

@@ -185,7 +185,9 @@ fn write_questions(
                 of_group.n += 1;
                 *of_group.bayes.get_or_insert(0) += u64::from(prompt.bayes == prompt.answer);
             }
-            files.push(file.complete()?);
+            if !questions.is_empty() {
+                files.push(file.complete()?);
+            }
         }
         Kind::Bigrams(_) => {}
         Kind::Biographies(people) => {

@@ -30,7 +30,8 @@ pub enum Judged {
 /// Do texts have their seeds' concepts? All but `possible` is to a reader who expects one symbol in a hundred to be a slip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgedSymbols {
-    /// Of the texts, how many the world can write: all words are its own, and some concept gives them in that order.
+    /// Of the texts, how many the world can write: as many words as its documents have, all of them its own, and some concept gives them in
+    /// that order.
     pub possible: u64,
     /// The probability that text and seed have one concept: mean of Σ P(c | seed) P(c | text). None of no texts.
     pub same_concept: Option<Estimate>,
@@ -56,29 +57,32 @@ pub struct CalibrationBin {
 /// Texts by how often the unique split tells of their seed's person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedPeople {
-    /// Of seeds about people whom it tells of once: no pair of a synthesizer is about them.
+    /// Of seeds about people whom it tells of once: no pair that a synthesizer learns from is about them.
     pub once: JudgedBiographies,
-    /// Of all other texts.
-    pub others: JudgedBiographies,
+    /// Of seeds about other people.
+    pub several: JudgedBiographies,
+    /// Of texts whose seed is about nobody, or that have none.
+    pub unseeded: JudgedBiographies,
 }
 
 impl JudgedPeople {
     /// All texts.
     pub fn all(&self) -> JudgedBiographies {
-        let Self { once, others } = self;
-        JudgedBiographies {
-            documents: once.documents + others.documents,
-            same_person: once.same_person + others.same_person,
-            another_person: once.another_person + others.another_person,
-            nobody: once.nobody + others.nobody,
-            true_statements: once.true_statements + others.true_statements,
-            false_statements: once.false_statements + others.false_statements,
-            about_nobody: once.about_nobody + others.about_nobody,
-            unread: once.unread + others.unread,
-            true_of_seed: once.true_of_seed + others.true_of_seed,
-            not_in_seed: once.not_in_seed + others.not_in_seed,
-            known_elsewhere: once.known_elsewhere + others.known_elsewhere,
+        let mut all = JudgedBiographies::default();
+        for part in [&self.once, &self.several, &self.unseeded] {
+            all.documents += part.documents;
+            all.same_person += part.same_person;
+            all.another_person += part.another_person;
+            all.nobody += part.nobody;
+            all.true_statements += part.true_statements;
+            all.false_statements += part.false_statements;
+            all.about_nobody += part.about_nobody;
+            all.unread += part.unread;
+            all.true_of_seed += part.true_of_seed;
+            all.not_in_seed += part.not_in_seed;
+            all.known_elsewhere += part.known_elsewhere;
         }
+        all
     }
 }
 
@@ -138,7 +142,8 @@ fn of_symbols<'a, C: Concept>(
     for (number, (seed, text)) in texts.enumerate() {
         monitor.check()?;
         let ((seed, _), (written, unknown)) = (known_symbols(seed, &world.words), known_symbols(text, &world.words));
-        possible += u64::from(unknown == 0 && mixture.log_marginal(&written) > f64::NEG_INFINITY);
+        let of_length = unknown == 0 && written.len() == world.deal.length;
+        possible += u64::from(of_length && mixture.log_marginal(&written) > f64::NEG_INFINITY);
         let of_seed = mixture.posterior_with_slips(&seed, SLIP);
         let mut rng = random::stream(world.seed, "world ideal", number as u64);
         let drawn = mixture.concepts()[draw(&of_seed, &mut rng)].sample(world.deal.length, &mut rng);
@@ -178,8 +183,11 @@ fn of_biographies<'a>(
     for (seed, text) in texts {
         monitor.check()?;
         let (seed, reading) = (world.read(seed), world.read(text));
-        let once = seed.person.is_some_and(|person| world.config().tellings(person, Split::Unique) == 1);
-        let judged = if once { &mut all.once } else { &mut all.others };
+        let judged = match seed.person.map(|person| world.config().tellings(person, Split::Unique)) {
+            None => &mut all.unseeded,
+            Some(1) => &mut all.once,
+            Some(_) => &mut all.several,
+        };
         judged.documents += 1;
         match reading.person {
             None => judged.nobody += 1,
@@ -233,7 +241,7 @@ mod tests {
             let related = judge(&|number| partner(number, true));
             let (same, ideal) = (related.same_concept.unwrap(), related.ideal.unwrap());
             assert!(
-                (same.mean - ideal.mean).abs() < 4.0 * same.stderr.hypot(ideal.stderr),
+                (same.mean - ideal.mean).abs() < 4.0 * same.stderr.unwrap().hypot(ideal.stderr.unwrap()),
                 "{name}: {same:?} {ideal:?}"
             );
             assert_eq!(related.possible, 400);
@@ -246,6 +254,10 @@ mod tests {
             // One slip and a word of no world leave the concept known, and make the text impossible.
             let slip = judge(&|number| format!("nosuchword {}", partner(number, true)));
             assert_eq!((slip.possible, slip.same_concept), (0, related.same_concept));
+            let half = judge(&|number| {
+                partner(number, true).split_whitespace().take(length / 2).collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(half.possible + judge(&|_| String::new()).possible, 0, "no document of the world is so short");
         }
     }
 
@@ -312,8 +324,13 @@ mod tests {
         };
         assert_eq!(found.all(), expected);
         // A quarter of the people is told of once; the other three texts have seeds of people 7, 8 and 8, who are among them.
-        assert_eq!((found.once.documents, found.others.documents), (13, 30));
-        assert_eq!((found.once.false_statements, found.once.nobody, found.others.same_person), (3, 1, 30));
+        assert_eq!((found.once.documents, found.several.documents), (13, 30));
+        assert_eq!((found.once.false_statements, found.once.nobody, found.several.same_person), (3, 1, 30));
+        let alone = [("", texts[0].1.as_str())];
+        let Judged::Biographies(alone) = world.judge(alone.into_iter(), &Silent).unwrap() else {
+            panic!("another judgement")
+        };
+        assert_eq!((alone.unseeded.documents, alone.unseeded.another_person, alone.once.documents), (1, 1, 0));
         assert!(0 < elsewhere && elsewhere < new && new < told, "{elsewhere} {new} {told}");
     }
 }

@@ -1,13 +1,16 @@
 //! What a report holds of a run on a made corpus: models, synthesizers and synthetic documents beside the right answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use cognate_base::Silent;
 use cognate_eval::Perplexity;
+use cognate_pair::read_pairs_among;
 use cognate_report::{
-    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, QuestionGroup, World,
+    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, World,
 };
 use cognate_statistics::Estimate;
-use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols};
+use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols, Split, Truth};
 use serde::Deserialize;
 
 use super::Assembly;
@@ -16,7 +19,7 @@ use crate::stages::ingest::Ingested;
 use crate::stages::tasks::Scored;
 use crate::stages::train::training::Trained;
 use crate::step::{Replicate, Step};
-use crate::world_files::WorldStatistics;
+use crate::world_files::{PAIRS, TRUTH, WorldStatistics};
 
 /// As much of the statistics of `filter` as is told here.
 #[derive(Deserialize)]
@@ -53,10 +56,38 @@ impl Assembly<'_> {
             tokens_per_document,
             floors: made.measures.floors().into_iter().map(floor).collect(),
             losses,
+            pairs: self.pair_truth(&made)?,
             learned: self.learned()?,
             written: self.judged()?,
             questions: self.questions(&made)?,
         }))
+    }
+
+    /// The training pairs of every finished set beside those that the world names.
+    fn pair_truth(&self, made: &WorldStatistics) -> Result<Vec<PairTruth>> {
+        let Some(ingest) = self.artifact("ingest")? else { return Ok(Vec::new()) };
+        let truth = Truth::read_of(&ingest.path(TRUTH), &made.dials, made.seed)?;
+        let unique = truth.documents.get(&Split::Unique).map(Vec::as_slice).unwrap_or_default();
+        let ids: Vec<String> = unique.iter().map(|told| told.id.clone()).collect();
+        let numbers = |path: &Path| -> Result<BTreeSet<(u32, u32)>> {
+            let (pairs, _) = read_pairs_among(path, &ids, &Silent)?;
+            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
+        };
+        let named = numbers(&ingest.path(PAIRS))?;
+        let mut found = Vec::new();
+        for set in 0..self.recipe.pairs.len() {
+            let Some(artifact) = self.artifact(Step::Pair(set).folder(self.recipe))? else { continue };
+            let pairs = numbers(&artifact.path("train.parquet"))?;
+            let concept = |number: u32| unique[number as usize].concept;
+            found.push(PairTruth {
+                name: self.recipe.pairs[set].name.clone(),
+                pairs: pairs.len() as u64,
+                true_pairs: pairs.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
+                named: named.len() as u64,
+                found: pairs.intersection(&named).count() as u64,
+            });
+        }
+        Ok(found)
     }
 
     fn learned(&self) -> Result<Vec<LearnedShare>> {
@@ -66,6 +97,7 @@ impl Assembly<'_> {
             learned.extend(trained.learned.map(|of| LearnedShare {
                 name: self.recipe.synthesizers[at].name.clone(),
                 pairs: of.pairs,
+                left_out: of.left_out,
                 marginal: of.marginal,
                 conditional: of.conditional,
                 true_seed: of.true_seed,
@@ -117,19 +149,30 @@ impl Assembly<'_> {
             };
             QuestionGroup {
                 n: counts[&(task.clone(), group.clone())],
-                bayes: of_world.bayes.map(|right| right as f64 / of_world.n.max(1) as f64),
+                // Where models were asked fewer questions, it says nothing of those.
+                bayes: of_world
+                    .bayes
+                    .filter(|_| counts[&(task.clone(), group.clone())] == of_world.n)
+                    .map(|right| right as f64 / of_world.n.max(1) as f64),
                 arms: arms.into_iter().map(mean).collect(),
                 task,
                 group,
             }
         };
-        Ok(values.into_iter().map(group).collect())
+        let mut groups: Vec<QuestionGroup> = values.into_iter().map(group).collect();
+        groups.sort_by_cached_key(|group| (group.task.clone(), numbers_in(&group.group)));
+        Ok(groups)
     }
+}
+
+/// The whole numbers of a text, the last one first: prompts are sorted by the length of their examples, and then by how many they are.
+fn numbers_in(text: &str) -> Vec<u64> {
+    text.split(|c: char| !c.is_ascii_digit()).rev().filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Of a world's own kind.
 fn estimate(of: cognate_worlds::Estimate) -> Estimate {
-    Estimate { value: of.mean, stderr: (of.n > 1).then_some(of.stderr) }
+    Estimate { value: of.mean, stderr: of.stderr }
 }
 
 /// A share of counts; none of nothing.
@@ -158,7 +201,7 @@ fn of_biographies(people: &JudgedPeople) -> Vec<Measure> {
     let of = people.all();
     let statements = of.true_statements + of.false_statements + of.about_nobody;
     let measures = [
-        share("about the seed's person", of.same_person, of.documents),
+        share("about the seed's person", of.same_person, of.documents - people.unseeded.documents),
         share("about somebody else", of.another_person, of.documents),
         share("about nobody who exists", of.nobody, of.documents),
         share("statements that are true", of.true_statements, statements),
@@ -168,7 +211,7 @@ fn of_biographies(people: &JudgedPeople) -> Vec<Measure> {
         share("true facts of the seed's person that the seed does not state", of.not_in_seed, of.true_of_seed),
         share("of these, facts that another unique document states", of.known_elsewhere, of.not_in_seed),
     ];
-    let apart = [("people told of once", &people.once), ("other people", &people.others)].map(|(whom, of)| {
+    let apart = [("people told of once", &people.once), ("other people", &people.several)].map(|(whom, of)| {
         let statements = of.true_statements + of.false_statements + of.about_nobody;
         [
             share(&format!("after seeds about {whom}: about that person"), of.same_person, of.documents),

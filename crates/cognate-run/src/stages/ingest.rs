@@ -151,6 +151,13 @@ fn made_documents(
     let statistics = write_world(&world, &made, monitor)?;
     let documents: Vec<_> = statistics.documents.keys().map(|split| made.join(file_of(*split))).collect();
     let stats = ingest(&documents, folder, config, monitor)?;
+    if stats.exact_duplicates > 0 {
+        tracing::warn!(
+            "ingest: {} of the world's documents are exact copies of others and are left out, and what is computed of the world counts them: \
+             longer documents repeat less",
+            stats.exact_duplicates
+        );
+    }
     let mut files = vec![PAIRS, TRUTH];
     files.extend(EXTRACTION.into_iter().chain([IN_CONTEXT]).filter(|file| made.join(file).exists()));
     for file in &files {

@@ -20,8 +20,10 @@ use crate::error::Result;
 /// How much of what one document of a pair tells of the other a synthesizer has learned. Losses are means over pairs, in nats a document.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Learned {
-    /// Pairs.
+    /// Pairs, of one concept.
     pub(crate) pairs: u64,
+    /// Pairs of which one document could not follow the other in this world, which are left out: they are false.
+    pub(crate) left_out: u64,
     /// −ln P(d2), to who knows how documents are made.
     pub(crate) marginal: f64,
     /// −ln P(d2 | d1), to the same: what no predictor goes below without luck, or without having learned the concept from elsewhere.
@@ -56,37 +58,53 @@ pub(super) fn learned(
     let mut texts = unique_texts(context, monitor)?;
     texts.extend(selection_texts(context, monitor)?);
     let text = |number: u32| texts[number as usize].1.as_str();
-    let mut bayes = Vec::with_capacity(pairs.len());
-    for pair in pairs {
+    let mut known = Vec::with_capacity(pairs.len());
+    for (pair, loss) in pairs.iter().zip(losses) {
         monitor.check()?;
         let (marginal, conditional) = world.log_probabilities(text(pair.second), text(pair.first));
-        bayes.push((-marginal, -conditional));
+        if marginal.is_finite() && conditional.is_finite() {
+            known.push(Known { target: pair.second, marginal: -marginal, conditional: -conditional, loss: *loss });
+        }
     }
-    Ok(Some(compared(pairs, &bayes, losses)))
+    Ok(compared(&known, (pairs.len() - known.len()) as u64))
 }
 
-/// Losses beside those of the Bayes-optimal predictor without and with d1. Pairs of one target are one sample.
-fn compared(pairs: &[Pair], bayes: &[(f64, f64)], losses: &[PairLoss]) -> Learned {
-    let mut samples: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    pairs.iter().enumerate().for_each(|(at, pair)| samples.entry(pair.second).or_default().push(at));
-    let share = |gained: &dyn Fn(usize) -> f64| {
-        let unit = |sample: &Vec<usize>| {
-            let available: f64 = sample.iter().map(|&at| bayes[at].0 - bayes[at].1).sum();
-            (available, sample.iter().map(|&at| gained(at)).sum::<f64>())
+/// A pair's losses, by the Bayes-optimal predictor without and with d1, and by the synthesizer.
+struct Known {
+    target: u32,
+    marginal: f64,
+    conditional: f64,
+    loss: PairLoss,
+}
+
+/// Losses beside those of the Bayes-optimal predictor without and with d1. Pairs of one target are one sample. None where no d1 tells anything.
+fn compared(pairs: &[Known], left_out: u64) -> Option<Learned> {
+    let available: f64 = pairs.iter().map(|pair| pair.marginal - pair.conditional).sum();
+    // Rounding leaves something where all documents are of one concept.
+    if available <= 1e-9 * pairs.len() as f64 {
+        return None;
+    }
+    let mut samples: BTreeMap<u32, Vec<&Known>> = BTreeMap::new();
+    pairs.iter().for_each(|pair| samples.entry(pair.target).or_default().push(pair));
+    let share = |gained: &dyn Fn(&Known) -> f64| {
+        let unit = |sample: &Vec<&Known>| {
+            let available: f64 = sample.iter().map(|pair| pair.marginal - pair.conditional).sum();
+            (available, sample.iter().map(|pair| gained(pair)).sum::<f64>())
         };
         ratio(samples.values().map(unit))
     };
-    let mean = |of: &dyn Fn(usize) -> f64| (0..pairs.len()).map(of).sum::<f64>() / pairs.len() as f64;
-    Learned {
+    let mean = |of: &dyn Fn(&Known) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
+    Some(Learned {
         pairs: pairs.len() as u64,
-        marginal: mean(&|at| bayes[at].0),
-        conditional: mean(&|at| bayes[at].1),
-        true_seed: mean(&|at| losses[at].true_seed),
-        random_seed: mean(&|at| losses[at].random_seed),
-        no_seed: mean(&|at| losses[at].no_seed),
-        share: share(&|at| bayes[at].0 - losses[at].true_seed),
-        share_by_seed: share(&|at| losses[at].random_seed - losses[at].true_seed),
-    }
+        left_out,
+        marginal: mean(&|pair| pair.marginal),
+        conditional: mean(&|pair| pair.conditional),
+        true_seed: mean(&|pair| pair.loss.true_seed),
+        random_seed: mean(&|pair| pair.loss.random_seed),
+        no_seed: mean(&|pair| pair.loss.no_seed),
+        share: share(&|pair| pair.marginal - pair.loss.true_seed),
+        share_by_seed: share(&|pair| pair.loss.random_seed - pair.loss.true_seed),
+    })
 }
 
 /// What the world thinks of the documents of `file`, which are of the synthetic corpus at `corpus`; none outside a world. A document without a
@@ -117,16 +135,24 @@ mod tests {
 
     #[test]
     fn the_share_is_one_for_the_perfect_predictor_and_none_for_who_takes_nothing_from_the_seed() {
-        let pairs: Vec<Pair> = (0..6).map(|n| Pair { first: 10 + n, second: n / 2, similarity: 1.0 }).collect();
         let bayes: Vec<(f64, f64)> = (0..6).map(|n| (20.0 + f64::from(n), 12.0 + f64::from(n % 3))).collect();
         let learned = |loss: &dyn Fn(usize) -> PairLoss| {
-            let losses: Vec<PairLoss> = (0..6).map(loss).collect();
-            compared(&pairs, &bayes, &losses)
+            let known = |at: usize| Known {
+                target: at as u32 / 2,
+                marginal: bayes[at].0,
+                conditional: bayes[at].1,
+                loss: loss(at),
+            };
+            compared(&(0..6).map(known).collect::<Vec<_>>(), 2).unwrap()
         };
         let perfect = learned(&|at| PairLoss { true_seed: bayes[at].1, random_seed: bayes[at].0, no_seed: 30.0 });
         assert!((perfect.share.value - 1.0).abs() < 1e-12 && (perfect.share_by_seed.value - 1.0).abs() < 1e-12);
         assert!(perfect.share.stderr.unwrap() < 1e-9);
-        assert_eq!((perfect.pairs, perfect.no_seed), (6, 30.0));
+        assert_eq!((perfect.pairs, perfect.left_out, perfect.no_seed), (6, 2, 30.0));
+        assert_eq!(compared(&[], 6), None, "nothing but false pairs");
+        let loss = PairLoss { true_seed: 25.0, random_seed: 27.0, no_seed: 26.0 };
+        let same = Known { target: 0, marginal: 20.0, conditional: 20.0, loss };
+        assert_eq!(compared(&[same], 0), None, "one concept, of which no document tells anything");
         let deaf = learned(&|at| PairLoss { true_seed: bayes[at].0, random_seed: bayes[at].0, no_seed: bayes[at].0 });
         assert!(deaf.share.value.abs() < 1e-12 && deaf.share_by_seed.value.abs() < 1e-12);
         // By hand: losses of 25 everywhere, 27 after a random seed. Marginals sum to 135, conditionals to 78.

@@ -205,7 +205,21 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
         let (before, _) = measured.relation(&base, monitor)?;
         let (after, each) = measured.relation(&outcome.best, monitor)?;
         let relations = Relations { before, after };
-        trained.learned = learned(context, &measuring, &each, monitor)?;
+        // A part of a document is not as likely as the whole.
+        trained.learned = match after.seeds_cut + after.targets_cut {
+            0 => learned(context, &measuring, &each, monitor)?,
+            _ => None,
+        };
+        if context.recipe.corpus.world.is_some() && trained.learned.is_none() {
+            tracing::warn!(
+                "{}: what share of the relation is learned cannot be said: {} seeds and {} targets are cut, and of {} pairs those that are true \
+                 tell nothing. Raise [generate] max_seed_tokens or [tune] context, or give true pairs",
+                Step::Tune(at).label(recipe),
+                after.seeds_cut,
+                after.targets_cut,
+                after.pairs
+            );
+        }
         if !is_shuffled(context, at) && relations.after.is_nothing() {
             tracing::warn!("{}: {}", Step::Tune(at).label(recipe), NOT_USED);
         }

@@ -22,6 +22,8 @@ pub struct Prompt {
     pub examples: usize,
     /// Symbols of an example.
     pub length: usize,
+    /// The concept, from 0.
+    pub concept: usize,
     /// The examples, each with the delimiter behind it, and the last one without its last symbol.
     pub symbols: Vec<u32>,
     /// The likeliest last symbol under the prompt's concept.
@@ -69,7 +71,8 @@ fn from_any_symbol(hmm: &Hmm) -> Result<Hmm> {
 
 fn prompt(concepts: &[Hmm], (examples, length): (usize, usize), seed: u64, number: u64) -> Prompt {
     let mut rng = random::stream(seed, &format!("ginc prompt {examples} {length}"), number);
-    let concept = &concepts[below(&mut rng, concepts.len())];
+    let chosen = below(&mut rng, concepts.len());
+    let concept = &concepts[chosen];
     let mut symbols = Vec::new();
     // ln P(the examples so far | c): they are independent given the concept.
     let mut log_likelihoods = vec![0.0; concepts.len()];
@@ -93,7 +96,7 @@ fn prompt(concepts: &[Hmm], (examples, length): (usize, usize), seed: u64, numbe
     }
     let answer = likeliest(&concept.next(&last));
     symbols.extend(last);
-    Prompt { examples, length, symbols, answer, bayes: likeliest(&next) }
+    Prompt { examples, length, concept: chosen, symbols, answer, bayes: likeliest(&next) }
 }
 
 fn likeliest(probabilities: &[f64]) -> u32 {
@@ -140,6 +143,8 @@ mod tests {
                 assert_ne!(part[0], 0, "no example begins with one: {:?}", prompt.symbols);
             }
         }
+        let concepts: std::collections::BTreeSet<usize> = prompts.iter().map(|prompt| prompt.concept).collect();
+        assert_eq!(concepts.len(), 2);
         assert!(right(0) < 0.95 && right(16) > 0.99, "{} {}", right(0), right(16));
     }
 
@@ -156,10 +161,8 @@ mod tests {
                 (0..2).map(|c| begun[c].log_likelihood(example).exp() * begun[c].log_likelihood(&longer).exp()).sum()
             };
             assert!((0..3).all(|symbol| p(symbol) <= p(found.bayes) + 1e-12), "{found:?}");
-            // The concept is one of the two that write the examples.
-            let likeliest: Vec<u32> =
-                (0..2).filter(|c| weight(*c) > 0.0).map(|c| likeliest(&begun[c].next(last))).collect();
-            assert!(likeliest.contains(&found.answer), "{found:?}");
+            assert!(weight(found.concept) > 0.0, "{found:?}");
+            assert_eq!(found.answer, likeliest(&begun[found.concept].next(last)), "{found:?}");
         }
     }
 

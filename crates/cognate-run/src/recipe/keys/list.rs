@@ -619,7 +619,7 @@ pub const KEYS: &[Key] = &[
     key(
         "pairs", "method", Choice(&["neighbours", "shuffled", "file", "truth"]), Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
-         pair; `file`: pairs that are given; `truth`: all pairs that share a concept, of a `[corpus] world`.",
+         pair; `file`: pairs that are given; `truth`: those that a `[corpus] world` says share a concept ([which](worlds.md#in-a-recipe)).",
     ),
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
     key("pairs", "of", Name, Derived("`related`"), "", "`shuffled` only: of which set."),

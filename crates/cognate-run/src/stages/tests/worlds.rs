@@ -170,12 +170,14 @@ fn people_told_of_once_are_asked_about_apart(context: &Context<'_>, dials: &Dial
             let person = question["person"].as_u64().unwrap() as usize;
             assert_eq!(config.tellings(person, Split::Unique) == 1, once, "{line}");
         }
-        assert!(text.lines().count() > 100);
+        // Three facts are told of who is told of once; of the others up to six.
+        let asked = text.lines().count();
+        assert!(if once { (30..=90).contains(&asked) } else { (90..=180).contains(&asked) }, "{asked}");
     }
     // They are inputs of what measures, and are scored.
     let made = context.made(Step::Evaluate(Replicate::own(context.recipe, 1)));
     assert!(made.manifest.identity.inputs.contains_key("the questions of extraction_once"));
     let scored = &made.manifest.work.statistics["tasks"];
-    assert!(scored["extraction_once"]["n"].as_u64().unwrap() > 100 && scored["extraction_several"].is_object());
+    assert!(scored["extraction_once"]["n"].as_u64().unwrap() >= 30 && scored["extraction_several"].is_object());
     assert_eq!(tasks::tasks(context.recipe, None).unwrap().len(), 0, "before there is a world, nothing is asked");
 }
