@@ -19,4 +19,4 @@ pub mod tasks;
 
 pub use error::{Error, Result};
 pub use perplexity::{DocumentScore, Perplexity, PerplexityOptions, TextPerplexity, perplexity};
-pub use relation::{Relation, RelationOptions, relation};
+pub use relation::{PairLoss, Relation, RelationOptions, relation};

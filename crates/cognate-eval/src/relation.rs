@@ -60,7 +60,18 @@ impl Relation {
     }
 }
 
-/// Scores pairs (d1, d2) of token sequences; a closing end-of-document token on either may be there or not.
+/// The loss of a pair's d2 in nats, its closing token included, under three contexts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairLoss {
+    /// After the true d1.
+    pub true_seed: f64,
+    /// After another pair's d1.
+    pub random_seed: f64,
+    /// After nothing.
+    pub no_seed: f64,
+}
+
+/// Scores pairs (d1, d2) of token sequences, together and each; a closing end-of-document token on either may be there or not.
 ///
 /// # Errors
 /// When the tokenizer has no related-document token, no pair has another seed to compare with, the context is too short, a loss is
@@ -71,7 +82,7 @@ pub fn relation<D: Device>(
     pairs: &[(Vec<u32>, Vec<u32>)],
     options: RelationOptions,
     monitor: &dyn Monitor,
-) -> Result<Relation> {
+) -> Result<(Relation, Vec<PairLoss>)> {
     let max_positions = model.config().max_positions;
     let related = tokenizer.related()?;
     let rows = Rows { tokenizer, rows: model.config().vocab };
@@ -132,7 +143,12 @@ struct Question {
 /// The loss of each continuation, in nats.
 type Scorer<'a> = &'a mut dyn FnMut(&[ScoreItem]) -> Result<Vec<f64>>;
 
-fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame: &Frame<'_>) -> Result<Relation> {
+fn measure(
+    scorer: Scorer<'_>,
+    pairs: &[(Vec<u32>, Vec<u32>)],
+    seed: u64,
+    frame: &Frame<'_>,
+) -> Result<(Relation, Vec<PairLoss>)> {
     let max_positions = frame.max_positions;
     let pairs: Vec<(&[u32], &[u32])> = pairs.iter().map(|(d1, d2)| (frame.open(d1), frame.open(d2))).collect();
     let others = other_seeds(&pairs, seed)?;
@@ -168,7 +184,7 @@ fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame:
         let sum = |of: &dyn Fn(usize) -> f64, sample: &[usize]| sample.iter().map(|&i| of(i)).sum::<f64>();
         ratio(samples.iter().map(|sample| (sum(&|i| lengths[i], sample), sum(nats, sample))))
     };
-    Ok(Relation {
+    let found = Relation {
         pairs: questions.len() as u64,
         tokens: questions.iter().map(|q| q.target.len() as u64).sum(),
         true_seed: estimate(&|i| true_nats[i]),
@@ -178,7 +194,10 @@ fn measure(scorer: Scorer<'_>, pairs: &[(Vec<u32>, Vec<u32>)], seed: u64, frame:
         gain_over_none: estimate(&|i| no_nats[i] - true_nats[i]),
         seeds_cut,
         targets_cut,
-    })
+    };
+    let losses = true_nats.iter().zip(&random_nats).zip(&no_nats);
+    let each = losses.map(|((&true_seed, &random_seed), &no_seed)| PairLoss { true_seed, random_seed, no_seed });
+    Ok((found, each.collect()))
 }
 
 /// The pairs of each d2, in the order in which these first come.
@@ -252,6 +271,13 @@ mod tests {
             5,
             &Frame { begin_of_document: 0, end_of_document: 0, related: 1, kept: &|d1| d1.len().min(6), max_positions },
         )
+        .map(|(found, each)| {
+            let mean = |of: &dyn Fn(&PairLoss) -> f64| each.iter().map(of).sum::<f64>() / found.tokens as f64;
+            let of_each = [mean(&|loss| loss.true_seed), mean(&|loss| loss.random_seed), mean(&|loss| loss.no_seed)];
+            let together = [found.true_seed, found.random_seed, found.no_seed].map(|estimate| estimate.value);
+            assert!(of_each.iter().zip(together).all(|(a, b)| (a - b).abs() < 1e-9), "{of_each:?} {together:?}");
+            found
+        })
     }
 
     /// Pair i: d1 = 10·i + 10 and following, d2 the same tokens in reverse.

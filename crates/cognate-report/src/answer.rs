@@ -19,10 +19,6 @@ pub(super) fn losses_are_first(report: &Report) -> bool {
 #[cfg(test)]
 mod tests;
 
-/// What is said first of a synthesizer that makes nothing of its seed.
-const SEED_UNUSED: &str = "The synthesizer does not use its seed: on held-out pairs the true one may save nothing over a random one, or over \
-                           none. What it wrote is not synthesis from related documents. ";
-
 /// What the first screen says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -85,10 +81,27 @@ pub(super) fn answer(report: &Report) -> Answer {
         None => headline,
     };
     let mut caution = caution(report, losses);
-    if report.relation.as_ref().is_some_and(|relation| relation.unused) {
-        caution.insert_str(0, SEED_UNUSED);
-    }
+    caution.insert_str(0, &seeds_unused(report));
     Answer { headline, detail, caution: caution.trim_end().to_owned() }
+}
+
+/// What is said first of synthesizers that make nothing of their seeds; of one that should not, since it learned from shuffled pairs, only
+/// where the answer is about it.
+fn seeds_unused(report: &Report) -> String {
+    let relations = report.relations();
+    let unused =
+        relations.iter().enumerate().filter(|(at, relation)| relation.unused && (*at == 0 || !relation.control));
+    let unused: Vec<&str> = unused.map(|(_, relation)| relation.name.as_str()).collect();
+    let (who, wrote) = match unused.as_slice() {
+        [] => return String::new(),
+        [_] if !report.has_several() => ("The synthesizer does not use its seed".to_owned(), "it wrote"),
+        [one] => (format!("The synthesizer {one} does not use its seed"), "it wrote"),
+        several => (format!("The synthesizers {} do not use their seeds", listed(several)), "they wrote"),
+    };
+    format!(
+        "{who}: on held-out pairs the true one may save nothing over a random one, or over none. What {wrote} is not synthesis from \
+         related documents. "
+    )
 }
 
 /// `sbp was worse than regularised, and not significantly different from random-pairs`, on validation documents; nothing where no

@@ -105,7 +105,8 @@ fn corpus_facts(report: &Report) -> Option<Vec<(&'static str, String)>> {
                 .to_owned(),
         ),
     ];
-    if let Some(file) = report.files.iter().find(|file| file.path.ends_with(DOCUMENTS)) {
+    let place = format!("{}/{DOCUMENTS}", quality.name);
+    if let Some(file) = report.files.iter().find(|file| file.path.ends_with(&place)) {
         facts.push(("BLAKE3", format!("{DOCUMENTS}: {}", file.blake3)));
     }
     Some(facts)

@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
+use super::doses::Doses;
 use super::provenance::{CardFacts, FileRecord};
+use super::related::{Pairs, Relation};
 use super::similarity::BySimilarity;
 use super::task_point::TaskPoint;
+use super::world::World;
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";
@@ -59,8 +62,11 @@ pub struct Report {
     /// Every arm beside [`REPETITION`], and every control beside [`SBP`].
     #[serde(default)]
     pub comparisons: Vec<ArmComparison>,
-    /// What became of the generated documents.
+    /// What became of the generated documents: those that [`SBP`] takes most of.
     pub synthetic_quality: SyntheticQuality,
+    /// The same of the other synthetic corpora.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_synthetic: Vec<SyntheticQuality>,
     /// What every stage cost, in the order in which the stages ran.
     pub ledger: Vec<LedgerEntry>,
     /// Losses on the way, one entry per final model.
@@ -71,10 +77,22 @@ pub struct Report {
     /// Where the arms' gains sit; `None` where nothing was embedded or too little is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_similarity: Option<BySimilarity>,
-    /// How documents were paired; `None` where no arm needed pairs.
+    /// Arms of the same synthetic corpora in different shares; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doses: Vec<Doses>,
+    /// How the documents were paired from which the generated ones come; `None` where no arm needed pairs.
     pub pairs: Option<Pairs>,
-    /// What tuning taught about related documents; `None` where nothing was tuned.
+    /// The other sets of pairs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_pairs: Vec<Pairs>,
+    /// What tuning taught their writer about related documents; `None` where nothing was tuned.
     pub relation: Option<Relation>,
+    /// What it taught the other synthesizers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_relations: Vec<Relation>,
+    /// What is known because the corpus is made; `None` where it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<World>,
     /// Seeds beside what was written from them and what really stands beside them.
     pub examples: Vec<Example>,
     /// The recipe as resolved, in TOML: every key, defaults included.
@@ -95,6 +113,29 @@ pub struct Report {
     /// What the cards of the corpus and the models say and the rest of the report does not.
     #[serde(default)]
     pub cards: CardFacts,
+}
+
+impl Report {
+    /// The synthetic corpora of which something is known, that of [`SBP`] first.
+    pub(super) fn corpora(&self) -> Vec<&SyntheticQuality> {
+        let all = std::iter::once(&self.synthetic_quality).chain(&self.further_synthetic);
+        all.filter(|corpus| **corpus != SyntheticQuality::default()).collect()
+    }
+
+    /// Whether there are several sets of pairs, synthesizers or synthetic corpora, so that each must be called by its name.
+    pub(super) fn has_several(&self) -> bool {
+        !(self.further_synthetic.is_empty() && self.further_pairs.is_empty() && self.further_relations.is_empty())
+    }
+
+    /// The sets of pairs, that behind [`SBP`] first.
+    pub(super) fn pair_sets(&self) -> Vec<&Pairs> {
+        self.pairs.iter().chain(&self.further_pairs).collect()
+    }
+
+    /// What is known of the synthesizers, that behind [`SBP`] first.
+    pub(super) fn relations(&self) -> Vec<&Relation> {
+        self.relation.iter().chain(&self.further_relations).collect()
+    }
 }
 
 /// One final model.
@@ -227,6 +268,12 @@ impl ArmComparison {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticQuality {
+    /// The corpus's name in the recipe; empty where an older version did not keep it.
+    #[serde(default)]
+    pub name: String,
+    /// Who wrote it and from what, as a sentence. Empty where an older version did not keep it.
+    #[serde(default)]
+    pub made: String,
     /// Documents generated, before any filter.
     pub generated_documents: u64,
     /// Documents that passed every filter.
@@ -389,96 +436,6 @@ pub struct Point {
     pub tokens: u64,
     /// Mean −log p in nats.
     pub nats_per_token: f64,
-}
-
-/// How documents were paired.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pairs {
-    /// How documents became vectors, in words (`latent semantic analysis, 256 dimensions`).
-    pub embedder: String,
-    /// Lowest cosine similarity of a pair.
-    pub min_similarity: f64,
-    /// Highest cosine similarity of a pair: above it two documents count as copies of each other; above 1, none do for it.
-    pub max_similarity: f64,
-    /// By what pairs were chosen, as a sentence, with the estimated share of true ones. Empty where that was not estimated.
-    #[serde(default)]
-    pub chosen: String,
-    /// Counts: documents, documents with a pair, pairs for training, pairs held out, near-copies dropped, …
-    pub counts: Vec<Measure>,
-    /// Similarity of neighbours against that of random documents.
-    pub histogram: SimilarityHistogram,
-}
-
-/// Two histograms on the same bins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SimilarityHistogram {
-    /// For each bin, the estimated share of true ones among neighbours at least as similar as its lower end; empty where that was not
-    /// estimated.
-    #[serde(default)]
-    pub precision: Vec<Option<f64>>,
-    /// Ascending borders of the bins, in cosine similarity: one more than there are bins.
-    pub edges: Vec<f64>,
-    /// Neighbouring documents per bin.
-    pub neighbours: Vec<u64>,
-    /// Random pairs of documents per bin.
-    pub random: Vec<u64>,
-}
-
-/// −log p(d2 | ·) on held-out pairs, before and after tuning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Relation {
-    /// Held-out pairs scored.
-    pub pairs: u64,
-    /// Whether no model has seen the documents d2. If not, they were held out of tuning alone, and the base model has been trained on them.
-    #[serde(default)]
-    pub unseen: bool,
-    /// The base model, as tuning found it.
-    pub before: RelationLoss,
-    /// The synthesizer.
-    pub after: RelationLoss,
-    /// Whether the true seed may save the synthesizer nothing: an interval of 95 % of what it saves reaches down to 0.
-    #[serde(default)]
-    pub unused: bool,
-    /// The same over tuning, on the held-out pairs that chose the checkpoint; empty where that was not measured.
-    #[serde(default)]
-    pub curve: Vec<RelationPoint>,
-    /// Tokens of tuning at which the synthesizer was taken.
-    #[serde(default)]
-    pub chosen_at: u64,
-}
-
-/// Losses on held-out pairs at one place of tuning, in nats per token of d2.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RelationPoint {
-    /// Tokens tuned on.
-    pub tokens: u64,
-    /// After the true d1.
-    pub true_seed: f64,
-    /// After a random other document.
-    pub random_seed: f64,
-    /// After nothing.
-    pub no_seed: f64,
-}
-
-/// Mean −log p over d2's tokens, in nats per token, by what stood before d2.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RelationLoss {
-    /// The true related document d1.
-    pub true_seed: Estimate,
-    /// A random other document.
-    pub random_seed: Estimate,
-    /// Nothing.
-    pub no_seed: Estimate,
-    /// What the true seed saves over a random one: what the model knows about this relation. Its error is that of the paired
-    /// difference, smaller than the two losses' own.
-    pub gain_over_random: Estimate,
-    /// What the true seed saves over none.
-    pub gain_over_none: Estimate,
 }
 
 /// A seed, what was written from it, and a document that is really its neighbour.

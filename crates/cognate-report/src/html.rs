@@ -59,6 +59,18 @@ pub(super) fn section(page: &mut Markup, id: &str, heading: &str, content: impl 
     });
 }
 
+/// The name of a set of pairs, a synthesizer or a corpus; nothing where there is one of each.
+pub(super) fn heading_of(page: &mut Markup, report: &Report, name: &str) {
+    if report.has_several() {
+        page.leaf("h3", &[("class", &"thing")], name);
+    }
+}
+
+/// The file name of a thing's data: that of the first one goes without its name, whether or not there are more.
+pub(super) fn file_of(what: &str, name: &str, at: usize) -> String {
+    if at == 0 { format!("{what}.csv") } else { format!("{what}-{name}.csv") }
+}
+
 /// Sentences as a list, or nothing.
 pub(super) fn list(page: &mut Markup, sentences: &[String]) {
     if sentences.is_empty() {

@@ -11,6 +11,7 @@ mod charts;
 mod compare;
 mod curves;
 mod data;
+mod doses;
 mod download;
 mod first_screen;
 mod gain;
@@ -22,11 +23,14 @@ mod ledger;
 mod live;
 mod losses;
 mod lowest;
+mod made;
 mod markup;
 mod numbers;
 mod operations;
+mod pairs;
 mod provenance;
 mod quality;
+mod related;
 #[cfg(test)]
 mod sample;
 mod sections;
@@ -36,15 +40,16 @@ mod tasks;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod world;
 
 pub use cards::{Checkpoint, dataset as dataset_card, model as model_card};
 pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, comparison_page, comparison_table};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
-    Measure, ORACLE, Pairs, Point, QualityFigure, QualityValue, REPETITION, Relation, RelationLoss, RelationPoint,
-    Report, RocCurve, SBP, SimilarityHistogram, SyntheticQuality, TASK_AVERAGE, TaskScore, VALIDATION, Validation,
-    answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
+    Measure, ORACLE, Point, QualityFigure, QualityValue, REPETITION, Report, RocCurve, SBP, SyntheticQuality,
+    TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
+pub use doses::{Dose, Doses};
 pub use first_screen::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,
@@ -53,9 +58,11 @@ pub use inspection::{
 pub use live::{Progress, StageProgress, live_page, waiting_page};
 pub use losses::thinned;
 pub use provenance::{CardFacts, FileRecord, Split, Synthesis};
+pub use related::{Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram};
 pub use similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
 pub use task_point::{TASK_CURVES, TaskPoint};
 pub use terminal::closing_table;
+pub use world::{CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -5,41 +5,58 @@ use cognate_statistics::FEWEST_POSITIVES;
 use super::charts;
 use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
 use super::download::{Csv, downloads, number};
-use super::html::{Cell, figure, section, table};
+use super::html::{Cell, figure, file_of, heading_of, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, counted, decimals, measure, nats, percent, tokens};
 
-/// The section; nothing where nothing was generated.
-pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
-    let quality = &report.synthetic_quality;
-    if *quality == SyntheticQuality::default() {
-        return;
-    }
-    section(page, "synthetic", "Synthetic documents", |page| {
-        fates(page, quality);
-        let explained = "Each figure with what it was measured on (n), and its 95 % interval: none where all documents have the same value, or \
+/// What the tables' figures are.
+const EXPLAINED: &str = "Each figure with what it was measured on (n), and its 95 % interval: none where all documents have the same value, or \
                          for the longest of all. The intervals take documents as independent; what another synthesizer or another corpus would change is not in them. Coverage \
                          and density are those of Newsroom: the share of words in fragments that stand elsewhere word for word, and the mean length of \
                          the fragment that a word is in.";
-        if !quality.figures.is_empty() {
-            page.leaf("p", &[], explained);
-            compared(page, "What the documents are like", &quality.figures);
+
+/// The section; nothing where nothing was generated. Several corpora stand each under its name.
+pub(super) fn synthetic_quality(page: &mut Markup, report: &Report) {
+    let all = report.corpora();
+    if all.is_empty() {
+        return;
+    }
+    let explained_at = all.iter().position(|quality| !quality.figures.is_empty());
+    section(page, "synthetic", "Synthetic documents", |page| {
+        for (at, quality) in all.iter().enumerate() {
+            heading_of(page, report, &quality.name);
+            if report.has_several() && !quality.made.is_empty() {
+                page.leaf("p", &[], &quality.made);
+            }
+            fates(page, quality);
+            if explained_at == Some(at) {
+                page.leaf("p", &[], EXPLAINED);
+            }
+            tables(page, quality, at);
         }
-        if !quality.rules.is_empty() {
-            compared(page, "What each rule of the filters alone would drop", &quality.rules);
-        }
-        if !quality.pair_figures.is_empty() {
-            compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
-        }
-        let mut data = vec![("synthetic.csv", figures_csv(quality))];
-        if let Some(known) = &quality.calibration {
-            calibration(page, known);
-            data.push(("roc.csv", roc_csv(known)));
-        } else if !quality.pair_figures.is_empty() {
-            page.leaf("p", &[], not_calibrated());
-        }
-        downloads(page, &data);
     });
+}
+
+/// What is known of one corpus beside the fates of its documents.
+fn tables(page: &mut Markup, quality: &SyntheticQuality, at: usize) {
+    if !quality.figures.is_empty() {
+        compared(page, "What the documents are like", &quality.figures);
+    }
+    if !quality.rules.is_empty() {
+        compared(page, "What each rule of the filters alone would drop", &quality.rules);
+    }
+    if !quality.pair_figures.is_empty() {
+        compared(page, "What they take from their seeds, and how related they are", &quality.pair_figures);
+    }
+    let (figures, roc) = (file_of("synthetic", &quality.name, at), file_of("roc", &quality.name, at));
+    let mut data = vec![(figures.as_str(), figures_csv(quality))];
+    if let Some(known) = &quality.calibration {
+        calibration(page, known);
+        data.push((&roc, roc_csv(known)));
+    } else if !quality.pair_figures.is_empty() {
+        page.leaf("p", &[], not_calibrated());
+    }
+    downloads(page, &data);
 }
 
 fn figures_csv(quality: &SyntheticQuality) -> Csv {

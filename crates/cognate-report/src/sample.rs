@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 
 use super::data::*;
+use super::related::*;
 use super::{ArmBySimilarity, BySimilarity, CardFacts, Difference, FileRecord, Quarter, Split, Synthesis};
 
 const BUDGET: u64 = 12_000_000;
@@ -27,9 +28,15 @@ pub(super) fn sample() -> Report {
         ],
         arms,
         synthetic_quality: quality(),
+        further_synthetic: Vec::new(),
         ledger: ledger(),
+        doses: Vec::new(),
         pairs: Some(pairs()),
+        further_pairs: Vec::new(),
         relation: Some(Relation {
+            name: "related".to_owned(),
+            made: "Tuned on the pairs related, from the arm repetition.".to_owned(),
+            control: false,
             unseen: true,
             pairs: 412,
             before: relation_loss(5.402, 5.447, 5.231),
@@ -38,6 +45,8 @@ pub(super) fn sample() -> Report {
             curve: (0..=5).map(relation_point).collect(),
             chosen_at: 2_733_000,
         }),
+        further_relations: Vec::new(),
+        world: None,
         examples: examples(),
         recipe: RECIPE.to_owned(),
         task_curves: Vec::new(),
@@ -140,6 +149,8 @@ fn quality() -> SyntheticQuality {
     ];
     let dropped = dropped.map(|(reason, documents)| Dropped { reason: reason.to_owned(), documents });
     SyntheticQuality {
+        name: "related".to_owned(),
+        made: "Written by the synthesizer related, from the unique documents.".to_owned(),
         generated_documents: 16_057,
         kept_documents: 15_000,
         kept_tokens: 3_004_112,
@@ -211,6 +222,7 @@ fn pairs() -> Pairs {
         edges,
     };
     Pairs {
+        name: "related".to_owned(),
         embedder: "latent semantic analysis, 256 dimensions".to_owned(),
         min_similarity: 0.5,
         max_similarity: 2.0,
@@ -279,7 +291,7 @@ fn files() -> Vec<FileRecord> {
         file("input", "document file 001", None),
         file("ingest", "ingest/validation.jsonl.zst", Some(1_402)),
         file("tokenize", "tokenize/tokenizer.json", None),
-        file("filter", "filter/synthetic.jsonl.zst", Some(15_000)),
+        file("filter", "filter/related/synthetic.jsonl.zst", Some(15_000)),
         file("train sbp", "sbp/final/model.safetensors", None),
     ]
 }

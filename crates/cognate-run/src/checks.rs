@@ -47,7 +47,8 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
     task_inputs(recipe, run)?;
     if left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
         let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
-        tasks::check(recipe, models, monitor)?;
+        let made = run.folder(&Step::Ingest.folder(recipe));
+        tasks::check(recipe, made.exists().then_some(made.as_path()), models, monitor)?;
     }
     room(recipe, run.root(), &left, tokenizer.as_ref())
 }
@@ -77,8 +78,11 @@ pub(crate) fn shown(context: &Context<'_>, step: Step) -> Result<()> {
             arms::check_budgets(context)?;
             let tokenizer = context.tokenizer()?;
             check_starts(recipe, Some(&tokenizer))?;
-            if recipe.tokenize.tokenizer.is_none() && left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
-                tasks::check(recipe, Some((&tokenizer, max_positions(recipe))), context.monitor)?;
+            // A world's task is not there before.
+            let late = recipe.tokenize.tokenizer.is_none() || recipe.corpus.world.is_some();
+            if late && left.iter().any(|step| matches!(step, Step::Evaluate(_))) {
+                let made = &context.artifact("ingest").folder;
+                tasks::check(recipe, Some(made), Some((&tokenizer, max_positions(recipe))), context.monitor)?;
             }
             for step in &left {
                 if let Step::Train(model) = step
@@ -164,7 +168,7 @@ fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
         pairs: set.name.clone(),
         found,
         least,
-        looked_for: !matches!(set.method, PairMethod::File(_)),
+        looked_for: !matches!(set.method, PairMethod::File(_) | PairMethod::Truth),
     })
 }
 
@@ -235,7 +239,8 @@ fn ask_judge(context: &Context<'_>, corpus: usize) -> Result<()> {
 /// The tasks' files are the only inputs from outside that late stages read. Where some models were measured on them already, they must
 /// be those files still.
 fn task_inputs(recipe: &Recipe, run: &RunDir) -> Result<()> {
-    for (task, files) in tasks::tasks(recipe)? {
+    // A world's own follow from its dials, as its documents do.
+    for (task, files) in tasks::tasks(recipe, None)? {
         for (name, path) in tasks::inputs(&task, &files) {
             let hash = Hash::of_file(path)?;
             for step in Step::all(recipe).into_iter().filter(|step| matches!(step, Step::Evaluate(_))) {
@@ -279,7 +284,8 @@ pub(crate) fn problem(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Option<E
     let left = Step::all(recipe);
     let found = servers(recipe, &left).and_then(|()| {
         let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
-        tasks::check(recipe, tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe))), monitor)
+        let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
+        tasks::check(recipe, None, models, monitor)
     });
     match found {
         Err(error) if error.interrupted() => Err(error),

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, RunDir, Work};
 use crate::step::{Step, base_of};
+use crate::world_files::TRUTH;
 
 /// Where and how to run: nothing here changes a result.
 #[derive(Clone, Debug)]
@@ -198,6 +199,14 @@ impl<'a> Inputs<'a> {
             self.file(&format!("document file {:03}", i + 1), path)?;
         }
         Ok(())
+    }
+
+    /// Adds what is true of the documents, where they are a world's.
+    pub(crate) fn truth(&mut self) -> Result<()> {
+        match self.context.recipe.corpus.world {
+            Some(_) => self.add("the truth", self.context.artifact("ingest"), TRUTH),
+            None => Ok(()),
+        }
     }
 
     /// Adds the tokenizer that the recipe gives, where it gives one.

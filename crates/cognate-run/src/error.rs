@@ -28,6 +28,12 @@ pub enum Error {
     /// Another process writes to the output.
     #[error(transparent)]
     Claim(#[from] cognate_base::ClaimError),
+    /// A world could not be made.
+    #[error(transparent)]
+    World(#[from] cognate_worlds::Error),
+    /// What is true of a world could not be read.
+    #[error(transparent)]
+    Truth(#[from] cognate_worlds::TruthError),
     /// A stage failed.
     #[error("{label}: {source}")]
     Stage {

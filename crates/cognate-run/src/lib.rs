@@ -24,6 +24,7 @@ mod status;
 pub mod step;
 mod warnings;
 mod watch;
+pub mod world_files;
 
 pub use context::Settings;
 pub use device::DeviceKind;

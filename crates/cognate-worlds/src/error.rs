@@ -73,7 +73,7 @@ pub enum Error {
         documents: usize,
     },
     /// The user asked to stop.
-    #[error(transparent)]
+    #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),
     /// A word that the world does not have.
     #[error("word {place}: {word:?} is no word of this world")]

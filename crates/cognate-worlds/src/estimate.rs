@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Estimate {
     /// The samples' mean.
     pub mean: f64,
-    /// Its standard error s/√n, with s² the samples' variance over n − 1; NaN for a single sample.
-    pub stderr: f64,
+    /// Its standard error s/√n, with s² the samples' variance over n − 1; none for a single sample.
+    pub stderr: Option<f64>,
     /// How many samples.
     pub n: usize,
 }
@@ -23,7 +23,8 @@ impl Estimate {
         let n = samples.len() as f64;
         let mean = samples.iter().sum::<f64>() / n;
         let squares: f64 = samples.iter().map(|x| (x - mean).powi(2)).sum();
-        Self { mean, stderr: (squares / (n - 1.0) / n).sqrt(), n: samples.len() }
+        let stderr = (samples.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        Self { mean, stderr, n: samples.len() }
     }
 }
 
@@ -45,7 +46,8 @@ mod tests {
         // By hand: mean 3, squares 4 + 1 + 1 + 4 = 10, 10 / 3 / 4.
         let estimate = Estimate::of(&[1.0, 2.0, 4.0, 5.0]);
         assert_eq!(estimate.mean, 3.0);
-        assert!((estimate.stderr - (10.0f64 / 12.0).sqrt()).abs() < 1e-15);
+        assert!((estimate.stderr.unwrap() - (10.0f64 / 12.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Estimate::of(&[3.0]).stderr, None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod draws;
 mod error;
 mod estimate;
 pub mod ginc;
+mod judged;
 mod mixture;
 #[cfg(test)]
 mod tests;
@@ -24,13 +25,11 @@ pub use deal::{Deal, Symbols};
 pub use dials::{Dial, Range};
 pub use error::{Error, Result};
 pub use estimate::{Estimate, log_sum_exp};
+pub use judged::{CalibrationBin, Judged, JudgedBiographies, JudgedPeople, JudgedSymbols};
 pub use mixture::{Concept, Mixture};
 pub use truth::{Parameters, Told, Truth, TruthError, fingerprint};
 pub use words::{symbols, text, words};
-pub use world::{
-    BiographyJudgement, BiographyMeasures, Dials, Document, Judgement, Kind, Measures, SAMPLES, SymbolJudgement,
-    SymbolMeasures, World,
-};
+pub use world::{BiographyMeasures, Dials, Document, Kind, Measures, SAMPLES, SymbolMeasures, World};
 
 /// The parts that a world deals its documents to, as the splits of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -16,6 +16,9 @@ pub trait Concept {
     fn log_likelihood(&self, document: &[u32]) -> f64;
     /// The distribution of the symbol that follows `document`, `[symbols]`; all 0 after an impossible one.
     fn next(&self, document: &[u32]) -> Vec<f64>;
+    /// ln P(document) where a symbol is a slip with probability `slip`, and then any symbol. After a slip that the concept could not have
+    /// written, it goes on from that symbol.
+    fn log_likelihood_with_slips(&self, document: &[u32], slip: f64) -> f64;
 }
 
 /// Concepts over the same symbols, each with its probability.
@@ -80,6 +83,14 @@ impl<C: Concept> Mixture<C> {
         let likelihoods = self.log_likelihoods(second);
         let posterior = self.log_posterior(first);
         log_sum_exp(&likelihoods.iter().zip(posterior).map(|(likelihood, p)| likelihood + p).collect::<Vec<_>>())
+    }
+
+    /// P(c | document) for every concept, to a reader who allows for slips.
+    pub fn posterior_with_slips(&self, document: &[u32], slip: f64) -> Vec<f64> {
+        let joint = self.concepts.iter().zip(&self.log_prior);
+        let joint: Vec<f64> = joint.map(|(c, p)| c.log_likelihood_with_slips(document, slip) + p).collect();
+        let total = log_sum_exp(&joint);
+        joint.into_iter().map(|x| (x - total).exp()).collect()
     }
 
     fn joint(&self, document: &[u32]) -> Vec<f64> {

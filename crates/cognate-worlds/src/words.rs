@@ -44,3 +44,12 @@ pub fn symbols(text: &str, words: &[String]) -> Result<Vec<u32>> {
     };
     text.split_whitespace().enumerate().map(symbol).collect()
 }
+
+/// The symbols of those words of a text that are the world's, and how many others it has.
+pub(crate) fn known_symbols(text: &str, words: &[String]) -> (Vec<u32>, usize) {
+    let numbers: std::collections::HashMap<&str, u32> =
+        words.iter().enumerate().map(|(number, word)| (word.as_str(), number as u32)).collect();
+    let found: Vec<Option<u32>> = text.split_whitespace().map(|word| numbers.get(word).copied()).collect();
+    let unknown = found.iter().filter(|symbol| symbol.is_none()).count();
+    (found.into_iter().flatten().collect(), unknown)
+}

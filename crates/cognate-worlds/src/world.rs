@@ -4,7 +4,7 @@ use cognate_base::{Interrupted, Monitor};
 use serde::{Deserialize, Serialize};
 
 use crate::bigrams::{self, Bigram};
-use crate::biographies::{self, Attribute, Knowledge, Verdict};
+use crate::biographies::{self, Attribute, Knowledge};
 use crate::deal::{Symbols, related};
 use crate::dials::Dial;
 use crate::ginc::{self, Hmm};
@@ -13,6 +13,8 @@ use crate::{Error, Estimate, Result, Split};
 
 /// Documents or pairs that a Monte Carlo estimate is over.
 pub const SAMPLES: usize = 400;
+/// Validation documents whose probability is computed, at most.
+const VALIDATION: usize = 10_000;
 /// Contexts that an exact Bayes loss may go through.
 const MOST_CONTEXTS: u64 = 10_000_000;
 
@@ -59,6 +61,28 @@ impl Dials {
             Self::Bigrams(config) => config.check(),
             Self::Biographies(config) => config.check(),
         }
+    }
+
+    /// How many documents a split has.
+    pub fn count(&self, split: Split) -> usize {
+        match self {
+            Self::Ginc(config) => config.deal().documents[split as usize],
+            Self::Bigrams(config) => config.deal().documents[split as usize],
+            Self::Biographies(config) => {
+                let once = config.people_told_once();
+                let others = config.people - once;
+                // The first person is told of once, and the last one is not, where there are both.
+                let of_once = if once == 0 { 0 } else { once * config.tellings(0, split) };
+                let of_others = if others == 0 { 0 } else { others * config.tellings(config.people - 1, split) };
+                of_once + of_others
+            }
+        }
+    }
+
+    /// The shares of validation, unique and selection documents.
+    pub fn shares(&self) -> [f64; 3] {
+        let total: usize = Split::ALL.iter().map(|split| self.count(*split)).sum();
+        [Split::Validation, Split::Unique, Split::Selection].map(|split| self.count(split) as f64 / total as f64)
     }
 
     /// Checks that a model with a context of `context` tokens can read a document whole. A word is one token at least, and one closes the document.
@@ -150,11 +174,7 @@ impl World {
 
     /// How many documents a split has.
     pub fn count(&self, split: Split) -> usize {
-        match &self.kind {
-            Kind::Ginc(world) => world.documents(split),
-            Kind::Bigrams(world) => world.documents(split),
-            Kind::Biographies(world) => world.order(split).count(),
-        }
+        self.dials.count(split)
     }
 
     /// All documents of a split.
@@ -233,19 +253,10 @@ impl World {
             }
         }
     }
-
-    /// What is to be thought of a text that was written for a seed document.
-    pub fn judge(&self, seed: &str, text: &str) -> Judgement {
-        match &self.kind {
-            Kind::Ginc(world) => Judgement::Symbols(SymbolJudgement::of(world, seed, text)),
-            Kind::Bigrams(world) => Judgement::Symbols(SymbolJudgement::of(world, seed, text)),
-            Kind::Biographies(world) => Judgement::Biography(BiographyJudgement::of(world, seed, text)),
-        }
-    }
 }
 
 /// What can be computed of a world.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Measures {
     /// Of documents of symbols.
@@ -254,8 +265,24 @@ pub enum Measures {
     Biographies(BiographyMeasures),
 }
 
+impl Measures {
+    /// Losses on the validation documents that no model without luck goes below, in nats a document, each with who has it.
+    pub fn floors(&self) -> [(&'static str, Estimate); 2] {
+        match self {
+            Self::Symbols(of) => [
+                ("who knows the world", of.validation_loss),
+                ("who knows the world and each concept", of.validation_loss_knowing_concepts),
+            ],
+            Self::Biographies(of) => [
+                ("who knows the wordings and nobody", of.loss_knowing_nobody),
+                ("who knows everybody", of.loss_knowing_everybody),
+            ],
+        }
+    }
+}
+
 /// What can be computed of documents of symbols. Estimates are by Monte Carlo over [`SAMPLES`] documents or pairs of their own, of the length of the world's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SymbolMeasures {
     /// −ln P(document) a symbol: the loss of who knows the world and not the concept.
     pub loss: Estimate,
@@ -265,6 +292,10 @@ pub struct SymbolMeasures {
     pub concept_entropy: f64,
     /// What one document tells of another of its concept, in nats a document.
     pub mutual_information: Estimate,
+    /// −ln P(document) of the validation documents, in nats a document, to who knows the world.
+    pub validation_loss: Estimate,
+    /// The same to who also knows each document's concept.
+    pub validation_loss_knowing_concepts: Estimate,
     /// The Bayes loss of the first token that is not independent, in nats, concept known, exactly. `bigrams` only, and where few enough positions matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bayes_loss: Option<f64>,
@@ -277,7 +308,16 @@ impl SymbolMeasures {
         monitor: &dyn Monitor,
     ) -> std::result::Result<Self, Interrupted> {
         let Symbols { mixture, deal, seed, .. } = world;
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
+        for number in 0..deal.documents[Split::Validation as usize].min(VALIDATION) {
+            monitor.check()?;
+            let (concept, document) = mixture.sample(deal.length, *seed, Split::Validation.purpose(), number as u64);
+            unknown.push(-mixture.log_marginal(&document));
+            known.push(-mixture.concepts()[concept].log_likelihood(&document));
+        }
         Ok(Self {
+            validation_loss: Estimate::of(&unknown),
+            validation_loss_knowing_concepts: Estimate::of(&known),
             loss: mixture.loss(deal.length, SAMPLES, *seed, monitor)?,
             entropy_rate: mixture.entropy_rate(deal.length, SAMPLES, *seed, monitor)?,
             concept_entropy: (mixture.concepts().len() as f64).ln(),
@@ -287,8 +327,8 @@ impl SymbolMeasures {
     }
 }
 
-/// What can be computed of biographies. All but `facts` are exact for each document, and means over up to [`SAMPLES`] documents of validation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// What can be computed of biographies. All but `facts` are exact for each document, and means over the validation documents, 10,000 at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BiographyMeasures {
     /// People whom the unique split tells of only once.
     pub people_told_once: usize,
@@ -306,13 +346,9 @@ pub struct BiographyMeasures {
 
 impl BiographyMeasures {
     fn of(world: &biographies::World, monitor: &dyn Monitor) -> std::result::Result<Self, Interrupted> {
-        let mut stated = std::collections::BTreeSet::new();
-        for telling in world.documents(Split::Unique) {
-            monitor.check()?;
-            stated.extend(telling.statements.iter().map(|told| (telling.person, told.attribute)));
-        }
+        let stated = world.stated(Split::Unique, monitor)?;
         let (mut everybody, mut nobody, mut information) = (Vec::new(), Vec::new(), Vec::new());
-        for telling in world.documents(Split::Validation).take(SAMPLES) {
+        for telling in world.documents(Split::Validation).take(VALIDATION) {
             monitor.check()?;
             let unknown = world.log_probability(&telling.text, Knowledge::Nobody);
             everybody.push(-world.log_probability(&telling.text, Knowledge::Everybody));
@@ -329,83 +365,5 @@ impl BiographyMeasures {
             loss_knowing_nobody: Estimate::of(&nobody),
             mutual_information: Estimate::of(&information),
         })
-    }
-}
-
-/// What is to be thought of a text that was written for a seed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Judgement {
-    /// In a world of symbols.
-    Symbols(SymbolJudgement),
-    /// In a world of people.
-    Biography(BiographyJudgement),
-}
-
-/// Does a text share its seed's concept?
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SymbolJudgement {
-    /// P(c | seed) for every concept. Empty where a word is none of the world's or no concept writes the seed.
-    pub of_seed: Vec<f64>,
-    /// P(c | text) for every concept. Empty likewise.
-    pub of_text: Vec<f64>,
-    /// The probability that both have one concept: Σ P(c | seed) P(c | text). None where either is empty.
-    pub same_concept: Option<f64>,
-}
-
-impl SymbolJudgement {
-    fn of<C: crate::Concept>(world: &Symbols<C>, seed: &str, text: &str) -> Self {
-        let posterior = |text: &str| -> Vec<f64> {
-            let Ok(document) = crate::words::symbols(text, &world.words) else { return Vec::new() };
-            if world.mixture.log_marginal(&document) == f64::NEG_INFINITY {
-                return Vec::new();
-            }
-            world.mixture.log_posterior(&document).iter().map(|p| p.exp()).collect()
-        };
-        let (of_seed, of_text) = (posterior(seed), posterior(text));
-        let known = !of_seed.is_empty() && !of_text.is_empty();
-        let same_concept = known.then(|| of_seed.iter().zip(&of_text).map(|(a, b)| a * b).sum());
-        Self { of_seed, of_text, same_concept }
-    }
-}
-
-/// Whom is a text about, and is it true?
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BiographyJudgement {
-    /// The person whom it names first among those who exist.
-    pub person: Option<usize>,
-    /// Whether that is the seed's person.
-    pub same_person: bool,
-    /// True statements.
-    pub true_statements: usize,
-    /// Statements about somebody who exists that are false.
-    pub false_statements: usize,
-    /// Statements about nobody who exists.
-    pub about_nobody: usize,
-    /// Sentences in none of the wordings.
-    pub unread: usize,
-    /// True facts of the seed's person, each counted once.
-    pub true_of_seed: usize,
-    /// Those of them that the seed does not state.
-    pub not_in_seed: usize,
-}
-
-impl BiographyJudgement {
-    fn of(world: &biographies::World, seed: &str, text: &str) -> Self {
-        let (seed, reading) = (world.read(seed), world.read(text));
-        let of_seed = |reading: &biographies::Reading| {
-            seed.person.map(|person| reading.true_attributes(person)).unwrap_or_default()
-        };
-        let (known, told) = (of_seed(&seed), of_seed(&reading));
-        Self {
-            person: reading.person,
-            same_person: reading.person.is_some() && reading.person == seed.person,
-            true_statements: reading.count(Verdict::True),
-            false_statements: reading.count(Verdict::False),
-            about_nobody: reading.count(Verdict::Nobody),
-            unread: reading.unread,
-            true_of_seed: told.len(),
-            not_in_seed: told.iter().filter(|attribute| !known.contains(attribute)).count(),
-        }
     }
 }

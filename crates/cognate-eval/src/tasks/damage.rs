@@ -37,6 +37,7 @@ fn good(task: &str) -> Map<String, Value> {
         }
         "boolq" => json!({"question": "is it", "answer": true, "passage": "It is."}),
         "mmlu" => json!({"question": " q ", "subject": "high_school", "choices": ["1", "2", "3", "4"], "answer": 1}),
+        "extraction_once" | "extraction_several" | "in_context" => json!({"text": "a b / a b", "group": "once"}),
         "lambada" => json!({"text": "I don't care\nabout signs"}),
         "blimp" => json!({"sentence_good": "She left.", "sentence_bad": "Her left.", "UID": "case"}),
         "triviaqa" => json!({"question": "Who?", "answer": {"value": "Me", "aliases": ["I", "Me"]}}),

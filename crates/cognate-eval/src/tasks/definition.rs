@@ -7,7 +7,7 @@ use super::template::Template;
 use crate::error::{Error, Result};
 
 /// The tasks that come with the program: name and table.
-const BUNDLED: [(&str, &str); 12] = [
+const BUNDLED: [(&str, &str); 15] = [
     ("arc_easy", include_str!("definitions/arc_easy.toml")),
     ("arc_challenge", include_str!("definitions/arc_challenge.toml")),
     ("piqa", include_str!("definitions/piqa.toml")),
@@ -20,6 +20,9 @@ const BUNDLED: [(&str, &str); 12] = [
     ("blimp", include_str!("definitions/blimp.toml")),
     ("triviaqa", include_str!("definitions/triviaqa.toml")),
     ("webquestions", include_str!("definitions/webquestions.toml")),
+    ("extraction_once", include_str!("definitions/extraction_once.toml")),
+    ("extraction_several", include_str!("definitions/extraction_several.toml")),
+    ("in_context", include_str!("definitions/in_context.toml")),
 ];
 
 /// The names of all tasks.
@@ -294,7 +297,9 @@ mod tests {
     fn every_bundled_task_is_well_formed() {
         for name in names() {
             let task = Definition::bundled(name).unwrap_or_else(|error| panic!("{error}"));
-            assert!(task.about().contains(" et al. "), "{name} names its paper");
+            let years = task.about().split(|c: char| !c.is_ascii_digit());
+            let year = |digits: &str| digits.parse().is_ok_and(|year: u32| (1990..2100).contains(&year));
+            assert!(years.into_iter().any(year), "{name} names its paper with its year");
             assert!(!task.files().is_empty(), "{name}");
         }
         let error = Definition::bundled("arc").unwrap_err().to_string();

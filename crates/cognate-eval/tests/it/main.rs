@@ -110,7 +110,7 @@ fn relation_is_the_sum_over_the_logits() {
     // All seeds fit, or the third text is cut at the end of a word, not where the tokens end.
     for (most, cut) in [(100, 0), (14, 1)] {
         let options = RelationOptions { max_seed_tokens: most, seed: 1, batch_tokens: 256 };
-        let found = relation(&mut model, &tokenizer, &pairs, options, &Silent).unwrap();
+        let (found, _) = relation(&mut model, &tokenizer, &pairs, options, &Silent).unwrap();
         let short = |d1: &[u32]| d1[..tokenizer.cut(d1, most).map_or(d1.len(), |cut| cut.tokens)].to_vec();
         assert_eq!((found.seeds_cut, short(&texts[2]).len() < texts[2].len().min(most)), (cut, cut > 0));
         let mut sums = [0.0; 3];

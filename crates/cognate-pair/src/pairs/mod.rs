@@ -126,11 +126,10 @@ pub fn select_pairs(
     let share_of = |least| precision::share_of(&possible, k, least, &strangers);
     let (bound, rule, estimate) = match config.min_similarity {
         Some(least) => (Bound::Similarity(least), Rule::Given, share_of(least)),
-        None => precision::choose(documents, &possible, &others, &strangers, config.precision).unwrap_or((
-            Bound::Similarity(suggested.min_similarity),
-            Rule::OneHill,
-            share_of(suggested.min_similarity),
-        )),
+        None => match precision::choose(documents, &possible, &others, &strangers, config.precision) {
+            Some((bound, rule, estimate)) => (bound, rule, Some(estimate)),
+            None => (Bound::Similarity(suggested.min_similarity), Rule::OneHill, share_of(suggested.min_similarity)),
+        },
     };
     let is_related = |link: &Pair| match bound {
         Bound::Similarity(least) => link.similarity >= least,

@@ -51,10 +51,11 @@ pub struct Precision {
     pub rule: Rule,
     /// The share that was wanted.
     pub wanted: f64,
-    /// The share of true pairs among the chosen ones, by estimate.
-    pub estimate: f64,
+    /// The share of true pairs among the chosen ones, by estimate; none where most documents have too few neighbours to say how similar
+    /// strangers are, as in a corpus of few groups whose documents are no pairs with each other.
+    pub estimate: Option<f64>,
     /// For each bin of the histogram of neighbours, the estimated share of true ones among neighbours that are at least as similar as its
-    /// lower end; none where there are no neighbours.
+    /// lower end; none where there are no neighbours, or where the estimate is none.
     pub from_bin: Vec<Option<f64>>,
 }
 
@@ -121,18 +122,21 @@ pub(super) fn from_bins(similarities: &[f32], k: usize, strangers: &Strangers) -
     (0..BINS).map(|bin| share(hills.as_ref(), similarities, k, LOW + bin as f32 * BIN, strangers)).collect()
 }
 
-/// The share of true pairs among given ones, by how the strangers of their documents fall off and by the hills.
-pub(super) fn share_of(similarities: &[f32], k: usize, least: f32, strangers: &Strangers) -> f64 {
-    share(Hills::of(similarities).as_ref(), similarities, k, least, strangers).unwrap_or(0.0)
+/// The share of true pairs among given ones, by how the strangers of their documents fall off and by the hills; none where neither is known.
+pub(super) fn share_of(similarities: &[f32], k: usize, least: f32, strangers: &Strangers) -> Option<f64> {
+    let hills = Hills::of(similarities);
+    let known = hills.is_some() || strangers.are_known();
+    known.then(|| share(hills.as_ref(), similarities, k, least, strangers).unwrap_or(0.0))
 }
 
-/// The share of true ones among the similarities of at least `least`; none where there are none.
+/// The share of true ones among the similarities of at least `least`; none where there are none, or where strangers are not known.
 fn share(hills: Option<&Hills>, similarities: &[f32], k: usize, least: f32, strangers: &Strangers) -> Option<f64> {
     if let Some(hills) = hills {
         return hills.true_share(similarities, f64::from(least));
     }
     let all = beyond(similarities, f64::from(least));
-    (all > 0).then(|| (1.0 - strangers.false_neighbours(least, k) / all as f64).clamp(0.0, 1.0))
+    (all > 0 && strangers.are_known())
+        .then(|| (1.0 - strangers.false_neighbours(least, k) / all as f64).clamp(0.0, 1.0))
 }
 
 /// Similarities of all documents to those of their first `k` neighbours that can be their pairs, ascending.

@@ -40,9 +40,10 @@ impl Tail {
         Some(Self { from, scale })
     }
 
-    /// Strangers that are to be expected at `similarity` or beyond.
+    /// Strangers that are to be expected at `similarity` or beyond. Before the tail begins there are more than can be said.
     fn beyond(self, similarity: f32, last: usize) -> f64 {
-        last as f64 * (-(stretched(similarity) - self.from).max(0.0) / self.scale).exp()
+        let t = stretched(similarity) - self.from;
+        if t < 0.0 { f64::INFINITY } else { last as f64 * (-t / self.scale).exp() }
     }
 }
 
@@ -59,6 +60,16 @@ pub(crate) struct Strangers {
     mutual: f64,
 }
 
+/// Documents that a document's neighbours are found among, itself counted, in the lower quartile of the documents that have any. That is all of
+/// these, but for documents whose row of `k` is not full: nothing but the documents of other groups can be theirs.
+fn candidates(found: &[usize], k: usize) -> usize {
+    let present = found.iter().filter(|&&found| found > 0).count();
+    let mut of_each: Vec<usize> =
+        found.iter().filter(|&&found| found > 0).map(|&found| if found < k { found + 1 } else { present }).collect();
+    of_each.sort_unstable();
+    of_each.get(present / 4).copied().unwrap_or(0)
+}
+
 /// −ln(1 − s).
 fn stretched(similarity: f32) -> f64 {
     -(1.0 - f64::from(similarity).min(0.9999)).ln()
@@ -73,8 +84,7 @@ impl Strangers {
     /// Of all neighbours that were found, [`LAST`] of them where there are so many.
     pub(crate) fn of(neighbours: &Neighbours) -> Self {
         let found: Vec<usize> = (0..neighbours.len()).map(|document| neighbours.of(document).count()).collect();
-        let present = found.iter().filter(|&&found| found > 0).count();
-        let last = Self::ranks(present).min(neighbours.k);
+        let last = Self::ranks(candidates(&found, neighbours.k)).min(neighbours.k);
         let first = FIRST.min(last.div_ceil(2)).max(1);
         let tails: Vec<Option<Tail>> =
             (0..neighbours.len()).map(|document| Tail::of(neighbours, document, (first, last))).collect();
@@ -88,6 +98,12 @@ impl Strangers {
         }
         let mutual = if both.1 == 0 { 1.0 } else { both.0 as f64 / both.1 as f64 };
         Self { tails, found, ranks: (first, last), mutual }
+    }
+
+    /// Whether most documents that have neighbours have enough of them to say how similar strangers are.
+    pub(crate) fn are_known(&self) -> bool {
+        let present = self.found.iter().filter(|&&found| found > 0).count();
+        2 * self.tails.iter().flatten().count() > present
     }
 
     /// Strangers of `document` that are to be expected at `similarity` or beyond; none where too little is known of it.

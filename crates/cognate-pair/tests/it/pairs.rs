@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use cognate_base::Silent;
 use cognate_pair::{
-    Copies, Error, Neighbours, PairConfig, PairStats, Pairs, Rule, Vectors, exact_neighbours, measure_similarities,
-    neighbours_among, neighbours_needed, part_given, select_pairs, suggest_window,
+    Copies, Error, Neighbours, PairConfig, PairStats, Pairs, Rule, Vectors, exact_neighbours, exact_neighbours_apart,
+    measure_similarities, neighbours_among, neighbours_needed, part_given, select_pairs, suggest_window,
 };
 use proptest::prelude::*;
 
@@ -363,7 +363,7 @@ fn chosen(n: usize, centres: usize, spread: f32, wanted: f64) -> (Rule, f64, f64
     let right = pairs.train.iter().filter(|pair| is_true(pair.first as usize, pair.second as usize)).count();
     let all = (0..n).map(|first| (first % centres..n).step_by(centres).count() - 1).sum::<usize>();
     let precision = right as f64 / pairs.train.len() as f64;
-    (stats.precision.rule, stats.precision.estimate, precision, right as f64 / all as f64)
+    (stats.precision.rule, stats.precision.estimate.unwrap(), precision, right as f64 / all as f64)
 }
 
 #[test]
@@ -388,6 +388,33 @@ fn a_corpus_of_strangers_has_no_usable_relation() {
     let (rule, estimate, ..) = chosen(1500, 1500, 1.0, 0.95);
     assert_eq!(rule, Rule::OneHill);
     assert!(estimate < 0.5, "{estimate}");
+}
+
+/// A group of `large` documents and one of `small`, each of which is related to one document of the other group, and none to one of its own.
+/// The estimate, the rule, and the known share of true pairs.
+fn apart(large: usize, small: usize) -> (Option<f64>, Rule, f64) {
+    let documents = large + small;
+    let vectors = vectors(documents, 48, large, 0.4, 9);
+    let groups: Vec<u32> = (0..documents).map(|at| u32::from(at >= large)).collect();
+    let k = neighbours_needed(10, documents).min(documents - 1);
+    let neighbours = exact_neighbours_apart(&vectors, k, &groups, &Silent).unwrap();
+    let config = PairConfig { neighbours: k.min(10), min_similarity: None, ..config(0.0, 2.0, 0.0) };
+    let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
+    let right = pairs.train.iter().filter(|pair| pair.first.abs_diff(pair.second) as usize == large).count();
+    (stats.precision.estimate, stats.precision.rule, right as f64 / pairs.train.len() as f64)
+}
+
+#[test]
+fn where_few_documents_lie_outside_of_a_group_strangers_are_those_few_or_nothing_is_said() {
+    // Twelve are fewer than the neighbours that tell of strangers in a corpus of so many.
+    let (estimate, rule, precision) = apart(150, 12);
+    assert!(
+        estimate.unwrap() >= 0.95 && rule != Rule::OneHill && precision >= 0.9,
+        "{estimate:?} {rule:?} {precision}"
+    );
+    // Of four others none is known for a stranger.
+    let (estimate, rule, _) = apart(4, 4);
+    assert_eq!((estimate, rule), (None, Rule::OneHill));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Similarity of neighbours against that of random documents, on the same bins.
 
-use super::super::data::{Pairs, SimilarityHistogram};
 use super::super::markup::Markup;
 use super::super::numbers::decimals;
+use super::super::related::{Pairs, SimilarityHistogram};
 use super::{Axis, Canvas, LINE_HEIGHT, Size, Unit, spread, text_width};
 
 /// Draws both histograms, each as shares of its own total, and the window of similarities that makes a pair.
@@ -141,6 +141,7 @@ mod tests {
 
     fn pairs(edges: &[f64], neighbours: &[u64], random: &[u64]) -> Pairs {
         Pairs {
+            name: String::new(),
             embedder: String::new(),
             min_similarity: 0.5,
             max_similarity: 0.95,

@@ -3,12 +3,14 @@
 //! A figure is inline SVG drawn in its own units (about one CSS pixel); the style sheet gives it colour. Whatever it is
 //! given, no coordinate is NaN or infinite: points that are not finite are left out.
 
+mod calibration;
 mod histogram;
 mod lines;
 mod quarters;
 mod roc;
 mod rulers;
 
+pub(super) use calibration::calibration;
 pub(super) use histogram::similarity_histogram;
 pub(super) use lines::{Focus, Line, LineChart, XAxis, focus, thin};
 pub(super) use quarters::quarters;

@@ -2,9 +2,9 @@
 
 use cognate_statistics::Estimate;
 
-use super::super::data::Relation;
 use super::super::markup::Markup;
 use super::super::numbers::{estimated, nats, percent, signed_nats};
+use super::super::related::Relation;
 use super::{Axis, Canvas, Size, Unit, clip, text_width};
 
 /// Shares of the gap outside of this are drawn at its end, with an arrow.
@@ -121,7 +121,7 @@ pub(in super::super) fn gain_bars(markup: &mut Markup, class: &str, relation: &R
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::data::RelationLoss;
+    use super::super::super::related::RelationLoss;
     use super::*;
 
     fn gap(losses: [f64; 3], share: f64) -> String {
@@ -173,6 +173,9 @@ mod tests {
         };
         let mut markup = Markup::default();
         let relation = Relation {
+            name: String::new(),
+            made: String::new(),
+            control: false,
             unseen: true,
             pairs: 3,
             before: loss(4.0, 3.5, 4.25),

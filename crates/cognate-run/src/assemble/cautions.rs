@@ -8,45 +8,19 @@ use super::Assembly;
 use crate::error::Result;
 use crate::metrics::METRICS;
 use crate::recipe::Real;
-use crate::stages::filter::{Filtered, FilteredControl};
+use crate::stages::filter::Filtered;
 use crate::stages::train::training::Trained;
-use crate::step::{Replicate, Step, writer};
+use crate::step::{Replicate, Step};
 
 impl Assembly<'_> {
-    /// What became of the controls' documents, and what theirs learned about relations.
+    /// How arms were trained that are trained otherwise than repetition.
     pub(super) fn control_notes(&self) -> Result<Vec<String>> {
         let mut notes = Vec::new();
-        let recipe = self.recipe;
-        for (at, corpus) in recipe.synthetic.iter().enumerate() {
-            if recipe.is_related(at) {
-                continue;
-            }
-            let control = &corpus.name;
-            let filter = Some(Step::Filter(at));
-            if let Some(FilteredControl { rounds, filter, .. }) = self.statistics_of(filter)? {
-                notes.push(format!(
-                    "Synthetic corpus {control}: of {}, written in {}, the filters kept {}.",
-                    counted(filter.read.documents, "document", "documents"),
-                    counted(rounds as u64, "round", "rounds"),
-                    filter.kept.documents
-                ));
-            }
-            let tune = Some(writer(recipe, at)).filter(|step| matches!(step, Step::Tune(_)));
-            let tuned: Option<Trained> = self.statistics_of(tune)?;
-            if let Some(relation) = tuned.and_then(|tuned| tuned.relation) {
-                let cognate_statistics::Estimate { value, stderr } = relation.after.gain_over_random;
-                let error = stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.3}"));
-                notes.push(format!(
-                    "Synthetic corpus {control}: after tuning, the true seed of a held-out pair saves {value:.3}{error} nats per token \
-                     over a random one."
-                ));
-            }
-        }
         for (at, arm) in self.recipe.arms.iter().enumerate() {
             notes.extend(self.training_notes(at, arm)?);
         }
-        if let Some(note) = self.equal_flops_note()? {
-            notes.push(note);
+        for at in 0..self.recipe.arms.len() {
+            notes.extend(self.equal_flops_note(at)?);
         }
         Ok(notes)
     }
@@ -88,19 +62,32 @@ impl Assembly<'_> {
                 }
             }
         }
-        let corpus = self.subject_corpus().filter(|corpus| self.recipe.is_related(*corpus));
-        if let Some(filtered) = self.statistics_of::<Filtered>(corpus.map(Step::Filter))?
-            && filtered.rounds > 1
-        {
-            notes.push(format!("Generation took {} rounds, because the filters left too little.", filtered.rounds));
+        notes.extend(self.synthesis_notes()?);
+        Ok(notes)
+    }
+
+    /// The same of every synthetic corpus and synthesizer, by its name where there are several.
+    fn synthesis_notes(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let of = |several: bool, name: &str| if several { format!("{name}: ") } else { String::new() };
+        for corpus in self.corpora() {
+            let name = of(self.recipe.synthetic.len() > 1, &self.recipe.synthetic[corpus].name);
+            if let Some(filtered) = self.statistics_of::<Filtered>(Some(Step::Filter(corpus)))?
+                && filtered.rounds > 1
+            {
+                let rounds = filtered.rounds;
+                notes.push(format!("{name}Generation took {rounds} rounds, because the filters left too little."));
+            }
+            let written: Option<GenerateStats> = self.statistics_of(Some(Step::Generate(corpus)))?;
+            let effect = written.and_then(|written| written.precision_effect);
+            notes.extend(effect.map(|effect| format!("{name}{}", precision_note(&effect))));
         }
-        let written: Option<GenerateStats> = self.statistics_of(corpus.map(Step::Generate))?;
-        notes.extend(written.and_then(|written| written.precision_effect).map(|effect| precision_note(&effect)));
-        if self
-            .statistics_of::<Trained>(self.subject_synthesizer().map(Step::Tune))?
-            .is_some_and(|trained| trained.relation.is_none())
-        {
-            notes.push("Too few pairs were held out to say what tuning taught about relations.".to_owned());
+        for at in self.synthesizers() {
+            let trained = self.statistics_of::<Trained>(Some(Step::Tune(at)))?;
+            if trained.is_some_and(|trained| trained.relation.is_none()) {
+                let name = of(self.recipe.synthesizers.len() > 1, &self.recipe.synthesizers[at].name);
+                notes.push(format!("{name}Too few pairs were held out to say what tuning taught about relations."));
+            }
         }
         Ok(notes)
     }

@@ -115,11 +115,8 @@ impl Assembly<'_> {
     }
 
     /// What an `equal-flops` arm equals, summand by summand; nothing where there is no such arm, or a summand is missing.
-    pub(super) fn equal_flops_note(&self) -> Result<Option<String>> {
+    pub(super) fn equal_flops_note(&self, arm: usize) -> Result<Option<String>> {
         let recipe = self.recipe;
-        let Some(arm) = recipe.arms.iter().position(|arm| arm.training.operations_of.is_some()) else {
-            return Ok(None);
-        };
         let Some(other) = &recipe.arms[arm].training.operations_of else { return Ok(None) };
         let other = recipe.arm(other);
         let own = |model: Replicate| self.artifact(Step::Train(model).folder(recipe));

@@ -23,9 +23,10 @@ impl Assembly<'_> {
     /// Kept documents from evenly spread places of the synthetic corpus, whose seeds have a true neighbour.
     pub(super) fn examples(&self) -> Result<Vec<Example>> {
         let recipe = self.recipe;
-        let (Some(corpus), Some(pairs)) = (self.subject_corpus(), self.subject_pairs()) else { return Ok(Vec::new()) };
-        if !recipe.is_related(corpus) || recipe.texts_of(pairs).is_some() {
-            // Beside shuffled seeds nothing really stands, and what was made of documents is no document beside another.
+        // Beside shuffled seeds nothing really stands, and what was made of documents is no document beside another.
+        let corpus = self.subject_corpus().filter(|corpus| recipe.is_related(*corpus));
+        let (Some(corpus), Some(pairs)) = (corpus, self.subject_pairs()) else { return Ok(Vec::new()) };
+        if recipe.texts_of(pairs).is_some() {
             return Ok(Vec::new());
         }
         let made = |step: Step| self.artifact(step.folder(recipe));

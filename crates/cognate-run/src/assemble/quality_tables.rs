@@ -51,8 +51,8 @@ const ROWS: [Row; 20] = [
     }),
 ];
 
-/// The figures of all collections.
-pub(super) fn figures(filtered: &Filtered) -> Vec<QualityFigure> {
+/// The figures of all collections; `base` is the arm whose model their perplexity is under.
+pub(super) fn figures(filtered: &Filtered, base: &str) -> Vec<QualityFigure> {
     let collections = &filtered.filter.quality;
     let row = |&(name, unit, interval, figure): &Row| {
         let values = COLLECTIONS.iter().filter_map(|&(whose, name)| {
@@ -62,10 +62,11 @@ pub(super) fn figures(filtered: &Filtered) -> Vec<QualityFigure> {
         of(name, unit, interval, values.collect())
     };
     let mut rows: Vec<QualityFigure> = ROWS.iter().map(row).collect();
-    let found =
-        [("validation text", filtered.measured.perplexity_validation), ("kept", filtered.measured.perplexity_kept)];
-    let values = found.into_iter().filter_map(|(whose, figure)| Some(value(whose, figure?))).collect();
-    rows.push(of("perplexity under the repetition arm's best model", "", NORMAL, values));
+    if let Some(measured) = &filtered.measured {
+        let found = [("validation text", measured.perplexity_validation), ("kept", measured.perplexity_kept)];
+        let values = found.into_iter().filter_map(|(whose, figure)| Some(value(whose, figure?))).collect();
+        rows.push(of(&format!("perplexity under the {base} arm's best model"), "", NORMAL, values));
+    }
     rows.retain(|figure| !figure.of.is_empty());
     rows
 }
@@ -81,10 +82,10 @@ pub(super) fn rules(filtered: &Filtered) -> Vec<QualityFigure> {
     some.map(row).collect()
 }
 
-/// The figures of pairs of seed and document.
+/// The figures of pairs of seed and document; none of a control.
 pub(super) fn pair_figures(filtered: &Filtered) -> Vec<QualityFigure> {
-    let Some(raw) = filtered.filter.quality.iter().find(|quality| quality.name == "raw") else { return Vec::new() };
-    let measured = &filtered.measured;
+    let raw = filtered.filter.quality.iter().find(|quality| quality.name == "raw");
+    let (Some(raw), Some(measured)) = (raw, &filtered.measured) else { return Vec::new() };
     let (synthetic, real) = (&raw.copied_from_seed, &measured.neighbour_copied);
     let copying = [raw.pair_copying.figure(), measured.neighbour_copying.figure(), None];
     let mut rows = vec![

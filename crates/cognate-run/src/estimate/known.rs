@@ -84,8 +84,10 @@ pub(crate) struct Measured {
     pub(crate) tokenized: Option<Tokenized>,
     /// Tokens of each unique document, in order of length.
     pub(crate) lengths: Vec<usize>,
-    /// The stages that were done.
+    /// The stages that were done. Their memory is what they took beyond [`Measured::held_bytes`].
     pub(crate) rows: BTreeMap<Step, StagePlan>,
+    /// What the process held before the first of them; none where the system does not tell.
+    pub(crate) held_bytes: Option<u64>,
     /// Training and held-out pairs of each set that was made, by its place.
     pub(crate) pairs: BTreeMap<usize, (u64, u64)>,
     /// What each synthesizer would learn, by its place.

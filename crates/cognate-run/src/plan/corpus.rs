@@ -1,16 +1,19 @@
 //! A look at the corpus: how many documents, how long, how many tokens.
 
+use std::path::Path;
 use std::time::Instant;
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::input::{Input, expand};
 use cognate_corpus::pieces::{Cutter, TOKEN_BYTES};
-use cognate_corpus::{Document, Origin, Reader, Tokenizer};
+use cognate_corpus::{Document, Metadata, Origin, Reader, Tokenizer};
+use cognate_worlds::{Split, World};
 
 use crate::error::Result;
 use crate::estimate::Survey;
 use crate::recipe::Recipe;
 use crate::stages::ingest::read_options;
+use crate::world_files::file_of;
 
 /// What is read of a corpus.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +47,9 @@ pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
 }
 
 fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
+    if let Some(dials) = &recipe.corpus.world {
+        return made(recipe, &World::new(dials, recipe.seed)?, look, monitor);
+    }
     let paths: Vec<_> = recipe.corpus.paths.iter().map(|path| recipe.at(path)).collect();
     let files = expand(&paths, monitor)?;
     let total = files.iter().map(|file| Ok(fs_err::metadata(&*file.path)?.len())).sum::<Result<u64>>()?;
@@ -77,6 +83,46 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
         .into());
     }
     let times = if whole { 1.0 } else { total as f64 / stands_for.bytes.max(1.0) };
+    told(recipe, read, (stands_for, times), (total as f64, whole), monitor)
+}
+
+/// A look at a made corpus, of which documents of each split are made.
+fn made(recipe: &Recipe, world: &World, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
+    let mut read = Read::default();
+    let origin = |split: Split, row: usize| Origin { file: Path::new(&file_of(split)).into(), row: row as u64 + 1 };
+    let (mut stands_for, mut whole) = (Totals { bytes: 1.0, ..Totals::default() }, true);
+    for split in Split::ALL {
+        let most = look.part(Split::ALL.len());
+        let (before, sample) = (read.text, read.sampled + most.sample);
+        let mut documents = 0;
+        for (row, document) in world.documents(split).enumerate() {
+            if read.text - before > most.text {
+                whole = false;
+                break;
+            }
+            monitor.check()?;
+            let cognate_worlds::Document { id, text, .. } = document;
+            read.text += text.len() as u64;
+            let document = Document { id, text, group: None, metadata: Metadata::default() };
+            read.take(&origin(split, row), document, sample, monitor)?;
+            documents += 1;
+        }
+        stands_for.documents += world.count(split) as f64;
+        let mean = (read.text - before) as f64 / f64::from(documents.max(1));
+        stands_for.text += mean * world.count(split) as f64;
+    }
+    let bytes = stands_for.text;
+    told(recipe, read, (stands_for, 1.0), (bytes, whole), monitor)
+}
+
+/// What is known of a corpus of which so much was read: `stands_for` so many documents, the whole being `times` as many, in files of `bytes`.
+fn told(
+    recipe: &Recipe,
+    read: Read,
+    (stands_for, times): (Totals, f64),
+    (bytes, whole): (f64, bool),
+    monitor: &dyn Monitor,
+) -> Result<Survey> {
     let since = Instant::now();
     let tokenizer = match &recipe.tokenize.tokenizer {
         Some(path) => Tokenizer::load(&recipe.at(path))?,
@@ -100,7 +146,7 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     Ok(Survey {
         documents: recipe.corpus.limit.map_or(f64::INFINITY, |limit| limit as f64).min(all_documents),
         all_documents,
-        file_bytes: total as f64,
+        file_bytes: bytes,
         bytes_per_document,
         tokens_per_document: bytes_per_document * tokens as f64 / sampled.max(1.0),
         sampled_tokens,
@@ -253,8 +299,6 @@ impl Read {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use cognate_base::Silent;
     use cognate_base::files::write_atomic;
 

@@ -57,7 +57,9 @@ pub(super) fn rehearse(
     expected_s: &dyn Fn(&Measured, Step) -> f64,
     monitor: &dyn Monitor,
 ) -> Result<Measured> {
-    let mut measured = Measured::default();
+    // What timing the machine has left behind in this process is no part of a stage.
+    let held_bytes = if process::forget_peak_rss() { process::peak_rss_bytes() } else { None };
+    let mut measured = Measured { held_bytes, ..Measured::default() };
     // An interruption waits for the folder to be removed.
     let _unsaved = Unsaved::hold(monitor);
     let opened = Scratch::new(&bounds.parent).and_then(|scratch| {
@@ -122,6 +124,12 @@ pub(super) fn rehearse(
     Ok(measured)
 }
 
+/// Bytes of a stage's peak beyond what the process held before; 0 where the system does not tell. What is freed before and taken again
+/// is not among them.
+pub(super) fn beyond(held: Option<u64>, peak: Option<u64>) -> u64 {
+    held.zip(peak).map_or(0, |(held, peak)| peak.saturating_sub(held))
+}
+
 /// Whether a step comes before any model.
 fn is_of_data(step: Step) -> bool {
     matches!(step, Step::Ingest | Step::Tokenize | Step::Embed(_) | Step::Pair(_))
@@ -155,8 +163,8 @@ impl Measured {
             flops: work.flops,
             bytes: artifact.manifest.files.iter().map(|file| file.bytes).sum(),
             wall_s: artifact.manifest.wall_s,
-            memory_bytes: artifact.manifest.peak_rss_bytes.unwrap_or(0),
-            estimated: Vec::new(),
+            memory_bytes: beyond(self.held_bytes, artifact.manifest.peak_rss_bytes),
+            estimated: vec!["memory_bytes"],
         };
         self.rows.insert(step, row);
         Ok(())

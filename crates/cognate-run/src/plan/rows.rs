@@ -6,12 +6,9 @@ use crate::step::Step;
 /// What `step` takes: as it was measured, or by estimate.
 pub(super) fn row(estimate: &Estimate<'_>, step: Step) -> StagePlan {
     if let Some(row) = estimate.measured.rows.get(&step) {
-        let mut row = row.clone();
-        if row.memory_bytes == 0 {
-            row.memory_bytes = (PROGRAM_BYTES + step.stage_of().memory(estimate)).round() as u64;
-            row.estimated.push("memory_bytes");
-        }
-        return row;
+        // What its process took beyond what it held already is at least what the stage takes in a run.
+        let beyond = (row.memory_bytes as f64).max(step.stage_of().memory(estimate));
+        return StagePlan { memory_bytes: (PROGRAM_BYTES + beyond).round() as u64, ..row.clone() };
     }
     let cost = step.stage_of().cost(estimate);
     let figures = [

@@ -64,6 +64,8 @@ pub enum Kind {
     Shares,
     /// A list of tables with keys of other tables.
     Sweep,
+    /// A table with a world's name and its dials.
+    World,
 }
 
 /// What holds when a key is not written.
@@ -148,6 +150,9 @@ impl fmt::Display for Kind {
             Self::NumberOrNumbers(interval) => write!(f, "{interval}, or a list of at least two different ones"),
             Self::Shares => f.write_str("a table of names with shares from 0 to 1"),
             Self::Sweep => f.write_str("a list of at least two tables"),
+            Self::World => {
+                f.write_str("a table with the name of a world and its dials, as `{ name = \"ginc\", concepts = 5 }`")
+            }
             Self::CountOrList(most) => {
                 write!(f, "a whole number from 1 to {most}, or a list of as many different whole numbers")
             }

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
 pub use recipe_error::{Place, RecipeError};
+pub(crate) use resolve::tasks_of;
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
     Training, Vectors, Writer,
@@ -82,7 +83,10 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
 pub struct Corpus {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<cognate_worlds::Dials>,
     pub id_field: String,
     pub text_field: String,
     /// What is not written is not there, so that what was made before there was such a key still fits.

@@ -132,7 +132,7 @@ impl Maker<'_> {
         }
         let read: Option<&[&str]> = match method.as_str() {
             "shuffled" => Some(&["within_groups"]),
-            "file" => Some(&["held_out_share", "within_groups"]),
+            "file" | "truth" => Some(&["held_out_share", "within_groups"]),
             "obfuscated" => Some(&[]),
             _ if tasks.is_some() => Some(&["held_out_share"]),
             _ => None,
@@ -158,6 +158,13 @@ impl Maker<'_> {
                     return Err(section.impossible("method", "", "`path` beside it", "give the file with the pairs"));
                 }
             },
+            "truth" => {
+                if !self.written.table("corpus").has("world") {
+                    let advice = "nothing is known of documents that are read: give [corpus] world, or another method";
+                    return Err(section.impossible("method", "", "[corpus] world beside it", advice));
+                }
+                PairMethod::Truth
+            }
             _ => match tasks {
                 Some(tasks) => PairMethod::OneDocument { tasks, piece_tokens: self.piece_tokens(section) },
                 None => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
@@ -169,7 +176,7 @@ impl Maker<'_> {
             PairMethod::Shuffled(of) | PairMethod::Obfuscated { of, .. } => {
                 self.need_pairs(of, Asker { section, key: "of" })
             }
-            PairMethod::File(_) | PairMethod::OneDocument { .. } => Ok(()),
+            PairMethod::File(_) | PairMethod::Truth | PairMethod::OneDocument { .. } => Ok(()),
         }
     }
 

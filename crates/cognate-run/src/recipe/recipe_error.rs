@@ -41,10 +41,10 @@ pub enum RecipeError {
         known: Vec<&'static str>,
     },
     /// A key that must be written is not.
-    #[error("{file}: {table} has no `{key}`: expected {expected}", file = file.display())]
+    #[error("{at}: {table} has no `{key}`: expected {expected}")]
     Missing {
-        /// The recipe.
-        file: PathBuf,
+        /// Where the table begins; no line where it is not written.
+        at: Place,
         /// The table it belongs in, as in messages.
         table: String,
         /// Its name.

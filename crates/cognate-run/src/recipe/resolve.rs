@@ -7,9 +7,10 @@ use cognate_corpus::default_selection_share;
 use cognate_synth::Sampling;
 use cognate_synth::endpoint::{Key, Role, completions_url};
 use cognate_train::peak_rate_for;
+use cognate_worlds::Dials;
 
 use super::decoder::decoder_config;
-use super::keys::keys_of;
+use super::keys::{key_of, keys_of};
 use super::presets::Things;
 use super::recipe_error::RecipeError;
 use super::written::{Section, Written};
@@ -22,7 +23,12 @@ use super::{
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
 
 pub(super) fn resolve(written: &Written) -> Result<Recipe> {
-    for table in ["", "corpus", "model", "train"] {
+    written.table("").check_required()?;
+    let documents = written.table("corpus");
+    if !documents.has("paths") && !documents.has("world") {
+        return Err(documents.missing(key_of("corpus", "paths")));
+    }
+    for table in ["corpus", "model", "train"] {
         written.table(table).check_required()?;
     }
     let model = model(written.table("model"))?;
@@ -34,12 +40,12 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
         seeds: seeds(written.table(""))?,
-        corpus: corpus(written.table("corpus"))?,
+        corpus: corpus(written.table("corpus"), model.context)?,
         tokenize: tokenize(written.table("tokenize"))?,
         embed: embed(written.table("embed")),
         pair: pair(written.table("pair"))?,
         filter: filter(written.table("filter"))?,
-        evaluate: evaluate(written.table("evaluate"))?,
+        evaluate: evaluate(written.table("evaluate"), written.table("corpus").world_if("world").as_ref())?,
         report,
         embeddings,
         pairs,
@@ -69,7 +75,73 @@ fn seeds(section: &Section) -> Result<Vec<u64>> {
     Ok(seeds)
 }
 
-fn corpus(section: &Section) -> Result<Corpus> {
+/// Keys of `[corpus]` that say nothing of a made corpus.
+const NOT_OF_WORLDS: [&str; 11] = [
+    "paths",
+    "id_field",
+    "text_field",
+    "group_field",
+    "limit",
+    "chunk_tokens",
+    "on_bad_record",
+    "max_record_bytes",
+    "validation_share",
+    "unique_share",
+    "selection_share",
+];
+
+/// A made corpus for models with a context of `context` tokens.
+fn made_corpus(section: &Section, world: Dials, context: usize) -> Result<Corpus> {
+    let others = NOT_OF_WORLDS.into_iter().chain(["contamination_words", "contamination_documents"]);
+    if let Some(key) = others.into_iter().find(|key| section.has(key)) {
+        let expected = format!("no `{key}` beside `world`");
+        return Err(section.impossible(
+            key,
+            "",
+            expected,
+            "remove one of the two: a world has its own documents and splits",
+        ));
+    }
+    if let Err(error) = world.check_context(context) {
+        return Err(section.impossible("world", "", "documents that a model reads whole", &error.to_string()));
+    }
+    let [validation_share, unique_share, selection_share] = world.shares();
+    Ok(Corpus {
+        world: Some(world),
+        validation_share,
+        unique_share,
+        selection_share,
+        // All documents are of the same wordings.
+        contamination_words: 0,
+        ..read_corpus(section, [0.0; 3])
+    })
+}
+
+/// A corpus that is read, with the shares of validation, unique and selection documents.
+fn read_corpus(section: &Section, [validation_share, unique_share, selection_share]: [f64; 3]) -> Corpus {
+    let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
+    Corpus {
+        paths: section.list_if("paths").unwrap_or_default().into_iter().map(PathBuf::from).collect(),
+        world: None,
+        id_field: section.text("id_field"),
+        text_field: section.text("text_field"),
+        group_field: section.text_if("group_field"),
+        limit: section.integer_if("limit"),
+        chunk_tokens: section.integer_if("chunk_tokens").map(|tokens| tokens as usize),
+        on_bad_record,
+        max_record_bytes: section.integer("max_record_bytes") as usize,
+        validation_share,
+        unique_share,
+        selection_share,
+        contamination_words: section.integer("contamination_words") as usize,
+        contamination_documents: section.integer("contamination_documents") as u32,
+    }
+}
+
+fn corpus(section: &Section, context: usize) -> Result<Corpus> {
+    if let Some(world) = section.world_if("world") {
+        return made_corpus(section, world, context);
+    }
     let (validation, unique) = (section.number("validation_share"), section.number("unique_share"));
     if validation + unique > 1.0 {
         return Err(section.impossible(
@@ -101,22 +173,7 @@ fn corpus(section: &Section) -> Result<Corpus> {
             "name the field that holds the book, page or thread",
         ));
     }
-    let on_bad_record = if section.text("on_bad_record") == "skip" { OnBadRecord::Skip } else { OnBadRecord::Stop };
-    Ok(Corpus {
-        paths: section.list("paths").into_iter().map(PathBuf::from).collect(),
-        id_field: section.text("id_field"),
-        text_field: section.text("text_field"),
-        group_field,
-        limit: section.integer_if("limit"),
-        chunk_tokens: section.integer_if("chunk_tokens").map(|tokens| tokens as usize),
-        on_bad_record,
-        max_record_bytes: section.integer("max_record_bytes") as usize,
-        validation_share: validation,
-        unique_share: unique,
-        selection_share: selection,
-        contamination_words: section.integer("contamination_words") as usize,
-        contamination_documents: section.integer("contamination_documents") as u32,
-    })
+    Ok(read_corpus(section, [validation, unique, selection]))
 }
 
 fn tokenize(section: &Section) -> Result<Tokenize> {
@@ -477,15 +534,28 @@ pub(super) fn filter(section: &Section) -> Result<Filter> {
     })
 }
 
-fn evaluate(section: &Section) -> Result<Evaluate> {
+/// The tasks whose questions a world has beside its documents.
+pub(crate) fn tasks_of(world: &Dials) -> &'static [&'static str] {
+    match world {
+        Dials::Ginc(_) => &["in_context"],
+        Dials::Bigrams(_) => &[],
+        Dials::Biographies(_) => &["extraction_once", "extraction_several"],
+    }
+}
+
+fn evaluate(section: &Section, world: Option<&Dials>) -> Result<Evaluate> {
     let mut tasks: Vec<String> = Vec::new();
-    for task in section.list("tasks") {
+    let own = world.map_or(&[][..], tasks_of);
+    let usual = || [PERPLEXITY].iter().chain(own).map(|task| (*task).to_owned()).collect();
+    for task in section.list_if("tasks").unwrap_or_else(usual) {
         if !tasks.contains(&task) {
             tasks.push(task);
         }
     }
     let data_dir = section.text_if("data_dir").map(PathBuf::from);
-    if let (Some(task), None) = (tasks.iter().find(|task| *task != PERPLEXITY), &data_dir) {
+    if let (Some(task), None) =
+        (tasks.iter().find(|task| *task != PERPLEXITY && !own.contains(&task.as_str())), &data_dir)
+    {
         return Err(section.impossible(
             "tasks",
             format_args!("[.., \"{task}\"]"),

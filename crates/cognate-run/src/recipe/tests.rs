@@ -8,6 +8,7 @@ use super::{Real, Recipe, RecipeError, Threshold};
 mod arms;
 mod refusals;
 mod servers;
+mod worlds;
 
 use servers::{JUDGE, SERVER};
 

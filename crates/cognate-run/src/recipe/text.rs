@@ -28,7 +28,7 @@ impl Recipe {
         root.insert("seed".into(), integer(self.seed));
         root.insert("seeds".into(), self.seeds.iter().map(|seed| integer(*seed)).collect::<Vec<_>>().into());
         let tables = [
-            ("corpus", table(&self.corpus)?),
+            ("corpus", self.corpus_table()?),
             ("tokenize", table(&self.tokenize)?),
             ("model", table(&self.model)?),
             ("train", table(&self.train)?),
@@ -45,6 +45,15 @@ impl Recipe {
         let arms = self.arms.iter().map(|arm| self.arm_table(arm)).collect::<Result<Vec<_>, _>>()?;
         root.insert("arm".into(), arms.into());
         toml::to_string(&root)
+    }
+
+    /// `[corpus]`; of a made one its world alone.
+    fn corpus_table(&self) -> Result<Table, Error> {
+        let mut corpus = table(&self.corpus)?;
+        if self.corpus.world.is_some() {
+            corpus.retain(|key, _| key == "world");
+        }
+        Ok(corpus)
     }
 
     fn put_things(&self, root: &mut Table) -> Result<(), Error> {
@@ -76,6 +85,7 @@ impl Recipe {
                     say(&mut thing, "method", "shuffled");
                     say(&mut thing, "of", of);
                 }
+                PairMethod::Truth => say(&mut thing, "method", "truth"),
                 PairMethod::File(path) => {
                     say(&mut thing, "method", "file");
                     thing.insert("path".into(), Value::try_from(path)?);

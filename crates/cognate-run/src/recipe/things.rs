@@ -48,6 +48,8 @@ pub enum PairMethod {
     Shuffled(String),
     /// A file.
     File(PathBuf),
+    /// What the corpus' world says.
+    Truth,
     /// Made of pieces of one document each.
     OneDocument {
         /// By one of these; by each of them, an equal share of the pieces, where there are several.
@@ -69,7 +71,7 @@ impl PairMethod {
     pub fn of(&self) -> Option<&str> {
         match self {
             Self::Shuffled(of) | Self::Obfuscated { of, .. } => Some(of),
-            Self::Neighbours(_) | Self::File(_) | Self::OneDocument { .. } => None,
+            Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::OneDocument { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod variants;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cognate_worlds::Dials;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -75,6 +76,7 @@ enum Value {
     List(Vec<String>),
     Integers(Vec<u64>),
     Numbers(Vec<f64>),
+    World(cognate_worlds::Dials),
 }
 
 /// Reads `text`, the content of the recipe at `file`.
@@ -403,6 +405,48 @@ fn nearest(written: &str, known: impl Iterator<Item = &'static str>) -> &'static
     known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
 }
 
+/// A world with its dials, or advice on what to write instead.
+fn world(items: &DeTable<'_>) -> Result<Dials, String> {
+    let names = Dials::WORLDS.map(|(name, ..)| name);
+    let mut values = serde_json::Map::new();
+    for (key, value) in in_file_order(items) {
+        let found = match value.get_ref() {
+            DeValue::String(text) => serde_json::Value::from(text.as_ref()),
+            DeValue::Boolean(flag) => (*flag).into(),
+            DeValue::Float(float) => float.as_str().parse::<f64>().ok().into(),
+            number @ DeValue::Integer(_) => integer(number).and_then(|n| u64::try_from(n).ok()).into(),
+            _ => serde_json::Value::Null,
+        };
+        if found.is_null() {
+            return Err(format!("`{}` is neither a number of at least 0 nor a flag", key.get_ref()));
+        }
+        values.insert(key.get_ref().to_string(), found);
+    }
+    let name = values.get("name").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let Some((_, _, dials)) = Dials::WORLDS.into_iter().find(|(world, ..)| *world == name) else {
+        let near = nearest(&name, names.into_iter());
+        return Err(if name.is_empty() {
+            "it has no `name`".to_owned()
+        } else {
+            format!("the nearest world is \"{near}\"")
+        });
+    };
+    if let Some(key) = values.keys().find(|key| *key != "name" && dials.iter().all(|dial| dial.name != **key)) {
+        let near = nearest(key, dials.iter().map(|dial| dial.name));
+        return Err(format!("`{name}` has no dial `{key}`; the nearest is `{near}`"));
+    }
+    for dial in dials {
+        match values.get(dial.name) {
+            Some(value) if !dial.range.holds(value) => {
+                return Err(format!("{}: expected {}, found {value}", dial.name, dial.range.words()));
+            }
+            _ => {}
+        }
+    }
+    let made: Dials = serde_json::from_value(values.into()).map_err(|error| error.to_string())?;
+    made.check().map(|()| made).map_err(|error| error.to_string())
+}
+
 /// The value, or advice on what to write instead.
 fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> {
     let number = |value: &DeValue<'_>| -> Option<f64> {
@@ -458,6 +502,7 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
             });
             texts.collect::<Result<Vec<_>, _>>().map(Value::List)
         }
+        (Kind::World, DeValue::Table(items)) => world(items).map(Value::World).map_err(Some),
         (Kind::Numbers(interval), DeValue::Array(items)) if items.len() > 1 => {
             let mut numbers: Vec<f64> = Vec::new();
             for item in items.iter() {

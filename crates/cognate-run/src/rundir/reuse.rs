@@ -50,8 +50,12 @@ impl Finished {
     }
 }
 
+/// Where a training's checkpoints lie in its folder.
+const CHECKPOINTS: &str = "checkpoints";
+
 /// Gives the finished artifact in `from` a second place: hard links where the file system has them, copies elsewhere. The manifest, with
-/// what it cost there, comes last.
+/// what it cost there, comes last. A training's checkpoints, which no manifest holds, come along where links are to be had: they are what
+/// `evaluate --all-checkpoints` measures, and several times as large as the model.
 pub(super) fn take_over(from: &Path, folder: &Path) -> Result<()> {
     let Some(manifest) = Manifest::read(from)? else { return Ok(()) };
     if folder.exists() {
@@ -67,7 +71,31 @@ pub(super) fn take_over(from: &Path, folder: &Path) -> Result<()> {
             fs_err::copy(&source, &target)?;
         }
     }
+    link_checkpoints(&from.join(CHECKPOINTS), &folder.join(CHECKPOINTS))?;
     remove_partials(folder, true)?;
     debug_assert!(!folder.join(MANIFEST).exists());
     manifest.write(folder)
+}
+
+/// Links all checkpoints, or none.
+fn link_checkpoints(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    for checkpoint in fs_err::read_dir(from)? {
+        let checkpoint = checkpoint?;
+        let target = to.join(checkpoint.file_name());
+        if !checkpoint.path().is_dir() {
+            continue;
+        }
+        fs_err::create_dir_all(&target)?;
+        for file in fs_err::read_dir(checkpoint.path())? {
+            let file = file?;
+            if fs_err::hard_link(file.path(), target.join(file.file_name())).is_err() {
+                fs_err::remove_dir_all(to)?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

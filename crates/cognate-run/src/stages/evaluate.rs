@@ -55,7 +55,7 @@ impl Stage for Evaluate {
         inputs.add("the model", arm, "final/model.safetensors")?;
         inputs.add("the model's configuration", arm, "final/config.json")?;
         inputs.add_tokenizer(arm, "final/")?;
-        for (task, files) in tasks::tasks(context.recipe)? {
+        for (task, files) in tasks::tasks(context.recipe, Some(&context.artifact("ingest").folder))? {
             for (name, path) in tasks::inputs(&task, &files) {
                 inputs.file(&name, path)?;
             }
@@ -102,7 +102,8 @@ fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Mo
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
     let (found, each) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
-    let scored = tasks::score(context.recipe, &mut model, &tokenizer, folder, monitor)?;
+    let scored =
+        tasks::score((context.recipe, &context.artifact("ingest").folder), &mut model, &tokenizer, folder, monitor)?;
     let mut statistics = json!(found);
     if !scored.tasks.is_empty() {
         statistics["tasks"] = json!(scored.tasks);

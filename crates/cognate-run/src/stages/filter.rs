@@ -8,12 +8,14 @@ use cognate_statistics::Share;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
 use cognate_synth::{FilterInputs, FilterStats, Scoring, TextPair, filter_bytes};
+use cognate_worlds::Judged;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::BATCH_TOKENS;
 use super::generate::{Generate, generate_round, round_folder, seeds_of};
 use super::judge;
+use super::of_world;
 use super::quality::{Measured, Synthesizer, measure};
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
@@ -91,6 +93,7 @@ impl Stage for Filter {
         }
         let base = Step::Train(Replicate::own(recipe, recipe.base_of(self.0)));
         inputs.add("the base model", context.made(base), "best/model.safetensors")?;
+        inputs.truth()?;
         for (name, hash) in shard_hashes(context.made(Step::Generate(self.0))) {
             inputs.put(&name, hash);
         }
@@ -170,23 +173,17 @@ pub(crate) struct Filtered {
     /// Rounds of generation that it took.
     pub(crate) rounds: usize,
     pub(crate) filter: FilterStats,
-    /// What the run's models and its embedder say about the documents.
-    pub(crate) measured: Measured,
+    /// What the run's models and its embedder say about the documents; none of a control, whose documents nothing else is measured of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) measured: Option<Measured>,
     /// The kept documents, tokenized as every document is.
     pub(crate) synthetic: TokenizeStats,
+    /// What a world thinks of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) judged: Option<Judged>,
 }
 
-/// Statistics of `filter` for a control, whose documents nothing else is measured of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FilteredControl {
-    /// Rounds of generation that it took.
-    pub(crate) rounds: usize,
-    pub(crate) filter: FilterStats,
-    /// The kept documents, tokenized as every document is.
-    pub(crate) synthetic: TokenizeStats,
-}
-
-/// What both kinds of statistics of `filter` say.
+/// As much of the statistics of `filter` as its cost needs.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) rounds: usize,
@@ -299,13 +296,14 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
             tokenize(&folder.join(KEPT), &ReadOptions::default(), &tokenizer, &folder.join("synthetic"), monitor)?;
         if tokens.tokens >= needed {
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
-            let statistics = if is_related {
+            let in_world = of_world::judged(context, corpus, &folder.join(KEPT), monitor)?;
+            let measured = if is_related {
                 stats.judge = judge::kept_documents(context, corpus, folder, judged, monitor)?;
-                let measured = measure(context, corpus, folder, calibration, monitor)?;
-                json!(Filtered { rounds, filter: stats, measured, synthetic: tokens })
+                Some(measure(context, corpus, folder, calibration, monitor)?)
             } else {
-                json!(FilteredControl { rounds, filter: stats, synthetic: tokens })
+                None
             };
+            let statistics = json!(Filtered { rounds, filter: stats, measured, synthetic: tokens, judged: in_world });
             let flops = synthesizer.map_or(0.0, |synthesizer| synthesizer.flops);
             let work = Work { statistics, flops, tokens: tokens.tokens, documents: read };
             return Ok(kept(work, tokens, kept_documents));

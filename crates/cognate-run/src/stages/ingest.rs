@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use cognate_base::Monitor;
+use cognate_base::{Hash, Monitor};
 use cognate_corpus::{IngestConfig, IngestStats, OnBadRecord, ReadOptions, ingest};
+use cognate_worlds::{Dials, World, fingerprint};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Place, Stage};
@@ -13,6 +15,7 @@ use crate::estimate::{Cost, Estimate, PACKED, WORD_BYTES};
 use crate::recipe::{self, Recipe};
 use crate::rundir::Work;
 use crate::step::Step;
+use crate::world_files::{EXTRACTION, IN_CONTEXT, PAIRS, TRUTH, WorldStatistics, file_of, write_world};
 
 /// The splits' names, which are their files' names too.
 pub(crate) const SPLITS: [&str; 4] = ["validation", "unique", "oracle", "selection"];
@@ -45,7 +48,11 @@ impl Stage for Ingest {
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
-        inputs.documents()?;
+        match &context.recipe.corpus.world {
+            // Its documents follow from its dials, which are among the keys, and from what makes them.
+            Some(dials) => inputs.put("the world", Hash::of(fingerprint(dials, context.recipe.seed))),
+            None => inputs.documents()?,
+        }
         if context.recipe.corpus.chunk_tokens.is_some() {
             inputs.given_tokenizer()?;
         }
@@ -102,20 +109,66 @@ fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<M
         tokenizer: context.recipe.tokenize.tokenizer.as_ref().map(|path| context.recipe.at(path)),
         read: read_options(context.recipe),
     };
-    let stats: IngestStats = ingest(&context.document_paths(), folder, &config, monitor)?;
-    tell(&stats);
     let mut made = Made::default();
+    let (stats, world) = match &corpus.world {
+        None => (ingest(&context.document_paths(), folder, &config, monitor)?, None),
+        Some(dials) => {
+            let (stats, world, files) = made_documents(dials, folder, &config, monitor)?;
+            files.into_iter().for_each(|file| made.file(file));
+            (stats, Some(world))
+        }
+    };
+    tell(&stats);
     for (split, kept) in SPLITS.into_iter().zip([stats.validation, stats.unique, stats.oracle, stats.selection]) {
         made.rows(&format!("{split}.jsonl.zst"), kept.documents);
     }
     made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
     made.rows("rejected.jsonl", stats.rejected);
-    made.work = Work { statistics: json!(stats), documents: stats.read, ..Work::default() };
+    let statistics = json!(Ingested { stats, world });
+    made.work = Work { statistics, documents: stats.read, ..Work::default() };
     Ok(made)
 }
 
+/// Statistics of `ingest`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ingested {
+    #[serde(flatten)]
+    pub(crate) stats: IngestStats,
+    /// Of a made corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) world: Option<WorldStatistics>,
+}
+
+/// Makes a world's documents in `folder` and draws them into their splits, which leaves beside these what is true of them.
+fn made_documents(
+    dials: &Dials,
+    folder: &Path,
+    config: &IngestConfig,
+    monitor: &dyn Monitor,
+) -> Result<(IngestStats, WorldStatistics, Vec<&'static str>)> {
+    let world = World::new(dials, config.seed)?;
+    let made = folder.join("world");
+    let statistics = write_world(&world, &made, monitor)?;
+    let documents: Vec<_> = statistics.documents.keys().map(|split| made.join(file_of(*split))).collect();
+    let stats = ingest(&documents, folder, config, monitor)?;
+    if stats.exact_duplicates > 0 {
+        tracing::warn!(
+            "ingest: {} of the world's documents are exact copies of others and are left out, and what is computed of the world counts them: \
+             longer documents repeat less",
+            stats.exact_duplicates
+        );
+    }
+    let mut files = vec![PAIRS, TRUTH];
+    files.extend(EXTRACTION.into_iter().chain([IN_CONTEXT]).filter(|file| made.join(file).exists()));
+    for file in &files {
+        fs_err::rename(made.join(file), folder.join(file))?;
+    }
+    fs_err::remove_dir_all(made)?;
+    Ok((stats, statistics, files))
+}
+
 /// Says what was drawn.
-fn tell(stats: &IngestStats) {
+pub(super) fn tell(stats: &IngestStats) {
     if stats.cut > 0 {
         tracing::info!("ingest: {} documents are cut into {} pieces", stats.cut, stats.pieces);
     }

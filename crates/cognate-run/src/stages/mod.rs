@@ -23,6 +23,7 @@ pub(crate) mod held_out;
 pub(crate) mod ingest;
 pub(crate) mod judge;
 pub(crate) mod nearest;
+pub(crate) mod of_world;
 pub(crate) mod pair;
 pub(crate) mod quality;
 pub(crate) mod related;

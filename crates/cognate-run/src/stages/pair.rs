@@ -23,6 +23,7 @@ use crate::estimate::{Cost, Estimate, PACKED};
 use crate::recipe::{PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::step::Step;
+use crate::world_files::PAIRS;
 
 /// The set of pairs at a place of [`Recipe::pairs`].
 pub(crate) struct Pair(pub(crate) usize);
@@ -34,15 +35,16 @@ impl Stage for Pair {
 
     fn version(&self, _: &Recipe) -> u32 {
         // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
-        // are pairs with documents of the selection split.
-        4
+        // are pairs with documents of the selection split. 5: of documents apart by groups, strangers are among those of other groups;
+        // before a tail begins, nothing stands out.
+        5
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
         match &recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
             PairMethod::Shuffled(of) => vec![Step::Pair(recipe.pair_set(of))],
-            PairMethod::File(_) => vec![Step::Ingest],
+            PairMethod::File(_) | PairMethod::Truth => vec![Step::Ingest],
             PairMethod::OneDocument { .. } => vec![Step::Tokenize],
             PairMethod::Obfuscated { of, .. } => vec![Step::Tokenize, Step::Pair(recipe.pair_set(of))],
         }
@@ -60,8 +62,9 @@ impl Stage for Pair {
                 config.put("pair", with_groups(own, &pairs.pair))
             }
             PairMethod::Shuffled(_) => config.put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
-            PairMethod::File(_) => {
-                let own = json!({"method": "file", "held_out_share": pairs.pair.held_out_share});
+            PairMethod::File(_) | PairMethod::Truth => {
+                let method = if pairs.method == PairMethod::Truth { "truth" } else { "file" };
+                let own = json!({"method": method, "held_out_share": pairs.pair.held_out_share});
                 config.put("pair", with_groups(own, &pairs.pair))
             }
             PairMethod::OneDocument { tasks, piece_tokens } => {
@@ -97,6 +100,7 @@ impl Stage for Pair {
                 inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
             }
             PairMethod::File(path) => inputs.file("the given pairs", recipe.at(path))?,
+            PairMethod::Truth => inputs.add("the true pairs", context.artifact("ingest"), PAIRS)?,
         }
         match recipe.texts_of(self.0) == Some(self.0) {
             true => inputs.add_tokenizer(context.artifact("tokenize"), ""),
@@ -109,6 +113,9 @@ impl Stage for Pair {
             PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, self.0, embedding, place.folder, monitor),
             PairMethod::Shuffled(of) => shuffled_pairs(context, self.0, of, place.folder, monitor),
             PairMethod::File(path) => given_pairs(context, self.0, &context.recipe.at(path), place.folder, monitor),
+            PairMethod::Truth => {
+                given_pairs(context, self.0, &context.artifact("ingest").path(PAIRS), place.folder, monitor)
+            }
             PairMethod::OneDocument { tasks, piece_tokens } => {
                 derived::one_document(context, self.0, (tasks, *piece_tokens), place.folder, monitor)
             }
@@ -130,7 +137,7 @@ impl Stage for Pair {
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => {
                 2.0 * estimate.unique_bytes() / estimate.survey.encode_bytes_per_s
             }
-            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) => 0.0,
+            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) | PairMethod::Truth => 0.0,
         };
         let own = match estimate.recipe.texts_of(self.0) == Some(self.0) {
             true => {
@@ -157,9 +164,16 @@ impl Stage for Pair {
 }
 
 /// Says at once what was found to be related.
-fn tell(label: &str, stats: &PairStats) {
-    let percent = 100.0 * stats.precision.estimate;
+pub(super) fn tell(label: &str, stats: &PairStats) {
     let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
+    let Some(estimate) = stats.precision.estimate else {
+        return tracing::warn!(
+            "{label}: {with_pair} of {documents} documents have a pair. Which share of the pairs is true cannot be said: most documents have too \
+             few others outside of their group to tell related ones from strangers. Give [pair] min_similarity if you know one, or \
+             write within_groups = true"
+        );
+    };
+    let percent = 100.0 * estimate;
     match stats.precision.rule {
         Rule::OneHill => tracing::warn!(
             "{label}: this corpus has no usable relation: no similarity tells related documents from strangers, and of the pairs that were \

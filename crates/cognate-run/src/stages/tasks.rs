@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::BATCH_TOKENS;
 use crate::device::Model;
 use crate::error::{Error, Result};
-use crate::recipe::{PERPLEXITY, Recipe};
+use crate::recipe::{PERPLEXITY, Recipe, tasks_of};
 
 /// File with what each question contributed, a JSON object a line.
 pub(crate) const QUESTIONS: &str = "questions.jsonl";
@@ -27,11 +27,15 @@ pub(crate) struct Scored {
     pub(crate) tasks: BTreeMap<String, TaskScores>,
 }
 
-/// The recipe's published tasks and where their files are.
-pub(crate) fn tasks(recipe: &Recipe) -> Result<Vec<(Definition, TaskFiles)>> {
-    let Some(folder) = recipe.evaluate.data_dir.as_ref().map(|folder| recipe.at(folder)) else { return Ok(Vec::new()) };
-    let file = |names: &[String]| {
-        file_in(&folder, names).ok_or_else(|| Error::Setting {
+/// The recipe's tasks and where their files are. Those of a world lie in `made`, the folder of `ingest`, and
+/// are left out where there is none.
+pub(crate) fn tasks(recipe: &Recipe, made: Option<&Path>) -> Result<Vec<(Definition, TaskFiles)>> {
+    let own = recipe.corpus.world.as_ref().map_or(&[][..], tasks_of);
+    let is_own = |name: &str| own.contains(&name);
+    let data_dir = recipe.evaluate.data_dir.as_ref().map(|folder| recipe.at(folder));
+    let file = |folder: Option<&Path>, names: &[String]| {
+        let folder = folder.unwrap_or(Path::new(""));
+        file_in(folder, names).ok_or_else(|| Error::Setting {
             name: "evaluate.data_dir".to_owned(),
             found: folder.display().to_string(),
             expected: format!("a folder with {}", file_names(names)),
@@ -39,11 +43,20 @@ pub(crate) fn tasks(recipe: &Recipe) -> Result<Vec<(Definition, TaskFiles)>> {
     };
     let with_files = |name: &String| {
         let task = Definition::bundled(name)?;
+        let folder = if is_own(name) { made } else { data_dir.as_deref() };
         let examples = (task.default_shots() > 0 && !task.example_files().is_empty()).then(|| task.example_files());
-        let files = TaskFiles { questions: file(task.files())?, examples: examples.map(file).transpose()? };
+        let files = TaskFiles {
+            questions: file(folder, task.files())?,
+            examples: examples.map(|names| file(folder, names)).transpose()?,
+        };
         Ok((task, files))
     };
-    recipe.evaluate.tasks.iter().filter(|name| *name != PERPLEXITY).map(with_files).collect()
+    // A world may have nothing to ask: where nobody is told of once, say.
+    let has = |name: &str| {
+        made.is_some_and(|made| Definition::bundled(name).is_ok_and(|task| file_in(made, task.files()).is_some()))
+    };
+    let there = |name: &&String| **name != PERPLEXITY && (!is_own(name) || has(name));
+    recipe.evaluate.tasks.iter().filter(there).map(with_files).collect()
 }
 
 /// What a task is measured on: each file by what it is called among the inputs of the stage.
@@ -57,8 +70,13 @@ pub(crate) fn inputs<'a>(
 }
 
 /// Refuses files of the recipe's tasks that its models could not be measured on; see [`check_task`].
-pub(crate) fn check(recipe: &Recipe, models: Option<(&Tokenizer, usize)>, monitor: &dyn Monitor) -> Result<()> {
-    for (task, files) in tasks(recipe)? {
+pub(crate) fn check(
+    recipe: &Recipe,
+    made: Option<&Path>,
+    models: Option<(&Tokenizer, usize)>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    for (task, files) in tasks(recipe, made)? {
         check_task(models, &task, &files, options(recipe), monitor)?;
     }
     Ok(())
@@ -72,14 +90,14 @@ fn options(recipe: &Recipe) -> TaskOptions {
 
 /// Measures a model on the recipe's tasks and writes [`QUESTIONS`] into `folder`; nothing where there are no tasks.
 pub(crate) fn score(
-    recipe: &Recipe,
+    (recipe, made): (&Recipe, &Path),
     model: &mut Model,
     tokenizer: &Tokenizer,
     folder: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Scored> {
     let mut scored = Scored::default();
-    let tasks = tasks(recipe)?;
+    let tasks = tasks(recipe, Some(made))?;
     if tasks.is_empty() {
         return Ok(scored);
     }

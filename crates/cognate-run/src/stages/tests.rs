@@ -26,12 +26,16 @@ use crate::context::Context;
 use crate::device::Model;
 use crate::step::{Replicate, Step};
 
+mod costs;
 mod derived;
 mod finished;
 mod graph;
+mod identities;
 mod sweeps;
+mod told;
 mod trainings;
 mod work;
+mod worlds;
 mod written;
 
 use finished::{Finished, corpus};
@@ -93,6 +97,7 @@ fn a_small_run_measures_what_it_says() {
     let of = format!("{} of {}", pairs["documents_with_pairs"], pairs["documents"]);
     let told = format!("pair: {of} documents have a pair; {percent:.0} % of the pairs are true by estimate");
     assert!(finished.told.contains(&told), "{told}: {:?}", finished.told);
+    told::pairs_of_one_hill_are_no_relation(&context);
 }
 
 fn load(context: &Context<'_>, checkpoint: &Path) -> Model {
@@ -179,10 +184,10 @@ fn the_checkpoint_is_chosen_by_pairs_that_the_relation_is_not_measured_on(contex
         pairs.iter().map(|pair| (tokens(pair.first), tokens(pair.second))).collect()
     };
     let found = trained.relation.unwrap();
-    assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap());
-    assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap());
+    assert_eq!(found.after, relation(&mut best, &tokenizer, &texts(&measured), options, &Silent).unwrap().0);
+    assert_ne!(found.after, relation(&mut best, &tokenizer, &texts(&choosing), options, &Silent).unwrap().0);
     let mut base = load(context, &context.base_of(0).path("best"));
-    assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap());
+    assert_eq!(found.before, relation(&mut base, &tokenizer, &texts(&measured), options, &Silent).unwrap().0);
 }
 
 fn what_measures_is_a_unique_document_and_one_that_no_model_has_seen(context: &Context<'_>) {
@@ -244,7 +249,7 @@ fn relevance_is_calibrated_on_pairs_that_chose_no_checkpoint(context: &Context<'
         calibrate(&mut synthesizer, &tokenizer, &pairs, options, recipe.seed, &Silent).unwrap()
     };
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    let found = filtered.measured.calibration;
+    let found = filtered.measured.unwrap().calibration;
     assert!(found.is_some());
     let once = one_of_each_target(&measured);
     assert!(once.len() < measured.len(), "no document is measured after two seeds");
@@ -296,7 +301,7 @@ fn similarity_to_the_seed_is_that_of_each_kept_document(context: &Context<'_>) {
     let distinct = similarities.windows(2).filter(|two| (two[0] - two[1]).abs() > 1e-3).count();
     assert!(kept.len() > 10 && distinct > kept.len() / 2, "{similarities:?}");
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    let found = filtered.measured.similarity.synthetic.unwrap();
+    let found = filtered.measured.as_ref().unwrap().similarity.synthetic.unwrap();
     let mean = similarities.iter().sum::<f64>() / similarities.len() as f64;
     assert_eq!(found.n, kept.len() as u64);
     assert!((found.value - mean).abs() < 1e-5, "{} {mean}", found.value);
@@ -318,7 +323,7 @@ fn a_model_is_scored_as_its_training_ended(context: &Context<'_>) {
     assert_eq!(read_scores(&context.artifact(&evaluated).folder).unwrap(), each);
     // What was generated, however, came of the best: what the base had memorised, it would only repeat.
     let filtered: Filtered = context.statistics("filter/related").unwrap();
-    assert_eq!(filtered.measured.perplexity_validation.unwrap().value, of_best.perplexity);
+    assert_eq!(filtered.measured.as_ref().unwrap().perplexity_validation.unwrap().value, of_best.perplexity);
     assert_eq!(Step::Tune(0).folder(context.recipe), tune());
 }
 

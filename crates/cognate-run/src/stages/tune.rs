@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
-use cognate_eval::{Relation, RelationOptions, relation};
+use cognate_eval::{PairLoss, Relation, RelationOptions, relation};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Decoder, ScoreItem};
 use cognate_pair::{Pair, read_pairs, read_shuffled_pairs, shuffle_targets};
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::BATCH_TOKENS;
 use super::held_out::{Documents, HeldOut, draw};
+use super::of_world::learned;
 use super::train::training::{finish, tokenizer_files, trained};
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
@@ -76,7 +77,8 @@ impl Stage for Tune {
         inputs.add_tokens("the selection tokens", &tokens, "selection")?;
         inputs.add("the base model", context.base_of(self.0), "best/model.safetensors")?;
         inputs.add("the training pairs", context.pairs_of(self.0), "train.parquet")?;
-        inputs.add("the held-out pairs", context.pairs_of(self.0), "held_out.parquet")
+        inputs.add("the held-out pairs", context.pairs_of(self.0), "held_out.parquet")?;
+        inputs.truth()
     }
 
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
@@ -199,8 +201,24 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
     trained.pairs_of = settings.max_pairs.map(|_| all_pairs as u64);
     if distinct_seeds(&measuring) >= LEAST_SEEDS {
         let measured = Measured { context, at, tokenizer: &tokenizer, documents: &documents, pairs: &measuring };
-        let before = measured.relation(&base, monitor)?;
-        let relations = Relations { before, after: measured.relation(&outcome.best, monitor)? };
+        let (before, _) = measured.relation(&base, monitor)?;
+        let (after, each) = measured.relation(&outcome.best, monitor)?;
+        let relations = Relations { before, after };
+        // A part of a document is not as likely as the whole.
+        trained.learned = match after.seeds_cut + after.targets_cut {
+            0 => learned(context, &measuring, &each, monitor)?,
+            _ => None,
+        };
+        if context.recipe.corpus.world.is_some() && trained.learned.is_none() {
+            tracing::warn!(
+                "{}: what share of the relation is learned cannot be said: {} seeds and {} targets are cut, and of {} pairs those that are true \
+                 tell nothing. Raise [generate] max_seed_tokens or [tune] context, or give true pairs",
+                Step::Tune(at).label(recipe),
+                after.seeds_cut,
+                after.targets_cut,
+                after.pairs
+            );
+        }
         if !is_shuffled(context, at) && relations.after.is_nothing() {
             tracing::warn!("{}: {}", Step::Tune(at).label(recipe), NOT_USED);
         }
@@ -317,7 +335,7 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    fn relation(&self, checkpoint: &Path, monitor: &dyn Monitor) -> Result<Relation> {
+    fn relation(&self, checkpoint: &Path, monitor: &dyn Monitor) -> Result<(Relation, Vec<PairLoss>)> {
         let recipe = self.context.recipe;
         let tokens = |document: u32| self.documents.tokens(document);
         let pairs: Vec<_> = self.pairs.iter().map(|pair| (tokens(pair.first), tokens(pair.second))).collect();

@@ -129,6 +129,12 @@ impl Concept for Bigram {
         (0..document.len()).map(|place| self.probability(&document[..place], document[place]).ln()).sum()
     }
 
+    fn log_likelihood_with_slips(&self, document: &[u32], slip: f64) -> f64 {
+        let any = slip / self.start.len() as f64;
+        let p = |place: usize| self.probability(&document[..place], document[place]);
+        (0..document.len()).map(|place| ((1.0 - slip) * p(place) + any).ln()).sum()
+    }
+
     fn next(&self, document: &[u32]) -> Vec<f64> {
         if self.log_likelihood(document) == f64::NEG_INFINITY {
             return vec![0.0; self.start.len()];

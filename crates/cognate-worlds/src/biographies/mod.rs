@@ -9,7 +9,9 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cognate_base::{Interrupted, Monitor};
 
 use crate::dials::Range::{Share, Whole};
 use crate::dials::{self, dials};
@@ -143,6 +145,23 @@ impl World {
     /// The seed that it was made from.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The facts that a split states: persons with attributes.
+    ///
+    /// # Errors
+    /// When the user interrupts.
+    pub fn stated(
+        &self,
+        split: Split,
+        monitor: &dyn Monitor,
+    ) -> std::result::Result<BTreeSet<(usize, Attribute)>, Interrupted> {
+        let mut stated = BTreeSet::new();
+        for telling in self.documents(split) {
+            monitor.check()?;
+            stated.extend(telling.statements.iter().map(|told| (telling.person, told.attribute)));
+        }
+        Ok(stated)
     }
 
     /// The person of that name.

@@ -70,14 +70,18 @@ impl World {
         })
     }
 
-    /// A true statement about a person that ends with the value, without its full stop, in a wording that the unique split used for
-    /// other people and not for this one; `None` where it used all.
+    /// A true statement about a person that the unique split makes, without its full stop and ending with the value, in one of the world's wordings
+    /// that it did not make it in; `None` where it does not make it, or in all of them.
     pub fn unheard(&self, person: usize, attribute: Attribute) -> Option<String> {
         let heard: Vec<usize> = (0..self.config.tellings(person, Split::Unique))
             .flat_map(|number| self.tell(person, Split::Unique, number, 1.0).statements)
             .filter(|statement| statement.attribute == attribute)
             .map(|statement| statement.template)
             .collect();
+        // What nobody told, nobody can be asked.
+        if heard.is_empty() {
+            return None;
+        }
         let fitting = |template: &usize| ends_with_value(attribute, *template) && !heard.contains(template);
         let templates: Vec<usize> = (0..self.config.templates).filter(fitting).collect();
         if templates.is_empty() {

@@ -111,6 +111,21 @@ impl Concept for Hmm {
         }
         past.next()
     }
+
+    /// The hidden state goes on as if the slip had not been where its symbol may come next, and is any that emits it where it may not.
+    fn log_likelihood_with_slips(&self, document: &[u32], slip: f64) -> f64 {
+        let mut past = Past::new(self);
+        let any = slip / self.states_of.len() as f64;
+        let mut sum = 0.0;
+        for &symbol in document {
+            let p = past.see(symbol).exp();
+            if p == 0.0 {
+                past = past.anew(symbol);
+            }
+            sum += ((1.0 - slip) * p + any).ln();
+        }
+        sum
+    }
 }
 
 /// What is known of the hidden state after the symbols so far.
@@ -138,6 +153,14 @@ impl<'a> Past<'a> {
         distribution(|| "the states".to_owned(), states)?;
         let possible = states.iter().enumerate().filter(|(_, p)| **p > 0.0);
         Ok(Self { hmm, states: Some(possible.map(|(state, &p)| (state as u32, p)).collect()) })
+    }
+
+    /// As if nothing were known but the last symbol: its states are equally likely.
+    fn anew(&self, symbol: u32) -> Self {
+        let possible = self.hmm.states_of.get(symbol as usize).map_or(&[][..], Vec::as_slice);
+        let states = (!possible.is_empty())
+            .then(|| possible.iter().map(|&state| (state, 1.0 / possible.len() as f64)).collect());
+        Self { hmm: self.hmm, states }
     }
 
     /// Probability that the next state is `state`.

@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod golden;
 mod hmm;
+mod in_context;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::draws::{below, softmax};
 use crate::{Error, Mixture, Result};
 
 pub use hmm::{Hmm, Past};
+pub use in_context::{Prompt, prompts};
 
 dials! {
     /// The dials. Defaults of the models are those of the stored data set: 10 × 10 hidden states, 50 symbols, 5 concepts to train on.

@@ -81,6 +81,11 @@ fn all_in(folder: &Path) -> Result<Vec<Checkpoint>> {
             let training = trained_in(folder, &entry.path())?;
             if training.join("checkpoints").is_dir() {
                 found.extend(of_training(&name, &training)?);
+            } else {
+                tracing::warn!(
+                    "{name} has no checkpoints here and is left out: they are gone, or `--reuse` took it from a run on another file system; \
+                     measure that run"
+                );
             }
         }
     }

@@ -190,6 +190,7 @@ fn two_embeddings_two_rounds_and_a_mixture_run_and_resume_from_a_kill_in_every_n
         found.map(|found| found["against"].as_str().unwrap()).collect()
     };
     assert_eq!((against("rounds"), against("continued")), (vec!["repetition", "sbp"], vec!["repetition"]));
+    each_thing_is_told_once_and_by_its_own_figures(&whole, &report);
     let chosen = manifest(&whole, "train/rounds")["statistics"]["sweep"]["chosen"].as_str().unwrap().to_owned();
     assert_eq!(weights(&whole, "train/rounds/final"), weights(&whole, &format!("sweep/rounds/{chosen}/final")));
 
@@ -207,6 +208,59 @@ fn two_embeddings_two_rounds_and_a_mixture_run_and_resume_from_a_kill_in_every_n
         (adds - before_scores).abs() < 1e-6 * before_scores,
         "{adds} {before_scores}: every node is somebody's, once"
     );
+}
+
+/// Every set of pairs, synthesizer and corpus of [`THINGS`]: those of the subject first, each with what its own manifest says.
+fn each_thing_is_told_once_and_by_its_own_figures(run: &Scratch, report: &Value) {
+    let all = |first: &str, further: &str| -> Vec<Value> {
+        let mut all = vec![report[first].clone()];
+        all.extend(report[further].as_array().unwrap().iter().cloned());
+        all
+    };
+    let names = |things: &[Value]| -> Vec<String> {
+        things.iter().map(|thing| thing["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let statistics = |stage: &str, thing: &Value| {
+        manifest(run, &format!("{stage}/{}", thing["name"].as_str().unwrap()))["statistics"].clone()
+    };
+    let number = |value: &Value| value.as_f64().unwrap();
+    let pairs = all("pairs", "further_pairs");
+    assert_eq!(names(&pairs), ["narrow", "of-vectors", "given"]);
+    for set in &pairs {
+        let (told, found) = (set["counts"].as_array().unwrap(), statistics("pair", set));
+        let told = told.iter().find(|count| count["name"] == "pairs for training").unwrap();
+        assert_eq!(number(&told["value"]), number(&found["train_pairs"]), "{}", set["name"]);
+        if let Some(window) = found.get("window") {
+            assert_eq!(set["min_similarity"], window["min_similarity"], "{}", set["name"]);
+            assert_eq!(set["histogram"]["neighbours"], found["similarities"]["neighbour_histogram"]["counts"]);
+        }
+    }
+    assert!(pairs[0]["embedder"].as_str().unwrap().contains("narrow (latent semantic analysis, 16 "), "{}", pairs[0]);
+    assert_eq!(pairs[1]["embedder"], "given (given vectors)");
+    assert!(pairs[2]["chosen"].as_str().unwrap().starts_with("Given pairs"), "{}", pairs[2]);
+
+    let taught = all("relation", "further_relations");
+    assert_eq!(names(&taught), ["first", "third", "second"]);
+    for relation in &taught {
+        let found = statistics("tune", relation);
+        assert_eq!(relation["after"]["true_seed"], found["relation"]["after"]["true_seed"], "{}", relation["name"]);
+    }
+    assert_eq!(taught[2]["made"], "Tuned on the pairs given, from the model of the arm sbp.");
+
+    let corpora = all("synthetic_quality", "further_synthetic");
+    assert_eq!(names(&corpora), ["first", "third", "second"]);
+    for corpus in &corpora {
+        let found = statistics("filter", corpus);
+        assert_eq!(corpus["kept_documents"], found["filter"]["kept"]["documents"], "{}", corpus["name"]);
+        assert_eq!(corpus["kept_tokens"], found["synthetic"]["tokens"], "{}", corpus["name"]);
+    }
+    assert_eq!(corpora[2]["made"], "Written by the synthesizer second, from the documents of the corpus first.");
+    let figures: Vec<&str> =
+        corpora[2]["figures"].as_array().unwrap().iter().filter_map(|figure| figure["name"].as_str()).collect();
+    assert!(figures.contains(&"perplexity under the sbp arm's best model"), "{figures:?}");
+    let card = fs_err::read_to_string(run.path("runs/tiny/filter/first/README.md")).unwrap();
+    let hash = Hash::of_file(run.path("runs/tiny/filter/first/synthetic.jsonl.zst")).unwrap();
+    assert!(card.contains(&hash.to_string()), "the hash of the documents beside it");
 }
 
 #[test]
@@ -288,6 +342,21 @@ fn what_another_run_has_finished_is_taken_over_where_it_is_the_same() {
     for new in ["generate: done in", "filter: done in", "train sbp: done in", "evaluate sbp: done in"] {
         assert_eq!(lines(new), 1, "{new}: {told}");
     }
+    // With the checkpoints on the way.
+    let steps = |arm: &str| scratch.names(&format!("runs/{arm}/checkpoints"));
+    let measured = scratch.succeeds(&[
+        "--quiet",
+        "evaluate",
+        "--all-checkpoints",
+        "runs/cool",
+        "--documents",
+        "runs/cool/ingest/validation.jsonl.zst",
+    ]);
+    for arm in ["repetition", "sbp", "oracle"] {
+        let lines = measured.lines().filter(|line| line.starts_with(arm)).count();
+        assert!(lines > 1 && lines == steps(&format!("cool/train/{arm}")).len(), "{arm}: {measured}");
+    }
+    assert_eq!(steps("cool/train/oracle"), steps("tiny/train/oracle"));
     // To the bits of a run that makes all of it.
     run(&["run", "cool.toml", "--out", "runs/alone"]);
     for folder in ["train/repetition/final", "train/sbp/final", "train/oracle/final", "tune/related/best"] {

@@ -455,7 +455,7 @@ fn further_seeds_come_beside_the_first_and_give_an_interval() {
 fn with_controls() -> String {
     let kinds = ["repetition", "sbp", "oracle", "random-pairs", "unconditional", "equal-flops"];
     let arms: String = kinds.iter().map(|kind| format!("[[arm]]\nkind = \"{kind}\"\n")).collect();
-    recipe(&arms)
+    recipe(&format!("{arms}[[arm]]\nname = \"equal-repetition\"\noperations_of = \"repetition\"\n"))
 }
 
 #[test]
@@ -535,10 +535,24 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
     assert!((spent - all).abs() < repetition / 40.0, "{spent} {all}");
     assert_eq!(arm("equal-flops")["synthetic_tokens"], 0);
     assert!(arm("equal-flops")["train_tokens"].as_u64().unwrap() > 2 * 40960);
+    let names = |of: &Value| -> Vec<String> {
+        of.as_array().unwrap().iter().map(|thing| thing["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&report["further_synthetic"]), ["shuffled", "unconditional"]);
+    assert_eq!(
+        (names(&report["further_pairs"]), names(&report["further_relations"])),
+        (vec!["shuffled".to_owned()], vec!["shuffled".to_owned()])
+    );
+    let (pairs, taught) = (&report["further_pairs"][0], &report["further_relations"][0]);
+    assert!(
+        pairs["chosen"].as_str().unwrap().contains("second documents shuffled") && taught["control"] == true,
+        "{pairs}"
+    );
+    assert_eq!(pairs["counts"][0]["value"], report["pairs"]["counts"][2]["value"], "as many pairs, shuffled");
     let notes = report["controls"].to_string();
     for expected in [
-        "Synthetic corpus shuffled: of ",
-        "Synthetic corpus unconditional: of ",
+        "The arm equal-flops was trained with ",
+        "The arm equal-repetition was trained with ",
         "shares no training with repetition",
         "for train repetition (the base model), ",
         "FLOP together. Scores of relevance drop nothing here",

@@ -89,3 +89,96 @@ fn a_world_is_written_once_and_bad_dials_exit_with_2() {
     assert_eq!(code, 1);
     assert!(message.contains("no two of the 2 documents of the unique split have one concept"), "{message}");
 }
+
+/// A tiny run on a world, with the true pairs.
+const RECIPE: &str = r#"
+name = "made"
+seed = 5
+[corpus.world]
+name = "ginc"
+unique_documents = 120
+oracle_documents = 60
+validation_documents = 30
+selection_documents = 40
+length = 20
+[tokenize]
+vocab_size = 300
+[model]
+layers = 1
+width = 16
+heads = 2
+context = 64
+[train]
+budget_tokens = 12288
+batch_tokens = 512
+peak_rate = 1e-2
+[tune]
+batch_tokens = 512
+epochs = 1
+[filter]
+min_words = 2
+top_2_gram = "off"
+top_3_gram = "off"
+top_4_gram = "off"
+near_copy = "off"
+near_duplicate = "off"
+non_text = "off"
+[[pairs]]
+name = "related"
+method = "truth"
+[[arm]]
+kind = "repetition"
+[[arm]]
+kind = "sbp"
+synthetic_share = 0.1
+"#;
+
+#[test]
+fn a_recipe_of_a_world_makes_what_the_command_writes_and_is_read_as_that() {
+    let scratch = Scratch::new();
+    scratch.write("r.toml", RECIPE);
+    scratch.succeeds(&["plan", "r.toml"]);
+    scratch.succeeds(&["--quiet", "run", "r.toml"]);
+    let line = "world ginc --unique-documents 120 --oracle-documents 60 --validation-documents 30 --selection-documents 40 --length 20";
+    let told: Value = serde_json::from_str(&scratch.succeeds(&words(&format!("{line} --seed 5 --out w")))).unwrap();
+    // The same documents in the same splits, the same truth and the same questions.
+    assert_eq!(splits(&scratch, "runs/made/ingest", ".jsonl.zst"), splits(&scratch, "w", ".jsonl"));
+    let read = |path: &str| fs_err::read(scratch.path(path)).unwrap();
+    for file in ["truth.json", "in_context.jsonl", "pairs.parquet"] {
+        assert_eq!(read(&format!("runs/made/ingest/{file}")), read(&format!("w/{file}")), "{file}");
+    }
+    assert!(!scratch.path("runs/made/ingest/world").exists(), "documents stand there once");
+    let report: Value = serde_json::from_slice(&read("runs/made/report.json")).unwrap();
+    let world = &report["world"];
+    let floor = |at: usize| world["floors"][at]["loss"]["value"].as_f64().unwrap();
+    let measured = |name: &str| told["measures"][name]["mean"].as_f64().unwrap();
+    assert!((floor(0) - measured("validation_loss")).abs() < 1e-9);
+    assert!((floor(1) - measured("validation_loss_knowing_concepts")).abs() < 1e-9);
+    // Nats a document: those of all documents' tokens over how many they are.
+    let lines = crate::support::lines(&scratch.path("runs/made/evaluate/repetition/documents.jsonl"));
+    let scores: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let nats: f64 = scores
+        .iter()
+        .map(|score| -score["log_likelihood"].as_f64().unwrap() - score["end_log_likelihood"].as_f64().unwrap())
+        .sum();
+    let loss = world["losses"][0]["loss"]["value"].as_f64().unwrap();
+    assert!((loss - nats / scores.len() as f64).abs() < 1e-6, "{loss} {}", nats / scores.len() as f64);
+    assert!(loss > floor(0), "nothing this small knows the world");
+    assert_eq!(world["learned"][0]["name"], "related");
+    assert_eq!(world["written"][0]["name"], "related");
+    let groups = world["questions"].as_array().unwrap();
+    assert_eq!(groups[0]["bayes"].as_f64().unwrap(), {
+        let of = &told["questions"][groups[0]["group"].as_str().unwrap()];
+        of["bayes"].as_f64().unwrap() / of["n"].as_f64().unwrap()
+    });
+    // Written out as it was resolved, it is the same run: nothing is done again.
+    let expanded = scratch.succeeds(&["plan", "--expand", "r.toml"]);
+    scratch.write("e.toml", expanded);
+    let again = scratch.cognate(&["run", "e.toml", "--out", "runs/made"]).output().unwrap();
+    let message = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.success() && !message.contains("done in"), "{message}");
+    // Another world is another run.
+    scratch.write("other.toml", RECIPE.replace("length = 20", "length = 21"));
+    let (code, message) = scratch.fails(&["run", "other.toml", "--out", "runs/made"]);
+    assert!(code != 0 && message.contains("[corpus] world.length was 20 and is 21 now"), "{message}");
+}

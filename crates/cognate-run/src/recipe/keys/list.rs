@@ -65,7 +65,7 @@ const fn key(
 }
 
 /// What an arm can be measured on: `perplexity` and the tasks of `cognate-eval`.
-const TASKS: [&str; 13] = [
+const TASKS: [&str; 16] = [
     "perplexity",
     "arc_easy",
     "arc_challenge",
@@ -79,11 +79,14 @@ const TASKS: [&str; 13] = [
     "blimp",
     "triviaqa",
     "webquestions",
+    "extraction_once",
+    "extraction_several",
+    "in_context",
 ];
 
 use Kind::{
     Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, NumberOrNumbers, NumberOrOff, Numbers,
-    Path, Paths, Shares, Sweep, Text, TextOrNone,
+    Path, Paths, Shares, Sweep, Text, TextOrNone, World,
 };
 use Preset::{Derived, Required, Value};
 
@@ -103,8 +106,13 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "corpus", "paths", Paths, Required, "",
+        "corpus", "paths", Paths, Derived("none: required without `world`"), "",
         "Files or folders of documents (JSON Lines, CSV, text, Parquet; see docs/formats.md), relative to the recipe.",
+    ),
+    key(
+        "corpus", "world", World, Derived("none: documents are read"), "",
+        "A made corpus in the place of files: `ginc`, `bigrams` or `biographies` with its dials ([which](worlds.md)). It follows from them and from \
+         `seed`. Its own splits are taken, so no share stands beside it, and no key about files.",
     ),
     key(
         "corpus", "id_field", TextOrNone, Value("\"id\""), FIELD,
@@ -577,8 +585,9 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "evaluate", "tasks", Choices(&TASKS), Value("[\"perplexity\"]"), "",
-        "What every arm is measured on: perplexity of the validation split always, and published tasks.",
+        "evaluate", "tasks", Choices(&TASKS), Derived("`[\"perplexity\"]`, with a world's own tasks"), "",
+        "What every arm is measured on: perplexity of the validation split always, and published tasks. `extraction_once` and \
+         `extraction_several` (of `biographies`) and `in_context` (of `ginc`) are of a world, and need no `data_dir` where the corpus is that world.",
     ),
     key(
         "evaluate", "data_dir", Path, Derived("none: no published tasks"), "",
@@ -624,10 +633,11 @@ pub const KEYS: &[Key] = &[
     key("pairs", "name", Name, Required, "", "What other things call it."),
     key(
         "pairs", "method",
-        Choice(&["neighbours", "shuffled", "file", "reorder", "next-sentences", "masked-span", "all", "obfuscated"]),
+        Choice(&["neighbours", "shuffled", "file", "truth", "reorder", "next-sentences", "masked-span", "all", "obfuscated"]),
         Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
-         pair; `file`: pairs that are given. The others have texts of their own (docs/methods.md). `reorder`, `next-sentences` and `masked-span`: a \
+         pair; `file`: pairs that are given; `truth`: those that a `[corpus] world` says share a concept ([which](worlds.md#in-a-recipe)). The \
+         others have texts of their own (docs/methods.md). `reorder`, `next-sentences` and `masked-span`: a \
          document's shuffled sentences and the document, its beginning and what follows, the document with a masked span and that span; `all`: a \
          third of the pieces each; `obfuscated`: the pairs of another set, with words replaced by nonsense words.",
     ),

@@ -45,8 +45,16 @@ fn what_is_not_toml() {
 fn what_must_be_written() {
     assert_eq!(
         refused("layers = 2\n", ""),
-        "recipes/r.toml: [model] has no `layers`: expected a whole number from 1 to 4096\n\
+        "recipes/r.toml:6: [model] has no `layers`: expected a whole number from 1 to 4096\n\
          hint: Decoder blocks (paper, 3B: 26)"
+    );
+    assert_eq!(
+        refused("[model]", "[[pairs]]\nneighbours = 3\n[[pairs]]\nname = \"b\"\n[model]").lines().next().unwrap(),
+        "recipes/r.toml:6: [[pairs]] has no `name`: expected a name of letters, digits, `-`, `_` and, inside of it, `.`"
+    );
+    assert_eq!(
+        refused("[model]", "[[arm]]\ntrain.weight_decay = 0.3\n[model]").lines().next().unwrap(),
+        "recipes/r.toml:6: an arm has neither `kind` nor `name`"
     );
     assert_eq!(
         refusal("name = \"a\""),

@@ -112,9 +112,9 @@ impl Section {
         Box::new(RecipeError::Things { at: self.place(), message, advice: advice.to_owned() })
     }
 
-    pub(super) fn missing(&self, key: &Key) -> Box<RecipeError> {
+    pub(in crate::recipe) fn missing(&self, key: &Key) -> Box<RecipeError> {
         Box::new(RecipeError::Missing {
-            file: self.file.clone(),
+            at: self.place(),
             table: self.label.clone(),
             key: key.name,
             meaning: key.meaning,
@@ -253,6 +253,14 @@ impl Section {
         }
     }
 
+    /// A world where it is written.
+    pub(in crate::recipe) fn world_if(&self, key: &str) -> Option<cognate_worlds::Dials> {
+        match self.value(key)? {
+            Value::World(dials) => Some(dials),
+            other => panic!("`{key}` is no world but {other:?}"),
+        }
+    }
+
     /// A flag that is written or has a plain default.
     pub(in crate::recipe) fn flag(&self, key: &str) -> bool {
         match self.value(key) {
@@ -261,10 +269,10 @@ impl Section {
         }
     }
 
-    /// A list of texts that is written or has a plain default.
-    pub(in crate::recipe) fn list(&self, key: &str) -> Vec<String> {
-        match self.value(key) {
-            Some(Value::List(list)) => list,
+    /// A list of texts where it is written.
+    pub(in crate::recipe) fn list_if(&self, key: &str) -> Option<Vec<String>> {
+        match self.value(key)? {
+            Value::List(list) => Some(list),
             other => panic!("`{key}` is no list but {other:?}"),
         }
     }

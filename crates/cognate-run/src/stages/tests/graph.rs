@@ -18,7 +18,7 @@ use super::super::quality::read_first;
 use super::super::tasks;
 use super::super::texts::unique_texts;
 use super::finished::{Finished, texts};
-use super::{load, trainings, work, written};
+use super::{identities, load, trainings, work, written};
 use crate::context::Context;
 use crate::step::{Replicate, Step};
 
@@ -43,7 +43,7 @@ fn documents() -> String {
     lines.concat()
 }
 
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "graph"
 seed = 5
 [corpus]
@@ -193,6 +193,8 @@ fn what_everything_is_made_from_and_costs() {
         trainings::a_training_starts_from_what_it_names(&context);
         trainings::checkpoints_are_published_without_their_optimizer(&context);
         trainings::documents_share_rows_with_their_neighbours(&context);
+        trainings::equal_operations_are_those_that_the_other_arm_cost(&context);
+        identities::inputs_are_those_of_the_list(&context);
         written::rounds_follow_on_each_other(&context);
         written::operations_of_filters_are_those_of_scoring(&context);
         written::scores_of_relevance_are_those_of_the_kept_documents(&context);
@@ -307,7 +309,8 @@ fn questions_count_beside_documents(context: &Context<'_>) {
     let mut model = load(context, &model);
     let scratch = tempfile::tempdir().unwrap();
     let tokenizer = context.tokenizer().unwrap();
-    let scored = tasks::score(context.recipe, &mut model, &tokenizer, scratch.path(), &Silent).unwrap();
+    let scored =
+        tasks::score((context.recipe, Path::new("")), &mut model, &tokenizer, scratch.path(), &Silent).unwrap();
     let work = &made.manifest.work;
     assert_eq!(work.tokens, documents.iter().sum::<u64>() + model.fed().tokens);
     let of_documents = work.flops - model.fed().flops;
@@ -327,20 +330,21 @@ fn questions_count_beside_documents(context: &Context<'_>) {
 
 fn tasks_are_asked_as_the_recipe_says(finished: &Finished) {
     let mut recipe = finished.recipe();
-    let files = tasks::tasks(&recipe).unwrap();
+    let files = tasks::tasks(&recipe, None).unwrap();
     let names: Vec<(&str, bool)> = files.iter().map(|(task, files)| (task.name(), files.examples.is_some())).collect();
     assert_eq!(names, [("blimp", false), ("webquestions", true)]);
-    tasks::check(&recipe, None, &Silent).unwrap();
+    tasks::check(&recipe, None, None, &Silent).unwrap();
     recipe.evaluate.limit = 0;
     {
         let (context, folder) = (finished.context_of(&recipe), tempfile::tempdir().unwrap());
         let model = context.made(Step::Train(Replicate::own(&recipe, 0))).path("final");
         let (mut model, tokenizer) = (load(&context, &model), context.tokenizer().unwrap());
-        let scored = tasks::score(&recipe, &mut model, &tokenizer, folder.path(), &Silent).unwrap().tasks;
+        let scored =
+            tasks::score((&recipe, Path::new("")), &mut model, &tokenizer, folder.path(), &Silent).unwrap().tasks;
         assert_eq!((scored["blimp"].n, scored["webquestions"].n), (5, 7), "no limit");
     }
     write_atomic(recipe.at(Path::new("blimp.jsonl")), "{\"sentence_good\": 1}\n").unwrap();
-    let error = tasks::check(&recipe, None, &Silent).unwrap_err().to_string();
+    let error = tasks::check(&recipe, None, None, &Silent).unwrap_err().to_string();
     assert!(error.contains("blimp.jsonl"), "{error}");
 }
 

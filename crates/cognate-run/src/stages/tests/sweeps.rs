@@ -13,15 +13,15 @@ use super::super::quality::read_first;
 use super::super::train::sweep;
 use super::super::train::training::Trained;
 use super::finished::{Finished, texts};
-use super::load;
 use super::work::{self, nearly, reading};
+use super::{identities, load};
 use crate::context::Context;
 use crate::error::Error;
 use crate::recipe::Real;
 use crate::step::{Replicate, Step};
 
 /// Both arms' third candidate is best; the second arm's first diverges.
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "sweeps"
 seed = 5
 seeds = [5, 9]
@@ -96,6 +96,7 @@ fn arms_choose_by_documents_that_no_arm_has_seen() {
         assert!(swept(&context, "fresh").left_out > swept(&context, "rates").left_out);
         other_seeds_are_trained_as_the_choice_says(&context);
         what_diverges_is_told_and_counts(&context, &finished.told);
+        identities::inputs_are_those_of_the_list(&context);
     }
     documents_that_are_all_seen_leave_no_choice(&finished);
 }

@@ -19,6 +19,7 @@ use crate::arms::Diet;
 use crate::context::Context;
 use crate::device::Model;
 use crate::recipe::{Init, Recipe};
+use crate::rundir::Manifest;
 use crate::step::{Replicate, Step};
 
 /// Tokens of a batch, and of a context.
@@ -124,6 +125,21 @@ pub(super) fn each_arm_is_trained_on_what_it_says(context: &Context<'_>) {
         }
         assert_eq!(made.manifest.work.flops, flops, "{name}");
     }
+}
+
+pub(super) fn equal_operations_are_those_that_the_other_arm_cost(context: &Context<'_>) {
+    let flops = |folder: &str| {
+        // Further rounds are no artifacts of the graph.
+        let folder = context.run.folder(Path::new(folder));
+        Manifest::read(&folder).unwrap().map(|manifest| manifest.work.flops)
+    };
+    let rounds: f64 = (2..).map_while(|round| flops(&format!("rounds/related/{round}"))).sum();
+    assert!(rounds > 0.0, "there is one round alone");
+    // No score drops a document of it, so those of the filter are no part.
+    let made = ["embed/lsa", "pair/related", "train/repetition", "tune/related", "generate/related", "train/sbp"];
+    let total = made.iter().map(|folder| flops(folder).unwrap()).sum::<f64>() + rounds;
+    let (step, found) = (flops("train/repetition").unwrap() / 20.0, trained(context, "equal-flops"));
+    assert!((found.steps as f64 - total / step).abs() <= 0.5, "{} steps of {step:e} for {total:e}", found.steps);
 }
 
 /// Documents that the loss is measured on while an arm is trained.

@@ -13,7 +13,7 @@ use cognate_synth::generate::files::shards;
 use cognate_synth::{Relevance, RelevanceOptions, TextPair, metadata, relevance_of_texts};
 
 use super::super::BATCH_TOKENS;
-use super::super::filter::{self, Filtered, FilteredControl, further_rounds_flops};
+use super::super::filter::{self, Filtered, further_rounds_flops};
 use super::super::generate::{round_folder, round_tokens};
 use super::super::held_out::{Documents, one_of_each_target};
 use super::super::quality::read_first;
@@ -122,7 +122,7 @@ pub(super) fn operations_of_filters_are_those_of_scoring(context: &Context<'_>) 
     let config = |corpus: &str| {
         load(context, &context.made(writer(recipe, recipe.corpus_of(corpus))).path("best")).config().clone()
     };
-    let statistics: FilteredControl = context.statistics("filter/strict").unwrap();
+    let statistics: Filtered = context.statistics("filter/strict").unwrap();
     let documents = kept(context, "strict");
     assert_eq!(statistics.filter.relevance.unwrap().scored, documents.len() as u64, "others were scored too");
     nearly(flops("strict"), scoring(&config("strict"), &relevance(context, "strict", &documents)));
@@ -160,7 +160,7 @@ pub(super) fn scores_of_relevance_are_those_of_the_kept_documents(context: &Cont
     let mut base: Decoder<_> = load(context, &context.base_of(0).path("best"));
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let (found, _) = perplexity(&mut base, &tokenizer, documents.iter().cloned().map(Ok), options, &Silent).unwrap();
-    let figure = statistics.measured.perplexity_kept.unwrap();
+    let figure = statistics.measured.as_ref().unwrap().perplexity_kept.unwrap();
     let nats = [figure.low, figure.value, figure.high].map(f64::ln);
     assert_eq!(figure.n, found.documents);
     assert!((nats[1] - found.nats_per_token).abs() < 1e-9);
@@ -179,13 +179,13 @@ pub(super) fn scores_of_relevance_are_those_of_the_kept_documents(context: &Cont
         f64::from(vectors.similarity(seed, others[drawn as usize]))
     };
     let random: Vec<f64> = (0..).zip(&documents).map(other).collect();
-    let figure = statistics.measured.similarity.random.unwrap();
+    let figure = statistics.measured.as_ref().unwrap().similarity.random.unwrap();
     assert_eq!(figure.n, random.len() as u64);
     assert!((figure.value - random.iter().sum::<f64>() / random.len() as f64).abs() < 1e-6, "{figure:?}");
     // Given pairs have no embedder, and documents that were written from others no vector.
     for corpus in ["filter/mine", "filter/second"] {
         let statistics: Filtered = context.statistics(corpus).unwrap();
-        assert_eq!(statistics.measured.similarity.synthetic, None, "{corpus}");
+        assert_eq!(statistics.measured.as_ref().unwrap().similarity.synthetic, None, "{corpus}");
     }
 }
 

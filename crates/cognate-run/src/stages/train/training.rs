@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training, model_config};
 use crate::rundir::Work;
 use crate::stages::Place;
+use crate::stages::of_world::Learned;
 use crate::stages::related::{Packing, rows_of_related};
 use crate::stages::tune::Relations;
 use crate::step::{Replicate, Step, same_training};
@@ -48,6 +49,9 @@ pub(crate) struct Trained {
     pub(crate) pairs_of: Option<u64>,
     /// What tuning taught; none for an arm.
     pub(crate) relation: Option<Relations>,
+    /// How much of what pairs share it has learned, in a world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) learned: Option<Learned>,
     /// How it was chosen, where its arm has a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sweep: Option<Sweep>,
@@ -327,6 +331,7 @@ pub(crate) fn trained(parameters: usize, progress: &Progress) -> Trained {
         diet: None,
         pairs_of: None,
         relation: None,
+        learned: None,
         sweep: None,
         taken: None,
         diverged: None,

@@ -1,0 +1,348 @@
+//! The section about a made corpus: models, synthesizers and synthetic documents beside the right answers.
+
+use cognate_statistics::Estimate;
+
+use super::charts::{self, Line, LineChart};
+use super::data::{Measure, Report};
+use super::download::{Csv, downloads, number};
+use super::html::{Cell, arm_label, arm_style, both_sizes, figure, section, table};
+use super::markup::Markup;
+use super::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
+use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
+
+/// Points of a line that the figure draws.
+const POINTS: usize = 240;
+
+/// The section, where the corpus is a world.
+pub(super) fn section_of_world(page: &mut Markup, report: &Report) {
+    let Some(world) = &report.world else { return };
+    section(page, "world", "What is known, because the corpus is made", |page| {
+        page.leaf(
+            "p",
+            &[],
+            format!(
+                "The documents are of the world {}, so what the best predictors lose is computed and not estimated from models. \
+                 docs/worlds.md says how. Nats are for a document.",
+                world.name
+            ),
+        );
+        losses(page, report, world);
+        pairs(page, world);
+        learned(page, world);
+        written(page, world);
+        questions(page, world);
+    });
+}
+
+/// Losses of all arms beside those of predictors that know the world.
+fn losses(page: &mut Markup, report: &Report, world: &World) {
+    let least = world.floors.last().map(|floor| floor.loss.value);
+    let row = |name: String, loss: Estimate| {
+        let above = least.map_or_else(|| NONE.to_owned(), |least| signed_nats(loss.value - least));
+        vec![Cell::new(name), Cell::new(estimated(loss, |nats| decimals(nats, 2))), Cell::new(above)]
+    };
+    let mut rows: Vec<Vec<Cell>> =
+        world.floors.iter().map(|floor| row(format!("a predictor {}", floor.who), floor.loss)).collect();
+    rows.extend(world.losses.iter().map(|loss| row(arm_label(report, &loss.arm, loss.seed), loss.loss)));
+    let caption = "Loss on the validation documents in nats a document; ± is one standard error over documents";
+    table(page, caption, &["who predicts", "loss", "above the best"], &rows);
+    let lines: Vec<Line> = curves(report, world);
+    if lines.iter().all(|line| line.points.is_empty()) {
+        return;
+    }
+    let chart = LineChart {
+        title: "Validation loss beside what the world leaves to lose",
+        description: "One line per arm, and level ones for predictors that know the world.",
+        y_name: "nats a document",
+        y_also: world.floors.iter().map(|floor| floor.loss.value).collect(),
+        y_top: f64::INFINITY,
+        lines,
+    };
+    let caption = "Level lines: predictors that know the world. Nothing goes below the lowest but by luck.";
+    figure(page, "full", caption, |page| {
+        both_sizes(page, |page, class, size| chart.draw(page, class, size));
+    });
+}
+
+/// The baseline's and every other arm's first seed, and a level line for each floor.
+fn curves(report: &Report, world: &World) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut last: f64 = 0.0;
+    for (at, curve) in report.curves.iter().enumerate() {
+        if report.curves[..at].iter().any(|other| other.arm == curve.arm) {
+            continue;
+        }
+        let points: Vec<(f64, f64)> = curve
+            .validation
+            .iter()
+            .map(|point| (point.tokens as f64, point.nats_per_token * world.tokens_per_document))
+            .collect();
+        last = points.iter().map(|point| point.0).fold(last, f64::max);
+        lines.push(Line {
+            label: Some(curve.arm.clone()),
+            style: arm_style(report, &curve.arm),
+            faint: false,
+            points: charts::thin(&points, POINTS),
+        });
+    }
+    for floor in world.floors.iter().filter(|_| last > 0.0) {
+        let points = vec![(0.0, floor.loss.value), (last, floor.loss.value)];
+        lines.push(Line { label: Some(floor.who.clone()), style: 2, faint: true, points });
+    }
+    lines
+}
+
+fn pairs(page: &mut Markup, world: &World) {
+    if world.pairs.is_empty() {
+        return;
+    }
+    let share = |part: u64, of: u64| if of == 0 { NONE.to_owned() } else { percent(part as f64 / of as f64) };
+    let row = |of: &PairTruth| {
+        vec![
+            Cell::new(&of.name),
+            Cell::new(count(of.pairs)),
+            Cell::new(share(of.true_pairs, of.pairs)),
+            Cell::new(count(of.named)),
+            Cell::new(share(of.found, of.named)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = world.pairs.iter().map(row).collect();
+    let caption = "Training pairs by what the world says. A pair is true where both documents have one concept";
+    table(page, caption, &["set of pairs", "pairs", "true", "pairs that the world names", "found"], &rows);
+}
+
+fn learned(page: &mut Markup, world: &World) {
+    if world.learned.is_empty() {
+        return;
+    }
+    page.leaf("h3", &[], "What synthesizers have learned of the relation");
+    page.leaf(
+        "p",
+        &[],
+        "What d1 tells of d2 is what the Bayes-optimal predictor saves by it. The share learned is 1 for that predictor and 0 for one that knows \
+         how documents are made and takes nothing from d1; a model that does not know that is below 0. A model that knows the concept from other \
+         documents can be above 1. The share by the seed alone is what the right d1 saves the model over another pair's.",
+    );
+    let row = |of: &LearnedShare| {
+        let share = |estimate: Estimate| estimated(estimate, |value| decimals(value, 3));
+        let nats = |value: f64| Cell::new(decimals(value, 2));
+        vec![
+            Cell::new(&of.name),
+            nats(of.marginal),
+            nats(of.conditional),
+            nats(of.true_seed),
+            nats(of.random_seed),
+            nats(of.no_seed),
+            Cell::new(share(of.share)),
+            Cell::new(share(of.share_by_seed)),
+            Cell::with_detail(
+                count(of.pairs),
+                if of.left_out > 0 { format!("{} false ones left out", count(of.left_out)) } else { String::new() },
+            ),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = world.learned.iter().map(row).collect();
+    let columns = [
+        "synthesizer",
+        "Bayes, no d1",
+        "Bayes, d1",
+        "d1",
+        "random d1",
+        "no d1",
+        "share learned",
+        "by the seed",
+        "pairs",
+    ];
+    let caption = "−ln p of d2 in nats a document, by the Bayes-optimal predictor and by each synthesizer; ± is one standard error over \
+                   documents d2";
+    table(page, caption, &columns, &rows);
+}
+
+fn written(page: &mut Markup, world: &World) {
+    if world.written.is_empty() {
+        return;
+    }
+    page.leaf("h3", &[], "What synthetic documents are");
+    let names: Vec<&str> = ["of the kept documents"]
+        .into_iter()
+        .chain(world.written.iter().map(|written| written.name.as_str()))
+        .collect();
+    let value = |of: &JudgedCorpus, name: &str| {
+        let found = of.measures.iter().find(|measure| measure.name == name);
+        Cell::new(found.map_or_else(|| NONE.to_owned(), shown))
+    };
+    let mut found: Vec<&str> = Vec::new();
+    for measure in world.written.iter().flat_map(|of| &of.measures) {
+        if !found.contains(&measure.name.as_str()) {
+            found.push(&measure.name);
+        }
+    }
+    let row = |name: &&str| {
+        let values = world.written.iter().map(|of| value(of, name));
+        [Cell::new(name)].into_iter().chain(values).collect()
+    };
+    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
+    table(page, "Each synthetic corpus, judged by the world", &names, &rows);
+    for of in world.written.iter().filter(|of| !of.calibration.is_empty()) {
+        let rows: Vec<Vec<Cell>> = of
+            .calibration
+            .iter()
+            .map(|point| {
+                let cell = |value: f64| Cell::new(decimals(value, 3));
+                vec![cell(point.seed), cell(point.written), cell(point.ideal), Cell::new(count(point.n))]
+            })
+            .collect();
+        let caption = format!(
+            "The corpus {}: the probability of a concept given what was written, over its probability given the seed",
+            of.name
+        );
+        let columns =
+            ["given the seed", "given what was written", "given what the world would write", "documents and concepts"];
+        figure(page, "panel", &caption, |page| charts::calibration(page, "panel", &of.name, &of.calibration));
+        table(page, &caption, &columns, &rows);
+    }
+    downloads(page, &[("world.csv", csv(world))]);
+}
+
+fn shown(measure: &Measure) -> String {
+    if measure.unit == "share" {
+        let n = measure.n.map_or_else(String::new, |n| format!(" of {}", count(n)));
+        return format!("{}{n}", percent(measure.value));
+    }
+    format!("{} {}", decimals(measure.value, 3), measure.unit).trim_end().to_owned()
+}
+
+fn questions(page: &mut Markup, world: &World) {
+    let Some(first) = world.questions.first() else { return };
+    page.leaf("h3", &[], "Questions by group");
+    let arms: Vec<&str> = first.arms.iter().map(|(arm, _)| arm.as_str()).collect();
+    let columns: Vec<&str> = ["task and group", "Bayes-optimal"].into_iter().chain(arms.iter().copied()).collect();
+    let row = |group: &QuestionGroup| {
+        let of = |arm: &&str| {
+            let found = group.arms.iter().find(|(name, _)| name == arm);
+            Cell::new(found.map_or_else(|| NONE.to_owned(), |(_, value)| percent(*value)))
+        };
+        let head = [
+            Cell::new(format!("{}, {}", group.task, group.group)),
+            Cell::new(group.bayes.map_or_else(|| NONE.to_owned(), percent)),
+        ];
+        head.into_iter().chain(arms.iter().map(of)).collect()
+    };
+    let rows: Vec<Vec<Cell>> = world.questions.iter().map(row).collect();
+    let caption = format!(
+        "Share of questions answered right, the mean over seeds; {} a group",
+        counted(first.n, "question", "questions")
+    );
+    table(page, &caption, &columns, &rows);
+}
+
+fn csv(world: &World) -> Csv {
+    let mut csv = Csv::new(&["corpus", "what", "value", "unit", "n"]);
+    for of in &world.written {
+        for measure in &of.measures {
+            csv.row([
+                of.name.clone(),
+                measure.name.clone(),
+                number(measure.value),
+                measure.unit.clone(),
+                measure.n.map_or_else(String::new, |n| n.to_string()),
+            ]);
+        }
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::{REPETITION, SBP};
+    use super::super::sample::sample;
+    use super::super::world::{CalibrationPoint, DocumentLoss, Floor};
+    use super::*;
+
+    fn world() -> World {
+        let estimate = |value: f64| Estimate { value, stderr: Some(0.5) };
+        let measure = |name: &str, value: f64, n: Option<u64>| Measure {
+            name: name.to_owned(),
+            value,
+            unit: "share".to_owned(),
+            n,
+        };
+        World {
+            name: "ginc".to_owned(),
+            tokens_per_document: 10.0,
+            floors: vec![
+                Floor { who: "who knows the world".to_owned(), loss: estimate(48.0) },
+                Floor { who: "who knows everything".to_owned(), loss: estimate(45.0) },
+            ],
+            losses: vec![
+                DocumentLoss { arm: REPETITION.to_owned(), seed: 0, loss: estimate(51.25) },
+                DocumentLoss { arm: SBP.to_owned(), seed: 0, loss: estimate(50.5) },
+            ],
+            learned: vec![LearnedShare {
+                name: "related".to_owned(),
+                pairs: 321,
+                left_out: 9,
+                marginal: 48.0,
+                conditional: 46.5,
+                true_seed: 47.25,
+                random_seed: 48.5,
+                no_seed: 48.25,
+                share: estimate(0.512),
+                share_by_seed: estimate(0.833),
+            }],
+            pairs: vec![PairTruth { name: "found".to_owned(), pairs: 200, true_pairs: 150, named: 500, found: 145 }],
+            written: vec![
+                JudgedCorpus { name: "shuffled".to_owned(), measures: Vec::new(), calibration: Vec::new() },
+                JudgedCorpus {
+                    name: "related".to_owned(),
+                    measures: vec![measure("share one concept", 0.625, Some(800))],
+                    calibration: vec![CalibrationPoint { seed: 0.05, written: 0.125, ideal: 0.0625, n: 77 }],
+                },
+            ],
+            questions: vec![QuestionGroup {
+                task: "in_context".to_owned(),
+                group: "4 examples of 5".to_owned(),
+                n: 150,
+                bayes: Some(0.94),
+                arms: vec![(REPETITION.to_owned(), 0.31), (SBP.to_owned(), 0.42)],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_world_has_its_section_and_other_runs_have_none() {
+        let mut report = sample();
+        assert!(!super::super::page(&report).contains("id=\"world\""));
+        report.world = Some(world());
+        let page = super::super::page(&report).replace('\u{a0}', " ");
+        let found = &page[page.find("id=\"world\"").unwrap()..];
+        let found = &found[..found.find("</section>").unwrap()];
+        for expected in [
+            "a predictor who knows the world",
+            "51.25 ± 0.500",
+            "+6.250",
+            "0.512 ± 0.500",
+            "9 false ones left out",
+            "75 %",
+            "29 %",
+            "0.833",
+            "62 % of 800",
+            "shuffled",
+            "in_context, 4 examples of 5",
+            "94 %",
+            "42 %",
+            "0.125",
+            "Level lines",
+        ] {
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
+        // Nats per token times ten.
+        let lines = curves(&report, report.world.as_ref().unwrap());
+        assert_eq!(lines.len(), 3 + 2);
+        let first = report.curves[0].validation[0];
+        assert_eq!(lines[0].points[0], (first.tokens as f64, first.nats_per_token * 10.0));
+        assert!(
+            lines[3].points.iter().all(|point| point.1 == 48.0) && lines[4].points.iter().all(|point| point.1 == 45.0)
+        );
+    }
+}

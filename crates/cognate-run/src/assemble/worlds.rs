@@ -1,0 +1,230 @@
+//! What a report holds of a run on a made corpus: models, synthesizers and synthetic documents beside the right answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use cognate_base::Silent;
+use cognate_eval::Perplexity;
+use cognate_pair::read_pairs_among;
+use cognate_report::{
+    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, World,
+};
+use cognate_statistics::Estimate;
+use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols, Split, Truth};
+use serde::Deserialize;
+
+use super::Assembly;
+use crate::error::Result;
+use crate::stages::ingest::Ingested;
+use crate::stages::tasks::Scored;
+use crate::stages::train::training::Trained;
+use crate::step::{Replicate, Step};
+use crate::world_files::{PAIRS, TRUTH, WorldStatistics};
+
+/// As much of the statistics of `filter` as is told here.
+#[derive(Deserialize)]
+struct InWorld {
+    #[serde(default)]
+    judged: Option<Judged>,
+}
+
+impl Assembly<'_> {
+    /// What is known because the corpus is made; none where it was read, or nothing was measured.
+    pub(super) fn world(&self) -> Result<Option<World>> {
+        let ingested: Option<Ingested> = self.statistics("ingest")?;
+        let Some(made) = ingested.and_then(|ingested| ingested.world) else { return Ok(None) };
+        let mut losses = Vec::new();
+        let mut tokens_per_document = 0.0;
+        for model in Replicate::measured(self.recipe) {
+            let step = Some(Step::Evaluate(model));
+            let Some(scores) = self.statistics_of::<Perplexity>(step)? else { continue };
+            // The same documents for every model.
+            tokens_per_document = scores.tokens as f64 / scores.documents.max(1) as f64;
+            let loss = Estimate {
+                value: scores.nats_per_token * tokens_per_document,
+                stderr: scores.stderr.map(|stderr| stderr * tokens_per_document),
+            };
+            let arm = self.report_name(&self.recipe.arms[model.arm]).to_owned();
+            losses.push(DocumentLoss { arm, seed: model.seed, loss });
+        }
+        if losses.is_empty() {
+            return Ok(None);
+        }
+        let floor = |(who, of): (&str, cognate_worlds::Estimate)| Floor { who: who.to_owned(), loss: estimate(of) };
+        Ok(Some(World {
+            name: made.dials.name().to_owned(),
+            tokens_per_document,
+            floors: made.measures.floors().into_iter().map(floor).collect(),
+            losses,
+            pairs: self.pair_truth(&made)?,
+            learned: self.learned()?,
+            written: self.judged()?,
+            questions: self.questions(&made)?,
+        }))
+    }
+
+    /// The training pairs of every finished set beside those that the world names.
+    fn pair_truth(&self, made: &WorldStatistics) -> Result<Vec<PairTruth>> {
+        let Some(ingest) = self.artifact("ingest")? else { return Ok(Vec::new()) };
+        let truth = Truth::read_of(&ingest.path(TRUTH), &made.dials, made.seed)?;
+        let unique = truth.documents.get(&Split::Unique).map(Vec::as_slice).unwrap_or_default();
+        let ids: Vec<String> = unique.iter().map(|told| told.id.clone()).collect();
+        let numbers = |path: &Path| -> Result<BTreeSet<(u32, u32)>> {
+            let (pairs, _) = read_pairs_among(path, &ids, &Silent)?;
+            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
+        };
+        let named = numbers(&ingest.path(PAIRS))?;
+        let mut found = Vec::new();
+        for set in 0..self.recipe.pairs.len() {
+            let Some(artifact) = self.artifact(Step::Pair(set).folder(self.recipe))? else { continue };
+            let pairs = numbers(&artifact.path("train.parquet"))?;
+            let concept = |number: u32| unique[number as usize].concept;
+            found.push(PairTruth {
+                name: self.recipe.pairs[set].name.clone(),
+                pairs: pairs.len() as u64,
+                true_pairs: pairs.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
+                named: named.len() as u64,
+                found: pairs.intersection(&named).count() as u64,
+            });
+        }
+        Ok(found)
+    }
+
+    fn learned(&self) -> Result<Vec<LearnedShare>> {
+        let mut learned = Vec::new();
+        for at in self.synthesizers() {
+            let Some(trained) = self.statistics_of::<Trained>(Some(Step::Tune(at)))? else { continue };
+            learned.extend(trained.learned.map(|of| LearnedShare {
+                name: self.recipe.synthesizers[at].name.clone(),
+                pairs: of.pairs,
+                left_out: of.left_out,
+                marginal: of.marginal,
+                conditional: of.conditional,
+                true_seed: of.true_seed,
+                random_seed: of.random_seed,
+                no_seed: of.no_seed,
+                share: of.share,
+                share_by_seed: of.share_by_seed,
+            }));
+        }
+        Ok(learned)
+    }
+
+    fn judged(&self) -> Result<Vec<JudgedCorpus>> {
+        let mut written = Vec::new();
+        for corpus in self.corpora() {
+            let Some(filtered) = self.statistics_of::<InWorld>(Some(Step::Filter(corpus)))? else { continue };
+            let Some(judged) = filtered.judged else { continue };
+            let name = self.recipe.synthetic[corpus].name.clone();
+            written.push(match judged {
+                Judged::Symbols(of) => JudgedCorpus { name, measures: of_symbols(&of), calibration: calibration(&of) },
+                Judged::Biographies(of) => {
+                    JudgedCorpus { name, measures: of_biographies(&of), calibration: Vec::new() }
+                }
+            });
+        }
+        Ok(written)
+    }
+
+    /// The groups of the world's tasks, each with every arm's share of right answers, its mean over seeds.
+    fn questions(&self, made: &WorldStatistics) -> Result<Vec<QuestionGroup>> {
+        let mut values: BTreeMap<(String, String), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for model in Replicate::measured(self.recipe) {
+            let Some(scored) = self.statistics_of::<Scored>(Some(Step::Evaluate(model)))? else { continue };
+            for (task, scores) in scored.tasks {
+                for (group, found) in scores.groups.into_iter().filter(|(group, _)| made.questions.contains_key(group))
+                {
+                    let key = (task.clone(), group);
+                    counts.insert(key.clone(), found.n);
+                    values.entry(key).or_default().entry(model.arm).or_default().push(found.value);
+                }
+            }
+        }
+        let group = |((task, group), arms): ((String, String), BTreeMap<usize, Vec<f64>>)| {
+            let of_world = made.questions[&group];
+            let mean = |(arm, values): (usize, Vec<f64>)| {
+                let name = self.report_name(&self.recipe.arms[arm]).to_owned();
+                (name, values.iter().sum::<f64>() / values.len() as f64)
+            };
+            QuestionGroup {
+                n: counts[&(task.clone(), group.clone())],
+                // Where models were asked fewer questions, it says nothing of those.
+                bayes: of_world
+                    .bayes
+                    .filter(|_| counts[&(task.clone(), group.clone())] == of_world.n)
+                    .map(|right| right as f64 / of_world.n.max(1) as f64),
+                arms: arms.into_iter().map(mean).collect(),
+                task,
+                group,
+            }
+        };
+        let mut groups: Vec<QuestionGroup> = values.into_iter().map(group).collect();
+        groups.sort_by_cached_key(|group| (group.task.clone(), numbers_in(&group.group)));
+        Ok(groups)
+    }
+}
+
+/// The whole numbers of a text, the last one first: prompts are sorted by the length of their examples, and then by how many they are.
+fn numbers_in(text: &str) -> Vec<u64> {
+    text.split(|c: char| !c.is_ascii_digit()).rev().filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// Of a world's own kind.
+fn estimate(of: cognate_worlds::Estimate) -> Estimate {
+    Estimate { value: of.mean, stderr: of.stderr }
+}
+
+/// A share of counts; none of nothing.
+fn share(name: &str, count: u64, of: u64) -> Option<Measure> {
+    (of > 0).then(|| measured(name, count as f64 / of as f64, of))
+}
+
+fn measured(name: &str, value: f64, n: u64) -> Measure {
+    Measure { name: name.to_owned(), value, unit: "share".to_owned(), n: Some(n) }
+}
+
+fn of_symbols(of: &JudgedSymbols) -> Vec<Measure> {
+    let documents = of.same_concept.map_or(0, |same| same.n as u64);
+    let mean = |name: &str, found: Option<cognate_worlds::Estimate>| {
+        found.map(|found| measured(name, found.mean, found.n as u64))
+    };
+    let measures = [
+        mean("have the seed's concept, by probability", of.same_concept),
+        mean("would have it, if the world had written them", of.ideal),
+        share("can be of this world", of.possible, documents),
+    ];
+    measures.into_iter().flatten().collect()
+}
+
+fn of_biographies(people: &JudgedPeople) -> Vec<Measure> {
+    let of = people.all();
+    let statements = of.true_statements + of.false_statements + of.about_nobody;
+    let measures = [
+        share("about the seed's person", of.same_person, of.documents - people.unseeded.documents),
+        share("about somebody else", of.another_person, of.documents),
+        share("about nobody who exists", of.nobody, of.documents),
+        share("statements that are true", of.true_statements, statements),
+        share("statements that are false", of.false_statements, statements),
+        share("statements about nobody who exists", of.about_nobody, statements),
+        share("sentences that state nothing", of.unread, statements + of.unread),
+        share("true facts of the seed's person that the seed does not state", of.not_in_seed, of.true_of_seed),
+        share("of these, facts that another unique document states", of.known_elsewhere, of.not_in_seed),
+    ];
+    let apart = [("people told of once", &people.once), ("other people", &people.several)].map(|(whom, of)| {
+        let statements = of.true_statements + of.false_statements + of.about_nobody;
+        [
+            share(&format!("after seeds about {whom}: about that person"), of.same_person, of.documents),
+            share(&format!("after seeds about {whom}: statements that are true"), of.true_statements, statements),
+        ]
+    });
+    measures.into_iter().chain(apart.into_iter().flatten()).flatten().collect()
+}
+
+fn calibration(of: &JudgedSymbols) -> Vec<CalibrationPoint> {
+    let point = |bin: &cognate_worlds::CalibrationBin| {
+        let cognate_worlds::CalibrationBin { seed, written, ideal, n } = *bin;
+        CalibrationPoint { seed, written, ideal, n }
+    };
+    of.calibration.iter().map(point).collect()
+}

@@ -1,0 +1,183 @@
+//! A run on a made corpus: what it says of synthesizers and of what they write, computed once more from its files and the world.
+
+use cognate_corpus::{ReadOptions, Reader};
+use cognate_eval::{RelationOptions, relation};
+use cognate_pair::read_pairs;
+use cognate_statistics::ratio;
+use cognate_synth::filter::stage::KEPT;
+use cognate_worlds::{Dials, Judged, Kind, Split, Truth, World};
+
+use super::finished::Finished;
+use super::*;
+use crate::stages::filter::Filtered;
+use crate::stages::ingest::Ingested;
+use crate::stages::tasks;
+use crate::world_files::{PAIRS, TRUTH};
+
+/// People of whom half are told of once, and a synthesizer with the true pairs.
+const PEOPLE: &str = r#"
+name = "people"
+seed = 4
+[corpus.world]
+name = "biographies"
+people = 60
+told_once = 0.5
+unique_tellings = 3
+oracle_tellings = 2
+attributes = 3
+first_names = 12
+last_names = 12
+[tokenize]
+vocab_size = 600
+[tune]
+batch_tokens = 1024
+epochs = 2
+[filter]
+min_words = 5
+[model]
+layers = 1
+width = 32
+heads = 2
+context = 128
+[train]
+budget_tokens = 40960
+batch_tokens = 1024
+peak_rate = 1e-2
+[[pairs]]
+name = "related"
+method = "truth"
+[[arm]]
+kind = "repetition"
+[[arm]]
+kind = "sbp"
+synthetic_share = 0.1
+[[arm]]
+kind = "unconditional"
+synthetic_share = 0.1
+"#;
+
+#[test]
+fn a_run_on_people_is_measured_by_what_is_true_of_them() {
+    let finished = Finished::new(PEOPLE, &[], |_| {});
+    let context = finished.context();
+    let dials = context.recipe.corpus.world.clone().unwrap();
+    let world = World::new(&dials, context.recipe.seed).unwrap();
+    documents_and_pairs_are_the_worlds(&context, &world);
+    what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(&context, &world);
+    every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
+    people_told_of_once_are_asked_about_apart(&context, &dials);
+}
+
+fn documents_and_pairs_are_the_worlds(context: &Context<'_>, world: &World) {
+    let ingest = context.artifact("ingest");
+    let truth = Truth::read_of(&ingest.path(TRUTH), world.dials(), world.seed()).unwrap();
+    for split in Split::ALL {
+        let path = ingest.path(&format!("{}.jsonl.zst", split.word()));
+        let reader = Reader::open(&[path], &ReadOptions::default(), &Silent).unwrap();
+        let mut found: Vec<(String, String)> =
+            reader.map(|record| record.unwrap().1).map(|document| (document.id, document.text)).collect();
+        let told = &truth.documents[&split];
+        let mut made: Vec<(String, String)> =
+            told.iter().zip(world.documents(split)).map(|(told, made)| (told.id.clone(), made.text)).collect();
+        found.sort();
+        made.sort();
+        assert_eq!(found, made, "{split:?}");
+    }
+    // Of the true pairs of unique documents none is lost, and those with the selection split measure.
+    let documents = Documents::new(context, &Silent).unwrap();
+    let numbers = |path: &Path| -> HashSet<(u32, u32)> {
+        let pairs = read_pairs(path, &documents.ids, &Silent).unwrap();
+        pairs.iter().map(|pair| (pair.first, pair.second)).collect()
+    };
+    let made = context.artifact(Path::new("pair/related"));
+    let (train, held_out) = (numbers(&made.path("train.parquet")), numbers(&made.path("held_out.parquet")));
+    let all = numbers(&ingest.path(PAIRS));
+    let unique = documents.unique as u32;
+    assert!(train.iter().all(|(a, b)| *a < unique && *b < unique) && train.len() == 30 * 6, "{}", train.len());
+    assert!(held_out.iter().all(|(a, b)| (*a < unique) != (*b < unique)) && !held_out.is_empty());
+    assert!(train.is_subset(&all) && held_out.is_subset(&all));
+    let ingested: Ingested = context.statistics("ingest").unwrap();
+    assert_eq!(ingested.world.unwrap().pairs as usize, all.len());
+}
+
+fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(context: &Context<'_>, world: &World) {
+    let documents = Documents::new(context, &Silent).unwrap();
+    let (_, measuring) = held_out(context, &documents);
+    let mut texts = unique_texts(context, &Silent).unwrap();
+    texts.extend(crate::stages::texts::selection_texts(context, &Silent).unwrap());
+    let trained: Trained = context.statistics(tune()).unwrap();
+    let learned = trained.learned.unwrap();
+    let tokens = |number: u32| documents.tokens(number);
+    let pairs: Vec<_> = measuring.iter().map(|pair| (tokens(pair.first), tokens(pair.second))).collect();
+    let options = RelationOptions {
+        max_seed_tokens: context.recipe.generate.max_seed_tokens,
+        seed: context.recipe.seed,
+        batch_tokens: BATCH_TOKENS,
+    };
+    let mut best = load(context, &context.artifact(tune()).path("best"));
+    let (_, losses) = relation(&mut best, &context.tokenizer().unwrap(), &pairs, options, &Silent).unwrap();
+    let mut by_target: std::collections::BTreeMap<u32, (f64, f64)> = std::collections::BTreeMap::new();
+    for (pair, loss) in measuring.iter().zip(&losses) {
+        let text = |number: u32| texts[number as usize].1.as_str();
+        let (marginal, conditional) = world.log_probabilities(text(pair.second), text(pair.first));
+        assert!(conditional > marginal, "the seed tells of its person");
+        let unit = by_target.entry(pair.second).or_default();
+        *unit = (unit.0 + conditional - marginal, unit.1 - marginal - loss.true_seed);
+    }
+    let expected = ratio(by_target.values().copied());
+    assert!((learned.share.value - expected.value).abs() < 1e-9, "{learned:?} {expected:?}");
+    assert!((learned.share.stderr.unwrap() - expected.stderr.unwrap()).abs() < 1e-9);
+    assert_eq!(learned.pairs as usize, measuring.len());
+    let mean = losses.iter().map(|loss| loss.random_seed).sum::<f64>() / losses.len() as f64;
+    assert!((learned.random_seed - mean).abs() < 1e-9);
+}
+
+fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, world: &World) {
+    let Kind::Biographies(people) = world.kind() else { panic!("another world") };
+    let seeds: HashMap<String, String> = unique_texts(context, &Silent).unwrap().into_iter().collect();
+    for (name, has_seeds) in [("filter/related", true), ("filter/unconditional", false)] {
+        let made = context.artifact(Path::new(name));
+        let reader = Reader::open(&[made.path(KEPT)], &ReadOptions::default(), &Silent).unwrap();
+        let (mut documents, mut same, mut statements) = (0, 0, 0);
+        for document in reader.map(|record| record.unwrap().1) {
+            let seed = metadata::seed_id(&document).unwrap().map(|id| seeds[id].as_str());
+            assert_eq!(seed.is_some(), has_seeds, "{name}");
+            let reading = people.read(&document.text);
+            documents += 1;
+            statements += reading.statements.len() as u64;
+            let of_seed = seed.and_then(|seed| people.read(seed).person);
+            same += u64::from(reading.person.is_some() && reading.person == of_seed);
+        }
+        let filtered: Filtered = context.statistics(name).unwrap();
+        let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("{name}: not judged") };
+        let judged = judged.all();
+        assert_eq!((judged.documents, judged.same_person), (documents, same), "{name}");
+        assert_eq!(judged.true_statements + judged.false_statements + judged.about_nobody, statements, "{name}");
+        assert!(documents > 10, "{name}: {documents}");
+    }
+}
+
+fn people_told_of_once_are_asked_about_apart(context: &Context<'_>, dials: &Dials) {
+    let Dials::Biographies(config) = dials else { panic!("another world") };
+    let ingest = context.artifact("ingest");
+    let asked = tasks::tasks(context.recipe, Some(&ingest.folder)).unwrap();
+    let names: Vec<&str> = asked.iter().map(|(task, _)| task.name()).collect();
+    assert_eq!(names, ["extraction_once", "extraction_several"]);
+    for (once, (_, files)) in [true, false].into_iter().zip(&asked) {
+        let text = fs_err::read_to_string(&files.questions).unwrap();
+        for line in text.lines() {
+            let question: serde_json::Value = serde_json::from_str(line).unwrap();
+            let person = question["person"].as_u64().unwrap() as usize;
+            assert_eq!(config.tellings(person, Split::Unique) == 1, once, "{line}");
+        }
+        // Three facts are told of who is told of once; of the others up to six.
+        let asked = text.lines().count();
+        assert!(if once { (30..=90).contains(&asked) } else { (90..=180).contains(&asked) }, "{asked}");
+    }
+    // They are inputs of what measures, and are scored.
+    let made = context.made(Step::Evaluate(Replicate::own(context.recipe, 1)));
+    assert!(made.manifest.identity.inputs.contains_key("the questions of extraction_once"));
+    let scored = &made.manifest.work.statistics["tasks"];
+    assert!(scored["extraction_once"]["n"].as_u64().unwrap() >= 30 && scored["extraction_several"].is_object());
+    assert_eq!(tasks::tasks(context.recipe, None).unwrap().len(), 0, "before there is a world, nothing is asked");
+}
