@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Assembly, quality_tables};
 use crate::error::Result;
-use crate::recipe::{PairMethod, SeedsOf, Vectors, Writer};
+use crate::recipe::{PairMethod, SeedsOf, Vectors, Writer, tasks_word};
 use crate::stages::filter::Filtered;
 use crate::stages::train::training::Trained;
 use crate::step::{Step, writer};
@@ -91,18 +91,22 @@ impl Assembly<'_> {
     /// By whom a corpus was written, and from what.
     fn how_written(&self, corpus: usize) -> String {
         let of = &self.recipe.synthetic[corpus];
-        let by = match &of.by {
-            Writer::Synthesizer(name) => format!("the synthesizer {name}"),
-            Writer::Arm(name) => {
-                format!("the model of the arm {}", self.report_name(&self.recipe.arms[self.recipe.arm(name)]))
-            }
-        };
         let from = match &of.seeds {
             SeedsOf::Unique => "from the unique documents".to_owned(),
             SeedsOf::Corpus(name) => format!("from the documents of the corpus {name}"),
             SeedsOf::None => "from no document".to_owned(),
         };
-        format!("Written by {by}, {from}.")
+        format!("Written by {}, {from}.", self.model_of(&of.by))
+    }
+
+    /// A synthesizer, or an arm's model, in words.
+    fn model_of(&self, writer: &Writer) -> String {
+        match writer {
+            Writer::Synthesizer(name) => format!("the synthesizer {name}"),
+            Writer::Arm(name) => {
+                format!("the model of the arm {}", self.report_name(&self.recipe.arms[self.recipe.arm(name)]))
+            }
+        }
     }
 
     fn pairs(&self, set: usize) -> Result<Option<Pairs>> {
@@ -115,6 +119,13 @@ impl Assembly<'_> {
             PairMethod::Truth => {
                 "The pairs that the world says are true: each of two documents with one concept.".to_owned()
             }
+            PairMethod::OneDocument { tasks, .. } => {
+                format!("Pairs of pieces of one document each, by the method {}.", tasks_word(tasks))
+            }
+            PairMethod::Obfuscated { of, share } => format!(
+                "The pairs of the set {of}, with {} % of the different words replaced by nonsense words, one for one.",
+                (1000.0 * share).round() / 10.0
+            ),
         };
         let Some(counted) = self.statistics_of::<Counted>(Some(Step::Pair(set)))? else { return Ok(None) };
         let mut counts = vec![
@@ -193,10 +204,9 @@ impl Assembly<'_> {
         let counted = self.statistics_of::<Counted>(Some(Step::Pair(set)))?;
         let chosen_at = trained.curve.iter().find(|point| point.step == trained.best_step).map(|point| point.tokens);
         let synthesizer = &self.recipe.synthesizers[at];
-        let base = self.report_name(&self.recipe.arms[self.recipe.arm(&synthesizer.base)]);
         Ok(trained.relation.map(|relations| Relation {
             name: synthesizer.name.clone(),
-            made: format!("Tuned on the pairs {}, from the model of the arm {base}.", synthesizer.pairs),
+            made: format!("Tuned on the pairs {}, from {}.", synthesizer.pairs, self.model_of(&synthesizer.base)),
             control: self.recipe.pairs[set].is_shuffled(),
             pairs: relations.after.pairs,
             unseen: counted.is_some_and(|counted| counted.unseen.measure),

@@ -75,7 +75,9 @@ impl Assembly<'_> {
         };
         let named = numbers(&ingest.path(PAIRS))?;
         let mut found = Vec::new();
-        for set in 0..self.recipe.pairs.len() {
+        // The world names no texts that were made of its documents.
+        let of_documents = |set: &usize| self.recipe.texts_of(*set).is_none();
+        for set in (0..self.recipe.pairs.len()).filter(of_documents) {
             let Some(artifact) = self.artifact(Step::Pair(set).folder(self.recipe))? else { continue };
             let pairs = numbers(&artifact.path("train.parquet"))?;
             let concept = |number: u32| unique[number as usize].concept;

@@ -29,6 +29,7 @@ pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
 pub use recipe_error::{Place, RecipeError};
 pub(crate) use resolve::tasks_of;
+pub(crate) use things::tasks_word;
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
     Training, Vectors, Writer,

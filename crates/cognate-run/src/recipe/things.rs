@@ -351,7 +351,7 @@ impl Recipe {
         match &self.pairs[set].method {
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => Some(set),
             PairMethod::Shuffled(of) => self.texts_of(self.pair_set(of)),
-            PairMethod::Neighbours(_) | PairMethod::File(_) => None,
+            PairMethod::Neighbours(_) | PairMethod::File(_) | PairMethod::Truth => None,
         }
     }
 

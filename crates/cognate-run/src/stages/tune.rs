@@ -204,12 +204,13 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
         let (before, _) = measured.relation(&base, monitor)?;
         let (after, each) = measured.relation(&outcome.best, monitor)?;
         let relations = Relations { before, after };
-        // A part of a document is not as likely as the whole.
+        // A part of a document is not as likely as the whole. Of texts that were made of documents a world knows nothing.
+        let of_documents = recipe.texts_of(set_of(context, at)).is_none();
         trained.learned = match after.seeds_cut + after.targets_cut {
-            0 => learned(context, &measuring, &each, monitor)?,
+            0 if of_documents => learned(context, &measuring, &each, monitor)?,
             _ => None,
         };
-        if context.recipe.corpus.world.is_some() && trained.learned.is_none() {
+        if recipe.corpus.world.is_some() && of_documents && trained.learned.is_none() {
             tracing::warn!(
                 "{}: what share of the relation is learned cannot be said: {} seeds and {} targets are cut, and of {} pairs those that are true \
                  tell nothing. Raise [generate] max_seed_tokens or [tune] context, or give true pairs",

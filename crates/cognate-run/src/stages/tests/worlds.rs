@@ -54,6 +54,20 @@ synthetic_share = 0.1
 [[arm]]
 kind = "unconditional"
 synthetic_share = 0.1
+[[pairs]]
+name = "reordered"
+method = "reorder"
+[[synthesizer]]
+name = "reordered"
+pairs = "reordered"
+epochs = 1
+[[synthetic]]
+name = "reordered"
+by = "reordered"
+[[arm]]
+name = "reordered"
+synthetic.reordered = 0.01
+control_of = "sbp"
 "#;
 
 #[test]
@@ -84,7 +98,7 @@ fn documents_and_pairs_are_the_worlds(context: &Context<'_>, world: &World) {
         assert_eq!(found, made, "{split:?}");
     }
     // Of the true pairs of unique documents none is lost, and those with the selection split measure.
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let numbers = |path: &Path| -> HashSet<(u32, u32)> {
         let pairs = read_pairs(path, &documents.ids, &Silent).unwrap();
         pairs.iter().map(|pair| (pair.first, pair.second)).collect()
@@ -101,7 +115,7 @@ fn documents_and_pairs_are_the_worlds(context: &Context<'_>, world: &World) {
 }
 
 fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(context: &Context<'_>, world: &World) {
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let (_, measuring) = held_out(context, &documents);
     let mut texts = unique_texts(context, &Silent).unwrap();
     texts.extend(crate::stages::texts::selection_texts(context, &Silent).unwrap());
@@ -128,6 +142,8 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
     assert!((learned.share.value - expected.value).abs() < 1e-9, "{learned:?} {expected:?}");
     assert!((learned.share.stderr.unwrap() - expected.stderr.unwrap()).abs() < 1e-9);
     assert_eq!(learned.pairs as usize, measuring.len());
+    let reordered: Trained = context.statistics("tune/reordered").unwrap();
+    assert!(reordered.learned.is_none(), "of texts that were made of its documents the world knows nothing");
     let mean = losses.iter().map(|loss| loss.random_seed).sum::<f64>() / losses.len() as f64;
     assert!((learned.random_seed - mean).abs() < 1e-9);
 }
