@@ -1,11 +1,10 @@
 //! What a report holds of a run on a made corpus: models, synthesizers and synthetic documents beside the right answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use cognate_base::Silent;
 use cognate_eval::Perplexity;
-use cognate_pair::read_pairs_among;
+use cognate_pair::{Pair, read_pairs, read_pairs_among, read_shuffled_pairs};
 use cognate_report::{
     CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, World,
 };
@@ -69,22 +68,24 @@ impl Assembly<'_> {
         let truth = Truth::read_of(&ingest.path(TRUTH), &made.dials, made.seed)?;
         let unique = truth.documents.get(&Split::Unique).map(Vec::as_slice).unwrap_or_default();
         let ids: Vec<String> = unique.iter().map(|told| told.id.clone()).collect();
-        let numbers = |path: &Path| -> Result<BTreeSet<(u32, u32)>> {
-            let (pairs, _) = read_pairs_among(path, &ids, &Silent)?;
-            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
-        };
-        let named = numbers(&ingest.path(PAIRS))?;
+        let number = |pair: &Pair| (pair.first, pair.second);
+        let (named, _) = read_pairs_among(&ingest.path(PAIRS), &ids, &Silent)?;
+        let named: BTreeSet<(u32, u32)> = named.iter().map(number).collect();
         let mut found = Vec::new();
-        for set in 0..self.recipe.pairs.len() {
+        for (set, pairs) in self.recipe.pairs.iter().enumerate() {
             let Some(artifact) = self.artifact(Step::Pair(set).folder(self.recipe))? else { continue };
-            let pairs = numbers(&artifact.path("train.parquet"))?;
+            let path = artifact.path("train.parquet");
+            // A shuffled set may have a pair several times.
+            let read = if pairs.is_shuffled() { read_shuffled_pairs } else { read_pairs };
+            let training: Vec<(u32, u32)> = read(&path, &ids, &Silent)?.iter().map(number).collect();
             let concept = |number: u32| unique[number as usize].concept;
+            let distinct: BTreeSet<(u32, u32)> = training.iter().copied().collect();
             found.push(PairTruth {
-                name: self.recipe.pairs[set].name.clone(),
-                pairs: pairs.len() as u64,
-                true_pairs: pairs.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
+                name: pairs.name.clone(),
+                pairs: training.len() as u64,
+                true_pairs: training.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
                 named: named.len() as u64,
-                found: pairs.intersection(&named).count() as u64,
+                found: distinct.intersection(&named).count() as u64,
             });
         }
         Ok(found)
