@@ -173,7 +173,9 @@ fn numbers_in(text: &str) -> Vec<u64> {
 
 /// Of a world's own kind.
 fn estimate(of: cognate_worlds::Estimate) -> Estimate {
-    Estimate { value: of.mean, stderr: of.stderr }
+    // What is the same for every document differs by rounding alone.
+    let stderr = of.stderr.map(|stderr| if stderr < 1e-9 * of.mean.abs() { 0.0 } else { stderr });
+    Estimate { value: of.mean, stderr }
 }
 
 /// A share of counts; none of nothing.
