@@ -1,7 +1,7 @@
 //! A run on a made corpus: what it says of synthesizers and of what they write, computed once more from its files and the world.
 
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{RelationOptions, relation};
+use cognate_eval::{PairLoss, RelationOptions, relation};
 use cognate_pair::read_pairs;
 use cognate_statistics::ratio;
 use cognate_synth::filter::stage::KEPT;
@@ -11,6 +11,7 @@ use super::finished::Finished;
 use super::*;
 use crate::stages::filter::Filtered;
 use crate::stages::ingest::Ingested;
+use crate::stages::of_world::learned;
 use crate::stages::tasks;
 use crate::world_files::{PAIRS, TRUTH};
 
@@ -64,6 +65,7 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     let world = World::new(&dials, context.recipe.seed).unwrap();
     documents_and_pairs_are_the_worlds(&context, &world);
     what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(&context, &world);
+    false_pairs_are_left_out_of_what_was_learned(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
 }
@@ -130,6 +132,28 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
     assert_eq!(learned.pairs as usize, measuring.len());
     let mean = losses.iter().map(|loss| loss.random_seed).sum::<f64>() / losses.len() as f64;
     assert!((learned.random_seed - mean).abs() < 1e-9);
+}
+
+/// Pairs that were found may be false. Then no d2 follows its d1, and what that tells is no number.
+fn false_pairs_are_left_out_of_what_was_learned(context: &Context<'_>) {
+    let documents = Documents::new(context, &Silent).unwrap();
+    let (_, mut pairs) = held_out(context, &documents);
+    let loss = PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 };
+    let truth = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    let other = pairs.iter().find(|pair| pair.second != pairs[0].second && pair.first != pairs[0].first).unwrap().first;
+    pairs.push(Pair { first: other, ..pairs[0] });
+    let found = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    assert_eq!((found.left_out, truth.left_out), (1, 0));
+    assert_eq!((found.share, found.conditional), (truth.share, truth.conditional));
+    let false_ones = [pairs[pairs.len() - 1]];
+    assert_eq!(learned(context, &false_ones, &[loss], &Silent).unwrap(), None);
+}
+
+#[test]
+fn an_interruption_inside_a_world_is_one() {
+    let error = crate::error::Error::from(cognate_worlds::Error::from(cognate_base::Interrupted));
+    assert!(error.interrupted());
+    assert!(!crate::error::Error::from(cognate_worlds::Error::NoPair { documents: 2 }).interrupted());
 }
 
 fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, world: &World) {
