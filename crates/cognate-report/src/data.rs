@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::doses::Doses;
+use super::dose::Doses;
 use super::provenance::{CardFacts, FileRecord};
 use super::related::{Pairs, Relation};
 use super::similarity::BySimilarity;

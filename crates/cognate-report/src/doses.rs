@@ -1,35 +1,12 @@
-//! How much synthetic text helps: the gap that arms of the same corpora close, over their share of it.
-
-use serde::{Deserialize, Serialize};
+//! The section "How much synthetic text helps": the gap that arms of the same corpora close, over their share of it.
 
 use super::charts::{Line, LineChart, XAxis};
-use super::data::{GapClosed, Report};
+use super::data::Report;
+use super::dose::Doses;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, both_sizes, figure, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, decimals, percent};
-
-/// Arms that see the same synthetic corpora in different shares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Doses {
-    /// The corpora's names, with commas.
-    pub corpora: String,
-    /// The arms, the smallest share first.
-    pub arms: Vec<Dose>,
-}
-
-/// One of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dose {
-    /// The arm.
-    pub arm: String,
-    /// Share of its training tokens that is synthetic.
-    pub share: f64,
-    /// What it closes of the gap on validation.
-    pub gap: GapClosed,
-}
 
 /// The section, where there are at least two doses of something.
 pub(super) fn section_of_doses(page: &mut Markup, report: &Report) {
@@ -107,6 +84,8 @@ fn csv(doses: &[Doses]) -> Csv {
 
 #[cfg(test)]
 mod tests {
+    use super::super::data::GapClosed;
+    use super::super::dose::Dose;
     use super::super::sample::sample;
     use super::*;
 

@@ -11,6 +11,7 @@ mod charts;
 mod compare;
 mod curves;
 mod data;
+mod dose;
 mod doses;
 mod download;
 mod first_screen;
@@ -49,7 +50,7 @@ pub use data::{
     Measure, ORACLE, Point, QualityFigure, QualityValue, REPETITION, Report, RocCurve, SBP, SyntheticQuality,
     TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
-pub use doses::{Dose, Doses};
+pub use dose::{Dose, Doses};
 pub use first_screen::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,

@@ -55,7 +55,8 @@ fn losses(page: &mut Markup, report: &Report, world: &World) {
         description: "One line per arm, and level ones for predictors that know the world.",
         y_name: "nats a document",
         y_also: world.floors.iter().map(|floor| floor.loss.value).collect(),
-        y_top: f64::INFINITY,
+        // A model that has seen nothing yet loses many times what it will.
+        y_top: 2.0 * world.losses.iter().map(|loss| loss.loss.value).fold(0.0, f64::max),
         lines,
     };
     let caption = "Level lines: predictors that know the world. Nothing goes below the lowest but by luck.";

@@ -214,8 +214,8 @@ fn write_questions(
     Ok((questions, files))
 }
 
-/// What can be asked about a person of whom the unique split tells: statements whose last word is to be told, in wordings that it used for others
-/// only.
+/// What can be asked about a person of whom the unique split tells: statements whose last word is to be told, in wordings of the world that it did
+/// not use for that person.
 fn statements(people: &biographies::World, person: usize) -> Vec<serde_json::Value> {
     let tellings = people.config().tellings(person, Split::Unique);
     let ask = |attribute: Attribute| {

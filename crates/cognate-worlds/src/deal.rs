@@ -55,14 +55,6 @@ impl<C: Concept> Symbols<C> {
         }
     }
 
-    /// ln P(c | text) for every concept.
-    ///
-    /// # Errors
-    /// When a word is none of the world's.
-    pub fn log_posterior(&self, text: &str) -> Result<Vec<f64>> {
-        Ok(self.mixture.log_posterior(&symbols(text, &self.words)?))
-    }
-
     /// ln P(second) and ln P(second | first), in nats.
     ///
     /// # Errors

@@ -112,12 +112,6 @@ impl<C: Concept> Mixture<C> {
         Ok(next)
     }
 
-    /// The probability that two documents have one concept: Σ P(c | first) P(c | second).
-    pub fn same_concept(&self, first: &[u32], second: &[u32]) -> f64 {
-        let (first, second) = (self.log_posterior(first), self.log_posterior(second));
-        first.iter().zip(second).map(|(a, b)| (a + b).exp()).sum()
-    }
-
     /// Mean −ln P(document) a symbol over `n` documents of `length` symbols: what a predictor that knows the world loses, in nats. It
     /// falls with the length towards the entropy rate, as the concept becomes known.
     ///

@@ -1,11 +1,10 @@
 //! What a report holds of a run on a made corpus: models, synthesizers and synthetic documents beside the right answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use cognate_base::Silent;
 use cognate_eval::Perplexity;
-use cognate_pair::read_pairs_among;
+use cognate_pair::{Pair, read_pairs, read_pairs_among, read_shuffled_pairs};
 use cognate_report::{
     CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, World,
 };
@@ -69,24 +68,28 @@ impl Assembly<'_> {
         let truth = Truth::read_of(&ingest.path(TRUTH), &made.dials, made.seed)?;
         let unique = truth.documents.get(&Split::Unique).map(Vec::as_slice).unwrap_or_default();
         let ids: Vec<String> = unique.iter().map(|told| told.id.clone()).collect();
-        let numbers = |path: &Path| -> Result<BTreeSet<(u32, u32)>> {
-            let (pairs, _) = read_pairs_among(path, &ids, &Silent)?;
-            Ok(pairs.iter().map(|pair| (pair.first, pair.second)).collect())
-        };
-        let named = numbers(&ingest.path(PAIRS))?;
+        let number = |pair: &Pair| (pair.first, pair.second);
+        let (named, _) = read_pairs_among(&ingest.path(PAIRS), &ids, &Silent)?;
+        let named: BTreeSet<(u32, u32)> = named.iter().map(number).collect();
         let mut found = Vec::new();
-        // The world names no texts that were made of its documents.
-        let of_documents = |set: &usize| self.recipe.texts_of(*set).is_none();
-        for set in (0..self.recipe.pairs.len()).filter(of_documents) {
+        for (set, pairs) in self.recipe.pairs.iter().enumerate() {
+            // The world names no texts that were made of its documents.
+            if self.recipe.texts_of(set).is_some() {
+                continue;
+            }
             let Some(artifact) = self.artifact(Step::Pair(set).folder(self.recipe))? else { continue };
-            let pairs = numbers(&artifact.path("train.parquet"))?;
+            let path = artifact.path("train.parquet");
+            // A shuffled set may have a pair several times.
+            let read = if pairs.is_shuffled() { read_shuffled_pairs } else { read_pairs };
+            let training: Vec<(u32, u32)> = read(&path, &ids, &Silent)?.iter().map(number).collect();
             let concept = |number: u32| unique[number as usize].concept;
+            let distinct: BTreeSet<(u32, u32)> = training.iter().copied().collect();
             found.push(PairTruth {
-                name: self.recipe.pairs[set].name.clone(),
-                pairs: pairs.len() as u64,
-                true_pairs: pairs.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
+                name: pairs.name.clone(),
+                pairs: training.len() as u64,
+                true_pairs: training.iter().filter(|(a, b)| concept(*a) == concept(*b)).count() as u64,
                 named: named.len() as u64,
-                found: pairs.intersection(&named).count() as u64,
+                found: distinct.intersection(&named).count() as u64,
             });
         }
         Ok(found)
@@ -174,7 +177,9 @@ fn numbers_in(text: &str) -> Vec<u64> {
 
 /// Of a world's own kind.
 fn estimate(of: cognate_worlds::Estimate) -> Estimate {
-    Estimate { value: of.mean, stderr: of.stderr }
+    // What is the same for every document differs by rounding alone.
+    let stderr = of.stderr.map(|stderr| if stderr < 1e-9 * of.mean.abs() { 0.0 } else { stderr });
+    Estimate { value: of.mean, stderr }
 }
 
 /// A share of counts; none of nothing.

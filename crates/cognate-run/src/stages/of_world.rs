@@ -48,7 +48,7 @@ fn world(context: &Context<'_>) -> Result<Option<World>> {
 }
 
 /// What a synthesizer with these losses on `pairs` has learned; none outside a world.
-pub(super) fn learned(
+pub(crate) fn learned(
     context: &Context<'_>,
     pairs: &[Pair],
     losses: &[PairLoss],

@@ -131,6 +131,9 @@ kind = "repetition"
 [[arm]]
 kind = "sbp"
 synthetic_share = 0.1
+[[arm]]
+kind = "random-pairs"
+synthetic_share = 0.1
 "#;
 
 #[test]
@@ -164,6 +167,14 @@ fn a_recipe_of_a_world_makes_what_the_command_writes_and_is_read_as_that() {
     let loss = world["losses"][0]["loss"]["value"].as_f64().unwrap();
     assert!((loss - nats / scores.len() as f64).abs() < 1e-6, "{loss} {}", nats / scores.len() as f64);
     assert!(loss > floor(0), "nothing this small knows the world");
+    // All true pairs of unique documents are taken, and shuffled ones are true as often as chance has it.
+    let sets = world["pairs"].as_array().unwrap();
+    let figure = |at: usize, name: &str| sets[at][name].as_u64().unwrap();
+    assert_eq!((&sets[0]["name"], figure(0, "pairs")), (&"related".into(), figure(0, "named")));
+    assert!(figure(0, "true_pairs") == figure(0, "pairs") && figure(0, "found") == figure(0, "named"));
+    assert_eq!((&sets[1]["name"], figure(1, "pairs")), (&"shuffled".into(), figure(0, "pairs")));
+    let by_chance = figure(1, "true_pairs") as f64 / figure(1, "pairs") as f64;
+    assert!((0.05..0.4).contains(&by_chance), "one in five, about: {by_chance}");
     assert_eq!(world["learned"][0]["name"], "related");
     assert_eq!(world["written"][0]["name"], "related");
     let groups = world["questions"].as_array().unwrap();

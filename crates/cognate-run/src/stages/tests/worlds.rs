@@ -1,7 +1,7 @@
 //! A run on a made corpus: what it says of synthesizers and of what they write, computed once more from its files and the world.
 
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{RelationOptions, relation};
+use cognate_eval::{PairLoss, RelationOptions, relation};
 use cognate_pair::read_pairs;
 use cognate_statistics::ratio;
 use cognate_synth::filter::stage::KEPT;
@@ -11,6 +11,7 @@ use super::finished::Finished;
 use super::*;
 use crate::stages::filter::Filtered;
 use crate::stages::ingest::Ingested;
+use crate::stages::of_world::learned;
 use crate::stages::tasks;
 use crate::world_files::{PAIRS, TRUTH};
 
@@ -78,6 +79,7 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     let world = World::new(&dials, context.recipe.seed).unwrap();
     documents_and_pairs_are_the_worlds(&context, &world);
     what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(&context, &world);
+    false_pairs_are_left_out_of_what_was_learned(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
 }
@@ -148,28 +150,53 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
     assert!((learned.random_seed - mean).abs() < 1e-9);
 }
 
+/// Pairs that were found may be false. Then no d2 follows its d1, and what that tells is no number.
+fn false_pairs_are_left_out_of_what_was_learned(context: &Context<'_>) {
+    let documents = Documents::new(context, &Silent).unwrap();
+    let (_, mut pairs) = held_out(context, &documents);
+    let loss = PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 };
+    let truth = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    let other = pairs.iter().find(|pair| pair.second != pairs[0].second && pair.first != pairs[0].first).unwrap().first;
+    pairs.push(Pair { first: other, ..pairs[0] });
+    let found = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    assert_eq!((found.left_out, truth.left_out), (1, 0));
+    assert_eq!((found.share, found.conditional), (truth.share, truth.conditional));
+    let false_ones = [pairs[pairs.len() - 1]];
+    assert_eq!(learned(context, &false_ones, &[loss], &Silent).unwrap(), None);
+}
+
+#[test]
+fn an_interruption_inside_a_world_is_one() {
+    let error = crate::error::Error::from(cognate_worlds::Error::from(cognate_base::Interrupted));
+    assert!(error.interrupted());
+    assert!(!crate::error::Error::from(cognate_worlds::Error::NoPair { documents: 2 }).interrupted());
+}
+
 fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, world: &World) {
     let Kind::Biographies(people) = world.kind() else { panic!("another world") };
     let seeds: HashMap<String, String> = unique_texts(context, &Silent).unwrap().into_iter().collect();
     for (name, has_seeds) in [("filter/related", true), ("filter/unconditional", false)] {
         let made = context.artifact(Path::new(name));
         let reader = Reader::open(&[made.path(KEPT)], &ReadOptions::default(), &Silent).unwrap();
-        let (mut documents, mut same, mut statements) = (0, 0, 0);
+        let (mut statements, mut texts) = (0, Vec::new());
         for document in reader.map(|record| record.unwrap().1) {
             let seed = metadata::seed_id(&document).unwrap().map(|id| seeds[id].as_str());
             assert_eq!(seed.is_some(), has_seeds, "{name}");
-            let reading = people.read(&document.text);
-            documents += 1;
-            statements += reading.statements.len() as u64;
-            let of_seed = seed.and_then(|seed| people.read(seed).person);
-            same += u64::from(reading.person.is_some() && reading.person == of_seed);
+            statements += people.read(&document.text).statements.len() as u64;
+            texts.push((seed.unwrap_or_default(), document.text));
         }
         let filtered: Filtered = context.statistics(name).unwrap();
         let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("{name}: not judged") };
-        let judged = judged.all();
-        assert_eq!((judged.documents, judged.same_person), (documents, same), "{name}");
-        assert_eq!(judged.true_statements + judged.false_statements + judged.about_nobody, statements, "{name}");
-        assert!(documents > 10, "{name}: {documents}");
+        let judge = texts.iter().map(|(seed, text)| (*seed, text.as_str()));
+        assert_eq!(Judged::Biographies(judged), world.judge(judge, &Silent).unwrap(), "{name}");
+        // How often the seed's person is told of says whose seed it was, whatever is written.
+        let told = |seed: &str| people.read(seed).person.map(|person| people.config().tellings(person, Split::Unique));
+        let count = |tellings: Option<usize>| texts.iter().filter(|(seed, _)| told(seed) == tellings).count() as u64;
+        let parts = [judged.once, judged.several, judged.unseeded].map(|part| part.documents);
+        assert_eq!(parts, [count(Some(1)), count(Some(3)), count(None)], "{name}");
+        assert!(if has_seeds { parts[0] > 5 && parts[1] > 5 } else { parts[2] > 10 }, "{name}: {parts:?}");
+        let all = judged.all();
+        assert_eq!(all.true_statements + all.false_statements + all.about_nobody, statements, "{name}");
     }
 }
 
