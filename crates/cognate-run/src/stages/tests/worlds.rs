@@ -152,7 +152,7 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
 
 /// Pairs that were found may be false. Then no d2 follows its d1, and what that tells is no number.
 fn false_pairs_are_left_out_of_what_was_learned(context: &Context<'_>) {
-    let documents = Documents::new(context, &Silent).unwrap();
+    let documents = Documents::of(context, 0, &Silent).unwrap();
     let (_, mut pairs) = held_out(context, &documents);
     let loss = PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 };
     let truth = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
