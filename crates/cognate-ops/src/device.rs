@@ -48,6 +48,20 @@ impl<D: Device> ViewMut<'_, D> {
     }
 }
 
+/// What teachers expect of rows, and how much it counts.
+pub struct Soft<'a, D: Device> {
+    /// K.
+    pub top: usize,
+    /// Their likeliest tokens, all of a row different. Rows of K that count as the targets do.
+    pub ids: &'a D::Indices,
+    /// The tokens' probabilities (M, K) at the temperature; those of a row sum to at most 1.
+    pub probabilities: View<'a, D>,
+    /// α, in [0, 1].
+    pub share: f64,
+    /// T > 0.
+    pub temperature: f64,
+}
+
 /// How the rows of an attention tensor are divided into heads. A row of `qkv` is H query heads, then K key heads, then K
 /// value heads, each of E numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,6 +309,19 @@ pub trait Device: Clone + Send + Sync + 'static {
         first_target: usize,
         vocab: usize,
         gradient: Option<f64>,
+    );
+
+    /// losses (M) of logits (M, V) against the targets and what teachers expect of the same rows; replaces the logits with d(scale · Σ
+    /// losses)/dlogits. (Folder `soft_cross_entropy`.)
+    fn soft_cross_entropy(
+        &self,
+        losses: ViewMut<'_, Self>,
+        logits: ViewMut<'_, Self>,
+        targets: &Self::Indices,
+        soft: Soft<'_, Self>,
+        first_target: usize,
+        vocab: usize,
+        scale: f64,
     );
 
     /// Σ x, in f64 and in order.

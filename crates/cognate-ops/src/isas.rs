@@ -5,7 +5,7 @@ use crate::matmul::{self, PackedWeight};
 use crate::simd::Isa;
 use crate::simd::tests::under_each;
 use crate::testing::numbers;
-use crate::{AdamW, Cpu, Heads, Precision, RopeTable, adamw, cross_entropy, norm, rope, swiglu};
+use crate::{AdamW, Cpu, Heads, Precision, RopeTable, adamw, cross_entropy, norm, rope, soft_cross_entropy, swiglu};
 
 /// Runs `work` under each instruction set on a device of one thread. Those with fused multiply-adds must agree to the bit; the baseline,
 /// which rounds after each multiplication, must differ somewhere, or nothing was compared.
@@ -149,6 +149,21 @@ fn everything_else_has_the_same_bits_under_avx512_and_avx2() {
         agree(&format!("cross-entropy of {rows}, {width}"), true, |cpu| {
             let (mut losses, mut logits) = (vec![0.0; rows], x.iter().map(|v| 20.0 * v).collect::<Vec<_>>());
             cross_entropy::cpu::forward(cpu, &mut losses, &mut logits, &targets, width, Some(0.3));
+            [losses, logits].concat()
+        });
+        let ids: Vec<u32> = targets.iter().flat_map(|target| [*target, (target + 5) % width as u32]).collect();
+        let probabilities = [0.5, 0.2].repeat(rows);
+        let teacher = soft_cross_entropy::Rows {
+            targets: &targets,
+            top: 2,
+            ids: &ids,
+            probabilities: &probabilities,
+            share: 0.6,
+            temperature: 1.7,
+        };
+        agree(&format!("soft cross-entropy of {rows}, {width}"), true, |cpu| {
+            let (mut losses, mut logits) = (vec![0.0; rows], x.iter().map(|v| 20.0 * v).collect::<Vec<_>>());
+            soft_cross_entropy::cpu::backward(cpu, &mut losses, &mut logits, width, teacher, 0.3);
             [losses, logits].concat()
         });
         agree(&format!("AdamW and the norm of {rows}, {width}"), true, |cpu| {

@@ -29,13 +29,14 @@ mod pool;
 mod reference;
 mod rope;
 mod simd;
+mod soft_cross_entropy;
 mod swiglu;
 #[cfg(test)]
 mod testing;
 
 pub use adamw::AdamW;
 pub use cpu::Cpu;
-pub use device::{Device, Heads, Precision, View, ViewMut};
+pub use device::{Device, Heads, Precision, Soft, View, ViewMut};
 pub use matmul::{PackedWeight, matmul_nt};
 pub use reference::Reference;
 pub use rope::RopeTable;

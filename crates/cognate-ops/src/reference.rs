@@ -1,8 +1,10 @@
 //! The reference device: f64 and plain loops, slow and easy to read. Tests run whole models on it.
 
-use crate::device::{Device, Heads, Precision, View, ViewMut};
+use crate::device::{Device, Heads, Precision, Soft, View, ViewMut};
 use crate::operands::{holds, shapes, size};
-use crate::{AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
+use crate::{
+    AdamW, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, soft_cross_entropy, swiglu,
+};
 
 /// Every op as its formula says, in f64, on one thread.
 #[derive(Clone, Copy, Debug, Default)]
@@ -257,6 +259,28 @@ impl Device for Reference {
         let losses = losses.slice();
         let targets = cross_entropy::targets(targets, first_target, losses.len());
         cross_entropy::reference::forward(losses, logits.slice(), targets, vocab, gradient);
+    }
+
+    fn soft_cross_entropy(
+        &self,
+        mut losses: ViewMut<'_, Self>,
+        mut logits: ViewMut<'_, Self>,
+        targets: &Vec<u32>,
+        soft: Soft<'_, Self>,
+        first_target: usize,
+        vocab: usize,
+        scale: f64,
+    ) {
+        let losses = losses.slice();
+        let rows = soft_cross_entropy::Rows {
+            targets: cross_entropy::targets(targets, first_target, losses.len()),
+            top: soft.top,
+            ids: soft_cross_entropy::ids(soft.ids, first_target, losses.len(), soft.top),
+            probabilities: soft.probabilities.slice(),
+            share: soft.share,
+            temperature: soft.temperature,
+        };
+        soft_cross_entropy::reference::backward(losses, logits.slice(), vocab, rows, scale);
     }
 
     fn sum(&self, x: View<'_, Self>) -> f64 {

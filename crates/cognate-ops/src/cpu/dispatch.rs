@@ -1,10 +1,13 @@
 //! The operations of the CPU device, each handed to the file that does it.
 
 use super::{Cpu, Shared, part};
-use crate::device::{Device, Heads, Precision, View, ViewMut};
+use crate::device::{Device, Heads, Precision, Soft, View, ViewMut};
 use crate::memory::prefer_huge_pages;
 use crate::operands::{holds, shapes};
-use crate::{AdamW, PackedWeight, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, swiglu};
+use crate::{
+    AdamW, PackedWeight, RopeTable, adamw, attention, cross_entropy, embedding, matmul, norm, rope, soft_cross_entropy,
+    swiglu,
+};
 
 impl Device for Cpu {
     type Buffer = Vec<f32>;
@@ -244,6 +247,28 @@ impl Device for Cpu {
         let losses = losses.slice();
         let targets = cross_entropy::targets(targets, first_target, losses.len());
         cross_entropy::cpu::forward(self, losses, logits.slice(), targets, vocab, gradient.map(|scale| scale as f32));
+    }
+
+    fn soft_cross_entropy(
+        &self,
+        mut losses: ViewMut<'_, Self>,
+        mut logits: ViewMut<'_, Self>,
+        targets: &Vec<u32>,
+        soft: Soft<'_, Self>,
+        first_target: usize,
+        vocab: usize,
+        scale: f64,
+    ) {
+        let losses = losses.slice();
+        let rows = soft_cross_entropy::Rows {
+            targets: cross_entropy::targets(targets, first_target, losses.len()),
+            top: soft.top,
+            ids: soft_cross_entropy::ids(soft.ids, first_target, losses.len(), soft.top),
+            probabilities: soft.probabilities.slice(),
+            share: soft.share as f32,
+            temperature: soft.temperature as f32,
+        };
+        soft_cross_entropy::cpu::backward(self, losses, logits.slice(), vocab, rows, scale as f32);
     }
 
     fn sum(&self, x: View<'_, Self>) -> f64 {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use cognate_ops::{AdamW, Cpu, Device, Heads, Precision, Reference, RopeTable, View, ViewMut};
+use cognate_ops::{AdamW, Cpu, Device, Heads, Precision, Reference, RopeTable, Soft, View, ViewMut};
 
 /// Part of a buffer.
 struct Operand<D: Device> {
@@ -217,6 +217,15 @@ fn cases<D: Device>() -> Vec<Case<D>> {
             let (mut losses, mut logits) = (o.numbers("losses", 3), o.numbers("logits", 33));
             let targets = o.indices("targets", &[99, 99, 10, 0, 4]);
             o.device.cross_entropy(losses.view_mut(), logits.view_mut(), &targets, 2, 11, Some(0.5));
+            o.written(&[&losses, &logits])
+        }),
+        case("soft_cross_entropy", F32, |o| {
+            let (mut losses, mut logits) = (o.numbers("losses", 3), o.numbers("logits", 33));
+            let targets = o.indices("targets", &[99, 99, 10, 0, 4]);
+            let ids = o.indices("ids", &[99, 99, 99, 99, 3, 10, 1, 0, 5, 4]);
+            let probabilities = o.holding("probabilities", &[0.5, 0.25, 0.75, 0.125, 0.25, 0.125]);
+            let soft = Soft { top: 2, ids: &ids, probabilities: probabilities.view(), share: 0.5, temperature: 2.0 };
+            o.device.soft_cross_entropy(losses.view_mut(), logits.view_mut(), &targets, soft, 2, 11, 0.5);
             o.written(&[&losses, &logits])
         }),
         case("sum", F32, |o| vec![o.device.sum(o.numbers("any", 40).view()) as f32]),
@@ -441,6 +450,13 @@ fn bad_calls<D: Device>() -> Vec<Bad<D>> {
             let mut losses = d.zeros(2);
             let (losses, logits) = (ViewMut::new(&mut losses, 0..2), ViewMut::new(out, 0..10));
             d.cross_entropy(losses, logits, &d.indices(&[0, 5]), 0, 5, None);
+        }),
+        bad("soft_cross_entropy: the vocabulary has 5 rows, and row 6 is asked for", |d, out, x| {
+            let mut losses = d.zeros(2);
+            let (losses, logits) = (ViewMut::new(&mut losses, 0..2), ViewMut::new(out, 0..10));
+            let probabilities = View::new(x, 0..2);
+            let soft = Soft { top: 1, ids: &d.indices(&[0, 6]), probabilities, share: 0.5, temperature: 1.0 };
+            d.soft_cross_entropy(losses, logits, &d.indices(&[0, 4]), soft, 0, 5, 1.0);
         }),
         bad("rope: positions hold 4, the table has 4", |d, out, x| {
             rope(d, out, x, ONE, &RopeTable::new(vec![1.0], 4), 4);
