@@ -1,15 +1,16 @@
 //! The backward pass, written out block by block.
 
-use cognate_ops::{Device, RopeTable, View, ViewMut};
+use cognate_ops::{Device, RopeTable, Soft, View, ViewMut};
 
 use crate::decoder::{Context, head_norms};
 use crate::layout::Block;
-use crate::state::{BackwardState, BlockState, Placed, Shared, State, head_chunk};
+use crate::state::{BackwardState, BlockState, Placed, PlacedSoft, Shared, State, head_chunk};
 use crate::{Batch, Config, Decoder, Gradients, Result};
 
 impl<D: Device> Decoder<D> {
     /// Adds the gradients of `scale` · Σ −log p over the batch's scored targets, and returns that sum without the scale, in
-    /// nats. With `scale` = 1 / (scored targets of the whole batch), gradients of several pieces add up to the mean's.
+    /// nats. With `scale` = 1 / (scored targets of the whole batch), gradients of several pieces add up to the mean's. Where the batch has
+    /// teachers, −log p is mixed with what they expect ([`crate::SoftTargets`]).
     ///
     /// # Errors
     /// When a token is outside the vocabulary.
@@ -44,7 +45,15 @@ impl<D: Device> Decoder<D> {
             let losses = ViewMut::new(losses, rows.clone());
             let all = 0..rows.len() * v;
             let logits_mut = ViewMut::new(logits, all.clone());
-            self.device.cross_entropy(losses, logits_mut, &placed.targets, start, v, Some(scale));
+            match &placed.soft {
+                None => self.device.cross_entropy(losses, logits_mut, &placed.targets, start, v, Some(scale)),
+                Some(soft) => {
+                    let PlacedSoft { top, share, temperature, ref ids, ref probabilities } = *soft;
+                    let probabilities = View::new(probabilities, rows.start * top..rows.end * top);
+                    let soft = Soft { top, ids, probabilities, share, temperature };
+                    self.device.soft_cross_entropy(losses, logits_mut, &placed.targets, soft, start, v, scale);
+                }
+            }
             let at = rows.start * d..rows.end * d;
             let head = View::new(&self.parameters, self.layout.head.clone());
             let dlogits = View::new(logits, all);

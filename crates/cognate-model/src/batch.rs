@@ -3,8 +3,30 @@
 /// A target that is not scored.
 pub const IGNORE: u32 = u32::MAX;
 
+/// What teachers expect behind each scored token, and how much it counts. [`cognate_ops::Soft`] has the formula.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoftTargets {
+    /// Tokens that are known of each distribution, K.
+    pub top: usize,
+    /// Share of the loss that is the teachers', α in [0, 1].
+    pub share: f64,
+    /// Temperature at which they were taken, T > 0.
+    pub temperature: f64,
+    /// The likeliest tokens, K for each scored target, in order.
+    pub ids: Vec<u32>,
+    /// Their probabilities.
+    pub probabilities: Vec<f32>,
+}
+
+impl SoftTargets {
+    /// The same of no target.
+    fn none(&self) -> Self {
+        Self { ids: Vec::new(), probabilities: Vec::new(), ..*self }
+    }
+}
+
 /// N tokens in segments. Attention and positions start anew at each segment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Input tokens (N).
     pub tokens: Vec<u32>,
@@ -14,6 +36,8 @@ pub struct Batch {
     pub positions: Vec<u32>,
     /// First token of each segment.
     pub starts: Vec<u32>,
+    /// What teachers expect, where there are some: of every scored target.
+    pub soft: Option<SoftTargets>,
 }
 
 impl Batch {
@@ -28,6 +52,7 @@ impl Batch {
         self.targets.clear();
         self.positions.clear();
         self.starts.clear();
+        self.soft = None;
     }
 
     /// Adds a segment; an empty one adds nothing.
@@ -94,8 +119,16 @@ impl Batch {
     pub fn pieces(&self, tokens: usize) -> Vec<Batch> {
         let mut pieces = Vec::new();
         let mut piece = Batch::new();
+        let mut scored = 0;
         for segment in self.segments() {
-            piece.push(&self.tokens[segment.clone()], &self.targets[segment]);
+            piece.push(&self.tokens[segment.clone()], &self.targets[segment.clone()]);
+            if let Some(soft) = &self.soft {
+                let from = scored;
+                scored += self.targets[segment].iter().filter(|&&target| target != IGNORE).count();
+                let own = piece.soft.get_or_insert_with(|| soft.none());
+                own.ids.extend_from_slice(&soft.ids[from * soft.top..scored * soft.top]);
+                own.probabilities.extend_from_slice(&soft.probabilities[from * soft.top..scored * soft.top]);
+            }
             if piece.len() >= tokens {
                 pieces.push(std::mem::take(&mut piece));
             }

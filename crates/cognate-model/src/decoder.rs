@@ -161,24 +161,38 @@ impl<D: Device> Decoder<D> {
     /// # Errors
     /// When a token is outside the vocabulary.
     pub fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
-        self.check_tokens(batch)?;
         let mut everywhere = batch.clone();
         everywhere.targets.fill(0);
-        let placed = Placed::new(&self.device, &everywhere);
+        let mut logits = Vec::with_capacity(batch.len() * self.config.vocab);
+        self.each_logits(&everywhere, |rows| logits.extend_from_slice(rows))?;
+        Ok(logits)
+    }
+
+    /// Hands the logits of the scored rows to `take`, several rows of V at a time, in order.
+    ///
+    /// # Errors
+    /// When a token is outside the vocabulary.
+    pub fn each_logits(&mut self, batch: &Batch, mut take: impl FnMut(&[f32])) -> Result<()> {
+        self.check_tokens(batch)?;
+        let placed = Placed::new(&self.device, batch);
+        if placed.scored_len == 0 {
+            return Ok(());
+        }
         self.reserve(placed.len, placed.longest, false)?;
-        let vocab = self.config.vocab;
-        let mut logits = vec![0.0; placed.len * vocab];
         self.forward(&placed, &mut Context::Segments, false);
         self.gather_scored(&placed);
-        let chunk = head_chunk(&self.config);
-        for start in (0..placed.len).step_by(chunk) {
-            let rows = start..(start + chunk).min(placed.len);
-            self.head_logits(rows.clone(), None);
+        let (chunk, vocab) = (head_chunk(&self.config), self.config.vocab);
+        let mut logits = vec![0.0; chunk.min(placed.scored_len) * vocab];
+        for start in (0..placed.scored_len).step_by(chunk) {
+            let rows = start..(start + chunk).min(placed.scored_len);
+            let logits = &mut logits[..rows.len() * vocab];
+            self.head_logits(rows, None);
             if let Some(shared) = &self.state.shared {
-                self.device.download(&shared.logits, 0, &mut logits[rows.start * vocab..rows.end * vocab]);
+                self.device.download(&shared.logits, 0, logits);
             }
+            take(logits);
         }
-        Ok(logits)
+        Ok(())
     }
 
     pub(crate) fn check_tokens(&self, batch: &Batch) -> Result<()> {
@@ -187,6 +201,10 @@ impl<D: Device> Decoder<D> {
         let bad = batch.tokens.iter().position(|token| !inside(token)).map(|at| (batch.tokens[at], at)).or_else(|| {
             let bad = |target: &u32| *target != IGNORE && !inside(target);
             batch.targets.iter().position(bad).map(|at| (batch.targets[at], at))
+        });
+        let bad = bad.or_else(|| {
+            let ids = batch.soft.as_ref().map(|soft| &soft.ids)?;
+            ids.iter().position(|token| !inside(token)).map(|at| (ids[at], at))
         });
         match bad {
             Some((token, position)) => Err(Error::Token { token, position, vocab }),

@@ -19,7 +19,7 @@ mod memory;
 mod score;
 mod state;
 
-pub use batch::{Batch, IGNORE};
+pub use batch::{Batch, IGNORE, SoftTargets};
 pub use config::{Config, Family, Llama3Scaling};
 pub use decode::{DecodeCache, Fed, Feed};
 pub use decoder::{Decoder, Gradients, Moments};

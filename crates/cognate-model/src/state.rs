@@ -3,7 +3,7 @@
 use cognate_base::process::check_memory;
 use cognate_ops::Device;
 
-use crate::{Batch, Config, IGNORE, Result};
+use crate::{Batch, Config, IGNORE, Result, SoftTargets};
 
 /// What one block keeps for backward.
 pub(crate) struct BlockState<D: Device> {
@@ -174,8 +174,33 @@ pub(crate) struct Placed<D: Device> {
     pub(crate) scored: D::Indices,
     /// Their targets.
     pub(crate) targets: D::Indices,
+    /// What teachers expect of them.
+    pub(crate) soft: Option<PlacedSoft<D>>,
     /// Longest segment.
     pub(crate) longest: usize,
+}
+
+/// What teachers expect, on the device.
+pub(crate) struct PlacedSoft<D: Device> {
+    pub(crate) top: usize,
+    pub(crate) share: f64,
+    pub(crate) temperature: f64,
+    /// (M, K).
+    pub(crate) ids: D::Indices,
+    /// (M, K).
+    pub(crate) probabilities: D::Buffer,
+}
+
+impl<D: Device> PlacedSoft<D> {
+    /// # Panics
+    /// When there is not a row for each of `scored` targets.
+    fn new(device: &D, soft: &SoftTargets, scored: usize) -> Self {
+        assert_eq!((soft.ids.len(), soft.probabilities.len()), (scored * soft.top, scored * soft.top), "K a target");
+        let mut probabilities = device.zeros(soft.probabilities.len());
+        device.upload(&mut probabilities, 0, &soft.probabilities);
+        let SoftTargets { top, share, temperature, .. } = *soft;
+        Self { top, share, temperature, ids: device.indices(&soft.ids), probabilities }
+    }
 }
 
 impl<D: Device> Placed<D> {
@@ -192,6 +217,12 @@ impl<D: Device> Placed<D> {
             scored_len: scored.len(),
             scored: device.indices(&scored),
             targets: device.indices(&targets),
+            // Of teachers that count nothing nothing is asked, so that the loss is the plain one to the bit.
+            soft: batch
+                .soft
+                .as_ref()
+                .filter(|soft| soft.share > 0.0)
+                .map(|soft| PlacedSoft::new(device, soft, scored.len())),
             longest: batch.segments().map(|s| s.len()).max().unwrap_or(0),
         }
     }

@@ -66,6 +66,17 @@ pub enum Error {
         /// What this run is.
         expected: String,
     },
+    /// A token file cannot be written or read.
+    #[error(transparent)]
+    Tokens(#[from] cognate_corpus::Error),
+    /// What teachers expect is of other documents.
+    #[error("{}: is not of the documents of {}", path.display(), tokens.display())]
+    NotTaught {
+        /// The file with what they expect.
+        path: PathBuf,
+        /// The documents.
+        tokens: PathBuf,
+    },
     /// The user asked to stop; the state is saved.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),

@@ -14,6 +14,8 @@ mod plain_stream;
 mod rows;
 mod schedule;
 mod source;
+mod teach;
+mod teachings;
 mod tensorboard;
 mod train;
 
@@ -29,6 +31,8 @@ pub use plain_stream::PlainStream;
 pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use source::{Piece, Row, Source};
+pub use teach::{TeachConfig, teach, teaching_bytes};
+pub use teachings::{Teachings, TeachingsStats};
 pub use train::{Contrast, Job, Outcome, TrainConfig, check_room, train, training_bytes};
 
 /// Result with this crate's error.

@@ -1,10 +1,12 @@
 //! Batches of plain documents from one source or several, shuffled together.
 
+use std::ops::Range;
+
 use cognate_base::random::{self, Rng, SliceRandom};
-use cognate_model::Batch;
+use cognate_model::{Batch, SoftTargets};
 
 use crate::source::{len_tokens, read};
-use crate::{Error, Piece, Result, Source, Stream};
+use crate::{Error, Piece, Result, Source, Stream, Teachings};
 
 /// One appearance of a row: a document, or pieces of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ struct Appearance {
 /// next follows. Rows of one length, of which a batch holds a whole number, are never cut.
 pub struct PlainStream {
     sources: Vec<Source>,
+    /// What teachers expect of each source's tokens, where there are some.
+    taught: Option<Taught>,
     order: Vec<Appearance>,
     /// Tokens up to and including each appearance.
     ends: Vec<u64>,
@@ -34,7 +38,36 @@ pub struct PlainStream {
     begin: u32,
 }
 
+/// What teachers expect.
+struct Taught {
+    /// Of each source.
+    teachings: Vec<Teachings>,
+    share: f64,
+    temperature: f64,
+}
+
 impl PlainStream {
+    /// The same, with what teachers expect of each source's tokens beside the next token: it is `share` of the loss, at `temperature`.
+    ///
+    /// # Errors
+    /// When the teachings are not one for each source, each of as many tokens, or a source has rows: in a row documents follow each other, and
+    /// teachers see each alone.
+    pub fn taught(mut self, teachings: Vec<Teachings>, share: f64, temperature: f64) -> Result<Self> {
+        let refused =
+            |value: String, reason: &str| Err(Error::Setting { field: "teachings", value, reason: reason.to_owned() });
+        if teachings.len() != self.sources.len() {
+            return refused(teachings.len().to_string(), "expected one for each source");
+        }
+        if teachings.iter().any(|other| other.top() != teachings[0].top()) {
+            return refused("several".to_owned(), "expected distributions of as many tokens in each");
+        }
+        if let Some(source) = self.sources.iter().find(|source| source.rows.is_some()) {
+            return refused(source.name.clone(), "expected a source without rows");
+        }
+        self.taught = Some(Taught { teachings, share, temperature });
+        Ok(self)
+    }
+
     /// A stream of `steps` batches; the sources' tokens add up to `steps` · `batch_tokens`.
     ///
     /// # Errors
@@ -86,7 +119,7 @@ impl PlainStream {
         }
         check_appearances(&sources, budget)?;
         let (order, ends) = merge(&sources, tail, budget, seed);
-        Ok(Self { sources, order, ends, steps, batch_tokens, context, begin })
+        Ok(Self { sources, taught: None, order, ends, steps, batch_tokens, context, begin })
     }
 
     /// Tokens that the stream takes from each source. They differ from what was asked by part of a document, since documents
@@ -122,16 +155,17 @@ impl PlainStream {
         for segment in source.row(appearance.row).iter() {
             let end = start + len_tokens(segment);
             if from < end && start < to {
-                self.push_segment(source, segment, from.max(start) - start, to.min(end) - start, batch);
+                self.push_segment(appearance, segment, from.max(start) - start..to.min(end) - start, batch);
             }
             start = end;
         }
     }
 
     /// The same for one segment of a row, counted from its own beginning.
-    fn push_segment(&self, source: &Source, segment: &[Piece], from: usize, to: usize, batch: &mut Batch) {
+    fn push_segment(&self, appearance: Appearance, segment: &[Piece], range: Range<usize>, batch: &mut Batch) {
+        let source = &self.sources[usize::from(appearance.source)];
         let mut tokens = Vec::new();
-        let mut start = from;
+        let (mut start, to) = (range.start, range.end);
         while start < to {
             // Pieces begin at multiples of the context, wherever a batch cut the segment.
             let end = ((start / self.context + 1) * self.context).min(to);
@@ -141,8 +175,24 @@ impl PlainStream {
             }
             read(&source.file, segment, start.saturating_sub(1)..end, &mut tokens);
             batch.push(&tokens[..end - start], &tokens[1..]);
+            if let Some(taught) = &self.taught {
+                taught.read(appearance, start..end, batch);
+            }
             start = end;
         }
+    }
+}
+
+impl Taught {
+    /// Adds what is expected of the tokens `range` of a document.
+    fn read(&self, appearance: Appearance, range: Range<usize>, batch: &mut Batch) {
+        let teachings = &self.teachings[usize::from(appearance.source)];
+        let (share, temperature) = (self.share, self.temperature);
+        let none =
+            || SoftTargets { top: teachings.top(), share, temperature, ids: Vec::new(), probabilities: Vec::new() };
+        let soft = batch.soft.get_or_insert_with(none);
+        // Without rows a source's row is a document.
+        teachings.read(appearance.row as usize, range, &mut soft.ids, &mut soft.probabilities);
     }
 }
 

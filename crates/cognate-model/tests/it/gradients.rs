@@ -1,6 +1,6 @@
 //! The whole model's gradient against finite differences, in f64.
 
-use cognate_model::{Batch, Decoder, IGNORE};
+use cognate_model::{Batch, Decoder, IGNORE, SoftTargets};
 use cognate_ops::Reference;
 
 use crate::{batch, decoder, small};
@@ -13,11 +13,12 @@ fn total(model: &mut Decoder<Reference>, batch: &Batch) -> f64 {
 
 #[test]
 fn every_kind_of_parameter_has_the_gradient_of_finite_differences() {
-    for (qk_norm, tied) in [(true, true), (false, false)] {
+    for (qk_norm, tied, taught) in [(true, true, false), (false, false, false), (true, true, true)] {
         let mut model = decoder(Reference, small(qk_norm, tied), 3);
         let mut batch = batch(&[5, 1, 7], 97);
         batch.targets[2] = IGNORE;
         batch.targets[8] = IGNORE;
+        batch.soft = taught.then(|| teacher(batch.scored(), 0.6));
         let mut gradients = model.gradients();
         model.loss_and_gradients(&batch, &mut gradients, 1.0).unwrap();
         let gradients = gradients.buffer().clone();
@@ -45,6 +46,38 @@ fn every_kind_of_parameter_has_the_gradient_of_finite_differences() {
             assert!((found - slope).abs() < allowed, "{}: differences {found}, gradient {slope}", tensor.name);
         }
     }
+}
+
+/// A teacher who knows three tokens behind each of `scored` targets, and leaves a quarter to others.
+fn teacher(scored: usize, share: f64) -> SoftTargets {
+    let ids = (0..scored as u32).flat_map(|row| [row % 90, row % 90 + 3, row % 90 + 5]).collect();
+    SoftTargets { top: 3, share, temperature: 1.7, ids, probabilities: [0.5, 0.125, 0.125].repeat(scored) }
+}
+
+#[test]
+fn a_teacher_that_counts_nothing_leaves_the_plain_loss_to_the_bit_and_pieces_keep_their_own_rows() {
+    let mut model = decoder(Reference, small(true, true), 3);
+    let mut plain = batch(&[5, 1, 7], 97);
+    plain.targets[3] = IGNORE;
+    let mut gradients = model.gradients();
+    let loss = model.loss_and_gradients(&plain, &mut gradients, 1.0).unwrap();
+    let mut taught = plain.clone();
+    taught.soft = Some(teacher(plain.scored(), 0.0));
+    let mut same = model.gradients();
+    assert_eq!(model.loss_and_gradients(&taught, &mut same, 1.0).unwrap(), loss);
+    assert_eq!(same.buffer(), gradients.buffer());
+    taught.soft = Some(teacher(plain.scored(), 0.5));
+    let mut whole = model.gradients();
+    let loss = model.loss_and_gradients(&taught, &mut whole, 1.0).unwrap();
+    assert_ne!(whole.buffer(), gradients.buffer());
+    // Piece by piece it is the same sum; a row that stood in another piece would give another one.
+    let pieces = taught.pieces(4);
+    assert_eq!(pieces.len(), 2);
+    let mut parts = model.gradients();
+    let sum: f64 = pieces.iter().map(|piece| model.loss_and_gradients(piece, &mut parts, 1.0).unwrap()).sum();
+    assert!((sum - loss).abs() < 1e-10, "{sum} {loss}");
+    let close = parts.buffer().iter().zip(whole.buffer()).all(|(a, b)| (a - b).abs() < 1e-10);
+    assert!(close);
 }
 
 #[test]

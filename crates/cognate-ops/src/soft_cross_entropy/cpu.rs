@@ -66,10 +66,8 @@ kernel! {
             hard_factor * exp::<FMA>(z - top) + factor * exp::<FMA>((z - top) * inverse)
         };
         let (body, tail) = logits.as_chunks_mut::<LANES>();
-        for chunk in body {
-            for i in 0..LANES {
-                chunk[i] = gradient(chunk[i], other_factor);
-            }
+        for z in body.iter_mut().flatten() {
+            *z = gradient(*z, other_factor);
         }
         for z in tail {
             *z = gradient(*z, other_factor);

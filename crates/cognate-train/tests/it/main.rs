@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod golden;
+mod teaching;
 
 use std::path::Path;
 use std::sync::Mutex;
