@@ -66,7 +66,7 @@ epochs = 1
 name = "reordered"
 by = "reordered"
 [[arm]]
-name = "reordered"
+name = "of-reordered"
 synthetic.reordered = 0.01
 control_of = "sbp"
 "#;
