@@ -43,8 +43,11 @@ impl Kind {
                 continue;
             }
             if section.has_candidates() {
-                let message = "an arm of kind `regularised` has a list of weight decays, and cannot have `sweep` too".to_owned();
-                return Err(section.thing_refused(message, "write the decays into the candidates, and `name` for `kind`"));
+                let message =
+                    "an arm of kind `regularised` has a list of weight decays, and cannot have `sweep` too".to_owned();
+                return Err(
+                    section.thing_refused(message, "write the decays into the candidates, and `name` for `kind`")
+                );
             }
             if section.has("weight_decays") && section.sweeps("train", &DECAYS) {
                 let message = "`weight_decays` stands beside a list of weight decays in `train`".to_owned();
@@ -215,13 +218,7 @@ pub(super) fn arm(
 }
 
 /// Where a training starts that says `init`.
-fn start(
-    written: &Written,
-    section: &Section,
-    kinds: &[Kind],
-    sections: &[Section],
-    init: String,
-) -> Result<Init> {
+fn start(written: &Written, section: &Section, kinds: &[Kind], sections: &[Section], init: String) -> Result<Init> {
     if init.contains('/') {
         return Ok(Init::Folder(PathBuf::from(init)));
     }

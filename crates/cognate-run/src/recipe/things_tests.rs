@@ -247,9 +247,14 @@ fn an_arm_starts_from_a_synthesizer() {
     assert!(labels.contains(&"tune tuned".to_owned()) && labels.contains(&"tune".to_owned()), "{labels:?}");
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
     let shape = "[[arm]]\nname = \"on\"\ninit = \"related\"\nmodel.layers = 3\n";
-    assert!(refusal(&format!("{BASE}{shape}")).contains("arm `on` starts from `related`, but `related` has layers = 2"));
+    assert!(
+        refusal(&format!("{BASE}{shape}")).contains("arm `on` starts from `related`, but `related` has layers = 2")
+    );
     let both = "[[synthesizer]]\nname = \"repetition\"\n[[arm]]\nname = \"on\"\ninit = \"repetition\"\n";
-    assert!(refusal(&format!("{BASE}{both}")).contains("`repetition` is an arm and a synthesizer, and one of the two is the `init` here"));
+    assert!(
+        refusal(&format!("{BASE}{both}"))
+            .contains("`repetition` is an arm and a synthesizer, and one of the two is the `init` here")
+    );
 }
 
 #[test]

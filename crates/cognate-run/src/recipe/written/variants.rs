@@ -61,10 +61,15 @@ impl Section {
         let Some((first, others)) = self.candidates.split_first() else { return Ok(()) };
         let says = |candidate: &Self, table: &str, key: &str| {
             let over = candidate.over.get(table);
-            over.is_some_and(|over| over.entries.contains_key(key) || instead_of(key).is_some_and(|key| over.entries.contains_key(key)))
+            over.is_some_and(|over| {
+                over.entries.contains_key(key) || instead_of(key).is_some_and(|key| over.entries.contains_key(key))
+            })
         };
         for (table, over) in &self.over {
-            let key = over.entries.keys().find(|key| says(first, table, key) && others.iter().all(|other| says(other, table, key)));
+            let key = over
+                .entries
+                .keys()
+                .find(|key| says(first, table, key) && others.iter().all(|other| says(other, table, key)));
             if let Some(key) = key {
                 let message = format!("`{table}.{key}` stands here, and each candidate of `sweep` has its own");
                 return Err(self.thing_refused(message, "remove one of the two"));
