@@ -250,11 +250,9 @@ fn an_arm_starts_from_a_synthesizer() {
     assert!(
         refusal(&format!("{BASE}{shape}")).contains("arm `on` starts from `related`, but `related` has layers = 2")
     );
-    let both = "[[synthesizer]]\nname = \"repetition\"\n[[arm]]\nname = \"on\"\ninit = \"repetition\"\n";
-    assert!(
-        refusal(&format!("{BASE}{both}"))
-            .contains("`repetition` is an arm and a synthesizer, and one of the two is the `init` here")
-    );
+    let both = "[[synthesizer]]\nname = \"x\"\n[[arm]]\nname = \"x\"\norder = \"real-last\"\n[[arm]]\nname = \"on\"\ninit = \"x\"\n";
+    let found = refusal(&format!("{BASE}{both}"));
+    assert!(found.contains("`x` is an arm and a synthesizer, and one of the two is the `init` here"), "{found}");
 }
 
 #[test]
@@ -287,13 +285,13 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
             "ingest",
             "tokenize",
             "embed",
+            "pair each",
             "pair",
             "pair nonsense",
-            "pair each",
-            "train repetition",
             "train mixed",
             "tune first",
             "tune second",
+            "train repetition",
             "generate c",
             "filter c",
             "train a",
