@@ -284,6 +284,7 @@ pub(crate) fn problem(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Option<E
     let left = Step::all(recipe);
     let found = servers(recipe, &left).and_then(|()| {
         let tokenizer = recipe.tokenize.tokenizer.as_ref().map(|path| Tokenizer::load(&recipe.at(path))).transpose()?;
+        check_starts(recipe, tokenizer.as_ref())?;
         let models = tokenizer.as_ref().map(|tokenizer| (tokenizer, max_positions(recipe)));
         tasks::check(recipe, None, models, monitor)
     });

@@ -83,11 +83,21 @@ pub(crate) fn whole_flops(estimate: &Estimate<'_>, model: Replicate) -> f64 {
 }
 
 impl Step {
-    /// All stages of `recipe`, in the order in which they run: what its arms need, and no more.
+    /// All stages of `recipe`, in the order in which they run: what its arms need, and no more. An arm that is not measured is trained once,
+    /// and with another seed where something is made from that.
+    ///
+    /// Synthesizers come before the arms that they need not wait for: whether they use their seeds is known before the rest is paid.
     pub fn all(recipe: &Recipe) -> Vec<Self> {
         let mut plan = Plan { recipe, steps: Vec::new(), seen: BTreeSet::new() };
         plan.add(Self::Tokenize);
-        for model in Replicate::all(recipe) {
+        let wanted = |model: &Replicate| recipe.arms[model.arm].evaluate || model.seed == recipe.seed;
+        let models: Vec<Replicate> = Replicate::all(recipe).into_iter().filter(wanted).collect();
+        for step in models.iter().flat_map(|model| behind(recipe, Self::Train(*model))) {
+            if matches!(step, Self::Tune(_)) {
+                plan.add(step);
+            }
+        }
+        for model in models {
             plan.add(Self::Train(model));
         }
         let mut steps = plan.in_order();

@@ -7,7 +7,7 @@ use cognate_corpus::default_selection_share;
 use super::keys::ARM_KINDS;
 use super::presets::{LSA, RELATED, Result, SHUFFLED, UNCONDITIONAL};
 use super::resolve::{model, train};
-use super::things::{Candidate, Contexts, Init, Order, Real};
+use super::things::{Candidate, Contexts, Init, Order, Real, Writer};
 use super::written::{Section, Written};
 use super::{Arm, Training};
 
@@ -15,6 +15,9 @@ use super::{Arm, Training};
 const SYNTHETIC_SHARE: f64 = 0.25;
 /// What an arm of the kind `regularised` tries, where it is not written.
 const WEIGHT_DECAYS: [f64; 3] = [0.1, 0.8, 3.2];
+
+/// The keys of `[train]` that say how strong weight decay is.
+const DECAYS: [&str; 2] = ["weight_decay", "weight_decay_epochs"];
 
 /// The preset that an arm is an instance of, if any.
 #[derive(Clone, Debug)]
@@ -36,6 +39,20 @@ impl Kind {
                 }
                 _ => {}
             }
+            if !kind.is("regularised") {
+                continue;
+            }
+            if section.has_candidates() {
+                let message =
+                    "an arm of kind `regularised` has a list of weight decays, and cannot have `sweep` too".to_owned();
+                return Err(
+                    section.thing_refused(message, "write the decays into the candidates, and `name` for `kind`")
+                );
+            }
+            if section.has("weight_decays") && section.sweeps("train", &DECAYS) {
+                let message = "`weight_decays` stands beside a list of weight decays in `train`".to_owned();
+                return Err(section.thing_refused(message, "remove one of the two"));
+            }
         }
         Ok(kinds)
     }
@@ -52,7 +69,7 @@ impl Kind {
 
     /// What `section` says with the lists that its kind stands for.
     pub(super) fn section(&self, section: &Section) -> Section {
-        if !self.is("regularised") || section.sweeps("train", &["weight_decay", "weight_decay_epochs"]) {
+        if !self.is("regularised") || section.sweeps("train", &DECAYS) {
             return section.clone();
         }
         let decays = section.numbers_written("weight_decays").unwrap_or_else(|| WEIGHT_DECAYS.to_vec());
@@ -132,9 +149,7 @@ pub(super) fn arm(
         };
         let order = variant.text("order");
         let order = Order::ALL.iter().find(|(_, word)| *word == order).map_or(Order::Mixed, |(order, _)| *order);
-        let init = variant
-            .text_if("init")
-            .map(|init| if init.contains('/') { Init::Folder(PathBuf::from(init)) } else { Init::Arm(init) });
+        let init = variant.text_if("init").map(|init| start(written, variant, kinds, sections, init)).transpose()?;
         let synthetic = shares.of(variant)?;
         if documents == Real::All && !synthetic.is_empty() && order != Order::Mixed {
             let expected = "\"mixed\" where all documents are seen";
@@ -200,6 +215,23 @@ pub(super) fn arm(
         sweep,
         name,
     })
+}
+
+/// Where a training starts that says `init`.
+fn start(written: &Written, section: &Section, kinds: &[Kind], sections: &[Section], init: String) -> Result<Init> {
+    if init.contains('/') {
+        return Ok(Init::Folder(PathBuf::from(init)));
+    }
+    let is_arm = sections.iter().zip(kinds).any(|(section, kind)| kind.name(section) == init);
+    let is_written = written.things("synthesizer").iter().any(|synthesizer| synthesizer.text("name") == init);
+    match (is_arm, is_written || [RELATED, SHUFFLED].contains(&init.as_str())) {
+        (true, true) => {
+            let message = format!("`{init}` is an arm and a synthesizer, and one of the two is the `init` here");
+            Err(section.thing_refused(message, "give one of the two another name"))
+        }
+        (false, true) => Ok(Init::Model(Writer::Synthesizer(init))),
+        _ => Ok(Init::Model(Writer::Arm(init))),
+    }
 }
 
 /// Refuses keys that the arm's kind says already, or that belong to another kind.

@@ -351,8 +351,13 @@ impl Maker<'_> {
                     self.need_arm(other, Asker { section, key })?;
                 }
             }
-            if let Some(Init::Arm(other)) = &training.init {
-                self.need_arm(other, Asker { section, key: "init" })?;
+            let asker = Asker { section, key: "init" };
+            match &training.init {
+                Some(Init::Model(Writer::Arm(other))) => {
+                    self.need_arm(other, asker)?;
+                }
+                Some(Init::Model(Writer::Synthesizer(other))) => self.need_synthesizer(other, asker)?,
+                Some(Init::Folder(_)) | None => {}
             }
         }
         if let Some(other) = &made.control_of {
@@ -527,19 +532,20 @@ impl Maker<'_> {
                 for arm in self.things.arms.iter().filter(|arm| arm.name == name) {
                     for training in arm.trainings() {
                         from.extend(training.synthetic.iter().map(|(corpus, _)| format!("synthetic {corpus}")));
-                        from.extend(training.operations_of.iter().map(|arm| format!("arm {arm}")));
-                        if let Some(Init::Arm(arm)) = &training.init {
-                            from.push(format!("arm {arm}"));
+                        if let Some(other) = &training.operations_of {
+                            // What a step of the baseline costs is the measure.
+                            let baseline = self.things.report.baseline.iter().filter(|baseline| *baseline != name);
+                            from.extend([other].into_iter().chain(baseline).map(|arm| format!("arm {arm}")));
+                        }
+                        if let Some(Init::Model(model)) = &training.init {
+                            from.push(model_thing(model));
                         }
                     }
                 }
             }
             "synthetic" => {
                 for corpus in self.things.synthetic.iter().filter(|corpus| corpus.name == name) {
-                    from.push(match &corpus.by {
-                        Writer::Arm(arm) => format!("arm {arm}"),
-                        Writer::Synthesizer(name) => format!("synthesizer {name}"),
-                    });
+                    from.push(model_thing(&corpus.by));
                     if let SeedsOf::Corpus(seeds) = &corpus.seeds {
                         from.push(format!("synthetic {seeds}"));
                     }
@@ -547,10 +553,7 @@ impl Maker<'_> {
             }
             "synthesizer" => {
                 for synthesizer in self.things.synthesizers.iter().filter(|other| other.name == name) {
-                    from.push(match &synthesizer.base {
-                        Writer::Arm(name) => format!("arm {name}"),
-                        Writer::Synthesizer(name) => format!("synthesizer {name}"),
-                    });
+                    from.push(model_thing(&synthesizer.base));
                     from.push(format!("pairs {}", synthesizer.pairs));
                 }
             }
@@ -606,6 +609,16 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// The arm that a model is or comes from, among those that are made.
+    fn made_of(&self, model: &Writer) -> Option<&Arm> {
+        match model {
+            Writer::Arm(name) => self.things.arms.iter().find(|arm| arm.name == *name),
+            Writer::Synthesizer(name) => {
+                self.made_of(&self.things.synthesizers.iter().find(|other| other.name == *name)?.base)
+            }
+        }
+    }
+
     /// Refuses arms that are the same, that nobody could tell apart, or whose budget is another without saying so.
     fn check_arms(&self) -> Result {
         let arms = &self.things.arms;
@@ -645,10 +658,11 @@ impl Maker<'_> {
                     let advice = "contexts = \"related\" goes with objective = \"plain\" only";
                     return Err(section.thing_refused(message, advice));
                 }
-                let Some(Init::Arm(other)) = &training.init else { continue };
-                let started = arms.iter().filter(|one| one.name == *other).flat_map(Arm::trainings);
+                let Some(Init::Model(model)) = &training.init else { continue };
+                let started = self.made_of(model).into_iter().flat_map(Arm::trainings);
                 let found = started.flat_map(|one| differences(&training.model, &one.model)).next();
                 if let Some((name, own, theirs)) = found {
+                    let other = model.name();
                     let message = format!(
                         "arm `{}` starts from `{other}`, but `{other}` has {name} = {theirs}, and it has {own}",
                         arm.name
@@ -670,6 +684,14 @@ impl Maker<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A model as a circle names it.
+fn model_thing(model: &Writer) -> String {
+    match model {
+        Writer::Arm(name) => format!("arm {name}"),
+        Writer::Synthesizer(name) => format!("synthesizer {name}"),
     }
 }
 

@@ -153,7 +153,7 @@ impl Recipe {
             say(&mut thing, "embedding", embedding);
         }
         match &training.init {
-            Some(Init::Arm(name)) => say(&mut thing, "init", name),
+            Some(Init::Model(model)) => say(&mut thing, "init", model.name()),
             Some(Init::Folder(path)) => {
                 thing.insert("init".into(), Value::try_from(path)?);
             }

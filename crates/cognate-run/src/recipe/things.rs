@@ -122,12 +122,12 @@ pub struct Synthetic {
     pub filter: Filter,
 }
 
-/// A model that a corpus is written by, or a synthesizer starts from.
+/// A model that a corpus is written by, or that a synthesizer or an arm starts from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Writer {
     /// A synthesizer.
     Synthesizer(String),
-    /// An arm's best checkpoint.
+    /// An arm.
     Arm(String),
 }
 
@@ -265,8 +265,8 @@ impl Order {
 /// What a training starts from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// Another arm's last checkpoint, of the same seed.
-    Arm(String),
+    /// Another arm's last checkpoint, of the same seed, or a synthesizer's best one.
+    Model(Writer),
     /// A checkpoint's folder.
     Folder(PathBuf),
 }

@@ -131,7 +131,7 @@ fn what_is_made_follows_from_what_the_arms_need() {
     let two = &recipe.arms[2].training;
     assert_eq!(
         (two.order, &two.init, two.documents),
-        (Order::RealLast, &Some(Init::Arm("repetition".into())), Real::Unique)
+        (Order::RealLast, &Some(Init::Model(Writer::Arm("repetition".into()))), Real::Unique)
     );
     // A round needs as many seeds as it writes tokens.
     assert_eq!(recipe.synthetic_tokens(recipe.corpus_of("related")), 499_712);
@@ -226,6 +226,47 @@ fn circles_are_printed() {
     assert!(refusal(&format!("{pairs}{BASE}")).contains("in a circle: pairs p <- pairs q <- pairs p"));
     let own = "[[arm]]\nname = \"a\"\ninit = \"a\"\n";
     assert!(refusal(&format!("{BASE}{own}")).contains("in a circle: arm a <- arm a"));
+    let tuned = "[[synthesizer]]\nname = \"s\"\nbase = \"a\"\n[[arm]]\nname = \"a\"\ninit = \"s\"\n";
+    assert!(refusal(&format!("{BASE}{tuned}")).contains("in a circle: arm a <- synthesizer s <- arm a"));
+    // What a step of the baseline takes is what the operations are counted in.
+    let measured = "[report]\nbaseline = \"a\"\n[[arm]]\nname = \"b\"\n[[arm]]\nname = \"c\"\noperations_of = \"b\"\n\
+                    [[arm]]\nname = \"a\"\ninit = \"c\"\n";
+    assert!(refusal(measured).contains("in a circle: arm c <- arm a <- arm c"), "{}", refusal(measured));
+    let of_baseline = "[[arm]]\nname = \"a\"\noperations_of = \"repetition\"\n";
+    assert!(parse(&format!("{BASE}{of_baseline}")).is_ok());
+}
+
+#[test]
+fn an_arm_starts_from_a_synthesizer() {
+    let arms = "[[synthesizer]]\nname = \"tuned\"\n[[arm]]\nname = \"on\"\ninit = \"tuned\"\n[[arm]]\nname = \"preset\"\ninit = \"related\"\n";
+    let recipe = parse(&format!("{BASE}{arms}")).unwrap();
+    let start = |name: &str| recipe.arms[recipe.arm(name)].training.init.clone();
+    let synthesizer = |name: &str| Some(Init::Model(Writer::Synthesizer(name.into())));
+    assert_eq!((start("on"), start("preset")), (synthesizer("tuned"), synthesizer("related")));
+    let labels = labels(&recipe);
+    assert!(labels.contains(&"tune tuned".to_owned()) && labels.contains(&"tune".to_owned()), "{labels:?}");
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    let shape = "[[arm]]\nname = \"on\"\ninit = \"related\"\nmodel.layers = 3\n";
+    assert!(
+        refusal(&format!("{BASE}{shape}")).contains("arm `on` starts from `related`, but `related` has layers = 2")
+    );
+    let both = "[[synthesizer]]\nname = \"x\"\n[[arm]]\nname = \"x\"\norder = \"real-last\"\n[[arm]]\nname = \"on\"\ninit = \"x\"\n";
+    let found = refusal(&format!("{BASE}{both}"));
+    assert!(found.contains("`x` is an arm and a synthesizer, and one of the two is the `init` here"), "{found}");
+}
+
+#[test]
+fn synthesizers_come_before_arms_that_do_not_need_them_and_what_is_not_measured_is_trained_once() {
+    let text = format!("seed = 5\nseeds = [4, 5]\n{TABLES}");
+    let arms = "[[arm]]\nkind = \"oracle\"\n[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"wide\"\nmodel.layers = 3\nevaluate = false\n\
+                [[synthesizer]]\nname = \"related\"\nbase = \"wide\"\n[[arm]]\nkind = \"sbp\"\n[[arm]]\nname = \"deep\"\nmodel.layers = 4\n\
+                evaluate = false\n[[arm]]\nname = \"on\"\nmodel.layers = 4\ninit = \"deep\"\n";
+    let recipe = Recipe::parse(Path::new("r.toml"), &format!("{text}{arms}")).unwrap();
+    let all = labels(&recipe);
+    let at = |label: &str| all.iter().position(|other| other == label).unwrap_or_else(|| panic!("{label} in {all:?}"));
+    assert!(at("tune") < at("train oracle") && at("train wide") < at("tune"), "{all:?}");
+    assert!(!all.contains(&"train wide, seed 4".to_owned()), "{all:?}");
+    assert!(at("train deep, seed 4") < at("train on, seed 4"), "what another seed starts from");
 }
 
 /// Pairs with texts of their own, a synthesizer that starts from another, and arms with and without spans taken out.
@@ -244,13 +285,13 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
             "ingest",
             "tokenize",
             "embed",
+            "pair each",
             "pair",
             "pair nonsense",
-            "pair each",
-            "train repetition",
             "train mixed",
             "tune first",
             "tune second",
+            "train repetition",
             "generate c",
             "filter c",
             "train a",
@@ -383,6 +424,18 @@ fn what_contradicts_itself_is_refused() {
         ),
         ("synthetic_share = [0.1, 0.2]", "no `synthetic_share` in an arm without a kind"),
         (
+            "train.beta1 = 0.7\nsweep = [{ train.beta1 = 0.5 }, { train.beta1 = 0.6 }]",
+            "`train.beta1` stands here, and each candidate of `sweep` has its own",
+        ),
+        (
+            "train.weight_decay = 0.7\nsweep = [{ train.weight_decay_epochs = 0.5 }, { train.weight_decay = 0.6 }]",
+            "`train.weight_decay` stands here, and each candidate of `sweep` has its own",
+        ),
+        (
+            "synthetic.related = 0.7\nsweep = [{ synthetic.related = 0.5 }, { synthetic.related = 0.6 }]",
+            "`synthetic.related` stands here, and each candidate of `sweep` has its own",
+        ),
+        (
             "sweep = [{ train.beta1 = 0.5 }, { train.beta1 = 0.5 }]",
             "the candidates `candidate-1` and `candidate-2` of arm `a` are the same",
         ),
@@ -444,6 +497,14 @@ fn what_contradicts_itself_is_refused() {
         assert!(found.contains(expected), "{things}: {found}");
     }
     for (arm, expected) in [
+        (
+            "kind = \"regularised\"\nweight_decays = [0.1, 0.2]\ntrain.weight_decay = [0.3, 0.4]",
+            "`weight_decays` stands beside a list of weight decays in `train`",
+        ),
+        (
+            "kind = \"regularised\"\nsweep = [{ train.beta1 = 0.5 }, { train.beta1 = 0.6 }]",
+            "has a list of weight decays, and cannot have `sweep` too",
+        ),
         ("kind = \"regularised\"\ntrain.weight_decay = 7", "`weight_decay` is swept, and stands here once more"),
         ("kind = \"sbp\"\nsweep = [{ synthetic.related = 0.1 }, { synthetic.related = 0.5 }]", "which says it already"),
         (

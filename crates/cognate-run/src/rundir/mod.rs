@@ -1,6 +1,6 @@
 //! A run directory: one folder per stage or arm, each finished by its manifest; one writer.
 //!
-//! The rules of DESIGN.md section 5: what matches is skipped, what is partial is resumed, what differs is refused.
+//! What matches is skipped, what is partial is resumed, what differs is refused.
 
 mod manifest;
 mod progress;

@@ -13,7 +13,7 @@ use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
-use crate::recipe::{Contexts, Init, Model, Objective, Pair, Real, Recipe, Training, max_positions};
+use crate::recipe::{Contexts, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions};
 use crate::step::{Replicate, Step, candidates, same_training};
 
 mod equal_flops;
@@ -242,8 +242,8 @@ pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<S
     if let Contexts::Related(embedding) = &training.contexts {
         needs.push(Step::Embed(recipe.embedding(embedding)));
     }
-    if let Some(Init::Arm(arm)) = &training.init {
-        needs.push(Step::Train(Replicate { arm: recipe.arm(arm), seed }));
+    if let Some(Init::Model(model)) = &training.init {
+        needs.push(start_of(recipe, model, seed));
     }
     if let Some(other) = &training.operations_of {
         needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
@@ -252,6 +252,22 @@ pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<S
     }
     needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
     needs
+}
+
+/// What makes the model that a training with `seed` starts from: an arm has one of each seed, a synthesizer is there once.
+fn start_of(recipe: &Recipe, model: &Writer, seed: u64) -> Step {
+    match model {
+        Writer::Arm(name) => Step::Train(Replicate { arm: recipe.arm(name), seed }),
+        Writer::Synthesizer(name) => Step::Tune(recipe.synthesizer(name)),
+    }
+}
+
+/// The checkpoint of it: an arm is its last one, a synthesizer the one that its tuning chose.
+fn start_folder(model: &Writer) -> &'static str {
+    match model {
+        Writer::Arm(_) => "final",
+        Writer::Synthesizer(_) => "best",
+    }
 }
 
 /// All that decides a model and is no input.
@@ -312,9 +328,9 @@ fn add_training(context: &Context<'_>, inputs: &mut Inputs<'_>, training: &Train
         let filter = Step::Filter(recipe.corpus_of(corpus)).folder(recipe);
         inputs.add_tokens(&format!("the synthetic tokens{number}"), filter, "synthetic")?;
     }
-    if let Some(Init::Arm(other)) = &training.init {
-        let other = Replicate { arm: recipe.arm(other), seed };
-        inputs.add("the model that it starts from", context.made(Step::Train(other)), "final/model.safetensors")?;
+    if let Some(Init::Model(model)) = &training.init {
+        let weights = format!("{}/model.safetensors", start_folder(model));
+        inputs.add("the model that it starts from", context.made(start_of(recipe, model, seed)), &weights)?;
     }
     Ok(())
 }

@@ -713,7 +713,7 @@ pub const KEYS: &[Key] = &[
     key("arm", "embedding", Name, Derived("`lsa`"), "", "`contexts = \"related\"` only: by which vectors."),
     key(
         "arm", "init", Text, Derived("none: random weights"), "",
-        "Where its training starts: another arm's last checkpoint, by its name, or a checkpoint's folder, with `/` in it.",
+        "Where its training starts: another arm's last checkpoint or a synthesizer's best one, by its name, or a checkpoint's folder, with `/` in it.",
     ),
     key(
         "arm", "operations_of", Name, Derived("none: `[train] budget_tokens` holds"), "",

@@ -51,6 +51,42 @@ impl Section {
         self.shares.iter().map(|(name, entry)| (name.as_str(), entry.number()))
     }
 
+    /// Whether an arm's candidates are written out.
+    pub(in crate::recipe) fn has_candidates(&self) -> bool {
+        !self.candidates.is_empty()
+    }
+
+    /// Refuses what the arm says and each of its candidates says otherwise: it would never be read.
+    fn check_overruled(&self) -> Result<()> {
+        let Some((first, others)) = self.candidates.split_first() else { return Ok(()) };
+        let says = |candidate: &Self, table: &str, key: &str| {
+            let over = candidate.over.get(table);
+            over.is_some_and(|over| {
+                over.entries.contains_key(key) || instead_of(key).is_some_and(|key| over.entries.contains_key(key))
+            })
+        };
+        for (table, over) in &self.over {
+            let key = over
+                .entries
+                .keys()
+                .find(|key| says(first, table, key) && others.iter().all(|other| says(other, table, key)));
+            if let Some(key) = key {
+                let message = format!("`{table}.{key}` stands here, and each candidate of `sweep` has its own");
+                return Err(self.thing_refused(message, "remove one of the two"));
+            }
+        }
+        let share = self.shares.iter().map(|(name, _)| name).find(|name| {
+            self.candidates.iter().all(|candidate| candidate.shares.iter().any(|(other, _)| other == *name))
+        });
+        match share {
+            Some(name) => {
+                let message = format!("`synthetic.{name}` stands here, and each candidate of `sweep` has its own");
+                Err(self.thing_refused(message, "remove one of the two"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What an arm's training may be: the candidates that are written out, or one for each way to take one value of each list. Each has a
     /// name and says all that the arm says beside. None where it sweeps nothing.
     pub(in crate::recipe) fn variants(&self) -> Result<Vec<(String, Self)>> {
@@ -58,6 +94,7 @@ impl Section {
             let advice = "write the lists' values into the candidates, or let the lists stand alone";
             return Err(self.thing_refused("an arm has either `sweep` or lists of values".to_owned(), advice));
         }
+        self.check_overruled()?;
         for list in &self.lists {
             let is_written = match list.table {
                 "synthetic" => self.shares.iter().any(|(name, _)| *name == list.key),

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::equal_flops::equal_flops_steps;
 use super::sweep::{self, Sweep, Taken};
+use super::{start_folder, start_of};
 use crate::arms::Diet;
 use crate::context::{Context, Made};
 use crate::device::Model;
@@ -203,7 +204,7 @@ fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Toke
     let config = model_config(recipe, &training.model, tokenizer.vocab_size());
     let folder = match &training.init {
         None => return Ok(Decoder::new(context.device()?, config, seed)?),
-        Some(Init::Arm(other)) => context.made(Step::Train(Replicate { arm: recipe.arm(other), seed })).path("final"),
+        Some(Init::Model(model)) => context.made(start_of(recipe, model, seed)).path(start_folder(model)),
         Some(Init::Folder(folder)) => recipe.at(folder),
     };
     Ok(Decoder::load(context.device()?, &folder)?.0)
