@@ -115,6 +115,7 @@ impl Step {
             Self::Pair(at) => Box::new(stages::pair::Pair(at)),
             Self::Sweep { arm, candidate } => Box::new(stages::train::Candidate { arm, candidate }),
             Self::Train(model) => Box::new(stages::train::Train(model)),
+            Self::Teach(at) => Box::new(stages::teach::Teach(at)),
             Self::Tune(at) => Box::new(stages::tune::Tune(at)),
             Self::Generate(at) => Box::new(stages::generate::Generate(at)),
             Self::Filter(at) => Box::new(stages::filter::Filter(at)),

@@ -124,6 +124,8 @@ pub enum Step {
     },
     /// One final model.
     Train(Replicate),
+    /// One of [`Recipe::teachings`].
+    Teach(usize),
     /// One of [`Recipe::synthesizers`].
     Tune(usize),
     /// The documents of one of [`Recipe::synthetic`].
@@ -145,6 +147,7 @@ impl Step {
             Self::Embed(_) => "embed",
             Self::Pair(_) => "pair",
             Self::Sweep { .. } | Self::Train(_) => "train",
+            Self::Teach(_) => "teach",
             Self::Tune(_) => "tune",
             Self::Generate(_) => "generate",
             Self::Filter(_) => "filter",
@@ -158,6 +161,7 @@ impl Step {
         match self {
             Self::Embed(at) => Some(&recipe.embeddings[at].name),
             Self::Pair(at) => Some(&recipe.pairs[at].name),
+            Self::Teach(at) => Some(&recipe.teachings[at].name),
             Self::Tune(at) => Some(&recipe.synthesizers[at].name),
             Self::Generate(at) | Self::Filter(at) => Some(&recipe.synthetic[at].name),
             Self::Ingest | Self::Tokenize | Self::Sweep { .. } | Self::Train(_) | Self::Evaluate(_) | Self::Report => {

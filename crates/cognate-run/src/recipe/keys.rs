@@ -60,6 +60,8 @@ pub enum Kind {
     CountOrList(u64),
     /// A number, or a list of at least two different ones, each inside the interval.
     NumberOrNumbers(Interval),
+    /// A list of names that is not empty (one alone may stand without the brackets).
+    Names,
     /// A table of shares by name, each a number or a list.
     Shares,
     /// A list of tables with keys of other tables.
@@ -148,6 +150,7 @@ impl fmt::Display for Kind {
             Self::Choices(choices) => write!(f, "a list of at least one of {}", words(choices)),
             Self::Numbers(interval) => write!(f, "a list of at least two different numbers, each {interval}"),
             Self::NumberOrNumbers(interval) => write!(f, "{interval}, or a list of at least two different ones"),
+            Self::Names => f.write_str("a list of at least one name"),
             Self::Shares => f.write_str("a table of names with shares from 0 to 1"),
             Self::Sweep => f.write_str("a list of at least two tables"),
             Self::World => {

@@ -9,7 +9,7 @@ use super::presets::{LSA, RELATED, Result, SHUFFLED, UNCONDITIONAL};
 use super::resolve::{model, train};
 use super::things::{Candidate, Contexts, Init, Order, Real, Writer};
 use super::written::{Section, Written};
-use super::{Arm, Training};
+use super::{Arm, Train, Training};
 
 /// Share of an `sbp` arm's budget that is synthetic, where it is not written.
 const SYNTHETIC_SHARE: f64 = 0.25;
@@ -150,6 +150,9 @@ pub(super) fn arm(
         let order = variant.text("order");
         let order = Order::ALL.iter().find(|(_, word)| *word == order).map_or(Order::Mixed, |(order, _)| *order);
         let init = variant.text_if("init").map(|init| start(written, variant, kinds, sections, init)).transpose()?;
+        let teachers = teachers(variant, &train, &contexts)?;
+        let taught = train.taught.filter(|_| !teachers.is_empty());
+        let train = Train { taught, ..train };
         let synthetic = shares.of(variant)?;
         if documents == Real::All && !synthetic.is_empty() && order != Order::Mixed {
             let expected = "\"mixed\" where all documents are seen";
@@ -165,6 +168,7 @@ pub(super) fn arm(
             order,
             init,
             operations_of: operations_of.clone(),
+            teachers,
         })
     };
     let variants = section.variants()?;
@@ -215,6 +219,31 @@ pub(super) fn arm(
         sweep,
         name,
     })
+}
+
+/// The teachers of an arm; none where they would count nothing.
+fn teachers(section: &Section, train: &Train, contexts: &Contexts) -> Result<Vec<String>> {
+    let Some(teachers) = section.list_if("teachers") else {
+        let key = section.says_of("train").into_iter().find(|key| key.starts_with("teacher_"));
+        return match key {
+            None => Ok(Vec::new()),
+            Some(key) => {
+                let message = format!("an arm has `train.{key}`, and no `teachers`");
+                Err(section.thing_refused(message, "name the arms that teach it, or remove the key"))
+            }
+        };
+    };
+    if let Some(again) = (1..teachers.len()).find(|at| teachers[..*at].contains(&teachers[*at])) {
+        let expected = "each teacher once: their probabilities count alike";
+        return Err(section.impossible("teachers", &teachers[again], expected, "remove one of the two"));
+    }
+    if *contexts != Contexts::Single || train.denoisers.is_some() {
+        let expected = "no `teachers` where documents follow each other in a context, or spans are taken out";
+        let advice = "teachers read documents alone and whole: remove `contexts` or `train.objective`, or the teachers";
+        return Err(section.impossible("teachers", "", expected, advice));
+    }
+    let counts = train.taught.is_some_and(|taught| taught.teacher_share > 0.0);
+    Ok(if counts { teachers } else { Vec::new() })
 }
 
 /// Where a training starts that says `init`.

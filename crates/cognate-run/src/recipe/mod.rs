@@ -32,7 +32,7 @@ pub(crate) use resolve::tasks_of;
 pub(crate) use things::tasks_word;
 pub use things::{
     Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
-    Training, Vectors, Writer,
+    Taught, Teaching, Training, Vectors, Writer,
 };
 
 /// A recipe as resolved: every key has its value, and every thing that an arm needs is there.
@@ -76,6 +76,8 @@ pub struct Recipe {
     pub synthetic: Vec<Synthetic>,
     /// The final models.
     pub arms: Vec<Arm>,
+    /// What arms learn of others, each once.
+    pub teachings: Vec<Teaching>,
     /// The folder that the recipe's paths are relative to.
     pub folder: PathBuf,
 }
@@ -174,6 +176,18 @@ pub struct Train {
     /// There for the objective `mixture-of-denoisers`, and for it alone.
     #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
     pub denoisers: Option<Denoisers>,
+    /// There for an arm with teachers, and for the table.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub taught: Option<TaughtBy>,
+}
+
+/// How teachers are learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "keys.rs holds the meaning of every key")]
+pub struct TaughtBy {
+    pub teacher_share: f64,
+    pub teacher_temperature: f64,
+    pub teacher_top: usize,
 }
 
 /// What is learned of documents.

@@ -351,6 +351,9 @@ impl Maker<'_> {
                     self.need_arm(other, Asker { section, key })?;
                 }
             }
+            for teacher in &training.teachers {
+                self.need_arm(teacher, Asker { section, key: "teachers" })?;
+            }
             let asker = Asker { section, key: "init" };
             match &training.init {
                 Some(Init::Model(Writer::Arm(other))) => {
@@ -532,6 +535,7 @@ impl Maker<'_> {
                 for arm in self.things.arms.iter().filter(|arm| arm.name == name) {
                     for training in arm.trainings() {
                         from.extend(training.synthetic.iter().map(|(corpus, _)| format!("synthetic {corpus}")));
+                        from.extend(training.teachers.iter().map(|arm| format!("arm {arm}")));
                         if let Some(other) = &training.operations_of {
                             // What a step of the baseline costs is the measure.
                             let baseline = self.things.report.baseline.iter().filter(|baseline| *baseline != name);

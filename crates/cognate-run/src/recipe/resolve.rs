@@ -13,11 +13,12 @@ use super::decoder::decoder_config;
 use super::keys::{key_of, keys_of};
 use super::presets::Things;
 use super::recipe_error::RecipeError;
+use super::things::Teaching;
 use super::written::{Section, Written};
 use super::{
     About, Auto, Corpus, Decay, Denoisers, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,
     GeneratePrecision, Judge, Limit, Model, Objective, Off, OnBadRecord, PERPLEXITY, Pair, Recipe, Repetition,
-    Threshold, Tokenize, Train, Tune,
+    TaughtBy, Threshold, Tokenize, Train, Tune,
 };
 
 type Result<T, E = Box<RecipeError>> = std::result::Result<T, E>;
@@ -36,6 +37,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     let tune = tune(written.table("tune"), &model, &train)?;
     let generate = generate(written.table("generate"), &tune)?;
     let Things { embeddings, pairs, synthesizers, synthetic, arms, report } = Things::of(written)?;
+    let teachings = Teaching::of(&arms);
     Ok(Recipe {
         name: written.table("").text("name"),
         seed: written.table("").integer("seed"),
@@ -52,6 +54,7 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
         synthesizers,
         synthetic,
         arms,
+        teachings,
         folder: written.file.parent().map(PathBuf::from).unwrap_or_default(),
         model,
         train,
@@ -282,6 +285,11 @@ pub(super) fn train(section: &Section, model: &Model) -> Result<Train> {
         keep_checkpoints: section.integer("keep_checkpoints") as usize,
         objective: if denoisers.is_some() { Objective::MixtureOfDenoisers } else { Objective::Plain },
         denoisers,
+        taught: Some(TaughtBy {
+            teacher_share: section.number("teacher_share"),
+            teacher_temperature: section.number("teacher_temperature"),
+            teacher_top: section.integer("teacher_top") as usize,
+        }),
     })
 }
 

@@ -159,6 +159,10 @@ impl Recipe {
             }
             None => {}
         }
+        let mut teachers = arm.trainings().map(|training| &training.teachers);
+        if let Some(teachers) = teachers.find(|teachers| !teachers.is_empty()) {
+            thing.insert("teachers".into(), Value::try_from(teachers)?);
+        }
         if let Some(other) = &training.operations_of {
             say(&mut thing, "operations_of", other);
         }
@@ -180,6 +184,10 @@ impl Recipe {
         for candidate in &arm.sweep {
             let mut one = named(&candidate.name);
             self.put_training(&mut one, &candidate.training)?;
+            if candidate.training.teachers.is_empty() && thing.contains_key("teachers") {
+                let train = one.entry("train").or_insert_with(|| Value::Table(Table::new()));
+                train.as_table_mut().map(|train| train.insert("teacher_share".into(), 0.0.into()));
+            }
             candidates.push(Value::Table(one));
         }
         thing.insert("sweep".into(), candidates.into());

@@ -208,6 +208,8 @@ pub struct Training {
     pub init: Option<Init>,
     /// The arm whose operations it is trained to; its budget where there is none.
     pub operations_of: Option<String>,
+    /// Arms whose expectations it learns; none where these would count nothing.
+    pub teachers: Vec<String>,
 }
 
 impl Training {
@@ -216,9 +218,88 @@ impl Training {
         self.synthetic.iter().map(|(_, share)| share).sum()
     }
 
+    /// What its teachers are to say, of each corpus that it sees in turn; nothing where it has none.
+    fn teachings(&self) -> Vec<Teaching> {
+        let Some(taught) = &self.train.taught else { return Vec::new() };
+        let mut corpora = vec![Taught::Unique];
+        if self.documents == Real::All {
+            corpora.push(Taught::Oracle);
+        }
+        corpora.extend(self.synthetic.iter().map(|(corpus, _)| Taught::Synthetic(corpus.clone())));
+        let teaching = |of: Taught| {
+            let by = self.teachers.join("-and-");
+            let name = match &of {
+                Taught::Unique => by,
+                Taught::Oracle => format!("{by}-of-oracle"),
+                Taught::Synthetic(corpus) => format!("{by}-of-{corpus}"),
+            };
+            Teaching {
+                name,
+                teachers: self.teachers.clone(),
+                temperature: taught.teacher_temperature,
+                top: taught.teacher_top,
+                context: self.model.context,
+                of,
+            }
+        };
+        corpora.into_iter().map(teaching).collect()
+    }
+
     /// Tokens of one synthetic corpus among a budget of `tokens`.
     pub fn tokens_of(share: f64, tokens: u64) -> u64 {
         (share * tokens as f64).round() as u64
+    }
+}
+
+/// What arms expect of a corpus, for others to learn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Teaching {
+    /// Its folder: the teachers and the corpus.
+    pub name: String,
+    /// The arms.
+    pub teachers: Vec<String>,
+    /// The temperature of their probabilities.
+    pub temperature: f64,
+    /// Tokens that are kept of each distribution.
+    pub top: usize,
+    /// Longest piece of a document, as the student sees it.
+    pub context: usize,
+    /// The corpus.
+    pub of: Taught,
+}
+
+/// A corpus that arms are taught by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Taught {
+    /// The unique split.
+    Unique,
+    /// The oracle split.
+    Oracle,
+    /// A synthetic corpus.
+    Synthetic(String),
+}
+
+impl Teaching {
+    /// Everything that `arms` are taught, each once and under a name of its own.
+    pub(super) fn of(arms: &[Arm]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for mut teaching in arms.iter().flat_map(Arm::trainings).flat_map(Training::teachings) {
+            if all.iter().any(|other| other.is_same(&teaching)) {
+                continue;
+            }
+            let name = teaching.name.clone();
+            let mut number = 1;
+            while all.iter().any(|other| other.name == teaching.name) {
+                number += 1;
+                teaching.name = format!("{name}-{number}");
+            }
+            all.push(teaching);
+        }
+        all
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        Self { name: String::new(), ..self.clone() } == Self { name: String::new(), ..other.clone() }
     }
 }
 
@@ -310,6 +391,12 @@ impl Recipe {
     /// As [`Recipe::arm`].
     pub fn corpus_of(&self, name: &str) -> usize {
         place(self.synthetic.iter().map(|synthetic| &synthetic.name), name)
+    }
+
+    /// What `training` is taught, of each corpus that it sees in turn.
+    pub fn teachings_of(&self, training: &Training) -> Vec<usize> {
+        let place = |wanted: Teaching| self.teachings.iter().position(|one| one.is_same(&wanted));
+        training.teachings().into_iter().filter_map(place).collect()
     }
 
     /// The arm of a role that `[report]` names.

@@ -520,3 +520,44 @@ fn what_contradicts_itself_is_refused() {
     let kind = refusal(&format!("{BASE}[[arm]]\nkind = \"sbp\"\nsynthetic.related = 0.5\n"));
     assert!(kind.contains("no `synthetic` in an arm of kind \"sbp\", which says it already"), "{kind}");
 }
+
+#[test]
+fn teachers_are_arms_whose_expectations_are_written_once() {
+    let arms = "[[arm]]\nname = \"a\"\nteachers = [\"repetition\", \"b\"]\ndocuments = \"all\"\n[[arm]]\nname = \"b\"\nmodel.layers = 3\n\
+                [[arm]]\nname = \"c\"\nteachers = \"b\"\nsynthetic.related = 0.5\n[[arm]]\nname = \"d\"\nteachers = \"b\"\ntrain.teacher_temperature = 2\n\
+                [[arm]]\nname = \"e\"\nteachers = \"c\"\n[[arm]]\nname = \"f\"\nteachers = \"b\"\ntrain.teacher_share = 0.25\n";
+    let recipe = parse(&format!("{BASE}{arms}")).unwrap();
+    let names: Vec<&str> = recipe.teachings.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["repetition-and-b", "repetition-and-b-of-oracle", "b", "b-of-related", "b-2", "c"]);
+    // How much they count is no part of what they expect.
+    let of = |arm: &str| recipe.teachings_of(&recipe.arms[recipe.arm(arm)].training);
+    assert_eq!((of("c"), of("d"), of("f"), of("b")), (vec![2, 3], vec![4], vec![2], vec![]));
+    let all = labels(&recipe);
+    let at = |label: &str| all.iter().position(|other| other == label).unwrap_or_else(|| panic!("{label} in {all:?}"));
+    assert!(at("train b") < at("teach b") && at("teach b") < at("train c") && at("train c") < at("teach c"));
+    assert!(at("filter") < at("teach b-of-related") && at("teach c") < at("train e"));
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    let swept = "[[arm]]\nname = \"s\"\nteachers = \"repetition\"\ntrain.teacher_share = [0, 0.5]\n";
+    let recipe = parse(&format!("{BASE}{swept}")).unwrap();
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    for (keys, expected) in [
+        ("teachers = \"nobody\"", "nothing defines `nobody`"),
+        ("teachers = \"a\"", "in a circle: arm a <- arm a"),
+        ("teachers = []", "expected a list of at least one name"),
+        ("teachers = [\"repetition\", \"repetition\"]", "expected each teacher once"),
+        ("train.teacher_share = 0.5", "an arm has `train.teacher_share`, and no `teachers`"),
+        ("teachers = \"repetition\"\ntrain.teacher_share = 0", "arm `a` is the same as arm `repetition`"),
+        (
+            "teachers = \"repetition\"\ncontexts = \"related\"",
+            "expected no `teachers` where documents follow each other",
+        ),
+        (
+            "teachers = \"repetition\"\ntrain.objective = \"mixture-of-denoisers\"",
+            "expected no `teachers` where documents",
+        ),
+        ("teachers = \"repetition\"\ntrain.teacher_temperature = 0", "expected a number above 0 and at most 10"),
+    ] {
+        let found = refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{keys}\n"));
+        assert!(found.contains(expected), "{keys}: {found}");
+    }
+}

@@ -490,8 +490,10 @@ fn read_value(kind: Kind, value: &DeValue<'_>) -> Result<Value, Option<String>> 
         },
         (Kind::NumberOrAuto(_), DeValue::String(text)) if text == "auto" => Ok(Value::Text(text.to_string())),
         (Kind::NumberOrOff(_), DeValue::String(text)) if text == "off" => Ok(Value::Text(text.to_string())),
-        (Kind::Paths, DeValue::String(text)) if !text.is_empty() => Ok(Value::List(vec![text.to_string()])),
-        (Kind::Paths | Kind::Choices(_), DeValue::Array(items)) if !items.is_empty() => {
+        (Kind::Paths | Kind::Names, DeValue::String(text)) if !text.is_empty() => {
+            Ok(Value::List(vec![text.to_string()]))
+        }
+        (Kind::Paths | Kind::Names | Kind::Choices(_), DeValue::Array(items)) if !items.is_empty() => {
             let allowed = |text: &str| match kind {
                 Kind::Choices(choices) => choices.contains(&text),
                 _ => !text.is_empty(),

@@ -11,8 +11,8 @@ use super::manifest::{FORMAT, read_json, write_json};
 use super::{Attempt, Peak, Result};
 
 /// The stages' names: modules, commands, recipe tables, folders and rows of the report are all called so.
-pub const STAGE_NAMES: [&str; 10] =
-    ["ingest", "tokenize", "embed", "pair", "train", "tune", "generate", "filter", "evaluate", "report"];
+pub const STAGE_NAMES: [&str; 11] =
+    ["ingest", "tokenize", "embed", "pair", "train", "teach", "tune", "generate", "filter", "evaluate", "report"];
 
 /// File name of a stage's progress.
 pub(super) const PROGRESS: &str = "progress.json";

@@ -29,6 +29,7 @@ pub(crate) mod quality;
 pub(crate) mod related;
 pub(crate) mod report;
 pub(crate) mod tasks;
+pub(crate) mod teach;
 pub(crate) mod texts;
 pub(crate) mod tokenize;
 pub(crate) mod tokenized;

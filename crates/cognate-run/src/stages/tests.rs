@@ -32,6 +32,7 @@ mod finished;
 mod graph;
 mod identities;
 mod sweeps;
+mod teaching;
 mod told;
 mod trainings;
 mod work;

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use equal_flops::equal_flops_steps;
 
 use super::groups::with_groups;
-use super::{Place, Stage};
+use super::{Place, Stage, teach};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
@@ -251,6 +251,7 @@ pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<S
         needs.extend(recipe.baseline().map(|arm| Step::Train(Replicate { arm, seed })));
     }
     needs.extend(training.synthetic.iter().map(|(corpus, _)| Step::Filter(recipe.corpus_of(corpus))));
+    needs.extend(recipe.teachings_of(training).into_iter().map(Step::Teach));
     needs
 }
 
@@ -278,6 +279,7 @@ fn put_training(config: &mut Config, recipe: &Recipe, training: &Training) -> Re
         // What was trained before there was another objective was trained by this one.
         how.push("objective");
     }
+
     config.put_without("train", &training.train, &how)?;
     config.put("model", &training.model)?;
     config.put("positions", max_positions(recipe))?;
@@ -327,6 +329,16 @@ fn add_training(context: &Context<'_>, inputs: &mut Inputs<'_>, training: &Train
         let number = if at == 0 { String::new() } else { format!(", number {}", at + 1) };
         let filter = Step::Filter(recipe.corpus_of(corpus)).folder(recipe);
         inputs.add_tokens(&format!("the synthetic tokens{number}"), filter, "synthetic")?;
+    }
+    for (at, teaching) in recipe.teachings_of(training).into_iter().enumerate() {
+        let (folder, number) = (Step::Teach(teaching).folder(recipe), at + 1);
+        for part in teach::PARTS {
+            inputs.add_tokens(
+                &format!("what teachers expect of corpus {number}, {part}"),
+                &folder,
+                &format!("{}-{part}", teach::NAME),
+            )?;
+        }
     }
     if let Some(Init::Model(model)) = &training.init {
         let weights = format!("{}/model.safetensors", start_folder(model));

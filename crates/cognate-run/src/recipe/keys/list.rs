@@ -85,8 +85,8 @@ const TASKS: [&str; 16] = [
 ];
 
 use Kind::{
-    Choice, Choices, CountOrList, Flag, Integer, Name, Number, NumberOrAuto, NumberOrNumbers, NumberOrOff, Numbers,
-    Path, Paths, Shares, Sweep, Text, TextOrNone, World,
+    Choice, Choices, CountOrList, Flag, Integer, Name, Names, Number, NumberOrAuto, NumberOrNumbers, NumberOrOff,
+    Numbers, Path, Paths, Shares, Sweep, Text, TextOrNone, World,
 };
 use Preset::{Derived, Required, Value};
 
@@ -224,6 +224,18 @@ pub const KEYS: &[Key] = &[
     key(
         "train", "x_share", Number(Interval::SHARE), Derived("4/7"), "the same",
         "The share of X: spans of 3, 8 or 64 tokens, 50 % of the piece, or of 64 tokens, 15 %.",
+    ),
+    key(
+        "train", "teacher_share", Number(Interval::SHARE), Value("0.5"), "qlabs-eng/slowrun; BabyLlama",
+        "α, for an arm with `teachers`: the share of the loss that is about what these expect. 0 leaves the plain loss.",
+    ),
+    key(
+        "train", "teacher_temperature", Number(Interval::PENALTY), Value("1.0"), "qlabs-eng/slowrun",
+        "T, for an arm with `teachers`: teachers and student are compared by their softmax of logits / T.",
+    ),
+    key(
+        "train", "teacher_top", Integer(1, most::VOCABULARY), Value("64"), OURS,
+        "For an arm with `teachers`: tokens that are kept of each distribution, the likeliest ones. The rest's mass is kept as one number.",
     ),
     key("train", "budget_tokens", Integer(1, most::TOKENS), Required, "", "Training tokens of every arm, cut to whole steps."),
     key(
@@ -714,6 +726,11 @@ pub const KEYS: &[Key] = &[
     key(
         "arm", "init", Text, Derived("none: random weights"), "",
         "Where its training starts: another arm's last checkpoint or a synthesizer's best one, by its name, or a checkpoint's folder, with `/` in it.",
+    ),
+    key(
+        "arm", "teachers", Names, Derived("none"), "",
+        "Arms whose expectations it learns beside the next token: the mean of their probabilities, taken by their last checkpoints of the recipe's own seed \
+         (docs/methods.md). `train.teacher_share` says how much they count.",
     ),
     key(
         "arm", "operations_of", Name, Derived("none: `[train] budget_tokens` holds"), "",

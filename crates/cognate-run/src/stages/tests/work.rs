@@ -59,6 +59,7 @@ pub(super) fn rows_are_those_of_the_files(context: &Context<'_>) {
             Step::Tokenize => 8,
             Step::Evaluate(_) => 1,
             Step::Embed(_) => 4,
+            Step::Teach(_) => 4,
             Step::Pair(set) if context.recipe.texts_of(set) == Some(set) => 8,
             Step::Pair(_) => 2,
             Step::Filter(_) => 3,

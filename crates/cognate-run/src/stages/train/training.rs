@@ -27,6 +27,7 @@ use crate::rundir::Work;
 use crate::stages::Place;
 use crate::stages::of_world::Learned;
 use crate::stages::related::{Packing, rows_of_related};
+use crate::stages::teach;
 use crate::stages::tune::Relations;
 use crate::step::{Replicate, Step, same_training};
 
@@ -138,7 +139,13 @@ fn train_model(
     let begin = tokenizer.begin_of_document();
     // What is made of a piece must fit the context.
     let piece = settings.denoisers.map_or(length, |_| DenoisingStream::piece_tokens(length));
-    let stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, piece, begin, seed)?;
+    let texts: Vec<TokenFile> = sources.iter().map(|source| source.file.clone()).collect();
+    let mut stream = PlainStream::ending_in_first(tail, sources, steps, settings.batch_tokens, piece, begin, seed)?;
+    if let Some(taught) = &settings.taught {
+        let teachings = recipe.teachings_of(training).into_iter().zip(&texts);
+        let teachings = teachings.map(|(at, text)| teach::open(context, at, text)).collect::<Result<Vec<_>>>()?;
+        stream = stream.taught(teachings, taught.teacher_share, taught.teacher_temperature)?;
+    }
     if let Some(packing) = &mut packing {
         packing.cut_rows = Some(stream.cut_rows());
     }
