@@ -31,8 +31,8 @@ use crate::step::{Step, base_of};
 pub const LEAST_SEEDS: usize = 3;
 
 /// What is said of a synthesizer that makes nothing of its seed.
-const NOT_USED: &str = "the synthesizer does not use its seed: more training, a larger model or better pairs may help. What it writes is not \
-                        synthesis from related documents";
+const NOT_USED: &str = "the synthesizer does not use its seed: more training, a larger model or better pairs may help. What it writes is not synthesis from related \
+     documents, and it may be chance that";
 
 /// What a synthesizer knows about held-out pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,8 +229,8 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
     finish(place.folder, &outcome, &trained, pairs as u64)
 }
 
-/// Says whether the synthesizer of the stage `label` makes anything of its seed, and how much: `after` is what it knows of held-out pairs once it is
-/// tuned.
+/// Says whether the synthesizer of the stage `label` makes anything of its seed, and how much: `after` is what it knows of held-out pairs
+/// once it is tuned.
 pub fn tell_use_of_seed(label: &str, after: &Relation) {
     let saved = |gain: cognate_statistics::Estimate| match gain.stderr {
         Some(stderr) => format!("{:.3} ± {stderr:.3}", gain.value),
@@ -243,7 +243,7 @@ pub fn tell_use_of_seed(label: &str, after: &Relation) {
         after.pairs
     );
     if after.is_nothing() {
-        tracing::warn!("{label}: {NOT_USED}: the true one {saves}, which may be chance");
+        tracing::warn!("{label}: {NOT_USED} the true seed {saves}");
     } else {
         tracing::info!("{label}: the synthesizer uses its seed: the true one {saves}");
     }
