@@ -16,7 +16,8 @@ use crate::document::Document;
 use crate::error::Result;
 
 /// Those of `documents` that share no passage of `words` consecutive words with any of `others`, in their order, and how many
-/// do. With `words` zero nothing is looked for. Memory is that of the passages of `documents`; `others` go by one at a time.
+/// do. A passage that more than `most` of both together hold counts for none. With `words` zero nothing is looked for. Memory is that
+/// of the passages of `documents`; `others` go by one at a time.
 ///
 /// # Errors
 /// When one of `others` cannot be read.
@@ -24,15 +25,19 @@ pub fn without_shared_passages(
     documents: Vec<Document>,
     others: impl Iterator<Item = Result<Document>>,
     words: usize,
+    most: u32,
 ) -> Result<(Vec<Document>, usize)> {
-    let (mut passages, mut shared) = (Passages::new(words), Passages::new(words));
+    let mut passages = Passages::new(words);
     documents.iter().for_each(|document| passages.add(&document.text));
     for other in others {
-        passages.common(&other?.text, &mut shared);
+        passages.count(&other?.text);
     }
+    passages.forget_uncounted();
+    documents.iter().for_each(|document| passages.count(&document.text));
+    passages.forget_frequent(most);
     let before = documents.len();
     let kept: Vec<Document> =
-        documents.into_iter().filter(|document| shared.shared(&document.text).is_none()).collect();
+        documents.into_iter().filter(|document| passages.shared(&document.text).is_none()).collect();
     let dropped = before - kept.len();
     Ok((kept, dropped))
 }
@@ -60,7 +65,7 @@ impl Passages {
         });
     }
 
-    /// Counts a document of the corpus, whichever split it is in, for each passage that it holds.
+    /// Counts a document, whichever split it is in, for each passage that it holds.
     pub(crate) fn count(&mut self, text: &str) {
         let mut seen = HashSet::new();
         let hashes = &mut self.hashes;
@@ -81,19 +86,14 @@ impl Passages {
         (before - self.hashes.len()) as u64
     }
 
+    /// Forgets the passages that no document was counted for.
+    fn forget_uncounted(&mut self) {
+        self.hashes.retain(|_, documents| *documents > 0);
+    }
+
     /// Whether there is none to look for.
     pub(crate) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
-    }
-
-    /// Adds to `found` every passage of `text` that is here too.
-    fn common(&self, text: &str, found: &mut Self) {
-        each_passage(text, self.words, |hash, _| {
-            if self.hashes.contains_key(&hash) {
-                found.hashes.entry(hash).or_default();
-            }
-            true
-        });
     }
 
     /// The first passage of a training document that a validation document holds too.
@@ -275,14 +275,20 @@ mod tests {
         };
         let documents = ["a b c d e", "f g h", "x a b c", "b c d a"].map(document).to_vec();
         let others = ["z A, b. C", "d e f g"];
-        let kept = |words| {
+        let kept = |words, most| {
             let others = others.iter().map(|text| Ok(document(text)));
-            let (kept, dropped) = without_shared_passages(documents.clone(), others, words).unwrap();
+            let (kept, dropped) = without_shared_passages(documents.clone(), others, words, most).unwrap();
             (kept.into_iter().map(|document| document.id).collect::<Vec<_>>(), dropped)
         };
-        assert_eq!(kept(3), (vec!["f g h".to_owned(), "b c d a".to_owned()], 2));
-        assert_eq!(kept(2), (vec![], 4));
-        assert_eq!(kept(0).1, 0);
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+        assert_eq!(kept(3, u32::MAX), (ids(&["f g h", "b c d a"]), 2));
+        assert_eq!(kept(2, u32::MAX), (vec![], 4));
+        assert_eq!(kept(0, u32::MAX).1, 0);
+        // "a b c" stands in two of them and in one of the others; "b c d" in two of them, and in none of the others.
+        assert_eq!(kept(3, 3), kept(3, u32::MAX));
+        assert_eq!(kept(3, 2), (ids(&["a b c d e", "f g h", "x a b c", "b c d a"]), 0));
+        // "d e" and "f g" in one and one; "a b" in two and one, "b c" in three and one.
+        assert_eq!(kept(2, 2), (ids(&["x a b c", "b c d a"]), 2));
     }
 
     proptest! {

@@ -120,8 +120,17 @@ pub struct SplitStats {
     pub bytes: u64,
 }
 
+/// A passage for which documents were dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedPassage {
+    /// Its words as they stand in one of them, with single spaces; the end of a long one is left out.
+    pub passage: String,
+    /// Documents that were dropped for it: of several passages that one shares, the first counts.
+    pub documents: u64,
+}
+
 /// What became of the documents: `read` is the sum of what was left out and of the splits, `rejected` apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestStats {
     /// Documents read; the pieces of one that is cut count.
     pub read: u64,
@@ -141,8 +150,11 @@ pub struct IngestStats {
     pub beyond_limit: u64,
     /// Documents dropped because another one has the same text.
     pub exact_duplicates: u64,
-    /// Training documents dropped because they share a passage with a validation document.
+    /// Documents of the other splits dropped because they share a passage with a validation document.
     pub contaminated: u64,
+    /// The passages that most of these share, at most three.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_passages: Vec<SharedPassage>,
     /// Passages of validation documents that were looked for in no document, because too many hold them.
     #[serde(default)]
     pub frequent_passages: u64,
@@ -168,6 +180,41 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl IngestStats {
+    /// Documents that are not of validation, those included that share a passage with it.
+    fn beside_validation(&self) -> u64 {
+        self.contaminated + self.unique.documents + self.oracle.documents + self.selection.documents
+    }
+
+    /// Share of the documents outside of validation that are dropped because they share a passage with it; 0 where there are none.
+    pub fn contaminated_share(&self) -> f64 {
+        self.contaminated as f64 / self.beside_validation().max(1) as f64
+    }
+
+    /// Whether so many are dropped for a passage that [`ingest()`] warns of it.
+    pub fn is_much_contaminated(&self) -> bool {
+        self.contaminated_share() > MUCH_CONTAMINATED
+    }
+
+    /// How many documents are dropped for a passage, and the most frequent ones, in words; none where there are none.
+    pub fn told_contamination(&self) -> Option<String> {
+        (self.contaminated > 0).then(|| {
+            format!(
+                "{} of {} documents outside of validation ({:.1} %) are dropped because they share a passage with a validation document; most \
+                 often: {}",
+                self.contaminated,
+                self.beside_validation(),
+                100.0 * self.contaminated_share(),
+                self.told_passages()
+            )
+        })
+    }
+
+    /// The passages that most of the dropped documents share, each with how many do, in words.
+    pub fn told_passages(&self) -> String {
+        let told = |shared: &SharedPassage| format!("\"{}\" ({})", shared.passage, shared.documents);
+        self.shared_passages.iter().map(told).collect::<Vec<_>>().join(", ")
+    }
+
     fn split_mut(&mut self, split: Split) -> &mut SplitStats {
         match split {
             Split::Validation => &mut self.validation,
@@ -402,8 +449,8 @@ fn write(
             }
             Verdict::Drop { reason, detail } => {
                 *stats.dropped_mut(reason) += 1;
-                if let Reason::Contaminated = reason {
-                    *shared.entry(detail.clone()).or_default() += 1;
+                if let Some(passage) = detail.strip_prefix(SHARES) {
+                    *shared.entry(passage.to_owned()).or_default() += 1;
                 }
                 json_line(&mut outputs.dropped, &Dropped { id, origin: origin.to_string(), reason, detail })?;
             }
@@ -415,36 +462,39 @@ fn write(
         return Err(Error::InputChanged { origin: origin_of(missing, files) });
     }
     monitor.end();
-    tell_contamination(&stats, &shared);
+    stats.shared_passages = most_shared(shared);
+    if let Some(told) = stats.told_contamination().filter(|_| stats.is_much_contaminated()) {
+        tracing::warn!("{told}. Where that is boilerplate, lower contamination_documents or raise contamination_words");
+    }
     check_splits(&stats, config, survey.draw.is_of_groups())?;
     outputs.commit()?;
     Ok(stats)
 }
 
-/// Share of the training documents above which it is told that so many are dropped.
-const MANY_CONTAMINATED: f64 = 0.05;
+/// Share of the documents outside of validation above which it is warned of that so many are dropped.
+const MUCH_CONTAMINATED: f64 = 0.05;
 /// Passages that are told of.
 const TOLD_PASSAGES: usize = 3;
+/// Characters of a passage that are told.
+const TOLD_CHARACTERS: usize = 200;
+/// What stands before the passage in the list of dropped documents.
+const SHARES: &str = "shares with a validation document: ";
 
-/// Says how many documents share a passage with validation where they are many, and which passages most of them share.
-fn tell_contamination(stats: &IngestStats, shared: &HashMap<String, u64>) {
-    let training = stats.unique.documents + stats.oracle.documents + stats.contaminated;
-    if stats.contaminated as f64 <= MANY_CONTAMINATED * training as f64 {
-        return;
+/// The most frequent passages, of those that documents were dropped for.
+fn most_shared(shared: HashMap<String, u64>) -> Vec<SharedPassage> {
+    let mut most: Vec<(String, u64)> = shared.into_iter().collect();
+    most.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let told = most.into_iter().take(TOLD_PASSAGES);
+    told.map(|(passage, documents)| SharedPassage { passage: shortened(&passage), documents }).collect()
+}
+
+/// A passage on one line, and not too long a one.
+fn shortened(passage: &str) -> String {
+    let line = passage.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TOLD_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
-    let mut most: Vec<(&String, &u64)> = shared.iter().collect();
-    most.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let told: Vec<String> = most
-        .into_iter()
-        .take(TOLD_PASSAGES)
-        .map(|(passage, documents)| format!("{documents} {}", passage.split_whitespace().collect::<Vec<_>>().join(" ")))
-        .collect();
-    tracing::warn!(
-        "{} of {training} training documents are dropped because they share a passage with a validation document; most often: {}. Where that is \
-         boilerplate, lower contamination_documents or raise contamination_words",
-        stats.contaminated,
-        told.join("; ")
-    );
 }
 
 enum Verdict {
@@ -473,7 +523,7 @@ fn verdict(place: usize, document: &Document, survey: &Survey, files: &[Input]) 
     if split != Split::Validation
         && let Some(passage) = survey.passages.shared(&document.text)
     {
-        let detail = format!("shares with a validation document: {passage}");
+        let detail = format!("{SHARES}{passage}");
         return Verdict::Drop { reason: Reason::Contaminated, detail };
     }
     Verdict::Keep(split)

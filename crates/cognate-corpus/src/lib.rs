@@ -54,7 +54,7 @@ pub use contamination::without_shared_passages;
 pub use cut::{Boundary, Cut, CutCounts};
 pub use document::{BadRecord, Document, Origin, Rejected};
 pub use error::{Error, Remedy, Result, TokenFileProblem};
-pub use ingest::{IngestConfig, IngestStats, Split, SplitStats, default_selection_share, ingest};
+pub use ingest::{IngestConfig, IngestStats, SharedPassage, Split, SplitStats, default_selection_share, ingest};
 pub use metadata::Metadata;
 pub use reader::{OnBadRecord, ReadOptions, Reader};
 pub use records::{Record, Records};

@@ -119,10 +119,10 @@ fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
     match step {
         Step::Tokenize => {
             let unique = context.tokens("tokenize", "unique")?;
-            let context_tokens = recipe.model.context;
-            let longer = (0..unique.documents()).filter(|document| unique.len(*document) > context_tokens).count();
-            let share = longer as f64 / unique.documents().max(1) as f64;
-            found.extend(long_documents(share, context_tokens, recipe.corpus.chunk_tokens));
+            found.extend(long_documents(recipe, |context_tokens| {
+                let longer = (0..unique.documents()).filter(|document| unique.len(*document) > context_tokens).count();
+                longer as f64 / unique.documents().max(1) as f64
+            }));
             let tokenized = context.tokenized()?;
             let splits = (tokenized.unique.tokens, tokenized.oracle.tokens);
             for (at, arm) in recipe.arms.iter().enumerate() {

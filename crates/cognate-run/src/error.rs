@@ -327,9 +327,11 @@ impl Error {
                 "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's \
                  max_epochs"
             )),
-            Self::NoSelection { .. } => {
-                Some("raise [corpus] selection_share or the arm's selection_documents, or remove the arm".to_owned())
-            }
+            Self::NoSelection { .. } => Some(
+                "the documents are near-copies of each other, or have a form in common: lower [corpus] contamination_documents, so that less \
+                 counts as shared, or raise contamination_words; with a larger selection_share and selection_documents, some may share nothing"
+                    .to_owned(),
+            ),
             Self::TooFewNeighbours { documents, .. } => Some(match documents.saturating_sub(1) {
                 0 => "add documents to [corpus] paths, raise [corpus] unique_share, or remove the arm".to_owned(),
                 most => format!(

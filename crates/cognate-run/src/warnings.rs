@@ -1,6 +1,10 @@
 //! What does not stop a run and is seldom what its reader wants. `plan` says it, and a run as soon as it is known; each names the keys to
 //! change.
 
+use std::collections::BTreeMap;
+
+use crate::recipe::Recipe;
+
 /// Share of the documents from which on it is told that they are longer than the context.
 const LONG: f64 = 0.01;
 /// How often a token is seen below which real text is not what is scarce: up to four epochs are worth about as much as fresh text
@@ -12,16 +16,41 @@ const MANY_EPOCHS: f64 = 100.0;
 /// Training pairs below which tuning teaches a form rather than a relation.
 const FEW_PAIRS: u64 = 200;
 
-/// What long documents mean, where `share` of them have more than `context` tokens although `[corpus] chunk_tokens` is `cut`.
-pub(crate) fn long_documents(share: f64, context: usize, cut: Option<usize>) -> Option<String> {
+/// What long documents mean for each context that an arm is trained with; `share_of` says which share of them has more tokens.
+pub(crate) fn long_documents(recipe: &Recipe, share_of: impl Fn(usize) -> f64) -> Vec<String> {
+    let told =
+        |(context, key): (usize, String)| longer_than(&key, context, share_of(context), recipe.corpus.chunk_tokens);
+    contexts(recipe).into_iter().filter_map(told).collect()
+}
+
+/// The contexts that arms are trained with, each with the key that says so.
+fn contexts(recipe: &Recipe) -> Vec<(usize, String)> {
+    let mut arms: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for arm in &recipe.arms {
+        for training in arm.trainings() {
+            let names = arms.entry(training.model.context).or_default();
+            if names.last() != Some(&arm.name.as_str()) {
+                names.push(&arm.name);
+            }
+        }
+    }
+    let key = |context: usize, names: &[&str]| match context == recipe.model.context {
+        true => "[model] context".to_owned(),
+        false => format!("model.context of {}", names.join(", ")),
+    };
+    arms.into_iter().map(|(context, names)| (context, key(context, &names))).collect()
+}
+
+/// What long documents mean, where `share` of them have more than the `context` tokens of `key` although `[corpus] chunk_tokens` is `cut`.
+fn longer_than(key: &str, context: usize, share: f64, cut: Option<usize>) -> Option<String> {
     (share >= LONG).then(|| {
         let pieces = match cut {
             Some(tokens) => format!("write a lower [corpus] chunk_tokens than {tokens}"),
             None => format!("write [corpus] chunk_tokens = {context}"),
         };
         format!(
-            "{:.0} % of the documents have more than [model] context = {context} tokens: training cuts them into pieces, and a synthesizer \
-             seldom sees how one ends; {pieces} to have pieces that end somewhere, or raise [model] context",
+            "{:.0} % of the documents have more than {key} = {context} tokens: training cuts them into pieces, and a synthesizer \
+             seldom sees how one ends; {pieces} to have pieces that end somewhere, or raise {key}",
             100.0 * share
         )
     })
@@ -69,13 +98,36 @@ mod tests {
 
     #[test]
     fn long_documents_are_told_from_one_in_a_hundred_on() {
-        assert_eq!(long_documents(0.009, 512, None), None);
-        let told = long_documents(0.25, 512, None).unwrap();
+        let told = |share, cut| longer_than("[model] context", 512, share, cut);
+        assert_eq!(told(0.009, None), None);
+        assert!(told(0.01, None).is_some());
+        let cut = told(0.25, Some(600)).unwrap();
+        let told = told(0.25, None).unwrap();
         assert!(told.contains("write [corpus] chunk_tokens = 512 "), "{told}");
-        let cut = long_documents(0.25, 512, Some(600)).unwrap();
         assert!(cut.contains("a lower [corpus] chunk_tokens than 600") && !cut.contains("chunk_tokens = 512"), "{cut}");
         assert!(told.starts_with("25 % of the documents have more than [model] context = 512 tokens"), "{told}");
-        assert!(long_documents(0.01, 512, None).is_some());
+    }
+
+    #[test]
+    fn each_context_that_an_arm_is_trained_with_is_looked_at() {
+        let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\nvalidation_share = 0.1\nunique_share = 0.2\nselection_share = 0.1\n\
+                    [tokenize]\nvocab_size = 420\n[model]\nlayers = 1\nwidth = 32\nheads = 2\ncontext = 128\n[train]\nbudget_tokens = 10240\n\
+                    [[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"short\"\nmodel.context = 32\n[[arm]]\nname = \"swept\"\n\
+                    model.context = [32, 64]\n";
+        let recipe = Recipe::parse(std::path::Path::new("recipe.toml"), text).unwrap();
+        // A quarter of the documents has 50 tokens, and the others 20.
+        let told = long_documents(&recipe, |context| if context < 50 { 0.25 } else { 0.0 });
+        let [told] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            told.starts_with("25 % of the documents have more than model.context of short, swept = 32 tokens"),
+            "{told}"
+        );
+        assert!(told.ends_with("or raise model.context of short, swept"), "{told}");
+        let told = long_documents(&recipe, |_| 0.5);
+        assert!(
+            told.len() == 3 && told[2].contains("[model] context = 128") && told[1].contains("of swept = 64"),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -356,4 +356,11 @@ fn boilerplate_of_many_documents_drops_none_of_them() {
     // Of the notice's sixteen words four passages of thirteen, and more with the words before them.
     assert!(counted.frequent_passages >= 4 && whole.frequent_passages == 0, "{counted:?} {whole:?}");
     assert!(whole.contaminated > 80 && counted.contaminated > 5 && counted.contaminated < 60, "{counted:?} {whole:?}");
+    // Each passage that most share is told, and nothing but the passage.
+    let most = &whole.shared_passages[0];
+    assert!(whole.shared_passages.len() == 3 && most.documents > 10, "{whole:?}");
+    assert!(notice.contains(most.passage.split_once(' ').unwrap().1) && !most.passage.contains(": "), "{most:?}");
+    assert!(whole.shared_passages.is_sorted_by_key(|shared| std::cmp::Reverse(shared.documents)), "{whole:?}");
+    let others = whole.contaminated + whole.unique.documents + whole.oracle.documents + whole.selection.documents;
+    assert_eq!(whole.contaminated_share(), whole.contaminated as f64 / others as f64);
 }

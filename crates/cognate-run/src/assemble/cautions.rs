@@ -54,7 +54,7 @@ impl Assembly<'_> {
                 (stats.exact_duplicates, "documents were dropped as exact copies of others"),
                 (
                     stats.contaminated,
-                    "training documents were dropped because they share a passage with a validation one",
+                    "documents outside of validation were dropped because they share a passage with a validation one",
                 ),
             ] {
                 if documents > 0 {

@@ -297,10 +297,12 @@ fn generation_that_finds_no_end_stops_a_run_and_nothing_is_lost() {
 
 #[test]
 fn an_arm_without_documents_to_choose_by_stops_a_run_before_training() {
-    // Every document ends in the same 12 words.
+    // Every document ends in 12 words that nine more have, so few that they count.
     let mut bench = Bench::new().with("[[arm]]\nkind = \"regularised\"\nselection_documents = 20\n");
-    let same = "one two three four five six seven eight nine ten eleven twelve";
-    let document = |i: usize| format!("{{\"id\": \"d{i}\", \"text\": \"w{i} x{} {same}\"}}\n", i % 7);
+    let document = |i: usize| {
+        let same: String = (0..12).map(|word| format!(" g{}w{word}", i % 40)).collect();
+        format!("{{\"id\": \"d{i}\", \"text\": \"w{i} x{}{same}\"}}\n", i % 7)
+    };
     bench.write("d.jsonl", &(0..400).map(document).collect::<String>());
     bench.recipe = bench.recipe.replace("contamination_words = 0", "contamination_words = 8");
     // But for those of the validation split, which would have the others dropped.

@@ -17,17 +17,17 @@ impl Estimate<'_> {
     }
 
     pub(crate) fn unique_documents(&self) -> f64 {
-        let measured = self.measured.ingest.map(|ingest| ingest.unique.documents as f64);
+        let measured = self.measured.ingest.as_ref().map(|ingest| ingest.unique.documents as f64);
         measured.unwrap_or(self.survey.documents * self.recipe.corpus.unique_share)
     }
 
     pub(crate) fn unique_bytes(&self) -> f64 {
-        let measured = self.measured.ingest.map(|ingest| ingest.unique.bytes as f64);
+        let measured = self.measured.ingest.as_ref().map(|ingest| ingest.unique.bytes as f64);
         measured.unwrap_or_else(|| self.unique_documents() * self.survey.bytes_per_document)
     }
 
     pub(crate) fn selection_documents(&self) -> f64 {
-        let measured = self.measured.ingest.map(|ingest| ingest.selection.documents as f64);
+        let measured = self.measured.ingest.as_ref().map(|ingest| ingest.selection.documents as f64);
         measured.unwrap_or(self.survey.documents * self.recipe.corpus.selection_share)
     }
 

@@ -105,7 +105,7 @@ fn plan_within(
         generation_tokens_per_s: written,
         measured_flops: speed.measured_flops,
         measured_s: measured.wall_s,
-        ingest: measured.ingest,
+        ingest: measured.ingest.clone(),
         machine_memory_bytes: memory.map(|memory| memory.total),
         notes,
         arms: tree::arms(recipe, &steps, &stages),

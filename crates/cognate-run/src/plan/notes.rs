@@ -1,7 +1,7 @@
 //! What a reader of a plan should know beside the table.
 
 use cognate_base::process;
-use cognate_corpus::TokenizeStats;
+use cognate_corpus::{IngestStats, TokenizeStats};
 
 use super::short;
 use crate::arms::{Diet, epochs_of_unique};
@@ -16,7 +16,7 @@ impl Estimate<'_> {
     /// What holds for the whole recipe and for its arms.
     pub(super) fn notes(&self, stages: &[StagePlan], memory: Option<process::Memory>) -> Vec<String> {
         let mut notes = vec![self.certainty(), self.corpus()];
-        notes.extend(self.dropped());
+        notes.extend(self.measured.ingest.as_ref().map(dropped));
         notes.extend(memory_note(stages, memory));
         notes.extend(self.lengths());
         notes.extend(self.recipe.arms.iter().flat_map(|arm| self.arm(arm)));
@@ -50,7 +50,7 @@ impl Estimate<'_> {
     /// How many documents there are, and how long.
     fn corpus(&self) -> String {
         let survey = self.survey;
-        if let (Some(ingest), Some(tokenized)) = (self.measured.ingest, self.measured.tokenized) {
+        if let (Some(ingest), Some(tokenized)) = (&self.measured.ingest, self.measured.tokenized) {
             let splits = [tokenized.validation, tokenized.unique, tokenized.oracle, tokenized.selection];
             let sum = |of: fn(&TokenizeStats) -> u64| splits.iter().map(of).sum::<u64>();
             let (documents, tokens, bytes) = (sum(|one| one.documents), sum(|one| one.tokens), sum(|one| one.bytes));
@@ -72,27 +72,11 @@ impl Estimate<'_> {
         )
     }
 
-    /// What of the documents is dropped, where that was measured.
-    fn dropped(&self) -> Option<String> {
-        let ingest = self.measured.ingest?;
-        let training =
-            ingest.contaminated + ingest.unique.documents + ingest.oracle.documents + ingest.selection.documents;
-        Some(format!(
-            "dropped: {} without text, {} exact duplicates, {} contaminated ({:.1} % of the training documents share \
-             [corpus] contamination_words with a validation document); {} records rejected",
-            ingest.without_text,
-            ingest.exact_duplicates,
-            ingest.contaminated,
-            100.0 * ingest.contaminated as f64 / training.max(1) as f64,
-            ingest.rejected,
-        ))
-    }
-
     /// What long documents mean.
-    fn lengths(&self) -> Option<String> {
-        let context = self.recipe.model.context;
-        let share = self.measured.longer_than(context).unwrap_or_else(|| self.survey.longer_than(context));
-        long_documents(share, context, self.recipe.corpus.chunk_tokens)
+    fn lengths(&self) -> Vec<String> {
+        let share =
+            |context: usize| self.measured.longer_than(context).unwrap_or_else(|| self.survey.longer_than(context));
+        long_documents(self.recipe, share)
     }
 
     /// What a synthesizer learns from, and what is wrong with that.
@@ -185,6 +169,23 @@ impl Estimate<'_> {
         }
         notes
     }
+}
+
+/// What of the documents is dropped.
+pub(super) fn dropped(ingest: &IngestStats) -> String {
+    let passages = match ingest.contaminated {
+        0 => String::new(),
+        _ => format!(", most often {}", ingest.told_passages()),
+    };
+    format!(
+        "dropped: {} without text, {} exact duplicates, {} contaminated ({:.1} % of the documents outside of validation share \
+         [corpus] contamination_words with a validation document{passages}); {} records rejected",
+        ingest.without_text,
+        ingest.exact_duplicates,
+        ingest.contaminated,
+        100.0 * ingest.contaminated_share(),
+        ingest.rejected,
+    )
 }
 
 /// The stage that takes most memory, beside what there is.

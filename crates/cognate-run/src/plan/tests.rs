@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cognate_base::files::write_atomic;
 use cognate_base::{Silent, Unit};
+use cognate_corpus::{SharedPassage, SplitStats};
 use tempfile::TempDir;
 
 use super::*;
@@ -204,7 +205,7 @@ fn what_a_plan_measures_is_what_the_run_does() {
     }
     // Two embeddings, three sets of pairs, three synthesizers, four arms.
     assert_eq!(compared, [7, 3, 4, 4]);
-    let ingest = plan.ingest.unwrap();
+    let ingest = plan.ingest.as_ref().unwrap();
     assert_eq!((ingest.read, ingest.exact_duplicates), (350, 10));
     let told = |start: &str| plan.notes.iter().any(|note| note.starts_with(start));
     assert!(told("dropped: 0 without text, 10 exact duplicates, 0 contaminated"), "{:#?}", plan.notes);
@@ -216,6 +217,21 @@ fn what_a_plan_measures_is_what_the_run_does() {
     let table = plan.to_string();
     let line = |label: &str| table.lines().find(|line| line.trim_start().starts_with(label)).unwrap().to_owned();
     assert!(line("pair ").matches('~').count() == 1 && line("tune ").matches('~').count() == 4, "{table}");
+}
+
+#[test]
+fn the_passages_that_documents_are_dropped_for_are_told() {
+    let ingest = IngestStats {
+        contaminated: 3,
+        selection: SplitStats { documents: 57, bytes: 0 },
+        shared_passages: vec![SharedPassage { passage: "all rights are reserved".to_owned(), documents: 2 }],
+        ..IngestStats::default()
+    };
+    assert_eq!(
+        notes::dropped(&ingest),
+        "dropped: 0 without text, 0 exact duplicates, 3 contaminated (5.0 % of the documents outside of validation share [corpus] \
+         contamination_words with a validation document, most often \"all rights are reserved\" (2)); 0 records rejected"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cognate_corpus::{ReadOptions, TokenizeStats, tokenize};
 use cognate_statistics::Share;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
-use cognate_synth::{FilterInputs, FilterStats, Scoring, TextPair, filter_bytes};
+use cognate_synth::{FilterInputs, FilterStats, Reason, Scoring, TextPair, filter_bytes};
 use cognate_worlds::Judged;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,8 +44,9 @@ impl Stage for Filter {
         // 2: drops what recites a training document, scores relevance, and measures more. 3: long documents that relevance is
         // scored after are cut as seeds are. 4: drops what is no text. 5: words as in ingest's second version. 6: drops documents with special
         // tokens, counts what the filters drop of real text, and has no threshold where scores tell nothing. 7: counts what each rule drops. 8: of
-        // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version.
-        9
+        // which kind a corpus is stands in its identity. 9: calibrated on the pairs of tune's eighth version. 10: counts what
+        // verbatim_words drops of real text.
+        10
     }
 
     fn needs(&self, _: &Recipe) -> Vec<Step> {
@@ -353,7 +354,11 @@ fn tell(label: &str, stats: &FilterStats) {
             real = 100.0 * share(rule.real),
             written = 100.0 * share(rule.written),
             limit = rule.limit,
-            off = if rule.rule == "min_words" { "" } else { ", or write \"off\"" },
+            off = if ["min_words", "verbatim_words"].contains(&rule.rule.as_str()) {
+                ", or write 0"
+            } else {
+                ", or write \"off\""
+            },
         );
     }
     let (kept, read) = (stats.kept.documents, stats.read.documents);
@@ -362,9 +367,19 @@ fn tell(label: &str, stats: &FilterStats) {
     }
 }
 
+/// How many documents each rule drops, by its key where it has one; most first.
 fn reasons(stats: &FilterStats) -> String {
-    let dropped = stats.dropped.iter().filter(|(_, documents)| **documents > 0);
-    let told: Vec<String> = dropped.map(|(reason, documents)| format!("{} {documents}", reason.name())).collect();
+    let others = stats.dropped.iter().filter(|(reason, _)| **reason != Reason::Repetition);
+    let others = others.map(|(reason, documents)| (reason.name(), reason.setting(), *documents));
+    let rules = stats.repetition_rules.iter().map(|(rule, documents)| ("repetition", Some(rule.name()), *documents));
+    let mut dropped: Vec<_> = others.chain(rules).filter(|(.., documents)| *documents > 0).collect();
+    dropped.sort_by_key(|(.., documents)| std::cmp::Reverse(*documents));
+    let told = dropped.into_iter().map(|(reason, key, documents)| match key {
+        None => format!("{reason} {documents}"),
+        Some(key) if key == reason => format!("[filter] {key} {documents}"),
+        Some(key) => format!("{reason} ([filter] {key}) {documents}"),
+    });
+    let told: Vec<String> = told.collect();
     if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
 
@@ -372,4 +387,39 @@ fn reasons(stats: &FilterStats) -> String {
 /// others follow from it.
 fn shard_hashes(artifact: &Artifact) -> impl Iterator<Item = (String, Hash)> + '_ {
     artifact.manifest.files.iter().map(|file| (format!("the synthetic documents {}", file.path), file.hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use cognate_synth::Rule;
+
+    use super::*;
+
+    #[test]
+    fn what_drops_most_comes_first_with_its_key_and_repetition_is_told_by_its_rules() {
+        let stats = FilterStats {
+            read: Default::default(),
+            kept: Default::default(),
+            dropped: [
+                (Reason::Empty, 2),
+                (Reason::TooShort, 0),
+                (Reason::Repetition, 85),
+                (Reason::NearCopy, 1),
+                (Reason::Verbatim, 60),
+            ]
+            .into(),
+            repetition_rules: [(Rule::Top2Gram, 15), (Rule::Duplicate5Grams, 70)].into(),
+            without_seed: 0,
+            relevance: None,
+            judge: None,
+            rules: Vec::new(),
+            quality: Vec::new(),
+        };
+        assert_eq!(
+            reasons(&stats),
+            "repetition ([filter] duplicate_5_grams) 70, verbatim ([filter] verbatim_words) 60, repetition ([filter] top_2_gram) 15, \
+             empty 2, [filter] near_copy 1"
+        );
+        assert_eq!(reasons(&FilterStats { dropped: [].into(), repetition_rules: [].into(), ..stats }), "none");
+    }
 }

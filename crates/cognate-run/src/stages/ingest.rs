@@ -124,8 +124,8 @@ fn work(context: &Context<'_>, folder: &Path, monitor: &dyn Monitor) -> Result<M
     }
     made.rows("dropped.jsonl", stats.without_text + stats.exact_duplicates + stats.contaminated);
     made.rows("rejected.jsonl", stats.rejected);
-    let statistics = json!(Ingested { stats, world });
-    made.work = Work { statistics, documents: stats.read, ..Work::default() };
+    let documents = stats.read;
+    made.work = Work { statistics: json!(Ingested { stats, world }), documents, ..Work::default() };
     Ok(made)
 }
 
@@ -182,5 +182,14 @@ pub(super) fn tell(stats: &IngestStats) {
             n => format!("; {n} documents without [corpus] group_field, each a group of its own"),
         };
         tracing::info!("ingest: {} groups, each in one split{alone}", stats.groups);
+    }
+    tell_shared_passages(stats);
+}
+
+/// Says how many documents were dropped for a passage of validation, and for which: where they are so many that `ingest` itself has
+/// warned of it, not again.
+pub fn tell_shared_passages(stats: &IngestStats) {
+    if let Some(told) = stats.told_contamination().filter(|_| !stats.is_much_contaminated()) {
+        tracing::info!("ingest: {told}");
     }
 }

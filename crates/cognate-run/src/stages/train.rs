@@ -13,7 +13,9 @@ use super::{Place, Stage, teach};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
-use crate::recipe::{Contexts, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions};
+use crate::recipe::{
+    Contexts, Corpus, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions,
+};
 use crate::step::{Replicate, Step, candidates, same_training};
 
 mod equal_flops;
@@ -37,7 +39,9 @@ impl Stage for Train {
     }
 
     fn version(&self, recipe: &Recipe) -> u32 {
-        version(self.training(recipe))
+        // Of an arm that chooses: 3: passages that many documents hold leave none out of those that it chooses by.
+        let chooses = !recipe.arms[self.0.arm].sweep.is_empty() && self.0.seed == recipe.seed;
+        if chooses { 3 } else { version(self.training(recipe)) }
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
@@ -68,7 +72,15 @@ impl Stage for Train {
         }
         // What an arm chose is what its candidates are, and these are inputs; how many documents it chose by is not.
         let candidates: Vec<&str> = arm.sweep.iter().map(|candidate| candidate.name.as_str()).collect();
-        config.put("arm", json!({"sweep": candidates, "selection_documents": arm.selection_documents}))
+        config.put("arm", json!({"sweep": candidates, "selection_documents": arm.selection_documents}))?;
+        if self.0.seed != recipe.seed {
+            return Ok(());
+        }
+        // They leave documents out of the choice.
+        let Corpus { contamination_words, contamination_documents, .. } = &recipe.corpus;
+        let passages =
+            json!({"contamination_words": contamination_words, "contamination_documents": contamination_documents});
+        config.put("corpus", passages)
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {

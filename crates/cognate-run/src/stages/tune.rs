@@ -28,11 +28,11 @@ use crate::step::{Step, base_of};
 
 /// Held-out seeds below which a comparison of true and random seeds says nothing. With three, each pair has one to be compared with
 /// that is neither of its documents.
-const LEAST_SEEDS: usize = 3;
+pub const LEAST_SEEDS: usize = 3;
 
 /// What is said of a synthesizer that makes nothing of its seed.
-const NOT_USED: &str = "the synthesizer does not use its seed: on held-out pairs, the true seed saves no more than chance over a random one or over \
-                        none. What it writes is not synthesis from related documents. More training, a larger model or better pairs may help";
+const NOT_USED: &str = "the synthesizer does not use its seed: more training, a larger model or better pairs may help. What it writes is not synthesis from related \
+     documents, and it may be chance that";
 
 /// What a synthesizer knows about held-out pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ fn checks_s(estimate: &Estimate<'_>, config: &cognate_model::Config, at: usize, 
 
 fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
     let (recipe, settings) = (context.recipe, &context.recipe.synthesizers[at].tune);
-    let Lesson { tokenizer, documents, pairs, all_pairs, stream, validation, contrast, measuring } =
+    let Lesson { tokenizer, documents, pairs, all_pairs, stream, validation, contrast, measuring, .. } =
         Lesson::new(context, at)?;
     if pairs < all_pairs {
         tracing::info!("{}: {pairs} of {all_pairs} training pairs, by max_pairs", Step::Tune(at).label(recipe));
@@ -220,12 +220,33 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
                 after.pairs
             );
         }
-        if !is_shuffled(context, at) && relations.after.is_nothing() {
-            tracing::warn!("{}: {}", Step::Tune(at).label(recipe), NOT_USED);
+        // Of a control nothing is expected.
+        if !is_shuffled(context, at) {
+            tell_use_of_seed(&Step::Tune(at).label(recipe), &relations.after);
         }
         trained.relation = Some(relations);
     }
     finish(place.folder, &outcome, &trained, pairs as u64)
+}
+
+/// Says whether the synthesizer of the stage `label` makes anything of its seed, and how much: `after` is what it knows of held-out pairs
+/// once it is tuned.
+pub fn tell_use_of_seed(label: &str, after: &Relation) {
+    let saved = |gain: cognate_statistics::Estimate| match gain.stderr {
+        Some(stderr) => format!("{:.3} ± {stderr:.3}", gain.value),
+        None => format!("{:.3}", gain.value),
+    };
+    let saves = format!(
+        "saves {} nats per token over a random one and {} over none (± one standard error, {} held-out pairs)",
+        saved(after.gain_over_random),
+        saved(after.gain_over_none),
+        after.pairs
+    );
+    if after.is_nothing() {
+        tracing::warn!("{label}: {NOT_USED} the true seed {saves}");
+    } else {
+        tracing::info!("{label}: the synthesizer uses its seed: the true one {saves}");
+    }
 }
 
 /// What a synthesizer learns and is measured on; nothing of it needs a model.
@@ -235,6 +256,8 @@ struct Lesson {
     /// Pairs that are learned, and how many they are drawn from.
     pairs: usize,
     all_pairs: usize,
+    /// Held-out pairs, all of them.
+    held_out: usize,
     stream: PairStream,
     /// The held-out pairs that choose the checkpoint.
     validation: Vec<ScoreItem>,
@@ -275,7 +298,8 @@ impl Lesson {
             true => None,
         };
         let validation = choosing.iter().map(|&(first, second)| frame.item(tokens(first), tokens(second))).collect();
-        Ok(Self { tokenizer, documents, pairs: training.len(), all_pairs, stream, validation, contrast, measuring })
+        let (pairs, held_out) = (training.len(), all.len());
+        Ok(Self { tokenizer, documents, pairs, all_pairs, held_out, stream, validation, contrast, measuring })
     }
 }
 
@@ -297,17 +321,23 @@ fn is_shuffled(context: &Context<'_>, at: usize) -> bool {
 pub(crate) fn check(context: &Context<'_>, at: usize) -> Result<()> {
     let lesson = Lesson::new(context, at)?;
     if lesson.validation.is_empty() {
-        tracing::warn!(
-            "no held-out pair is left to choose a checkpoint by, so the last one is taken: raise [tune] validate_pairs"
-        );
+        let most = context.recipe.synthesizers[at].tune.validate_pairs;
+        tracing::warn!("{}", nothing_to_choose_by(lesson.held_out, most));
     }
     let seeds = distinct_seeds(&lesson.measuring);
     if seeds < LEAST_SEEDS {
-        tracing::warn!(
-            "{seeds} held-out seeds are too few to say what tuning taught: raise [corpus] selection_share, or [pair] held_out_share where that measures"
-        );
+        tracing::warn!("{seeds} held-out seeds are too few to say what tuning taught: {MORE_HELD_OUT}");
     }
     Ok(())
+}
+
+/// What gives more held-out pairs.
+const MORE_HELD_OUT: &str = "raise [corpus] selection_share, or [pair] held_out_share where that measures";
+
+/// Why there is no pair to choose a checkpoint by, of so many that are held out: up to `most` and at most half of them may choose.
+fn nothing_to_choose_by(held_out: usize, most: usize) -> String {
+    let helps = if most < held_out / 2 { "raise [tune] validate_pairs" } else { MORE_HELD_OUT };
+    format!("of {held_out} held-out pairs none is left to choose a checkpoint by, so the last one is taken: {helps}")
 }
 
 /// How much the synthesizer at `at` would learn from.
@@ -353,6 +383,20 @@ impl Measured<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_gives_pairs_to_choose_by_is_what_bounds_them() {
+        let helps = |held_out, most| nothing_to_choose_by(held_out, most).split_once("taken: ").unwrap().1.to_owned();
+        for held_out in [0, 1, 3] {
+            assert_eq!(
+                helps(held_out, 1),
+                "raise [corpus] selection_share, or [pair] held_out_share where that measures"
+            );
+        }
+        assert_eq!(helps(4, 2), helps(0, 1));
+        // Both directions of a pair go together.
+        assert_eq!(helps(4, 1), "raise [tune] validate_pairs");
+    }
 
     #[test]
     fn as_many_pairs_are_learned_as_are_wanted_and_not_the_first() {

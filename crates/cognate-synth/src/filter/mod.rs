@@ -177,6 +177,20 @@ impl Reason {
             Self::NearDuplicate => "near_duplicate",
         }
     }
+
+    /// The name of the setting that decides; none where nothing is to be set, and where it is one of several ([`repetition::Rule::name`]).
+    pub fn setting(self) -> Option<&'static str> {
+        match self {
+            Self::Empty | Self::SpecialToken | Self::Unencodable | Self::Repetition => None,
+            Self::TooShort => Some("min_words"),
+            Self::Unfinished => Some("drop_unfinished"),
+            Self::NonText => Some("non_text"),
+            Self::NearCopy => Some("near_copy"),
+            Self::Verbatim => Some("verbatim_words"),
+            Self::Irrelevant => Some("min_relevance"),
+            Self::NearDuplicate => Some("near_duplicate"),
+        }
+    }
 }
 
 /// What is to happen to a document.

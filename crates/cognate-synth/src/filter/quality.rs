@@ -140,8 +140,17 @@ impl Training {
     /// # Errors
     /// When the monitor interrupts.
     pub fn new(texts: HashMap<String, String>, monitor: &dyn Monitor) -> Result<Self> {
-        let index = VerbatimIndex::new(&texts.values().map(String::as_str).collect::<Vec<_>>(), monitor)?;
-        Ok(Self { texts, index, seeds: HashMap::new() })
+        let mut training = Self { texts, ..Self::default() };
+        let texts: Vec<&str> = training.by_id().into_iter().map(|(_, text)| text).collect();
+        training.index = VerbatimIndex::new(&texts, monitor)?;
+        Ok(training)
+    }
+
+    /// Their texts in the order of their identifiers, which is that of the index.
+    pub(crate) fn by_id(&self) -> Vec<(&str, &str)> {
+        let mut texts: Vec<(&str, &str)> = self.texts.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+        texts.sort_unstable();
+        texts
     }
 
     /// The text of the document that a synthetic one names as its seed, where it is known.

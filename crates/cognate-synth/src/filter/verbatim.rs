@@ -59,6 +59,31 @@ impl VerbatimIndex {
         Self { words, order }
     }
 
+    /// Of each indexed text, in their order, whether a run of `length` words of it stands in another one too.
+    ///
+    /// # Errors
+    /// When the monitor interrupts.
+    pub(crate) fn shared_runs(&self, length: usize, monitor: &dyn Monitor) -> Result<Vec<bool>> {
+        let ends: Vec<usize> = (0..self.words.len()).filter(|&place| self.words[place] == BOUNDARY).collect();
+        let mut shared = vec![false; ends.len()];
+        let text = |place: usize| ends.partition_point(|&end| end < place);
+        let run = |place: usize| self.words.get(place..place + length);
+        let agree = |&a: &usize, &b: &usize| run(a).zip(run(b)).is_some_and(|(a, b)| a == b && !a.contains(&BOUNDARY));
+        // What begins with the same words stands together.
+        let mut from = 0;
+        for same in self.order.chunk_by(agree) {
+            if from / SORTED_AT_ONCE != (from + same.len()) / SORTED_AT_ONCE {
+                monitor.check()?;
+            }
+            from += same.len();
+            let first = text(same[0]);
+            if same.len() > 1 && same.iter().any(|&place| text(place) != first) {
+                same.iter().for_each(|&place| shared[text(place)] = true);
+            }
+        }
+        Ok(shared)
+    }
+
     /// Words from `words[at]` on that stand together, in this order, in one indexed text.
     fn longest_at(&self, words: &[u32], at: usize) -> usize {
         let wanted = run_from(words, at);
@@ -236,6 +261,17 @@ mod tests {
         assert_eq!(runs(&texts, "mat on the"), [1, 2, 1]);
         assert_eq!(runs(&[], "word"), [0]);
         assert_eq!(runs(&[""], ""), [0; 0]);
+    }
+
+    #[test]
+    fn a_run_is_shared_only_with_another_text() {
+        let texts = ["a b c d", "x a b c y", "q r s q r s q r s", "c d", "", "y q r"];
+        let shared = |length| index(&texts).shared_runs(length, &Silent).unwrap();
+        assert_eq!(shared(3), [true, true, false, false, false, false]);
+        // "q r" stands in two texts; no run reaches from "… c y" into the next text.
+        assert_eq!(shared(2), [true, true, true, true, false, true]);
+        assert_eq!(shared(4), [false; 6]);
+        assert!(index(&[]).shared_runs(2, &Silent).unwrap().is_empty());
     }
 
     #[test]

@@ -40,7 +40,9 @@ pub(crate) fn ingest(args: &IngestArgs, terminal: &Terminal) -> Result {
         read: ReadOptions { group_field: args.group_field.clone().unwrap_or_default(), ..read_options(&args.read) },
     };
     check_empty(&args.out)?;
-    print_json(&cognate_corpus::ingest(&args.documents, &args.out, &config, terminal)?)
+    let stats = cognate_corpus::ingest(&args.documents, &args.out, &config, terminal)?;
+    cognate_run::tell_shared_passages(&stats);
+    print_json(&stats)
 }
 
 pub(crate) fn tokenize(args: &TokenizeArgs, terminal: &Terminal) -> Result {

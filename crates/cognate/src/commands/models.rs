@@ -1,16 +1,18 @@
 //! `train` and `tune` on plain files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
 use cognate_corpus::{RELATED, TokenFile, Tokenizer, check_tokens};
+use cognate_eval::{RelationOptions, relation};
 use cognate_model::checkpoint::{TokenizerFiles, read_config, weight_files};
 use cognate_model::{Config, Decoder, ScoreItem};
 use cognate_pair::read_pairs;
 use cognate_run::device::Model;
 use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
-use cognate_run::{read_texts, tokenizer_files, training_pairs, validation_items};
+use cognate_run::{LEAST_SEEDS, read_texts, tell_use_of_seed, tokenizer_files, training_pairs, validation_items};
 use cognate_train::{
     Contrast, Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room,
     peak_rate_for,
@@ -94,7 +96,7 @@ pub(crate) fn train(args: &TrainArgs, threads: usize, terminal: &Terminal) -> Re
     }
     let files = tokenizer_files(&tokenizer);
     let run = Run { files, stream: &stream, validation: &validation, contrast: None, out: &args.out };
-    run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+    print_json(&run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)?.0)
 }
 
 pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Result {
@@ -128,7 +130,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     let validation: Vec<ScoreItem> =
         held_out.iter().map(|(first, second)| frame.item(document(*first), document(*second))).collect();
     let contrast = frame.contrast(document, &held_out, held_out.iter().map(|(first, _)| *first), args.optimizer.seed);
-    let stream = PairStream::new(file, &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
+    let stream = PairStream::new(file.clone(), &training, args.epochs, args.batch_tokens, frame, args.optimizer.seed)?;
     let schedule = Schedule {
         peak_rate: args.rate,
         final_rate: args.rate,
@@ -145,7 +147,28 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
     }
     let files = TokenizerFiles { related: Some(frame.related), ..tokenizer_files(&tokenizer) };
     let run = Run { files, stream: &stream, validation: &validation, contrast: contrast.as_ref(), out: &args.out };
-    run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)
+    let (mut told, best) = run.train(&mut model, schedule, &args.optimizer, settings, &inputs, terminal)?;
+    drop(model);
+    if held_out.iter().map(|(first, _)| first).collect::<BTreeSet<_>>().len() >= LEAST_SEEDS {
+        let (mut model, _) = Decoder::load(device(args.device, threads)?, &best)?;
+        let tokens: Vec<_> = held_out.iter().map(|(first, second)| (document(*first), document(*second))).collect();
+        let options = RelationOptions {
+            // As much of a seed as tuning shows of any.
+            max_seed_tokens: (of_key("generate", "max_seed_tokens") as usize).min(frame.context.saturating_sub(2) / 2),
+            seed: args.optimizer.seed,
+            batch_tokens: MEASURED_TOKENS,
+        };
+        let after = match relation(&mut model, &tokenizer, &tokens, options, terminal) {
+            Err(cognate_eval::Error::NoOtherSeed { .. }) => None,
+            measured => Some(measured?.0),
+        };
+        if let Some(after) = after {
+            tell_use_of_seed("tune", &after);
+            told["relation"] = json!(after);
+            told["uses_seed"] = json!(!after.is_nothing());
+        }
+    }
+    print_json(&told)
 }
 
 /// The dials of a model, each by its flag's name, so that a folder of another model is refused with those that differ.
@@ -212,6 +235,9 @@ fn with_related_row(model: Model, related: u32) -> Result<Model> {
     Ok(model.with_rows(needed)?)
 }
 
+/// Tokens that are scored together where held-out pairs are measured; no result depends on it.
+const MEASURED_TOKENS: usize = 4096;
+
 /// The default of a number of recipes that has no flag.
 fn of_key(table: &str, name: &str) -> f64 {
     keys::default(table, name).parse().unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -260,6 +286,7 @@ impl Run<'_> {
         Ok(begin_training(self.out, identity)?)
     }
 
+    /// Trains; returns what is to be printed, and the best checkpoint.
     fn train(
         &self,
         model: &mut Model,
@@ -268,7 +295,7 @@ impl Run<'_> {
         settings: Value,
         inputs: &[PathBuf],
         terminal: &Terminal,
-    ) -> Result {
+    ) -> Result<(Value, PathBuf)> {
         let every = |tokens: Option<usize>| match tokens {
             Some(tokens) => {
                 let steps = tokens as u128 * u128::from(self.stream.steps()) / u128::from(self.stream.tokens().max(1));
@@ -301,7 +328,7 @@ impl Run<'_> {
         };
         let outcome = cognate_train::train(model, &job, terminal)?;
         let progress = &outcome.progress;
-        print_json(&json!({
+        let told = json!({
             "parameters": model.config().parameters(),
             "steps": progress.step,
             "tokens": progress.tokens,
@@ -312,7 +339,8 @@ impl Run<'_> {
             "best_seed_gain_nats": progress.best_gain,
             "best": outcome.best,
             "last": outcome.last,
-        }))
+        });
+        Ok((told, outcome.best))
     }
 }
 

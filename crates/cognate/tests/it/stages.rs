@@ -53,6 +53,7 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
         &format!("{tune} --rate 0.001"),
         "error: tuned is the folder of another training: --rate was 0.0003 and is 0.001 now\n",
     );
+    what_tuning_taught_is_told(&scratch, &tune.replace("--out tuned", "--out judged --held-out pairs.parquet"));
     let synthesizer = tuned["last"].as_str().unwrap();
     let written = run(&format!(
         "generate {synthesizer} --documents c/unique.jsonl.zst --tokens unique --out synthetic --target-tokens 2000 \
@@ -241,6 +242,30 @@ fn a_damaged_checkpoint_and_a_damaged_token_file_are_named() {
     assert!(!scratch.path("more").exists(), "nothing is written");
 }
 
+/// A model so small makes little of its seed, or nothing: the gain has its error, and the verdict is that of the gain.
+fn what_tuning_taught_is_told(scratch: &Scratch, tune: &str) {
+    let output = scratch.cognate(&tune.split_whitespace().collect::<Vec<_>>()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    let gains = ["gain_over_random", "gain_over_none"].map(|name| {
+        let of = |what: &str| printed["relation"][name][what].as_f64().unwrap();
+        (of("value"), of("stderr"))
+    });
+    let used = gains.iter().all(|(value, stderr)| value - 1.96 * stderr > 0.0);
+    assert_eq!(printed["uses_seed"], used);
+    let said = if used {
+        "tune: the synthesizer uses its seed: "
+    } else {
+        "warning: tune: the synthesizer does not use its seed: "
+    };
+    let (value, stderr_of) = gains[0];
+    assert!(stderr.contains(said), "{stderr}");
+    assert!(
+        stderr.contains(&format!("saves {value:.3} ± {stderr_of:.3} nats per token over a random one")),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn boilerplate_that_costs_training_documents_is_told_with_its_words() {
     let scratch = Scratch::new();
@@ -256,7 +281,7 @@ fn boilerplate_that_costs_training_documents_is_told_with_its_words() {
     assert_eq!(told("10"), (true, String::new()));
     // Nothing is left to train on, and it is said why before that.
     let (_, stderr) = told("1000");
-    let warning =
-        "training documents are dropped because they share a passage with a validation document; most often: ";
-    assert!(stderr.contains(warning) && stderr.contains("all rights are reserved"), "{stderr}");
+    let warning = " are dropped because they share a passage with a validation document; most often: ";
+    assert!(stderr.starts_with("warning: ") && stderr.contains(warning), "{stderr}");
+    assert!(stderr.contains("all rights are reserved and"), "{stderr}");
 }

@@ -166,7 +166,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "corpus", "contamination_documents", Integer(1, most::DOCUMENTS), Value("10"), "NeMo Curator: `max_matches`",
-        "A passage that more documents of the corpus hold, as boilerplate does, drops none.",
+        "A passage that more documents of the corpus hold, as boilerplate does, drops none, and keeps none from a sweep's choice.",
     ),
 
     key(
@@ -750,7 +750,8 @@ pub const KEYS: &[Key] = &[
     key(
         "arm", "selection_documents", Integer(1, most::DOCUMENTS), Value("500"), OURS,
         "Of a sweep: documents, at most, on which the best is chosen, drawn once from the selection split; those that share \
-         `[corpus] contamination_words` words in a row with what the arm is trained on are left out.",
+         `[corpus] contamination_words` words in a row with what the arm is trained on are left out, where at most \
+         `contamination_documents` documents have these words.",
     ),
     key(
         "arm", "control_of", Name, Derived("none"), "", "The arm that the report compares this one with, beside the baseline.",

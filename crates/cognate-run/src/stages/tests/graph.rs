@@ -18,7 +18,7 @@ use super::super::quality::read_first;
 use super::super::tasks;
 use super::super::texts::unique_texts;
 use super::finished::{Finished, texts};
-use super::{identities, load, trainings, work, written};
+use super::{identities, load, told, trainings, work, written};
 use crate::context::Context;
 use crate::step::{Replicate, Step};
 
@@ -200,6 +200,7 @@ fn what_everything_is_made_from_and_costs() {
         written::scores_of_relevance_are_those_of_the_kept_documents(&context);
         questions_count_beside_documents(&context);
         the_judge_is_shown_pairs_of_each_kind(&context, &judge);
+        told::the_use_of_the_seed_is_told_of_each_synthesizer_that_should(&context, &finished.told);
     }
     written::what_filters_leave_decides_what_is_told(&finished);
     trainings::neighbours_as_similar_as_copies_are_left_out(&finished);

@@ -223,12 +223,15 @@ fn what_diverges_is_told_and_counts(context: &Context<'_>, told: &[String]) {
     assert_eq!(made.manifest.work.tokens, trained.steps * 512);
 }
 
-/// Where a single word counts as a passage, there is none that was not seen.
+/// Where a single word counts as a passage, there is none that was not seen; and none that counts where two documents are many.
 fn documents_that_are_all_seen_leave_no_choice(finished: &Finished) {
     let mut recipe = finished.recipe();
     let at = recipe.arm("rates");
     sweep::check(&finished.context(), at).unwrap();
-    recipe.corpus.contamination_words = 1;
+    (recipe.corpus.contamination_words, recipe.corpus.contamination_documents) = (1, u32::MAX);
     let error = sweep::check(&finished.context_of(&recipe), at).unwrap_err();
     assert!(matches!(&error, Error::NoSelection { arm, .. } if arm == "rates"), "{error}");
+    assert!(error.hint().unwrap().contains("lower [corpus] contamination_documents"));
+    recipe.corpus.contamination_documents = 1;
+    sweep::check(&finished.context_of(&recipe), at).unwrap();
 }

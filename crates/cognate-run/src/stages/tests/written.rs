@@ -222,7 +222,7 @@ pub(super) fn what_filters_leave_decides_what_is_told(finished: &Finished) {
         let counts: usize =
             reasons.split(", ").map(|one| one.rsplit_once(' ').unwrap().1.parse::<usize>().unwrap()).sum();
         assert_eq!(counts, written.len() - left.len(), "{reasons}");
-        assert!(reasons.contains("too_short "), "{reasons}");
+        assert!(reasons.contains("too_short ([filter] min_words) "), "{reasons}");
         assert!(!reasons.split(", ").any(|one| one.ends_with(" 0")), "{reasons}");
         let little = format!(
             "filter unconditional: the filters keep {} of {} documents; dropped: {reasons}",
@@ -231,7 +231,7 @@ pub(super) fn what_filters_leave_decides_what_is_told(finished: &Finished) {
         );
         assert_eq!(told.contains(&little), left.len() * 2 < written.len(), "{told:?}");
         let rule = "filter unconditional: the rule `min_words` would drop 100 % of the real unique documents, and 100 % of those \
-                    written: [filter] min_words = 1000 does not fit this corpus; loosen it";
+                    written: [filter] min_words = 1000 does not fit this corpus; loosen it, or write 0";
         assert_eq!(told.iter().any(|line| line == rule), min_words == 1000, "{told:?}");
         assert_eq!(told.iter().any(|line| line.contains("`min_words`")), min_words == 1000, "{told:?}");
     }

@@ -182,7 +182,7 @@ pub(crate) fn check(context: &Context<'_>, arm: usize) -> Result<()> {
 }
 
 /// The documents to choose by, and how many were left out because they share a passage with what the arm is trained on: by those, a
-/// model would be chosen for what it has memorised.
+/// model would be chosen for what it has memorised. As in `ingest`, a passage that many of all these documents hold counts for none.
 fn selection(context: &Context<'_>, arm: usize, monitor: &dyn Monitor) -> Result<(Vec<Document>, u64)> {
     let recipe = context.recipe;
     let arm = &recipe.arms[arm];
@@ -200,14 +200,15 @@ fn selection(context: &Context<'_>, arm: usize, monitor: &dyn Monitor) -> Result
             documents.push(document);
         }
     }
-    let words = recipe.corpus.contamination_words;
+    let (words, most) = (recipe.corpus.contamination_words, recipe.corpus.contamination_documents);
     let sees_all = arm.trainings().any(|training| training.documents == Real::All);
     let oracle = if sees_all { Some(read("oracle")?) } else { None };
     let trained_on = read("unique")?.chain(oracle.into_iter().flatten());
-    let (kept, left_out) = without_shared_passages(documents, trained_on, words)?;
+    let (kept, left_out) = without_shared_passages(documents, trained_on, words, most)?;
     if kept.is_empty() {
         let reason = format!(
-            "each of the {} documents drawn from the selection split shares a passage of {words} words with what it is trained on",
+            "each of the {} documents drawn from the selection split shares a passage of {words} words with what it is trained on, which \
+             at most {most} documents hold",
             drawn.len()
         );
         return Err(Error::NoSelection { arm: arm.name.clone(), reason });
