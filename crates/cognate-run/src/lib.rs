@@ -36,7 +36,7 @@ pub use plan::{ArmPlan, Branch, Plan, plan};
 pub use runner::{Outcome, compare, report_again, run};
 pub use stages::texts::read_texts;
 pub use stages::tokenize::train_tokenizer;
-pub use stages::train::training::{tokenizer_files, validation_items};
+pub use stages::train::training::tokenizer_files;
 pub use stages::tune::training_pairs;
 pub use status::{StageState, StageStatus, Status, status};
 pub use watch::{Live, Snapshot};

@@ -16,6 +16,7 @@ mod schedule;
 mod source;
 mod tensorboard;
 mod train;
+mod validation;
 
 use cognate_model::Batch;
 
@@ -30,6 +31,7 @@ pub use rows::related_rows;
 pub use schedule::{Schedule, Shape, peak_rate_for};
 pub use source::{Piece, Row, Source};
 pub use train::{Contrast, Job, Outcome, TrainConfig, check_room, train, training_bytes};
+pub use validation::validation_items;
 
 /// Result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
