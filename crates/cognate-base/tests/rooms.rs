@@ -1,5 +1,5 @@
 //! The table of rooms in ARCHITECTURE.md says of every crate which others it may use. Here it is held to the crates' manifests, and
-//! `cognate-run` to the table of its own files, and to having no two of one name.
+//! `cognate-run` to the table of its own files, and to having no two of one name. What runs models names the device in one file.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
@@ -230,22 +230,28 @@ fn is_of_tests(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == "tests")
 }
 
-#[test]
-fn no_file_of_cognate_run_uses_what_is_above_it() {
-    let page = fs_err::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let src = root().join("crates/cognate-run/src");
-    let (mut folders, mut sources) = (vec![src.clone()], BTreeMap::new());
+/// The sources below a folder by their paths in it, but for those of tests.
+fn sources(src: &Path) -> BTreeMap<String, String> {
+    let (mut folders, mut sources) = (vec![src.to_path_buf()], BTreeMap::new());
     while let Some(folder) = folders.pop() {
         for entry in fs_err::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+            let name = path.strip_prefix(src).unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
                 folders.extend((!is_of_tests(&path)).then_some(path));
-            } else if name != "lib.rs" && !name.ends_with("tests.rs") {
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
                 sources.insert(name, fs_err::read_to_string(&path).unwrap());
             }
         }
     }
+    sources
+}
+
+#[test]
+fn no_file_of_cognate_run_uses_what_is_above_it() {
+    let page = fs_err::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut sources = sources(&root().join("crates/cognate-run/src"));
+    sources.remove("lib.rs");
     assert!(sources.contains_key("stages/pair.rs"), "the sources are elsewhere");
     let found = upward(&page, &sources);
     assert!(found.is_empty(), "ARCHITECTURE.md, {INSIDE:?}, and the sources disagree:\n{}", found.join("\n"));
@@ -301,4 +307,54 @@ fn no_two_files_of_cognate_run_have_one_name() {
     assert!(files.contains_key("runner.rs"), "the sources are elsewhere");
     let twice: Vec<_> = files.into_values().filter(|places| places.len() > 1).collect();
     assert!(twice.is_empty(), "{twice:#?}");
+}
+
+/// The device that models run on.
+const DEVICE: &str = "Cpu";
+
+/// Whether a source names the type of the device. Comments do not count, nor do tests inside of it, nor the kind of device of that name.
+fn names_the_device(source: &str) -> bool {
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    code.match_indices(DEVICE).any(|(at, name)| {
+        let (before, behind) = (&code[..at], &code[at + name.len()..]);
+        let is_whole = !before.ends_with(is_of_name) && !behind.starts_with(is_of_name);
+        is_whole && !before.ends_with("DeviceKind::")
+    })
+}
+
+/// Another device is then another line in one file.
+#[test]
+fn one_file_of_what_runs_models_names_the_device() {
+    let mut found = Vec::new();
+    for name in ["cognate", "cognate-run"] {
+        let sources = sources(&root().join("crates").join(name).join("src"));
+        assert!(!sources.is_empty(), "the sources are elsewhere");
+        let naming = sources.into_iter().filter(|(_, source)| names_the_device(source));
+        found.extend(naming.map(|(path, _)| format!("{name}/src/{path}")));
+    }
+    assert_eq!(found, ["cognate-run/src/device.rs"]);
+}
+
+#[test]
+fn every_naming_of_the_device_is_seen() {
+    for naming in [
+        "use cognate_ops::Cpu;",
+        "use cognate_ops::{Cpu, Device};",
+        "let model: Decoder<cognate_ops::Cpu> = load();",
+        "    Cpu::new(1)",
+        "let kind = DeviceKind::Cpu; Cpu::new(1)",
+    ] {
+        assert!(names_the_device(naming), "{naming}");
+    }
+    for other in [
+        "// On a Cpu.",
+        "let kind = DeviceKind::Cpu;",
+        "struct CpuTime;",
+        "type OfCpu = ();",
+        "fn a() {}\n#[cfg(test)]\nmod tests {\n    use cognate_ops::Cpu;\n}",
+    ] {
+        assert!(!names_the_device(other), "{other}");
+    }
 }

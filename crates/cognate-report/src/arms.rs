@@ -1,10 +1,10 @@
-//! The arms beside repetition, and the controls beside sbp: differences and shares of the gap, with their intervals.
+//! The arms beside repetition, and the controls beside what they are controls of: differences, shares of the gap, cost.
 
 use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, answer_nats, gap_key, is_in_nats};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, percent, signed_nats, signed_points};
+use super::numbers::{NONE, count, flops, percent, signed_nats, signed_points, significant};
 
 /// Between the two ends of an interval.
 const TO: &str = " to ";
@@ -15,13 +15,16 @@ const NATS: &str = "difference in nats per token (below zero is better)";
 const POINTS: &str = "difference in percentage points (above zero is better)";
 /// What a difference on right answers is, and in what.
 const ANSWERS: &str = "of right answers in the mean −ln p of a question, in nats (below zero is better)";
+/// What the cost in a row is of.
+const IN_ALL: &str =
+    "compute in all is that of the training and of all before it, without the base model, which is repetition's";
 /// What is said of the mean of all tasks.
 const AVERAGE: &str = "the task average gives every task the same weight";
 
 /// Validation: a row for every arm that was compared with repetition, or nothing.
 pub(super) fn beside_repetition(page: &mut Markup, report: &Report) {
     let table = Table {
-        caption: &format!("Beside repetition: {NATS} and share of the gap closed, with 95\u{a0}% intervals"),
+        caption: &format!("Beside repetition: {NATS} and share of the gap closed, with 95\u{a0}% intervals; {IN_ALL}"),
         columns: ("arm", "documents"),
         file: "comparisons.csv",
         against: REPETITION,
@@ -34,7 +37,8 @@ pub(super) fn beside_repetition(page: &mut Markup, report: &Report) {
 pub(super) fn tasks_beside_repetition(page: &mut Markup, report: &Report) {
     let table = Table {
         caption: &format!(
-            "Tasks beside repetition: {POINTS}, {ANSWERS}, and share of the gap in points closed, with 95\u{a0}% intervals; {AVERAGE}"
+            "Tasks beside repetition: {POINTS}, {ANSWERS}, and share of the gap in points closed, with 95\u{a0}% intervals; {AVERAGE}; \
+             {IN_ALL}"
         ),
         columns: ("task and arm", "items"),
         file: "task-comparisons.csv",
@@ -44,39 +48,54 @@ pub(super) fn tasks_beside_repetition(page: &mut Markup, report: &Report) {
     table.write(page, report);
 }
 
-/// Controls beside sbp, on validation and on tasks, or nothing.
-fn beside_sbp(page: &mut Markup, report: &Report) {
+/// The controls of an arm beside it, on validation and on tasks.
+fn beside(page: &mut Markup, report: &Report, arm: &str) {
     let validation = Table {
-        caption: &format!("Controls beside sbp: {NATS}, with 95\u{a0}% intervals"),
+        caption: &format!("Controls beside {arm}: {NATS}, with 95\u{a0}% intervals"),
         columns: ("arm", "documents"),
-        file: "beside-sbp.csv",
-        against: SBP,
+        file: &format!("beside-{arm}.csv"),
+        against: arm,
         of_tasks: false,
     };
     validation.write(page, report);
     let tasks = Table {
-        caption: &format!("Controls beside sbp on tasks: {POINTS}, {ANSWERS}, with 95\u{a0}% intervals; {AVERAGE}"),
+        caption: &format!("Controls beside {arm} on tasks: {POINTS}, {ANSWERS}, with 95\u{a0}% intervals; {AVERAGE}"),
         columns: ("task and arm", "items"),
-        file: "tasks-beside-sbp.csv",
-        against: SBP,
+        file: &format!("tasks-beside-{arm}.csv"),
+        against: arm,
         of_tasks: true,
     };
     tasks.write(page, report);
 }
 
+/// The arms that others are controls of: sbp, then the others as they are first told of.
+fn controlled(report: &Report) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for comparison in report.comparisons.iter().filter(|found| found.against != REPETITION) {
+        if !found.contains(&comparison.against.as_str()) {
+            found.push(&comparison.against);
+        }
+    }
+    found.sort_by_key(|name| *name != SBP);
+    found
+}
+
 /// The section on arms that are neither repetition nor sbp nor the oracle, or nothing where there is none.
 pub(super) fn controls(page: &mut Markup, report: &Report) {
-    if report.controls.is_empty() && report.comparisons.iter().all(|found| found.against != SBP) {
+    let controlled = controlled(report);
+    if report.controls.is_empty() && controlled.is_empty() {
         return;
     }
     section(page, "controls", "Controls", |page| {
         page.leaf(
             "p",
             &[],
-            "A control lacks one thing that sbp has. Where it is as good as sbp, what it lacks is not what helped; where it is better, \
-             there is a better way.",
+            "A control lacks one thing that the arm beside it has. Where it is as good as that arm, what it lacks is not what helped; \
+             where it is better, there is a better way.",
         );
-        beside_sbp(page, report);
+        for arm in controlled {
+            beside(page, report, arm);
+        }
         list(page, &report.controls);
     });
 }
@@ -131,7 +150,9 @@ impl Table<'_> {
                 Cell::new(if found.is_significant() { "yes" } else { "no" }),
             ];
             row.extend(self.of_tasks.then(|| answers(report, found)));
-            row.extend(beside_repetition.then(|| share_of_the_gap(report, found)));
+            if beside_repetition {
+                row.extend([share_of_the_gap(report, found), in_all(report, &found.arm)]);
+            }
             row.extend([Cell::new(found.seeds), Cell::new(count(found.documents))]);
             Some(row)
         };
@@ -143,7 +164,9 @@ impl Table<'_> {
         let significant = if self.of_tasks { "difference significant" } else { "significant" };
         let mut columns = vec![self.columns.0, "difference", significant];
         columns.extend(self.of_tasks.then_some("right answers"));
-        columns.extend(beside_repetition.then_some("gap closed"));
+        if beside_repetition {
+            columns.extend(["gap closed", "compute in all"]);
+        }
         columns.extend(["seeds", self.columns.1]);
         table(page, self.caption, &columns, &rows);
         downloads(page, &[(self.file, csv(report, told()))]);
@@ -162,6 +185,15 @@ fn share_of_the_gap(report: &Report, found: &ArmComparison) -> Cell {
     Cell::with_detail(share, interval)
 }
 
+/// What an arm cost, and how many times what repetition did.
+fn in_all(report: &Report, arm: &str) -> Cell {
+    let Some(cost) = report.flops_in_all(arm) else { return Cell::new(NONE) };
+    let beside = report
+        .flops_in_all(REPETITION)
+        .map_or_else(String::new, |repetition| format!("{} times repetition's", significant(cost / repetition, 3)));
+    Cell::with_detail(flops(cost), beside)
+}
+
 fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>) -> Csv {
     let columns = [
         "measure",
@@ -175,6 +207,7 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
         "gap_high",
         "seeds",
         "items",
+        "flops_with_preparation",
     ];
     let mut csv = Csv::new(&columns);
     for found in comparisons {
@@ -192,7 +225,87 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
             number(gap.and_then(|gap| gap.high)),
             found.seeds.to_string(),
             found.documents.to_string(),
+            number(report.flops_in_all(&found.arm)),
         ]);
     }
     csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::{Arm, ORACLE};
+    use super::super::download::saved;
+    use super::super::first_screen;
+    use super::super::tests::of_arms;
+    use super::*;
+
+    /// A report of four arms, with the comparisons that are given.
+    fn compared(comparisons: &[(&str, &str)]) -> Report {
+        let mut report = of_arms(&[(REPETITION, 5.0), (SBP, 4.8), (ORACLE, 4.0), ("second", 4.7)]);
+        report.comparisons = comparisons
+            .iter()
+            .map(|(arm, against)| ArmComparison {
+                arm: (*arm).to_owned(),
+                against: (*against).to_owned(),
+                measure: VALIDATION.to_owned(),
+                difference: -0.2,
+                low: -0.3,
+                high: -0.1,
+                seeds: 1,
+                documents: 320,
+            })
+            .collect();
+        report
+    }
+
+    /// The part of a page that is the table whose caption begins so.
+    fn table_of<'a>(page: &'a str, caption: &str) -> &'a str {
+        let from = page.find(&format!("<caption>{caption}")).unwrap_or_else(|| panic!("{caption} is missing"));
+        &page[from..from + page[from..].find("</table>").unwrap()]
+    }
+
+    #[test]
+    fn controls_stand_beside_whatever_they_are_controls_of() {
+        let mut report = compared(&[("shuffled", "second"), ("shuffled", SBP), (SBP, REPETITION)]);
+        let task = ArmComparison { measure: "hellaswag".to_owned(), ..report.comparisons[0].clone() };
+        report.comparisons.push(task);
+        let page = first_screen::page(&report);
+        for caption in ["Controls beside sbp: ", "Controls beside second: ", "Controls beside second on tasks: "] {
+            assert!(table_of(&page, caption).contains(">shuffled<"), "{caption}");
+        }
+        assert!(page.find("Controls beside sbp: ") < page.find("Controls beside second: "));
+        let csv = saved(&page, "beside-second.csv").unwrap();
+        assert!(csv.lines().count() == 2 && csv.contains("\nvalidation,shuffled,second,"), "{csv}");
+        assert!(saved(&page, "tasks-beside-second.csv").unwrap().contains("\nhellaswag,shuffled,second,"));
+        assert!(!page.contains("Controls beside repetition"));
+        // Without a control of sbp too, and without a note.
+        let mut alone = compared(&[("shuffled", "second")]);
+        alone.controls.clear();
+        assert!(first_screen::page(&alone).contains("Controls beside second: "));
+    }
+
+    #[test]
+    fn what_an_arm_cost_stands_beside_its_gain() {
+        let mut report = compared(&[(SBP, REPETITION), ("second", REPETITION), ("second", SBP)]);
+        let cost = [(2e12, 0.0), (2e12, 4e12), (2e12, 0.0), (3e12, 1e12)];
+        for (arm, (flops, preparation_flops)) in report.arms.iter_mut().zip(cost) {
+            (arm.flops, arm.preparation_flops) = (flops, preparation_flops);
+        }
+        // Of several seeds, the mean.
+        let other = Arm { seed: 2, preparation_flops: 2e12, ..report.arms[3].clone() };
+        report.arms.push(other);
+        let page = first_screen::page(&report).replace('\u{a0}', " ");
+        let table = table_of(&page, "Beside repetition: ");
+        let cell = |shown: &str, times: &str| {
+            format!("data-label=\"compute in all\"><span>{shown}</span><small>{times} times repetition&#39;s</small>")
+        };
+        assert!(table.contains(&cell("6.00 TFLOP", "3.00")) && table.contains(&cell("4.50 TFLOP", "2.25")), "{table}");
+        assert!(!table_of(&page, "Controls beside sbp: ").contains("compute in all"));
+        let csv = saved(&page, "comparisons.csv").unwrap();
+        assert!(csv.contains(",1,320,6000000000000\n") && csv.contains(",1,320,4500000000000\n"), "{csv}");
+        // What was not counted is not made up.
+        report.arms[1].flops = 0.0;
+        let page = first_screen::page(&report);
+        assert!(table_of(&page, "Beside repetition: ").contains("data-label=\"compute in all\"><span>–</span>"));
+    }
 }

@@ -321,9 +321,8 @@ fn with_error(value: String, error: Option<String>) -> String {
 
 /// The report's answer.
 fn said(report: &Report) -> String {
-    let answer = answer(report);
-    let sentences = [answer.headline, answer.detail, answer.caution, unfinished(report)];
-    let said: Vec<String> = sentences.into_iter().filter(|text| !text.is_empty()).map(|text| escaped(&text)).collect();
+    let sentences = answer(report).parts().chain([unfinished(report)]).filter(|text| !text.is_empty());
+    let said: Vec<String> = sentences.map(|text| escaped(&text)).collect();
     format!("{}\n", said.join(" "))
 }
 

@@ -59,7 +59,7 @@ pub struct Report {
     /// Share of the distance from `repetition` to `oracle` that `sbp` covered, by what was measured
     /// (see [`VALIDATION`] and [`validation_gap`]).
     pub gap_closed: BTreeMap<String, GapClosed>,
-    /// Every arm beside [`REPETITION`], and every control beside [`SBP`].
+    /// Every arm beside [`REPETITION`], and every control beside the arm that it is a control of.
     #[serde(default)]
     pub comparisons: Vec<ArmComparison>,
     /// What became of the generated documents: those that [`SBP`] takes most of.
@@ -159,8 +159,8 @@ pub struct Arm {
     pub flops: f64,
     /// Operations of what this model needed before that training and repetition does not, whether or not another arm needed it too:
     /// for synthetic documents embedding, pairing, tuning, generating and filtering; for a chosen weight decay the other trainings
-    /// of the sweep and scoring all of them; for related contexts embedding and the search for neighbours. The base model that
-    /// tuning starts from is the repetition arm's, and not among it.
+    /// of the sweep and scoring all of them, of [`REPETITION`] too; for related contexts embedding and the search for neighbours. The
+    /// base model that tuning starts from is the repetition arm's, with all that it was chosen from, and not among it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub preparation_flops: f64,
     /// Scores on the validation documents.

@@ -12,7 +12,7 @@ use super::{losses, sections};
 /// The whole page.
 #[must_use]
 pub fn page(report: &Report) -> String {
-    document(&format!("{} · Cognate report", report.name), &answer(report).headline, None, |page| body(page, report))
+    document(&format!("{} · Cognate report", report.name), &answer(report).first(), None, |page| body(page, report))
 }
 
 /// The report itself: its first screen, then everything else.
@@ -20,7 +20,9 @@ pub(super) fn body(page: &mut Markup, report: &Report) {
     let answer = answer(report);
     page.element("header", &[], |page| {
         page.leaf("p", &[("class", &"kicker")], format!("Cognate report · {}", report.name));
+        paragraph_unless_empty(page, "verdict", &answer.unused);
         page.leaf("h1", &[], &answer.headline);
+        paragraph_unless_empty(page, "detail", &answer.used);
         paragraph_unless_empty(page, "detail", &answer.detail);
         paragraph_unless_empty(page, "caution", &answer.caution);
         paragraph_unless_empty(page, "unfinished", &unfinished(report));

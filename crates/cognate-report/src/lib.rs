@@ -92,10 +92,10 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<PathBuf> {
     Ok(page_path)
 }
 
-/// The answer in one sentence.
+/// The answer in one sentence, behind the verdict on a synthesizer that makes nothing of its seed.
 #[must_use]
 pub fn headline(report: &Report) -> String {
-    answer::answer(report).headline.replace('\u{a0}', " ")
+    answer::answer(report).first().replace('\u{a0}', " ")
 }
 
 /// A loss for a narrow column of a terminal.

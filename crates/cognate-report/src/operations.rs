@@ -1,6 +1,6 @@
 //! Curves over floating-point operations: where a point lies, and what a reader should know of the axis.
 
-use super::data::Report;
+use super::data::{Arm, Report};
 use super::task_point::TaskPoint;
 
 /// Where the line of an arm with synthetic documents begins.
@@ -19,6 +19,14 @@ impl Report {
         let trained = self.arms.iter().find(|other| other.name == arm && other.seed == seed)?;
         let own = trained.flops * tokens as f64 / trained.train_tokens as f64;
         (trained.flops > 0.0 && trained.train_tokens > 0).then_some(trained.preparation_flops + own)
+    }
+
+    /// Operations of an arm's training and of what it needed before, on average over its models; `None` where they were not counted.
+    pub(super) fn flops_in_all(&self, arm: &str) -> Option<f64> {
+        let models: Vec<&Arm> = self.arms.iter().filter(|other| other.name == arm).collect();
+        let all: f64 = models.iter().map(|model| model.preparation_flops + model.flops).sum();
+        let is_counted = !models.is_empty() && models.iter().all(|model| model.flops > 0.0);
+        is_counted.then(|| all / models.len() as f64)
     }
 
     /// Gives the points of tasks their operations, as losses have theirs.
@@ -40,7 +48,7 @@ pub(super) fn axis_note(report: &Report) -> String {
     }
     format!(
         "A line begins at what its arm needed before its own training and repetition does not, whether or not another arm needed it \
-         too: {}. {EVENLY}",
+         too: {}. What an arm chose from counts for it, repetition too. {EVENLY}",
         needed.join("; ")
     )
 }

@@ -85,11 +85,21 @@ fn what_was_taught(page: &mut Markup, relation: &Relation) {
         figure(page, "panel", caption, |page| charts::gain_bars(page, "panel", relation));
     });
     if !relation.curve.is_empty() {
-        let caption = format!(
-            "Over tuning, on the held-out pairs that chose the checkpoint: where the true seed saves most, at {} tokens.",
-            tokens(relation.chosen_at)
-        );
+        let caption = format!("Over tuning, on the held-out pairs that chose the checkpoint: {}.", chosen_by(relation));
         figure(page, "panel", &caption, |page| relation_curve(relation).draw(page, "panel", Size::PANEL));
+    }
+}
+
+/// Where the checkpoint stands, and by what it was chosen.
+fn chosen_by(relation: &Relation) -> String {
+    let at = tokens(relation.chosen_at);
+    match relation.curve.iter().find(|point| point.tokens == relation.chosen_at).map(RelationPoint::seed_gain) {
+        Some(gain) if gain > 0.0 => format!("where the true seed saves most, at {at} tokens"),
+        // It is the one with the largest gain, so no other has any.
+        Some(_) => {
+            format!("at no checkpoint does the true seed save anything, so the lowest loss chose, at {at} tokens")
+        }
+        None => format!("the checkpoint was taken at {at} tokens"),
     }
 }
 
@@ -218,6 +228,25 @@ mod tests {
         let section = &html[from..from + html[from..].find("</section>").unwrap()];
         let named: Vec<String> = section.split("<h3 class=\"thing\">").skip(1).map(str::to_owned).collect();
         if named.is_empty() { vec![section.to_owned()] } else { named }
+    }
+
+    #[test]
+    fn the_curve_says_by_what_its_checkpoint_was_chosen() {
+        let point = |tokens, true_seed| RelationPoint { tokens, true_seed, random_seed: 5.0, no_seed: 4.9 };
+        let said = |curve: Vec<RelationPoint>, chosen_at| {
+            let mut report = sample();
+            let relation = report.relation.as_mut().unwrap();
+            (relation.curve, relation.chosen_at) = (curve, chosen_at);
+            let html = first_screen::page(&report).replace('\u{a0}', " ");
+            let (_, caption) = html.split_once("that chose the checkpoint: ").unwrap();
+            caption.split_once('.').unwrap().0.to_owned()
+        };
+        assert_eq!(said(vec![point(0, 4.95), point(500, 4.8)], 500), "where the true seed saves most, at 500 tokens");
+        let lowest = "at no checkpoint does the true seed save anything, so the lowest loss chose, at 500 tokens";
+        // It saves something over a random seed, and nothing over none.
+        assert_eq!(said(vec![point(0, 4.97), point(500, 4.95)], 500), lowest);
+        assert_eq!(said(vec![point(0, 4.97), point(500, 4.9)], 500), lowest);
+        assert_eq!(said(vec![point(0, 4.8)], 700), "the checkpoint was taken at 700 tokens");
     }
 
     #[test]

@@ -91,6 +91,13 @@ pub struct RelationPoint {
     pub no_seed: f64,
 }
 
+impl RelationPoint {
+    /// What the true seed saves over a random one or over none, the smaller of the two, in nats per token.
+    pub(super) fn seed_gain(&self) -> f64 {
+        (self.random_seed - self.true_seed).min(self.no_seed - self.true_seed)
+    }
+}
+
 /// Mean −log p over d2's tokens, in nats per token, by what stood before d2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

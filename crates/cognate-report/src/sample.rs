@@ -43,7 +43,7 @@ pub(super) fn sample() -> Report {
             after: relation_loss(4.913, 5.164, 5.198),
             unused: false,
             curve: (0..=5).map(relation_point).collect(),
-            chosen_at: 2_733_000,
+            chosen_at: 3_904_000,
         }),
         further_relations: Vec::new(),
         world: None,

@@ -34,8 +34,7 @@ pub fn closing_table(report: &Report) -> String {
         write_aligned(&mut out, &rows);
         out.push('\n');
     }
-    let answer = answer(report);
-    for text in [answer.headline, answer.detail, answer.caution, unfinished(report)] {
+    for text in answer(report).parts().chain([unfinished(report)]) {
         write_wrapped(&mut out, &text);
     }
     // A no-break space matters to wrapping, which is done, and confuses who copies from a terminal.

@@ -158,7 +158,7 @@ fn the_gap_of_several_seeds_is_a_ratio_of_means() {
     assert_eq!(gap, GapClosed { mean: Some(0.25), low: None, high: None, seeds: 2 });
     assert_eq!(validation_gap(&report.arms[..2]), GapClosed { mean: None, low: None, high: None, seeds: 0 });
     report.gap_closed.insert(VALIDATION.to_owned(), gap);
-    let Answer { headline, detail, caution } = answer(&report);
+    let Answer { headline, detail, caution, .. } = answer(&report);
     assert!(headline.contains("closed 25\u{a0}%"), "{headline}");
     assert!(detail.ends_with("repetition\u{a0}5.125, sbp\u{a0}4.875, oracle\u{a0}4.125."), "{detail}");
     assert_eq!(caution.replace('\u{a0}', " "), "Means over 2 seeds, without an interval.");
@@ -175,6 +175,8 @@ oracle         1       4.871       130.5      1.797  12.0 M          –
 
 Synthetic documents closed 23 % of the gap to having 20 times as much unique
 text.
+The synthesizer uses its seed: the true one saves 0.251 nats per token over a
+random one, 95 % interval 0.233 to 0.269.
 Loss on validation documents, in nats per token (lower is better):
 repetition 5.127, sbp 5.069, oracle 4.871.
 One seed: nothing here tells such a difference from chance. Repetition was

@@ -42,11 +42,11 @@ impl Diet {
 }
 
 /// How often each token of the unique text is seen by `arm`, of splits of so many tokens of the unique and of the oracle split; none where
-/// it sees fresh documents too, or its length follows from what another arm cost.
+/// it sees fresh documents too, its length follows from what another arm cost, or the model that it starts from has seen text before.
 pub(crate) fn epochs_of_unique(arm: &Arm, splits: (u64, u64)) -> Option<f64> {
     let training = &arm.training;
     let of_unique = training.documents == Real::Unique && training.operations_of.is_none();
-    of_unique.then(|| Diet::of(training, training.train.tokens(), splits).epochs)
+    (of_unique && training.init.is_none()).then(|| Diet::of(training, training.train.tokens(), splits).epochs)
 }
 
 /// Of the steps that a model is made from, those that it costs: base models are among them, its own training is.
@@ -144,6 +144,14 @@ mod tests {
         assert_eq!(diets[0], Diet { train_tokens: 960, unique_tokens: 100, synthetic_tokens: 0, epochs: 9.6 });
         assert_eq!(diets[1], Diet { train_tokens: 960, unique_tokens: 100, synthetic_tokens: 240, epochs: 7.2 });
         assert_eq!(diets[2], Diet { train_tokens: 960, unique_tokens: 1000, synthetic_tokens: 0, epochs: 0.96 });
+    }
+
+    #[test]
+    fn how_often_text_was_seen_is_not_known_of_an_arm_that_goes_on_from_a_model() {
+        let recipe = recipe("[[arm]]\nname = \"more\"\ninit = \"repetition\"\n");
+        let times: Vec<Option<f64>> = recipe.arms.iter().map(|arm| epochs_of_unique(arm, (100, 900))).collect();
+        // repetition, sbp, the oracle with its fresh documents, and the one that goes on.
+        assert_eq!(times, [Some(9.6), Some(7.2), None, None]);
     }
 
     #[test]

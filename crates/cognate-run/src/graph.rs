@@ -12,7 +12,7 @@ use crate::recipe::{Recipe, Training};
 use crate::rundir::{Identity, STAGE_NAMES};
 use crate::stages::train::needs_of;
 use crate::stages::{self, Stage};
-use crate::step::{Replicate, Step};
+use crate::step::{Replicate, Step, candidates};
 
 /// Everything that `step` is made from, directly or not, and `step`, in the order in which they run.
 pub(crate) fn behind(recipe: &Recipe, step: Step) -> Vec<Step> {
@@ -22,10 +22,16 @@ pub(crate) fn behind(recipe: &Recipe, step: Step) -> Vec<Step> {
 }
 
 /// What `model` needs before its own training and the baseline does not, whether or not another arm needs it too. The base model
-/// that tuning starts from is mostly the baseline's, and not among it then.
+/// that tuning starts from is mostly the baseline's, and not among it then, nor is what that was chosen from. What the arm itself chooses
+/// from is its own cost, whoever trained it: of a baseline that chooses too, and where a candidate is the baseline's model. So arms
+/// that try as much begin alike.
 pub(crate) fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
     let of_baseline = |arm| Replicate::of(recipe, arm).flat_map(|model| behind(recipe, Step::Train(model)));
-    let free: BTreeSet<Step> = recipe.baseline().into_iter().flat_map(of_baseline).collect();
+    let mut free: BTreeSet<Step> = recipe.baseline().into_iter().flat_map(of_baseline).collect();
+    // Scoring the candidates is the training of the recipe's own seed.
+    for own in candidates(recipe, model.arm).into_iter().chain([Step::Train(Replicate::own(recipe, model.arm))]) {
+        free.remove(&own);
+    }
     let arm = &recipe.arms[model.arm];
     let needed: Vec<Step> = match &arm.training.operations_of {
         // How long it is trained follows from what another cost; it is made from nothing of that.
@@ -162,11 +168,12 @@ mod tests {
 
     use super::*;
 
+    /// A recipe without arms.
+    const HEAD: &str = "name = \"a\"\nseed = 5\nseeds = [4, 5]\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
+                        [train]\nbudget_tokens = 100000\nweight_decay = 0.8\n";
+
     fn with_arms(arms: &str) -> Recipe {
-        let text = format!(
-            "name = \"a\"\nseed = 5\nseeds = [4, 5]\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
-             [train]\nbudget_tokens = 100000\nweight_decay = 0.8\n[[arm]]\nkind = \"repetition\"\n{arms}"
-        );
+        let text = format!("{HEAD}[[arm]]\nkind = \"repetition\"\n{arms}");
         Recipe::parse(Path::new("r.toml"), &text).unwrap()
     }
 
@@ -223,11 +230,31 @@ mod tests {
             &["generate unconditional", "filter unconditional"],
             &[],
             &["embed"],
-            &["train regularised, weight-decay-0.1", "train regularised, weight-decay-3.2"],
+            // One of the three that it chooses from is repetition's model, which makes trying it no cheaper.
+            &["train repetition", "train regularised, weight-decay-0.1", "train regularised, weight-decay-3.2"],
             &[],
         ];
         for (at, expected) in expected.into_iter().enumerate() {
             assert_eq!(steps(at), expected, "{at}");
         }
+    }
+
+    #[test]
+    fn an_arm_is_prepared_by_all_that_it_chooses_from_the_baseline_too() {
+        let swept = |kind: &str| format!("[[arm]]\nkind = \"{kind}\"\ntrain.weight_decay = [0.1, 0.4]\n");
+        let arms: String = ["repetition", "sbp", "oracle"].map(swept).concat();
+        let recipe = Recipe::parse(Path::new("r.toml"), &(HEAD.to_owned() + &arms)).unwrap();
+        let steps = |at: usize, seed: u64| -> Vec<String> {
+            preparation(&recipe, Replicate { arm: at, seed }).into_iter().map(|step| step.label(&recipe)).collect()
+        };
+        let of_arm = |arm: &str| ["0.1", "0.4"].map(|decay| format!("train {arm}, weight-decay-{decay}"));
+        assert_eq!(steps(0, 5), of_arm("repetition"));
+        assert_eq!(steps(2, 5), of_arm("oracle"), "as much as repetition");
+        // Its base model is repetition's, and was chosen by that.
+        let written = ["embed", "pair", "tune", "generate", "filter"].map(str::to_owned);
+        assert_eq!(steps(1, 5), [&written[..], &of_arm("sbp")].concat());
+        // Another seed needs the choice that the recipe's own made.
+        let chosen = |arm: &str| [&of_arm(arm)[..], &[format!("train {arm}")]].concat();
+        assert_eq!((steps(0, 4), steps(2, 4)), (chosen("repetition"), chosen("oracle")));
     }
 }

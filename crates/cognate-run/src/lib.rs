@@ -37,7 +37,7 @@ pub use runner::{Outcome, compare, report_again, run};
 pub use stages::ingest::tell_shared_passages;
 pub use stages::texts::read_texts;
 pub use stages::tokenize::train_tokenizer;
-pub use stages::train::training::{tokenizer_files, validation_items};
+pub use stages::train::training::tokenizer_files;
 pub use stages::tune::{LEAST_SEEDS, tell_use_of_seed, training_pairs};
 pub use status::{StageState, StageStatus, Status, status};
 pub use watch::{Live, Snapshot};

@@ -18,6 +18,7 @@ mod teach;
 mod teachings;
 mod tensorboard;
 mod train;
+mod validation;
 
 use cognate_model::Batch;
 
@@ -34,6 +35,7 @@ pub use source::{Piece, Row, Source};
 pub use teach::{TeachConfig, teach, teaching_bytes};
 pub use teachings::{Teachings, TeachingsStats};
 pub use train::{Contrast, Job, Outcome, TrainConfig, check_room, train, training_bytes};
+pub use validation::validation_items;
 
 /// Result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,9 +1,10 @@
 //! The answer in words: every outcome has its sentence, and none claims more than the numbers.
 
 use super::super::download::saved;
-use super::super::page;
+use super::super::related::Relation;
 use super::super::sample::sample;
 use super::super::tests::of_arms;
+use super::super::{cards, closing_table, page};
 use super::*;
 
 fn headline(losses: &[(&str, f64)]) -> String {
@@ -213,10 +214,50 @@ fn a_gap_that_was_not_computed_is_not_made_up() {
 #[test]
 fn a_synthesizer_that_makes_nothing_of_its_seed_is_called_so_first() {
     let mut report = sample();
-    let before = answer(&report).caution;
-    assert!(!before.contains("seed: on held-out pairs"));
+    let before = answer(&report);
+    assert_eq!(before.unused, "");
     report.relation.as_mut().unwrap().unused = true;
-    let caution = answer(&report).caution;
-    assert!(caution.starts_with("The synthesizer does not use its seed: ") && caution.ends_with(&before), "{caution}");
-    assert!(page(&report).contains("The synthesizer does not use its seed: "));
+    let said = answer(&report);
+    let verdict = "The synthesizer does not use its seed: ";
+    assert!(said.unused.starts_with(verdict) && said.used.is_empty(), "{said:?}");
+    assert_eq!((&said.headline, &said.caution), (&before.headline, &before.caution));
+    // Before what came out, on the page, in its description, in a terminal and on a card.
+    let html = page(&report);
+    let description = &html[html.find("name=\"description\"").unwrap()..];
+    assert!(description[..description.find('>').unwrap()].contains(&format!("content=\"{verdict}")), "{html}");
+    let body = &html[html.find("<body").unwrap()..];
+    assert!(body.find(verdict).unwrap() < body.find("<h1>").unwrap());
+    let all = [closing_table(&report), super::super::headline(&report), cards::dataset(&report).unwrap()];
+    for text in all.map(|text| text.replace('\n', " ")) {
+        assert!(text.find(verdict).unwrap() < text.find("Synthetic documents closed").unwrap(), "{text}");
+    }
+}
+
+#[test]
+fn what_a_synthesizer_makes_of_its_seed_is_said_behind_what_came_out() {
+    let mut report = sample();
+    let used = |report: &Report| answer(report).used.replace('\u{a0}', " ");
+    let over_random = "The synthesizer uses its seed: the true one saves 0.251 nats per token over a random one, 95 % interval 0.233 to \
+                       0.269.";
+    assert_eq!(used(&report), over_random);
+    let html = page(&report).replace('\u{a0}', " ");
+    let place = |text: &str| html.find(text).unwrap();
+    assert!(place("</h1>") < place(over_random) && place(over_random) < place("Loss on validation documents"));
+    // The gain is the smaller one.
+    report.relation.as_mut().unwrap().after.gain_over_none = Estimate { value: 0.1, stderr: Some(0.01) };
+    assert!(used(&report).contains("saves 0.100 nats per token over none, 95 % interval 0.080 to 0.120."));
+    report.further_relations = vec![report.relation.clone().unwrap()];
+    assert!(used(&report).starts_with("The synthesizer related uses its seed: "));
+    // Whatever may be chance, or is not known, is not said.
+    let relation = report.relation.clone().unwrap();
+    for (value, stderr) in [(0.01, Some(0.01)), (0.1, None)] {
+        let mut other = relation.clone();
+        other.after.gain_over_random = Estimate { value, stderr };
+        report.relation = Some(other);
+        assert_eq!(used(&report), "");
+    }
+    for (unused, control) in [(true, false), (false, true)] {
+        report.relation = Some(Relation { unused, control, ..relation.clone() });
+        assert_eq!(used(&report), "");
+    }
 }

@@ -1,5 +1,5 @@
-//! Every arm beside repetition and every control beside sbp, with intervals over seeds and documents, and the share of the gap
-//! that each closed.
+//! Every arm beside repetition and every control beside what it is a control of, with intervals over seeds and documents, and the
+//! share of the gap that each closed.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use cognate_statistics::bootstrap::{Means, Resampling, means};
 use super::Assembly;
 use super::samples::Sample;
 use crate::error::{Error, Result};
-use crate::recipe::Arm;
+use crate::recipe::{Arm, Recipe};
 use crate::step::{Replicate, Step};
 
 /// Resamples of an interval.
@@ -62,8 +62,7 @@ impl Assembly<'_> {
                 };
                 gaps.insert(gap_key(measure, name), gap);
             }
-            for (at, arm) in all() {
-                let Some(controlled) = arm.control_of.as_ref().map(|name| self.recipe.arm(name)) else { continue };
+            for (at, controlled) in controls(self.recipe, repetition) {
                 comparisons.extend(self.difference(&samples, measure, at, controlled)?);
             }
         }
@@ -138,6 +137,13 @@ impl Assembly<'_> {
     }
 }
 
+/// The controls, each with the arm that it is one of. Those of the baseline are not among them: beside that all arms stand.
+fn controls(recipe: &Recipe, baseline: usize) -> Vec<(usize, usize)> {
+    let evaluated = recipe.arms.iter().enumerate().filter(|(at, arm)| *at != baseline && arm.evaluate);
+    let controls = evaluated.filter_map(|(at, arm)| Some((at, recipe.arm(arm.control_of.as_ref()?))));
+    controls.filter(|(_, controlled)| *controlled != baseline).collect()
+}
+
 /// Every measure that a model has, validation first.
 fn measures(samples: &Samples) -> Vec<&str> {
     let mut found: Vec<&str> = samples.iter().flatten().flat_map(|by| by.keys().map(String::as_str)).collect();
@@ -154,7 +160,25 @@ fn gap_of(measure: &str, paired: &Paired) -> GapClosed {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn a_control_stands_once_beside_what_it_is_a_control_of() {
+        let arm = |name: &str, decay: f64, of: &str| {
+            format!("[[arm]]\nname = \"{name}\"\ntrain.weight_decay = {decay}\ncontrol_of = \"{of}\"\n")
+        };
+        let text = format!(
+            "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n\
+             [[arm]]\nkind = \"repetition\"\n[[arm]]\nkind = \"oracle\"\n{}{}{}evaluate = false\n",
+            arm("b", 0.2, "repetition"),
+            arm("c", 0.3, "oracle"),
+            arm("d", 0.4, "b")
+        );
+        let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
+        assert_eq!(controls(&recipe, 0), [(3, 1)], "that of repetition would be told twice, the last is not measured");
+    }
 
     #[test]
     fn a_share_is_of_the_way_to_the_oracle_whichever_way_is_better() {

@@ -3,6 +3,7 @@
 use cognate_base::Monitor;
 use cognate_model::{DecodeCache, Decoder, Feed};
 use cognate_ops::{Device, Precision};
+use cognate_statistics::ratio;
 use serde::{Deserialize, Serialize};
 
 use super::config::GenerateConfig;
@@ -44,21 +45,21 @@ pub(super) fn effect<D: Device>(
     let longest = config.max_seed_tokens + 1;
     let exact = nats(model, &documents, longest, Precision::F32, monitor)?;
     let rounded = nats(model, &documents, longest, config.precision, monitor)?;
-    let scored = |tokens: &Vec<u32>| (tokens.len() - 1) as f64;
-    let tokens: f64 = documents.iter().map(scored).sum();
-    let added = (rounded.iter().sum::<f64>() - exact.iter().sum::<f64>()) / tokens;
-    // A ratio of sums over documents (Cochran, Sampling Techniques, 3rd edition, 6.4).
-    let residuals = documents.iter().zip(exact.iter().zip(&rounded));
-    let squares: f64 =
-        residuals.map(|(tokens, (exact, rounded))| (rounded - exact - added * scored(tokens)).powi(2)).sum();
-    let n = documents.len() as f64;
-    Ok(Some(PrecisionEffect {
-        documents: documents.len() as u64,
-        tokens: tokens as u64,
-        loss_f32: exact.iter().sum::<f64>() / tokens,
-        loss_added: added,
-        loss_added_error: (n > 1.0).then(|| (squares * n / (n - 1.0)).sqrt() / tokens),
-    }))
+    let scored: Vec<f64> = documents.iter().map(|tokens| (tokens.len() - 1) as f64).collect();
+    Ok(Some(of_documents(&scored, &exact, &rounded)))
+}
+
+/// What rounding adds, from each document's scored tokens and its nats in both precisions.
+fn of_documents(tokens: &[f64], exact: &[f64], rounded: &[f64]) -> PrecisionEffect {
+    let of = tokens.iter().copied();
+    let added = ratio(of.clone().zip(rounded.iter().zip(exact).map(|(rounded, exact)| rounded - exact)));
+    PrecisionEffect {
+        documents: tokens.len() as u64,
+        tokens: of.clone().sum::<f64>() as u64,
+        loss_f32: ratio(of.zip(exact.iter().copied())).value,
+        loss_added: added.value,
+        loss_added_error: added.stderr,
+    }
 }
 
 /// Nats of each document after its first token, the end of the document before it.
@@ -87,4 +88,21 @@ fn nats<D: Device>(
         all.push(total);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rounding_adds_is_a_ratio_over_documents() {
+        let effect = of_documents(&[10.0, 20.0], &[30.0, 50.0], &[31.0, 53.0]);
+        assert_eq!((effect.documents, effect.tokens), (2, 30));
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{effect:?}");
+        near(effect.loss_f32, 80.0 / 30.0);
+        near(effect.loss_added, 4.0 / 30.0);
+        // The documents are a third of a nat below and above it: the root of 2/1 · 2/9, over 30 tokens.
+        near(effect.loss_added_error.unwrap(), 2.0 / 3.0 / 30.0);
+        assert_eq!(of_documents(&[10.0], &[30.0], &[31.0]).loss_added_error, None);
+    }
 }

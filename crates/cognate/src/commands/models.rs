@@ -12,10 +12,10 @@ use cognate_pair::read_pairs;
 use cognate_run::device::Model;
 use cognate_run::recipe::keys;
 use cognate_run::rundir::{Identity, begin_training};
-use cognate_run::{LEAST_SEEDS, read_texts, tell_use_of_seed, tokenizer_files, training_pairs, validation_items};
+use cognate_run::{LEAST_SEEDS, read_texts, tell_use_of_seed, tokenizer_files, training_pairs};
 use cognate_train::{
     Contrast, Job, PairStream, PairTokens, PlainStream, Schedule, Shape, Source, Stream, TrainConfig, check_room,
-    peak_rate_for,
+    peak_rate_for, validation_items,
 };
 use serde_json::{Value, json};
 

@@ -124,10 +124,10 @@ fn a_regularised_arm_is_the_best_candidate_by_documents_that_no_arm_is_scored_on
     let spent = flops(folders[0]) + flops(folders[2]) + flops("regularised");
     assert!(rows.len() == 1 && (rows[0]["flops"].as_f64().unwrap() - spent).abs() < 1e-6 * spent, "{rows:?}");
     assert!(flops("regularised") > 0.0 && spent > 1.9 * arm["flops"].as_f64().unwrap());
-    // Before its own training came all else of that row; where it is repetition's model, all of it.
-    let own = if best == 1 { 0.0 } else { flops(folders[best]) };
+    // Before its own training came all else that it chose from, repetition's model too, and the scoring of them.
+    let tried = spent + flops("train/repetition") - flops(folders[best]);
     let preparation = arm["preparation_flops"].as_f64().unwrap();
-    assert!((preparation - (spent - own)).abs() < 1e-6 * spent, "{preparation} {spent} {own}");
+    assert!((preparation - tried).abs() < 1e-6 * spent, "{preparation} {tried}");
     let notes = report["controls"].to_string();
     assert!(notes.contains("The arm regularised chose by nats per token on "), "{notes}");
     assert!(notes.contains("the model of train repetition, not trained again"), "{notes}");
@@ -173,7 +173,10 @@ fn a_choice_of_repetitions_own_weight_decay_trains_nothing_twice() {
         arm["preparation_flops"].as_f64().unwrap()
     };
     let tried = flops("sweep/regularised/weight-decay-100") + flops("regularised");
-    assert_eq!((prepared("regularised", 0), prepared("regularised", 7)), (tried, tried));
+    // What another seed's model was chosen from are the models of the recipe's own seed, repetition's among them.
+    let further = tried + flops("train/repetition");
+    assert!((prepared("regularised", 7) - further).abs() < 1e-9 * further, "{further}");
+    assert_eq!(prepared("regularised", 0), tried);
     let other = if heavy == "weight-decay-90" { 100 } else { 90 };
     assert_eq!(prepared("heavy", 0), decay(other) + flops("heavy"));
     assert_eq!(prepared("heavy", 7), decay(90) + decay(100) + flops("heavy"));

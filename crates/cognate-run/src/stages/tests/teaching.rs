@@ -14,7 +14,7 @@ use super::finished::{Finished, corpus};
 use super::work;
 use crate::context::Context;
 use crate::recipe::Taught;
-use crate::stages::train::training::{Trained, validation_items};
+use crate::stages::train::training::Trained;
 use crate::step::{Replicate, Step};
 
 /// A teacher of two layers that is at its best before its end, and students of it.

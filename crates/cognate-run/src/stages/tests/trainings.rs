@@ -8,12 +8,14 @@ use cognate_corpus::Tokenizer;
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Batch, Decoder, ScoreItem, score};
 use cognate_pair::{Copies, Pair, chains, exact_neighbours, read_vectors};
-use cognate_train::{Job, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig, related_rows, train};
+use cognate_train::{
+    Job, PlainStream, Row, Schedule, Shape, Source, Stream, TrainConfig, related_rows, train, validation_items,
+};
 
 use super::super::BATCH_TOKENS;
 use super::super::related::rows_of_related;
 use super::super::texts::unique_texts;
-use super::super::train::training::{Trained, check_init, sources, validation_items};
+use super::super::train::training::{Trained, check_init, sources};
 use super::finished::{Finished, texts};
 use crate::arms::Diet;
 use crate::context::Context;

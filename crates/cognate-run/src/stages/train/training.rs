@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
-use cognate_base::random::{self, SliceRandom};
-use cognate_corpus::{TokenFile, Tokenizer};
+use cognate_corpus::Tokenizer;
 use cognate_model::checkpoint::{TokenizerFiles, read_config};
-use cognate_model::{Config, Decoder, ScoreItem};
+use cognate_model::{Config, Decoder};
 use cognate_train::{
     DenoisingStream, DenoisingTokens, Job, Outcome, PlainStream, Point, Progress, Schedule, Shape, Source, Stream,
-    TrainConfig, train,
+    TrainConfig, train, validation_items,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -308,23 +307,6 @@ pub(in super::super) fn sources(context: &Context<'_>, training: &Training, diet
     Ok(sources)
 }
 
-/// Documents to measure the loss on, drawn once, in pieces of `context` tokens as training sees them.
-pub fn validation_items(file: &TokenFile, documents: usize, context: usize, begin: u32, seed: u64) -> Vec<ScoreItem> {
-    let mut order: Vec<usize> = (0..file.documents()).collect();
-    order.shuffle(&mut random::stream(seed, "validation documents", 0));
-    order.truncate(documents);
-    order.sort_unstable();
-    let mut items = Vec::new();
-    for document in order {
-        let tokens = file.document(document);
-        for (i, piece) in tokens.chunks(context).enumerate() {
-            let before = if i == 0 { begin } else { tokens[i * context - 1] };
-            items.push(ScoreItem { prompt: vec![before], continuation: piece.to_vec() });
-        }
-    }
-    items
-}
-
 /// What a training left that went as `progress` says.
 pub(crate) fn trained(parameters: usize, progress: &Progress) -> Trained {
     Trained {
@@ -397,8 +379,6 @@ pub fn tokenizer_files(tokenizer: &Tokenizer) -> TokenizerFiles {
 
 #[cfg(test)]
 mod tests {
-    use cognate_corpus::TokenWriter;
-
     use super::*;
     use crate::recipe::Decay;
 
@@ -421,19 +401,5 @@ mod tests {
         let left = (1.0 - rate * decay.at(rate, steps_of_an_epoch)).powf(0.5 * steps_of_an_epoch);
         assert!((left - (-1.0f64).exp()).abs() < 2e-3, "{left}");
         assert_eq!(Decay::Plain { weight_decay: 0.3 }.at(rate, steps_of_an_epoch), 0.3);
-    }
-
-    #[test]
-    fn validation_pieces_hold_every_token_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let prefix = folder.path().join("t");
-        let mut writer = TokenWriter::create(&prefix, 100).unwrap();
-        writer.push(&[5, 6, 7, 8, 9, 0]).unwrap();
-        writer.push(&[4, 0]).unwrap();
-        writer.finish().unwrap();
-        let items = validation_items(&TokenFile::open(&prefix).unwrap(), 2, 4, 0, 1);
-        let item =
-            |prompt: u32, continuation: &[u32]| ScoreItem { prompt: vec![prompt], continuation: continuation.to_vec() };
-        assert_eq!(items, [item(0, &[5, 6, 7, 8]), item(8, &[9, 0]), item(0, &[4, 0])]);
     }
 }
