@@ -18,5 +18,5 @@ mod rows;
 pub mod tasks;
 
 pub use error::{Error, Result};
-pub use perplexity::{DocumentScore, Perplexity, PerplexityOptions, TextPerplexity, perplexity};
+pub use perplexity::{DocumentScore, Perplexity, PerplexityOptions, TextPerplexity, ensemble_perplexity, perplexity};
 pub use relation::{PairLoss, Relation, RelationOptions, relation};

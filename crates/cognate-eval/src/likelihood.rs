@@ -6,7 +6,7 @@
 //! once; what is computed for one does not depend on the others.
 
 use cognate_base::{Monitor, Unit};
-use cognate_model::{DecodeCache, Decoder, Feed, ScoreItem};
+use cognate_model::{Ensemble, EnsembleCache, Feed, ScoreItem};
 use cognate_ops::{Device, Precision};
 use rayon::prelude::*;
 
@@ -37,7 +37,7 @@ struct Wanted {
 /// # Panics
 /// When a prompt or a continuation is empty.
 pub fn likelihoods<D: Device>(
-    model: &mut Decoder<D>,
+    model: &mut Ensemble<D>,
     questions: &[Vec<ScoreItem>],
     batch_tokens: usize,
     monitor: &dyn Monitor,
@@ -48,7 +48,7 @@ pub fn likelihoods<D: Device>(
     let mut order: Vec<usize> = (0..questions.len()).filter(|&question| longest(question) > 0).collect();
     order.sort_by_key(|&question| std::cmp::Reverse(longest(question)));
     monitor.begin("score", Some(questions.len() as u64), Unit::Documents);
-    let mut cache: Option<DecodeCache<D>> = None;
+    let mut cache: Option<EnsembleCache<D>> = None;
     let mut rest = order.as_slice();
     let mut outcome = Ok(());
     while let (Some(&first), Ok(())) = (rest.first(), &outcome) {
@@ -57,7 +57,7 @@ pub fn likelihoods<D: Device>(
         // The old one's memory is free before a larger one takes its own.
         let made = match cache.take().filter(|cache| cache.slots() >= batch.len()) {
             Some(cache) => Ok(cache),
-            None => DecodeCache::new(model, batch.len(), capacity, Precision::F32),
+            None => model.cache(batch.len(), capacity, Precision::F32),
         };
         outcome = made
             .map_err(Error::from)
@@ -94,8 +94,8 @@ fn wanted(question: usize, item: usize, of: &ScoreItem, row: usize) -> Option<Wa
 
 /// Scores the questions `batch`, each in the slot of its place there.
 fn score_batch<D: Device>(
-    model: &mut Decoder<D>,
-    cache: &mut DecodeCache<D>,
+    model: &mut Ensemble<D>,
+    cache: &mut EnsembleCache<D>,
     questions: &[Vec<ScoreItem>],
     batch: &[usize],
     found: &mut [Vec<Likelihood>],

@@ -12,7 +12,7 @@
 
 use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
-use cognate_model::{Decoder, ScoreItem, score_tokens};
+use cognate_model::{Ensemble, Decoder, ScoreItem, score_tokens};
 use cognate_ops::Device;
 use cognate_statistics::{Estimate, ratio};
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,36 @@ pub fn perplexity<D: Device>(
     };
     let scores = measure(&mut scorer, rows, documents, options, max_positions)?;
     Ok((summary(&scores), scores))
+}
+
+/// The same of an ensemble; and the nats per token of its first member, its first two, and so on to all of them.
+///
+/// # Errors
+/// As [`perplexity`].
+pub fn ensemble_perplexity<D: Device>(
+    model: &mut Ensemble<D>,
+    tokenizer: &Tokenizer,
+    documents: impl Iterator<Item = cognate_corpus::Result<Document>>,
+    options: PerplexityOptions,
+    monitor: &dyn Monitor,
+) -> Result<(Perplexity, Vec<DocumentScore>, Vec<f64>)> {
+    let max_positions = model.config().max_positions;
+    let rows = Rows { tokenizer, rows: model.config().vocab };
+    let part = Part::begin(monitor, "evaluate");
+    let (mut sums, mut tokens) = (vec![0.0; model.members().len()], 0);
+    let mut scorer = |items: &[ScoreItem]| {
+        let mut by_members = model.score_tokens(items, options.batch_tokens, &part)?;
+        for (sum, nats) in sums.iter_mut().zip(&by_members) {
+            *sum += nats.iter().flatten().map(|nats| f64::from(*nats)).sum::<f64>();
+        }
+        let nats = by_members.pop().unwrap_or_default();
+        tokens += nats.iter().map(Vec::len).sum::<usize>();
+        part.finish_one();
+        Ok(nats)
+    };
+    let scores = measure(&mut scorer, rows, documents, options, max_positions)?;
+    let by_members = sums.iter().map(|sum| sum / tokens.max(1) as f64).collect();
+    Ok((summary(&scores), scores, by_members))
 }
 
 /// −ln p of each token of each item; the model, or a test's stand-in.

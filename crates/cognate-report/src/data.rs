@@ -10,6 +10,7 @@ use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
 use super::dose::Doses;
+use super::ensemble::Members;
 use super::provenance::{CardFacts, FileRecord};
 use super::related::{Pairs, Relation};
 use super::similarity::BySimilarity;
@@ -80,6 +81,9 @@ pub struct Report {
     /// Arms of the same synthetic corpora in different shares; empty where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doses: Vec<Doses>,
+    /// Arms of several models, each with each seed; empty where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Members>,
     /// How the documents were paired from which the generated ones come; `None` where no arm needed pairs.
     pub pairs: Option<Pairs>,
     /// The other sets of pairs.

@@ -14,6 +14,7 @@ mod data;
 mod dose;
 mod doses;
 mod download;
+mod ensemble;
 mod first_screen;
 mod gain;
 mod html;
@@ -25,6 +26,7 @@ mod live;
 mod losses;
 mod lowest;
 mod made;
+mod members;
 mod markup;
 mod numbers;
 mod operations;
@@ -51,6 +53,7 @@ pub use data::{
     TASK_AVERAGE, TaskScore, VALIDATION, Validation, answer_nats, gap_closed, gap_key, is_in_nats, validation_gap,
 };
 pub use dose::{Dose, Doses};
+pub use ensemble::Members;
 pub use first_screen::page;
 pub use inspection::{
     DropReason, Inspected, Inspection, Neighbour, Overlap, Written, inspection_page, inspection_text,

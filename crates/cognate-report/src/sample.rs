@@ -31,6 +31,7 @@ pub(super) fn sample() -> Report {
         further_synthetic: Vec::new(),
         ledger: ledger(),
         doses: Vec::new(),
+        members: Vec::new(),
         pairs: Some(pairs()),
         further_pairs: Vec::new(),
         relation: Some(Relation {

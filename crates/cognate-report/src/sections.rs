@@ -5,7 +5,7 @@ use super::download::{Csv, downloads};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, bytes, count, counted, decimals};
-use super::{arms, cards, charts, curves, doses, gain, ledger, losses, made, pairs, quality, tasks};
+use super::{arms, cards, charts, curves, doses, gain, ledger, losses, made, members, pairs, quality, tasks};
 
 /// Characters of an example that the page shows.
 const EXAMPLE_CHARACTERS: usize = 1_200;
@@ -15,6 +15,7 @@ pub(super) fn all(page: &mut Markup, report: &Report) {
     losses::curves(page, report);
     gain::by_similarity(page, report);
     doses::section_of_doses(page, report);
+    members::section_of_members(page, report);
     tasks::tasks(page, report);
     curves::task_curves(page, report);
     arms::controls(page, report);

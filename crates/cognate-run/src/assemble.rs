@@ -54,6 +54,7 @@ impl Assembly<'_> {
         let mut report = Report {
             name: self.recipe.name.clone(),
             doses,
+            members: self.members()?,
             gap_closed,
             comparisons,
             arms,

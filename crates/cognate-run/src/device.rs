@@ -1,6 +1,6 @@
 //! Where models run: the one place that names a device. What is above it takes what [`DeviceKind::open`] gives.
 
-use cognate_model::Decoder;
+use cognate_model::{Decoder, Ensemble};
 use cognate_ops::Cpu;
 
 use crate::error::Result;
@@ -18,6 +18,9 @@ pub type Device = Cpu;
 
 /// A decoder on an open device.
 pub type Model = Decoder<Device>;
+
+/// One decoder or several, measured as one.
+pub type Models = Ensemble<Device>;
 
 impl DeviceKind {
     /// All of them.

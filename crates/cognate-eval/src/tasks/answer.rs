@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cognate_base::Monitor;
 use cognate_corpus::Tokenizer;
-use cognate_model::{DecodeCache, Decoder};
+use cognate_model::{Ensemble, EnsembleCache};
 use cognate_ops::{Device, Precision};
 
 use super::definition::Definition;
@@ -34,7 +34,7 @@ pub(crate) fn encoded_prompt(
 
 /// Answers some questions, each with what stands before it.
 pub(crate) fn answers<D: Device>(
-    model: &mut Decoder<D>,
+    model: &mut Ensemble<D>,
     encoder: &Encoder<'_>,
     tokenizer: &Tokenizer,
     task: &Definition,
@@ -71,7 +71,7 @@ pub(crate) fn answers<D: Device>(
             prompt: std::mem::take(&mut prompts[question]),
             tokens: Vec::new(),
         });
-        let mut cache = DecodeCache::new(model, batch.len(), capacity, Precision::F32)?;
+        let mut cache = model.cache(batch.len(), capacity, Precision::F32)?;
         for (question, answer) in write(model, &mut cache, tokenizer, task, active.collect(), monitor)? {
             let (asked, outcome) = (questions[question].0, &mut outcomes[question]);
             let same = |same: &dyn Fn(&str) -> String| {
@@ -90,8 +90,8 @@ pub(crate) fn answers<D: Device>(
 
 /// Writes the answers of one batch, each in the slot of its place there.
 fn write<D: Device>(
-    model: &mut Decoder<D>,
-    cache: &mut DecodeCache<D>,
+    model: &mut Ensemble<D>,
+    cache: &mut EnsembleCache<D>,
     tokenizer: &Tokenizer,
     task: &Definition,
     active: Vec<Active>,

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::{Records, Tokenizer};
-use cognate_model::{Decoder, ScoreItem};
+use cognate_model::{Ensemble, ScoreItem};
 use cognate_ops::Device;
 use rayon::prelude::*;
 
@@ -94,7 +94,7 @@ pub struct TaskOptions {
 /// When a file is missing, empty or damaged, a record is no question of the task, there are not enough examples, a token has
 /// no row in the model's embedding, the model has no room for an answer, a likelihood is not a number, or the monitor interrupts.
 pub fn evaluate_task<D: Device>(
-    model: &mut Decoder<D>,
+    model: &mut Ensemble<D>,
     tokenizer: &Tokenizer,
     task: &Definition,
     files: &TaskFiles,
@@ -219,7 +219,7 @@ fn encoded_choices(encoder: &Encoder<'_>, question: &Question, before: &str) -> 
 
 /// Scores every choice of some questions, each with what stands before it.
 fn chosen_by_likelihood<D: Device>(
-    model: &mut Decoder<D>,
+    model: &mut Ensemble<D>,
     encoder: &Encoder<'_>,
     task: &Definition,
     questions: &[(&Question, String)],

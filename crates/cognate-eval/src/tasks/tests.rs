@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use cognate_base::Silent;
-use cognate_model::{Batch, Config, IGNORE};
+use cognate_model::{Batch, Config, Decoder, Ensemble, IGNORE};
 use cognate_ops::Cpu;
 use tempfile::TempDir;
 
@@ -16,7 +16,7 @@ fn tokenizer() -> Tokenizer {
     Tokenizer::train([WORDS.repeat(3)].into_iter(), 300).unwrap()
 }
 
-fn model(vocab: usize, max_positions: usize, threads: usize) -> Decoder<Cpu> {
+fn model(vocab: usize, max_positions: usize, threads: usize) -> Ensemble<Cpu> {
     let config = Config {
         vocab,
         width: 32,
@@ -32,16 +32,16 @@ fn model(vocab: usize, max_positions: usize, threads: usize) -> Decoder<Cpu> {
         qk_norm: true,
         tied: true,
     };
-    Decoder::new(Cpu::new(threads).unwrap(), config, 8).unwrap()
+    Decoder::new(Cpu::new(threads).unwrap(), config, 8).unwrap().into()
 }
 
 /// ln p(continuation | prompt) and whether it is the likeliest text, from the logits of a whole forward pass.
-fn by_logits(model: &mut Decoder<Cpu>, item: &ScoreItem) -> (f64, bool) {
+fn by_logits(model: &mut Ensemble<Cpu>, item: &ScoreItem) -> (f64, bool) {
     let tokens = [item.prompt.as_slice(), &item.continuation].concat();
     let mut batch = Batch::new();
     batch.push(&tokens, &vec![IGNORE; tokens.len()]);
     let vocab = model.config().vocab;
-    let logits = model.logits(&batch).unwrap();
+    let logits = model.members_mut()[0].logits(&batch).unwrap();
     let (mut sum, mut greedy) = (0.0, true);
     for at in item.prompt.len()..tokens.len() {
         let row = &logits[(at - 1) * vocab..at * vocab];
@@ -50,6 +50,59 @@ fn by_logits(model: &mut Decoder<Cpu>, item: &ScoreItem) -> (f64, bool) {
         greedy &= row.iter().all(|logit| *logit <= own);
     }
     (sum, greedy)
+}
+
+#[test]
+fn an_ensemble_averages_probabilities_in_choices_and_answers() {
+    let member = |seed: u64| {
+        let config = model(300, 64, 1).config().clone();
+        let mut member = Decoder::new(Cpu::new(1).unwrap(), config, seed).unwrap();
+        // Random weights expect all tokens alike: larger ones do not.
+        member.parameters_mut().iter_mut().for_each(|p| *p *= 3.0);
+        member
+    };
+    let item = |prompt: &[u32], continuation: &[u32]| ScoreItem { prompt: prompt.to_vec(), continuation: continuation.to_vec() };
+    let questions = vec![vec![item(&[1, 2], &[3, 4, 5]), item(&[1, 2], &[6])], vec![item(&[9, 8, 7], &[7, 7])]];
+    let mut all = Ensemble::new(vec![member(1), member(2), member(3)]).unwrap();
+    let found = likelihoods(&mut all, &questions, 40, &Silent).unwrap();
+    let rows = |member: &mut Decoder<Cpu>, item: &ScoreItem| {
+        let tokens = [item.prompt.as_slice(), &item.continuation].concat();
+        let mut batch = Batch::new();
+        batch.push(&tokens, &vec![IGNORE; tokens.len()]);
+        let logits = member.logits(&batch).unwrap();
+        let softmax = |row: &[f32]| {
+            let total: f64 = row.iter().map(|z| f64::from(*z).exp()).sum();
+            row.iter().map(|z| f64::from(*z).exp() / total).collect::<Vec<f64>>()
+        };
+        logits.chunks(300).map(softmax).collect::<Vec<_>>()
+    };
+    for (items, found) in questions.iter().zip(&found) {
+        for (item, found) in items.iter().zip(found) {
+            let mut members = [member(1), member(2), member(3)].map(|mut member| rows(&mut member, item));
+            let mut sum = 0.0;
+            for (at, token) in item.continuation.iter().enumerate() {
+                let row = item.prompt.len() + at - 1;
+                sum += (members.iter().map(|rows| rows[row][*token as usize]).sum::<f64>() / 3.0).ln();
+            }
+            assert!((found.log_likelihood - sum).abs() < 1e-4, "{} {sum}", found.log_likelihood);
+            // A mean of logits would be another number.
+            let logits: f64 = item.continuation.iter().enumerate().map(|(at, token)| {
+                let row = item.prompt.len() + at - 1;
+                members.iter_mut().map(|rows| rows[row][*token as usize].ln()).sum::<f64>() / 3.0
+            }).sum();
+            assert!((logits - sum).abs() > 1e-2, "{logits} {sum}");
+        }
+    }
+    // What follows is the same whether one row is asked for, or all.
+    let mut cache = all.cache(1, 16, Precision::F32).unwrap();
+    let mut logits = Vec::new();
+    all.advance(&mut cache, &[(0, &[1, 2, 3])], &mut logits).unwrap();
+    let three = item(&[1, 2, 3], &[4]);
+    let expected = likelihoods(&mut all, &[vec![three]], 40, &Silent).unwrap()[0][0].log_likelihood;
+    assert!((f64::from(logits[4]) - expected).abs() < 1e-6);
+    let total: f64 = logits.iter().map(|z| f64::from(*z).exp()).sum();
+    assert!((total - 1.0).abs() < 1e-5);
+    assert!(all.fed().tokens > 0 && all.fed().flops > 0.0);
 }
 
 fn write(folder: &TempDir, name: &str, content: &str) -> PathBuf {
@@ -61,7 +114,7 @@ fn write(folder: &TempDir, name: &str, content: &str) -> PathBuf {
 const OPTIONS: TaskOptions = TaskOptions { shots: None, limit: None, seed: 3, batch_tokens: 200 };
 
 fn run(
-    model: &mut Decoder<Cpu>,
+    model: &mut Ensemble<Cpu>,
     tokenizer: &Tokenizer,
     task: &str,
     path: &Path,
@@ -85,7 +138,7 @@ fn likelihoods_are_sums_over_the_logits_however_prefixes_are_shared() {
     let greedy = {
         let mut batch = Batch::new();
         batch.push(&[5, 6, 7], &[IGNORE; 3]);
-        let logits = model.logits(&batch).unwrap();
+        let logits = model.members_mut()[0].logits(&batch).unwrap();
         (0..300u32).max_by(|a, b| logits[600 + *a as usize].total_cmp(&logits[600 + *b as usize])).unwrap()
     };
     let questions = vec![
@@ -212,7 +265,7 @@ fn written_answers_are_the_likeliest_tokens() {
         for _ in 0..32 {
             let mut batch = Batch::new();
             batch.push(&tokens, &vec![IGNORE; tokens.len()]);
-            let logits = model.logits(&batch).unwrap();
+            let logits = model.members_mut()[0].logits(&batch).unwrap();
             let last = &logits[logits.len() - vocab..];
             let best = (0..vocab).rev().max_by(|a, b| last[*a].total_cmp(&last[*b])).unwrap() as u32;
             if best == tokenizer.end_of_document() {
@@ -339,7 +392,7 @@ fn questions_go_in_batches_of_as_many_tokens_as_allowed_the_longest_first() {
 }
 
 /// A model that writes after each of these tokens the next one, and nothing that would be likelier: each has a direction of its own.
-fn chain(tokens: &[u32], head: f32) -> Decoder<Cpu> {
+fn chain(tokens: &[u32], head: f32) -> Ensemble<Cpu> {
     let vocab = 300;
     let config = Config { tied: false, ..model(vocab, 128, 1).config().clone() };
     let scratch = Decoder::new(Cpu::new(1).unwrap(), config.clone(), 1).unwrap();
@@ -356,7 +409,7 @@ fn chain(tokens: &[u32], head: f32) -> Decoder<Cpu> {
         values[embedding + two[0] as usize * config.width + at] = 1.0;
         values[out + two[1] as usize * config.width + at] = head;
     }
-    Decoder::with_parameters(Cpu::new(1).unwrap(), config, &values).unwrap()
+    Decoder::with_parameters(Cpu::new(1).unwrap(), config, &values).unwrap().into()
 }
 
 #[test]

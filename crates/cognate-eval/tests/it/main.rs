@@ -4,8 +4,8 @@
 
 use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{Document, Tokenizer};
-use cognate_eval::{Error, PerplexityOptions, RelationOptions, perplexity, relation};
-use cognate_model::{Batch, Config, Decoder, IGNORE};
+use cognate_eval::{Error, PerplexityOptions, RelationOptions, ensemble_perplexity, perplexity, relation};
+use cognate_model::{Batch, Config, Decoder, Ensemble, IGNORE};
 use cognate_ops::Cpu;
 
 const TEXTS: [&str; 4] = ["stars and planets", "a planet", "cats and other animals that live in houses", "né"];
@@ -164,4 +164,40 @@ fn refusals_and_interruptions() {
     let mut model = model(tokenizer.vocab_size(), 64, 1);
     let error = perplexity(&mut model, &tokenizer, documents(), options, &Stopped).unwrap_err();
     assert!(cognate_base::Interrupted::caused(&error), "{error}");
+}
+
+#[test]
+fn the_loss_of_an_ensemble_is_that_of_the_mean_probability_and_of_one_that_of_the_model() {
+    let tokenizer = tokenizer();
+    let options = PerplexityOptions::of(&tokenizer, 500);
+    let member = |seed: u64| {
+        let mut member = Decoder::new(Cpu::new(1).unwrap(), model(tokenizer.vocab_size(), 64, 1).config().clone(), seed).unwrap();
+        member.parameters_mut().iter_mut().for_each(|p| *p *= 3.0);
+        member
+    };
+    let alone = perplexity(&mut member(1), &tokenizer, documents(), options, &Silent).unwrap();
+    let mut one = Ensemble::from(member(1));
+    let (found, each, by_members) = ensemble_perplexity(&mut one, &tokenizer, documents(), options, &Silent).unwrap();
+    assert_eq!((found, each), alone, "to the bit");
+    assert!((by_members[0] - found.nats_per_token).abs() < 1e-9 && by_members.len() == 1);
+    let mut two = Ensemble::new(vec![member(1), member(2)]).unwrap();
+    let (both, each, by_members) = ensemble_perplexity(&mut two, &tokenizer, documents(), options, &Silent).unwrap();
+    let other = perplexity(&mut member(2), &tokenizer, documents(), options, &Silent).unwrap();
+    assert!((by_members[0] - found.nats_per_token).abs() < 1e-9);
+    assert!((by_members[1] - both.nats_per_token).abs() < 1e-6, "{by_members:?} {both:?}");
+    // Below the mean of the two losses, document by document.
+    for ((both, one), two) in each.iter().zip(&alone.1).zip(&other.1) {
+        assert!(both.log_likelihood > (one.log_likelihood + two.log_likelihood) / 2.0);
+    }
+    let mut document = documents().next().unwrap().unwrap();
+    document.text = document.text.chars().take(3).collect();
+    let tokens = tokenizer.encode(&document.text).unwrap();
+    let per_token = |member: &mut Decoder<Cpu>, at: usize| {
+        let before: Vec<u32> = std::iter::once(tokenizer.begin_of_document()).chain(tokens[..at].iter().copied()).collect();
+        (-nats(member, &before, &tokens[at..at + 1])).exp()
+    };
+    let expected: f64 = (0..tokens.len()).map(|at| ((per_token(&mut member(1), at) + per_token(&mut member(2), at)) / 2.0).ln()).sum();
+    let (_, each, _) =
+        ensemble_perplexity(&mut two, &tokenizer, std::iter::once(Ok(document)), options, &Silent).unwrap();
+    assert!((each[0].log_likelihood - expected).abs() < 1e-4, "{} {expected}", each[0].log_likelihood);
 }

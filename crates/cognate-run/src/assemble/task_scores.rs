@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use cognate_report::{TASK_CURVES, TaskPoint, TaskScore};
+use cognate_report::{Members, TASK_CURVES, TaskPoint, TaskScore};
+use serde::Deserialize;
 
 use super::Assembly;
 use crate::error::{Error, Result};
 use crate::stages::tasks::Scored;
 use crate::step::{Replicate, Step};
+
+/// What `evaluate` says of an arm's members; nothing where there is one.
+#[derive(Deserialize)]
+struct ByMembers {
+    #[serde(default)]
+    nats_by_members: Vec<f64>,
+}
 
 impl Assembly<'_> {
     /// The tasks' figures of the model `model`.
@@ -18,6 +26,19 @@ impl Assembly<'_> {
             (name, TaskScore { metric, value, stderr, n, metrics })
         };
         Ok(scored.unwrap_or_default().tasks.into_iter().map(score).collect())
+    }
+
+    /// What arms of several models lose by how many of them are averaged.
+    pub(super) fn members(&self) -> Result<Vec<Members>> {
+        let mut found = Vec::new();
+        for model in Replicate::measured(self.recipe) {
+            let arm = &self.recipe.arms[model.arm];
+            let scored: Option<ByMembers> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
+            if let Some(nats) = scored.map(|scored| scored.nats_by_members).filter(|nats| !nats.is_empty()) {
+                found.push(Members { arm: self.report_name(arm).to_owned(), seed: model.seed, nats });
+            }
+        }
+        Ok(found)
     }
 
     /// What `cognate evaluate --all-checkpoints` left in the run directory, with the arms' names of the report.

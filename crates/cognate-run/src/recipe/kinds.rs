@@ -215,6 +215,7 @@ pub(super) fn arm(
         selection_documents: section.integer("selection_documents") as usize,
         other_budget: section.flag("other_budget"),
         evaluate: section.flag("evaluate"),
+        members: section.integer("members") as usize,
         training,
         sweep,
         name,

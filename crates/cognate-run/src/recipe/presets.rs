@@ -642,8 +642,8 @@ impl Maker<'_> {
                 }
             }
             let is_same = |other: &&Arm| {
-                (&other.training, &other.sweep, other.evaluate, other.selection_documents)
-                    == (&arm.training, &arm.sweep, arm.evaluate, arm.selection_documents)
+                (&other.training, &other.sweep, other.evaluate, other.selection_documents, other.members)
+                    == (&arm.training, &arm.sweep, arm.evaluate, arm.selection_documents, arm.members)
             };
             if let Some(same) = arms[..at].iter().find(is_same) {
                 let message = format!("arm `{}` is the same as arm `{}`", arm.name, same.name);

@@ -175,6 +175,9 @@ impl Recipe {
         if !arm.evaluate {
             thing.insert("evaluate".into(), false.into());
         }
+        if arm.members > 1 {
+            thing.insert("members".into(), integer(arm.members as u64));
+        }
         if arm.sweep.is_empty() {
             self.put_training(&mut thing, training)?;
             return Ok(Value::Table(thing));

@@ -168,6 +168,8 @@ pub struct Arm {
     pub other_budget: bool,
     /// Whether it is measured.
     pub evaluate: bool,
+    /// Models whose probabilities are averaged.
+    pub members: usize,
 }
 
 impl Arm {

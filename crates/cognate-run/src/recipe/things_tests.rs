@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Arm, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
-use crate::step::Step;
+use crate::step::{Replicate, Step};
 
 /// A recipe but for its things.
 const TABLES: &str = "name = \"asked\"\n[corpus]\npaths = [\"d.jsonl\"]\n[model]\nlayers = 2\nwidth = 32\nheads = 2\n[train]\n\
@@ -560,4 +560,38 @@ fn teachers_are_arms_whose_expectations_are_written_once() {
         let found = refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{keys}\n"));
         assert!(found.contains(expected), "{keys}: {found}");
     }
+}
+
+#[test]
+fn members_are_trained_from_seeds_of_their_own_and_what_is_there_is_taken() {
+    let text = format!("seed = 5\nseeds = [4, 5]\n{TABLES}");
+    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"three\"\nmembers = 3\n[[arm]]\nname = \"wide\"\nmodel.layers = 3\nmembers = 2\n";
+    let recipe = Recipe::parse(Path::new("r.toml"), &format!("{text}{arms}")).unwrap();
+    let own = |arm: &str| Replicate::own(&recipe, recipe.arm(arm));
+    let members = |arm: &str| own(arm).members(&recipe).iter().map(|one| one.label(&recipe)).collect::<Vec<_>>();
+    assert_eq!(members("three"), ["three", "repetition, seed 1000008", "repetition, seed 2000011"]);
+    assert_eq!(members("wide"), ["wide", "wide, seed 1000008"]);
+    assert_eq!(members("repetition"), ["repetition"]);
+    assert_eq!((own("three").alike(&recipe), own("wide").alike(&recipe)), (Some(own("repetition")), None));
+    let trained: Vec<String> = labels(&recipe).into_iter().filter(|label| label.starts_with("train")).collect();
+    assert_eq!(
+        trained,
+        [
+            "train repetition, seed 4",
+            "train repetition",
+            "train repetition, seed 1000007",
+            "train repetition, seed 2000010",
+            "train three, seed 4",
+            "train repetition, seed 1000008",
+            "train repetition, seed 2000011",
+            "train three",
+            "train wide, seed 1000007",
+            "train wide, seed 4",
+            "train wide, seed 1000008",
+            "train wide",
+        ]
+    );
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    let again = "[[arm]]\nname = \"one\"\nmembers = 1\n";
+    assert!(refusal(&format!("{BASE}{again}")).contains("is the same as arm `repetition`"));
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use cognate_base::Monitor;
 use cognate_base::files::write_atomic;
 use cognate_corpus::{ReadOptions, Reader};
-use cognate_eval::{DocumentScore, PerplexityOptions, perplexity};
-use cognate_model::Decoder;
+use cognate_eval::{DocumentScore, PerplexityOptions, ensemble_perplexity};
+use cognate_model::{Decoder, Ensemble};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -55,6 +55,9 @@ impl Stage for Evaluate {
         inputs.add("the model", arm, "final/model.safetensors")?;
         inputs.add("the model's configuration", arm, "final/config.json")?;
         inputs.add_tokenizer(arm, "final/")?;
+        for (at, member) in self.0.members(context.recipe).into_iter().enumerate().skip(1) {
+            inputs.add(&format!("member {}", at + 1), context.made(Step::Train(member)), "final/model.safetensors")?;
+        }
         for (task, files) in tasks::tasks(context.recipe, Some(&context.artifact("ingest").folder))? {
             for (name, path) in tasks::inputs(&task, &files) {
                 inputs.file(&name, path)?;
@@ -74,7 +77,8 @@ impl Stage for Evaluate {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let (documents, tokens) = estimate.validation();
         let config = estimate.config(self);
-        let flops = config.forward_flops(tokens, tokens, tokens / documents.max(1.0) / 2.0);
+        let members = estimate.recipe.arms[self.0.arm].members as f64;
+        let flops = members * config.forward_flops(tokens, tokens, tokens / documents.max(1.0) / 2.0);
         let known: &[&str] = match (estimate.measured.tokenized.is_some(), only_split(estimate.recipe)) {
             (true, true) => &["documents", "tokens"],
             (true, false) => &["documents"],
@@ -84,7 +88,8 @@ impl Stage for Evaluate {
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        estimate.config(self).scoring_bytes(BATCH_TOKENS + max_positions(estimate.recipe))
+        let members = estimate.recipe.arms[self.0.arm].members as f64;
+        members * estimate.config(self).scoring_bytes(BATCH_TOKENS + max_positions(estimate.recipe))
     }
 }
 
@@ -94,17 +99,23 @@ fn only_split(recipe: &Recipe) -> bool {
 }
 
 fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
-    let arm = context.made(Step::Train(model));
-    let (mut model, _) = Decoder::load(context.device()?, &arm.path("final"))?;
+    let mut members = Vec::new();
+    for member in model.members(context.recipe) {
+        members.push(Decoder::load(context.device()?, &context.made(Step::Train(member)).path("final"))?.0);
+    }
+    let mut model = Ensemble::new(members)?;
     let tokenizer = context.tokenizer()?;
     let documents = context.artifact("ingest").path("validation.jsonl.zst");
     let reader = Reader::open(&[documents], &ReadOptions::default(), monitor)?;
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     let documents = reader.map(|record| record.map(|(_, document)| document));
-    let (found, each) = perplexity(&mut model, &tokenizer, documents, options, monitor)?;
+    let (found, each, by_members) = ensemble_perplexity(&mut model, &tokenizer, documents, options, monitor)?;
     let scored =
         tasks::score((context.recipe, &context.artifact("ingest").folder), &mut model, &tokenizer, folder, monitor)?;
     let mut statistics = json!(found);
+    if by_members.len() > 1 {
+        statistics["nats_by_members"] = json!(by_members);
+    }
     if !scored.tasks.is_empty() {
         statistics["tasks"] = json!(scored.tasks);
     }
@@ -123,7 +134,7 @@ fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Mo
         (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64, model.fed());
     made.work = Work {
         statistics,
-        flops: model.config().forward_flops(tokens, tokens, mean / 2.0) + questions.flops,
+        flops: model.members().len() as f64 * model.config().forward_flops(tokens, tokens, mean / 2.0) + questions.flops,
         tokens: found.tokens + questions.tokens,
         documents: found.documents,
     };

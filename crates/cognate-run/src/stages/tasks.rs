@@ -12,7 +12,7 @@ use cognate_eval::tasks::{
 use serde::{Deserialize, Serialize};
 
 use super::BATCH_TOKENS;
-use crate::device::Model;
+use crate::device::Models;
 use crate::error::{Error, Result};
 use crate::recipe::{PERPLEXITY, Recipe, tasks_of};
 
@@ -91,7 +91,7 @@ fn options(recipe: &Recipe) -> TaskOptions {
 /// Measures a model on the recipe's tasks and writes [`QUESTIONS`] into `folder`; nothing where there are no tasks.
 pub(crate) fn score(
     (recipe, made): (&Recipe, &Path),
-    model: &mut Model,
+    model: &mut Models,
     tokenizer: &Tokenizer,
     folder: &Path,
     monitor: &dyn Monitor,

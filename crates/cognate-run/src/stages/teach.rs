@@ -27,8 +27,14 @@ impl Teach {
         &recipe.teachings[self.0]
     }
 
+    /// The teachers: all members of the arms' models of the recipe's own seed.
+    fn teachers(&self, recipe: &Recipe) -> Vec<Replicate> {
+        let arms = self.teaching(recipe).teachers.iter();
+        arms.flat_map(|name| Replicate::own(recipe, recipe.arm(name)).members(recipe)).collect()
+    }
+
     fn models<'a>(&self, recipe: &'a Recipe) -> impl Iterator<Item = &'a Model> {
-        self.teaching(recipe).teachers.iter().map(|name| &recipe.arms[recipe.arm(name)].training.model)
+        self.teachers(recipe).into_iter().map(|model| &recipe.arms[model.arm].training.model)
     }
 
     /// What its teachers hold while they are asked, with a vocabulary of `vocabulary`.
@@ -36,11 +42,6 @@ impl Teach {
         let configs: Vec<_> = self.models(recipe).map(|model| model_config(recipe, model, vocabulary)).collect();
         teaching_bytes(&configs, self.teaching(recipe).context)
     }
-}
-
-/// The step that makes a teacher: its model of the recipe's own seed.
-fn teacher(recipe: &Recipe, name: &str) -> Step {
-    Step::Train(Replicate::own(recipe, recipe.arm(name)))
 }
 
 /// The corpus' tokens: the step that makes them, and their name in its folder.
@@ -71,14 +72,14 @@ impl Stage for Teach {
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
         let teaching = self.teaching(recipe);
         let (text, _) = tokens(recipe, &teaching.of);
-        std::iter::once(text).chain(teaching.teachers.iter().map(|name| teacher(recipe, name))).collect()
+        std::iter::once(text).chain(self.teachers(recipe).into_iter().map(Step::Train)).collect()
     }
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
-        let Teaching { teachers, temperature, top, context, .. } = self.teaching(recipe);
+        let Teaching { temperature, top, context, .. } = self.teaching(recipe);
         config.put("train", json!({"teacher_temperature": temperature, "teacher_top": top}))?;
         config.put("model", json!({"context": context}))?;
-        config.put("arm", json!({"teachers": teachers.len()}))
+        config.put("arm", json!({"teachers": self.teachers(recipe).len()}))
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
@@ -86,8 +87,8 @@ impl Stage for Teach {
         let teaching = self.teaching(recipe);
         let (text, name) = tokens(recipe, &teaching.of);
         inputs.add_tokens("the tokens", text.folder(recipe), name)?;
-        for (at, name) in teaching.teachers.iter().enumerate() {
-            let model = context.made(teacher(recipe, name));
+        for (at, model) in self.teachers(recipe).into_iter().enumerate() {
+            let model = context.made(Step::Train(model));
             inputs.add(&format!("teacher {}", at + 1), model, "final/model.safetensors")?;
         }
         Ok(())
@@ -95,12 +96,12 @@ impl Stage for Teach {
 
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
         let recipe = context.recipe;
-        let Teaching { teachers, temperature, top, context: length, of, .. } = self.teaching(recipe);
+        let Teaching { temperature, top, context: length, of, .. } = self.teaching(recipe);
         let (text, name) = tokens(recipe, of);
         let text = context.tokens(text.folder(recipe), name)?;
         let mut models = Vec::new();
-        for name in teachers {
-            models.push(Decoder::load(context.device()?, &context.made(teacher(recipe, name)).path("final"))?.0);
+        for model in self.teachers(recipe) {
+            models.push(Decoder::load(context.device()?, &context.made(Step::Train(model)).path("final"))?.0);
         }
         let begin = context.tokenizer()?.begin_of_document();
         let config = TeachConfig { context: *length, begin, temperature: *temperature, top: *top };

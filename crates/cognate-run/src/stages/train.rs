@@ -47,14 +47,19 @@ impl Stage for Train {
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
         let model = self.0;
         let arm = &recipe.arms[model.arm];
+        // Those that it is averaged with are no part of its training. They stand here so that they are there when it is measured, and count among its costs.
+        let members = if recipe.seeds.contains(&model.seed) { model.members(recipe) } else { Vec::new() };
+        let mut beside: Vec<Step> = members.into_iter().skip(1).map(Step::Train).collect();
         if arm.sweep.is_empty() {
-            return needs_of(recipe, &arm.training, model.seed);
+            beside.extend(model.alike(recipe).map(Step::Train));
+            return [needs_of(recipe, &arm.training, model.seed), beside].concat();
         }
         if model.seed == recipe.seed {
-            return candidates(recipe, model.arm);
+            return [candidates(recipe, model.arm), beside].concat();
         }
         // The choice, and whatever may be chosen.
-        let mut needs = vec![Step::Train(Replicate::own(recipe, model.arm))];
+        let mut needs = beside;
+        needs.push(Step::Train(Replicate::own(recipe, model.arm)));
         for (at, candidate) in arm.sweep.iter().enumerate() {
             match same_training(recipe, model, at) {
                 Some(same) => needs.push(same),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use cognate_base::files::AtomicFile;
 use cognate_corpus::{Reader, Tokenizer};
 use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
-use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, perplexity};
+use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, ensemble_perplexity};
 use cognate_model::Decoder;
-use cognate_run::device::Model;
+use cognate_run::device::Models;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -81,7 +81,7 @@ impl Job<'_> {
         tell: bool,
     ) -> Result<Map<String, Value>> {
         let Self { args, terminal, .. } = *self;
-        let (mut model, _) = Decoder::load(device(args.device, self.threads)?, checkpoint)?;
+        let mut model = Models::from(Decoder::load(device(args.device, self.threads)?, checkpoint)?.0);
         let tokenizer = Tokenizer::of_checkpoint(checkpoint)?;
         let (mut found, mut scores) = (Map::new(), BTreeMap::new());
         if let (Some(path), true) = (&args.documents, args.tasks.iter().any(|name| name == PERPLEXITY)) {
@@ -117,14 +117,14 @@ impl Job<'_> {
 fn perplexity_of(
     path: &Path,
     args: &EvaluateArgs,
-    model: &mut Model,
+    model: &mut Models,
     tokenizer: &Tokenizer,
     terminal: &Terminal,
 ) -> Result<(Perplexity, Vec<DocumentScore>, usize)> {
     let options = PerplexityOptions::of(tokenizer, args.batch_tokens);
     let mut reader = Reader::open(&[path.to_path_buf()], &read_options(&args.read), terminal)?;
     let documents = reader.by_ref().map(|record| record.map(|(_, document)| document));
-    let (found, documents) = perplexity(model, tokenizer, documents, options, terminal)?;
+    let (found, documents, _) = ensemble_perplexity(model, tokenizer, documents, options, terminal)?;
     let rejected = reader.rejected();
     for record in &rejected {
         tracing::warn!("{}: {}", record.origin, record.reason);

@@ -36,6 +36,8 @@ pub(super) mod most {
     pub(in crate::recipe::keys) const TERMS: u64 = 1 << 26;
     pub(in crate::recipe::keys) const NEIGHBOURS: u64 = 1 << 16;
     pub(in crate::recipe::keys) const EPOCHS: u64 = 1000;
+    /// Models that are held at once.
+    pub(in crate::recipe::keys) const MEMBERS: u64 = 64;
     pub(in crate::recipe::keys) const SLOTS: u64 = 1 << 16;
     /// Each request waits in a thread of its own.
     pub(in crate::recipe::keys) const REQUESTS: u64 = 1024;
@@ -731,6 +733,11 @@ pub const KEYS: &[Key] = &[
         "arm", "teachers", Names, Derived("none"), "",
         "Arms whose expectations it learns beside the next token: the mean of their probabilities, taken by their last checkpoints of the recipe's own seed \
          (docs/methods.md). `train.teacher_share` says how much they count.",
+    ),
+    key(
+        "arm", "members", Integer(1, most::MEMBERS), Value("1"), "",
+        "Models that are trained alike, from seeds of their own, and scored by the mean of their probabilities (Kim et al. 2025). What goes on from such an arm, or writes by it, \
+         takes the first of them; as a teacher it is all of them.",
     ),
     key(
         "arm", "operations_of", Name, Derived("none: `[train] budget_tokens` holds"), "",

@@ -3,16 +3,23 @@
 use std::path::Path;
 
 use cognate_base::Silent;
-use cognate_model::Decoder;
+use cognate_corpus::{ReadOptions, Reader};
+use cognate_eval::{PerplexityOptions, ensemble_perplexity};
+use cognate_model::{Decoder, Ensemble};
 use cognate_model::checkpoint::read_config;
 use cognate_train::{
     Job, PlainStream, Schedule, Shape, Source, Stream, TeachConfig, Teachings, TeachingsStats, TrainConfig, teach,
     train,
 };
 
+use serde_json::json;
+
+use super::super::BATCH_TOKENS;
+use super::super::evaluate::read_scores;
 use super::finished::{Finished, corpus};
 use super::work;
 use crate::context::Context;
+use crate::graph::preparation;
 use crate::recipe::Taught;
 use crate::stages::train::training::Trained;
 use crate::step::{Replicate, Step};
@@ -77,6 +84,13 @@ name = "swept"
 teachers = "deep"
 train.teacher_share = [0.0, 1.0]
 train.teacher_top = 500
+[[arm]]
+name = "ensemble"
+members = 3
+[[arm]]
+name = "of-ensemble"
+teachers = "ensemble"
+train.teacher_top = 500
 "#;
 
 #[test]
@@ -89,6 +103,7 @@ fn arms_learn_what_their_teachers_expect() {
     a_student_is_trained_on_what_it_is_taught(&context, 0);
     a_student_is_trained_on_what_it_is_taught(&context, 3);
     teachers_that_count_nothing_are_none(&context);
+    an_ensemble_is_scored_by_its_mean_probability(&context);
     let told = "teach repetition-and-deep: 8 of each distribution are kept, which leaves ";
     assert!(finished.told.iter().any(|line| line.starts_with(told)), "{:?}", finished.told);
 }
@@ -107,6 +122,7 @@ fn each_thing_is_taught_once(context: &Context<'_>) {
             ("repetition-and-deep", &Taught::Unique),
             ("deep", &Taught::Unique),
             ("deep-of-unconditional", &unconditional),
+            ("ensemble", &Taught::Unique),
         ]
     );
     let taught = |arm: &str| recipe.teachings_of(&recipe.arms[recipe.arm(arm)].trainings().last().unwrap().clone());
@@ -150,6 +166,8 @@ fn teachers_are_last_checkpoints_of_the_recipes_own_seed(context: &Context<'_>) 
     assert!(
         again(&["train/deep/final"], ("filter/unconditional", "synthetic"), 1.0, 500) == kept("deep-of-unconditional")
     );
+    let members = ["train/repetition/final", "train/repetition-seed-1000003/final", "train/repetition-seed-2000006/final"];
+    assert!(again(&members, unique, 1.0, 500) == kept("ensemble"), "all members teach");
     // What could be mistaken for it gives something else.
     for (wrong, temperature) in [
         ("train/deep/best", 1.0),
@@ -210,4 +228,37 @@ fn teachers_that_count_nothing_are_none(context: &Context<'_>) {
     let steps: Vec<String> = Step::all(recipe).into_iter().map(|step| step.label(recipe)).collect();
     let of_swept: Vec<&String> = steps.iter().filter(|label| label.starts_with("train swept, teacher")).collect();
     assert_eq!(of_swept, ["train swept, teacher-share-1.0"]);
+}
+
+fn an_ensemble_is_scored_by_its_mean_probability(context: &Context<'_>) {
+    let tokenizer = context.tokenizer().unwrap();
+    let documents = || {
+        let path = context.artifact("ingest").path("validation.jsonl.zst");
+        Reader::open(&[path], &ReadOptions::default(), &Silent).unwrap().map(|record| record.map(|(_, document)| document))
+    };
+    let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
+    for (name, folders) in [
+        ("ensemble", ["repetition", "repetition-seed-1000003", "repetition-seed-2000006"]),
+        ("ensemble-seed-3", ["repetition-seed-3", "repetition-seed-1000006", "repetition-seed-2000009"]),
+    ] {
+        let load = |folder: &str| {
+            let folder = context.run.folder(&Path::new("train").join(folder)).join("final");
+            Decoder::load(context.device().unwrap(), &folder).unwrap().0
+        };
+        let mut models = Ensemble::new(folders.map(load).into()).unwrap();
+        let (found, each, by_members) = ensemble_perplexity(&mut models, &tokenizer, documents(), options, &Silent).unwrap();
+        let scored: serde_json::Value = context.statistics(Path::new("evaluate").join(name)).unwrap();
+        assert_eq!((&scored["nats_per_token"], &scored["nats_by_members"]), (&json!(found.nats_per_token), &json!(by_members)));
+        assert_eq!(read_scores(&context.artifact(Path::new("evaluate").join(name)).folder).unwrap(), each);
+        let alone: serde_json::Value = context.statistics(Path::new("evaluate").join(folders[0])).unwrap();
+        assert!((alone["nats_per_token"].as_f64().unwrap() - by_members[0]).abs() < 1e-9);
+        assert!(by_members[2] < by_members[0], "{by_members:?}");
+        // The first is what repetition is, and is not trained again.
+        let trained: Trained = context.statistics(Path::new("train").join(name)).unwrap();
+        assert_eq!(trained.taken.unwrap().folder, Path::new("train").join(folders[0]));
+    }
+    let recipe = context.recipe;
+    let ensemble = Replicate::own(recipe, recipe.arm("ensemble"));
+    let prepared: Vec<String> = preparation(recipe, ensemble).into_iter().map(|step| step.label(recipe)).collect();
+    assert_eq!(prepared, ["train repetition, seed 1000003", "train repetition, seed 2000006"], "what it costs more");
 }
