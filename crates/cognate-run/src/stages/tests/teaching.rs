@@ -7,7 +7,7 @@ use cognate_model::Decoder;
 use cognate_model::checkpoint::read_config;
 use cognate_train::{
     Job, PlainStream, Schedule, Shape, Source, Stream, TeachConfig, Teachings, TeachingsStats, TrainConfig, teach,
-    train,
+    train, validation_items,
 };
 
 use super::finished::{Finished, corpus};
