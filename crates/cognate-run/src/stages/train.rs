@@ -13,9 +13,7 @@ use super::{Place, Stage, teach};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate};
-use crate::recipe::{
-    Contexts, Corpus, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions,
-};
+use crate::recipe::{Contexts, Corpus, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions};
 use crate::step::{Replicate, Step, candidates, same_training};
 
 mod equal_flops;

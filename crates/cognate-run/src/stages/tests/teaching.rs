@@ -9,7 +9,7 @@ use cognate_model::{Decoder, Ensemble};
 use cognate_model::checkpoint::read_config;
 use cognate_train::{
     Job, PlainStream, Schedule, Shape, Source, Stream, TeachConfig, Teachings, TeachingsStats, TrainConfig, teach,
-    train,
+    train, validation_items,
 };
 
 use serde_json::json;

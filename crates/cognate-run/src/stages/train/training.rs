@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
-use cognate_corpus::Tokenizer;
+use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::checkpoint::{TokenizerFiles, read_config};
 use cognate_model::{Config, Decoder};
 use cognate_train::{
