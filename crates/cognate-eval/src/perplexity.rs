@@ -12,7 +12,7 @@
 
 use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
-use cognate_model::{Ensemble, Decoder, ScoreItem, score_tokens};
+use cognate_model::{Decoder, Ensemble, ScoreItem, score_tokens};
 use cognate_ops::Device;
 use cognate_statistics::{Estimate, ratio};
 use serde::{Deserialize, Serialize};

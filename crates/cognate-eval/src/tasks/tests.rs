@@ -61,7 +61,10 @@ fn an_ensemble_averages_probabilities_in_choices_and_answers() {
         member.parameters_mut().iter_mut().for_each(|p| *p *= 3.0);
         member
     };
-    let item = |prompt: &[u32], continuation: &[u32]| ScoreItem { prompt: prompt.to_vec(), continuation: continuation.to_vec() };
+    let item = |prompt: &[u32], continuation: &[u32]| ScoreItem {
+        prompt: prompt.to_vec(),
+        continuation: continuation.to_vec(),
+    };
     let questions = vec![vec![item(&[1, 2], &[3, 4, 5]), item(&[1, 2], &[6])], vec![item(&[9, 8, 7], &[7, 7])]];
     let mut all = Ensemble::new(vec![member(1), member(2), member(3)]).unwrap();
     let found = likelihoods(&mut all, &questions, 40, &Silent).unwrap();
@@ -86,15 +89,20 @@ fn an_ensemble_averages_probabilities_in_choices_and_answers() {
             }
             assert!((found.log_likelihood - sum).abs() < 1e-4, "{} {sum}", found.log_likelihood);
             // A mean of logits would be another number.
-            let logits: f64 = item.continuation.iter().enumerate().map(|(at, token)| {
-                let row = item.prompt.len() + at - 1;
-                members.iter_mut().map(|rows| rows[row][*token as usize].ln()).sum::<f64>() / 3.0
-            }).sum();
+            let logits: f64 = item
+                .continuation
+                .iter()
+                .enumerate()
+                .map(|(at, token)| {
+                    let row = item.prompt.len() + at - 1;
+                    members.iter_mut().map(|rows| rows[row][*token as usize].ln()).sum::<f64>() / 3.0
+                })
+                .sum();
             assert!((logits - sum).abs() > 1e-2, "{logits} {sum}");
         }
     }
     // What follows is the same whether one row is asked for, or all.
-    let mut cache = all.cache(1, 16, Precision::F32).unwrap();
+    let mut cache = all.cache(1, 16, cognate_ops::Precision::F32).unwrap();
     let mut logits = Vec::new();
     all.advance(&mut cache, &[(0, &[1, 2, 3])], &mut logits).unwrap();
     let three = item(&[1, 2, 3], &[4]);
@@ -341,7 +349,8 @@ fn text_that_the_tokenizer_has_no_bytes_for_is_counted() {
         })
     });
     let options = crate::PerplexityOptions::of(&lacking, 64);
-    let (found, _) = crate::perplexity(&mut model, &lacking, documents.into_iter(), options, &Silent).unwrap();
+    let (found, _) =
+        crate::perplexity(&mut model.members_mut()[0], &lacking, documents.into_iter(), options, &Silent).unwrap();
     assert_eq!(found.lossy, 1);
 }
 

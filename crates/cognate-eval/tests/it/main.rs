@@ -171,7 +171,8 @@ fn the_loss_of_an_ensemble_is_that_of_the_mean_probability_and_of_one_that_of_th
     let tokenizer = tokenizer();
     let options = PerplexityOptions::of(&tokenizer, 500);
     let member = |seed: u64| {
-        let mut member = Decoder::new(Cpu::new(1).unwrap(), model(tokenizer.vocab_size(), 64, 1).config().clone(), seed).unwrap();
+        let mut member =
+            Decoder::new(Cpu::new(1).unwrap(), model(tokenizer.vocab_size(), 64, 1).config().clone(), seed).unwrap();
         member.parameters_mut().iter_mut().for_each(|p| *p *= 3.0);
         member
     };
@@ -193,10 +194,12 @@ fn the_loss_of_an_ensemble_is_that_of_the_mean_probability_and_of_one_that_of_th
     document.text = document.text.chars().take(3).collect();
     let tokens = tokenizer.encode(&document.text).unwrap();
     let per_token = |member: &mut Decoder<Cpu>, at: usize| {
-        let before: Vec<u32> = std::iter::once(tokenizer.begin_of_document()).chain(tokens[..at].iter().copied()).collect();
+        let before: Vec<u32> =
+            std::iter::once(tokenizer.begin_of_document()).chain(tokens[..at].iter().copied()).collect();
         (-nats(member, &before, &tokens[at..at + 1])).exp()
     };
-    let expected: f64 = (0..tokens.len()).map(|at| ((per_token(&mut member(1), at) + per_token(&mut member(2), at)) / 2.0).ln()).sum();
+    let expected: f64 =
+        (0..tokens.len()).map(|at| ((per_token(&mut member(1), at) + per_token(&mut member(2), at)) / 2.0).ln()).sum();
     let (_, each, _) =
         ensemble_perplexity(&mut two, &tokenizer, std::iter::once(Ok(document)), options, &Silent).unwrap();
     assert!((each[0].log_likelihood - expected).abs() < 1e-4, "{} {expected}", each[0].log_likelihood);

@@ -134,7 +134,8 @@ fn work(context: &Context<'_>, model: Replicate, folder: &Path, monitor: &dyn Mo
         (found.tokens as f64, found.tokens as f64 / found.documents.max(1) as f64, model.fed());
     made.work = Work {
         statistics,
-        flops: model.members().len() as f64 * model.config().forward_flops(tokens, tokens, mean / 2.0) + questions.flops,
+        flops: model.members().len() as f64 * model.config().forward_flops(tokens, tokens, mean / 2.0)
+            + questions.flops,
         tokens: found.tokens + questions.tokens,
         documents: found.documents,
     };

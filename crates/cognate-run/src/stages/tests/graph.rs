@@ -20,6 +20,7 @@ use super::super::texts::unique_texts;
 use super::finished::{Finished, texts};
 use super::{identities, load, told, trainings, work, written};
 use crate::context::Context;
+use crate::device::Models;
 use crate::step::{Replicate, Step};
 
 /// Documents of the corpus that are none of a kind of their own.
@@ -307,7 +308,7 @@ fn questions_count_beside_documents(context: &Context<'_>) {
     let own = Replicate::own(context.recipe, 0);
     let (made, model) = (context.made(Step::Evaluate(own)), context.made(Step::Train(own)).path("final"));
     let documents: Vec<u64> = read_scores(&made.folder).unwrap().iter().map(|score| score.tokens + 1).collect();
-    let mut model = load(context, &model);
+    let mut model = Models::from(load(context, &model));
     let scratch = tempfile::tempdir().unwrap();
     let tokenizer = context.tokenizer().unwrap();
     let scored =
@@ -339,7 +340,7 @@ fn tasks_are_asked_as_the_recipe_says(finished: &Finished) {
     {
         let (context, folder) = (finished.context_of(&recipe), tempfile::tempdir().unwrap());
         let model = context.made(Step::Train(Replicate::own(&recipe, 0))).path("final");
-        let (mut model, tokenizer) = (load(&context, &model), context.tokenizer().unwrap());
+        let (mut model, tokenizer) = (Models::from(load(&context, &model)), context.tokenizer().unwrap());
         let scored =
             tasks::score((&recipe, Path::new("")), &mut model, &tokenizer, folder.path(), &Silent).unwrap().tasks;
         assert_eq!((scored["blimp"].n, scored["webquestions"].n), (5, 7), "no limit");

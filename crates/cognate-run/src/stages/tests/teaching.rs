@@ -5,8 +5,8 @@ use std::path::Path;
 use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{PerplexityOptions, ensemble_perplexity};
-use cognate_model::{Decoder, Ensemble};
 use cognate_model::checkpoint::read_config;
+use cognate_model::{Decoder, Ensemble};
 use cognate_train::{
     Job, PlainStream, Schedule, Shape, Source, Stream, TeachConfig, Teachings, TeachingsStats, TrainConfig, teach,
     train, validation_items,
@@ -166,7 +166,8 @@ fn teachers_are_last_checkpoints_of_the_recipes_own_seed(context: &Context<'_>) 
     assert!(
         again(&["train/deep/final"], ("filter/unconditional", "synthetic"), 1.0, 500) == kept("deep-of-unconditional")
     );
-    let members = ["train/repetition/final", "train/repetition-seed-1000003/final", "train/repetition-seed-2000006/final"];
+    let members =
+        ["train/repetition/final", "train/repetition-seed-1000003/final", "train/repetition-seed-2000006/final"];
     assert!(again(&members, unique, 1.0, 500) == kept("ensemble"), "all members teach");
     // What could be mistaken for it gives something else.
     for (wrong, temperature) in [
@@ -234,7 +235,9 @@ fn an_ensemble_is_scored_by_its_mean_probability(context: &Context<'_>) {
     let tokenizer = context.tokenizer().unwrap();
     let documents = || {
         let path = context.artifact("ingest").path("validation.jsonl.zst");
-        Reader::open(&[path], &ReadOptions::default(), &Silent).unwrap().map(|record| record.map(|(_, document)| document))
+        Reader::open(&[path], &ReadOptions::default(), &Silent)
+            .unwrap()
+            .map(|record| record.map(|(_, document)| document))
     };
     let options = PerplexityOptions::of(&tokenizer, BATCH_TOKENS);
     for (name, folders) in [
@@ -246,9 +249,13 @@ fn an_ensemble_is_scored_by_its_mean_probability(context: &Context<'_>) {
             Decoder::load(context.device().unwrap(), &folder).unwrap().0
         };
         let mut models = Ensemble::new(folders.map(load).into()).unwrap();
-        let (found, each, by_members) = ensemble_perplexity(&mut models, &tokenizer, documents(), options, &Silent).unwrap();
+        let (found, each, by_members) =
+            ensemble_perplexity(&mut models, &tokenizer, documents(), options, &Silent).unwrap();
         let scored: serde_json::Value = context.statistics(Path::new("evaluate").join(name)).unwrap();
-        assert_eq!((&scored["nats_per_token"], &scored["nats_by_members"]), (&json!(found.nats_per_token), &json!(by_members)));
+        assert_eq!(
+            (&scored["nats_per_token"], &scored["nats_by_members"]),
+            (&json!(found.nats_per_token), &json!(by_members))
+        );
         assert_eq!(read_scores(&context.artifact(Path::new("evaluate").join(name)).folder).unwrap(), each);
         let alone: serde_json::Value = context.statistics(Path::new("evaluate").join(folders[0])).unwrap();
         assert!((alone["nats_per_token"].as_f64().unwrap() - by_members[0]).abs() < 1e-9);
