@@ -193,7 +193,8 @@ same was not asked.
     for line in closing_table(&wide).lines().chain(table.lines()) {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    assert_eq!(closing_table(&of_arms(&[])), "No arm has been measured yet, so there is no answer.\n");
+    let nothing = Report { relation: None, ..of_arms(&[]) };
+    assert_eq!(closing_table(&nothing), "No arm has been measured yet, so there is no answer.\n");
 }
 
 /// Checks that every tag closes in order, that attributes are quoted, and returns the names of all elements.
