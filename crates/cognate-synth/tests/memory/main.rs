@@ -2,8 +2,6 @@
 //!
 //! A binary of its own because it counts allocations, and other tests would be counted too.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
