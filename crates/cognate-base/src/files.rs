@@ -125,6 +125,21 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Resu
     file.commit()
 }
 
+/// Copies a file to where nothing stands, and brings it to disk. What stands there may be the file itself by another name, which a copy
+/// that writes into it would empty.
+///
+/// # Errors
+/// When something stands there, and as [`AtomicFile`].
+pub fn copy_new(source: &Path, target: &Path) -> io::Result<()> {
+    if fs_err::symlink_metadata(target).is_ok() {
+        let message = format!("{} is there already, and is not written over", target.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    let mut copy = AtomicFile::create(target)?;
+    io::copy(&mut File::open(source)?, &mut copy)?;
+    copy.commit()
+}
+
 /// A folder under construction: files go to a hidden sibling, and [`AtomicFolder::commit`] renames it into place. Dropped
 /// without a commit, it leaves nothing behind. That only one process writes it is up to the claim on the folder that it lies in.
 #[derive(Debug)]
@@ -260,6 +275,24 @@ pub(crate) mod tests {
         drop(file.complete().unwrap());
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "old");
         assert_eq!(names(&folder), ["a.txt"]);
+        fs_err::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_copy_is_written_over_nothing() {
+        let folder = scratch("copied");
+        let (source, target) = (folder.join("a.txt"), folder.join("b/c.txt"));
+        write_atomic(&source, "content").unwrap();
+        copy_new(&source, &target).unwrap();
+        assert_eq!(fs_err::read_to_string(&target).unwrap(), "content");
+        fs_err::remove_file(&target).unwrap();
+        fs_err::os::unix::fs::symlink(&source, &target).unwrap();
+        for taken in [&source, &target] {
+            let error = copy_new(&source, taken).expect_err("it is the file itself").to_string();
+            assert_eq!(error, format!("{} is there already, and is not written over", taken.display()));
+            assert_eq!(fs_err::read_to_string(&source).unwrap(), "content");
+        }
+        assert_eq!(names(&folder.join("b")), ["c.txt"]);
         fs_err::remove_dir_all(folder).unwrap();
     }
 

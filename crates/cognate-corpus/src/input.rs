@@ -263,9 +263,11 @@ impl<'m> Folder<'m> {
     }
 }
 
-/// Whether a folder is a run's: what it holds was made of documents that may lie beside it.
+/// Whether a folder is a run's: what it holds was made of documents that may lie beside it. Only one at work has a lock; one that
+/// is not has begun its first stage at least, or it holds no documents yet.
 fn is_run(folder: &Path) -> bool {
-    folder.join("recipe.toml").is_file() && folder.join("lock").is_file()
+    const OF_RUNS: [&str; 3] = ["lock", "ingest/manifest.json", "ingest/started.json"];
+    folder.join("recipe.toml").is_file() && OF_RUNS.iter().any(|name| folder.join(name).is_file())
 }
 
 /// Some paths below a folder, in words.

@@ -18,17 +18,11 @@ use crate::reader::ReadOptions;
 use crate::records::object;
 use crate::unpack::Container;
 
-/// Rows decoded at a time, where their texts are no longer than usual.
-const BATCH_ROWS: usize = 256;
-/// Bytes of text decoded at a time, as far as the texts before can tell: long documents must not fill the memory.
-const BATCH_BYTES: usize = 1 << 24;
-
-/// The rows of one file.
+/// The rows of one file, decoded one at a time: a page can stand for texts of many times the file's size.
 #[derive(Debug)]
 pub(crate) struct Rows {
     input: Input,
     columns: Columns,
-    batch: std::vec::IntoIter<Row>,
     row: u64,
     /// Rows that the file claims to have.
     rows: u64,
@@ -41,8 +35,6 @@ struct Columns {
     text: Column,
     group: Option<Column>,
     metadata: MetadataColumn,
-    /// Rows to decode next.
-    rows: usize,
 }
 
 /// How metadata is read.
@@ -68,7 +60,15 @@ struct Row {
     id: Option<Id>,
     text: Option<Text>,
     group: Option<Id>,
-    metadata: Metadata,
+    metadata: Cell,
+}
+
+/// What stands in a cell of metadata.
+#[derive(Debug)]
+enum Cell {
+    /// A text that was not looked at yet; `None` is a null.
+    Text(Option<Text>),
+    Other(Metadata),
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Rows {
     pub(crate) fn open(input: Input, file: fs_err::File, options: &ReadOptions) -> Result<Self> {
         let table = Table::open(file).map_err(|fault| faulty(&input.path, 0, fault))?;
         let columns = Columns::of(&input.path, &table, options)?;
-        Ok(Self { input, columns, batch: Vec::new().into_iter(), row: 0, rows: table.rows() as u64 })
+        Ok(Self { input, columns, row: 0, rows: table.rows() as u64 })
     }
 
     /// How much of the file has been read, from 0 to 1.
@@ -91,16 +91,13 @@ impl Rows {
 
     /// The next row; `None` at the end of the file.
     pub(crate) fn next(&mut self, options: &ReadOptions) -> Option<Result<(Origin, Result<Document, BadRecord>)>> {
-        if self.batch.len() == 0 {
-            match self.columns.batch(&self.input.path) {
-                Ok(rows) => self.batch = rows.into_iter(),
-                Err(fault) => return Some(Err(faulty(&self.input.path, self.row, fault))),
-            }
-        }
-        let row = self.batch.next()?;
+        let row = match self.columns.next(&self.input.path) {
+            Ok(row) => row?,
+            Err(fault) => return Some(Err(faulty(&self.input.path, self.row, fault))),
+        };
         self.row += 1;
         let origin = Origin { file: Arc::clone(&self.input.path), row: self.row };
-        let document = row.into_document(options, || self.input.derived_id(origin.row));
+        let document = row.into_document(&self.input, origin.row, options);
         Some(Ok((origin, document)))
     }
 }
@@ -144,31 +141,23 @@ impl Columns {
         {
             return Err(bad(&options.group_field, "strings or integers", group));
         }
-        let metadata = MetadataColumn::of(path, table);
-        // A few first, to see how long texts are.
-        Ok(Self { id, text, group, metadata, rows: 8 })
+        Ok(Self { id, text, group, metadata: MetadataColumn::of(path, table) })
     }
 
-    /// The next rows; none at the end of the file.
-    fn batch(&mut self, path: &Path) -> Result<Vec<Row>, Fault> {
-        let most = self.rows;
-        let texts = self.text.texts(most)?;
-        let size: usize = texts.iter().flatten().map(Text::size).sum();
-        self.rows = (BATCH_BYTES / (size / most).max(1)).clamp(1, BATCH_ROWS);
-        let ids = names(&mut self.id, most, texts.len())?;
-        let groups = names(&mut self.group, most, texts.len())?;
-        let metadata = self.metadata.next(path, most, texts.len())?;
-        let rows = ids.into_iter().zip(texts).zip(groups).zip(metadata);
-        Ok(rows.map(|(((id, text), group), metadata)| Row { id, text, group, metadata }).collect())
+    /// The next row; none at the end of the file.
+    fn next(&mut self, path: &Path) -> Result<Option<Row>, Fault> {
+        let Some(text) = self.text.texts(1)?.pop() else { return Ok(None) };
+        let (id, group) = (name(&mut self.id)?, name(&mut self.group)?);
+        Ok(Some(Row { id, text, group, metadata: self.metadata.next(path)? }))
     }
 }
 
-/// The names that a column of texts or integers holds in the next `rows` rows, decoded as `most` at a time; none without a column.
-fn names(column: &mut Option<Column>, most: usize, rows: usize) -> Result<Vec<Option<Id>>, Fault> {
+/// The name that a column of texts or integers holds in its next row; none without a column.
+fn name(column: &mut Option<Column>) -> Result<Option<Id>, Fault> {
     Ok(match column {
-        None => (0..rows).map(|_| None).collect(),
-        Some(ids) if ids.kind() == Kind::Text => ids.texts(most)?.into_iter().map(|id| id.map(Id::Text)).collect(),
-        Some(ids) => ids.integers(most)?.into_iter().map(|id| id.map(Id::Integer)).collect(),
+        None => None,
+        Some(ids) if ids.kind() == Kind::Text => ids.texts(1)?.pop().flatten().map(Id::Text),
+        Some(ids) => ids.integers(1)?.pop().flatten().map(Id::Integer),
     })
 }
 
@@ -190,30 +179,23 @@ impl MetadataColumn {
         Self::None
     }
 
-    /// The metadata of the next `rows` rows, decoded as `most` at a time.
-    fn next(&mut self, path: &Path, most: usize, rows: usize) -> Result<Vec<Metadata>, Fault> {
-        let mut found: Vec<Metadata> = match self {
-            Self::None => Vec::new(),
-            Self::Texts(column) => {
-                let text = |text: &Text| text.as_str().map(Metadata::from_cell).map_err(|_| warn_unread(path, BYTES));
-                let cells = column.texts(most)?.into_iter();
-                cells.map(|cell| cell.and_then(|cell| text(&cell).ok()).unwrap_or_default()).collect()
-            }
-            Self::Others(records) => {
-                let found: Option<Vec<Metadata>> = (0..rows).map(|_| next_record(records)).collect();
-                found.unwrap_or_else(|| {
-                    *self = Self::unread(path, "values that cannot be decoded");
-                    Vec::new()
-                })
-            }
-        };
-        found.resize_with(rows, Metadata::default);
-        Ok(found)
+    /// The metadata of the next row.
+    fn next(&mut self, path: &Path) -> Result<Cell, Fault> {
+        Ok(match self {
+            Self::None => Cell::Text(None),
+            Self::Texts(column) => Cell::Text(column.texts(1)?.pop().flatten()),
+            Self::Others(records) => Cell::Other(next_record(records).unwrap_or_else(|| {
+                *self = Self::unread(path, "values that cannot be decoded");
+                Metadata::default()
+            })),
+        })
     }
 }
 
-/// What a warning calls text that is none.
-const BYTES: &str = "bytes that are no UTF-8";
+/// The metadata that a text is; none where it is no text.
+fn of_text(text: &Text, path: &Path) -> Option<Metadata> {
+    text.as_str().map(Metadata::from_cell).map_err(|_| warn_unread(path, "bytes that are no UTF-8")).ok()
+}
 
 /// The metadata of the next row; none where it cannot be decoded.
 fn next_record(records: &mut table::Records) -> Option<Metadata> {
@@ -223,7 +205,25 @@ fn next_record(records: &mut table::Records) -> Option<Metadata> {
 }
 
 impl Row {
-    fn into_document(self, options: &ReadOptions, derived: impl FnOnce() -> String) -> Result<Document, BadRecord> {
+    /// Bytes of its texts, and of its metadata as JSON.
+    fn size(&self) -> usize {
+        let of_id = |id: &Option<Id>| if let Some(Id::Text(text)) = id { text.size() } else { 0 };
+        let metadata = match &self.metadata {
+            Cell::Text(text) => text.as_ref().map_or(0, Text::size),
+            Cell::Other(metadata) => metadata.json().map_or(0, str::len),
+        };
+        of_id(&self.id) + of_id(&self.group) + self.text.as_ref().map_or(0, Text::size) + metadata
+    }
+
+    fn into_document(self, input: &Input, row: u64, options: &ReadOptions) -> Result<Document, BadRecord> {
+        let limit = options.max_record_bytes;
+        if self.size() > limit {
+            return Err(BadRecord::TooLong { limit });
+        }
+        let metadata = match self.metadata {
+            Cell::Text(text) => text.and_then(|text| of_text(&text, &input.path)).unwrap_or_default(),
+            Cell::Other(metadata) => metadata,
+        };
         let Some(text) = self.text else {
             return Err(BadRecord::WrongType {
                 field: options.text_field.clone(),
@@ -233,7 +233,7 @@ impl Row {
         };
         let text = utf8(&text, &options.text_field)?;
         let id = match self.id {
-            None => derived(),
+            None => input.derived_id(row),
             Some(Id::Integer(id)) => id.to_string(),
             Some(Id::Text(id)) if id.size() == 0 => {
                 return Err(BadRecord::EmptyId { field: options.id_field.clone() });
@@ -245,8 +245,8 @@ impl Row {
             Some(Id::Integer(group)) => Some(group.to_string()),
             Some(Id::Text(group)) => Some(utf8(&group, &options.group_field)?).filter(|group| !group.is_empty()),
         };
-        let group = or_of_metadata(group, &self.metadata, options)?;
-        Ok(Document { id, text, group, metadata: self.metadata })
+        let group = or_of_metadata(group, &metadata, options)?;
+        Ok(Document { id, text, group, metadata })
     }
 }
 

@@ -41,7 +41,8 @@ pub struct ReadOptions {
     pub group_of_metadata: bool,
     /// What to do with a record that is not a document.
     pub on_bad_record: OnBadRecord,
-    /// Most bytes of a record before it is parsed: a line, an element of an array, a row of a table of text, a text file.
+    /// Most bytes of a record before it is parsed: a line, an element of an array, a row of a table of text, a text file, the cells that are
+    /// read of a row of Parquet.
     pub max_record_bytes: usize,
 }
 

@@ -10,6 +10,9 @@ mod cards;
 mod charts;
 mod compare;
 mod curves;
+#[cfg(test)]
+#[path = "../../cognate-base/tests/damage/json.rs"]
+mod damaged_json;
 mod data;
 mod dose;
 mod doses;

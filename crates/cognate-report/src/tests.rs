@@ -406,3 +406,30 @@ fn the_ledger_adds_up_and_says_what_equal_budgets_leave_out() {
                     100 TFLOP, 38 % of the compute that training the sbp arm took.";
     assert!(html.contains(expected), "{html}");
 }
+
+/// `COGNATE_FUZZ_INPUTS` says how many.
+#[test]
+fn a_damaged_report_is_refused_by_name_or_shown() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join(JSON_FILE);
+    let good: Value = serde_json::to_value(sample()).unwrap();
+    let inputs = damaged_json::inputs(10_000);
+    let mut shown = 0;
+    for input in 0..inputs {
+        let mut random = cognate_base::random::stream(9, JSON_FILE, input);
+        fs_err::write(&path, damaged_json::damaged(&good, &mut random)).unwrap();
+        match read(&path) {
+            Ok(report) => {
+                shown += 1;
+                assert!(!(closing_table(&report) + &headline(&report)).is_empty(), "{input}");
+                // Most of the time goes here.
+                if input.is_multiple_of(16) {
+                    assert!(page(&report).contains("<html"), "{input}");
+                    drop(Comparison::of(&[("a".to_owned(), report.clone()), ("b".to_owned(), report)]));
+                }
+            }
+            Err(error) => assert!(error.to_string().contains(JSON_FILE), "{input}: {error}"),
+        }
+    }
+    assert!(shown > inputs / 100 && shown < inputs * 9 / 10, "{shown} of {inputs} were shown");
+}

@@ -215,6 +215,10 @@ impl Checkpoints {
             let (found, expected) = (progress.fingerprint, fingerprint.to_owned());
             return Err(Error::OtherRun { path, found, expected });
         }
+        if progress.step != step {
+            let reason = format!("step {} in the folder of step {step}", progress.step);
+            return Err(Error::State { path, reason });
+        }
         for (name, expected) in TENSORS.into_iter().zip(hashes) {
             let path = folder.join(name);
             if Hash::of_file(&path)? != expected {
@@ -247,6 +251,9 @@ impl Checkpoints {
 
 #[cfg(test)]
 mod tests {
+    use cognate_model::Config;
+    use cognate_ops::Cpu;
+
     use super::*;
 
     #[test]
@@ -271,5 +278,68 @@ mod tests {
         assert_eq!(gain(Some(2.0), Some(1.75), Some(3.0)), Some(-0.25));
         assert_eq!(gain(None, Some(3.0), Some(3.0)), None);
         assert_eq!([gain(Some(2.0), None, Some(3.0)), gain(Some(2.0), Some(3.0), None)], [None, None]);
+    }
+    /// `COGNATE_FUZZ_INPUTS` says how many.
+    #[test]
+    fn damaged_progress_is_refused_by_name_or_resumed() {
+        let config = Config {
+            vocab: 5,
+            width: 4,
+            layers: 1,
+            heads: 1,
+            kv_heads: 1,
+            head_width: 4,
+            ffn: 4,
+            max_positions: 4,
+            rope_base: 1e4,
+            rope_scaling: None,
+            norm_eps: 1e-6,
+            qk_norm: false,
+            tied: true,
+        };
+        let mut model = Decoder::new(Cpu::new(1).unwrap(), config, 0).unwrap();
+        let mut moments = Moments::new(&model);
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(run.path());
+        let point = |step| Point {
+            step,
+            tokens: 9 * step,
+            train_nats: Some(2.5),
+            validation_nats: Some(2.0),
+            random_seed_nats: Some(3.0),
+            no_seed_nats: None,
+        };
+        let progress = Progress {
+            step: 3,
+            tokens: 27,
+            scored_tokens: 20,
+            flops: 1e6,
+            wall_s: 0.5,
+            curve: (1..4).map(point).collect(),
+            since_point: (2.5, 7),
+            best: Some((2, 2.0)),
+            best_gain: Some(0.25),
+            ..Progress::new("this run")
+        };
+        checkpoints.save(&model, &moments, &progress, None).unwrap();
+        let path = checkpoints.path(3).join("training.json");
+        let good: Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(checkpoints.resume(&mut model, &mut moments, "this run").unwrap(), Some(progress));
+        let inputs = crate::damaged_json::inputs(10_000);
+        let mut resumed = 0;
+        for input in 0..inputs {
+            let mut random = cognate_base::random::stream(8, "training.json", input);
+            fs_err::write(&path, crate::damaged_json::damaged(&good, &mut random)).unwrap();
+            match checkpoints.resume(&mut model, &mut moments, "this run") {
+                Ok(progress) => {
+                    resumed += 1;
+                    let progress = progress.unwrap();
+                    assert!(progress.step == 3 && progress.fingerprint == "this run", "{input}: {progress:?}");
+                    progress.best_rank();
+                }
+                Err(error) => assert!(error.to_string().contains("step-00000003"), "{input}: {error}"),
+            }
+        }
+        assert!(resumed > inputs / 100 && resumed < inputs * 9 / 10, "{resumed} of {inputs} were resumed from");
     }
 }

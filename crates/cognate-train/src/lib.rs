@@ -5,6 +5,9 @@
 
 mod bench;
 mod checkpoint;
+#[cfg(test)]
+#[path = "../../cognate-base/tests/damage/json.rs"]
+mod damaged_json;
 mod denoise;
 mod denoising_stream;
 mod error;

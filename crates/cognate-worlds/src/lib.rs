@@ -5,6 +5,9 @@
 
 pub mod bigrams;
 pub mod biographies;
+#[cfg(test)]
+#[path = "../../cognate-base/tests/damage/json.rs"]
+mod damaged_json;
 mod deal;
 mod dials;
 mod draws;

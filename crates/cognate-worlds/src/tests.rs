@@ -245,3 +245,32 @@ fn pairs_and_measures_can_be_interrupted() {
         assert!(measures.contains_key("mutual_information"), "{name}");
     }
 }
+
+/// `COGNATE_FUZZ_INPUTS` says how many.
+#[test]
+fn damaged_truth_is_refused_by_name_or_makes_a_world() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth.json");
+    let good: Vec<Value> = Dials::WORLDS
+        .into_iter()
+        .map(|(name, ..)| serde_json::to_value(truth_of(&World::new(&small(name), 3).unwrap())).unwrap())
+        .collect();
+    let inputs = damaged_json::inputs(1000);
+    let mut made = 0;
+    for input in 0..inputs {
+        let mut random = cognate_base::random::stream(7, "truth.json", input);
+        let bytes = damaged_json::damaged(&good[input as usize % good.len()], &mut random);
+        fs_err::write(&path, bytes).unwrap();
+        match Truth::read(&path).and_then(|truth| truth.world(&path)) {
+            Ok(world) => {
+                made += 1;
+                let texts: Vec<String> = world.documents(Split::Validation).map(|document| document.text).collect();
+                if let [first, second, ..] = &texts[..] {
+                    world.log_probabilities(first, second);
+                }
+            }
+            Err(error) => assert!(error.to_string().contains("truth.json"), "{input}: {error}"),
+        }
+    }
+    assert!(made > inputs / 100 && made < inputs * 9 / 10, "{made} of {inputs} made worlds");
+}

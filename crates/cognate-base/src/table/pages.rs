@@ -25,6 +25,9 @@ const LEVELS: (u64, u64) = (1 << 20, 64);
 /// ones for each byte of the file. deflate cannot pack more than 1,032 into one.
 const BYTES: (u64, u64) = (1 << 26, 4096);
 const UNPACKED: &str = "unpacked bytes";
+/// The same of one page, by its own bytes in the file: pages are unpacked whole. The largest record that is read by default (256 MiB)
+/// always has room, with the lengths and levels beside it; real text is packed to a thirtieth at best.
+const PAGE_BYTES: (u64, u64) = (257 << 20, 64);
 
 /// A Parquet file whose columns are bounded. One is good for one reading: the bounds are on all that is read through it.
 pub(crate) struct Bounded {
@@ -45,10 +48,23 @@ struct Spent {
 /// Adds to what was spent, where a file of `size` bytes may have so much: some always, and some for each byte.
 fn spend(spent: &AtomicU64, amount: u64, size: u64, (always, each): (u64, u64), what: &str) -> Result<()> {
     let all = spent.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
-    if all <= size.saturating_mul(each).saturating_add(always) {
+    if all <= most(size, always, each) {
         return Ok(());
     }
     Err(damage(&format!("it claims {all} {what} in a file of {size} bytes")))
+}
+
+fn most(size: u64, always: u64, each: u64) -> u64 {
+    size.saturating_mul(each).saturating_add(always)
+}
+
+/// Refuses a page of `packed` bytes that makes too many of them.
+fn check_page(unpacked: u64, packed: u64) -> Result<()> {
+    let (always, each) = PAGE_BYTES;
+    if unpacked <= most(packed, always, each) {
+        return Ok(());
+    }
+    Err(damage(&format!("a page of {packed} bytes claims {unpacked} {UNPACKED}")))
 }
 
 impl Bounded {
@@ -91,6 +107,7 @@ impl Bounded {
             if page.is_dictionary && page.values > page.unpacked {
                 return Err(damage("a dictionary has more values than bytes"));
             }
+            check_page(page.unpacked, page.packed)?;
             spend(&spent.levels, page.values, self.size, LEVELS, "values")?;
             spend(&spent.bytes, page.unpacked, self.size, BYTES, UNPACKED)?;
         }
@@ -173,7 +190,9 @@ impl PageReader for BoundedPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let page = self.inner.get_next_page()?;
         if let Some(page) = &page {
-            spend(&self.spent.bytes, delta::repeated(page, self.levels)?, self.size, BYTES, UNPACKED)?;
+            let repeated = delta::repeated(page, self.levels)?;
+            check_page(repeated, page.buffer().len() as u64)?;
+            spend(&self.spent.bytes, repeated, self.size, BYTES, UNPACKED)?;
         }
         Ok(page)
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use cognate_base::Silent;
-use cognate_base::random::stream;
+use cognate_base::random::{Rng, stream};
 use cognate_corpus::{Error, OnBadRecord, ReadOptions, Reader, Records};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
@@ -95,12 +95,75 @@ fn damaged(inputs: u64, read: impl Fn(&Path) -> Result<(), Error>) {
     assert!(were_read < inputs * 9 / 10, "{were_read} of {inputs} were read: the changes hit nothing");
 }
 
+/// Writes a file of one column of text beside `text`, packed hard, and reads its documents: how many there are, or the complaint, and the
+/// most memory that it took.
+fn read_packed(column: &str, cells: &[&str], options: &ReadOptions) -> (Result<u64, String>, usize) {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("packed.parquet");
+    let plain: ArrayRef = Arc::new(StringArray::from_iter_values(cells.iter().map(|_| "plain")));
+    let packed: ArrayRef = Arc::new(StringArray::from_iter_values(cells));
+    // A column that nobody reads and nothing packs: bounds follow from the file's size.
+    let mut random = stream(6, "filling", 0);
+    let filling: String = (0..300_000).map(|_| char::from(b' ' + (random.next_u32() % 94) as u8)).collect();
+    let other: ArrayRef = Arc::new(StringArray::from_iter((0..cells.len()).map(|row| (row == 0).then_some(&*filling))));
+    let mut columns = vec![(column, packed), ("other", other)];
+    if column != "text" {
+        columns.push(("text", plain));
+    }
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(Default::default()))
+        .set_dictionary_page_size_limit(1 << 30);
+    let file = fs_err::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    drop(batch);
+    let size = fs_err::metadata(&path).unwrap().len();
+    assert!(size < 1 << 20, "{size} bytes are packed");
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let read = Reader::open(&[path], options, &Silent)
+        .and_then(|mut reader| reader.try_fold(0, |documents, record| record.map(|_| documents + 1)));
+    (read.map_err(|error| error.to_string()), MEMORY.peak_usage() - before)
+}
+
+#[test]
+fn small_files_do_not_unpack_to_texts_that_fill_the_memory() {
+    let (text, metadata) = ("x".repeat(100 << 20), "y".repeat(1 << 20));
+    // What is longer than a record may be is not copied from its page.
+    let short = ReadOptions { max_record_bytes: 1000, on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    for column in ["text", "metadata", "id"] {
+        let (read, peak) = read_packed(column, &[&text], &short);
+        assert!(read == Ok(0) && peak < 150 << 20, "{column}: {read:?}, {peak} bytes");
+    }
+    let (read, peak) = read_packed("text", &[&text], &ReadOptions::default());
+    assert!(read == Ok(1) && peak < 250 << 20, "{read:?}, {peak} bytes");
+    // One text that many rows have is there once, and not once a row.
+    for column in ["metadata", "id"] {
+        let (read, peak) = read_packed(column, &[metadata.as_str(); 100], &ReadOptions::default());
+        assert!(read == Ok(100) && peak < 20 << 20, "{column}: {read:?}, {peak} bytes");
+    }
+    // A page that no writer makes is not unpacked.
+    let (read, peak) = read_packed("text", &[&"x".repeat(258 << 20)], &ReadOptions::default());
+    let complaint = read.unwrap_err();
+    assert!(
+        complaint.contains("a page of ") && complaint.contains(" unpacked bytes") && peak < 20 << 20,
+        "{complaint}, {peak}"
+    );
+}
+
 #[test]
 fn damaged_documents_are_documents_or_an_error() {
-    let options = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    let plain = ReadOptions { on_bad_record: OnBadRecord::Skip, ..ReadOptions::default() };
+    // Groups by a column, of integers or of texts, and by a field of the metadata.
+    let [of_column, of_metadata] =
+        ["id", "n"].map(|field| ReadOptions { group_field: field.to_owned(), ..plain.clone() });
     damaged(10_000, |path| {
         let paths: [PathBuf; 1] = [path.to_path_buf()];
-        Reader::open(&paths, &options, &Silent)?.try_for_each(|record| record.map(drop))
+        let read =
+            |options: &ReadOptions| Reader::open(&paths, options, &Silent)?.try_for_each(|record| record.map(drop));
+        read(&plain).and(read(&of_column)).and(read(&of_metadata))
     });
 }
 

@@ -6,7 +6,7 @@ use cognate_base::Silent;
 use cognate_corpus::input::expand;
 use cognate_corpus::{Document, Error, ReadOptions, Result};
 
-use crate::support::{Folder, document, gzip, line, read, read_file};
+use crate::support::{Folder, document, gzip, line, read, read_file, zstandard};
 
 fn names(paths: &[PathBuf]) -> Vec<String> {
     expand(paths, &Silent).unwrap().iter().map(|input| input.name.to_string()).collect()
@@ -35,9 +35,12 @@ fn a_downloaded_data_set_is_its_data() {
     ] {
         folder.write(&format!("set/{name}"), bytes);
     }
-    // A run that was begun where its documents lie.
-    for name in ["recipe.toml", "lock", "ingest/unique.jsonl.zst"] {
-        folder.write(&format!("set/runs/first/{name}"), "");
+    // Runs where their documents lie: at work, interrupted, finished.
+    for (run, mark) in [("first", "lock"), ("second", "ingest/started.json"), ("third", "ingest/manifest.json")] {
+        for name in ["recipe.toml", mark] {
+            folder.write(&format!("set/runs/{run}/{name}"), "");
+        }
+        folder.write(&format!("set/runs/{run}/ingest/unique.jsonl.zst"), zstandard(line("z", "made").as_bytes()));
     }
     folder.write("set/data/train-00001-of-00002.jsonl", line("b", "y"));
     folder.write("set/data/train-00000-of-00002.jsonl.gz", gzip(line("a", "x").as_bytes()));

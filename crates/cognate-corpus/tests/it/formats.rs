@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
-use cognate_corpus::{Document, Error, OnBadRecord, ReadOptions, Reader, Remedy, Result};
+use cognate_corpus::{Document, DocumentWriter, Error, Metadata, OnBadRecord, ReadOptions, Reader, Remedy, Result};
 
 use crate::support::{Folder, document, gzip, line, read, read_file, zstandard};
 
@@ -159,6 +159,22 @@ fn a_record_that_is_too_long_is_named_and_can_be_passed_over() {
             let kept = documents(&path, &small(OnBadRecord::Skip)).unwrap();
             assert_eq!(kept, [document("a", "x"), document("b", "y")], "{name}");
         }
+    }
+    // A cell of Parquet, of text or of metadata.
+    for described in [false, true] {
+        let path = folder.path("a.parquet");
+        let mut writer = DocumentWriter::create(&path).unwrap();
+        let (text, metadata) = if described { ("z", long.as_str()) } else { (long.as_str(), "") };
+        let metadata = Metadata::from_text(metadata);
+        let long = Document { id: "long".into(), text: text.into(), group: None, metadata };
+        for document in [document("a", "x"), long, document("b", "y")] {
+            writer.write(&document).unwrap();
+        }
+        writer.finish().unwrap();
+        let message = folder.message(&documents(&path, &small(OnBadRecord::Stop)).unwrap_err());
+        assert_eq!(message, "DIR/a.parquet:2: longer than 1000 bytes, the most that a record may have");
+        let kept = documents(&path, &small(OnBadRecord::Skip)).unwrap();
+        assert_eq!(kept, [document("a", "x"), document("b", "y")]);
     }
     let path = folder.write("a.txt", &long);
     let message = folder.message(&documents(&path, &small(OnBadRecord::Stop)).unwrap_err());

@@ -81,7 +81,7 @@ fn fuzz(name: &str, text: &str, pack: fn(&[u8]) -> Vec<u8>) {
     let folder = Folder::new();
     let mut random = random::stream(0, name, 0);
     let (mut read, mut refused) = (0u64, 0u64);
-    for _ in 0..inputs {
+    for input in 0..inputs {
         let mut bytes = text.as_bytes().to_vec();
         let is_packed_after = below(&mut random, 2) == 0;
         if is_packed_after {
@@ -95,6 +95,8 @@ fn fuzz(name: &str, text: &str, pack: fn(&[u8]) -> Vec<u8>) {
         let options = ReadOptions {
             on_bad_record: if below(&mut random, 2) == 0 { OnBadRecord::Skip } else { OnBadRecord::Stop },
             max_record_bytes: [64, 1 << 20][below(&mut random, 2)],
+            // A field of its own, one of the metadata, and none.
+            group_field: ["score", "a", "", ""][input as usize % 4].to_owned(),
             ..ReadOptions::default()
         };
         let since = Instant::now();

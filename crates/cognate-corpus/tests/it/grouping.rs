@@ -163,6 +163,11 @@ fn what_names_no_group_is_refused_with_its_place_and_what_is_there() {
         complaint(folder.write("d.csv", "id,text,book\na,t,b\n"), &other),
         expected("[\"id\", \"text\", \"book\"]")
     );
+    let array = format!(" [\n  {line},\n  {line}]").replacen("\"a\"", "\"b\"", 1);
+    assert_eq!(
+        complaint(folder.write("f.json", array), &other),
+        expected("[\"book\", \"id\", \"metadata\", \"text\", \"metadata.chapter\"]")
+    );
     for taken in ["id", "text", "metadata"] {
         other.read.group_field = taken.to_owned();
         let expected = format!(

@@ -1,7 +1,7 @@
 //! `manifest.json`: what an artifact is, made from what, at what cost. Written last; its presence says "finished".
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cognate_base::Hash;
 use cognate_base::files::write_atomic;
@@ -129,9 +129,16 @@ impl Manifest {
     /// Reads `folder`'s manifest, where it has one.
     ///
     /// # Errors
-    /// When there is one that cannot be read or understood.
+    /// When there is one that cannot be read or understood, or that names a file outside of its folder: whoever joins the two must
+    /// come out below the folder.
     pub fn read(folder: &Path) -> Result<Option<Self>, RunDirError> {
-        read_json(&folder.join(MANIFEST))
+        let path = folder.join(MANIFEST);
+        let Some(manifest) = read_json::<Self>(&path)? else { return Ok(None) };
+        if let Some(file) = manifest.files.iter().find(|file| !is_of_artifact(&file.path)) {
+            let message = format!("it lists the file {:?}, which cannot be one of this artifact", file.path);
+            return Err(RunDirError::Corrupt { path, message, folder: folder.to_path_buf() });
+        }
+        Ok(Some(manifest))
     }
 
     /// Makes the manifest appear, whole: from now on the artifact is finished.
@@ -157,7 +164,7 @@ impl Manifest {
             |path, expected, found| Err(RunDirError::Damaged { path, expected, found, folder: folder.to_path_buf() });
         for entry in &self.files {
             let path = folder.join(&entry.path);
-            let found = fs_err::metadata(&path).ok().map(|metadata| metadata.len());
+            let found = fs_err::metadata(&path).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
             if found != Some(entry.bytes) {
                 return damaged(path, format!("{} bytes", entry.bytes), found_bytes(found));
             }
@@ -171,6 +178,12 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Whether a path of a manifest leads to something below the artifact's folder, and not to the manifest itself.
+fn is_of_artifact(path: &str) -> bool {
+    let goes_down = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    goes_down && !path.is_empty() && path != MANIFEST
 }
 
 /// The entries for `paths`, files or folders inside `folder`, in a fixed order. Rows are those that `rows` knows.

@@ -2,6 +2,9 @@
 //!
 //! What matches is skipped, what is partial is resumed, what differs is refused.
 
+#[cfg(test)]
+#[path = "../../../cognate-base/tests/damage/json.rs"]
+mod damaged_json;
 mod manifest;
 mod progress;
 mod reuse;
@@ -188,7 +191,7 @@ impl RunDir {
         let elsewhere = self.finished_elsewhere.as_ref().and_then(|finished| finished.find(identity.fingerprint()));
         if let Some(from) = elsewhere.filter(|_| !folder.join(MANIFEST).exists()) {
             tracing::info!("{}: taken over from {}", name.display(), from.display());
-            reuse::take_over(from, &folder)?;
+            reuse::take_over(from, &folder, |from, to| fs_err::hard_link(from, to))?;
         }
         if let Some(manifest) = Manifest::read(&folder)? {
             differs(&folder, "made", &manifest.identity, &identity)?;

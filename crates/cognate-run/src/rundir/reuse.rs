@@ -1,11 +1,13 @@
 //! Finished artifacts of another run directory, taken over where they are what is asked for.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Hash;
-use cognate_base::files::remove_partials;
+use cognate_base::files::{copy_new, remove_partials};
 
-use super::{MANIFEST, Manifest, Result, empty};
+use super::{Manifest, Result, empty};
 
 /// Folders of a run directory below its root, in which artifacts lie.
 const DEPTH: usize = 3;
@@ -17,7 +19,7 @@ pub(super) struct Finished {
 }
 
 impl Finished {
-    /// What lies in the run directory at `root`. A manifest that cannot be read is none.
+    /// What lies in the run directory at `root`. A manifest that cannot be read is none, with a warning.
     pub(super) fn in_run(root: &Path) -> Result<Self> {
         let mut artifacts = Vec::new();
         let mut level = vec![root.to_path_buf()];
@@ -27,11 +29,13 @@ impl Finished {
                 for entry in fs_err::read_dir(&folder)? {
                     let path = entry?.path();
                     if path.is_dir() && !path.is_symlink() {
-                        // A training that diverged is a candidate that lost, and no arm's model.
-                        if let Ok(Some(manifest)) = Manifest::read(&path)
-                            && manifest.work.statistics.get("diverged").is_none()
-                        {
-                            artifacts.push((manifest.identity.fingerprint(), path.clone()));
+                        match Manifest::read(&path) {
+                            // A training that diverged is a candidate that lost, and no arm's model.
+                            Ok(Some(manifest)) if manifest.work.statistics.get("diverged").is_none() => {
+                                artifacts.push((manifest.identity.fingerprint(), path.clone()));
+                            }
+                            Ok(_) => {}
+                            Err(error) => tracing::warn!("nothing is taken over from {}: {error}", path.display()),
                         }
                         next.push(path);
                     }
@@ -53,32 +57,41 @@ impl Finished {
 /// Where a training's checkpoints lie in its folder.
 const CHECKPOINTS: &str = "checkpoints";
 
-/// Gives the finished artifact in `from` a second place: hard links where the file system has them, copies elsewhere. The manifest, with
+/// Gives a file another name, as [`fs_err::hard_link`] does.
+pub(super) type Link = fn(&Path, &Path) -> io::Result<()>;
+
+/// Gives the finished artifact in `from` a second place: by `link` where that is to be had, by copies elsewhere. The manifest, with
 /// what it cost there, comes last. A training's checkpoints, which no manifest holds, come along where links are to be had: they are what
 /// `evaluate --all-checkpoints` measures, and several times as large as the model.
-pub(super) fn take_over(from: &Path, folder: &Path) -> Result<()> {
+pub(super) fn take_over(from: &Path, folder: &Path, link: Link) -> Result<()> {
     let Some(manifest) = Manifest::read(from)? else { return Ok(()) };
     if folder.exists() {
         empty(folder)?;
     }
     fs_err::create_dir_all(folder)?;
+    let mut folders = BTreeSet::new();
     for file in &manifest.files {
-        let (source, target) = (from.join(&file.path), folder.join(&file.path));
+        // What a link leads to: no link is put into the run, which would lead elsewhere from there.
+        let (source, target) = (fs_err::canonicalize(from.join(&file.path))?, folder.join(&file.path));
         if let Some(parent) = target.parent() {
             fs_err::create_dir_all(parent)?;
         }
-        if fs_err::hard_link(&source, &target).is_err() {
-            fs_err::copy(&source, &target)?;
+        if link(&source, &target).is_err() {
+            copy_new(&source, &target)?;
         }
+        folders.extend(target.ancestors().skip(1).take_while(|path| path.starts_with(folder)).map(Path::to_path_buf));
     }
-    link_checkpoints(&from.join(CHECKPOINTS), &folder.join(CHECKPOINTS))?;
+    link_checkpoints(&from.join(CHECKPOINTS), &folder.join(CHECKPOINTS), link)?;
     remove_partials(folder, true)?;
-    debug_assert!(!folder.join(MANIFEST).exists());
+    // The names must be on disk before the manifest is, which says that all is there.
+    for folder in folders {
+        fs_err::File::open(folder)?.sync_all()?;
+    }
     manifest.write(folder)
 }
 
 /// Links all checkpoints, or none.
-fn link_checkpoints(from: &Path, to: &Path) -> Result<()> {
+fn link_checkpoints(from: &Path, to: &Path, link: Link) -> Result<()> {
     if !from.is_dir() {
         return Ok(());
     }
@@ -91,7 +104,7 @@ fn link_checkpoints(from: &Path, to: &Path) -> Result<()> {
         fs_err::create_dir_all(&target)?;
         for file in fs_err::read_dir(checkpoint.path())? {
             let file = file?;
-            if fs_err::hard_link(file.path(), target.join(file.file_name())).is_err() {
+            if link(&file.path(), &target.join(file.file_name())).is_err() {
                 fs_err::remove_dir_all(to)?;
                 return Ok(());
             }

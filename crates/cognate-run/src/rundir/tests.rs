@@ -125,6 +125,88 @@ fn a_corrupt_manifest_is_named() {
     }
 }
 
+/// Lets the manifest of the artifact in `folder` list its only file by another path.
+fn rename_listed(folder: &Path, path: &str) {
+    let manifest = folder.join(MANIFEST);
+    let text = fs_err::read_to_string(&manifest).unwrap();
+    let listed = serde_json::Value::from(path).to_string();
+    cognate_base::files::write_atomic(&manifest, text.replace("\"x/data.txt\"", &listed)).unwrap();
+}
+
+#[test]
+fn a_manifest_lists_files_below_its_folder_alone() {
+    for path in ["../../victim", "/VICTIM", "x/../../a/x/data.txt", "./x/data.txt", "", MANIFEST] {
+        let (scratch, run) = finished();
+        let victim = scratch.path().join("victim");
+        cognate_base::files::write_atomic(&victim, "content").unwrap();
+        let path = path.replace("/VICTIM", &victim.display().to_string());
+        let folder = run.folder(Path::new("a"));
+        rename_listed(&folder, &path);
+        let expected = format!(
+            "{} is damaged: it lists the file {path:?}, which cannot be one of this artifact",
+            folder.join(MANIFEST).display()
+        );
+        let (message, hint) = refusal(run.enter(Path::new("a"), identity(1.0), 7, true));
+        assert_eq!(message, expected);
+        assert_eq!(hint, format!("delete {} and run again to make it anew", folder.display()));
+        // Nor is it taken over: the stage is done here.
+        cognate_base::files::write_atomic(run.root().join(RECIPE), "").unwrap();
+        let other = RunDir::open(&scratch.path().join("other")).unwrap().reusing(run.root()).unwrap();
+        open(other.enter(Path::new("a"), identity(1.0), 7, true).unwrap());
+        assert_eq!(fs_err::read_to_string(&victim).unwrap(), "content", "{path}");
+        assert!(reuse::take_over(&folder, &scratch.path().join("third"), no_link).is_err());
+        assert_eq!(fs_err::read_to_string(&victim).unwrap(), "content", "{path}");
+    }
+}
+
+/// A file system without links.
+fn no_link(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::CrossesDevices.into())
+}
+
+#[test]
+fn what_cannot_be_linked_is_copied() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (scratch, run) = finished();
+    let folder = run.folder(Path::new("a"));
+    let file = folder.join("x/data.txt");
+    // A file that was moved to another disk, with a link in its place.
+    let moved = scratch.path().join("moved.txt");
+    fs_err::rename(&file, &moved).unwrap();
+    fs_err::os::unix::fs::symlink("../../../moved.txt", &file).unwrap();
+    cognate_base::files::write_atomic(folder.join("checkpoints/step-1/model"), "weights").unwrap();
+    let hard_link = |from: &Path, to: &Path| fs_err::hard_link(from, to);
+    let links: [(&str, reuse::Link, bool); 2] = [("linked", hard_link, true), ("copied", no_link, false)];
+    for (name, link, is_linked) in links {
+        let other = scratch.path().join("other").join(name);
+        cognate_base::files::write_atomic(other.join("left.txt"), "of an attempt").unwrap();
+        reuse::take_over(&folder, &other, link).unwrap();
+        let taken = fs_err::symlink_metadata(other.join("x/data.txt")).unwrap();
+        assert!(taken.is_file(), "a link would lead elsewhere");
+        assert_eq!(taken.ino() == fs_err::metadata(&moved).unwrap().ino(), is_linked);
+        assert_eq!(fs_err::read_to_string(other.join("x/data.txt")).unwrap(), "content");
+        assert_eq!(Manifest::read(&other).unwrap(), Manifest::read(&folder).unwrap());
+        assert_eq!(other.join("checkpoints/step-1/model").exists(), is_linked, "all checkpoints or none");
+        let left = fs_err::read_dir(other.join("x")).unwrap().count();
+        assert!(left == 1 && !other.join("left.txt").exists());
+    }
+}
+
+#[test]
+fn a_copy_is_written_over_nothing() {
+    /// Says that there are no links, behind something that took the place: the file itself, as it were.
+    fn taken(from: &Path, to: &Path) -> std::io::Result<()> {
+        fs_err::hard_link(from, to)?;
+        no_link(from, to)
+    }
+    let (scratch, run) = finished();
+    let (folder, other) = (run.folder(Path::new("a")), scratch.path().join("other"));
+    let error = reuse::take_over(&folder, &other, taken).expect_err("something is there").to_string();
+    assert_eq!(error, format!("{} is there already, and is not written over", other.join("x/data.txt").display()));
+    assert_eq!(fs_err::read_to_string(folder.join("x/data.txt")).unwrap(), "content");
+    assert!(!other.join(MANIFEST).exists());
+}
+
 #[test]
 fn a_partial_artifact_resumes_or_begins_anew() {
     let scratch = tempfile::tempdir().unwrap();
@@ -200,4 +282,44 @@ fn fingerprints_depend_on_content_and_not_on_order() {
     assert_ne!(a.fingerprint(), identity(1.0 + f64::EPSILON).fingerprint());
     // The bytes that are hashed must not change silently: every existing run would be refused.
     assert_eq!(a.fingerprint().to_string(), "a073f1af7615299890d197f20e21db509271800cfa44f9313c4645f060038296");
+}
+
+/// `COGNATE_FUZZ_INPUTS` says how many.
+#[test]
+fn a_damaged_manifest_is_refused_by_name_or_found_as_it_was() {
+    let (scratch, run) = finished();
+    let folder = run.folder(Path::new("a"));
+    let path = folder.join(MANIFEST);
+    let good: Value = serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+    let victim = scratch.path().join("x");
+    cognate_base::files::write_atomic(&victim, "content").unwrap();
+    let inputs = damaged_json::inputs(10_000);
+    let mut done = 0;
+    for input in 0..inputs {
+        let mut random = cognate_base::random::stream(6, MANIFEST, input);
+        fs_err::write(&path, damaged_json::damaged(&good, &mut random)).unwrap();
+        let other = scratch.path().join("other");
+        // It waits for the disk.
+        if input.is_multiple_of(64)
+            && let Err(error) = reuse::take_over(&folder, &other, no_link)
+        {
+            let message = error.to_string();
+            assert!(message.contains(&folder.display().to_string()) || message.contains("other"), "{input}: {message}");
+        }
+        match run.enter(Path::new("a"), identity(1.0), 7, true) {
+            Ok(State::Done(manifest)) => {
+                done += 1;
+                let expected = Identity { stage: manifest.identity.stage.clone(), ..identity(1.0) };
+                assert_eq!(manifest.identity, expected, "{input}");
+            }
+            Ok(State::Open(_)) => panic!("{input}: a damaged manifest is none"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(message.contains(&folder.display().to_string()), "{input}: {message}");
+            }
+        }
+        assert_eq!(fs_err::read_to_string(folder.join("x/data.txt")).unwrap(), "content", "{input}");
+        assert_eq!(fs_err::read_to_string(&victim).unwrap(), "content", "{input}");
+    }
+    assert!(done > inputs / 100 && done < inputs * 9 / 10, "{done} of {inputs} were found");
 }

@@ -255,7 +255,10 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
         SeedsOf::Corpus(_) => seeds_of(context, corpus)?.map(|(documents, _)| documents),
         SeedsOf::Unique | SeedsOf::None => None,
     };
-    let judged = if is_related { judge::known_pairs(context, corpus, monitor)? } else { None };
+    let judged = match is_related {
+        true => judge::or_none(judge::known_pairs(context, corpus, monitor), &label, folder)?,
+        false => None,
+    };
     // Scores of a control are not told, so it is scored where they drop documents, and only there.
     let mut synthesizer = match writer(recipe, corpus) {
         Step::Tune(at) if is_related || config.min_relevance.is_some() => {
@@ -299,7 +302,8 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
             let (rounds, read, kept_documents) = (rounds.len(), stats.read.documents, stats.kept.documents);
             let in_world = of_world::judged(context, corpus, &folder.join(KEPT), monitor)?;
             let measured = if is_related {
-                stats.judge = judge::kept_documents(context, corpus, folder, judged, monitor)?;
+                stats.judge =
+                    judge::or_none(judge::kept_documents(context, corpus, folder, judged, monitor), &label, folder)?;
                 Some(measure(context, corpus, folder, calibration, monitor)?)
             } else {
                 None

@@ -10,7 +10,7 @@ use cognate_synth::{JudgeConfig, JudgeStats, Key, KnownPairs, Role, TextPair};
 use super::quality::{paired_texts, read_first, synthetic_seeds, true_pairs};
 use super::texts::unique_texts;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 
 /// The judge that the synthetic corpus at `corpus` goes before, with its key from the environment.
@@ -18,6 +18,21 @@ pub(crate) fn config(recipe: &Recipe, corpus: usize) -> Result<Option<JudgeConfi
     let Some(judge) = &recipe.synthetic[corpus].filter.judge else { return Ok(None) };
     let key = judge.key_env.as_deref().map(|name| Key::from_environment(name, Role::Judge)).transpose()?;
     Ok(Some(JudgeConfig::new(judge.url.clone(), judge.model.clone(), key, judge.samples, recipe.seed)))
+}
+
+/// What a judge says, or none, with a warning, where it fails. It drops no document, and what it is asked about cost all trainings before
+/// it. An interruption stays one.
+pub(crate) fn or_none<T>(said: Result<Option<T>>, label: &str, folder: &Path) -> Result<Option<T>> {
+    match said {
+        Err(error @ Error::Synth(cognate_synth::Error::Endpoint(_))) if !error.interrupted() => {
+            tracing::warn!(
+                "{label}: {error}. The report goes without the judge's word; delete {} and run again to ask it again",
+                folder.display()
+            );
+            Ok(None)
+        }
+        said => said,
+    }
 }
 
 /// The judge's word on true neighbours and random pairs.

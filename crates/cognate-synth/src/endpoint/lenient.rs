@@ -2,25 +2,30 @@
 
 /// The same in JSON of the standard: `NaN` and `Infinity` become `null`, bytes that are no UTF-8 and lone surrogates U+FFFD.
 pub(super) fn standard_json(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let mut rest = text.trim_start_matches('\u{feff}');
-    let mut clean = String::with_capacity(rest.len());
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mut clean = String::with_capacity(body.len());
     let mut in_string = false;
-    while let Some(c) = rest.chars().next() {
-        let (written, length) = match c {
-            '\\' if in_string => escape(rest),
-            '"' => {
-                in_string = !in_string;
-                ("\"", 1)
-            }
-            'N' | 'I' | '-' if !in_string => {
-                let number = ["NaN", "-Infinity", "Infinity"].into_iter().find(|number| rest.starts_with(number));
-                number.map_or((&rest[..1], 1), |number| ("null", number.len()))
-            }
-            _ => (&rest[..c.len_utf8()], c.len_utf8()),
-        };
-        clean.push_str(written);
-        rest = &rest[length..];
+    for chunk in body.utf8_chunks() {
+        let mut rest = chunk.valid();
+        while let Some(c) = rest.chars().next() {
+            let (written, length) = match c {
+                '\\' if in_string => escape(rest),
+                '"' => {
+                    in_string = !in_string;
+                    ("\"", 1)
+                }
+                'N' | 'I' | '-' if !in_string => {
+                    let number = ["NaN", "-Infinity", "Infinity"].into_iter().find(|number| rest.starts_with(number));
+                    number.map_or((&rest[..1], 1), |number| ("null", number.len()))
+                }
+                _ => (&rest[..c.len_utf8()], c.len_utf8()),
+            };
+            clean.push_str(written);
+            rest = &rest[length..];
+        }
+        if !chunk.invalid().is_empty() {
+            clean.push('\u{fffd}');
+        }
     }
     clean
 }

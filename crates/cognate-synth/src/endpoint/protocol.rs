@@ -1,11 +1,13 @@
 //! What is asked and what is answered, as bytes: OpenAI's `/v1/completions`, without a network.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Once;
 
 use cognate_base::random::{self, Rng};
 use cognate_corpus::Tokenizer;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::Fault;
@@ -127,11 +129,12 @@ impl Job {
     }
 }
 
-/// What a completion says of itself. All else is read over, so that an answer takes no more memory than its bytes.
+/// What a completion says of itself. All else is read over, and lists are folded while they are read: an answer takes no more memory than
+/// its bytes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Completion {
     #[serde(default)]
-    choices: Option<Vec<Choice>>,
+    choices: Option<FirstChoice>,
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
@@ -140,6 +143,17 @@ pub(crate) struct Completion {
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
+
+impl Completion {
+    /// The choice that counts.
+    fn choice(&mut self) -> Option<&mut Choice> {
+        self.choices.as_mut()?.0.as_mut()
+    }
+}
+
+/// Of a list of choices the first that has the index 0, or else the first; none of an empty list.
+#[derive(Debug)]
+struct FirstChoice(Option<Choice>);
 
 #[derive(Debug, Deserialize)]
 struct Choice {
@@ -153,19 +167,97 @@ struct Choice {
     logprobs: Option<LogProbabilities>,
 }
 
+impl<'de> Deserialize<'de> for FirstChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        folded(deserializer, Self(None), |Self(kept), choice: Choice| {
+            let is_named = |choice: &Choice| choice.index == Some(0);
+            Self(match kept {
+                Some(kept) if is_named(&kept) || !is_named(&choice) => Some(kept),
+                _ => Some(choice),
+            })
+        })
+    }
+}
+
 /// The log-probabilities of the drawn tokens in nats, as vLLM and SGLang (`token_logprobs`) or llama.cpp (`content`) give them.
 #[derive(Debug, Deserialize)]
 struct LogProbabilities {
     #[serde(default)]
-    token_logprobs: Option<Vec<Option<f64>>>,
+    token_logprobs: Option<Sum<Option<f64>>>,
     #[serde(default)]
-    content: Option<Vec<TokenLogProbability>>,
+    content: Option<Sum<TokenLogProbability>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct TokenLogProbability {
     #[serde(default)]
     logprob: Option<f64>,
+}
+
+impl From<TokenLogProbability> for Option<f64> {
+    fn from(token: TokenLogProbability) -> Self {
+        token.logprob
+    }
+}
+
+/// The sum of a list's numbers, and how many there are; what is none is passed over.
+#[derive(Debug)]
+struct Sum<T> {
+    sum: f64,
+    count: u64,
+    of: PhantomData<T>,
+}
+
+impl<T> Default for Sum<T> {
+    fn default() -> Self {
+        // The zero that no other number is changed by.
+        Self { sum: -0.0, count: 0, of: PhantomData }
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Into<Option<f64>>> Deserialize<'de> for Sum<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        folded(deserializer, Self::default(), |so_far, found: T| match found.into() {
+            Some(number) => Self { sum: so_far.sum + number, count: so_far.count + 1, of: PhantomData },
+            None => so_far,
+        })
+    }
+}
+
+impl LogProbabilities {
+    /// Their sum and number.
+    fn known(&self) -> (f64, u64) {
+        match (&self.token_logprobs, &self.content) {
+            (Some(plain), _) => (plain.sum, plain.count),
+            (None, Some(content)) => (content.sum, content.count),
+            (None, None) => (0.0, 0),
+        }
+    }
+}
+
+/// What `fold` makes of a list, element by element, so that the list is never there as a whole.
+fn folded<'de, D: Deserializer<'de>, T: Deserialize<'de>, S>(
+    deserializer: D,
+    start: S,
+    fold: impl FnMut(S, T) -> S,
+) -> Result<S, D::Error> {
+    struct Fold<S, F, T>(S, F, PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, S, F: FnMut(S, T) -> S> Visitor<'de> for Fold<S, F, T> {
+        type Value = S;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<S, A::Error> {
+            let Self(mut so_far, mut fold, _) = self;
+            while let Some(element) = elements.next_element()? {
+                so_far = fold(so_far, element);
+            }
+            Ok(so_far)
+        }
+    }
+    deserializer.deserialize_seq(Fold(start, fold, PhantomData))
 }
 
 /// Numbers that some servers write with a point.
@@ -175,16 +267,6 @@ struct Usage {
     prompt_tokens: Option<f64>,
     #[serde(default)]
     completion_tokens: Option<f64>,
-}
-
-impl LogProbabilities {
-    fn known(self) -> Vec<f64> {
-        match (self.token_logprobs, self.content) {
-            (Some(plain), _) => plain.into_iter().flatten().collect(),
-            (None, Some(content)) => content.into_iter().filter_map(|token| token.logprob).collect(),
-            (None, None) => Vec::new(),
-        }
-    }
 }
 
 /// The largest answer to a question for so many tokens.
@@ -207,12 +289,7 @@ pub(crate) fn completion(body: &[u8], discretion: &Discretion) -> Result<(Comple
         Err(error) if error.is_data() => return wrong(format!("the answer is no completion: {error}"), false),
         Err(error) => return wrong(format!("the answer is not JSON: {error}"), true),
     };
-    let choices = answer.choices.get_or_insert_default();
-    let first = choices.iter().position(|choice| choice.index == Some(0)).unwrap_or(0);
-    if first > 0 {
-        choices.swap(0, first);
-    }
-    match choices.first_mut().map(|choice| choice.text.take()) {
+    match answer.choice().map(|choice| choice.text.take()) {
         // A server that cannot just now may say so with status 200.
         None => wrong("the answer has no choices".into(), answer.error.is_some()),
         Some(None) => wrong("its choice has no text".into(), false),
@@ -252,8 +329,10 @@ impl Question for Job {
         if discretion.is_broken_by(&text) {
             return wrong("the answer repeats the key, and is thrown away: a document would hold it".into(), false);
         }
-        let Choice { finish_reason, logprobs, .. } = answer.choices.get_or_insert_default().swap_remove(0);
-        let finish = match finish_reason.as_deref() {
+        let choice = answer.choice();
+        let (sum, count) =
+            choice.as_ref().and_then(|choice| choice.logprobs.as_ref()).map_or((0.0, 0), LogProbabilities::known);
+        let finish = match choice.and_then(|choice| choice.finish_reason.take()).as_deref() {
             Some("stop") => Finish::Eod,
             Some("length") => Finish::Cap,
             other => {
@@ -283,16 +362,15 @@ impl Question for Job {
             );
             return wrong(what, false);
         }
-        let log_probabilities = logprobs.map(LogProbabilities::known).unwrap_or_default();
         let tokens = match whole(usage.completion_tokens) {
             Some(tokens) => tokens,
-            None if log_probabilities.is_empty() => {
+            None if count == 0 => {
                 return wrong(
                     "neither usage.completion_tokens nor logprobs says how many tokens were drawn".into(),
                     false,
                 );
             }
-            None => log_probabilities.len() as u64,
+            None => count,
         };
         // A document that ended drew its end at least, whether the server counts it or not.
         let tokens = if finish == Finish::Eod { tokens.max(1) } else { tokens };
@@ -306,13 +384,13 @@ impl Question for Job {
         if let Some(open) = self.closing.as_deref().and_then(|closing| text.strip_suffix(closing)) {
             text.truncate(open.len());
         }
-        let mean_log_probability = mean(&log_probabilities);
+        let mean_log_probability = mean(sum, count);
         Ok(Written { number: self.number, text, tokens, finish, mean_log_probability })
     }
 }
 
-fn mean(values: &[f64]) -> Option<f64> {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
+fn mean(sum: f64, count: u64) -> Option<f64> {
+    let mean = sum / count as f64;
     // Six decimals, as the records of the local decoder; no numbers have no mean.
     mean.is_finite().then(|| (mean * 1e6).round() / 1e6)
 }
@@ -492,5 +570,12 @@ mod tests {
         });
         let found = read(several).unwrap();
         assert_eq!((found.text.as_str(), found.finish), ("a", Finish::Cap));
+        // The first of those that have no index, or that index twice.
+        for [first, second] in [[json!(null), json!(2)], [json!(0), json!(0)]] {
+            let choice = |index: &Value, text: &str| json!({"index": index, "text": text, "finish_reason": "stop"});
+            let choices = json!([choice(&first, "a"), choice(&second, "b")]);
+            let found = read(json!({"choices": choices, "usage": {"completion_tokens": 3}})).unwrap();
+            assert_eq!(found.text, "a");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! `generate` and `filter` on plain files.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use cognate_base::Hash;
 use cognate_base::terminal::wrapped;
-use cognate_corpus::{Boundary, TokenFile, Tokenizer, check_tokens};
+use cognate_corpus::{Boundary, ReadOptions, TokenFile, Tokenizer, check_tokens};
 use cognate_model::checkpoint::{SpecialIds, read_config, weight_files};
 use cognate_model::{Config, Decoder};
 use cognate_ops::Precision;
@@ -126,11 +127,27 @@ pub(crate) fn join(args: &JoinArgs, terminal: &Terminal) -> Result {
     print_json(&json!({"documents": documents, "parts": args.parts.len()}))
 }
 
-pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> Result {
-    let text = match args.seed_text.as_path() {
-        path if path == Path::new("-") => std::io::read_to_string(std::io::stdin())?,
-        path => fs_err::read_to_string(path)?,
+/// The text in a file, or on stdin for `-`: no more of it than a document of a corpus may have.
+fn seed_text(path: &Path) -> Result<String> {
+    const MOST: usize = ReadOptions::MAX_RECORD_BYTES;
+    let source: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(fs_err::File::open(path)?),
     };
+    let mut bytes = Vec::new();
+    source.take(MOST as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MOST {
+        let expected = format!("a document of at most {MOST} bytes; a model sees far less of it");
+        return Err(Failure::setting("seed-text", format!("more than {MOST} bytes"), &expected));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        Failure::setting("seed-text", format!("a text whose byte {at} is no UTF-8"), "a document in UTF-8")
+    })
+}
+
+pub(crate) fn sample(args: &SampleArgs, threads: usize, terminal: &Terminal) -> Result {
+    let text = seed_text(&args.seed_text)?;
     let (mut model, special) = Decoder::load(device(args.device, threads)?, &args.checkpoint)?;
     let tokenizer = Tokenizer::of_checkpoint(&args.checkpoint)?;
     tell_untuned(&args.checkpoint, special, &tokenizer);

@@ -123,3 +123,36 @@ fn a_judges_answers_are_in_the_statistics_and_the_report_and_its_key_is_nowhere(
     assert!(code == 1 && stderr.contains("the server wants a key") && stderr.contains(&url), "{stderr}");
     assert!(!scratch.path("none").exists());
 }
+
+#[test]
+fn a_judge_that_fails_late_takes_nothing_with_it() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    // Asked once behind `pair`, then in `filter` about three pairs of each kind: it goes before the second kind, then before the last.
+    for answers in [4, 7] {
+        let server = Server::start(move |asked| match asked.ordinal < answers {
+            true => Act::Say(200, String::new(), json!({"choices": [{"text": " related"}]}).to_string()),
+            false => Act::Say(404, String::new(), "gone".to_owned()),
+        });
+        let keys =
+            format!("min_words = 5\njudge_url = \"{}\"\njudge_model = \"wise\"\njudge_samples = 3", server.url());
+        scratch.write("r.toml", recipe("").replace("min_words = 5", &keys));
+        let run = || {
+            let output = scratch.cognate(&["run", "r.toml", "--until", "filter"]).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(0), "{stderr}");
+            stderr
+        };
+        let stderr = run();
+        let told =
+            "The report goes without the judge's word; delete runs/tiny/filter/related and run again to ask it again";
+        assert!(stderr.contains("404") && stderr.contains(told), "{stderr}");
+        let manifest = scratch.path("runs/tiny/filter/related/manifest.json");
+        let manifest: Value = serde_json::from_str(&fs_err::read_to_string(manifest).unwrap()).unwrap();
+        let stats = &manifest["statistics"]["filter"];
+        assert!(stats["kept"]["documents"].as_u64().unwrap() > 0 && stats["judge"].is_null(), "{stats}");
+        assert!(run().contains("filter: done before"));
+        // As the warning says; what the judge was asked about is there still.
+        fs_err::remove_dir_all(scratch.path("runs/tiny/filter/related")).unwrap();
+    }
+}

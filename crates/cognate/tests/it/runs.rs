@@ -89,6 +89,14 @@ fn a_run_ends_with_a_report_and_running_again_skips_everything() {
 
     let status: Value = serde_json::from_str(&scratch.succeeds(&["status", "runs/tiny", "--json"])).unwrap();
     assert!(status["stages"].as_array().unwrap().iter().all(|stage| stage["state"] == "done"), "{status}");
+
+    // What it made is no document of the folder that it lies in.
+    let ingested =
+        |paths: &str| scratch.succeeds(&["ingest", paths, "--out", "ingested", "--contamination-words", "0"]);
+    let alone = ingested("documents.jsonl");
+    fs_err::remove_dir_all(scratch.path("ingested")).unwrap();
+    assert_eq!(ingested("."), alone);
+
     assert_eq!(scratch.succeeds(&["report", "runs/tiny"]), closing);
     assert_eq!(fs_err::read(scratch.path("runs/tiny/report.json")).unwrap(), bytes);
 }

@@ -104,6 +104,15 @@ fn train_tune_generate_filter_evaluate_on_plain_files() {
     let (code, stderr) = scratch.fails(&["sample", synthesizer, "--seed-text", "empty.txt", "--quiet"]);
     assert_eq!(code, 2);
     assert!(stderr.starts_with("error: seed-text = an empty text: expected a document to start from"), "{stderr}");
+    scratch.write("latin.txt", b"caf\xe9");
+    for (text, found) in [("/dev/zero", "more than 268435456 bytes"), ("latin.txt", "a text whose byte 4 is no UTF-8")]
+    {
+        let (code, stderr) = scratch.fails(&["sample", synthesizer, "--seed-text", text, "--quiet"]);
+        assert!(
+            code == 2 && stderr.starts_with(&format!("error: seed-text = {found}: expected a document")),
+            "{stderr}"
+        );
+    }
     // A flag out of its range is bad usage, whoever finds it.
     let hot = format!("{} --temperature NaN --out none", more);
     let (code, stderr) = scratch.fails(&hot.split(' ').collect::<Vec<_>>());

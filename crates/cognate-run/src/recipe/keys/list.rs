@@ -145,7 +145,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "corpus", "max_record_bytes", Integer(1, most::RECORD_BYTES), Value("268435456"), OURS,
-        "Most bytes of a record before it is parsed: a line of JSON Lines, a row of CSV, a text file. A longer one cannot be read.",
+        "Most bytes of a record before it is parsed: a line of JSON Lines, a row of CSV or Parquet, a text file. A longer one cannot be read.",
     ),
     key(
         "corpus", "validation_share", Number(Interval::INSIDE), Value("0.02"), OURS,

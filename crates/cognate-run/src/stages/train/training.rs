@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cognate_base::Monitor;
+use cognate_base::files::copy_new;
 use cognate_corpus::{TokenFile, Tokenizer};
 use cognate_model::checkpoint::{TokenizerFiles, read_config};
 use cognate_model::{Config, Decoder};
@@ -364,7 +365,7 @@ fn publish(checkpoint: &Path, folder: &Path) -> Result<()> {
 /// Gives a file that nobody writes into any more a second name.
 pub(crate) fn link(path: &Path, second: &Path) -> Result<()> {
     if fs_err::hard_link(path, second).is_err() {
-        fs_err::copy(path, second)?;
+        copy_new(path, second)?;
     }
     Ok(())
 }
