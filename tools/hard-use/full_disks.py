@@ -80,7 +80,7 @@ def fill(world, draw, kind, name, arguments, compared, disks, faults):
     for left in leftovers(world.folder / "small" / compared):
         faults.append(f"{name}: {left} is left")
     disk.close()
-    shutil.rmtree(world.folder / "undisturbed")
+    shutil.rmtree(world.folder / "undisturbed", ignore_errors=True)
     return met
 
 

@@ -63,6 +63,11 @@ COMMANDS = {
     " --min-words 3 --synthesizer SYNTHESIZER",
     "evaluate": "evaluate --checkpoint IN/train/checkpoints/step-00000060 --documents IN/c/validation.jsonl.zst"
     " --requests-out OUT/requests.jsonl",
+    "world": "world ginc --unique-documents 600 --oracle-documents 3000 --out OUT/world",
+    "first": "run r.toml --until pair --out OUT/first",
+    "reuse": "run r.toml --until pair --reuse IN/first --out OUT/second",
+    # Writes nothing but to a temporary folder, which goes.
+    "plan": "plan r.toml",
 }
 
 
@@ -89,6 +94,7 @@ class World:
         self.program = str(Path(program).resolve())
         (self.folder / "documents.jsonl").write_text(corpus(1200))
         (self.folder / "r.toml").write_text(RECIPE)
+        (self.folder / "temporary").mkdir()
 
     def line(self, name, out, read):
         """The arguments of a command that writes to `out` and reads from `read`."""
@@ -101,9 +107,9 @@ class World:
     def start(self, arguments, **options):
         """The program, begun."""
         command = [self.program, "--quiet", "--threads", "1", *arguments]
-        return subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
-        )
+        environment = {**os.environ, "TMPDIR": str(self.folder / "temporary")}
+        options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": environment, **options}
+        return subprocess.Popen(command, cwd=self.folder, **options)
 
     def run(self, arguments, **options):
         """Code and stderr of a command."""

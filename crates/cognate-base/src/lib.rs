@@ -20,4 +20,4 @@ pub mod words;
 pub use claim::{Claim, ClaimError};
 pub use format::Format;
 pub use hash::Hash;
-pub use monitor::{Interrupted, Monitor, Silent, Unit, Unsaved};
+pub use monitor::{Interrupted, Monitor, Quiet, Silent, Unit, Unsaved};

@@ -84,6 +84,21 @@ impl Interrupted {
     }
 }
 
+/// Passes on whether the user asked to stop, and nothing else: for a part of a piece of work that tells its own progress.
+pub struct Quiet<'a>(pub &'a dyn Monitor);
+
+impl Monitor for Quiet<'_> {
+    fn begin(&self, _what: &str, _total: Option<u64>, _unit: Unit) {}
+    fn advance(&self, _done: u64, _detail: &str) {}
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+    fn hold(&self, unsaved: bool) {
+        self.0.hold(unsaved);
+    }
+}
+
 /// Reports nothing and is never interrupted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;

@@ -4,7 +4,8 @@
 //! How long a piece is, a tokenizer says. Where none is given, none exists yet: it is trained on what ingest writes. Then [`TOKEN_BYTES`]
 //! bytes of UTF-8 count as a token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use cognate_base::Monitor;
@@ -23,6 +24,9 @@ pub const TOKEN_BYTES: usize = 3;
 const LONGEST_TOKEN: usize = 256;
 /// Bytes from which on encoding a text takes longer than anybody should wait to be heard.
 const WATCHED_BYTES: usize = 64 << 10;
+/// Bytes of texts up to which it is remembered how long they are, and of how many it is.
+const KNOWN_BYTES: usize = 16;
+const MOST_KNOWN: usize = 1 << 16;
 
 /// Cuts documents.
 #[derive(Debug)]
@@ -55,41 +59,37 @@ impl Level {
     }
 
     /// Where the parts of a text begin, but for the first.
-    fn starts(self, text: &str) -> Vec<usize> {
-        let mut starts: Vec<usize> = match self {
-            Self::Paragraph => paragraphs(text),
-            Self::Sentence => text.split_sentence_bound_indices().map(|(start, _)| start).collect(),
+    fn starts(self, text: &str) -> Box<dyn Iterator<Item = usize> + '_> {
+        let starts: Box<dyn Iterator<Item = usize> + '_> = match self {
+            Self::Paragraph => Box::new(paragraphs(text)),
+            Self::Sentence => Box::new(text.split_sentence_bound_indices().map(|(start, _)| start)),
             Self::Space => {
-                let words = text.split_word_bound_indices();
                 let mut behind_space = false;
-                let is_start = |(start, word): (usize, &str)| {
+                let is_start = move |(start, word): (usize, &str)| {
                     let is_space = word.trim().is_empty();
                     let found = (!is_space && behind_space).then_some(start);
                     behind_space = is_space;
                     found
                 };
-                words.filter_map(is_start).collect()
+                Box::new(text.split_word_bound_indices().filter_map(is_start))
             }
-            Self::Word => text.split_word_bound_indices().map(|(start, _)| start).collect(),
-            Self::Character => text.char_indices().map(|(start, _)| start).collect(),
+            Self::Word => Box::new(text.split_word_bound_indices().map(|(start, _)| start)),
+            Self::Character => Box::new(text.char_indices().map(|(start, _)| start)),
         };
-        starts.retain(|start| *start > 0);
-        starts
+        Box::new(starts.filter(|start| *start > 0))
     }
 }
 
 /// Where paragraphs begin: behind blank lines.
-fn paragraphs(text: &str) -> Vec<usize> {
-    let (mut starts, mut at, mut behind_blank) = (Vec::new(), 0, false);
-    for line in text.split_inclusive('\n') {
-        let is_blank = line.trim().is_empty();
-        if behind_blank && !is_blank {
-            starts.push(at);
-        }
+fn paragraphs(text: &str) -> impl Iterator<Item = usize> + '_ {
+    let (mut at, mut behind_blank) = (0, false);
+    text.split_inclusive('\n').filter_map(move |line| {
+        let (start, is_blank) = (at, line.trim().is_empty());
+        let found = (behind_blank && !is_blank).then_some(start);
         behind_blank = is_blank;
         at += line.len();
-    }
-    starts
+        found
+    })
 }
 
 /// A part of a text that is not cut: where it ends, and how long it is.
@@ -123,50 +123,103 @@ impl Cutter {
     /// # Errors
     /// When the tokenizer does not take the text, or the user asked to stop.
     pub fn ends(&self, text: &str, monitor: &dyn Monitor) -> Result<Vec<usize>> {
-        let mut units = Vec::new();
-        self.part(text, 0, Some(Level::Paragraph), &mut units, monitor)?;
-        let (limit, mut ends, mut at, mut start) = (self.limit(), Vec::new(), 0, 0);
-        while at < units.len() {
-            monitor.check()?;
-            let (mut to, mut length) = (at + 1, units[at].length);
-            while to < units.len() && length.saturating_add(units[to].length) <= limit {
-                length += units[to].length;
-                to += 1;
-            }
-            // A tokenizer may make more of a whole than of its parts.
-            while to > at + 1 && self.length(&text[start..units[to - 1].end], monitor)? > limit {
-                to -= 1;
-            }
-            start = units[to - 1].end;
-            ends.push(start);
-            at = to;
-        }
-        Ok(ends)
-    }
-
-    /// Adds the units of `text`, which begins at `offset` of its document; where it is too long, its parts by `level`, the last of which are
-    /// characters, and stay whole.
-    fn part(
-        &self,
-        text: &str,
-        offset: usize,
-        level: Option<Level>,
-        units: &mut Vec<Unit>,
-        monitor: &dyn Monitor,
-    ) -> Result<()> {
-        monitor.check()?;
-        let length = self.length(text, monitor)?;
-        let Some(level) = level.filter(|_| length > self.limit()) else {
-            units.push(Unit { end: offset + text.len(), length });
-            return Ok(());
+        let mut pieces = Pieces {
+            cutter: self,
+            text,
+            monitor,
+            waiting: VecDeque::new(),
+            length: 0,
+            start: 0,
+            ends: Vec::new(),
+            known: HashMap::new(),
         };
-        let mut starts = level.starts(text);
-        starts.push(text.len());
-        let mut from = 0;
-        for to in starts {
-            self.part(&text[from..to], offset + from, level.finer(), units, monitor)?;
+        pieces.part(0..text.len(), Some(Level::Paragraph))?;
+        while !pieces.waiting.is_empty() {
+            pieces.end_one()?;
+        }
+        Ok(pieces.ends)
+    }
+}
+
+/// The pieces of a text, made as its units come: no more of these is held than a piece has.
+struct Pieces<'a> {
+    cutter: &'a Cutter,
+    text: &'a str,
+    monitor: &'a dyn Monitor,
+    /// Units that are in no piece yet. Bytes add up, so without a tokenizer these are one.
+    waiting: VecDeque<Unit>,
+    /// How long they are together; never more than the limit, but for a single one.
+    length: usize,
+    /// Where they begin.
+    start: usize,
+    ends: Vec<usize>,
+    /// How long short texts are to the tokenizer: the characters of a text are few, and are asked for one by one.
+    known: HashMap<Box<str>, usize>,
+}
+
+impl Pieces<'_> {
+    /// Takes the units of a part of the text; where that is too long, of its parts by `level`, the last of which are characters, and stay
+    /// whole.
+    fn part(&mut self, part: Range<usize>, level: Option<Level>) -> Result<()> {
+        self.monitor.check()?;
+        let text = &self.text[part.clone()];
+        let length = self.length_of(text)?;
+        let Some(level) = level.filter(|_| length > self.cutter.limit()) else {
+            return self.take(Unit { end: part.end, length });
+        };
+        let mut from = part.start;
+        for to in level.starts(text).map(|start| part.start + start).chain([part.end]) {
+            self.part(from..to, level.finer())?;
             from = to;
         }
+        Ok(())
+    }
+
+    fn length_of(&mut self, text: &str) -> Result<usize> {
+        if self.cutter.tokenizer.is_none() || text.len() > KNOWN_BYTES {
+            return self.cutter.length(text, self.monitor);
+        }
+        if let Some(length) = self.known.get(text) {
+            return Ok(*length);
+        }
+        let length = self.cutter.length(text, self.monitor)?;
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(text.into(), length);
+        Ok(length)
+    }
+
+    /// Takes the next unit, behind pieces of those before where it does not fit to them.
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        while !self.waiting.is_empty() && self.length.saturating_add(unit.length) > self.cutter.limit() {
+            self.end_one()?;
+        }
+        self.length += unit.length;
+        match self.waiting.back_mut() {
+            Some(last) if self.cutter.tokenizer.is_none() => last.end = unit.end,
+            _ => self.waiting.push_back(unit),
+        }
+        Ok(())
+    }
+
+    /// Makes a piece of as many of the waiting units as may be in one.
+    fn end_one(&mut self) -> Result<()> {
+        self.monitor.check()?;
+        let mut to = self.waiting.len();
+        // A tokenizer may make more of a whole than of its parts.
+        while to > 1 {
+            self.monitor.check()?;
+            let whole = &self.text[self.start..self.waiting[to - 1].end];
+            if self.cutter.length(whole, self.monitor)? <= self.cutter.limit() {
+                break;
+            }
+            to -= 1;
+        }
+        self.start = self.waiting[to - 1].end;
+        self.ends.push(self.start);
+        self.waiting.drain(..to);
+        self.length = self.waiting.iter().map(|unit| unit.length).sum();
         Ok(())
     }
 }
@@ -327,6 +380,71 @@ mod tests {
         assert!(cuttings.parts(1, document).is_none(), "another text");
     }
 
+    #[test]
+    fn a_line_without_spaces_is_cut_in_the_memory_that_its_pieces_take() {
+        // 24 bytes for each of its characters would be 200 MB.
+        let text = "x".repeat(8 << 20);
+        let Some(before) = cognate_base::process::peak_rss_bytes() else { return };
+        let ends = bytes(100).ends(&text, &Silent).unwrap();
+        let grown = cognate_base::process::peak_rss_bytes().unwrap() - before;
+        assert_eq!(ends.len(), text.len().div_ceil(297));
+        assert!(grown < 30_000_000, "{grown} bytes");
+    }
+
+    #[test]
+    fn what_is_remembered_of_short_texts_is_bounded() {
+        let cutter = Cutter { tokens: 17, tokenizer: Some(TRAINED.clone()) };
+        let mut pieces = Pieces {
+            cutter: &cutter,
+            text: "",
+            monitor: &Silent,
+            waiting: VecDeque::new(),
+            length: 0,
+            start: 0,
+            ends: Vec::new(),
+            known: HashMap::new(),
+        };
+        for number in 0..MOST_KNOWN + 10 {
+            let text = number.to_string();
+            assert_eq!(pieces.length_of(&text).unwrap(), cutter.length(&text, &Silent).unwrap());
+        }
+        assert_eq!(pieces.known.len(), 10);
+        assert_eq!(pieces.length_of("7").unwrap(), pieces.length_of("7").unwrap());
+        pieces.length_of(&"a".repeat(KNOWN_BYTES + 1)).unwrap();
+        assert_eq!(pieces.known.len(), 11, "a longer text is not remembered");
+    }
+
+    /// The pieces by their definition, from all units at once.
+    fn defined(cutter: &Cutter, text: &str) -> Vec<usize> {
+        fn units(cutter: &Cutter, text: &str, offset: usize, level: Option<Level>, found: &mut Vec<Unit>) {
+            let length = cutter.length(text, &Silent).unwrap();
+            let Some(level) = level.filter(|_| length > cutter.limit()) else {
+                found.push(Unit { end: offset + text.len(), length });
+                return;
+            };
+            let mut from = 0;
+            for to in level.starts(text).chain([text.len()]) {
+                units(cutter, &text[from..to], offset + from, level.finer(), found);
+                from = to;
+            }
+        }
+        let mut found = Vec::new();
+        units(cutter, text, 0, Some(Level::Paragraph), &mut found);
+        let (mut ends, mut at, mut start) = (Vec::new(), 0, 0);
+        while at < found.len() {
+            let length = |to: usize| found[at..to].iter().fold(0, |sum: usize, unit| sum.saturating_add(unit.length));
+            let mut to =
+                (at + 1..=found.len()).take_while(|to| *to == at + 1 || length(*to) <= cutter.limit()).last().unwrap();
+            while to > at + 1 && cutter.length(&text[start..found[to - 1].end], &Silent).unwrap() > cutter.limit() {
+                to -= 1;
+            }
+            start = found[to - 1].end;
+            ends.push(start);
+            at = to;
+        }
+        ends
+    }
+
     proptest! {
         #[test]
         fn the_pieces_in_a_row_are_the_text(
@@ -337,6 +455,7 @@ mod tests {
             for cutter in [bytes(tokens), Cutter { tokens, tokenizer: Some(TRAINED.clone()) }] {
                 let pieces = pieces(&cutter, &text);
                 prop_assert_eq!(pieces.concat(), text.as_str());
+                prop_assert_eq!(cutter.ends(&text, &Silent).unwrap(), defined(&cutter, &text));
                 for piece in &pieces {
                     prop_assert!(cutter.length(piece, &Silent).unwrap() <= cutter.limit(), "{:?}", piece);
                     prop_assert!(!piece.is_empty() || text.is_empty());

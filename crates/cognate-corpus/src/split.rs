@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use cognate_base::{Hash, random};
+use cognate_base::{Hash, Interrupted, Monitor, random};
 
 use crate::document::Document;
 use crate::ingest::Split;
@@ -82,7 +82,16 @@ impl Cuts {
 
 /// The identifier `id`, or `id~1`, `id~2` …: the first that `ingest` draws into `split`, with these shares of validation, unique and selection, in
 /// a corpus without groups and limit. So whoever makes documents for a split can have them there. None where the split has no share.
-pub fn id_in_split(id: &str, split: Split, seed: u64, [validation, unique, selection]: [f64; 3]) -> Option<String> {
+///
+/// # Errors
+/// When the user interrupts: for a narrow share many are tried.
+pub fn id_in_split(
+    id: &str,
+    split: Split,
+    seed: u64,
+    [validation, unique, selection]: [f64; 3],
+    monitor: &dyn Monitor,
+) -> Result<Option<String>, Interrupted> {
     let cuts = Cuts::new(validation, unique, selection);
     let share = match split {
         Split::Validation => cuts.validation_end,
@@ -92,10 +101,15 @@ pub fn id_in_split(id: &str, split: Split, seed: u64, [validation, unique, selec
     };
     // A narrower one would take minutes.
     if share < 1e-9 {
-        return None;
+        return Ok(None);
     }
-    let named = std::iter::once(id.to_owned()).chain((1u64..).map(|n| format!("{id}~{n}")));
-    named.into_iter().find(|name| cuts.split(place(seed, name)) == split)
+    for name in std::iter::once(id.to_owned()).chain((1u64..).map(|n| format!("{id}~{n}"))) {
+        monitor.check()?;
+        if cuts.split(place(seed, &name)) == split {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Of the documents that `takes_part` lets through by their position, those that repeat another one's text, each with the
@@ -132,6 +146,7 @@ pub(crate) fn exact_duplicates(
 
 #[cfg(test)]
 mod tests {
+    use cognate_base::Silent;
     use proptest::prelude::*;
 
     use super::*;
@@ -141,13 +156,13 @@ mod tests {
         let shares = [0.1, 0.3, 0.0];
         for split in [Split::Validation, Split::Unique, Split::Oracle] {
             for number in 0..50 {
-                let id = id_in_split(&format!("d{number}"), split, 7, shares).unwrap();
+                let id = id_in_split(&format!("d{number}"), split, 7, shares, &Silent).unwrap().unwrap();
                 assert_eq!(Cuts::new(0.1, 0.3, 0.0).split(place(7, &id)), split);
                 assert_eq!(id.split('~').next(), Some(&*format!("d{number}")));
             }
         }
-        assert_eq!(id_in_split("d", Split::Selection, 7, shares), None, "it has no share");
-        assert_eq!(id_in_split("d", Split::Oracle, 7, [0.1, 0.7, 0.2]), None, "nothing is left for it");
+        assert_eq!(id_in_split("d", Split::Selection, 7, shares, &Silent), Ok(None), "it has no share");
+        assert_eq!(id_in_split("d", Split::Oracle, 7, [0.1, 0.7, 0.2], &Silent), Ok(None), "nothing is left for it");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A world as files: documents that every stage reads, true pairs, the task that asks about it, and what is true.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::Path;
 
 use cognate_base::files::{AtomicFile, CompleteFile};
+use cognate_base::process::check_memory;
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::id_in_split;
 use cognate_pair::{Pair, write_pairs};
@@ -76,8 +77,9 @@ pub fn file_of(split: Split) -> String {
 /// Writes a world into the folder `out`, where nothing of these names may stand.
 ///
 /// # Errors
-/// When the dials make no pair, the folder cannot be written to, or the user interrupts.
+/// When the dials make no pair, the machine has too little memory, the folder cannot be written to, or the user interrupts.
 pub fn write_world(world: &World, out: &Path, monitor: &dyn Monitor) -> Result<WorldStatistics> {
+    check_memory("writing this world", world.dials().written_bytes())?;
     let pairs = world.pairs(monitor)?;
     let measures = world.measure(monitor)?;
     // Its hidden file says that whatever else stands there is this writer's.
@@ -102,7 +104,7 @@ pub fn write_world(world: &World, out: &Path, monitor: &dyn Monitor) -> Result<W
         questions,
         measures,
     };
-    let mut text = serde_json::to_string_pretty(&statistics).map_err(std::io::Error::from)?;
+    let mut text = serde_json::to_string_pretty(&statistics).map_err(io::Error::from)?;
     text.push('\n');
     complete.push(written(&out.join(STATISTICS), text)?);
 
@@ -111,7 +113,8 @@ pub fn write_world(world: &World, out: &Path, monitor: &dyn Monitor) -> Result<W
         .flat_map(|split| told.get(split).into_iter().flatten().map(|told: &Told| told.id.clone()))
         .collect();
     let pairs: Vec<Pair> = pairs.into_iter().map(|(first, second)| Pair { first, second, similarity: 1.0 }).collect();
-    serde_json::to_writer(&mut truth_file, &Truth::new(world, told)).map_err(std::io::Error::from)?;
+    let watched = Watched { file: &mut truth_file, monitor };
+    serde_json::to_writer(watched, &Truth::new(world, told)).map_err(io::Error::from)?;
     truth_file.write_all(b"\n")?;
     let truth_file = truth_file.complete()?;
     monitor.check()?;
@@ -121,8 +124,25 @@ pub fn write_world(world: &World, out: &Path, monitor: &dyn Monitor) -> Result<W
     Ok(statistics)
 }
 
+/// A file in which nothing more is written once the user interrupts.
+struct Watched<'a> {
+    file: &'a mut AtomicFile,
+    monitor: &'a dyn Monitor,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.monitor.check().map_err(|interrupted| io::Error::other(crate::error::Error::from(interrupted)))?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// A file of this text, not in place yet.
-fn written(path: &Path, text: String) -> std::io::Result<CompleteFile> {
+fn written(path: &Path, text: String) -> io::Result<CompleteFile> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(text.as_bytes())?;
     file.complete()
@@ -147,7 +167,7 @@ fn write_documents(
     monitor.begin(&format!("documents of {}", split.word()), Some(world.count(split) as u64), Unit::Documents);
     for mut document in world.documents(split) {
         monitor.check()?;
-        if let Some(id) = id_in_split(&document.id, drawn, world.seed(), shares) {
+        if let Some(id) = id_in_split(&document.id, drawn, world.seed(), shares, monitor)? {
             document.id = id;
         }
         let line = json!({

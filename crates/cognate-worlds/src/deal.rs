@@ -5,9 +5,6 @@ use cognate_base::random;
 use crate::words::{symbols, text};
 use crate::{Concept, Document, Mixture, Result, Split};
 
-/// Most documents of a split.
-pub(crate) const MOST_DOCUMENTS: u64 = 100_000_000;
-
 /// How documents of symbols are dealt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deal {
@@ -81,6 +78,7 @@ pub(crate) fn related(
     let concepts = unique.iter().max().map_or(0, |most| *most as usize + 1);
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); concepts];
     for (number, &concept) in unique.iter().enumerate() {
+        monitor.check()?;
         members[concept as usize].push(number as u32);
     }
     let mut pairs = Vec::new();

@@ -75,6 +75,9 @@ pub enum Error {
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),
+    /// The machine has too little memory for it.
+    #[error(transparent)]
+    TooLarge(#[from] cognate_base::process::TooLarge),
     /// A word that the world does not have.
     #[error("word {place}: {word:?} is no word of this world")]
     UnknownWord {

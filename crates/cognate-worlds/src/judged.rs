@@ -217,7 +217,7 @@ mod tests {
     use crate::{Dials, Document};
 
     fn world(dials: serde_json::Value) -> World {
-        World::new(&serde_json::from_value::<Dials>(dials).unwrap(), 3).unwrap()
+        World::new(&serde_json::from_value::<Dials>(dials).unwrap(), 3, &Silent).unwrap()
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod error;
 mod estimate;
 pub mod ginc;
 mod judged;
+mod limits;
 mod mixture;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cognate_base::{Monitor, Silent, Unit};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ fn small(name: &str) -> Dials {
 }
 
 fn worlds() -> impl Iterator<Item = (&'static str, World)> {
-    Dials::WORLDS.into_iter().map(|(name, ..)| (name, World::new(&small(name), 3).unwrap()))
+    Dials::WORLDS.into_iter().map(|(name, ..)| (name, World::new(&small(name), 3, &Silent).unwrap()))
 }
 
 fn truth_of(world: &World) -> Truth {
@@ -74,8 +75,8 @@ fn pairs_are_of_one_concept_both_ways_and_within_what_may_be_paired() {
 #[test]
 fn a_world_follows_from_its_dials_and_seed_and_its_splits_are_of_the_asked_size() {
     for (name, world) in worlds() {
-        let again = World::new(&small(name), 3).unwrap();
-        let other = World::new(&small(name), 4).unwrap();
+        let again = World::new(&small(name), 3, &Silent).unwrap();
+        let other = World::new(&small(name), 4, &Silent).unwrap();
         let mut ids = BTreeSet::new();
         for split in Split::ALL {
             let documents: Vec<Document> = world.documents(split).collect();
@@ -98,7 +99,7 @@ fn a_truth_file_makes_the_same_world_again() {
         let path = written(folder.path(), &world, |_| ());
         let truth = Truth::read_of(&path, &small(name), 3).unwrap();
         assert_eq!(truth, truth_of(&world), "{name}");
-        let again = truth.world(&path).unwrap();
+        let again = truth.world(&path, &Silent).unwrap();
         let of = |world: &World| world.documents(Split::Validation).collect::<Vec<_>>();
         assert_eq!(of(&again), of(&world), "{name}");
         let texts: Vec<String> = of(&world).into_iter().map(|document| document.text).collect();
@@ -114,7 +115,7 @@ fn a_truth_file_makes_the_same_world_again() {
 #[test]
 fn a_truth_file_of_another_world_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::new(&small("ginc"), 3).unwrap();
+    let world = World::new(&small("ginc"), 3, &Silent).unwrap();
     let path = written(folder.path(), &world, |_| ());
     let told = |dials: &Dials, seed| {
         let error = Truth::read_of(&path, dials, seed).unwrap_err();
@@ -131,11 +132,11 @@ fn a_truth_file_of_another_world_is_refused_by_name() {
 #[test]
 fn truth_that_cannot_be_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let made = |name: &str| World::new(&small(name), 3).unwrap();
+    let made = |name: &str| World::new(&small(name), 3, &Silent).unwrap();
     let refused = |name: &str, change: &dyn Fn(&mut Value)| {
         let path = written(folder.path(), &made(name), change);
         let error = match Truth::read(&path) {
-            Ok(truth) => truth.world(&path).unwrap_err(),
+            Ok(truth) => truth.world(&path, &Silent).unwrap_err(),
             Err(error) => error,
         };
         let message = error.to_string();
@@ -183,7 +184,7 @@ fn row_sum(world: &World) -> String {
 fn what_makes_no_pair_or_fits_no_context_is_refused_by_name() {
     let of = |value: Value| serde_json::from_value::<Dials>(value).unwrap();
     let lonely = of(json!({"name": "ginc", "concepts": 10000, "unique_documents": 2, "length": 2}));
-    let error = World::new(&lonely, 1).unwrap().pairs(&Silent).unwrap_err();
+    let error = World::new(&lonely, 1, &Silent).unwrap().pairs(&Silent).unwrap_err();
     assert_eq!(error, Error::NoPair { documents: 2 });
     let once = of(json!({"name": "biographies", "told_once": 1.0}));
     let Error::Dial { dial, .. } = once.check().unwrap_err() else { panic!("another error") };
@@ -218,28 +219,82 @@ fn what_makes_no_pair_or_fits_no_context_is_refused_by_name() {
 
 #[test]
 fn shortest_biographies_have_the_words_that_are_counted_on() {
-    let world = World::new(&small("biographies"), 3).unwrap();
+    let world = World::new(&small("biographies"), 3, &Silent).unwrap();
     let shortest = world.documents(Split::Oracle).map(|d| d.text.split_whitespace().count()).min().unwrap();
     assert!(shortest >= 6 * biographies::LEAST_WORDS, "{shortest}");
 }
 
-/// Asks to stop from the start.
-struct Stop;
+/// Asks to stop once it was asked so often whether to go on.
+struct After(AtomicUsize);
 
-impl Monitor for Stop {
+impl After {
+    fn looks(looks: usize) -> Self {
+        Self(AtomicUsize::new(looks))
+    }
+}
+
+impl Monitor for After {
     fn begin(&self, _: &str, _: Option<u64>, _: Unit) {}
     fn advance(&self, _: u64, _: &str) {}
     fn end(&self) {}
     fn interrupted(&self) -> bool {
-        true
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
     }
 }
 
+/// How often a piece of work asks whether to go on; each time it heeds the answer.
+fn looks<T>(mut work: impl FnMut(&After) -> std::result::Result<T, Error>) -> usize {
+    const MANY: usize = 1 << 40;
+    let counting = After::looks(MANY);
+    work(&counting).map(drop).unwrap();
+    let looks = MANY - counting.0.into_inner();
+    for at in [0, looks / 2, looks - 1] {
+        assert!(matches!(work(&After::looks(at)).map(drop), Err(Error::Interrupted(_))), "look {at} of {looks}");
+    }
+    looks
+}
+
 #[test]
-fn pairs_and_measures_can_be_interrupted() {
+fn every_loop_over_what_dials_size_can_be_interrupted() {
     for (name, world) in worlds() {
-        assert!(matches!(world.pairs(&Stop), Err(Error::Interrupted(_))), "{name}");
-        assert!(matches!(world.measure(&Stop), Err(Error::Interrupted(_))), "{name}");
+        let made = looks(|monitor| World::new(&small(name), 3, monitor));
+        // Concepts, rows and steps of the power iteration, or people twice.
+        let least = match name {
+            "ginc" => 5,
+            "bigrams" => 20 + 4 + 2,
+            _ => 80,
+        };
+        assert!(made >= least, "{name}: {made} looks");
+        let drawn = world.count(Split::Unique) + world.count(Split::Selection);
+        // Their concepts, those of the unique split among them as members, and the partners of each.
+        let paired = looks(|monitor| world.pairs(monitor));
+        assert!(paired >= 2 * drawn + world.count(Split::Unique), "{name}: {paired} looks");
+        let measured = looks(|monitor| world.measure(monitor));
+        assert!(measured >= world.count(Split::Validation), "{name}: {measured} looks");
+        if let Kind::Ginc(symbols) = world.kind() {
+            let asked = looks(|monitor| ginc::prompts(&symbols.mixture, 30, 3, monitor));
+            assert!(asked >= 5 + 150, "{asked} looks");
+        }
+        if let Kind::Bigrams(symbols) = world.kind() {
+            let concept = &symbols.mixture.concepts()[0];
+            // Of each last token: what stands at the first position that matters, and for each of 20 tokens there at the second.
+            let exact = looks(|monitor| Ok(concept.bayes_loss(1 << 20, monitor)?));
+            assert_eq!(exact, 20 * (1 + 20));
+        }
+        let documents: Vec<Document> = world.documents(Split::Unique).collect();
+        let judged = |count: usize| {
+            let texts: Vec<&str> = documents[..count].iter().map(|document| document.text.as_str()).collect();
+            looks(|monitor| Ok(world.judge(texts.iter().map(|text| (*text, *text)), monitor)?))
+        };
+        assert_eq!(judged(30) - judged(10), 20, "{name}: once a text");
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), &world, |_| ());
+        let truth = Truth::read(&path).unwrap();
+        let again = |monitor: &After| match truth.world(&path, monitor) {
+            Err(TruthError::Parameters { source, .. }) => Err(source),
+            other => Ok(drop(other.unwrap())),
+        };
+        assert!(looks(again) >= 4, "{name}");
         let measures: BTreeMap<String, Value> =
             serde_json::from_value(serde_json::to_value(world.measure(&Silent).unwrap()).unwrap()).unwrap();
         assert!(measures.contains_key("mutual_information"), "{name}");
@@ -253,7 +308,7 @@ fn damaged_truth_is_refused_by_name_or_makes_a_world() {
     let path = folder.path().join("truth.json");
     let good: Vec<Value> = Dials::WORLDS
         .into_iter()
-        .map(|(name, ..)| serde_json::to_value(truth_of(&World::new(&small(name), 3).unwrap())).unwrap())
+        .map(|(name, ..)| serde_json::to_value(truth_of(&World::new(&small(name), 3, &Silent).unwrap())).unwrap())
         .collect();
     let inputs = damaged_json::inputs(1000);
     let mut made = 0;
@@ -261,7 +316,7 @@ fn damaged_truth_is_refused_by_name_or_makes_a_world() {
         let mut random = cognate_base::random::stream(7, "truth.json", input);
         let bytes = damaged_json::damaged(&good[input as usize % good.len()], &mut random);
         fs_err::write(&path, bytes).unwrap();
-        match Truth::read(&path).and_then(|truth| truth.world(&path)) {
+        match Truth::read(&path).and_then(|truth| truth.world(&path, &Silent)) {
             Ok(world) => {
                 made += 1;
                 let texts: Vec<String> = world.documents(Split::Validation).map(|document| document.text).collect();
@@ -273,4 +328,101 @@ fn damaged_truth_is_refused_by_name_or_makes_a_world() {
         }
     }
     assert!(made > inputs / 100 && made < inputs * 9 / 10, "{made} of {inputs} made worlds");
+}
+
+/// The ranges of single dials let each of them be large beside the others' defaults, and not beside everything.
+#[test]
+fn dials_that_are_too_large_together_are_refused_by_name_and_with_what_is_allowed() {
+    let values = |dials: &Dials| serde_json::to_value(dials).unwrap();
+    let mut refused = BTreeSet::new();
+    for (name, _, dials) in Dials::WORLDS {
+        let base = values(&small(name));
+        let most = |dial: &Dial| match dial.range {
+            Range::Whole(_, most) => Some(most),
+            _ => None,
+        };
+        let whole: Vec<(&str, u64)> = dials.iter().filter_map(|dial| Some((dial.name, most(dial)?))).collect();
+        for first in &whole {
+            for second in &whole {
+                for third in &whole {
+                    let mut tried = base.clone();
+                    for (dial, most) in [first, second, third] {
+                        tried[*dial] = json!(most);
+                    }
+                    // Refused dial by dial, and lowered to what is said to be allowed, a world comes to be.
+                    for _ in 0..whole.len() + 3 {
+                        let made: Dials = serde_json::from_value(tried.clone()).unwrap();
+                        let Err(Error::Dial { dial, expected, .. }) = made.check() else {
+                            bounded(&made);
+                            break;
+                        };
+                        let number = |words: &str| words.split([' ', ',']).next()?.parse::<u64>().ok();
+                        let Some(most) = expected.strip_prefix("at most ").and_then(number) else { break };
+                        assert!(json!(most + 1).as_u64() <= tried[dial].as_u64(), "{dial}: {expected} {tried}");
+                        refused.insert((name, dial));
+                        tried[dial] = json!(most);
+                    }
+                }
+            }
+        }
+    }
+    for expected in [
+        ("ginc", "concepts"),
+        ("ginc", "length"),
+        ("ginc", "partners"),
+        ("bigrams", "concepts"),
+        ("bigrams", "length"),
+        ("bigrams", "partners"),
+        ("bigrams", "positions"),
+        ("biographies", "oracle_tellings"),
+        ("biographies", "selection_tellings"),
+        ("biographies", "unique_tellings"),
+        ("biographies", "validation_tellings"),
+    ] {
+        assert!(refused.contains(&expected), "{expected:?} in {refused:?}");
+    }
+}
+
+/// What a world that is allowed may hold.
+fn bounded(dials: &Dials) {
+    assert!(dials.bytes() <= 8.0 * f64::from(1 << 30), "{dials:?}: {} bytes", dials.bytes());
+    let numbered = dials.count(Split::Unique) + dials.count(Split::Selection);
+    assert!(u32::try_from(numbered).is_ok(), "{dials:?}: {numbered} documents");
+    assert!(dials.most_pairs() <= 500_000_000, "{dials:?}: {} pairs", dials.most_pairs());
+}
+
+#[test]
+fn what_this_machine_has_no_memory_for_is_refused_before_it_is_made() {
+    // A table of a terabyte and more, as the ranges alone would allow.
+    let ginc = json!({"name": "ginc", "concepts": 10000, "entities": 64, "properties": 64, "length": 2});
+    let dials: Dials = serde_json::from_value(ginc).unwrap();
+    assert_eq!(
+        dials.check().unwrap_err().to_string(),
+        "concepts: expected at most 31 beside these entities, properties and symbols, found 10000"
+    );
+    assert!(small("ginc").written_bytes() > 3.0 * small("ginc").bytes());
+    // Concepts of bigrams share their transitions.
+    let world = World::new(&small("bigrams"), 3, &Silent).unwrap();
+    let Kind::Bigrams(symbols) = world.kind() else { panic!("another world") };
+    let [first, second] = [0, 1].map(|concept: usize| symbols.mixture.concepts()[concept].transitions().as_ptr());
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_large_world_has_a_smaller_one_like_it() {
+    for (name, large) in [
+        ("ginc", json!({"name": "ginc", "concepts": 5000})),
+        ("bigrams", json!({"name": "bigrams", "concepts": 10000, "window": 30, "symbols": 50})),
+        ("biographies", json!({"name": "biographies", "people": 2_000_000})),
+    ] {
+        let large: Dials = serde_json::from_value(large).unwrap();
+        large.check().unwrap();
+        let smaller = large.smaller();
+        assert!(smaller.bytes() <= f64::from(64 << 20) && smaller.bytes() > f64::from(60 << 20), "{name}");
+        smaller.check().unwrap();
+        let Value::Object(differs) = serde_json::to_value(&smaller).unwrap() else { panic!("no table") };
+        let of_large = serde_json::to_value(&large).unwrap();
+        assert_eq!(differs.iter().filter(|(dial, value)| of_large[*dial] != **value).count(), 1, "{name}");
+        assert_eq!(small(name).smaller(), small(name), "{name}: small enough");
+    }
 }

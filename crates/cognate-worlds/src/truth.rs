@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cognate_base::Hash;
+use cognate_base::{Hash, Monitor};
 use serde::{Deserialize, Serialize};
 
-use crate::bigrams::Bigram;
+use crate::bigrams::bigram::sharing;
 use crate::biographies::{Attribute, Person};
 use crate::deal::Symbols;
 use crate::ginc::Hmm;
 use crate::world::{Dials, Document, Kind, World};
-use crate::{Concept, Error, Mixture, Split};
+use crate::{Error, Mixture, Split};
 
 /// What a truth file says it is.
 const FORMAT: &str = "cognate world";
@@ -230,10 +230,12 @@ impl Truth {
     /// The world, from the parameters as they stand in the file; `path` is for messages.
     ///
     /// # Errors
-    /// When they make none: probabilities that do not sum to 1, states that never emit, people who are not the world's.
-    pub fn world(&self, path: &Path) -> Result<World, TruthError> {
+    /// When they make none: probabilities that do not sum to 1, states that never emit, people who are not the world's; and when the user
+    /// interrupts.
+    pub fn world(&self, path: &Path, monitor: &dyn Monitor) -> Result<World, TruthError> {
         let wrong = |source| TruthError::Parameters { path: path.to_path_buf(), source };
-        let kind = self.parameters.kind(&self.dials, self.seed).map_err(wrong)?;
+        self.dials.check().map_err(wrong)?;
+        let kind = self.parameters.kind(&self.dials, self.seed, monitor).map_err(wrong)?;
         Ok(World::of(self.dials.clone(), self.seed, kind))
     }
 }
@@ -267,7 +269,7 @@ impl Parameters {
         }
     }
 
-    fn kind(&self, dials: &Dials, seed: u64) -> crate::Result<Kind> {
+    fn kind(&self, dials: &Dials, seed: u64, monitor: &dyn Monitor) -> crate::Result<Kind> {
         match (self, dials) {
             (Self::HiddenMarkov { words, emissions, start, transitions }, Dials::Ginc(config)) => {
                 let silent = emissions.iter().position(Option::is_none);
@@ -277,9 +279,11 @@ impl Parameters {
                 concepts(config.concepts, [start.len(), transitions.len()])?;
                 let emissions: Vec<u32> = emissions.iter().flatten().copied().collect();
                 let hmm = |(start, transitions): (&Vec<f64>, &Vec<f64>)| {
+                    monitor.check()?;
                     Hmm::new(start.clone(), transitions.clone(), emissions.clone(), words.len())
                 };
-                let mixture = mixture(start.iter().zip(transitions).map(hmm))?;
+                let hmms = start.iter().zip(transitions).map(hmm).collect::<crate::Result<Vec<_>>>()?;
+                let mixture = Mixture::uniform(hmms);
                 Ok(Kind::Ginc(Symbols { mixture, words: words.clone(), deal: config.deal(), seed }))
             }
             (Self::Bigrams { words, window, start, transitions, attention }, Dials::Bigrams(config)) => {
@@ -290,12 +294,13 @@ impl Parameters {
                 if *window == 0 {
                     return Err(Error::dial("window", "at least 1", window));
                 }
-                let bigram = |rows: &Vec<f64>| Bigram::new(*window, start.clone(), transitions.clone(), rows.clone());
-                let mixture = mixture(attention.iter().map(bigram))?;
+                let attentions = attention.iter().cloned();
+                let mixture =
+                    Mixture::uniform(sharing(*window, start.clone(), transitions.clone(), attentions, monitor)?);
                 Ok(Kind::Bigrams(Symbols { mixture, words: words.clone(), deal: config.deal(), seed }))
             }
             (Self::People { people, .. }, Dials::Biographies(config)) => {
-                let world = crate::biographies::World::new(config.clone(), seed)?;
+                let world = crate::biographies::World::new(config.clone(), seed, monitor)?;
                 let made = &world.people().people;
                 let differs = (0..people.len().max(made.len())).find(|&number| people.get(number) != made.get(number));
                 match differs {
@@ -306,10 +311,6 @@ impl Parameters {
             _ => Err(Error::OtherParameters { world: dials.name() }),
         }
     }
-}
-
-fn mixture<C: Concept>(concepts: impl Iterator<Item = crate::Result<C>>) -> crate::Result<Mixture<C>> {
-    Ok(Mixture::uniform(concepts.collect::<crate::Result<Vec<_>>>()?))
 }
 
 /// Checks that arrays have a part for every concept.

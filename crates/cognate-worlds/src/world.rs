@@ -1,5 +1,6 @@
 //! Any of the worlds, from its dials: documents by split, true pairs, what can be computed, and what is to be thought of a text.
 
+use cognate_base::process::check_memory;
 use cognate_base::{Interrupted, Monitor};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use crate::biographies::{self, Attribute, Knowledge};
 use crate::deal::{Symbols, related};
 use crate::dials::Dial;
 use crate::ginc::{self, Hmm};
+use crate::limits::{DOCUMENT_BYTES, PAIR_BYTES};
 use crate::words::words;
 use crate::{Error, Estimate, Result, Split};
 
@@ -51,7 +53,7 @@ impl Dials {
         }
     }
 
-    /// Checks every dial.
+    /// Checks every dial, and what they make together.
     ///
     /// # Errors
     /// [`Error::Dial`], with what it may be.
@@ -77,6 +79,50 @@ impl Dials {
                 of_once + of_others
             }
         }
+    }
+
+    /// True pairs at most, each direction counted.
+    pub fn most_pairs(&self) -> usize {
+        let of = |deal: crate::Deal| {
+            let unique = deal.documents[Split::Unique as usize];
+            2 * (unique + deal.documents[Split::Selection as usize]) * deal.partners.min(unique)
+        };
+        match self {
+            Self::Ginc(config) => of(config.deal()),
+            Self::Bigrams(config) => of(config.deal()),
+            Self::Biographies(config) => config.all_pairs(),
+        }
+    }
+
+    /// Bytes that [`World::new`] takes.
+    pub fn bytes(&self) -> f64 {
+        match self {
+            Self::Ginc(config) => config.bytes(),
+            Self::Bigrams(config) => config.bytes(),
+            Self::Biographies(config) => config.bytes(),
+        }
+    }
+
+    /// Bytes that a world takes while it is written: itself, once more for what is true of it and once for what is asked of it; its documents'
+    /// concepts; and its pairs.
+    pub fn written_bytes(&self) -> f64 {
+        let documents: usize = Split::ALL.iter().map(|split| self.count(*split)).sum();
+        3.0 * self.bytes() + DOCUMENT_BYTES * documents as f64 + PAIR_BYTES * self.most_pairs() as f64
+    }
+
+    /// Much the same world where this one is large, made in a moment: with fewer concepts or people, so that its documents are as long and of
+    /// the same words, or words like them.
+    #[must_use]
+    pub fn smaller(&self) -> Self {
+        const BYTES: f64 = (64 << 20) as f64;
+        let fewer = |n: usize| if self.bytes() > BYTES { (n as f64 * BYTES / self.bytes()) as usize } else { n };
+        let mut smaller = self.clone();
+        match &mut smaller {
+            Self::Ginc(config) => config.concepts = fewer(config.concepts).max(1),
+            Self::Bigrams(config) => config.concepts = fewer(config.concepts).max(1),
+            Self::Biographies(config) => config.people = fewer(config.people).max(2),
+        }
+        smaller
     }
 
     /// The shares of validation, unique and selection documents.
@@ -135,20 +181,24 @@ impl World {
     /// Makes a world from its dials and a seed.
     ///
     /// # Errors
-    /// When a dial is out of its range.
-    pub fn new(dials: &Dials, seed: u64) -> Result<Self> {
+    /// When a dial is out of its range, the machine has too little memory, or the user interrupts.
+    pub fn new(dials: &Dials, seed: u64, monitor: &dyn Monitor) -> Result<Self> {
+        dials.check()?;
+        check_memory("making this world", dials.bytes())?;
         let kind = match dials {
             Dials::Ginc(config) => {
-                let mixture = ginc::make(config, seed)?;
+                let mixture = ginc::make(config, seed, monitor)?;
                 Kind::Ginc(Symbols { mixture, words: words(config.symbols), deal: config.deal(), seed })
             }
             Dials::Bigrams(config) => {
-                let mixture = bigrams::make(config, seed)?;
+                let mixture = bigrams::make(config, seed, monitor)?;
                 // There is no delimiter among them.
                 let words = words(config.symbols + 1).split_off(1);
                 Kind::Bigrams(Symbols { mixture, words, deal: config.deal(), seed })
             }
-            Dials::Biographies(config) => Kind::Biographies(Box::new(biographies::World::new(config.clone(), seed)?)),
+            Dials::Biographies(config) => {
+                Kind::Biographies(Box::new(biographies::World::new(config.clone(), seed, monitor)?))
+            }
         };
         Ok(Self::of(dials.clone(), seed, kind))
     }
@@ -232,8 +282,9 @@ impl World {
         Ok(match &self.kind {
             Kind::Ginc(world) => Measures::Symbols(SymbolMeasures::of(world, None, monitor)?),
             Kind::Bigrams(world) => {
-                let losses: Option<Vec<f64>> =
-                    world.mixture.concepts().iter().map(|bigram| bigram.bayes_loss(MOST_CONTEXTS)).collect();
+                let concepts = world.mixture.concepts().iter();
+                let losses = concepts.map(|bigram| bigram.bayes_loss(MOST_CONTEXTS, monitor));
+                let losses: Option<Vec<f64>> = losses.collect::<std::result::Result<_, Interrupted>>()?;
                 let mean = losses.map(|losses| losses.iter().sum::<f64>() / losses.len() as f64);
                 Measures::Symbols(SymbolMeasures::of(world, mean, monitor)?)
             }

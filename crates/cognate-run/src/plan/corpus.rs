@@ -1,13 +1,13 @@
 //! A look at the corpus: how many documents, how long, how many tokens.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::input::{Input, expand};
 use cognate_corpus::pieces::{Cutter, TOKEN_BYTES};
 use cognate_corpus::{Document, Metadata, Origin, Reader, Tokenizer};
-use cognate_worlds::{Split, World};
+use cognate_worlds::{Dials, Split, World};
 
 use crate::error::Result;
 use crate::estimate::Survey;
@@ -26,20 +26,29 @@ struct Look {
     files: usize,
     /// Text that the tokenizer is trained and measured on.
     sample: usize,
+    /// How long documents of a world are made, beyond the first of each split.
+    making: Duration,
 }
 
 impl Look {
     /// One of `of` equal parts.
     fn part(self, of: usize) -> Self {
         let n = of.max(1) as u64;
-        Self { bytes: self.bytes / n, text: self.text / n, files: 1, sample: self.sample / of.max(1) }
+        Self {
+            bytes: self.bytes / n,
+            text: self.text / n,
+            files: 1,
+            sample: self.sample / of.max(1),
+            making: self.making.div_f64(n as f64),
+        }
     }
 }
 
 /// Bytes that are cut beyond a sample, so that the last piece in it is a whole one.
 const LAST_CUT: usize = 64 << 10;
 
-const LOOK: Look = Look { bytes: 64 << 20, text: 256 << 20, files: 16, sample: 2 << 20 };
+const LOOK: Look =
+    Look { bytes: 64 << 20, text: 256 << 20, files: 16, sample: 2 << 20, making: Duration::from_secs(4) };
 
 /// Reads the corpus, or parts of it where it is large, and tokenizes a sample.
 pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
@@ -48,7 +57,7 @@ pub(crate) fn survey(recipe: &Recipe, monitor: &dyn Monitor) -> Result<Survey> {
 
 fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
     if let Some(dials) = &recipe.corpus.world {
-        return made(recipe, &World::new(dials, recipe.seed)?, look, monitor);
+        return made(recipe, dials, look, monitor);
     }
     let paths: Vec<_> = recipe.corpus.paths.iter().map(|path| recipe.at(path)).collect();
     let files = expand(&paths, monitor)?;
@@ -86,17 +95,19 @@ fn survey_with(recipe: &Recipe, look: Look, monitor: &dyn Monitor) -> Result<Sur
     told(recipe, read, (stands_for, times), (total as f64, whole), monitor)
 }
 
-/// A look at a made corpus, of which documents of each split are made.
-fn made(recipe: &Recipe, world: &World, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
+/// A look at a made corpus, of which documents of each split are made; of a large world by a smaller one.
+fn made(recipe: &Recipe, dials: &Dials, look: Look, monitor: &dyn Monitor) -> Result<Survey> {
+    let smaller = dials.smaller();
+    let world = World::new(&smaller, recipe.seed, monitor)?;
     let mut read = Read::default();
     let origin = |split: Split, row: usize| Origin { file: Path::new(&file_of(split)).into(), row: row as u64 + 1 };
-    let (mut stands_for, mut whole) = (Totals { bytes: 1.0, ..Totals::default() }, true);
+    let (mut stands_for, mut whole) = (Totals { bytes: 1.0, ..Totals::default() }, smaller == *dials);
     for split in Split::ALL {
         let most = look.part(Split::ALL.len());
         let (before, sample) = (read.text, read.sampled + most.sample);
-        let mut documents = 0;
+        let (since, mut documents) = (Instant::now(), 0);
         for (row, document) in world.documents(split).enumerate() {
-            if read.text - before > most.text {
+            if read.text - before > most.text || (documents > 0 && since.elapsed() > most.making) {
                 whole = false;
                 break;
             }
@@ -107,9 +118,9 @@ fn made(recipe: &Recipe, world: &World, look: Look, monitor: &dyn Monitor) -> Re
             read.take(&origin(split, row), document, sample, monitor)?;
             documents += 1;
         }
-        stands_for.documents += world.count(split) as f64;
+        stands_for.documents += dials.count(split) as f64;
         let mean = (read.text - before) as f64 / f64::from(documents.max(1));
-        stands_for.text += mean * world.count(split) as f64;
+        stands_for.text += mean * dials.count(split) as f64;
     }
     let bytes = stands_for.text;
     told(recipe, read, (stands_for, 1.0), (bytes, whole), monitor)
@@ -304,6 +315,8 @@ mod tests {
 
     use super::*;
 
+    const MODEL: &str = "[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n";
+
     /// A corpus of `files` files of 100 documents each, whose documents grow from file to file, and a recipe that names it.
     fn corpus(files: usize) -> (tempfile::TempDir, Recipe) {
         let folder = tempfile::tempdir().unwrap();
@@ -313,9 +326,8 @@ mod tests {
             write_atomic(folder.path().join(format!("d/{file:03}.jsonl")), (0..100).map(line).collect::<String>())
                 .unwrap();
         }
-        let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[tokenize]\nvocab_size = 300\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
-                    [train]\nbudget_tokens = 100000\n";
-        let recipe = Recipe::parse(&folder.path().join("r.toml"), text).unwrap();
+        let text = format!("name = \"a\"\n[corpus]\npaths = [\"d\"]\n[tokenize]\nvocab_size = 300\n{MODEL}");
+        let recipe = Recipe::parse(&folder.path().join("r.toml"), &text).unwrap();
         (folder, recipe)
     }
 
@@ -324,7 +336,7 @@ mod tests {
         let (_folder, recipe) = corpus(40);
         let all = survey_with(&recipe, LOOK, &Silent).unwrap();
         assert!(all.whole && all.documents == 4000.0, "{all:?}");
-        let look = Look { bytes: 2_400_000, text: u64::MAX, files: 8, sample: 100_000 };
+        let look = Look { bytes: 2_400_000, text: u64::MAX, files: 8, sample: 100_000, ..LOOK };
         let parts = survey_with(&recipe, look, &Silent).unwrap();
         assert!(!parts.whole);
         // Files of all kinds are looked at, so that means are about those of all.
@@ -369,7 +381,7 @@ mod tests {
     fn no_more_is_read_than_a_look_allows() {
         let (_folder, recipe) = corpus(40);
         let files = expand(&[recipe.at(Path::new("d"))], &Silent).unwrap();
-        let look = Look { bytes: 50_000, text: u64::MAX, files: 1, sample: 100 };
+        let look = Look { bytes: 50_000, text: u64::MAX, files: 1, sample: 100, ..LOOK };
         let mut read = Read::default();
         assert!(!read.files(&recipe, &files, look, &Silent).unwrap());
         // One buffer of the reader is read ahead.
@@ -377,6 +389,29 @@ mod tests {
         let mut read = Read::default();
         assert!(!read.files(&recipe, &files, Look { text: 1000, ..look }, &Silent).unwrap());
         assert!(read.text < 1000 + 1200, "{}", read.text);
+    }
+
+    #[test]
+    fn a_large_world_is_surveyed_by_a_smaller_one_and_no_longer_than_a_look_allows() {
+        let (folder, _) = corpus(1);
+        let of = |world: &str| {
+            let text = format!("name = \"c\"\n[corpus]\nworld = {{ {world} }}\n[tokenize]\nvocab_size = 300\n");
+            Recipe::parse(&folder.path().join("w.toml"), &format!("{text}{MODEL}")).unwrap()
+        };
+        let people = of("name = \"biographies\", people = 2_000_000, oracle_tellings = 1, first_names = 600");
+        let look = Look { text: 400_000, sample: 40_000, ..LOOK };
+        let large = survey_with(&people, look, &Silent).unwrap();
+        assert!(!large.whole);
+        // 500,000 people once and 1,500,000 twice, and thrice everybody.
+        assert_eq!(large.documents, 500_000.0 + 3_000_000.0 + 3.0 * 2_000_000.0);
+        assert!((300.0..500.0).contains(&large.bytes_per_document), "{}", large.bytes_per_document);
+        // Without time, one document of each split is made, and nothing is said to be whole.
+        let small = of("name = \"ginc\", unique_documents = 300");
+        let whole = survey_with(&small, LOOK, &Silent).unwrap();
+        let hasty = survey_with(&small, Look { making: Duration::ZERO, ..LOOK }, &Silent).unwrap();
+        assert!(whole.whole && !hasty.whole && hasty.documents == whole.documents);
+        assert_eq!(hasty.sampled_tokens.len(), 4);
+        assert!(whole.sampled_tokens.len() > 300);
     }
 
     #[test]

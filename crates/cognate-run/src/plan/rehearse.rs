@@ -60,9 +60,7 @@ pub(super) fn rehearse(
     // What timing the machine has left behind in this process is no part of a stage.
     let held_bytes = if process::forget_peak_rss() { process::peak_rss_bytes() } else { None };
     let mut measured = Measured { held_bytes, ..Measured::default() };
-    // An interruption waits for the folder to be removed.
-    let _unsaved = Unsaved::hold(monitor);
-    let opened = Scratch::new(&bounds.parent).and_then(|scratch| {
+    let opened = Scratch::new(&bounds.parent, monitor).and_then(|scratch| {
         let out = scratch.folder.join(RUN);
         Ok((RunDir::open(&out)?, out, scratch))
     });
@@ -239,21 +237,23 @@ impl Monitor for Within<'_> {
     }
 }
 
-/// A folder that goes with the value. What a killed process left is removed when the next one is made.
-struct Scratch {
+/// A folder that goes with the value, which an interruption waits for. What a process left that ended otherwise is removed when the next one is
+/// made.
+struct Scratch<'a> {
     folder: PathBuf,
+    monitor: &'a dyn Monitor,
     /// Let go when the folder is gone.
     _claim: Claim,
 }
 
-impl Scratch {
-    fn new(parent: &Path) -> Result<Self> {
+impl<'a> Scratch<'a> {
+    fn new(parent: &Path, monitor: &'a dyn Monitor) -> Result<Self> {
         remove_left(parent)?;
         for number in 0u32.. {
             let folder = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => match Claim::folder(&folder) {
-                    Ok(claim) => return Ok(Self { folder, _claim: claim }),
+                    Ok(claim) => return Ok(Self { folder, monitor, _claim: claim }),
                     Err(error) => {
                         // As empty as it was made, or nearly so.
                         let _ = fs_err::remove_dir_all(&folder);
@@ -268,8 +268,9 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for Scratch<'_> {
     fn drop(&mut self) {
+        let _unsaved = Unsaved::hold(self.monitor);
         if let Err(error) = fs_err::remove_dir_all(&self.folder) {
             tracing::warn!("a temporary folder stays: {error}");
         }
@@ -316,11 +317,11 @@ mod tests {
         }
         fs_err::write(parent.path().join(left[0]).join("lock"), "process 4294967295 on here\n").unwrap();
         let held = Claim::folder(&parent.path().join(stays[3])).unwrap();
-        let one = Scratch::new(parent.path()).unwrap();
+        let one = Scratch::new(parent.path(), &Silent).unwrap();
         assert!(left.iter().all(|name| !parent.path().join(name).exists()), "with a claim that is free or with none");
         assert!(stays.iter().all(|name| parent.path().join(name).exists()), "not ours, being made, or held");
         assert!(Claim::holder(&one.folder).unwrap().is_some());
-        let two = Scratch::new(parent.path()).unwrap();
+        let two = Scratch::new(parent.path(), &Silent).unwrap();
         assert!(one.folder.exists() && one.folder != two.folder, "what is held stays");
         drop((one, two, held));
         assert_eq!(names(), stays.len());

@@ -146,7 +146,7 @@ fn made_documents(
     config: &IngestConfig,
     monitor: &dyn Monitor,
 ) -> Result<(IngestStats, WorldStatistics, Vec<&'static str>)> {
-    let world = World::new(dials, config.seed)?;
+    let world = World::new(dials, config.seed, monitor)?;
     let made = folder.join("world");
     let statistics = write_world(&world, &made, monitor)?;
     let documents: Vec<_> = statistics.documents.keys().map(|split| made.join(file_of(*split))).collect();

@@ -42,9 +42,9 @@ pub(crate) struct Learned {
 }
 
 /// The world that the run's documents are of; none where they were read.
-fn world(context: &Context<'_>) -> Result<Option<World>> {
+fn world(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<World>> {
     let dials = context.recipe.corpus.world.as_ref();
-    Ok(dials.map(|dials| World::new(dials, context.recipe.seed)).transpose()?)
+    Ok(dials.map(|dials| World::new(dials, context.recipe.seed, monitor)).transpose()?)
 }
 
 /// What a synthesizer with these losses on `pairs` has learned; none outside a world.
@@ -54,7 +54,7 @@ pub(crate) fn learned(
     losses: &[PairLoss],
     monitor: &dyn Monitor,
 ) -> Result<Option<Learned>> {
-    let Some(world) = world(context)? else { return Ok(None) };
+    let Some(world) = world(context, monitor)? else { return Ok(None) };
     let mut texts = unique_texts(context, monitor)?;
     texts.extend(selection_texts(context, monitor)?);
     let text = |number: u32| texts[number as usize].1.as_str();
@@ -115,7 +115,7 @@ pub(super) fn judged(
     file: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Option<Judged>> {
-    let Some(world) = world(context)? else { return Ok(None) };
+    let Some(world) = world(context, monitor)? else { return Ok(None) };
     let mut seeds: HashMap<String, String> = unique_texts(context, monitor)?.into_iter().collect();
     seeds.extend(synthetic_seeds(context, corpus, monitor)?);
     let mut texts = Vec::new();

@@ -219,21 +219,6 @@ pub(super) fn measure(
         .collect()
 }
 
-/// Passes on whether the user asked to stop, and nothing else: scoring is a part of a stage that tells its own progress.
-struct Quiet<'a>(&'a dyn Monitor);
-
-impl Monitor for Quiet<'_> {
-    fn begin(&self, _what: &str, _total: Option<u64>, _unit: Unit) {}
-    fn advance(&self, _done: u64, _detail: &str) {}
-    fn end(&self) {}
-    fn interrupted(&self) -> bool {
-        self.0.interrupted()
-    }
-    fn hold(&self, unsaved: bool) {
-        self.0.hold(unsaved);
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use cognate_base::Silent;

@@ -6,17 +6,19 @@
 //! the same rule, each token being the last one in its turn, so T + 2 tokens are the paper's. And here every concept has a q of its
 //! own, while all share P: a document's concept is which earlier tokens matter.
 
-mod bigram;
+pub(crate) mod bigram;
 mod learn;
 #[cfg(test)]
 mod tests;
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, ChaCha8Rng};
 
-use crate::deal::{Deal, MOST_DOCUMENTS};
+use crate::deal::Deal;
 use crate::dials::Range::{Above0, Whole};
 use crate::dials::{self, dials};
 use crate::draws::{softmax, some_of};
+use crate::limits::{MOST_BYTES, MOST_DOCUMENTS, MOST_WORK, at_most, check_partners};
 use crate::{Error, Mixture, Result};
 
 pub use bigram::Bigram;
@@ -53,7 +55,7 @@ dials! {
 }
 
 impl Config {
-    /// Checks every dial.
+    /// Checks every dial, and what they make together.
     ///
     /// # Errors
     /// [`Error::Dial`], with what it may be.
@@ -66,7 +68,36 @@ impl Config {
             let expected = format!("at least {}, two more than the window", self.window + 2);
             return Err(Error::dial("length", expected, self.length));
         }
-        Ok(())
+        let most = (MOST_BYTES - self.shared_bytes()) / self.concept_bytes();
+        at_most("concepts", self.concepts, most, "beside these symbols, window and positions")?;
+        // A token is drawn from all symbols, and read under all concepts, each by the positions that matter.
+        let each = (self.symbols + self.concepts) as u64;
+        let shortest = self.window as u64 + 2;
+        at_most(
+            "positions",
+            self.positions,
+            MOST_WORK / (each * shortest),
+            "beside these symbols, concepts and window",
+        )?;
+        let most = MOST_WORK / (each * self.positions as u64);
+        at_most("length", self.length, most, "beside these symbols, concepts and positions")?;
+        check_partners(self.partners, self.unique_documents + self.selection_documents, self.unique_documents)
+    }
+
+    /// Bytes of what all concepts share: the transitions.
+    fn shared_bytes(&self) -> u64 {
+        8 * (self.symbols * self.symbols) as u64
+    }
+
+    /// Bytes of a concept: start, attention, and the positions that matter.
+    fn concept_bytes(&self) -> u64 {
+        let (symbols, window, positions) = (self.symbols as u64, self.window as u64, self.positions as u64);
+        symbols * (8 + 8 * window + 24 + 16 * positions)
+    }
+
+    /// Bytes of all that documents are drawn from.
+    pub(crate) fn bytes(&self) -> f64 {
+        self.shared_bytes() as f64 + self.concepts as f64 * self.concept_bytes() as f64
     }
 
     /// How its documents are dealt.
@@ -87,19 +118,27 @@ impl Config {
 /// Makes the world's concepts.
 ///
 /// # Errors
-/// When a dial is out of its range.
-pub fn make(config: &Config, seed: u64) -> Result<Mixture<Bigram>> {
+/// When a dial is out of its range, or the user interrupts.
+pub fn make(config: &Config, seed: u64, monitor: &dyn Monitor) -> Result<Mixture<Bigram>> {
     config.check()?;
     let mut rng = random::stream(seed, "bigrams transitions", 0);
-    let rows = (0..config.symbols).flat_map(|_| softmax(config.symbols, config.transition_temperature, &mut rng));
-    let transitions: Vec<f64> = rows.collect();
-    let start = bigram::stationary(&transitions, config.symbols);
-    let concept = |number: usize| {
+    let mut transitions = Vec::with_capacity(config.symbols * config.symbols);
+    for _ in 0..config.symbols {
+        monitor.check()?;
+        transitions.extend(softmax(config.symbols, config.transition_temperature, &mut rng));
+    }
+    let start = bigram::stationary(&transitions, config.symbols, monitor)?;
+    let attention = |number: usize| -> Vec<f64> {
         let mut rng = random::stream(seed, "bigrams concept", number as u64);
-        let attention = (0..config.symbols).flat_map(|_| positions(config, &mut rng)).collect();
-        Bigram::new(config.window, start.clone(), transitions.clone(), attention)
+        (0..config.symbols).flat_map(|_| positions(config, &mut rng)).collect()
     };
-    Ok(Mixture::uniform((0..config.concepts).map(concept).collect::<Result<_>>()?))
+    Ok(Mixture::uniform(bigram::sharing(
+        config.window,
+        start,
+        transitions,
+        (0..config.concepts).map(attention),
+        monitor,
+    )?))
 }
 
 /// One q: a distribution over the window's positions of which few are not 0, `[window]`.

@@ -15,6 +15,7 @@ use cognate_base::{Interrupted, Monitor};
 
 use crate::dials::Range::{Share, Whole};
 use crate::dials::{self, dials};
+use crate::limits::{MOST_DOCUMENTS, MOST_PAIRS, at_most};
 use crate::{Error, Result, Split};
 
 pub use likelihood::Knowledge;
@@ -68,7 +69,7 @@ const MOST_NAMES: u64 = 10_000;
 const MOST_FIRST_NAMES: u64 = 640;
 
 impl Config {
-    /// Checks every dial.
+    /// Checks every dial, and what they make together.
     ///
     /// # Errors
     /// [`Error::Dial`], with what it may be.
@@ -85,7 +86,37 @@ impl Config {
                 "a share that leaves somebody whom the unique split tells of twice, and unique_tellings of at least 2";
             return Err(Error::dial("told_once", expected, self.told_once));
         }
-        Ok(())
+        let (once, people) = (self.people_told_once() as u64, self.people as u64);
+        let most = (MOST_DOCUMENTS - once) / (people - once);
+        at_most("unique_tellings", self.unique_tellings, most, "beside these people")?;
+        for (dial, tellings) in [
+            ("oracle_tellings", self.oracle_tellings),
+            ("validation_tellings", self.validation_tellings),
+            ("selection_tellings", self.selection_tellings),
+        ] {
+            at_most(dial, tellings, MOST_DOCUMENTS / people, "beside these people")?;
+        }
+        // Two tellings each are the least that make a pair: with them there is room for some of selection.
+        let pairs = |unique: u64, selection: u64| {
+            (people - once) * unique * (unique - 1) + 2 * ((people - once) * unique + once) * selection
+        };
+        let selection = self.selection_tellings as u64;
+        let most = (0..=selection).rev().find(|fewer| pairs(2, *fewer) <= MOST_PAIRS).unwrap_or(0);
+        at_most("selection_tellings", self.selection_tellings, most, "beside these people")?;
+        let unique = self.unique_tellings as u64;
+        let most = (2..=unique).rev().find(|fewer| pairs(*fewer, selection) <= MOST_PAIRS).unwrap_or(2);
+        at_most("unique_tellings", self.unique_tellings, most, "beside these people and selection_tellings")
+    }
+
+    /// Bytes of the people: names and values, the table of names, and which facts are stated.
+    pub(crate) fn bytes(&self) -> f64 {
+        800.0 * self.people as f64
+    }
+
+    /// True pairs, each in both directions, with those of the selection split.
+    pub(crate) fn all_pairs(&self) -> usize {
+        let unique = self.people_told_once() + (self.people - self.people_told_once()) * self.unique_tellings;
+        self.pairs() + 2 * unique * self.selection_tellings
     }
 
     /// How many people the unique split tells of only once; they are the first ones.
@@ -124,10 +155,14 @@ impl World {
     /// Makes the world.
     ///
     /// # Errors
-    /// When a dial is out of its range.
-    pub fn new(config: Config, seed: u64) -> Result<Self> {
-        let people = people::make(&config, seed)?;
-        let by_name = people.people.iter().enumerate().map(|(number, person)| (person.name.clone(), number)).collect();
+    /// When a dial is out of its range, or the user interrupts.
+    pub fn new(config: Config, seed: u64, monitor: &dyn Monitor) -> Result<Self> {
+        let people = people::make(&config, seed, monitor)?;
+        let mut by_name = HashMap::with_capacity(people.people.len());
+        for (number, person) in people.people.iter().enumerate() {
+            monitor.check()?;
+            by_name.insert(person.name.clone(), number);
+        }
         let values = people.values.each_ref().map(|values| values.iter().cloned().collect());
         Ok(Self { config, people, by_name, values, seed })
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, ChaCha8Rng};
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +190,7 @@ pub(super) const SUBJECTS: [&str; 50] = [
 ];
 
 /// Makes the people.
-pub(super) fn make(config: &Config, seed: u64) -> Result<People> {
+pub(super) fn make(config: &Config, seed: u64, monitor: &dyn Monitor) -> Result<People> {
     config.check()?;
     let mut taken = BTreeSet::new();
     let mut words = |purpose: &str, count: usize, syllables: usize| {
@@ -209,7 +210,8 @@ pub(super) fn make(config: &Config, seed: u64) -> Result<People> {
     });
     let values = [dates.collect(), cities.clone(), universities, subjects, employers, cities];
     let mut names = BTreeSet::new();
-    let person = |number: usize| {
+    let person = |number: usize| -> Result<Person> {
+        monitor.check()?;
         let mut rng = random::stream(seed, "biographies person", number as u64);
         let name = loop {
             let name = format!("{} {} {}", pick(&first, &mut rng), pick(&first, &mut rng), pick(&last, &mut rng));
@@ -224,9 +226,9 @@ pub(super) fn make(config: &Config, seed: u64) -> Result<People> {
             _ => pick(&values[attribute as usize], rng).clone(),
         };
         let pronoun = Pronoun::ALL[below(&mut rng, 2)];
-        Person { name, pronoun, values: Attribute::ALL.map(|attribute| value(attribute, &mut rng)) }
+        Ok(Person { name, pronoun, values: Attribute::ALL.map(|attribute| value(attribute, &mut rng)) })
     };
-    let people = (0..config.people).map(person).collect();
+    let people = (0..config.people).map(person).collect::<Result<_>>()?;
     Ok(People { people, values, first_names: first, last_names: last })
 }
 

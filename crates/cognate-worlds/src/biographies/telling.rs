@@ -65,8 +65,10 @@ impl World {
     pub fn order(&self, split: Split) -> impl Iterator<Item = (usize, usize)> + '_ {
         let most = (0..self.config.people).map(|person| self.config.tellings(person, split)).max().unwrap_or(0);
         (0..most).flat_map(move |number| {
-            let told = (0..self.config.people).filter(move |&person| number < self.config.tellings(person, split));
-            told.map(move |person| (person, number))
+            // Only those whom the unique split tells of once have fewer than others, and they are the first.
+            let has_one = self.config.tellings(0, split) > number;
+            let first = if has_one { 0 } else { self.config.people_told_once() };
+            (first..self.config.people).map(move |person| (person, number))
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cognate_base::Silent;
+
 use super::*;
 
 fn small() -> Config {
@@ -18,7 +20,7 @@ fn small() -> Config {
 
 #[test]
 fn every_wording_is_read_as_what_was_said() {
-    let world = World::new(small(), 1).unwrap();
+    let world = World::new(small(), 1, &Silent).unwrap();
     for (number, person) in world.people().people.iter().take(4).enumerate() {
         for attribute in Attribute::ALL {
             for template in 0..TEMPLATES {
@@ -54,7 +56,7 @@ fn wordings_differ_and_enough_of_them_end_with_the_value() {
 
 #[test]
 fn people_have_names_of_their_own_and_colleagues_one_place_of_work() {
-    let world = World::new(small(), 2).unwrap();
+    let world = World::new(small(), 2, &Silent).unwrap();
     let names: BTreeSet<_> = world.people().people.iter().map(|person| &person.name).collect();
     assert_eq!(names.len(), 40);
     let mut places = BTreeMap::new();
@@ -66,14 +68,14 @@ fn people_have_names_of_their_own_and_colleagues_one_place_of_work() {
         }
     }
     let said = |world: &World| world.documents(Split::Unique).map(|telling| telling.text).collect::<Vec<_>>();
-    assert_eq!(said(&world), said(&World::new(small(), 2).unwrap()));
-    assert_ne!(said(&world), said(&World::new(small(), 3).unwrap()));
+    assert_eq!(said(&world), said(&World::new(small(), 2, &Silent).unwrap()));
+    assert_ne!(said(&world), said(&World::new(small(), 3, &Silent).unwrap()));
 }
 
 #[test]
 fn everybody_is_told_of_as_often_as_the_dials_say() {
     let config = Config { told_once: 0.25, unique_tellings: 3, ..small() };
-    let world = World::new(config.clone(), 2).unwrap();
+    let world = World::new(config.clone(), 2, &Silent).unwrap();
     for split in Split::ALL {
         let mut counts = BTreeMap::new();
         let mut ids = BTreeSet::new();
@@ -92,7 +94,7 @@ fn everybody_is_told_of_as_often_as_the_dials_say() {
 #[test]
 fn statements_are_true_as_often_as_asked_and_read_so() {
     let config = Config { people: 400, first_names: 40, full_names: 0.5, ..small() };
-    let world = World::new(config, 5).unwrap();
+    let world = World::new(config, 5, &Silent).unwrap();
     for truth in [0.0, 0.7, 1.0] {
         let (mut right, mut total) = (0, 0);
         for person in 0..400 {
@@ -114,7 +116,7 @@ fn statements_are_true_as_often_as_asked_and_read_so() {
 
 #[test]
 fn what_is_no_statement_is_counted_and_strangers_are_nobody() {
-    let world = World::new(small(), 6).unwrap();
+    let world = World::new(small(), 6, &Silent).unwrap();
     let person = &world.people().people[3];
     let subject = person.value(Attribute::Subject);
     let text = format!(
@@ -144,7 +146,7 @@ fn probabilities_of_all_documents_sum_to_one() {
         told_once: 0.0,
         ..Config::default()
     };
-    let world = World::new(config, 3).unwrap();
+    let world = World::new(config, 3, &Silent).unwrap();
     let (mut stranger, mut friend) = (0.0, 0.0);
     for last in &world.people().last_names {
         let first = &world.people().first_names[0];
@@ -167,7 +169,7 @@ fn probabilities_of_all_documents_sum_to_one() {
 #[test]
 fn documents_come_as_often_as_they_are_likely() {
     let config = Config { people: 2, attributes: 2, templates: 1, full_names: 0.25, told_once: 0.0, ..small() };
-    let world = World::new(config, 4).unwrap();
+    let world = World::new(config, 4, &Silent).unwrap();
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let n = 40_000;
     for number in 0..n / 2 {
@@ -189,7 +191,7 @@ fn documents_come_as_often_as_they_are_likely() {
 
 #[test]
 fn a_related_document_is_worth_what_it_tells() {
-    let world = World::new(Config { people: 30, ..small() }, 4).unwrap();
+    let world = World::new(Config { people: 30, ..small() }, 4, &Silent).unwrap();
     let first = world.tell(7, Split::Unique, 0, 1.0).text;
     let second = world.tell(7, Split::Oracle, 1, 1.0).text;
     let gain = world.log_conditional(&second, &first) - world.log_probability(&second, Knowledge::Nobody);
@@ -210,7 +212,7 @@ fn a_related_document_is_worth_what_it_tells() {
 
 #[test]
 fn a_wording_is_unheard_of_the_person_and_ends_with_the_value() {
-    let world = World::new(small(), 9).unwrap();
+    let world = World::new(small(), 9, &Silent).unwrap();
     let mut asked = 0;
     for person in 0..40 {
         let who = &world.people().people[person];
@@ -245,7 +247,9 @@ fn dials_out_of_their_range_are_named() {
         (Config { last_names: 1 << 40, ..small() }, "last_names"),
     ];
     for (config, name) in wrong {
-        let Error::Dial { dial, .. } = World::new(config, 0).unwrap_err() else { panic!("{name}: another error") };
+        let Error::Dial { dial, .. } = World::new(config, 0, &Silent).unwrap_err() else {
+            panic!("{name}: another error")
+        };
         assert_eq!(dial, name);
     }
 }

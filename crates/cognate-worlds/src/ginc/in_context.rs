@@ -48,7 +48,11 @@ impl Prompt {
 /// # Errors
 /// When the models have no state that emits a symbol other than the delimiter, or the user interrupts.
 pub fn prompts(mixture: &Mixture<Hmm>, most: usize, seed: u64, monitor: &dyn Monitor) -> Result<Vec<Prompt>> {
-    let begun = mixture.concepts().iter().map(from_any_symbol).collect::<Result<Vec<_>>>()?;
+    let begun = |hmm: &Hmm| {
+        monitor.check()?;
+        from_any_symbol(hmm)
+    };
+    let begun = mixture.concepts().iter().map(begun).collect::<Result<Vec<_>>>()?;
     let mut prompts = Vec::new();
     for length in LENGTHS {
         for examples in EXAMPLES.into_iter().filter(|examples| examples * (length + 1) + length <= most) {
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn no_prompt_is_longer_than_a_document() {
-        let world = make(&Config::default(), 1).unwrap();
+        let world = make(&Config::default(), 1, &Silent).unwrap();
         let found = prompts(&world, 8, 1, &Silent).unwrap();
         assert!(!found.is_empty() && found.iter().all(|prompt| prompt.symbols.len() < 8));
         assert!(found.iter().any(|prompt| prompt.examples == 1) && found.iter().all(|prompt| prompt.examples <= 1));

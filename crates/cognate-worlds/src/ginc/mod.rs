@@ -13,12 +13,14 @@ mod in_context;
 #[cfg(test)]
 mod tests;
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, ChaCha8Rng, SliceRandom};
 
-use crate::deal::{Deal, MOST_DOCUMENTS};
+use crate::deal::Deal;
 use crate::dials::Range::{Above0, Flag, Share, Whole};
 use crate::dials::{self, dials};
 use crate::draws::{below, softmax};
+use crate::limits::{MOST_BYTES, MOST_DOCUMENTS, MOST_WORK, at_most, check_partners};
 use crate::{Error, Mixture, Result};
 
 pub use hmm::{Hmm, Past};
@@ -62,7 +64,7 @@ dials! {
 const MOST_STATES: u64 = 4096;
 
 impl Config {
-    /// Checks every dial.
+    /// Checks every dial, and what they make together.
     ///
     /// # Errors
     /// [`Error::Dial`], with what it may be.
@@ -72,7 +74,25 @@ impl Config {
         if states as u64 > MOST_STATES {
             return Err(Error::dial("entities × properties", Whole(2, MOST_STATES).words(), states));
         }
-        Ok(())
+        let beside = "beside these entities, properties and symbols";
+        at_most("concepts", self.concepts, MOST_BYTES / self.concept_bytes(), beside)?;
+        // At each symbol every state that emits it is reached from every one that emits the symbol before. Those of the delimiter are the
+        // entities; the others are dealt to the other symbols.
+        let of_a_symbol = self.entities.max(states.div_ceil(self.symbols - 1)) as u64;
+        let each = self.concepts as u64 * states as u64 * of_a_symbol;
+        at_most("length", self.length, MOST_WORK / each, "beside these concepts, entities, properties and symbols")?;
+        check_partners(self.partners, self.unique_documents + self.selection_documents, self.unique_documents)
+    }
+
+    /// Bytes of a concept: start, transitions, emissions, and the states of each symbol.
+    fn concept_bytes(&self) -> u64 {
+        let (states, symbols) = ((self.entities * self.properties) as u64, self.symbols as u64);
+        8 * states * states + 16 * states + 24 * symbols
+    }
+
+    /// Bytes of all that documents are drawn from.
+    pub(crate) fn bytes(&self) -> f64 {
+        self.concepts as f64 * self.concept_bytes() as f64
     }
 
     /// How its documents are dealt.
@@ -93,8 +113,8 @@ impl Config {
 /// Makes the world's concepts.
 ///
 /// # Errors
-/// When a dial is out of its range.
-pub fn make(config: &Config, seed: u64) -> Result<Mixture<Hmm>> {
+/// When a dial is out of its range, or the user interrupts.
+pub fn make(config: &Config, seed: u64, monitor: &dyn Monitor) -> Result<Mixture<Hmm>> {
     config.check()?;
     let &Config { entities, properties, symbols, .. } = config;
     let mut memory = random::stream(seed, "ginc memory", 0);
@@ -104,6 +124,7 @@ pub fn make(config: &Config, seed: u64) -> Result<Mixture<Hmm>> {
         .collect();
     let shared = entity_transitions(config, &mut random::stream(seed, "ginc entities", 0));
     let concept = |number: usize| {
+        monitor.check()?;
         let mut rng = random::stream(seed, "ginc concept", number as u64);
         let start = softmax(entities * properties, config.start_temperature, &mut rng);
         let property = permutation_mix(properties, config.transition_temperature, &mut rng);

@@ -46,7 +46,7 @@ fn by_paths(hmm: &Hmm, document: &[u32], start: impl Fn(usize) -> f64) -> f64 {
 
 #[test]
 fn the_forward_algorithm_sums_all_paths() {
-    let world = make(&tiny(), 7).unwrap();
+    let world = make(&tiny(), 7, &Silent).unwrap();
     for hmm in world.concepts() {
         let mut total = 0.0;
         for document in documents(4, 5) {
@@ -61,7 +61,7 @@ fn the_forward_algorithm_sums_all_paths() {
 
 #[test]
 fn posteriors_and_conditionals_follow_from_the_definition() {
-    let world = make(&tiny(), 8).unwrap();
+    let world = make(&tiny(), 8, &Silent).unwrap();
     let documents = documents(4, 4);
     let joint = |document: &[u32], concept: usize| {
         let hmm = &world.concepts()[concept];
@@ -85,7 +85,7 @@ fn posteriors_and_conditionals_follow_from_the_definition() {
 
 #[test]
 fn the_next_symbol_is_that_of_longer_documents() {
-    let world = make(&tiny(), 9).unwrap();
+    let world = make(&tiny(), 9, &Silent).unwrap();
     for document in documents(4, 3) {
         let marginal = world.log_marginal(&document);
         if marginal == f64::NEG_INFINITY {
@@ -103,7 +103,7 @@ fn the_next_symbol_is_that_of_longer_documents() {
 
 #[test]
 fn estimates_hold_what_enumeration_gives() {
-    let world = make(&tiny(), 10).unwrap();
+    let world = make(&tiny(), 10, &Silent).unwrap();
     let documents = documents(4, 3);
     let p: Vec<f64> = documents.iter().map(|document| world.log_marginal(document).exp()).collect();
     let entropy: f64 = p.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();
@@ -127,7 +127,7 @@ fn estimates_hold_what_enumeration_gives() {
 
 #[test]
 fn samples_have_the_probabilities_of_the_formula() {
-    let world = make(&tiny(), 11).unwrap();
+    let world = make(&tiny(), 11, &Silent).unwrap();
     let n = 50_000;
     let mut counts = std::collections::BTreeMap::new();
     for number in 0..n {
@@ -154,7 +154,7 @@ fn the_entropy_rate_of_a_chain_is_its_formula() {
 #[test]
 fn the_world_is_that_of_the_paper() {
     let config = Config::default();
-    let world = make(&config, 3).unwrap();
+    let world = make(&config, 3, &Silent).unwrap();
     assert_eq!((world.concepts().len(), world.concepts()[0].states(), world.concepts()[0].symbols()), (5, 100, 50));
     for hmm in world.concepts() {
         for state in 0..100 {
@@ -167,8 +167,8 @@ fn the_world_is_that_of_the_paper() {
             assert!((column - 1.0).abs() < 1e-9);
         }
     }
-    assert_eq!(make(&config, 3).unwrap(), world);
-    assert_ne!(make(&config, 4).unwrap(), world);
+    assert_eq!(make(&config, 3, &Silent).unwrap(), world);
+    assert_ne!(make(&config, 4, &Silent).unwrap(), world);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn entities_move_alike_in_all_concepts_unless_they_have_their_own() {
         (0..100).map(|place| to(place / 10, place % 10)).collect()
     };
     let difference = |config: &Config| {
-        let world = make(config, 3).unwrap();
+        let world = make(config, 3, &Silent).unwrap();
         let (a, b) = (entity(&world.concepts()[0]), entity(&world.concepts()[1]));
         a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
     };
@@ -214,7 +214,7 @@ fn dials_out_of_their_range_are_named() {
         (Config { start_temperature: f64::INFINITY, ..config() }, "start_temperature"),
     ];
     for (config, name) in wrong {
-        let Error::Dial { dial, .. } = make(&config, 0).unwrap_err() else { panic!("{name}: another error") };
+        let Error::Dial { dial, .. } = make(&config, 0, &Silent).unwrap_err() else { panic!("{name}: another error") };
         assert_eq!(dial, name);
     }
     let rows = |p: f64| Hmm::new(vec![1.0], vec![p], vec![0], 1);

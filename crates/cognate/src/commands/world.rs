@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cognate_base::claim;
-use cognate_base::files::is_unfinished;
+use cognate_base::files::{is_unfinished, remove_partials};
 use cognate_run::world_files::{CORPUS, EXTRACTION, IN_CONTEXT, PAIRS, STATISTICS, TRUTH, file_of, write_world};
 use cognate_worlds::{Split, World};
 
@@ -23,7 +23,7 @@ fn failure(error: cognate_worlds::Error) -> Failure {
 pub(crate) fn world(args: &WorldArgs, terminal: &Terminal) -> Result {
     args.dials.check().map_err(failure)?;
     check_empty(&args.out)?;
-    let world = World::new(&args.dials, args.seed).map_err(failure)?;
+    let world = World::new(&args.dials, args.seed, terminal).map_err(failure)?;
     print_json(&write_world(&world, &args.out, terminal)?)
 }
 
@@ -44,8 +44,9 @@ fn check_empty(out: &Path) -> Result {
     if is_unfinished(&out.join(TRUTH)) && names.iter().all(own) {
         names.drain(..).try_for_each(|name| fs_err::remove_file(out.join(name)))?;
     }
-    match names.into_iter().min() {
-        Some(found) => Err(cognate_corpus::Error::OutputNotEmpty { path: out.to_path_buf(), found }.into()),
-        None => Ok(()),
+    if let Some(found) = names.into_iter().min() {
+        return Err(cognate_corpus::Error::OutputNotEmpty { path: out.to_path_buf(), found }.into());
     }
+    // Of another kind of world, which has files that this one has not.
+    Ok(remove_partials(out, false)?)
 }

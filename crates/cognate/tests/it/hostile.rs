@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::server::{Act, Server};
 use crate::support::{Scratch, corpus, recipe};
 
 /// Clears the screen, sets the window's title, turns what follows, in C0, DEL, C1 and by Unicode.
@@ -90,6 +91,58 @@ fn nothing_that_is_printed_steers_a_terminal() {
         told.contains("\u{fffd}[2J\u{fffd}]0;owned\u{fffd}"),
         "what stood there is seen to have stood there: {told}"
     );
+}
+
+/// A checkpoint of somebody else, and a server, that name things so.
+#[test]
+fn checkpoints_and_servers_steer_no_terminal() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(60));
+    let done = |line: &str| scratch.succeeds(&line.split_whitespace().collect::<Vec<_>>());
+    done("tokenize documents.jsonl --tokenizer t.json --train 300 --out tokens");
+    let told = done(
+        "train --tokens tokens --tokenizer t.json --out base --budget-tokens 500 --batch-tokens 500 --context 64 --layers 1 \
+         --width 32 --heads 2",
+    );
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let checkpoint = told["last"].as_str().unwrap();
+    let read = |name: &str| fs_err::read(scratch.path(checkpoint).join(name)).unwrap();
+    let copied = |folder: &str, changed: &str, content: &[u8]| {
+        for name in scratch.names(checkpoint) {
+            scratch.write(&format!("{folder}/{name}"), if name == changed { content.to_vec() } else { read(&name) });
+        }
+    };
+
+    // The header of a safetensors file is behind its length.
+    let weights = read("model.safetensors");
+    let (length, rest) = weights.split_at(8);
+    let (header, data) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
+    let mut header: serde_json::Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let name = header.keys().find(|name| *name != "__metadata__").unwrap().clone();
+    let tensor = header.remove(&name).unwrap();
+    header.insert(format!("{name}{HOSTILE}"), tensor);
+    let header = serde_json::to_vec(&header).unwrap();
+    copied("tensor", "model.safetensors", &[&(header.len() as u64).to_le_bytes(), &header[..], data].concat());
+    let mut config: Value = serde_json::from_slice(&read("config.json")).unwrap();
+    config["model_type"] = format!("llama{HOSTILE}").into();
+    copied("type", "config.json", config.to_string().as_bytes());
+    for (folder, code) in [("tensor", 1), ("type", 1)] {
+        let told = shown(&scratch, code, &["evaluate", "--checkpoint", folder, "--documents", "documents.jsonl"]);
+        assert!(told.contains("\u{fffd}[2J"), "{folder}: the name is told: {told}");
+    }
+
+    let message = serde_json::json!({"error": {"message": format!("there is no model syn{HOSTILE}")}}).to_string();
+    let server = Server::start(move |_| Act::Say(404, String::new(), message.clone()));
+    let url = server.url();
+    let (documents, model) = (["--documents", "documents.jsonl", "--tokens", "tokens"], format!("syn{HOSTILE}"));
+    let arguments = ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
+    let told = shown(&scratch, 1, &[&arguments[..], &documents, &["--out", "made", "-v"]].concat());
+    assert!(told.contains("there is no model syn\u{fffd}[2J"), "{told}");
+    let answering = Server::faultless();
+    let url = answering.url();
+    let arguments = ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
+    shown(&scratch, 0, &[&arguments[..], &documents, &["--out", "answered", "-v"]].concat());
+    shown(&scratch, 0, &["inspect", "synthetic", "answered", "--documents", "documents.jsonl"]);
 }
 
 /// A name with an end of line in it cannot pass for another message.

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use cognate_base::{Claim, Hash};
 
 use crate::runs::outcome;
+use crate::server::Server;
 use crate::support::{Scratch, corpus, recipe};
 
 /// Makes the program send itself SIGTERM when it asks for the n-th time whether to stop.
@@ -34,7 +35,8 @@ fn contents(folder: &Path) -> BTreeMap<String, Hash> {
         for entry in fs_err::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let tells_time = name == "training.json" || name == "metrics.jsonl" || name.starts_with("events.out");
+            let tells_time =
+                ["training.json", "metrics.jsonl", "manifest.json"].contains(&&*name) || name.starts_with("events.out");
             if path.is_dir() {
                 folders.push(path);
             } else if !tells_time {
@@ -50,6 +52,15 @@ fn every_command_that_is_interrupted_says_so_and_goes_on_to_the_same_bits() {
     let scratch = Scratch::new();
     scratch.write("documents.jsonl", corpus(700));
     scratch.write("seed.txt", "bade file");
+    let world =
+        "{ name = \"bigrams\", unique_documents = 60, oracle_documents = 30, validation_documents = 9, length = 20 }";
+    let of_world = recipe("").lines().map(|line| match line.split(" = ").next() {
+        Some("paths") => format!("world = {world}\n"),
+        Some("validation_share" | "unique_share" | "contamination_words") => String::new(),
+        _ => format!("{line}\n"),
+    });
+    scratch.write("world.toml", of_world.collect::<String>());
+    let server = Server::faultless();
     let done = |line: &str| scratch.succeeds(&line.split_whitespace().collect::<Vec<_>>());
     // Stops the command ever later, until it ends; then makes the same undisturbed, with `OUT` in its line elsewhere.
     let stopped = |line: &str, at_least: usize| {
@@ -108,6 +119,25 @@ fn every_command_that_is_interrupted_says_so_and_goes_on_to_the_same_bits() {
         (1, "join next/part-0 next/part-1 --out OUT/joined"),
         (
             2,
+            "generate SYNTHESIZER --documents next/c/unique.jsonl.zst --tokens next/unique --out OUT/served \
+             --target-documents 12 --max-new-tokens 30 --endpoint SERVER",
+        ),
+        (1, "inspect synthetic next/synthetic --documents next/c/unique.jsonl.zst"),
+        (
+            5,
+            "world ginc --unique-documents 60 --oracle-documents 30 --validation-documents 9 --selection-documents 7 \
+             --length 20 --out OUT/ginc",
+        ),
+        (
+            5,
+            "world bigrams --unique-documents 60 --oracle-documents 30 --validation-documents 9 --selection-documents 7 \
+             --length 20 --out OUT/bigrams",
+        ),
+        (5, "world biographies --people 40 --oracle-tellings 2 --first-names 10 --last-names 12 --out OUT/people"),
+        (5, "run world.toml --until ingest --out OUT/run"),
+        (1, "run world.toml --until ingest --reuse next/run --out OUT/reusing"),
+        (
+            2,
             "filter next/synthetic --training next/c/unique.jsonl.zst --real next/c/validation.jsonl.zst --out OUT/kept \
              --min-words 3 --synthesizer SYNTHESIZER",
         ),
@@ -129,7 +159,8 @@ fn every_command_that_is_interrupted_says_so_and_goes_on_to_the_same_bits() {
             let checkpoint = scratch.path("next/tuned/checkpoints").join(last);
             fs_err::os::unix::fs::symlink(checkpoint, scratch.path(synthesizer)).unwrap();
         }
-        stopped(&line.replace("BASE", base).replace("SYNTHESIZER", synthesizer), at_least);
+        let line = line.replace("BASE", base).replace("SYNTHESIZER", synthesizer).replace("SERVER", &server.url());
+        stopped(&line, at_least);
     }
 }
 
@@ -184,6 +215,7 @@ fn a_second_command_with_the_same_output_is_refused_before_it_reads_anything() {
     type Take = fn(&Path) -> Result<Claim, cognate_base::ClaimError>;
     let (folder, file) = (Claim::folder as Take, Claim::file as Take);
     for (output, take, line) in [
+        ("out", folder, "world biographies --people 5000 --first-names 10 --last-names 10 --out out"),
         ("out", folder, "ingest none --out out"),
         ("out", file, "tokenize none --tokenizer t --out out"),
         ("t.json", file, "tokenize none --tokenizer t.json --train 300 --out out"),

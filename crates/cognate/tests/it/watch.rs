@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ impl Served {
     /// Status code and body.
     fn ask(&self, method: &str, path: &str, host: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        // Far more than anybody may be held up; a page that never comes is a failure.
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -172,6 +175,11 @@ fn nobody_who_connects_holds_up_the_page() {
             "it was answered only after the others were sent away"
         );
     }
+    // More than are served at a time: then it is their time to ask that ends, and the page comes.
+    let stalled: Vec<TcpStream> = (0..40).map(|_| connect("GET / HTTP/1.1\r\nHost: 127")).collect();
+    assert_eq!(served.get("/").0, 200);
+    drop(stalled);
+    let slow: Vec<TcpStream> = (0..20).map(|_| connect("GET / HTTP/1.1\r\nHost: 127")).collect();
     // Nor do they hold up the end.
     let killed = Command::new("kill").args(["-TERM", &served.child.id().to_string()]).status().unwrap();
     assert!(killed.success());

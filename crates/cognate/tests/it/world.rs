@@ -90,6 +90,19 @@ fn a_world_is_written_once_and_bad_dials_exit_with_2() {
     assert!(message.contains("no two of the 2 documents of the unique split have one concept"), "{message}");
 }
 
+/// What a killed call had put in place or begun goes, though another kind of world writes other files.
+#[test]
+fn what_a_killed_world_left_goes_with_another_kind_of_world() {
+    let scratch = Scratch::new();
+    for left in [".truth.json.partial", ".in_context.jsonl.partial", ".corpus.toml.partial", "unique.jsonl"] {
+        scratch.write(&format!("w/{left}"), "half");
+    }
+    scratch.succeeds(&words(&format!("{} --out w", LINES[2])));
+    scratch.succeeds(&words(&format!("{} --out undisturbed", LINES[2])));
+    assert_eq!(scratch.names("w"), scratch.names("undisturbed"));
+    assert!(scratch.names("w").contains(&"truth.json".to_owned()));
+}
+
 /// A tiny run on a world, with the true pairs.
 const RECIPE: &str = r#"
 name = "made"

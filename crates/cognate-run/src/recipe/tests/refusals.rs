@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cognate_worlds::Range;
+
 use super::super::Recipe;
 use super::super::keys::{self, KEYS, Key, Kind};
 use super::{LEAST, parse, refusal, refused};
@@ -177,6 +179,51 @@ fn no_number_is_without_an_upper_bound() {
         }
     }
     assert!(keys > 60, "{keys}");
+    let world = KEYS.iter().find(|key| matches!(key.kind, Kind::World)).unwrap();
+    let mut dials = 0;
+    for (name, _, of_world) in cognate_worlds::Dials::WORLDS {
+        for dial in of_world {
+            let huge: &[&str] = match dial.range {
+                Range::Whole(..) => &["9223372036854775807", "99999999999999999999999999", "-1", "1e300"],
+                Range::Share | Range::Above0(_) => &["inf", "nan", "-1e300", "1e999"],
+                Range::Flag => continue,
+            };
+            dials += 1;
+            for value in huge {
+                let refused = refusal(&with_key(world, &format!("{{ name = \"{name}\", {} = {value} }}", dial.name)));
+                assert!(refused.contains("[corpus] world = ") && refused.contains(dial.name), "{name}: {refused}");
+            }
+        }
+    }
+    assert!(dials > 35, "{dials}");
+}
+
+/// Dials of which each is in its range, and which make more together than any machine holds, or than documents can be numbered.
+#[test]
+fn no_world_is_without_an_upper_bound() {
+    let paths = "paths = [\"documents.jsonl\"]";
+    for (world, expected) in [
+        (
+            "name = \"ginc\", concepts = 10_000, entities = 64, properties = 64",
+            "concepts: expected at most 31 beside these entities, properties and symbols, found 10000",
+        ),
+        ("name = \"ginc\", concepts = 10_000, symbols = 1_000_000", "concepts: expected at most 178 beside"),
+        (
+            "name = \"bigrams\", concepts = 10_000, symbols = 4096, window = 4096, length = 5000",
+            "concepts: expected at most 30 beside these symbols, window and positions, found 10000",
+        ),
+        (
+            "name = \"biographies\", people = 10_000_000, first_names = 640, oracle_tellings = 10_000",
+            "oracle_tellings: expected at most 10 beside these people, found 10000",
+        ),
+        (
+            "name = \"biographies\", people = 1000, unique_tellings = 10_000",
+            "unique_tellings: expected at most 815 beside these people and selection_tellings, found 10000",
+        ),
+    ] {
+        let found = refused(paths, &format!("world = {{ {world} }}"));
+        assert!(found.contains(expected), "{world}: {found}");
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A run on a made corpus: what it says of synthesizers and of what they write, computed once more from its files and the world.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cognate_base::{Monitor, Unit};
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{PairLoss, RelationOptions, relation};
 use cognate_pair::read_pairs;
@@ -11,9 +14,9 @@ use super::finished::Finished;
 use super::*;
 use crate::stages::filter::Filtered;
 use crate::stages::ingest::Ingested;
-use crate::stages::of_world::learned;
+use crate::stages::of_world::{judged, learned};
 use crate::stages::tasks;
-use crate::world_files::{PAIRS, TRUTH};
+use crate::world_files::{PAIRS, TRUTH, write_world};
 
 /// People of whom half are told of once, and a synthesizer with the true pairs.
 const PEOPLE: &str = r#"
@@ -76,10 +79,11 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     let finished = Finished::new(PEOPLE, &[], |_| {});
     let context = finished.context();
     let dials = context.recipe.corpus.world.clone().unwrap();
-    let world = World::new(&dials, context.recipe.seed).unwrap();
+    let world = World::new(&dials, context.recipe.seed, &Silent).unwrap();
     documents_and_pairs_are_the_worlds(&context, &world);
     what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(&context, &world);
     false_pairs_are_left_out_of_what_was_learned(&context);
+    what_was_learned_is_asked_about_at_every_pair(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
 }
@@ -165,11 +169,69 @@ fn false_pairs_are_left_out_of_what_was_learned(context: &Context<'_>) {
     assert_eq!(learned(context, &false_ones, &[loss], &Silent).unwrap(), None);
 }
 
+/// Asks to stop once a piece of work has begun, or it was asked so often whether to go on; and counts.
+struct Stop {
+    begun: &'static str,
+    left: AtomicUsize,
+    advanced: AtomicUsize,
+}
+
+impl Stop {
+    const NEVER: usize = 1 << 40;
+
+    fn at(begun: &'static str, left: usize) -> Self {
+        Self { begun, left: left.into(), advanced: 0.into() }
+    }
+}
+
+impl Monitor for Stop {
+    fn begin(&self, what: &str, _: Option<u64>, _: Unit) {
+        if what == self.begun {
+            self.left.store(0, Ordering::Relaxed);
+            self.advanced.store(0, Ordering::Relaxed);
+        }
+    }
+    fn advance(&self, _: u64, _: &str) {
+        self.advanced.fetch_add(1, Ordering::Relaxed);
+    }
+    fn end(&self) {}
+    fn interrupted(&self) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
 #[test]
-fn an_interruption_inside_a_world_is_one() {
-    let error = crate::error::Error::from(cognate_worlds::Error::from(cognate_base::Interrupted));
-    assert!(error.interrupted());
+fn documents_of_a_world_are_written_no_further_once_the_user_interrupts() {
+    let dials: Dials = serde_json::from_value(serde_json::json!({"name": "ginc", "unique_documents": 50})).unwrap();
+    let world = World::new(&dials, 4, &Silent).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for split in ["documents of unique", "documents of oracle", "documents of selection"] {
+        let monitor = Stop::at(split, Stop::NEVER);
+        let error = write_world(&world, &folder.path().join("w"), &monitor).unwrap_err();
+        assert!(error.interrupted(), "{error}");
+        assert_eq!(monitor.advanced.into_inner(), 0, "{split}: documents beyond the signal");
+    }
     assert!(!crate::error::Error::from(cognate_worlds::Error::NoPair { documents: 2 }).interrupted());
+}
+
+fn what_was_learned_is_asked_about_at_every_pair(context: &Context<'_>) {
+    let documents = Documents::of(context, 0, &Silent).unwrap();
+    let (_, pairs) = held_out(context, &documents);
+    let losses = vec![PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 }; pairs.len()];
+    let looks = |pairs: &[Pair]| {
+        let monitor = Stop::at("", Stop::NEVER);
+        learned(context, pairs, &losses[..pairs.len()], &monitor).unwrap();
+        Stop::NEVER - monitor.left.into_inner()
+    };
+    assert_eq!(looks(&pairs) - looks(&[]), pairs.len());
+    // Where the world is made, and behind the last pair.
+    for looks in [0, looks(&[]) / 2, looks(&pairs) - 1] {
+        let error = learned(context, &pairs, &losses, &Stop::at("", looks)).unwrap_err();
+        assert!(error.interrupted(), "{error}");
+        let kept = context.artifact(Path::new("filter/related")).path(KEPT);
+        let error = judged(context, 0, &kept, &Stop::at("", looks)).unwrap_err();
+        assert!(error.interrupted(), "{error}");
+    }
 }
 
 fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, world: &World) {

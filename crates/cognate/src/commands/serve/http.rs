@@ -205,4 +205,38 @@ mod tests {
         assert_eq!(status(&"X: y\r\n".repeat(MOST_HEADERS + 1)), 431);
         assert_eq!(parse(b"\x16\x03\x01 not http"), Err(Refused::With(400, "This is no HTTP request.")));
     }
+
+    #[test]
+    fn who_takes_no_answer_is_left_when_the_time_is_over() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let deaf = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        // More than the system takes for somebody who reads nothing: without an end, this would wait for ever.
+        let page = vec![b'x'; 64 << 20];
+        let error = write(&stream, &page, Instant::now() + Duration::from_millis(100)).unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
+        // Once the time is over, nothing is begun.
+        let error = write(&stream, b"x", Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(deaf);
+    }
+
+    /// A page that is taken slowly is taken whole.
+    #[test]
+    fn who_reads_in_time_has_all_of_an_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let page = vec![b'x'; 16 << 20];
+        let read = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut read = Vec::new();
+                reader.read_to_end(&mut read).map(|_| read.len())
+            });
+            write(&stream, &page, Instant::now() + TO_READ).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            reading.join().unwrap().unwrap()
+        });
+        assert_eq!(read, page.len());
+    }
 }
