@@ -136,10 +136,12 @@ fn synthesis_cost(report: &Report) -> String {
     let sbp = report.arms.iter().find(|arm| arm.name == SBP).filter(|arm| arm.flops > 0.0);
     let equal = equal_budgets(report);
     let Some(sbp) = sbp.filter(|_| cost > 0.0) else { return equal };
+    // An arm that chose from several trainings was prepared by these too, which are no part of synthesis.
+    let documents_need = sbp.preparation_flops.min(cost);
     // Of all that was counted, what no document depends on.
-    let scores = cost - sbp.preparation_flops;
+    let scores = cost - documents_need;
     let needed = if scores > cost * 1e-6 {
-        let (scores, needed) = (flops(scores), flops(sbp.preparation_flops));
+        let (scores, needed) = (flops(scores), flops(documents_need));
         format!(", {scores} of them for scores of relevance that drop nothing: what the documents need is {needed}")
     } else {
         String::new()
@@ -149,7 +151,7 @@ fn synthesis_cost(report: &Report) -> String {
          that training the sbp arm took.",
         duration(wall_s),
         flops(cost),
-        percent(sbp.preparation_flops / sbp.flops)
+        percent(documents_need / sbp.flops)
     )
 }
 

@@ -76,7 +76,8 @@ pub(crate) fn check_budgets(context: &Context<'_>) -> Result<()> {
 
 fn check_budget(recipe: &Recipe, arm: &Arm, tokenized: &Tokenized) -> Result<()> {
     if !arm.sweep.is_empty() && tokenized.selection.documents == 0 {
-        return Err(Error::NoSelection { arm: arm.name.clone(), reason: "the selection split is empty".to_owned() });
+        let reason = "the selection split is empty".to_owned();
+        return Err(Error::NoSelection { arm: arm.name.clone(), reason, left_out: 0 });
     }
     arm.trainings().try_for_each(|training| check_training(recipe, arm, training, tokenized))
 }

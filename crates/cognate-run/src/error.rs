@@ -98,6 +98,8 @@ pub enum Error {
         arm: String,
         /// Why not, in words.
         reason: String,
+        /// Documents that were drawn and left out for what they share.
+        left_out: u64,
     },
     /// Fewer documents than each is to have neighbours.
     #[error(
@@ -327,6 +329,9 @@ impl Error {
                 "lower [train] budget_tokens to at most {most}, add documents to [corpus] paths, or raise the arm's \
                  max_epochs"
             )),
+            Self::NoSelection { left_out: 0, .. } => Some(
+                "raise [corpus] selection_share or the arm's selection_documents, or remove the arm".to_owned(),
+            ),
             Self::NoSelection { .. } => Some(
                 "the documents are near-copies of each other, or have a form in common: lower [corpus] contamination_documents, so that less \
                  counts as shared, or raise contamination_words; with a larger selection_share and selection_documents, some may share nothing"

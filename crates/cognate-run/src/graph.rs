@@ -231,7 +231,7 @@ mod tests {
             &[],
             &["embed"],
             // One of the three that it chooses from is repetition's model, which makes trying it no cheaper.
-            &["train repetition", "train regularised, weight-decay-0.1", "train regularised, weight-decay-3.2"],
+            &["train regularised, weight-decay-0.1", "train repetition", "train regularised, weight-decay-3.2"],
             &[],
         ];
         for (at, expected) in expected.into_iter().enumerate() {

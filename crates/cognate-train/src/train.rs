@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cognate_base::process::check_memory;
-use cognate_base::{Interrupted, Monitor, Quiet, Unit, Unsaved};
+use cognate_base::{Monitor, Silent, Unit, Unsaved};
 use cognate_model::checkpoint::TokenizerFiles;
 use cognate_model::{Batch, Config, Decoder, Gradients, Moments, ScoreItem, score};
 use cognate_ops::{AdamW, Device};
@@ -113,41 +113,27 @@ pub fn train<D: Device>(model: &mut Decoder<D>, job: &Job<'_>, monitor: &dyn Mon
     monitor.begin(job.stream.work(), Some(job.stream.tokens()), Unit::Tokens);
     monitor.advance(run.progress.tokens, "");
     if new {
-        run.validate(model, &mut metrics, monitor)?;
+        run.validate(model, &mut metrics)?;
         if run.progress.best.is_some() {
             metrics.flush()?;
             run.save(model)?;
         }
     }
     let _unsaved = Unsaved::hold(monitor);
-    // A validation that was interrupted comes before the next step.
-    let mut owed = !new && run.owes_validation();
-    while owed || run.progress.step < steps {
-        let mut detail = String::new();
-        if !owed {
-            let record = run.step(model)?;
-            metrics.step(&record)?;
-            detail = format!("loss {:.3}", record.loss);
-        }
-        owed = false;
+    while run.progress.step < steps {
+        let record = run.step(model)?;
+        metrics.step(&record)?;
         let (step, config) = (run.progress.step, job.config);
         let last = step == steps;
-        if run.validates() {
-            match run.validate(model, &mut metrics, monitor) {
-                Err(stop) if Interrupted::caused(&stop) => {
-                    metrics.flush()?;
-                    run.save(model)?;
-                    return Err(stop);
-                }
-                validated => validated?,
-            }
+        if last || step.is_multiple_of(config.validate_every) {
+            run.validate(model, &mut metrics)?;
         }
         let best_now = run.progress.best.is_some_and(|(best, _)| best == step);
         if last || best_now || step.is_multiple_of(config.checkpoint_every) {
             metrics.flush()?;
             run.save(model)?;
         }
-        monitor.advance(run.progress.tokens, &detail);
+        monitor.advance(run.progress.tokens, &format!("loss {:.3}", record.loss));
         if let (false, Err(stop)) = (last, monitor.check()) {
             metrics.flush()?;
             run.save(model)?;
@@ -255,25 +241,16 @@ impl<D: Device> Run<'_, D> {
         })
     }
 
-    /// Whether there is a validation behind the present step.
-    fn validates(&self) -> bool {
-        let step = self.progress.step;
-        step == self.job.stream.steps() || step.is_multiple_of(self.job.config.validate_every)
-    }
-
-    /// Whether there should have been one, and its point is missing: it was interrupted.
-    fn owes_validation(&self) -> bool {
-        self.validates() && self.progress.curve.last().is_none_or(|point| point.step < self.progress.step)
-    }
-
-    /// Adds a point to the curve. Interrupted, it leaves everything as it was.
-    fn validate(&mut self, model: &mut Decoder<D>, metrics: &mut Metrics, monitor: &dyn Monitor) -> Result<()> {
+    /// Adds a point to the curve.
+    fn validate(&mut self, model: &mut Decoder<D>, metrics: &mut Metrics) -> Result<()> {
+        let progress = &mut self.progress;
+        let (sum, count) = std::mem::take(&mut progress.since_point);
         let mut per_token = |items: &[ScoreItem]| -> Result<Option<f64>> {
             let scored: usize = items.iter().map(|item| item.continuation.len()).sum();
             if scored == 0 {
                 return Ok(None);
             }
-            let nats: f64 = score(model, items, PIECE_TOKENS, &Quiet(monitor))?.iter().sum();
+            let nats: f64 = score(model, items, PIECE_TOKENS, &Silent)?.iter().sum();
             Ok(Some(nats / scored as f64))
         };
         let validation_nats = per_token(self.job.validation)?;
@@ -281,8 +258,6 @@ impl<D: Device> Run<'_, D> {
             Some(contrast) => (per_token(&contrast.random_seed)?, per_token(&contrast.no_seed)?),
             None => (None, None),
         };
-        let progress = &mut self.progress;
-        let (sum, count) = std::mem::take(&mut progress.since_point);
         let train_nats = (count > 0).then(|| sum / count as f64);
         let (step, tokens) = (progress.step, progress.tokens);
         let point = Point { step, tokens, train_nats, validation_nats, random_seed_nats, no_seed_nats };

@@ -114,7 +114,8 @@ impl Dials {
     /// the same words, or words like them.
     #[must_use]
     pub fn smaller(&self) -> Self {
-        const BYTES: f64 = (64 << 20) as f64;
+        // A little less than 64 MiB: what all concepts share does not get smaller with them.
+        const BYTES: f64 = 0.97 * (64 << 20) as f64;
         let fewer = |n: usize| if self.bytes() > BYTES { (n as f64 * BYTES / self.bytes()) as usize } else { n };
         let mut smaller = self.clone();
         match &mut smaller {

@@ -267,7 +267,7 @@ struct Counting(AtomicU32, AtomicU32, AtomicU32);
 
 impl Monitor for Counting {
     fn begin(&self, what: &str, _: Option<u64>, _: Unit) {
-        if what == "splitting documents" {
+        if what == "ingest: splitting documents" {
             self.1.store(self.0.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }

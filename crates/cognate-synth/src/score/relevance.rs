@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use cognate_base::{Monitor, Unit};
+use cognate_base::{Monitor, Quiet};
 use cognate_corpus::Tokenizer;
 use cognate_model::{Decoder, ScoreItem, score};
 use cognate_ops::Device;

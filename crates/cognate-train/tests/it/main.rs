@@ -244,33 +244,6 @@ fn a_run_stopped_anywhere_ends_with_the_bits_of_one_that_was_not() {
     assert_eq!(again.progress, resumed.progress);
 }
 
-/// At every look there is: behind steps, and inside of validations, which are then made once more.
-#[test]
-fn a_run_stopped_at_any_look_ends_with_the_bits_of_one_that_was_not() {
-    let undisturbed = tempfile::tempdir().unwrap();
-    let whole = run(undisturbed.path(), &stream(&corpus(undisturbed.path()), 13), 2, &Silent).unwrap();
-    let mut owed = Vec::new();
-    for look in 1.. {
-        let disturbed = tempfile::tempdir().unwrap();
-        let stream = stream(&corpus(disturbed.path()), 13);
-        let Err(error) = run(disturbed.path(), &stream, 2, &StopAfter(look.into())) else { break };
-        assert!(matches!(error, Error::Interrupted(_)), "{error}");
-        let left = metrics(disturbed.path());
-        let step = |line: &serde_json::Value| line["step"].as_u64().unwrap();
-        let validated = |step: u64| step.is_multiple_of(5) || step == 13;
-        if let Some(last) = left.last().filter(|line| line.get("loss").is_some() && validated(step(line))) {
-            owed.push(step(last));
-        }
-        let resumed = run(disturbed.path(), &stream, 2, &Silent).unwrap();
-        assert_eq!(weights(&resumed.last), weights(&whole.last), "stopped at look {look}");
-        assert_eq!(metrics(disturbed.path()), metrics(undisturbed.path()), "stopped at look {look}");
-        let progress = Progress { wall_s: whole.progress.wall_s, ..resumed.progress };
-        assert_eq!(progress, whole.progress, "stopped at look {look}");
-    }
-    owed.dedup();
-    assert_eq!(owed, [5, 10, 13], "these validations were interrupted");
-}
-
 #[test]
 fn rows_of_documents_resume_to_the_same_bits() {
     let undisturbed = tempfile::tempdir().unwrap();

@@ -154,7 +154,7 @@ pub(crate) fn tune(args: &TuneArgs, threads: usize, terminal: &Terminal) -> Resu
         let tokens: Vec<_> = held_out.iter().map(|(first, second)| (document(*first), document(*second))).collect();
         let options = RelationOptions {
             // As much of a seed as tuning shows of any.
-            max_seed_tokens: (of_key("generate", "max_seed_tokens") as usize).min(frame.context.saturating_sub(2) / 2),
+            max_seed_tokens: (frame.context / 2).saturating_sub(2).max(1),
             seed: args.optimizer.seed,
             batch_tokens: MEASURED_TOKENS,
         };

@@ -135,12 +135,14 @@ fn checkpoints_and_servers_steer_no_terminal() {
     let server = Server::start(move |_| Act::Say(404, String::new(), message.clone()));
     let url = server.url();
     let (documents, model) = (["--documents", "documents.jsonl", "--tokens", "tokens"], format!("syn{HOSTILE}"));
-    let arguments = ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
+    let arguments =
+        ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
     let told = shown(&scratch, 1, &[&arguments[..], &documents, &["--out", "made", "-v"]].concat());
-    assert!(told.contains("there is no model syn\u{fffd}[2J"), "{told}");
+    assert!(told.contains("there is no model syn\\u{1b}[2J"), "{told}");
     let answering = Server::faultless();
     let url = answering.url();
-    let arguments = ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
+    let arguments =
+        ["generate", checkpoint, "--target-tokens", "90", "--endpoint", &url[..], "--endpoint-model", &model[..]];
     shown(&scratch, 0, &[&arguments[..], &documents, &["--out", "answered", "-v"]].concat());
     shown(&scratch, 0, &["inspect", "synthetic", "answered", "--documents", "documents.jsonl"]);
 }

@@ -35,8 +35,9 @@ fn contents(folder: &Path) -> BTreeMap<String, Hash> {
         for entry in fs_err::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let tells_time =
-                ["training.json", "metrics.jsonl", "manifest.json"].contains(&&*name) || name.starts_with("events.out");
+            let tells_time = ["training.json", "metrics.jsonl", "manifest.json", "report.json", "report.html"]
+                .contains(&&*name)
+                || name.starts_with("events.out");
             if path.is_dir() {
                 folders.push(path);
             } else if !tells_time {
@@ -54,7 +55,8 @@ fn every_command_that_is_interrupted_says_so_and_goes_on_to_the_same_bits() {
     scratch.write("seed.txt", "bade file");
     let world =
         "{ name = \"bigrams\", unique_documents = 60, oracle_documents = 30, validation_documents = 9, length = 20 }";
-    let of_world = recipe("").lines().map(|line| match line.split(" = ").next() {
+    let plain = recipe("");
+    let of_world = plain.lines().map(|line| match line.split(" = ").next() {
         Some("paths") => format!("world = {world}\n"),
         Some("validation_share" | "unique_share" | "contamination_words") => String::new(),
         _ => format!("{line}\n"),

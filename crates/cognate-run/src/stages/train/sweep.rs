@@ -211,7 +211,7 @@ fn selection(context: &Context<'_>, arm: usize, monitor: &dyn Monitor) -> Result
              at most {most} documents hold",
             drawn.len()
         );
-        return Err(Error::NoSelection { arm: arm.name.clone(), reason });
+        return Err(Error::NoSelection { arm: arm.name.clone(), reason, left_out: left_out as u64 });
     }
     Ok((kept, left_out as u64))
 }
