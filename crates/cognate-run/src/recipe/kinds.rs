@@ -9,7 +9,7 @@ use super::presets::{LSA, RELATED, Result, SHUFFLED, UNCONDITIONAL};
 use super::resolve::{model, train};
 use super::things::{Candidate, Contexts, Init, Order, Real, Writer};
 use super::written::{Section, Written};
-use super::{Arm, Train, Training};
+use super::{Arm, Decay, Train, Training};
 
 /// Share of an `sbp` arm's budget that is synthetic, where it is not written.
 const SYNTHETIC_SHARE: f64 = 0.25;
@@ -154,6 +154,12 @@ pub(super) fn arm(
         let taught = train.taught.filter(|_| !teachers.is_empty());
         let train = Train { taught, ..train };
         let synthetic = shares.of(variant)?;
+        if synthetic.iter().map(|(_, share)| share).sum::<f64>() > 1.0 - 1e-9
+            && matches!(train.decay, Decay::Epochs { .. })
+        {
+            let message = format!("arm `{name}` sees no real text, whose epochs `weight_decay_epochs` counts");
+            return Err(variant.thing_refused(message, "write `weight_decay`, or leave real text a share"));
+        }
         if documents == Real::All && !synthetic.is_empty() && order != Order::Mixed {
             let expected = "\"mixed\" where all documents are seen";
             return Err(variant.impossible("order", "", expected, "there are two kinds of real documents then"));

@@ -686,6 +686,18 @@ impl Maker<'_> {
                     section.thing_refused(message, "write other_budget = true if that is meant, or evaluate = false")
                 );
             }
+            let controlled = arms.iter().find(|other| Some(&other.name) == arm.control_of.as_ref());
+            if let Some(other) = controlled.filter(|other| other.evaluate && arm.evaluate && !arm.other_budget)
+                && arm.trainings().any(|training| training.train.tokens() != budget(other))
+            {
+                let message = format!(
+                    "arm `{}` is a control of `{}`, and has another budget than that arm",
+                    arm.name, other.name
+                );
+                return Err(
+                    section.thing_refused(message, "write other_budget = true if that is meant, or remove control_of")
+                );
+            }
         }
         Ok(())
     }

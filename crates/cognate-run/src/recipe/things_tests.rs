@@ -452,6 +452,14 @@ fn what_contradicts_itself_is_refused() {
             "selection_documents = 5\norder = \"real-last\"",
             "no `selection_documents` in an arm that chooses from nothing",
         ),
+        (
+            "synthetic.related = 1\ntrain.weight_decay_epochs = 0.5",
+            "sees no real text, whose epochs `weight_decay_epochs` counts",
+        ),
+        (
+            "order = \"real-last\"\ncontrol_of = \"long\"\n[[arm]]\nname = \"long\"\ntrain.budget_tokens = 2_000_000\nother_budget = true\n",
+            "arm `a` is a control of `long`, and has another budget than that arm",
+        ),
         ("synthetic.nobody = 0", "nothing defines `nobody`"),
         ("control_of = \"a\"\norder = \"real-last\"", "expected another arm"),
         ("operations_of = \"repetition\"\nsynthetic.related = 0.5", "has `operations_of` beside documents"),
@@ -594,4 +602,15 @@ fn members_are_trained_from_seeds_of_their_own_and_what_is_there_is_taken() {
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
     let again = "[[arm]]\nname = \"one\"\nmembers = 1\n";
     assert!(refusal(&format!("{BASE}{again}")).contains("is the same as arm `repetition`"));
+}
+
+/// What the first release resolved its recipes to, as its reports hold it.
+#[test]
+fn recipes_of_older_runs_are_read() {
+    for (experiment, arms) in [("001-quick", 3), ("002-quick-controls", 8)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments").join(experiment).join("report.json");
+        let report: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap();
+        let recipe = Recipe::parse(Path::new("old.toml"), report["recipe"].as_str().unwrap()).unwrap();
+        assert_eq!((recipe.arms.len(), recipe.tokenize.vocab_size), (arms, Some(2048)), "{experiment}");
+    }
 }
