@@ -614,3 +614,25 @@ fn recipes_of_older_runs_are_read() {
         assert_eq!((recipe.arms.len(), recipe.tokenize.vocab_size), (arms, Some(2048)), "{experiment}");
     }
 }
+
+/// Every recipe that is shipped, and the committed ones of experiments.
+#[test]
+fn recipes_of_the_project_are_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut folders = vec![root.join("recipes"), root.join("experiments")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = fs_err::read_to_string(&path).unwrap();
+                let recipe = Recipe::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(Recipe::parse(&path, &recipe.to_toml().unwrap()).unwrap(), recipe, "{}", path.display());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 12, "{read}");
+}

@@ -156,6 +156,10 @@ impl Stage for Train {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let recipe = estimate.recipe;
         let arm = &recipe.arms[self.0.arm];
+        if self.0.alike(recipe).is_some() {
+            // A second name for what is there.
+            return Cost::default();
+        }
         // For another seed than the recipe's own of an arm with a sweep, its first candidate's.
         if arm.sweep.is_empty() || self.0.seed != recipe.seed {
             return cost_of(estimate, self, &arm.training, self.0.seed);
