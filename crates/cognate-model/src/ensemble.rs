@@ -37,8 +37,9 @@ impl<D: Device> Ensemble<D> {
         };
         for member in &members {
             let config = member.config();
-            if (config.vocab, config.max_positions) != (first.vocab, first.max_positions) {
-                let value = format!("vocabularies of {} and {}", first.vocab, config.vocab);
+            let of = |config: &Config| format!("{} tokens and {} positions", config.vocab, config.max_positions);
+            if of(config) != of(&first) {
+                let value = format!("models of {}, and of {}", of(&first), of(config));
                 return Err(refused("members", value, "expected models of one vocabulary and of as many positions"));
             }
         }
@@ -155,15 +156,16 @@ impl<D: Device> Ensemble<D> {
         let vocab = self.config().vocab;
         let rows: usize = work.iter().map(|feed| feed.tokens.len() - feed.from).sum();
         check_memory("the probabilities of an ensemble", (rows * vocab * size_of::<f32>()) as f64)?;
-        let mut mean = vec![0.0f32; rows * vocab];
-        let weight = 1.0 / self.members.len() as f64;
+        // In logarithms: a token that no member expects has a probability that f32 does not hold.
+        let mut mean = vec![f32::NEG_INFINITY; rows * vocab];
         for (member, cache) in self.members.iter_mut().zip(&mut cache.caches) {
             member.advance_rows(cache, work, &mut |first, logits| {
                 let rows = mean[first * vocab..first * vocab + logits.len()].chunks_exact_mut(vocab);
-                rows.zip(logits.chunks_exact(vocab)).for_each(|(mean, logits)| add_softmax(mean, logits, 1.0, weight));
+                rows.zip(logits.chunks_exact(vocab)).for_each(|(mean, logits)| add_probabilities(mean, logits));
             })?;
         }
-        mean.iter_mut().for_each(|p| *p = p.ln());
+        let members = (self.members.len() as f32).ln();
+        mean.iter_mut().for_each(|log_p| *log_p -= members);
         take(0, &mean);
         Ok(())
     }
@@ -188,6 +190,18 @@ impl<D: Device> EnsembleCache<D> {
 
 fn probability(loss: f32) -> f64 {
     (-f64::from(loss)).exp()
+}
+
+/// Adds the probabilities of `logits` to those whose logarithms are `log_sum`.
+fn add_probabilities(log_sum: &mut [f32], logits: &[f32]) {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = logits.iter().map(|z| f64::from((z - top).exp())).sum();
+    let log_total = total.ln() as f32;
+    for (sum, z) in log_sum.iter_mut().zip(logits) {
+        let log_p = (z - top) - log_total;
+        let (low, high) = if *sum < log_p { (*sum, log_p) } else { (log_p, *sum) };
+        *sum = high + (low - high).exp().ln_1p();
+    }
 }
 
 /// Adds weight · softmax(logits / temperature) to a row. The sum of exponentials is in f64.

@@ -37,6 +37,10 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
         }
     }
     for replicate in Replicate::measured(run.recipe) {
+        // The scores of several models together are of no single checkpoint.
+        if replicate.members(run.recipe).len() > 1 {
+            continue;
+        }
         let Some(arm) = run.reported(report, replicate) else { continue };
         for (name, checkpoint) in [("final", Checkpoint::Final(arm)), ("best", Checkpoint::Best(arm))] {
             if let Some(folder) = place(Step::Train(replicate), name) {

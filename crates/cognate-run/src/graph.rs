@@ -33,7 +33,7 @@ pub(crate) fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
         free.remove(&own);
     }
     let arm = &recipe.arms[model.arm];
-    let needed: Vec<Step> = match &arm.training.operations_of {
+    let mut needed: Vec<Step> = match &arm.training.operations_of {
         // How long it is trained follows from what another cost; it is made from nothing of that.
         Some(_) => {
             let training = Training { operations_of: None, ..arm.training.clone() };
@@ -41,8 +41,20 @@ pub(crate) fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
         }
         None => behind(recipe, Step::Train(model)),
     };
+    add_members(recipe, model, &mut needed);
     let is_own = |step: &Step| *step == Step::Train(model) || matches!(step, Step::Ingest | Step::Tokenize);
     needed.into_iter().filter(|step| !is_own(step) && !free.contains(step)).collect()
+}
+
+/// Adds what the models are made from that `model` is averaged with where it is measured.
+fn add_members(recipe: &Recipe, model: Replicate, steps: &mut Vec<Step>) {
+    for member in model.members(recipe).into_iter().skip(1) {
+        for step in behind(recipe, Step::Train(member)) {
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+    }
 }
 
 /// Steps, each behind what it is made from.
@@ -75,7 +87,9 @@ impl Plan<'_> {
 
 /// Everything that a model costs: what it is made from, base models among it, and its own training.
 pub(crate) fn whole_cost(recipe: &Recipe, model: Replicate) -> Vec<Step> {
-    costly(behind(recipe, Step::Train(model))).collect()
+    let mut steps = behind(recipe, Step::Train(model));
+    add_members(recipe, model, &mut steps);
+    costly(steps).collect()
 }
 
 /// Operations of that by `estimate`: those that were measured, and the others as their stages say.
@@ -105,6 +119,9 @@ impl Step {
         }
         for model in models {
             plan.add(Self::Train(model));
+        }
+        for member in Replicate::measured(recipe).flat_map(|model| model.members(recipe)) {
+            plan.add(Self::Train(member));
         }
         let mut steps = plan.in_order();
         steps.extend(Replicate::measured(recipe).map(Self::Evaluate));

@@ -35,20 +35,11 @@ impl Replicate {
         Self { arm, seed: recipe.seed }
     }
 
-    /// The models whose probabilities are averaged where this one is measured: itself, and those that are trained to stand beside it. What an
-    /// arm before it in the recipe trains alike is trained once.
+    /// The models whose probabilities are averaged where this one is measured: itself, and those that are trained to stand beside it. A seed that
+    /// the recipe does not name has none beside it.
     pub fn members(self, recipe: &Recipe) -> Vec<Self> {
-        let arm = &recipe.arms[self.arm];
-        let alike = if arm.sweep.is_empty() { trained_as(recipe, &arm.training).unwrap_or(self.arm) } else { self.arm };
-        let others = (1..arm.members as u64).map(|at| Self { arm: alike, seed: self.seed + at * MEMBERS_APART });
-        std::iter::once(self).chain(others).collect()
-    }
-
-    /// The model that this one is, trained for an arm before it; none where it is trained for itself.
-    pub fn alike(self, recipe: &Recipe) -> Option<Self> {
-        let arm = &recipe.arms[self.arm];
-        let other = trained_as(recipe, &arm.training).filter(|other| arm.sweep.is_empty() && *other < self.arm)?;
-        Some(Self { arm: other, ..self })
+        let members = if recipe.seeds.contains(&self.seed) { recipe.arms[self.arm].members as u64 } else { 1 };
+        (0..members).map(|at| Self { seed: self.seed + at * MEMBERS_APART, ..self }).collect()
     }
 
     /// What people call it, and its folder with `between` before the number: the recipe's own seed goes without saying.

@@ -25,13 +25,13 @@ pub struct TeachingsStats {
     pub tokens: u64,
     /// Tokens that are known of each distribution, K.
     pub top: usize,
-    /// Probability of the others together.
+    /// Probability of the others together, as a student is told: what rounding takes off the known ones is in it.
     pub rest: f64,
     /// Entropy of the whole distribution, in nats.
     pub entropy: f64,
     /// Of that, what is lost: how the rest is spread over the others.
     pub lost: f64,
-    /// −log of what the next token was expected with, in nats; how good the teachers are at temperature 1.
+    /// −log of what the next token was expected with, in nats: at temperature 1 the teachers' own loss.
     pub nats: f64,
 }
 
@@ -69,19 +69,21 @@ impl TeachingsWriter {
         }
         let (head, tail) = self.order.split_at_mut(self.top);
         head.sort_unstable_by(likelier);
+        let mut kept = 0.0;
         for id in head.iter() {
             // Rounded down, so that the head of a distribution never comes to more than all of it.
             let (own, half) = (probability(id).min(1.0), f16::from_f32(probability(id).min(1.0)));
             let code = if half.to_f32() > own { half.to_bits() - 1 } else { half.to_bits() };
             self.document[0].push(*id);
             self.document[1].push(code.into());
+            kept += f64::from(f16::from_bits(code).to_f32());
         }
         let nats = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
         let sum = |ids: &[u32]| ids.iter().map(|id| f64::from(probability(id))).sum::<f64>();
         let entropy = |ids: &[u32]| ids.iter().map(|id| nats(f64::from(probability(id)))).sum::<f64>();
         let (rest, in_rest) = (sum(tail), entropy(tail));
         self.sums.tokens += 1;
-        self.sums.rest += rest;
+        self.sums.rest += if tail.is_empty() { 0.0 } else { 1.0 - kept };
         self.sums.entropy += entropy(head) + in_rest;
         self.sums.lost += in_rest - nats(rest);
         self.sums.nats -= f64::from(distribution[next as usize]).max(f64::MIN_POSITIVE).ln();

@@ -211,6 +211,11 @@ pub(super) fn arm(
         );
         return Err(section.thing_refused(message, "such an arm sees the unique documents alone: remove the other key"));
     }
+    if section.integer("members") > 1 && training.operations_of.is_some() {
+        let message =
+            format!("arm `{name}` has `members` and `operations_of`: how many operations each may take is not said");
+        return Err(section.thing_refused(message, "remove one of the two"));
+    }
     if !sweep.is_empty() && training.operations_of.is_some() {
         let message =
             format!("arm `{name}` has a sweep and `operations_of`: how many operations each may take is not said");
@@ -260,7 +265,8 @@ fn start(written: &Written, section: &Section, kinds: &[Kind], sections: &[Secti
     }
     let is_arm = sections.iter().zip(kinds).any(|(section, kind)| kind.name(section) == init);
     let is_written = written.things("synthesizer").iter().any(|synthesizer| synthesizer.text("name") == init);
-    match (is_arm, is_written || [RELATED, SHUFFLED].contains(&init.as_str())) {
+    // The preset stands behind an arm of its name.
+    match (is_arm, is_written || !is_arm && [RELATED, SHUFFLED].contains(&init.as_str())) {
         (true, true) => {
             let message = format!("`{init}` is an arm and a synthesizer, and one of the two is the `init` here");
             Err(section.thing_refused(message, "give one of the two another name"))

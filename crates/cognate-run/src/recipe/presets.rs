@@ -662,6 +662,26 @@ impl Maker<'_> {
                     let advice = "contexts = \"related\" goes with objective = \"plain\" only";
                     return Err(section.thing_refused(message, advice));
                 }
+                for teacher in &training.teachers {
+                    let taught_by = arms.iter().filter(|other| other.name == *teacher).flat_map(Arm::trainings);
+                    for other in taught_by {
+                        let message = if other.train.denoisers.is_some() {
+                            format!(
+                                "arm `{}` would be taught by `{teacher}`, which takes spans out and is asked of plain text",
+                                arm.name
+                            )
+                        } else if other.model.context < training.model.context {
+                            let (own, theirs) = (training.model.context, other.model.context);
+                            format!(
+                                "arm `{}` has model.context = {own}, and its teacher `{teacher}` was trained with {theirs}",
+                                arm.name
+                            )
+                        } else {
+                            continue;
+                        };
+                        return Err(section.thing_refused(message, "name another teacher, or change one of the two"));
+                    }
+                }
                 let Some(Init::Model(model)) = &training.init else { continue };
                 let started = self.made_of(model).into_iter().flat_map(Arm::trainings);
                 let found = started.flat_map(|one| differences(&training.model, &one.model)).next();

@@ -230,11 +230,18 @@ impl Training {
         corpora.extend(self.synthetic.iter().map(|(corpus, _)| Taught::Synthetic(corpus.clone())));
         let teaching = |of: Taught| {
             let by = self.teachers.join("-and-");
-            let name = match &of {
+            let mut name = match &of {
                 Taught::Unique => by,
                 Taught::Oracle => format!("{by}-of-oracle"),
                 Taught::Synthetic(corpus) => format!("{by}-of-{corpus}"),
             };
+            // What is asked otherwise has another name wherever it stands in the recipe.
+            if taught.teacher_temperature != 1.0 {
+                name.push_str(&format!("-t{}", taught.teacher_temperature));
+            }
+            if taught.teacher_top != TOP {
+                name.push_str(&format!("-top{}", taught.teacher_top));
+            }
             Teaching {
                 name,
                 teachers: self.teachers.clone(),
@@ -252,6 +259,9 @@ impl Training {
         (share * tokens as f64).round() as u64
     }
 }
+
+/// Tokens that are kept of a teacher's distribution, where the recipe does not say how many.
+const TOP: usize = 64;
 
 /// What arms expect of a corpus, for others to learn.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Arm, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
+use crate::graph::preparation;
 use crate::step::{Replicate, Step};
 
 /// A recipe but for its things.
@@ -536,7 +537,7 @@ fn teachers_are_arms_whose_expectations_are_written_once() {
                 [[arm]]\nname = \"e\"\nteachers = \"c\"\n[[arm]]\nname = \"f\"\nteachers = \"b\"\ntrain.teacher_share = 0.25\n";
     let recipe = parse(&format!("{BASE}{arms}")).unwrap();
     let names: Vec<&str> = recipe.teachings.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(names, ["repetition-and-b", "repetition-and-b-of-oracle", "b", "b-of-related", "b-2", "c"]);
+    assert_eq!(names, ["repetition-and-b", "repetition-and-b-of-oracle", "b", "b-of-related", "b-t2", "c"]);
     // How much they count is no part of what they expect.
     let of = |arm: &str| recipe.teachings_of(&recipe.arms[recipe.arm(arm)].training);
     assert_eq!((of("c"), of("d"), of("f"), of("b")), (vec![2, 3], vec![4], vec![2], vec![]));
@@ -563,6 +564,16 @@ fn teachers_are_arms_whose_expectations_are_written_once() {
             "teachers = \"repetition\"\ntrain.objective = \"mixture-of-denoisers\"",
             "expected no `teachers` where documents",
         ),
+        (
+            "teachers = \"long\"\n[[arm]]\nname = \"long\"\nmodel.context = 512\n",
+            "arm `a` has model.context = 1024, and its teacher `long` was trained with 512",
+        ),
+        (
+            "teachers = \"spans\"\n[[arm]]\nname = \"spans\"\ntrain.objective = \"mixture-of-denoisers\"\n",
+            "would be taught by `spans`, which takes spans out",
+        ),
+        ("members = 2\noperations_of = \"repetition\"", "has `members` and `operations_of`"),
+        ("members = 65", "a whole number from 1 to 64"),
         ("teachers = \"repetition\"\ntrain.teacher_temperature = 0", "expected a number above 0 and at most 10"),
     ] {
         let found = refusal(&format!("{BASE}[[arm]]\nname = \"a\"\n{keys}\n"));
@@ -571,35 +582,49 @@ fn teachers_are_arms_whose_expectations_are_written_once() {
 }
 
 #[test]
-fn members_are_trained_from_seeds_of_their_own_and_what_is_there_is_taken() {
+fn members_are_trained_from_seeds_of_their_own_for_what_is_measured_or_teaches() {
     let text = format!("seed = 5\nseeds = [4, 5]\n{TABLES}");
-    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"three\"\nmembers = 3\n[[arm]]\nname = \"wide\"\nmodel.layers = 3\nmembers = 2\n";
+    let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"three\"\nmembers = 3\n[[arm]]\nname = \"on\"\ninit = \"unseen\"\norder = \"real-last\"\n\
+                [[arm]]\nname = \"unseen\"\nmembers = 2\norder = \"synthetic-first\"\nevaluate = false\n[[arm]]\nname = \"swept\"\nmembers = 2\ntrain.beta1 = [0.5, 0.6]\n";
     let recipe = Recipe::parse(Path::new("r.toml"), &format!("{text}{arms}")).unwrap();
     let own = |arm: &str| Replicate::own(&recipe, recipe.arm(arm));
     let members = |arm: &str| own(arm).members(&recipe).iter().map(|one| one.label(&recipe)).collect::<Vec<_>>();
-    assert_eq!(members("three"), ["three", "repetition, seed 1000008", "repetition, seed 2000011"]);
-    assert_eq!(members("wide"), ["wide", "wide, seed 1000008"]);
+    assert_eq!(members("three"), ["three", "three, seed 1000008", "three, seed 2000011"]);
     assert_eq!(members("repetition"), ["repetition"]);
-    assert_eq!((own("three").alike(&recipe), own("wide").alike(&recipe)), (Some(own("repetition")), None));
     let trained: Vec<String> = labels(&recipe).into_iter().filter(|label| label.starts_with("train")).collect();
+    let of =
+        |name: &str| trained.iter().filter(|label| label.starts_with(&format!("train {name}"))).collect::<Vec<_>>();
     assert_eq!(
-        trained,
+        of("three"),
         [
-            "train repetition, seed 4",
-            "train repetition",
-            "train repetition, seed 1000007",
-            "train repetition, seed 2000010",
             "train three, seed 4",
-            "train repetition, seed 1000008",
-            "train repetition, seed 2000011",
             "train three",
-            "train wide, seed 1000007",
-            "train wide, seed 4",
-            "train wide, seed 1000008",
-            "train wide",
+            "train three, seed 1000007",
+            "train three, seed 2000010",
+            "train three, seed 1000008",
+            "train three, seed 2000011"
         ]
     );
+    // What goes on from such an arm goes on from its first member.
+    assert_eq!(of("unseen"), ["train unseen, seed 4", "train unseen"]);
+    // The choice comes before members that are trained as it says.
+    let at = |label: &str| {
+        trained.iter().position(|other| other == label).unwrap_or_else(|| panic!("{label} in {trained:?}"))
+    };
+    assert!(at("train swept") < at("train swept, seed 1000008"), "{trained:?}");
+    let costs = |arm: &str| {
+        let steps = preparation(&recipe, own(arm)).into_iter().map(|step| step.label(&recipe));
+        steps.filter(|label| label.starts_with("train")).collect::<Vec<_>>()
+    };
+    assert_eq!(costs("three"), ["train three, seed 1000008", "train three, seed 2000011"]);
+    assert_eq!(costs("on"), ["train unseen"]);
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    // A baseline of several pays for them as every arm does.
+    let baseline = "[[arm]]\nkind = \"repetition\"\nmembers = 2\n[[arm]]\nkind = \"sbp\"\n";
+    let recipe = parse(baseline).unwrap();
+    let steps: Vec<String> =
+        preparation(&recipe, Replicate::own(&recipe, 0)).into_iter().map(|step| step.label(&recipe)).collect();
+    assert_eq!(steps, ["train repetition, seed 1000003"]);
     let again = "[[arm]]\nname = \"one\"\nmembers = 1\n";
     assert!(refusal(&format!("{BASE}{again}")).contains("is the same as arm `repetition`"));
 }

@@ -37,8 +37,8 @@ impl Stage for Evaluate {
         2
     }
 
-    fn needs(&self, _: &Recipe) -> Vec<Step> {
-        vec![Step::Train(self.0)]
+    fn needs(&self, recipe: &Recipe) -> Vec<Step> {
+        self.0.members(recipe).into_iter().map(Step::Train).collect()
     }
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
@@ -46,7 +46,10 @@ impl Stage for Evaluate {
         if !only_split(recipe) {
             config.put("seed", recipe.seed)?; // draws examples
         }
-        Ok(())
+        match self.0.members(recipe).len() {
+            1 => Ok(()),
+            members => config.put("arm", json!({"members": members})),
+        }
     }
 
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
@@ -72,6 +75,18 @@ impl Stage for Evaluate {
 
     fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
         Some(&recipe.arms[self.0.arm].training.model)
+    }
+
+    fn model_memory(
+        &self,
+        recipe: &Recipe,
+        model: &cognate_model::Config,
+        _longest: &dyn Fn(usize) -> usize,
+    ) -> Option<(&'static str, f64)> {
+        let members = self.0.members(recipe).len();
+        let bytes = members as f64 * model.scoring_bytes(BATCH_TOKENS + max_positions(recipe));
+        // One model is the least that was trained.
+        (members > 1).then_some(("measuring this recipe's ensemble", bytes))
     }
 
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {

@@ -45,19 +45,14 @@ impl Stage for Train {
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
         let model = self.0;
         let arm = &recipe.arms[model.arm];
-        // Those that it is averaged with are no part of its training. They stand here so that they are there when it is measured, and count among its costs.
-        let members = if recipe.seeds.contains(&model.seed) { model.members(recipe) } else { Vec::new() };
-        let mut beside: Vec<Step> = members.into_iter().skip(1).map(Step::Train).collect();
         if arm.sweep.is_empty() {
-            beside.extend(model.alike(recipe).map(Step::Train));
-            return [needs_of(recipe, &arm.training, model.seed), beside].concat();
+            return needs_of(recipe, &arm.training, model.seed);
         }
         if model.seed == recipe.seed {
-            return [candidates(recipe, model.arm), beside].concat();
+            return candidates(recipe, model.arm);
         }
         // The choice, and whatever may be chosen.
-        let mut needs = beside;
-        needs.push(Step::Train(Replicate::own(recipe, model.arm)));
+        let mut needs = vec![Step::Train(Replicate::own(recipe, model.arm))];
         for (at, candidate) in arm.sweep.iter().enumerate() {
             match same_training(recipe, model, at) {
                 Some(same) => needs.push(same),
@@ -156,10 +151,6 @@ impl Stage for Train {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let recipe = estimate.recipe;
         let arm = &recipe.arms[self.0.arm];
-        if self.0.alike(recipe).is_some() {
-            // A second name for what is there.
-            return Cost::default();
-        }
         // For another seed than the recipe's own of an arm with a sweep, its first candidate's.
         if arm.sweep.is_empty() || self.0.seed != recipe.seed {
             return cost_of(estimate, self, &arm.training, self.0.seed);
@@ -265,7 +256,7 @@ pub(crate) fn needs_of(recipe: &Recipe, training: &Training, seed: u64) -> Vec<S
         needs.push(start_of(recipe, model, seed));
     }
     if let Some(other) = &training.operations_of {
-        needs.push(Step::Train(Replicate { arm: recipe.arm(other), seed }));
+        needs.extend(Replicate { arm: recipe.arm(other), seed }.members(recipe).into_iter().map(Step::Train));
         // What a step of the baseline costs is the measure.
         needs.extend(recipe.baseline().map(|arm| Step::Train(Replicate { arm, seed })));
     }

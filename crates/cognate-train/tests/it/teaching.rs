@@ -67,7 +67,7 @@ fn the_mean_of_the_teachers_probabilities_at_the_temperature_is_kept_in_its_head
                 let h = |p: f64| -p * p.ln();
                 let others: Vec<f64> = order[top..].iter().map(|id| mean[*id]).collect();
                 let mass: f64 = others.iter().sum();
-                rest += mass;
+                rest += 1.0 - probabilities.iter().map(|p| f64::from(*p)).sum::<f64>();
                 nats -= mean[*target as usize].ln();
                 entropy += mean.iter().map(|p| h(*p)).sum::<f64>();
                 lost += others.iter().map(|p| h(*p)).sum::<f64>() - h(mass);

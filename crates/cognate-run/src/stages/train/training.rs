@@ -78,10 +78,7 @@ pub(super) fn final_model(
     let recipe = context.recipe;
     let arm = &recipe.arms[model.arm];
     if arm.sweep.is_empty() {
-        return match model.alike(recipe) {
-            Some(same) => Ok(sweep::take(context, Step::Train(same), place.folder)?.0),
-            None => train_model(context, &arm.training, model.seed, place, monitor),
-        };
+        return train_model(context, &arm.training, model.seed, place, monitor);
     }
     if model.seed == recipe.seed {
         return sweep::choose(context, model.arm, place.folder, monitor);
