@@ -17,8 +17,8 @@ pub(super) fn section_of_members(page: &mut Markup, report: &Report) {
         page.leaf(
             "p",
             &[],
-            "Models that are trained alike from different seeds, and the loss of the mean of their probabilities. Each costs a whole training: the table of arms has what \
-             they cost together.",
+            "Models that are trained alike from different seeds, and the loss of the mean of their probabilities. Each costs a whole training: \"compute in all\" \
+             has what they cost together.",
         );
         let chart = LineChart {
             title: "Validation loss over the number of members",
