@@ -203,14 +203,3 @@ fn add_probabilities(log_sum: &mut [f32], logits: &[f32]) {
         *sum = high + (low - high).exp().ln_1p();
     }
 }
-
-/// Adds weight · softmax(logits / temperature) to a row. The sum of exponentials is in f64.
-pub fn add_softmax(sum: &mut [f32], logits: &[f32], temperature: f64, weight: f64) {
-    let (top, inverse) = (logits.iter().copied().fold(f32::NEG_INFINITY, f32::max), (1.0 / temperature) as f32);
-    let exponential = |z: &f32| ((z - top) * inverse).exp();
-    let total: f64 = logits.iter().map(|z| f64::from(exponential(z))).sum();
-    let factor = (weight / total) as f32;
-    for (sum, z) in sum.iter_mut().zip(logits) {
-        *sum += factor * exponential(z);
-    }
-}

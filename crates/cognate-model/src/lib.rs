@@ -24,7 +24,7 @@ pub use batch::{Batch, IGNORE, SoftTargets};
 pub use config::{Config, Family, Llama3Scaling};
 pub use decode::{DecodeCache, Fed, Feed};
 pub use decoder::{Decoder, Gradients, Moments};
-pub use ensemble::{Ensemble, EnsembleCache, add_softmax};
+pub use ensemble::{Ensemble, EnsembleCache};
 pub use error::Error;
 pub use layout::{Layout, Tensor};
 pub use score::{ScoreItem, score, score_tokens};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::TokenFile;
-use cognate_model::{Batch, Config, Decoder, add_softmax};
+use cognate_model::{Batch, Config, Decoder};
 use cognate_ops::Device;
 
 use crate::teachings::TeachingsWriter;
@@ -122,4 +122,15 @@ fn expect<D: Device>(
     let tokens = batch.len() as u64;
     batch.clear();
     Ok(tokens)
+}
+
+/// Adds weight · softmax(logits / temperature) to a row. The sum of exponentials is in f64.
+fn add_softmax(sum: &mut [f32], logits: &[f32], temperature: f64, weight: f64) {
+    let (top, inverse) = (logits.iter().copied().fold(f32::NEG_INFINITY, f32::max), (1.0 / temperature) as f32);
+    let exponential = |z: &f32| ((z - top) * inverse).exp();
+    let total: f64 = logits.iter().map(|z| f64::from(exponential(z))).sum();
+    let factor = (weight / total) as f32;
+    for (sum, z) in sum.iter_mut().zip(logits) {
+        *sum += factor * exponential(z);
+    }
 }
