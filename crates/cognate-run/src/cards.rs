@@ -32,7 +32,8 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
         if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), dataset_card(report)) {
             write_card(&folder, &card)?;
         }
-        if let Some(folder) = place(writer(run.recipe, corpus), "best").filter(|_| run.recipe.is_related(corpus)) {
+        let synthesizer = writer(run.recipe, corpus).filter(|_| run.recipe.is_related(corpus));
+        if let Some(folder) = synthesizer.and_then(|step| place(step, "best")) {
             write_card(&folder, &model_card(report, Checkpoint::Synthesizer))?;
         }
     }

@@ -121,7 +121,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
         }
     }
     let pairs = match writer(&recipe, corpus) {
-        Step::Tune(at) if recipe.is_related(corpus) => {
+        Some(Step::Tune(at)) if recipe.is_related(corpus) => {
             let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
             let folder = root.join(Step::Pair(set).folder(&recipe));
             // What was made of documents is no document of the corpus.

@@ -97,9 +97,9 @@ pub(crate) fn column(labels: &[String]) -> usize {
 const LSA: &str = "lsa";
 const RELATED: &str = "related";
 
-/// Who writes the corpus at `corpus`.
-pub fn writer(recipe: &Recipe, corpus: usize) -> Step {
-    model(recipe, &recipe.synthetic[corpus].by)
+/// The model that writes the corpus at `corpus`; none where its world does.
+pub fn writer(recipe: &Recipe, corpus: usize) -> Option<Step> {
+    recipe.synthetic[corpus].by.model().map(|writer| model(recipe, writer))
 }
 
 /// What the synthesizer at `synthesizer` starts from.

@@ -33,7 +33,8 @@ pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring, filt
 pub use filter::{FilterConfig, NEAR_COPY, Reason};
 pub use generate::seeds::Seeds;
 pub use generate::{
-    GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, generate_bytes, write_related,
+    GenerateConfig, GenerateStats, Part, PrecisionEffect, Sample, Target, generate, generate_bytes, generate_told,
+    write_related,
 };
 pub use sampling::Sampling;
 pub use score::calibrate::{Calibration, calibrate};

@@ -13,7 +13,7 @@ use crate::{Concept, Estimate, Kind, Split, World};
 
 /// How often a reader of written symbols expects a slip. A sampled symbol that no concept allows would else make a document impossible, and tell
 /// nothing of the concept.
-const SLIP: f64 = 0.01;
+pub(crate) const SLIP: f64 = 0.01;
 /// Equal parts of 0 to 1 that a calibration curve has.
 const BINS: usize = 10;
 

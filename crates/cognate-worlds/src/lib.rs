@@ -22,6 +22,7 @@ mod tests;
 mod truth;
 mod words;
 mod world;
+mod writing;
 
 use serde::{Deserialize, Serialize};
 

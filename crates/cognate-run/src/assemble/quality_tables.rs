@@ -52,7 +52,7 @@ const ROWS: [Row; 20] = [
 ];
 
 /// The figures of all collections; `base` is the arm whose model their perplexity is under.
-pub(super) fn figures(filtered: &Filtered, base: &str) -> Vec<QualityFigure> {
+pub(super) fn figures(filtered: &Filtered, base: Option<&str>) -> Vec<QualityFigure> {
     let collections = &filtered.filter.quality;
     let row = |&(name, unit, interval, figure): &Row| {
         let values = COLLECTIONS.iter().filter_map(|&(whose, name)| {
@@ -62,7 +62,7 @@ pub(super) fn figures(filtered: &Filtered, base: &str) -> Vec<QualityFigure> {
         of(name, unit, interval, values.collect())
     };
     let mut rows: Vec<QualityFigure> = ROWS.iter().map(row).collect();
-    if let Some(measured) = &filtered.measured {
+    if let Some((measured, base)) = filtered.measured.as_ref().zip(base) {
         let found = [("validation text", measured.perplexity_validation), ("kept", measured.perplexity_kept)];
         let values = found.into_iter().filter_map(|(whose, figure)| Some(value(whose, figure?))).collect();
         rows.push(of(&format!("perplexity under the {base} arm's best model"), "", NORMAL, values));

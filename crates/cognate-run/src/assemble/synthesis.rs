@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Assembly, quality_tables};
 use crate::error::Result;
-use crate::recipe::{PairMethod, SeedsOf, Vectors, Writer, tasks_word};
+use crate::recipe::{Author, PairMethod, SeedsOf, Vectors, Writer, tasks_word};
 use crate::stages::filter::Filtered;
 use crate::stages::train::training::Trained;
 use crate::step::{Step, writer};
@@ -33,7 +33,7 @@ impl Assembly<'_> {
     /// The synthesizer that wrote a corpus; none where an arm's model did.
     fn synthesizer_of(&self, corpus: usize) -> Option<usize> {
         match writer(self.recipe, corpus) {
-            Step::Tune(at) => Some(at),
+            Some(Step::Tune(at)) => Some(at),
             _ => None,
         }
     }
@@ -72,7 +72,7 @@ impl Assembly<'_> {
             reason: reason.name().replace('_', " "),
             documents: stats.dropped.get(&reason).copied().unwrap_or(0),
         });
-        let base = self.report_name(&self.recipe.arms[self.recipe.base_of(corpus)]);
+        let base = self.recipe.base_of(corpus).map(|arm| self.report_name(&self.recipe.arms[arm]));
         let calibration = filtered.measured.as_ref().and_then(|measured| measured.calibration.as_ref());
         Ok(Some(SyntheticQuality {
             name: self.recipe.synthetic[corpus].name.clone(),
@@ -96,7 +96,11 @@ impl Assembly<'_> {
             SeedsOf::Corpus(name) => format!("from the documents of the corpus {name}"),
             SeedsOf::None => "from no document".to_owned(),
         };
-        format!("Written by {}, {from}.", self.model_of(&of.by))
+        let by = match &of.by {
+            Author::Model(model) => self.model_of(model),
+            Author::World { truth } => format!("the world, which says what is true with a probability of {truth}"),
+        };
+        format!("Written by {by}, {from}.")
     }
 
     /// A synthesizer, or an arm's model, in words.

@@ -9,6 +9,7 @@ mod possible;
 mod presets;
 mod recipe_error;
 mod resolve;
+mod sound;
 mod text;
 mod things;
 mod written;
@@ -31,8 +32,8 @@ pub use recipe_error::{Place, RecipeError};
 pub(crate) use resolve::tasks_of;
 pub(crate) use things::tasks_word;
 pub use things::{
-    Arm, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer, Synthetic,
-    Taught, Teaching, Training, Vectors, Writer,
+    Arm, Author, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer,
+    Synthetic, Taught, Teaching, Training, Vectors, Writer,
 };
 
 /// A recipe as resolved: every key has its value, and every thing that an arm needs is there.

@@ -3,7 +3,6 @@
 //! A name that is not written may be a preset's: `lsa`, `related`, `shuffled`, `unconditional`. It is made as if it stood in the recipe
 //! with nothing but its name, and so on for what it is made from. `cognate plan --expand` writes everything out.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use cognate_pair::derived::Task;
@@ -11,9 +10,10 @@ use cognate_pair::derived::Task;
 use super::kinds::{Kind, arm};
 use super::recipe_error::RecipeError;
 use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
-use super::things::{ALL_TASKS, Contexts, Init, SeedsOf, Vectors, Writer};
+use super::sound;
+use super::things::{ALL_TASKS, Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
-use super::{About, Arm, Embedding, Model, PairMethod, PairSet, Synthesizer, Synthetic, Training, Tune};
+use super::{Embedding, Model, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
 
 pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -31,17 +31,6 @@ const PIECE_TOKENS: u64 = 512;
 const UNIQUE: &str = "unique";
 /// What seeds are where there are none.
 const NONE: &str = "none";
-
-/// Everything that a recipe names.
-#[derive(Default)]
-pub(super) struct Things {
-    pub(super) embeddings: Vec<Embedding>,
-    pub(super) pairs: Vec<PairSet>,
-    pub(super) synthesizers: Vec<Synthesizer>,
-    pub(super) synthetic: Vec<Synthetic>,
-    pub(super) arms: Vec<Arm>,
-    pub(super) report: About,
-}
 
 /// Who asks for a thing by its name.
 #[derive(Clone, Copy)]
@@ -78,11 +67,9 @@ impl Things {
             maker.arm(at)?;
         }
         maker.roles()?;
-        maker.check_circles()?;
-        maker.check_obfuscated()?;
-        maker.check_arms()?;
-        maker.check_servers()?;
-        Ok(maker.things)
+        let things = maker.things;
+        sound::check(written, &sections, &kinds, &things)?;
+        Ok(things)
     }
 }
 
@@ -246,6 +233,9 @@ impl Maker<'_> {
             let message = format!("a synthetic corpus cannot be called `{name}`: as seeds, that is something else");
             return Err(section.thing_refused(message, "give it another name"));
         }
+        if let Some(truth) = section.number_if("truth") {
+            return self.told(section, name, truth);
+        }
         let by = match section.text_if("by") {
             Some(by) => by,
             None if name == SHUFFLED => SHUFFLED.to_owned(),
@@ -299,9 +289,50 @@ impl Maker<'_> {
             let message = format!("`{name}` cannot be written by a completion server, which serves one synthesizer");
             return Err(section.thing_refused(message, "write method = \"model\" for it"));
         }
+        let by = Author::Model(by);
         self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
+        self.need_seeds(&seeds, section)
+    }
+
+    /// A corpus that the world writes, which reads few of the keys that a model does.
+    fn told(&mut self, section: &Section, name: String, truth: f64) -> Result {
+        if !self.written.table("corpus").has("world") {
+            let advice = "nothing is known of documents that are read: give [corpus] world, or let a model write";
+            return Err(section.impossible("truth", truth, "[corpus] world beside it", advice));
+        }
+        if section.has("by") {
+            return Err(section.impossible(
+                "by",
+                "",
+                "no `by` beside `truth`: the world writes",
+                "remove one of the two",
+            ));
+        }
+        let read = ["samples_per_seed", "oversample", "most_written"];
+        let unread = section.says_of("generate").into_iter().find(|key| !read.contains(key));
+        if let Some(key) = unread.or(section.says_of("filter").contains(&"min_relevance").then_some("min_relevance")) {
+            let expected = format!("no `{key}` beside `truth`: it is about what a model writes");
+            return Err(section.impossible(key, "it", expected, "remove the key"));
+        }
+        let seeds = match section.text_if("seeds").as_deref() {
+            Some(NONE) => SeedsOf::None,
+            Some(UNIQUE) | None => SeedsOf::Unique,
+            Some(corpus) => SeedsOf::Corpus(corpus.to_owned()),
+        };
+        let model = model(self.written.table("model"))?;
+        let train = train(self.written.table("train"), &model)?;
+        let tune = tune(self.written.table("tune"), &model, &train)?;
+        let mut generate = generate(&self.written.table("generate").under(section), &tune)?;
+        generate.endpoint = None;
+        let filter = filter(&self.written.table("filter").under(section))?;
+        let by = Author::World { truth };
+        self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
+        self.need_seeds(&seeds, section)
+    }
+
+    fn need_seeds(&mut self, seeds: &SeedsOf, section: &Section) -> Result {
         match seeds {
-            SeedsOf::Corpus(corpus) => self.need_corpus(&corpus, Asker { section, key: "seeds" }),
+            SeedsOf::Corpus(corpus) => self.need_corpus(corpus, Asker { section, key: "seeds" }),
             SeedsOf::Unique | SeedsOf::None => Ok(()),
         }
     }
@@ -481,254 +512,6 @@ impl Maker<'_> {
         self.things.report = report;
         Ok(())
     }
-
-    /// Refuses things that are made from themselves.
-    fn check_circles(&self) -> Result {
-        let mut sound = BTreeSet::new();
-        let arms = self.things.arms.iter().map(|arm| format!("arm {}", arm.name));
-        let corpora = self.things.synthetic.iter().map(|corpus| format!("synthetic {}", corpus.name));
-        let pairs = self.things.pairs.iter().map(|pairs| format!("pairs {}", pairs.name));
-        for thing in arms.chain(corpora).chain(pairs) {
-            self.walk(&thing, &mut Vec::new(), &mut sound)?;
-        }
-        Ok(())
-    }
-
-    /// Goes through what `thing` is made from; `sound` are those that no circle goes through.
-    fn walk(&self, thing: &str, path: &mut Vec<String>, sound: &mut BTreeSet<String>) -> Result {
-        if sound.contains(thing) {
-            return Ok(());
-        }
-        if let Some(start) = path.iter().position(|other| other == thing) {
-            let circle: Vec<&str> = path[start..].iter().map(String::as_str).chain([thing]).collect();
-            let message = format!("things are made from each other in a circle: {}", circle.join(" <- "));
-            return Err(self.section_of(thing).thing_refused(message, "let one of them be made from something else"));
-        }
-        path.push(thing.to_owned());
-        for next in self.made_from(thing) {
-            self.walk(&next, path, sound)?;
-        }
-        path.pop();
-        sound.insert(thing.to_owned());
-        Ok(())
-    }
-
-    fn section_of(&self, thing: &str) -> &Section {
-        let (kind, name) = thing.split_once(' ').unwrap_or(("", thing));
-        match kind {
-            "arm" => self
-                .sections
-                .iter()
-                .zip(self.kinds)
-                .find(|(section, kind)| kind.name(section) == name)
-                .map(|(section, _)| section),
-            kind => self.written.things(kind).iter().find(|section| section.text("name") == name),
-        }
-        .unwrap_or_else(|| self.written.table(""))
-    }
-
-    fn made_from(&self, thing: &str) -> Vec<String> {
-        let Some((kind, name)) = thing.split_once(' ') else { return Vec::new() };
-        let mut from = Vec::new();
-        match kind {
-            "arm" => {
-                for arm in self.things.arms.iter().filter(|arm| arm.name == name) {
-                    for training in arm.trainings() {
-                        from.extend(training.synthetic.iter().map(|(corpus, _)| format!("synthetic {corpus}")));
-                        from.extend(training.teachers.iter().map(|arm| format!("arm {arm}")));
-                        if let Some(other) = &training.operations_of {
-                            // What a step of the baseline costs is the measure.
-                            let baseline = self.things.report.baseline.iter().filter(|baseline| *baseline != name);
-                            from.extend([other].into_iter().chain(baseline).map(|arm| format!("arm {arm}")));
-                        }
-                        if let Some(Init::Model(model)) = &training.init {
-                            from.push(model_thing(model));
-                        }
-                    }
-                }
-            }
-            "synthetic" => {
-                for corpus in self.things.synthetic.iter().filter(|corpus| corpus.name == name) {
-                    from.push(model_thing(&corpus.by));
-                    if let SeedsOf::Corpus(seeds) = &corpus.seeds {
-                        from.push(format!("synthetic {seeds}"));
-                    }
-                }
-            }
-            "synthesizer" => {
-                for synthesizer in self.things.synthesizers.iter().filter(|other| other.name == name) {
-                    from.push(model_thing(&synthesizer.base));
-                    from.push(format!("pairs {}", synthesizer.pairs));
-                }
-            }
-            "pairs" => {
-                for pairs in self.things.pairs.iter().filter(|pairs| pairs.name == name) {
-                    from.extend(pairs.method.of().map(|of| format!("pairs {of}")));
-                }
-            }
-            _ => {}
-        }
-        from.sort();
-        from.dedup();
-        from
-    }
-
-    /// Refuses to obfuscate what are no true pairs of documents: texts that a set has made, and shuffled pairs.
-    fn check_obfuscated(&self) -> Result {
-        for pairs in &self.things.pairs {
-            let PairMethod::Obfuscated { of, .. } = &pairs.method else { continue };
-            let source = self.things.pairs.iter().find(|set| set.name == *of);
-            if source.is_some_and(|set| !matches!(set.method, PairMethod::Neighbours(_) | PairMethod::File(_))) {
-                let message = format!(
-                    "the pairs `{}` are to be of documents that are related, and `{of}` has others",
-                    pairs.name
-                );
-                let section = self.section_of(&format!("pairs {}", pairs.name));
-                let advice = "let `of` name neighbours or given pairs; for a control, shuffle the obfuscated set";
-                return Err(section.thing_refused(message, advice));
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a completion server that would have to serve several synthesizers under one name.
-    fn check_servers(&self) -> Result {
-        let corpora = &self.things.synthetic;
-        let server = |corpus: &Synthetic| {
-            corpus.generate.endpoint.as_ref().map(|endpoint| (endpoint.url.clone(), endpoint.model.clone()))
-        };
-        for (at, corpus) in corpora.iter().enumerate() {
-            let same = corpora[..at].iter().find(|other| other.by != corpus.by && server(other) == server(corpus));
-            if let Some(same) = same.filter(|_| server(corpus).is_some()) {
-                let message = format!(
-                    "the corpora `{}` and `{}` are written by two synthesizers, and one server is asked for both by one name",
-                    same.name, corpus.name
-                );
-                let section = self.section_of(&format!("synthetic {}", corpus.name));
-                return Err(
-                    section.thing_refused(message, "give one of them an `endpoint_model` or `endpoint_url` of its own")
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// The arm that a model is or comes from, among those that are made.
-    fn made_of(&self, model: &Writer) -> Option<&Arm> {
-        match model {
-            Writer::Arm(name) => self.things.arms.iter().find(|arm| arm.name == *name),
-            Writer::Synthesizer(name) => {
-                self.made_of(&self.things.synthesizers.iter().find(|other| other.name == *name)?.base)
-            }
-        }
-    }
-
-    /// Refuses arms that are the same, that nobody could tell apart, or whose budget is another without saying so.
-    fn check_arms(&self) -> Result {
-        let arms = &self.things.arms;
-        let budget = |arm: &Arm| arm.training.train.tokens();
-        let baseline = self.things.report.baseline.as_ref();
-        let baseline = arms.iter().find(|arm| Some(&arm.name) == baseline);
-        for (at, arm) in arms.iter().enumerate() {
-            let section = &self.sections[at];
-            for (word, role) in [
-                ("repetition", &self.things.report.baseline),
-                ("oracle", &self.things.report.ceiling),
-                ("sbp", &self.things.report.subject),
-            ] {
-                if arm.name == word && role.as_ref().is_some_and(|name| *name != arm.name) {
-                    let message = format!("the report calls another arm `{word}`, by its role");
-                    return Err(section.thing_refused(message, "give this arm another name, or change [report]"));
-                }
-            }
-            let is_same = |other: &&Arm| {
-                (&other.training, &other.sweep, other.evaluate, other.selection_documents, other.members)
-                    == (&arm.training, &arm.sweep, arm.evaluate, arm.selection_documents, arm.members)
-            };
-            if let Some(same) = arms[..at].iter().find(is_same) {
-                let message = format!("arm `{}` is the same as arm `{}`", arm.name, same.name);
-                return Err(section.thing_refused(message, "remove one of the two, or make them differ"));
-            }
-            if let Some((_, number)) = arm.name.rsplit_once("-seed-")
-                && number.bytes().all(|byte| byte.is_ascii_digit())
-            {
-                let message =
-                    format!("an arm cannot be called `{}`: that is the folder of an arm's further seed", arm.name);
-                return Err(section.thing_refused(message, "give the arm another name"));
-            }
-            for training in arm.trainings() {
-                if training.train.denoisers.is_some() && training.contexts != Contexts::Single {
-                    let message = format!("arm `{}` would take spans out of rows of related documents", arm.name);
-                    let advice = "contexts = \"related\" goes with objective = \"plain\" only";
-                    return Err(section.thing_refused(message, advice));
-                }
-                for teacher in &training.teachers {
-                    let taught_by = arms.iter().filter(|other| other.name == *teacher).flat_map(Arm::trainings);
-                    for other in taught_by {
-                        let message = if other.train.denoisers.is_some() {
-                            format!(
-                                "arm `{}` would be taught by `{teacher}`, which takes spans out and is asked of plain text",
-                                arm.name
-                            )
-                        } else if other.model.context < training.model.context {
-                            let (own, theirs) = (training.model.context, other.model.context);
-                            format!(
-                                "arm `{}` has model.context = {own}, and its teacher `{teacher}` was trained with {theirs}",
-                                arm.name
-                            )
-                        } else {
-                            continue;
-                        };
-                        return Err(section.thing_refused(message, "name another teacher, or change one of the two"));
-                    }
-                }
-                let Some(Init::Model(model)) = &training.init else { continue };
-                let started = self.made_of(model).into_iter().flat_map(Arm::trainings);
-                let found = started.flat_map(|one| differences(&training.model, &one.model)).next();
-                if let Some((name, own, theirs)) = found {
-                    let other = model.name();
-                    let message = format!(
-                        "arm `{}` starts from `{other}`, but `{other}` has {name} = {theirs}, and it has {own}",
-                        arm.name
-                    );
-                    return Err(section.thing_refused(message, "a model goes on in its own shape: remove the override"));
-                }
-            }
-            let differs =
-                |training: &Training| baseline.is_some_and(|baseline| training.train.tokens() != budget(baseline));
-            if arm.evaluate && !arm.other_budget && arm.trainings().any(differs) {
-                let message = format!(
-                    "arm `{}` has another budget than `{}`, and would be compared with it",
-                    arm.name,
-                    baseline.map_or("", |arm| &arm.name)
-                );
-                return Err(
-                    section.thing_refused(message, "write other_budget = true if that is meant, or evaluate = false")
-                );
-            }
-            let controlled = arms.iter().find(|other| Some(&other.name) == arm.control_of.as_ref());
-            if let Some(other) = controlled.filter(|other| other.evaluate && arm.evaluate && !arm.other_budget)
-                && arm.trainings().any(|training| training.train.tokens() != budget(other))
-            {
-                let message = format!(
-                    "arm `{}` is a control of `{}`, and has another budget than that arm",
-                    arm.name, other.name
-                );
-                return Err(
-                    section.thing_refused(message, "write other_budget = true if that is meant, or remove control_of")
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A model as a circle names it.
-fn model_thing(model: &Writer) -> String {
-    match model {
-        Writer::Arm(name) => format!("arm {name}"),
-        Writer::Synthesizer(name) => format!("synthesizer {name}"),
-    }
 }
 
 /// The tasks that a method of pairs stands for, where it is one of one document.
@@ -737,29 +520,6 @@ fn tasks_of(method: &str) -> Option<Vec<Task>> {
         ALL_TASKS => Some(Task::ALL.to_vec()),
         word => Task::ALL.into_iter().find(|task| task.word() == word).map(|task| vec![task]),
     }
-}
-
-/// Where the shapes of two models differ: the key, and both values.
-fn differences(own: &Model, theirs: &Model) -> Vec<(&'static str, String, String)> {
-    let of = |model: &Model| {
-        // It may be trained on in another context.
-        let Model { layers, width, heads, kv_heads, head_width, ffn, rope_base, norm_eps, qk_norm, tied, context: _ } =
-            *model;
-        [
-            ("layers", layers.to_string()),
-            ("width", width.to_string()),
-            ("heads", heads.to_string()),
-            ("kv_heads", kv_heads.to_string()),
-            ("head_width", head_width.to_string()),
-            ("ffn", ffn.to_string()),
-            ("rope_base", rope_base.to_string()),
-            ("norm_eps", norm_eps.to_string()),
-            ("qk_norm", qk_norm.to_string()),
-            ("tied", tied.to_string()),
-        ]
-    };
-    let both = of(own).into_iter().zip(of(theirs));
-    both.filter(|((_, own), (_, theirs))| own != theirs).map(|((name, own), (_, theirs))| (name, own, theirs)).collect()
 }
 
 /// Refuses a name that another thing of the kind has.

@@ -11,9 +11,9 @@ use cognate_worlds::Dials;
 
 use super::decoder::decoder_config;
 use super::keys::{key_of, keys_of};
-use super::presets::Things;
 use super::recipe_error::RecipeError;
 use super::things::Teaching;
+use super::things::Things;
 use super::written::{Section, Written};
 use super::{
     About, Auto, Corpus, Decay, Denoisers, Embed, EmbedMethod, Endpoint, Evaluate, Filter, Generate, GenerateMethod,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::things::{Contexts, Init, PairMethod, Real, SeedsOf, Vectors, tasks_word};
+use super::things::{Author, Contexts, Init, PairMethod, Real, SeedsOf, Vectors, tasks_word};
 use super::{Arm, Recipe, Training};
 
 type Error = toml::ser::Error;
@@ -116,7 +116,12 @@ impl Recipe {
         let mut corpora = Vec::new();
         for corpus in &self.synthetic {
             let mut thing = named(&corpus.name);
-            say(&mut thing, "by", corpus.by.name());
+            match &corpus.by {
+                Author::Model(model) => say(&mut thing, "by", model.name()),
+                Author::World { truth } => {
+                    thing.insert("truth".into(), (*truth).into());
+                }
+            }
             let seeds = match &corpus.seeds {
                 SeedsOf::Unique => "unique",
                 SeedsOf::None => "none",

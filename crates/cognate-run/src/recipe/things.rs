@@ -6,7 +6,18 @@ use cognate_corpus::MASK;
 use cognate_pair::derived::Task;
 use cognate_train::DenoisingTokens;
 
-use super::{Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
+use super::{About, Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
+
+/// Everything that a recipe names.
+#[derive(Default)]
+pub(super) struct Things {
+    pub(super) embeddings: Vec<Embedding>,
+    pub(super) pairs: Vec<PairSet>,
+    pub(super) synthesizers: Vec<Synthesizer>,
+    pub(super) synthetic: Vec<Synthetic>,
+    pub(super) arms: Vec<Arm>,
+    pub(super) report: About,
+}
 
 /// `[[embedding]]`: vectors of the unique documents.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,13 +124,35 @@ pub struct Synthetic {
     /// What other things call it.
     pub name: String,
     /// Who writes it.
-    pub by: Writer,
+    pub by: Author,
     /// From what.
     pub seeds: SeedsOf,
     /// Its keys of `[generate]`.
     pub generate: Generate,
     /// Its keys of `[filter]`.
     pub filter: Filter,
+}
+
+/// Who writes a synthetic corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Author {
+    /// A model.
+    Model(Writer),
+    /// The corpus' world, which knows what is true, and says it with this probability.
+    World {
+        /// The probability.
+        truth: f64,
+    },
+}
+
+impl Author {
+    /// The model that it is.
+    pub fn model(&self) -> Option<&Writer> {
+        match self {
+            Self::Model(model) => Some(model),
+            Self::World { .. } => None,
+        }
+    }
 }
 
 /// A model that a corpus is written by, or that a synthesizer or an arm starts from.
@@ -465,7 +498,7 @@ impl Recipe {
 
     /// The pairs that the synthetic corpus at `corpus` comes from; none where no synthesizer writes it.
     pub fn pairs_behind(&self, corpus: usize) -> Option<&PairSet> {
-        let Writer::Synthesizer(name) = &self.synthetic[corpus].by else { return None };
+        let Some(Writer::Synthesizer(name)) = self.synthetic[corpus].by.model() else { return None };
         Some(&self.pairs[self.pair_set(&self.synthesizers[self.synthesizer(name)].pairs)])
     }
 
@@ -510,14 +543,14 @@ impl Recipe {
 
     /// As much of a seed as the synthesizer at `synthesizer` is shown when it writes.
     pub fn seed_tokens(&self, synthesizer: usize) -> usize {
-        let writer = Writer::Synthesizer(self.synthesizers[synthesizer].name.clone());
+        let writer = Author::Model(Writer::Synthesizer(self.synthesizers[synthesizer].name.clone()));
         let corpus = self.synthetic.iter().find(|corpus| corpus.by == writer);
         corpus.map_or(self.generate.max_seed_tokens, |corpus| corpus.generate.max_seed_tokens)
     }
 
-    /// The arm whose checkpoint the writer of a corpus began from, or is.
-    pub fn base_of(&self, corpus: usize) -> usize {
-        self.arm_behind(&self.synthetic[corpus].by)
+    /// The arm whose checkpoint the model that writes a corpus began from, or is; none where no model writes it.
+    pub fn base_of(&self, corpus: usize) -> Option<usize> {
+        self.synthetic[corpus].by.model().map(|model| self.arm_behind(model))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Arm, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
+use super::{Arm, Author, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
 use crate::graph::preparation;
 use crate::step::{Replicate, Step};
 
@@ -127,7 +127,7 @@ fn what_is_made_follows_from_what_the_arms_need() {
     let second = &recipe.synthetic[recipe.corpus_of("second")];
     assert_eq!(
         (&second.by, &second.seeds),
-        (&Writer::Synthesizer("second".into()), &SeedsOf::Corpus("related".into()))
+        (&Author::Model(Writer::Synthesizer("second".into())), &SeedsOf::Corpus("related".into()))
     );
     let two = &recipe.arms[2].training;
     assert_eq!(
@@ -316,7 +316,7 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
     let second = recipe.synthesizer("second");
     assert_eq!(recipe.synthesizers[second].base, Writer::Synthesizer("first".into()));
     assert_eq!(recipe.arms[recipe.base_arm(second)].name, "mixed");
-    assert_eq!(recipe.base_of(recipe.corpus_of("c")), recipe.base_arm(second));
+    assert_eq!(recipe.base_of(recipe.corpus_of("c")), Some(recipe.base_arm(second)));
     let tokens: Vec<String> = recipe.reserved_tokens().into_iter().map(|(token, _)| token).collect();
     assert_eq!((tokens.len(), tokens[0].as_str(), tokens[1].as_str()), (104, "<|mask|>", "[R]"));
     assert_eq!(parse(BASE).unwrap().reserved_tokens(), []);

@@ -63,7 +63,7 @@ impl Stage for Filter {
         config.put("synthetic_tokens", recipe.synthetic_tokens(self.0))?;
         // Of related documents more is measured.
         config.put("related", recipe.is_related(self.0))?;
-        if let Step::Tune(synthesizer) = writer(recipe, self.0) {
+        if let Some(Step::Tune(synthesizer)) = writer(recipe, self.0) {
             // They decide on which pairs relevance is calibrated.
             let Tune { validate_pairs, relation_pairs, .. } = recipe.synthesizers[synthesizer].tune;
             config.put("tune", json!({"validate_pairs": validate_pairs, "relation_pairs": relation_pairs}))?;
@@ -78,7 +78,7 @@ impl Stage for Filter {
         inputs.add("the validation documents", context.artifact("ingest"), "validation.jsonl.zst")?;
         inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
         inputs.add_tokenizer(context.artifact("tokenize"), "")?;
-        if let Step::Tune(synthesizer) = writer(recipe, self.0) {
+        if let Some(Step::Tune(synthesizer)) = writer(recipe, self.0) {
             let set = recipe.pair_set(&recipe.synthesizers[synthesizer].pairs);
             let [texts, tokens] = context.texts_of(set);
             inputs.add_tokens("the selection tokens", &tokens, "selection")?;
@@ -92,8 +92,10 @@ impl Stage for Filter {
         if let SeedsOf::Corpus(name) = &recipe.synthetic[self.0].seeds {
             inputs.add("the seeds", context.made(Step::Filter(recipe.corpus_of(name))), KEPT)?;
         }
-        let base = Step::Train(Replicate::own(recipe, recipe.base_of(self.0)));
-        inputs.add("the base model", context.made(base), "best/model.safetensors")?;
+        if let Some(base) = recipe.base_of(self.0) {
+            let base = Step::Train(Replicate::own(recipe, base));
+            inputs.add("the base model", context.made(base), "best/model.safetensors")?;
+        }
         inputs.truth()?;
         for (name, hash) in shard_hashes(context.made(Step::Generate(self.0))) {
             inputs.put(&name, hash);
@@ -111,7 +113,7 @@ impl Stage for Filter {
     }
 
     fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
-        Some(&recipe.arms[recipe.base_of(self.0)].training.model)
+        recipe.base_of(self.0).map(|arm| &recipe.arms[arm].training.model)
     }
 
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
@@ -129,10 +131,10 @@ impl Stage for Filter {
         let (text, words) = (estimate.unique_bytes(), estimate.unique_bytes() / WORD_BYTES);
         let of_each = length * estimate.survey.bytes_per_token() / WORD_BYTES;
         let filters = filter_bytes(text, words, documents, of_each);
-        let config = estimate.config(self);
         match writer(recipe, self.0) {
             // The synthesizer stays while the base model and the embedder measure what was kept.
-            Step::Tune(at) if recipe.is_related(self.0) => {
+            Some(Step::Tune(at)) if recipe.is_related(self.0) => {
+                let config = estimate.config(self);
                 let scored = BATCH_TOKENS + recipe.synthesizers[at].tune.context;
                 let embedder = estimate.embedding_bytes(&recipe.embed);
                 let measured = config.parameter_bytes() + config.scoring_bytes(scored) + embedder;
@@ -146,11 +148,11 @@ impl Stage for Filter {
 /// Operations of scoring relevance: of every document that is written, and of held-out pairs, by which scores are read.
 fn scoring_flops(estimate: &Estimate<'_>, corpus: usize) -> f64 {
     let recipe = estimate.recipe;
+    let calibrated = recipe.is_related(corpus);
+    let Some(Step::Tune(at)) = writer(recipe, corpus) else { return 0.0 };
     let config = estimate.config(&Filter(corpus));
     let passes =
         |sequences: f64, tokens: f64| config.forward_flops(sequences * tokens, sequences * tokens, tokens / 2.0);
-    let calibrated = recipe.is_related(corpus);
-    let Step::Tune(at) = writer(recipe, corpus) else { return 0.0 };
     if !calibrated && recipe.synthetic[corpus].filter.min_relevance.is_none() {
         return 0.0;
     }
@@ -246,9 +248,9 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
     let label = Step::Filter(corpus).label(recipe);
     let needed = recipe.synthetic_tokens(corpus);
     let tokenizer = context.tokenizer()?;
-    let Synthetic { generate: settings, filter: filters, seeds, .. } = &recipe.synthetic[corpus];
+    let Synthetic { by, generate: settings, filter: filters, seeds, .. } = &recipe.synthetic[corpus];
     let is_related = recipe.is_related(corpus);
-    let config = filter_config(filters, *seeds != SeedsOf::None);
+    let config = filter_config(filters, by.model().is_some() && *seeds != SeedsOf::None);
     let ingest = context.artifact("ingest");
     let (training, real) = (ingest.path("unique.jsonl.zst"), ingest.path("validation.jsonl.zst"));
     let seeds = match seeds {
@@ -261,7 +263,7 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
     };
     // Scores of a control are not told, so it is scored where they drop documents, and only there.
     let mut synthesizer = match writer(recipe, corpus) {
-        Step::Tune(at) if is_related || config.min_relevance.is_some() => {
+        Some(Step::Tune(at)) if is_related || config.min_relevance.is_some() => {
             Some(Synthesizer::load(context, at, settings.max_seed_tokens)?)
         }
         _ => None,

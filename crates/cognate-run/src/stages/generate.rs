@@ -18,16 +18,18 @@ use cognate_synth::{
 };
 use serde_json::json;
 
-use super::{Place, Stage};
+use super::{Place, Stage, of_world};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::Result;
 use crate::estimate::{Cost, Estimate, PACKED, Written};
-use crate::recipe::{self, Endpoint, GenerateMethod, GeneratePrecision, Model, Recipe, SeedsOf};
-use crate::rundir::{Artifact, Work};
+use crate::recipe::{self, Author, Endpoint, GenerateMethod, GeneratePrecision, Model, Recipe, SeedsOf, Synthetic};
+use crate::rundir::Work;
 use crate::step::{Step, writer};
 
 /// Documents in one file of synthetic documents.
 const SHARD_DOCUMENTS: usize = 1000;
+/// Tokens that a world writes in a second.
+const TOLD_TOKENS_PER_S: f64 = 1e6;
 /// Least size of the second round, as a share of the need.
 const LEAST_ROUND: f64 = 0.25;
 
@@ -46,7 +48,7 @@ impl Stage for Generate {
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
-        let mut needs = vec![writer(recipe, self.0)];
+        let mut needs: Vec<Step> = vec![writer(recipe, self.0).unwrap_or(Step::Tokenize)];
         if let SeedsOf::Corpus(seeds) = &recipe.synthetic[self.0].seeds {
             needs.push(Step::Filter(recipe.corpus_of(seeds)));
         }
@@ -54,8 +56,14 @@ impl Stage for Generate {
     }
 
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
-        let own = &recipe.synthetic[self.0].generate;
+        let Synthetic { by, generate: own, .. } = &recipe.synthetic[self.0];
         config.put("seed", recipe.seed)?;
+        if let Author::World { truth } = by {
+            let (samples_per_seed, oversample) = (own.samples_per_seed, own.oversample);
+            let own = json!({"truth": truth, "samples_per_seed": samples_per_seed, "oversample": oversample});
+            config.put("generate", own)?;
+            return config.put("synthetic_tokens", recipe.synthetic_tokens(self.0));
+        }
         let mut how = vec!["slots", "most_written", "most_unfinished", "endpoint_url", "endpoint_concurrency"];
         how.extend(["endpoint_key_env", "endpoint_timeout_s", "endpoint_attempts"]);
         if own.precision == GeneratePrecision::F32 {
@@ -72,7 +80,8 @@ impl Stage for Generate {
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
         let recipe = context.recipe;
         inputs.add_tokenizer(context.artifact("tokenize"), "")?;
-        match &recipe.synthetic[self.0].seeds {
+        let synthetic = &recipe.synthetic[self.0];
+        match &synthetic.seeds {
             SeedsOf::Unique => inputs.add_tokens("the unique tokens", "tokenize", "unique")?,
             SeedsOf::Corpus(name) => {
                 let seeds = Step::Filter(recipe.corpus_of(name)).folder(recipe);
@@ -80,7 +89,13 @@ impl Stage for Generate {
             }
             SeedsOf::None => {}
         }
-        inputs.add("the model that writes", context.made(writer(recipe, self.0)), "best/model.safetensors")
+        let Some(writer) = writer(recipe, self.0) else {
+            if synthetic.seeds == SeedsOf::Unique {
+                inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
+            }
+            return inputs.truth();
+        };
+        inputs.add("the model that writes", context.made(writer), "best/model.safetensors")
     }
 
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
@@ -92,7 +107,7 @@ impl Stage for Generate {
     }
 
     fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
-        Some(&recipe.arms[recipe.base_of(self.0)].training.model)
+        recipe.base_of(self.0).map(|arm| &recipe.arms[arm].training.model)
     }
 
     fn model_memory(
@@ -113,16 +128,24 @@ impl Stage for Generate {
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let Written { documents, length, seed } = estimate.written(self.0);
         let tokens = documents * length;
+        let bytes = tokens * estimate.survey.bytes_per_token() * PACKED;
+        if writer(estimate.recipe, self.0).is_none() {
+            let wall_s = tokens / TOLD_TOKENS_PER_S;
+            return Cost { documents, tokens, flops: 0.0, bytes, wall_s, known: &[] };
+        }
         let config = estimate.config(self);
         let reading = config.forward_flops(documents * seed, documents, seed / 2.0);
         let writing = config.forward_flops(tokens, tokens, seed + length / 2.0);
-        let bytes = tokens * estimate.survey.bytes_per_token() * PACKED;
         let wall_s = reading / estimate.speed.prompt_flops_per_s + writing / estimate.speed.writing_flops_per_s;
         Cost { documents, tokens, flops: reading + writing, bytes, wall_s, known: &[] }
     }
 
     fn memory(&self, estimate: &Estimate<'_>) -> f64 {
-        estimate.model_memory(self)
+        match writer(estimate.recipe, self.0) {
+            Some(_) => estimate.model_memory(self),
+            // The texts of the seeds.
+            None => estimate.unique_bytes(),
+        }
     }
 }
 
@@ -155,14 +178,21 @@ pub(crate) fn generate_round(
 ) -> Result<Made> {
     let recipe = context.recipe;
     let tokenizer = context.tokenizer()?;
-    let synthesizer = context.made(writer(recipe, corpus));
     let seeds = match seeds_of(context, corpus)? {
         Some((documents, tokens)) => Seeds::open(&documents, &ReadOptions::default(), tokens, monitor)?,
         None => Seeds::none(),
     };
     let target = Target::Tokens(round_tokens(recipe, corpus, round));
     let settings = &recipe.synthetic[corpus].generate;
-    let config = generate_config(recipe, settings, synthesizer, target, first)?;
+    let Some(writer) = writer(recipe, corpus) else {
+        let config = generate_config(recipe, settings, String::new(), target, first);
+        let stats = of_world::told(context, corpus, &seeds, folder, config, monitor)?;
+        let (tokens, documents) = (stats.tokens, stats.documents);
+        return wrote_files(folder, Work { statistics: json!(stats), flops: 0.0, tokens, documents });
+    };
+    let synthesizer = context.made(writer);
+    let by = synthesizer.hash("best/model.safetensors")?.to_string();
+    let config = generate_config(recipe, settings, by, target, first);
     let checkpoint = synthesizer.path("best");
     let (model, wrote, statistics) = match &settings.endpoint {
         None => {
@@ -181,12 +211,16 @@ pub(crate) fn generate_round(
             (model, wrote, json!(stats))
         }
     };
-    let mut made = Made::default();
+    let flops = generation_flops(&model, &wrote);
+    wrote_files(folder, Work { statistics, flops, tokens: wrote.tokens, documents: wrote.documents })
+}
+
+/// The documents in `folder`, with the work that they took.
+fn wrote_files(folder: &Path, work: Work) -> Result<Made> {
+    let mut made = Made { work, ..Made::default() };
     for shard in shards(folder)? {
         made.file(shard.strip_prefix(folder).unwrap_or(&shard));
     }
-    made.work =
-        Work { statistics, flops: generation_flops(&model, &wrote), tokens: wrote.tokens, documents: wrote.documents };
     Ok(made)
 }
 
@@ -205,15 +239,15 @@ pub(crate) fn seeds_of(context: &Context<'_>, corpus: usize) -> Result<Option<(P
     })
 }
 
-/// How `synthesizer` writes documents, from the number `first` on until `target`.
+/// How documents are written, by whom `synthesizer` names, from the number `first` on until `target`.
 pub(crate) fn generate_config(
     recipe: &Recipe,
     settings: &recipe::Generate,
-    synthesizer: &Artifact,
+    synthesizer: String,
     target: Target,
     first: u64,
-) -> Result<GenerateConfig> {
-    Ok(GenerateConfig {
+) -> GenerateConfig {
+    GenerateConfig {
         seed: recipe.seed,
         first_document: first,
         target,
@@ -225,8 +259,8 @@ pub(crate) fn generate_config(
         max_seed_tokens: settings.max_seed_tokens,
         slots: settings.slots,
         shard_documents: SHARD_DOCUMENTS,
-        synthesizer: synthesizer.hash("best/model.safetensors")?.to_string(),
-    })
+        synthesizer,
+    }
 }
 
 /// The completion server that a recipe names, with its key from the environment.

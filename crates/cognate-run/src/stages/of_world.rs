@@ -8,14 +8,15 @@ use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::PairLoss;
 use cognate_pair::Pair;
 use cognate_statistics::{Estimate, ratio};
-use cognate_synth::metadata;
-use cognate_worlds::{Judged, World};
+use cognate_synth::{GenerateConfig, GenerateStats, Seeds, generate_told, metadata};
+use cognate_worlds::{Judged, World, fingerprint};
 use serde::{Deserialize, Serialize};
 
 use super::quality::synthetic_seeds;
 use super::texts::{selection_texts, unique_texts};
 use crate::context::Context;
 use crate::error::Result;
+use crate::recipe::Author;
 
 /// How much of what one document of a pair tells of the other a synthesizer has learned. Losses are means over pairs, in nats a document.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +106,30 @@ fn compared(pairs: &[Known], left_out: u64) -> Option<Learned> {
         share: share(&|pair| pair.marginal - pair.loss.true_seed),
         share_by_seed: share(&|pair| pair.loss.random_seed - pair.loss.true_seed),
     })
+}
+
+/// What the world writes of the synthetic corpus at `corpus`, which it is the author of.
+pub(super) fn told(
+    context: &Context<'_>,
+    corpus: usize,
+    seeds: &Seeds,
+    folder: &Path,
+    config: GenerateConfig,
+    monitor: &dyn Monitor,
+) -> Result<GenerateStats> {
+    let (recipe, by) = (context.recipe, &context.recipe.synthetic[corpus].by);
+    let (Some(world), Author::World { truth }) = (world(context, monitor)?, by) else {
+        unreachable!("what a world writes has one")
+    };
+    let mut texts: HashMap<String, String> = unique_texts(context, monitor)?.into_iter().collect();
+    texts.extend(synthetic_seeds(context, corpus, monitor)?);
+    let tell = |number: u64, seed: Option<&str>| {
+        let seed = seed.and_then(|id| texts.get(id)).map_or("", String::as_str);
+        world.write(seed, number, *truth)
+    };
+    let synthesizer = format!("world {}, truth {truth}", fingerprint(world.dials(), recipe.seed));
+    let config = GenerateConfig { synthesizer, ..config };
+    Ok(generate_told(&tell, &context.tokenizer()?, seeds, folder, &config, monitor)?)
 }
 
 /// What the world thinks of the documents of `file`, which are of the synthetic corpus at `corpus`; none outside a world. A document without a

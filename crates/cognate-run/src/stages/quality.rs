@@ -145,14 +145,18 @@ pub(crate) fn measure(
     let (neighbour_copying, neighbour_copied) = pair_overlap(&pair_texts, near_copy, monitor)?;
     let validation =
         read_first(&context.artifact("ingest").path("validation.jsonl.zst"), PERPLEXITY_DOCUMENTS, monitor)?;
-    let mut base = Base::load(context, corpus)?;
+    let mut base = context.recipe.base_of(corpus).map(|arm| Base::load(context, arm)).transpose()?;
+    let mut perplexity = |documents: &[Document]| match &mut base {
+        Some(base) => base.perplexity(documents, monitor),
+        None => Ok(None),
+    };
     Ok(Measured {
         calibration,
         similarity: similarity(context, corpus, &texts, &kept, &true_pairs, monitor)?,
         neighbour_copying,
         neighbour_copied,
-        perplexity_kept: base.perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)], monitor)?,
-        perplexity_validation: base.perplexity(&validation, monitor)?,
+        perplexity_kept: perplexity(&kept[..kept.len().min(PERPLEXITY_DOCUMENTS)])?,
+        perplexity_validation: perplexity(&validation)?,
     })
 }
 
@@ -162,7 +166,7 @@ pub(super) fn paired_texts(
     corpus: usize,
     monitor: &dyn Monitor,
 ) -> Result<Vec<(String, String)>> {
-    let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return unique_texts(context, monitor) };
+    let Some(Step::Tune(synthesizer)) = writer(context.recipe, corpus) else { return unique_texts(context, monitor) };
     let set = context.recipe.pair_set(&context.recipe.synthesizers[synthesizer].pairs);
     let [folder, _] = context.texts_of(set);
     texts_in(context, &folder, "unique", monitor)
@@ -170,7 +174,7 @@ pub(super) fn paired_texts(
 
 /// All pairs of unique documents that the synthesizer behind the corpus at `corpus` learns from or is measured on.
 pub(super) fn true_pairs(context: &Context<'_>, corpus: usize, ids: &[String]) -> Result<Vec<Pair>> {
-    let Step::Tune(synthesizer) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
+    let Some(Step::Tune(synthesizer)) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
     let pairs = context.pairs_of(synthesizer);
     let mut all = read_pairs(&pairs.path("train.parquet"), ids, context.monitor)?;
     all.extend(read_pairs_among(&pairs.path("held_out.parquet"), ids, context.monitor)?.0);
@@ -255,8 +259,8 @@ struct Base {
 }
 
 impl Base {
-    fn load(context: &Context<'_>, corpus: usize) -> Result<Self> {
-        let base = Step::Train(Replicate::own(context.recipe, context.recipe.base_of(corpus)));
+    fn load(context: &Context<'_>, arm: usize) -> Result<Self> {
+        let base = Step::Train(Replicate::own(context.recipe, arm));
         let (model, _) = Decoder::load(context.device()?, &context.made(base).path("best"))?;
         Ok(Self { model, tokenizer: context.tokenizer()? })
     }

@@ -11,6 +11,7 @@
 //! | [`files`] | files of synthetic documents, and [`join`] for the parts of one generation |
 //! | `store` | the local decoder's documents on their way into them, resume |
 //! | [`sample`](write_related) | a few documents of one text, to read |
+//! | [`told`](generate_told) | documents that no model writes |
 //! | [`timed`](TimedGeneration) | the same on made-up prompts, for benchmarks |
 
 mod config;
@@ -26,6 +27,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod told;
 
 use std::path::Path;
 
@@ -49,6 +51,7 @@ pub(crate) use schedule::{Finish, Prompts};
 use seeds::{SPECIAL_TOKENS, Seeds};
 use store::{Records, Store};
 pub use timed::TimedGeneration;
+pub use told::generate_told;
 
 /// Generates synthetic documents into `out` (see [`files`]), or continues where an earlier call with the same settings stopped.
 ///

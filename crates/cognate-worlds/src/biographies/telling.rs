@@ -1,6 +1,6 @@
 //! Telling of a person: which attributes, in which order and wording, by name or pronoun.
 
-use cognate_base::random::{self, Rng, SliceRandom, unit};
+use cognate_base::random::{self, ChaCha8Rng, Rng, SliceRandom, unit};
 
 use super::{Attribute, Statement, Whom, World, ends_with_value, sentence};
 use crate::Split;
@@ -24,14 +24,26 @@ impl World {
     /// attribute, each as likely as any other.
     pub fn tell(&self, person: usize, split: Split, number: usize, truth: f64) -> Telling {
         let purpose = format!("biographies telling {} {number}", split.word());
-        let mut rng = random::stream(self.seed, &purpose, person as u64);
+        let (text, statements) = self.told(person, truth, &mut random::stream(self.seed, &purpose, person as u64));
+        Telling { id: format!("{}-{person:06}-{number}", split.word()), person, text, statements }
+    }
+
+    /// Document `number` about the person of the text `seed`, or about anybody where that is about nobody. Statements are true as in
+    /// [`World::tell`].
+    pub(crate) fn tell_from(&self, seed: &str, number: u64, truth: f64) -> String {
+        let mut rng = random::stream(self.seed, "biographies telling from a seed", number);
+        let anybody = below(&mut rng, self.config.people);
+        self.told(self.read(seed).person.unwrap_or(anybody), truth, &mut rng).0
+    }
+
+    fn told(&self, person: usize, truth: f64, rng: &mut ChaCha8Rng) -> (String, Vec<Statement>) {
         let who = &self.people.people[person];
         let mut attributes = Attribute::ALL;
-        attributes.shuffle(&mut rng);
+        attributes.shuffle(rng);
         let mut text = String::new();
         let mut statements = Vec::with_capacity(self.config.attributes);
         for attribute in attributes.into_iter().take(self.config.attributes) {
-            let template = below(&mut rng, self.config.templates);
+            let template = below(rng, self.config.templates);
             let by_name = unit(rng.next_u64()) < self.config.full_names;
             let named = statements.is_empty() || by_name;
             let value = if unit(rng.next_u64()) < truth {
@@ -39,7 +51,7 @@ impl World {
             } else {
                 let values = &self.people.values[attribute as usize];
                 loop {
-                    let other = pick(values, &mut rng);
+                    let other = pick(values, rng);
                     if other != who.value(attribute) {
                         break other;
                     }
@@ -52,7 +64,7 @@ impl World {
             let whom = if named { Whom::Named(who.name.clone()) } else { Whom::Pronoun };
             statements.push(Statement { whom, attribute, template, value: value.to_owned() });
         }
-        Telling { id: format!("{}-{person:06}-{number}", split.word()), person, text, statements }
+        (text, statements)
     }
 
     /// All documents of a split: first one of every person, then a second of all who have one, and so on, so that documents of one

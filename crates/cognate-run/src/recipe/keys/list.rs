@@ -685,6 +685,11 @@ pub const KEYS: &[Key] = &[
         "Who writes it: a synthesizer, or an arm's best checkpoint.",
     ),
     key(
+        "synthetic", "truth", Number(Interval::SHARE), Derived("a model writes"), "",
+        "In the place of `by`: the corpus' world writes it, and says what is true with this probability. In `biographies` that is each \
+         statement about the seed's person; in `ginc` and `bigrams` it is whether the document has the seed's concept.",
+    ),
+    key(
         "synthetic", "seeds", Name, Derived("`unique` for a synthesizer, `none` for an arm"), PAPER,
         "What it is written from: `unique` (the unique documents), another synthetic corpus, or `none`.",
     ),

@@ -2,7 +2,7 @@
 
 use cognate_worlds::Dials;
 
-use super::super::PairMethod;
+use super::super::{Author, PairMethod, SeedsOf};
 use super::{LEAST, parse, refused};
 
 /// The least recipe of a world.
@@ -72,4 +72,42 @@ fn what_cannot_be_of_a_world() {
     assert!(found.contains("a document has 65 tokens at least, and the model's context is 64"), "{found}");
     let found = first("[train]", "[[pairs]]\nname = \"related\"\nmethod = \"truth\"\n[train]");
     assert!(found.contains("method = \"truth\": expected [corpus] world beside it"), "{found}");
+}
+
+#[test]
+fn the_world_writes_a_corpus_that_is_as_true_as_is_said() {
+    let world = of_world("name = \"ginc\"");
+    let corpus = |keys: &str| {
+        let text = format!("{world}[[synthetic]]\nname = \"told\"\n{keys}\n[[synthetic]]\nname = \"plain\"\n");
+        let error = |error: Box<super::super::RecipeError>| format!("{error} {}", error.hint().unwrap_or_default());
+        parse(&text).map_err(error)
+    };
+    let recipe = corpus("truth = 0.75\nsamples_per_seed = 3\nmin_words = 7").unwrap();
+    let told = &recipe.synthetic[0];
+    assert_eq!((&told.by, &told.seeds), (&Author::World { truth: 0.75 }, &SeedsOf::Unique));
+    assert_eq!((told.generate.samples_per_seed, told.filter.min_words), (3, 7));
+    assert_eq!((recipe.base_of(0), recipe.is_related(0)), (None, false));
+    assert!(recipe.base_of(1).is_some(), "a model writes the other one");
+    assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap().to_toml().unwrap(), recipe.to_toml().unwrap());
+    let second = corpus("truth = 1\nseeds = \"plain\"").unwrap();
+    assert_eq!(second.synthetic[0].seeds, SeedsOf::Corpus("plain".to_owned()));
+    // A server that writes what models write does not write this.
+    let served = world
+        .replace("[train]", "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"http://127.0.0.1:9/v1\"\n[train]");
+    let recipe = parse(&format!("{served}[[synthetic]]\nname = \"told\"\ntruth = 1\n")).unwrap();
+    assert!(recipe.synthetic[0].generate.endpoint.is_none());
+    assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap().to_toml().unwrap(), recipe.to_toml().unwrap());
+    for (keys, expected) in [
+        ("truth = 1.5", "expected a number from 0 to 1"),
+        ("truth = 1\nby = \"related\"", "no `by` beside `truth`"),
+        ("truth = 1\ntemperature = 0.5", "no `temperature` beside `truth`"),
+        ("truth = 1\nmin_relevance = 0", "no `min_relevance` beside `truth`"),
+        ("truth = 1\nseeds = \"nobody\"", "nothing defines `nobody`"),
+        ("truth = 1\nseeds = \"told\"", "in a circle: synthetic told <- synthetic told"),
+    ] {
+        let found = corpus(keys).unwrap_err();
+        assert!(found.contains(expected), "{keys}: {found}");
+    }
+    let read = refused("[train]", "[[synthetic]]\nname = \"told\"\ntruth = 1\n[train]");
+    assert!(read.contains("truth = 1: expected [corpus] world beside it"), "{read}");
 }

@@ -72,6 +72,16 @@ by = "reordered"
 name = "of-reordered"
 synthetic.reordered = 0.01
 control_of = "sbp"
+[[synthetic]]
+name = "told"
+truth = 0.75
+samples_per_seed = 2
+top_2_gram = "off"
+top_3_gram = "off"
+top_4_gram = "off"
+[[arm]]
+name = "of-told"
+synthetic.told = 0.2
 "#;
 
 #[test]
@@ -86,6 +96,7 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     what_was_learned_is_asked_about_at_every_pair(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
+    what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(&context, &world);
 }
 
 fn documents_and_pairs_are_the_worlds(context: &Context<'_>, world: &World) {
@@ -237,7 +248,7 @@ fn what_was_learned_is_asked_about_at_every_pair(context: &Context<'_>) {
 fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, world: &World) {
     let Kind::Biographies(people) = world.kind() else { panic!("another world") };
     let seeds: HashMap<String, String> = unique_texts(context, &Silent).unwrap().into_iter().collect();
-    for (name, has_seeds) in [("filter/related", true), ("filter/unconditional", false)] {
+    for (name, has_seeds) in [("filter/related", true), ("filter/unconditional", false), ("filter/told", true)] {
         let made = context.artifact(Path::new(name));
         let reader = Reader::open(&[made.path(KEPT)], &ReadOptions::default(), &Silent).unwrap();
         let (mut statements, mut texts) = (0, Vec::new());
@@ -260,6 +271,45 @@ fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, wor
         let all = judged.all();
         assert_eq!(all.true_statements + all.false_statements + all.about_nobody, statements, "{name}");
     }
+}
+
+fn what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(
+    context: &Context<'_>,
+    world: &World,
+) {
+    let corpus = context.recipe.corpus_of("told");
+    let made = context.made(Step::Generate(corpus));
+    let (seeds, tokenizer) = (unique_texts(context, &Silent).unwrap(), context.tokenizer().unwrap());
+    let seeds: HashMap<String, String> = seeds.into_iter().collect();
+    let (mut number, mut tokens) = (0, 0);
+    for shard in shards(&made.folder).unwrap() {
+        for record in Reader::open(&[shard], &ReadOptions::default(), &Silent).unwrap() {
+            let document = record.unwrap().1;
+            let seed = metadata::seed_id(&document).unwrap().unwrap();
+            assert_eq!(document.text, world.write(&seeds[seed], number, 0.75), "document {number}");
+            tokens += tokenizer.encode(&document.text).unwrap().len() as u64 + 1;
+            assert!(metadata::mean_log_probability(&document).unwrap().is_none());
+            number += 1;
+        }
+    }
+    // A quarter more than the arm's fifth of the budget, and no operation for it.
+    let work = &made.manifest.work;
+    assert_eq!((work.documents, work.tokens, work.flops), (number, tokens, 0.0));
+    assert!((10_240..10_240 + 200).contains(&tokens), "{tokens}");
+    let filtered: Filtered = context.statistics("filter/told").unwrap();
+    let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("not judged") };
+    let all = judged.all();
+    assert_eq!((all.same_person, all.about_nobody, all.unread), (all.documents, 0, 0));
+    let statements = (all.true_statements + all.false_statements) as f64;
+    let share = all.true_statements as f64 / statements;
+    assert!((share - 0.75).abs() < 4.0 * (0.75 * 0.25 / statements).sqrt(), "{share}");
+    assert!(filtered.measured.is_none(), "no synthesizer scores it");
+    // Its arm trains on it, and pays for no model that writes.
+    let arm = Step::Train(Replicate::own(context.recipe, context.recipe.arm("of-told")));
+    let tokens = context.artifact(Path::new("filter/told")).hash("synthetic.bin").unwrap();
+    assert!(context.made(arm).manifest.identity.inputs.values().any(|hash| *hash == tokens));
+    let behind = crate::graph::behind(context.recipe, arm);
+    assert!(!behind.iter().any(|step| matches!(step, Step::Tune(_) | Step::Train(_)) && *step != arm), "{behind:?}");
 }
 
 fn people_told_of_once_are_asked_about_apart(context: &Context<'_>, dials: &Dials) {

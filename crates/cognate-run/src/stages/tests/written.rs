@@ -98,7 +98,7 @@ pub(super) fn rounds_follow_on_each_other(context: &Context<'_>) {
 fn relevance(context: &Context<'_>, corpus: &str, documents: &[Document]) -> Vec<Relevance> {
     let at = context.recipe.corpus_of(corpus);
     let tokenizer = context.tokenizer().unwrap();
-    let mut model = load(context, &context.made(writer(context.recipe, at)).path("best"));
+    let mut model = load(context, &context.made(writer(context.recipe, at).unwrap()).path("best"));
     let most = context.recipe.synthetic[at].generate.max_seed_tokens;
     let options = RelevanceOptions::of(&tokenizer, most, BATCH_TOKENS).unwrap();
     let seeds: HashMap<String, String> = unique_texts(context, &Silent).unwrap().into_iter().collect();
@@ -120,7 +120,7 @@ pub(super) fn operations_of_filters_are_those_of_scoring(context: &Context<'_>) 
     let flops = |corpus: &str| context.made(Step::Filter(recipe.corpus_of(corpus))).manifest.work.flops;
     assert_eq!(["shuffled", "unconditional"].map(flops), [0.0; 2], "of these no score is asked");
     let config = |corpus: &str| {
-        load(context, &context.made(writer(recipe, recipe.corpus_of(corpus))).path("best")).config().clone()
+        load(context, &context.made(writer(recipe, recipe.corpus_of(corpus)).unwrap()).path("best")).config().clone()
     };
     let statistics: Filtered = context.statistics("filter/strict").unwrap();
     let documents = kept(context, "strict");
