@@ -31,7 +31,7 @@ pub use pairs::copies::Copies;
 pub use pairs::file::{read_pairs, read_pairs_among, read_shuffled_pairs, write_pairs};
 pub use pairs::part::part_held_out;
 pub use pairs::precision::{Precision, Rule};
-pub use pairs::shuffle::{shuffle_apart, shuffle_targets};
+pub use pairs::shuffle::{part_share, shuffle_apart, shuffle_targets};
 pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};
 pub use pairs::stats::{Degrees, PairStats, UnseenStats};
 pub use pairs::{Pair, PairConfig, Pairs, neighbours_needed, part_derived, part_given, select_pairs};

@@ -13,6 +13,20 @@ const FEW: usize = 256;
 /// Pairs between two looks at the monitor.
 const STRIDE: usize = 4096;
 
+/// A share of the pairs, drawn by chance, and the others; both in their order.
+pub fn part_share(pairs: &[Pair], share: f64, seed: u64) -> (Vec<Pair>, Vec<Pair>) {
+    let mut places: Vec<usize> = (0..pairs.len()).collect();
+    places.shuffle(&mut random::stream(seed, "share of pairs", 0));
+    places.truncate((share * pairs.len() as f64).round() as usize);
+    let mut drawn = vec![false; pairs.len()];
+    places.into_iter().for_each(|place| drawn[place] = true);
+    let of = |wanted: bool| {
+        let some = pairs.iter().zip(&drawn).filter(|(_, drawn)| **drawn == wanted);
+        some.map(|(pair, _)| *pair).collect()
+    };
+    (of(true), of(false))
+}
+
 /// The same seeds with the same targets, each target now behind a random seed: every document is a seed and a target as often as
 /// before, and nothing but chance relates the two. No document is its own target, except where there is no other. Similarities are not
 /// known.
@@ -185,6 +199,25 @@ mod tests {
         let document = |at: usize, salt: u64| random::stream(at as u64, "t", salt).random_range(0..3000u32);
         let pair = |at| Pair { first: document(at, 0), second: document(at, 1), similarity: 0.5 };
         ((0..pairs).map(pair).collect(), groups)
+    }
+
+    #[test]
+    fn a_share_is_drawn_by_chance_and_nothing_is_lost() {
+        let (pairs, _) = of_groups(400, 0.2);
+        for (share, count) in [(0.0, 0), (0.3, 120), (0.5, 200), (1.0, 400)] {
+            let (drawn, others) = part_share(&pairs, share, 7);
+            assert_eq!((drawn.len(), others.len()), (count, 400 - count));
+            // Both keep the order, so that they interleave to what was given.
+            let (mut drawn, mut others) = (drawn.iter().peekable(), others.iter().peekable());
+            for pair in &pairs {
+                let next = if drawn.peek() == Some(&pair) { drawn.next() } else { others.next() };
+                assert_eq!(next, Some(pair));
+            }
+        }
+        let first_half =
+            |seed| part_share(&pairs, 0.5, seed).0.iter().filter(|pair| pairs[..200].contains(pair)).count();
+        assert!((70..=130).contains(&first_half(7)), "{}", first_half(7));
+        assert_ne!(part_share(&pairs, 0.5, 7).0, part_share(&pairs, 0.5, 8).0);
     }
 
     #[test]

@@ -116,7 +116,11 @@ impl Assembly<'_> {
     fn pairs(&self, set: usize) -> Result<Option<Pairs>> {
         let given = match &self.recipe.pairs[set].method {
             PairMethod::Neighbours(embedding) => return self.neighbours(set, embedding),
-            PairMethod::Shuffled(of) => {
+            PairMethod::Shuffled { of, share } if *share < 1.0 => format!(
+                "The pairs of the set {of}, {:.0} % of them with the second document of another: so many are false on purpose.",
+                100.0 * share
+            ),
+            PairMethod::Shuffled { of, .. } => {
                 format!("The pairs of the set {of}, their second documents shuffled: nothing but chance relates them.")
             }
             PairMethod::File(_) => "Given pairs: nothing is known of them but their numbers.".to_owned(),

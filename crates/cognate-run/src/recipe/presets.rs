@@ -110,7 +110,7 @@ impl Maker<'_> {
             ("embedding", &["neighbours"][..]),
             ("of", &["shuffled", "obfuscated"]),
             ("path", &["file"]),
-            ("share", &["obfuscated"]),
+            ("share", &["obfuscated", "shuffled"]),
             ("piece_tokens", &[ALL_TASKS]),
         ] {
             if section.has(key) && !owners.iter().any(|owner| is_own(owner)) {
@@ -131,7 +131,7 @@ impl Maker<'_> {
         let pair = pair(&self.written.table("pair").under(section))?;
         let of = || section.text_if("of").unwrap_or_else(|| RELATED.to_owned());
         let method = match method.as_str() {
-            "shuffled" => PairMethod::Shuffled(of()),
+            "shuffled" => PairMethod::Shuffled { of: of(), share: section.number_if("share").unwrap_or(1.0) },
             "obfuscated" => match section.number_if("share") {
                 Some(share) => PairMethod::Obfuscated { of: of(), share },
                 None => {
@@ -160,7 +160,7 @@ impl Maker<'_> {
         self.things.pairs.push(PairSet { name, method: method.clone(), pair });
         match &method {
             PairMethod::Neighbours(embedding) => self.need_embedding(embedding, Asker { section, key: "embedding" }),
-            PairMethod::Shuffled(of) | PairMethod::Obfuscated { of, .. } => {
+            PairMethod::Shuffled { of, .. } | PairMethod::Obfuscated { of, .. } => {
                 self.need_pairs(of, Asker { section, key: "of" })
             }
             PairMethod::File(_) | PairMethod::Truth | PairMethod::OneDocument { .. } => Ok(()),

@@ -81,9 +81,12 @@ impl Recipe {
                     say(&mut thing, "method", "neighbours");
                     say(&mut thing, "embedding", embedding);
                 }
-                PairMethod::Shuffled(of) => {
+                PairMethod::Shuffled { of, share } => {
                     say(&mut thing, "method", "shuffled");
                     say(&mut thing, "of", of);
+                    if *share != 1.0 {
+                        thing.insert("share".into(), (*share).into());
+                    }
                 }
                 PairMethod::Truth => say(&mut thing, "method", "truth"),
                 PairMethod::File(path) => {

@@ -56,7 +56,12 @@ pub enum PairMethod {
     /// Neighbours by an embedding.
     Neighbours(String),
     /// Another set, its second documents shuffled.
-    Shuffled(String),
+    Shuffled {
+        /// The set.
+        of: String,
+        /// The share of its training pairs that change their second documents.
+        share: f64,
+    },
     /// A file.
     File(PathBuf),
     /// What the corpus' world says.
@@ -81,7 +86,7 @@ impl PairMethod {
     /// The set that its pairs are taken from.
     pub fn of(&self) -> Option<&str> {
         match self {
-            Self::Shuffled(of) | Self::Obfuscated { of, .. } => Some(of),
+            Self::Shuffled { of, .. } | Self::Obfuscated { of, .. } => Some(of),
             Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::OneDocument { .. } => None,
         }
     }
@@ -101,7 +106,7 @@ pub(crate) fn tasks_word(tasks: &[Task]) -> &'static str {
 impl PairSet {
     /// Whether nothing but chance relates its documents.
     pub fn is_shuffled(&self) -> bool {
-        matches!(self.method, PairMethod::Shuffled(_))
+        matches!(self.method, PairMethod::Shuffled { share, .. } if share == 1.0)
     }
 }
 
@@ -482,7 +487,7 @@ impl Recipe {
     pub fn texts_of(&self, set: usize) -> Option<usize> {
         match &self.pairs[set].method {
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => Some(set),
-            PairMethod::Shuffled(of) => self.texts_of(self.pair_set(of)),
+            PairMethod::Shuffled { of, .. } => self.texts_of(self.pair_set(of)),
             PairMethod::Neighbours(_) | PairMethod::File(_) | PairMethod::Truth => None,
         }
     }

@@ -338,7 +338,10 @@ fn texts_and_starts_that_cannot_be_are_refused() {
     for (things, expected) in [
         ("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\n".to_owned(), "expected `share` beside it"),
         ("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\nshare = 1.5\n".to_owned(), "a number from 0 to 1"),
-        ("[[pairs]]\nname = \"p\"\nshare = 0.5\n".to_owned(), "no `share` without method = \"obfuscated\""),
+        (
+            "[[pairs]]\nname = \"p\"\nshare = 0.5\n".to_owned(),
+            "no `share` without method = \"obfuscated\" or \"shuffled\"",
+        ),
         ("[[pairs]]\nname = \"p\"\npiece_tokens = 50\n".to_owned(), "no `piece_tokens` without method = \"all\""),
         (
             "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\nof = \"related\"\n".to_owned(),

@@ -1,12 +1,13 @@
 //! `pair`: vectors to pairs of related documents.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_pair::{
     PairConfig, PairStats, Pairs, Rule, UnseenStats, Vectors, exact_neighbours, exact_neighbours_apart,
-    neighbours_among, neighbours_needed, part_given, read_pairs, read_pairs_among, read_shuffled_pairs, read_vectors,
-    select_pairs, shuffle_apart, shuffle_targets, write_pairs,
+    neighbours_among, neighbours_needed, part_given, part_share, read_pairs, read_pairs_among, read_shuffled_pairs,
+    read_vectors, select_pairs, shuffle_apart, shuffle_targets, write_pairs,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ impl Stage for Pair {
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
         match &recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
-            PairMethod::Shuffled(of) => vec![Step::Pair(recipe.pair_set(of))],
+            PairMethod::Shuffled { of, .. } => vec![Step::Pair(recipe.pair_set(of))],
             PairMethod::File(_) | PairMethod::Truth => vec![Step::Ingest],
             PairMethod::OneDocument { .. } => vec![Step::Tokenize],
             PairMethod::Obfuscated { of, .. } => vec![Step::Tokenize, Step::Pair(recipe.pair_set(of))],
@@ -61,7 +62,13 @@ impl Stage for Pair {
                 }
                 config.put("pair", with_groups(own, &pairs.pair))
             }
-            PairMethod::Shuffled(_) => config.put("pair", with_groups(json!({"method": "shuffled"}), &pairs.pair)),
+            PairMethod::Shuffled { share, .. } => {
+                let mut own = json!({"method": "shuffled"});
+                if *share < 1.0 {
+                    own["share"] = json!(share);
+                }
+                config.put("pair", with_groups(own, &pairs.pair))
+            }
             PairMethod::File(_) | PairMethod::Truth => {
                 let method = if pairs.method == PairMethod::Truth { "truth" } else { "file" };
                 let own = json!({"method": method, "held_out_share": pairs.pair.held_out_share});
@@ -78,7 +85,7 @@ impl Stage for Pair {
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
         let recipe = context.recipe;
         let documents = match &recipe.pairs[self.0].method {
-            PairMethod::Shuffled(of) => context.texts_of(recipe.pair_set(of))[0].clone(),
+            PairMethod::Shuffled { of, .. } => context.texts_of(recipe.pair_set(of))[0].clone(),
             _ => Step::Ingest.folder(recipe),
         };
         inputs.add("the unique documents", context.artifact(&documents), "unique.jsonl.zst")?;
@@ -90,7 +97,7 @@ impl Stage for Pair {
                 inputs.add("the selection's vectors", vectors, SELECTION)?;
                 inputs.add("how much of them the directions hold", vectors, HELD)?;
             }
-            PairMethod::Shuffled(of) | PairMethod::Obfuscated { of, .. } => {
+            PairMethod::Shuffled { of, .. } | PairMethod::Obfuscated { of, .. } => {
                 let pairs = context.made(Step::Pair(recipe.pair_set(of)));
                 inputs.add("the training pairs", pairs, "train.parquet")?;
                 inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
@@ -111,7 +118,7 @@ impl Stage for Pair {
     fn work(&self, context: &Context<'_>, place: Place<'_>, monitor: &dyn Monitor) -> Result<Made> {
         match &context.recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => pairs_of_neighbours(context, self.0, embedding, place.folder, monitor),
-            PairMethod::Shuffled(of) => shuffled_pairs(context, self.0, of, place.folder, monitor),
+            PairMethod::Shuffled { of, share } => shuffled_pairs(context, self.0, (of, *share), place.folder, monitor),
             PairMethod::File(path) => given_pairs(context, self.0, &context.recipe.at(path), place.folder, monitor),
             PairMethod::Truth => {
                 given_pairs(context, self.0, &context.artifact("ingest").path(PAIRS), place.folder, monitor)
@@ -137,7 +144,7 @@ impl Stage for Pair {
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => {
                 2.0 * estimate.unique_bytes() / estimate.survey.encode_bytes_per_s
             }
-            PairMethod::Neighbours(_) | PairMethod::Shuffled(_) | PairMethod::Truth => 0.0,
+            PairMethod::Neighbours(_) | PairMethod::Shuffled { .. } | PairMethod::Truth => 0.0,
         };
         let own = match estimate.recipe.texts_of(self.0) == Some(self.0) {
             true => {
@@ -263,8 +270,15 @@ fn pairs_of_neighbours(
     Ok(made)
 }
 
-/// The training pairs of another set without their relation. Its held-out pairs stay as they are: by these a synthesizer is measured.
-fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, monitor: &dyn Monitor) -> Result<Made> {
+/// The training pairs of another set, a share of them without their relation. Its held-out pairs stay as they are: by these a synthesizer
+/// is measured.
+fn shuffled_pairs(
+    context: &Context<'_>,
+    at: usize,
+    (of, share): (&str, f64),
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
     let of = context.recipe.pair_set(of);
     let (ids, unique) = ids(context, of, monitor)?;
     let source = context.made(Step::Pair(of));
@@ -273,21 +287,28 @@ fn shuffled_pairs(context: &Context<'_>, at: usize, of: &str, folder: &Path, mon
         read_pairs(&source.path("held_out.parquet"), &ids, monitor)?,
     );
     let seed = context.recipe.seed;
-    let train = match context.recipe.pairs[at].pair.within_groups {
+    let (others, kept) = part_share(&train, share, seed);
+    let mut train = match context.recipe.pairs[at].pair.within_groups {
         // A source is to have the target of another document.
-        _ if context.recipe.texts_of(of).is_some() => shuffle_apart(&train, &derived::origins(&ids), seed, monitor)?,
-        true => shuffle_targets(&train, seed, monitor)?,
-        false => shuffle_apart(&train, Groups::of_unique(context, monitor)?.numbers(), seed, monitor)?,
+        _ if context.recipe.texts_of(of).is_some() => shuffle_apart(&others, &derived::origins(&ids), seed, monitor)?,
+        true => shuffle_targets(&others, seed, monitor)?,
+        false => shuffle_apart(&others, Groups::of_unique(context, monitor)?.numbers(), seed, monitor)?,
     };
-    let mut pairs = Pairs { train, held_out };
     let vectors = match &context.recipe.pairs[of].method {
         PairMethod::Neighbours(embedding) => Some(read_vectors(&vectors_of(context, embedding), monitor)?),
         _ => None,
     };
-    for pair in &mut pairs.train {
+    for pair in &mut train {
         let found = vectors.as_ref().map(|vectors| vectors.similarity(pair.first as usize, pair.second as usize));
         pair.similarity = found.unwrap_or(0.0);
     }
+    if !context.recipe.pairs[at].is_shuffled() {
+        // A set of pairs has each once.
+        let mut seen: HashSet<(u32, u32)> = kept.iter().map(|pair| (pair.first, pair.second)).collect();
+        train.retain(|pair| seen.insert((pair.first, pair.second)));
+        train.extend(kept);
+    }
+    let pairs = Pairs { train, held_out };
     let mut made = Made::default();
     write(folder, &ids, &pairs, &mut made)?;
     let measure = pairs.held_out.iter().any(|pair| pair.second as usize >= unique);

@@ -664,8 +664,9 @@ pub const KEYS: &[Key] = &[
 
     key("synthesizer", "name", Name, Required, "", "What other things call it."),
     key(
-        "pairs", "share", Number(Interval::SHARE), Derived("required for `obfuscated`"), "",
-        "`obfuscated` only: the share of the distinct words of all documents that becomes nonsense, one for one, the same everywhere.",
+        "pairs", "share", Number(Interval::SHARE), Derived("required for `obfuscated`; 1 for `shuffled`"), "",
+        "`obfuscated`: the share of the distinct words of all documents that becomes nonsense, one for one, the same everywhere. `shuffled`: the \
+         share of the training pairs that get the second document of another; below 1 the set is no control, but one with so many false pairs.",
     ),
     key(
         "pairs", "piece_tokens", Integer(2, most::CONTEXT), Derived("512, or `model.context` - 2 where that is less"), "Zou et al. 2020: 512",

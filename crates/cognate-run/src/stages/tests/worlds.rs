@@ -82,6 +82,21 @@ top_4_gram = "off"
 [[arm]]
 name = "of-told"
 synthetic.told = 0.2
+[[pairs]]
+name = "half"
+method = "shuffled"
+share = 0.5
+[[synthesizer]]
+name = "half"
+pairs = "half"
+epochs = 1
+[[synthetic]]
+name = "half"
+by = "half"
+[[arm]]
+name = "of-half"
+synthetic.half = 0.01
+control_of = "sbp"
 "#;
 
 #[test]
@@ -96,6 +111,7 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     what_was_learned_is_asked_about_at_every_pair(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
+    half_of_the_pairs_of_a_set_are_false_on_purpose(&context);
     what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(&context, &world);
 }
 
@@ -271,6 +287,28 @@ fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, wor
         let all = judged.all();
         assert_eq!(all.true_statements + all.false_statements + all.about_nobody, statements, "{name}");
     }
+}
+
+fn half_of_the_pairs_of_a_set_are_false_on_purpose(context: &Context<'_>) {
+    let documents = Documents::of(context, 0, &Silent).unwrap();
+    let read = |set: &str, part: &str| {
+        let made = context.made(Step::Pair(context.recipe.pair_set(set)));
+        read_pairs(&made.path(part), &documents.ids, &Silent).unwrap()
+    };
+    let person = |number: u32| documents.ids[number as usize].split('-').nth(1).unwrap().parse::<usize>().unwrap();
+    let pairs = read("half", "train.parquet");
+    let (kept, changed): (Vec<&Pair>, Vec<&Pair>) = pairs.iter().partition(|pair| pair.similarity == 1.0);
+    // Of 180 pairs half are kept, and few of the others come twice or relate by chance.
+    assert_eq!(kept.len(), 90);
+    assert!((85..=90).contains(&changed.len()), "{}", changed.len());
+    let related = |pairs: &[&Pair]| pairs.iter().filter(|pair| person(pair.first) == person(pair.second)).count();
+    assert_eq!(related(&kept), 90);
+    assert!(related(&changed) < 12, "{}", related(&changed));
+    assert_eq!(read("half", "held_out.parquet"), read("related", "held_out.parquet"), "what measures is true");
+    // It is no control: what it learned of its seed is measured.
+    assert!(context.recipe.is_related(context.recipe.corpus_of("half")));
+    let filtered: Filtered = context.statistics("filter/half").unwrap();
+    assert!(filtered.measured.is_some());
 }
 
 fn what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(
