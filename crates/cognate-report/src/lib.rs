@@ -69,7 +69,9 @@ pub use related::{Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistog
 pub use similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
 pub use task_point::{TASK_CURVES, TaskPoint};
 pub use terminal::closing_table;
-pub use world::{CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
+pub use world::{
+    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, TruthPoint, World,
+};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,13 +2,13 @@
 
 use cognate_statistics::Estimate;
 
-use super::charts::{self, Line, LineChart};
+use super::charts::{self, Line, LineChart, XAxis};
 use super::data::{Measure, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, arm_style, both_sizes, figure, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
-use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, World};
+use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, TruthPoint, World};
 
 /// Points of a line that the figure draws.
 const POINTS: usize = 240;
@@ -31,6 +31,7 @@ pub(super) fn section_of_world(page: &mut Markup, report: &Report) {
         learned(page, world);
         written(page, world);
         questions(page, world);
+        truths(page, world);
     });
 }
 
@@ -237,6 +238,92 @@ fn questions(page: &mut Markup, world: &World) {
     table(page, &caption, &columns, &rows);
 }
 
+/// How true synthetic documents must be: arms on what the world writes, and on what models write beside them.
+fn truths(page: &mut Markup, world: &World) {
+    if world.truths.is_empty() {
+        return;
+    }
+    page.leaf("h3", &[], "How true synthetic documents must be");
+    page.leaf(
+        "p",
+        &[],
+        "Lines are arms whose synthetic documents the world itself writes, as true as it is asked to. A single mark is an arm with documents that a \
+         model writes. One that lies below its share's line lacks more than truth.",
+    );
+    let chart = LineChart {
+        title: "Gap closed over the true share of synthetic documents",
+        description: "One line for each share of synthetic tokens, and one mark for each arm whose documents a model writes.",
+        y_name: "share of the gap closed",
+        lines: truth_lines(&world.truths),
+        y_also: vec![0.0],
+        y_top: f64::INFINITY,
+    };
+    figure(page, "full", "Validation loss between repetition (0) and the oracle (1).", |page| {
+        both_sizes(page, |page, class, size| chart.draw_over(page, class, size, XAxis::TRUTH));
+    });
+    let row = |point: &TruthPoint| {
+        let interval = point.gap.low.zip(point.gap.high);
+        let interval = interval.map_or_else(String::new, |(low, high)| {
+            format!("{} to {}", decimals(100.0 * low, 1), decimals(100.0 * high, 1))
+        });
+        let closed = point.gap.mean.map_or_else(|| NONE.to_owned(), |mean| decimals(100.0 * mean, 1));
+        vec![
+            Cell::new(&point.arm),
+            Cell::new(if point.by_world { "the world" } else { "a model" }),
+            Cell::new(percent(point.share)),
+            Cell::new(percent(point.truth)),
+            Cell::with_detail(closed, interval),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = world.truths.iter().map(row).collect();
+    let caption = "Gap closed on validation in percent, with 95\u{a0}% intervals";
+    table(page, caption, &["arm", "written by", "share of tokens", "true", "gap closed"], &rows);
+    let mut csv = Csv::new(&["arm", "corpus", "by_world", "share", "truth", "gap_closed", "low", "high"]);
+    for point in &world.truths {
+        csv.row([
+            point.arm.clone(),
+            point.corpus.clone(),
+            point.by_world.to_string(),
+            number(point.share),
+            number(point.truth),
+            number(point.gap.mean),
+            number(point.gap.low),
+            number(point.gap.high),
+        ]);
+    }
+    downloads(page, &[("truth.csv", csv)]);
+}
+
+/// A line for each share of what the world writes, by truth, and a mark for each arm on what a model writes.
+fn truth_lines(truths: &[TruthPoint]) -> Vec<Line> {
+    let mut lines: Vec<(f64, Line)> = Vec::new();
+    let line = |label: String, style| Line { label: Some(label), style, faint: false, points: Vec::new() };
+    for point in truths {
+        let Some(closed) = point.gap.mean else { continue };
+        let style = lines.len() + 1;
+        let of_share = lines.iter_mut().find(|(share, _)| point.by_world && *share == point.share);
+        match of_share {
+            Some((_, line)) => line.points.push((point.truth, closed)),
+            None => {
+                let (share, label) = match point.by_world {
+                    true => (point.share, format!("{} synthetic", percent(point.share))),
+                    false => (f64::NAN, point.arm.clone()),
+                };
+                let mut line = line(label, style);
+                line.points.push((point.truth, closed));
+                lines.push((share, line));
+            }
+        }
+    }
+    lines
+        .into_iter()
+        .map(|(_, mut line)| {
+            line.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            line
+        })
+        .collect()
+}
+
 fn csv(world: &World) -> Csv {
     let mut csv = Csv::new(&["corpus", "what", "value", "unit", "n"]);
     for of in &world.written {
@@ -255,7 +342,7 @@ fn csv(world: &World) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::{REPETITION, SBP};
+    use super::super::data::{GapClosed, REPETITION, SBP};
     use super::super::sample::sample;
     use super::super::world::{CalibrationPoint, DocumentLoss, Floor};
     use super::*;
@@ -307,6 +394,43 @@ mod tests {
                 bayes: Some(0.94),
                 arms: vec![(REPETITION.to_owned(), 0.31), (SBP.to_owned(), 0.42)],
             }],
+            truths: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn arms_stand_by_how_true_their_synthetic_documents_are() {
+        let point = |arm: &str, by_world: bool, share: f64, truth: f64, closed: f64| TruthPoint {
+            arm: arm.to_owned(),
+            corpus: arm.to_owned(),
+            by_world,
+            share,
+            truth,
+            gap: GapClosed { mean: Some(closed), low: Some(closed - 0.05), high: Some(closed + 0.05), seeds: 3 },
+        };
+        let truths = vec![
+            point("all-true", true, 0.5, 1.0, 0.875),
+            point("half-true", true, 0.5, 0.51, 0.25),
+            point("few-true", true, 0.25, 0.75, 0.125),
+            point("sbp", false, 0.5, 0.75, 0.3),
+        ];
+        let lines = truth_lines(&truths);
+        let found: Vec<(&str, &[(f64, f64)])> =
+            lines.iter().map(|line| (line.label.as_deref().unwrap(), line.points.as_slice())).collect();
+        assert_eq!(
+            found,
+            [
+                ("50\u{a0}% synthetic", &[(0.51, 0.25), (1.0, 0.875)][..]),
+                ("25\u{a0}% synthetic", &[(0.75, 0.125)]),
+                ("sbp", &[(0.75, 0.3)])
+            ]
+        );
+        let mut report = sample();
+        report.world = Some(World { truths, ..world() });
+        let page = super::super::page(&report).replace('\u{a0}', " ");
+        for expected in ["How true synthetic documents must be", "87.5", "82.5 to 92.5", "51 %", "the world", "a model"]
+        {
+            assert!(page.contains(expected), "{expected}");
         }
     }
 

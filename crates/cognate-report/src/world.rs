@@ -3,7 +3,7 @@
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::data::Measure;
+use super::data::{GapClosed, Measure};
 
 /// A run on a made corpus beside the world that it is of. Losses are in nats a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,27 @@ pub struct World {
     pub written: Vec<JudgedCorpus>,
     /// The world's tasks by group; empty where its tasks have none.
     pub questions: Vec<QuestionGroup>,
+    /// Arms that see one synthetic corpus, by how true it is; empty where the world writes none.
+    #[serde(default)]
+    pub truths: Vec<TruthPoint>,
+}
+
+/// What an arm closes of the gap with a synthetic corpus of which it is known how true it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TruthPoint {
+    /// The arm.
+    pub arm: String,
+    /// The corpus.
+    pub corpus: String,
+    /// Whether the world wrote it, as true as it was asked to.
+    pub by_world: bool,
+    /// Share of the training tokens that is synthetic.
+    pub share: f64,
+    /// Of the kept documents, the share of statements that are true, or the probability that they have their seed's concept.
+    pub truth: f64,
+    /// What the arm closes of the gap on validation.
+    pub gap: GapClosed,
 }
 
 /// What a predictor loses on the validation documents.

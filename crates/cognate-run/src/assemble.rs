@@ -51,6 +51,7 @@ impl Assembly<'_> {
         let peaks = ledger.iter().map(|entry| entry.peak_rss_bytes).max().flatten();
         let environment = Environment { peak_rss_bytes: environment.peak_rss_bytes.max(peaks), ..environment };
         let doses = self.doses(&gap_closed);
+        let world = self.world(&gap_closed)?;
         let mut report = Report {
             name: self.recipe.name.clone(),
             doses,
@@ -68,7 +69,7 @@ impl Assembly<'_> {
             further_pairs,
             relation,
             further_relations,
-            world: self.world()?,
+            world,
             examples: self.examples()?,
             recipe: self.recipe.to_toml().map_err(|error| Error::Io(std::io::Error::other(error)))?,
             environment,

@@ -23,6 +23,8 @@ impl XAxis {
     pub(in super::super) const TOKENS: Self = Self { name: "training tokens", unit: Unit::Tokens };
     /// Share of the training tokens that is synthetic.
     pub(in super::super) const SYNTHETIC: Self = Self { name: "synthetic share of training tokens", unit: Unit::Share };
+    /// How much of what synthetic documents say is true.
+    pub(in super::super) const TRUTH: Self = Self { name: "true share of what is said", unit: Unit::Share };
     /// Models whose probabilities are averaged.
     pub(in super::super) const MEMBERS: Self = Self { name: "members", unit: Unit::Number };
     /// Operations of training, and of what the arm needed before it and repetition does not.

@@ -6,7 +6,8 @@ use cognate_base::Silent;
 use cognate_eval::Perplexity;
 use cognate_pair::{Pair, read_pairs, read_pairs_among, read_shuffled_pairs};
 use cognate_report::{
-    CalibrationPoint, DocumentLoss, Floor, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, World,
+    CalibrationPoint, DocumentLoss, Floor, GapClosed, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup,
+    TruthPoint, VALIDATION, World, gap_key,
 };
 use cognate_statistics::Estimate;
 use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols, Split, Truth};
@@ -29,7 +30,7 @@ struct InWorld {
 
 impl Assembly<'_> {
     /// What is known because the corpus is made; none where it was read, or nothing was measured.
-    pub(super) fn world(&self) -> Result<Option<World>> {
+    pub(super) fn world(&self, gap_closed: &BTreeMap<String, GapClosed>) -> Result<Option<World>> {
         let ingested: Option<Ingested> = self.statistics("ingest")?;
         let Some(made) = ingested.and_then(|ingested| ingested.world) else { return Ok(None) };
         let mut losses = Vec::new();
@@ -59,6 +60,7 @@ impl Assembly<'_> {
             learned: self.learned()?,
             written: self.judged()?,
             questions: self.questions(&made)?,
+            truths: self.truths(gap_closed)?,
         }))
     }
 
@@ -93,6 +95,33 @@ impl Assembly<'_> {
             });
         }
         Ok(found)
+    }
+
+    /// Arms that see one synthetic corpus, by how true it is; none where the world writes none of them.
+    fn truths(&self, gap_closed: &BTreeMap<String, GapClosed>) -> Result<Vec<TruthPoint>> {
+        let mut truths = Vec::new();
+        for arm in self.recipe.arms.iter().filter(|arm| arm.evaluate) {
+            let training = &arm.training;
+            let [(corpus, share)] = &training.synthetic[..] else { continue };
+            let name = self.report_name(arm);
+            let Some(gap) = gap_closed.get(&gap_key(VALIDATION, name)) else { continue };
+            // Which share an arm has that chooses its share is not its recipe's to say.
+            if arm.trainings().any(|other| other.synthetic != training.synthetic) {
+                continue;
+            }
+            let at = self.recipe.corpus_of(corpus);
+            let Some(filtered) = self.statistics_of::<InWorld>(Some(Step::Filter(at)))? else { continue };
+            let Some(truth) = filtered.judged.as_ref().and_then(true_share) else { continue };
+            truths.push(TruthPoint {
+                arm: name.to_owned(),
+                corpus: corpus.clone(),
+                by_world: self.recipe.synthetic[at].by.model().is_none(),
+                share: *share,
+                truth,
+                gap: *gap,
+            });
+        }
+        Ok(if truths.iter().any(|point| point.by_world) { truths } else { Vec::new() })
     }
 
     fn learned(&self) -> Result<Vec<LearnedShare>> {
@@ -173,6 +202,18 @@ impl Assembly<'_> {
 /// The whole numbers of a text, the last one first: prompts are sorted by the length of their examples, and then by how many they are.
 fn numbers_in(text: &str) -> Vec<u64> {
     text.split(|c: char| !c.is_ascii_digit()).rev().filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// How much of what documents say is true; none of documents that say nothing.
+fn true_share(judged: &Judged) -> Option<f64> {
+    match judged {
+        Judged::Symbols(of) => of.same_concept.map(|same| same.mean),
+        Judged::Biographies(people) => {
+            let of = people.all();
+            let statements = of.true_statements + of.false_statements + of.about_nobody;
+            (statements > 0).then(|| of.true_statements as f64 / statements as f64)
+        }
+    }
 }
 
 /// Of a world's own kind.

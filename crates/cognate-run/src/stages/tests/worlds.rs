@@ -82,6 +82,9 @@ top_4_gram = "off"
 [[arm]]
 name = "of-told"
 synthetic.told = 0.2
+[[arm]]
+kind = "oracle"
+max_epochs = 8
 [[pairs]]
 name = "half"
 method = "shuffled"
@@ -111,6 +114,7 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     what_was_learned_is_asked_about_at_every_pair(&context);
     every_synthetic_document_is_judged_by_its_own_seed(&context, &world);
     people_told_of_once_are_asked_about_apart(&context, &dials);
+    arms_stand_in_the_report_by_how_true_their_documents_are(&context);
     half_of_the_pairs_of_a_set_are_false_on_purpose(&context);
     what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(&context, &world);
 }
@@ -287,6 +291,33 @@ fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, wor
         let all = judged.all();
         assert_eq!(all.true_statements + all.false_statements + all.about_nobody, statements, "{name}");
     }
+}
+
+fn arms_stand_in_the_report_by_how_true_their_documents_are(context: &Context<'_>) {
+    let assembly = crate::assemble::Assembly { root: context.run.root(), recipe: context.recipe };
+    let report = assembly.report(cognate_report::Environment::unknown()).unwrap();
+    let truths = report.world.unwrap().truths;
+    let mut expected = Vec::new();
+    for (arm, corpus, by_world, share) in [
+        ("sbp", "related", false, 0.1),
+        ("unconditional", "unconditional", false, 0.1),
+        ("of-reordered", "reordered", false, 0.01),
+        ("of-told", "told", true, 0.2),
+        ("of-half", "half", false, 0.01),
+    ] {
+        let filtered: Filtered = context.statistics(Path::new("filter").join(corpus)).unwrap();
+        let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("not judged") };
+        let all = judged.all();
+        let said = all.true_statements + all.false_statements + all.about_nobody;
+        let gap = report.gap_closed[&cognate_report::gap_key(cognate_report::VALIDATION, arm)];
+        let truth = all.true_statements as f64 / said as f64;
+        let (arm, corpus) = (arm.to_owned(), corpus.to_owned());
+        // Of what states nothing it is not known how true it is.
+        let point = cognate_report::TruthPoint { arm, corpus, by_world, share, truth, gap };
+        expected.extend((said > 0).then_some(point));
+    }
+    assert!(expected.iter().any(|point| point.by_world && (point.truth - 0.75).abs() < 0.05));
+    assert_eq!(truths, expected);
 }
 
 fn half_of_the_pairs_of_a_set_are_false_on_purpose(context: &Context<'_>) {
