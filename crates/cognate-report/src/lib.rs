@@ -49,7 +49,10 @@ mod tests;
 mod world;
 
 pub use cards::{Checkpoint, dataset as dataset_card, model as model_card};
-pub use compare::{ArmRow, Comparable, Compared, Comparison, KeyRow, TaskRow, comparison_page, comparison_table};
+pub use compare::{
+    ArmRow, Comparable, Compared, Comparison, KeyRow, ScaledArm, ScaledPoint, Scaling, Size, TaskRow, comparison_page,
+    comparison_table,
+};
 pub use data::{
     Arm, ArmComparison, Calibration, Curve, Dropped, Environment, Example, ExampleText, GapClosed, LedgerEntry,
     Measure, ORACLE, Point, QualityFigure, QualityValue, REPETITION, Report, RocCurve, SBP, SyntheticQuality,

@@ -25,6 +25,10 @@ impl XAxis {
     pub(in super::super) const SYNTHETIC: Self = Self { name: "synthetic share of training tokens", unit: Unit::Share };
     /// How much of what synthetic documents say is true.
     pub(in super::super) const TRUTH: Self = Self { name: "true share of what is said", unit: Unit::Share };
+    /// Distinct real tokens.
+    pub(in super::super) const UNIQUE_TOKENS: Self = Self { name: "unique tokens", unit: Unit::Tokens };
+    /// Parameters of a model.
+    pub(in super::super) const PARAMETERS: Self = Self { name: "parameters", unit: Unit::Tokens };
     /// Models whose probabilities are averaged.
     pub(in super::super) const MEMBERS: Self = Self { name: "members", unit: Unit::Number };
     /// Operations of training, and of what the arm needed before it and repetition does not.

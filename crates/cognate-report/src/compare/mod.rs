@@ -1,6 +1,7 @@
 //! Several runs beside each other: their arms, what closed of their gaps, and the recipe keys that differ. Runs whose numbers
 //! cannot be compared are said to be so.
 
+mod scaling;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{GapClosed, Report, TaskScore, VALIDATION, Validation};
 
+pub use scaling::{ScaledArm, ScaledPoint, Scaling, Size};
 pub use view::{comparison_page, comparison_table};
 
 /// The validation documents of a run, by path.
@@ -29,6 +31,9 @@ pub struct Comparison {
     pub tasks: Vec<TaskRow>,
     /// Recipe keys that do not have one value in all runs.
     pub recipe: Vec<KeyRow>,
+    /// What arms close of the gap over the size of the runs; empty where no two differ in one size alone.
+    #[serde(default)]
+    pub scaling: Vec<Scaling>,
 }
 
 /// One run.
@@ -139,7 +144,10 @@ impl Comparison {
             };
             ArmRow { validation: reports.iter().map(scores).collect(), name: name.clone(), seed }
         };
-        Self { runs, tasks, arms: arms.into_iter().map(row).collect(), recipe: differences(reports) }
+        let labelled: Vec<(String, &Report)> =
+            runs.iter().zip(reports).map(|(run, (_, report))| (run.label.clone(), report)).collect();
+        let scaling = scaling::scaling(&labelled);
+        Self { runs, tasks, arms: arms.into_iter().map(row).collect(), recipe: differences(reports), scaling }
     }
 }
 

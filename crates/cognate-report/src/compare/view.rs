@@ -5,6 +5,7 @@ use super::super::download::{Csv, downloads, number};
 use super::super::html::{Cell, document, section, table};
 use super::super::numbers::{NONE, decimals, nats, percent, significant};
 use super::super::terminal::write_wrapped;
+use super::scaling::section_of_scaling;
 use super::{ArmRow, Comparable, Comparison, TaskRow};
 
 /// What a reader must know before comparing numbers, one sentence each.
@@ -75,6 +76,7 @@ pub fn comparison_page(compared: &Comparison) -> String {
             table(page, "Scores on tasks; ± is a standard error over questions", &columns, &rows);
             downloads(page, &[("tasks.csv", tasks_csv(compared))]);
         }
+        section_of_scaling(page, &compared.scaling);
         section(page, "recipe", "Where the recipes differ", |page| {
             if compared.recipe.is_empty() {
                 return page.leaf("p", &[], "Nowhere: all keys have the same values.");
