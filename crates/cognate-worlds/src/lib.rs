@@ -35,6 +35,7 @@ pub use mixture::{Concept, Mixture};
 pub use truth::{Parameters, Told, Truth, TruthError, fingerprint};
 pub use words::{symbols, text, words};
 pub use world::{BiographyMeasures, Dials, Document, Kind, Measures, SAMPLES, SymbolMeasures, World};
+pub use writing::{Mistakes, Truthfulness};
 
 /// The parts that a world deals its documents to, as the splits of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

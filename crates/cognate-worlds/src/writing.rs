@@ -1,6 +1,8 @@
 //! What a world writes from a seed, where it stands in a synthesizer's place: as true as it is asked to be.
 
+use cognate_base::Hash;
 use cognate_base::random::{self, Rng, unit};
+use serde::{Deserialize, Serialize};
 
 use crate::deal::Symbols;
 use crate::draws::{below, draw};
@@ -8,13 +10,39 @@ use crate::judged::SLIP;
 use crate::words::{known_symbols, text};
 use crate::{Concept, Kind, World};
 
+/// How true a world is asked to write.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Truthfulness {
+    /// The probability of what is true.
+    pub truth: f64,
+    /// Whether what is false is false each time.
+    pub mistakes: Mistakes,
+}
+
+impl Truthfulness {
+    /// With mistakes that are drawn anew each time.
+    pub(crate) fn independent(truth: f64) -> Self {
+        Self { truth, mistakes: Mistakes::Independent }
+    }
+}
+
+/// How mistakes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mistakes {
+    /// Each time anew: of several documents most agree on the truth, where that is likelier than any one mistake.
+    Independent,
+    /// Once for each fact, or each seed in a world of symbols, and the same ever after: who has learned something wrong.
+    Consistent,
+}
+
 impl World {
     /// Document `number`, written from the text `seed`; the same for the same three and the same world.
     ///
     /// In `biographies` it is about the seed's person, or about anybody where that is about nobody. Each of its statements is true with the
-    /// probability `truth`; a false one has another value of the attribute, each as likely as any other. In the worlds of symbols the whole
-    /// document is of a concept that is drawn from P(c | seed), or else, with the probability 1 − `truth`, of any other.
-    pub fn write(&self, seed: &str, number: u64, truth: f64) -> String {
+    /// probability of `truth`; a false one has another value of the attribute, each as likely as any other. In the worlds of symbols the whole
+    /// document is of a concept that is drawn from P(c | seed), or else of any other.
+    pub fn write(&self, seed: &str, number: u64, truth: Truthfulness) -> String {
         match self.kind() {
             Kind::Ginc(world) => of_symbols(world, seed, number, truth),
             Kind::Bigrams(world) => of_symbols(world, seed, number, truth),
@@ -23,16 +51,24 @@ impl World {
     }
 }
 
-fn of_symbols<C: Concept>(world: &Symbols<C>, seed: &str, number: u64, truth: f64) -> String {
+fn of_symbols<C: Concept>(world: &Symbols<C>, seed: &str, number: u64, truth: Truthfulness) -> String {
     let mut rng = random::stream(world.seed, "world writes", number);
     let concepts = world.mixture.concepts();
     let of_seed = world.mixture.posterior_with_slips(&known_symbols(seed, &world.words).0, SLIP);
-    let drawn = draw(&of_seed, &mut rng);
-    let concept = if unit(rng.next_u64()) < truth || concepts.len() == 1 {
-        drawn
-    } else {
-        let other = below(&mut rng, concepts.len() - 1);
+    let concept = |rng: &mut random::ChaCha8Rng| {
+        let drawn = draw(&of_seed, rng);
+        if unit(rng.next_u64()) < truth.truth || concepts.len() == 1 {
+            return drawn;
+        }
+        let other = below(rng, concepts.len() - 1);
         other + usize::from(other >= drawn)
+    };
+    let concept = match truth.mistakes {
+        Mistakes::Independent => concept(&mut rng),
+        Mistakes::Consistent => {
+            let purpose = format!("world mistakes {}", Hash::of(seed.as_bytes()));
+            concept(&mut random::stream(world.seed, &purpose, 0))
+        }
     };
     text(&concepts[concept].sample(world.deal.length, &mut rng), &world.words)
 }
@@ -51,8 +87,9 @@ mod tests {
 
     fn judged(world: &World, truth: f64) -> (Vec<String>, Judged) {
         let seeds: Vec<Document> = world.documents(Split::Unique).collect();
-        let texts: Vec<String> =
-            (0..seeds.len()).map(|number| world.write(&seeds[number].text, number as u64, truth)).collect();
+        let texts: Vec<String> = (0..seeds.len())
+            .map(|number| world.write(&seeds[number].text, number as u64, Truthfulness::independent(truth)))
+            .collect();
         let pairs = seeds.iter().zip(&texts).map(|(seed, text)| (seed.text.as_str(), text.as_str()));
         let judged = world.judge(pairs, &Silent).unwrap();
         (texts, judged)
@@ -78,9 +115,66 @@ mod tests {
         }
         // Nobody's document is about anybody, not always the same.
         let anybody: std::collections::HashSet<String> = (0..20)
-            .map(|number| world.write("", number, 1.0).split(' ').take(3).collect::<Vec<_>>().join(" "))
+            .map(|number| {
+                world.write("", number, Truthfulness::independent(1.0)).split(' ').take(3).collect::<Vec<_>>().join(" ")
+            })
             .collect();
         assert!(anybody.len() > 10, "{anybody:?}");
+    }
+
+    #[test]
+    fn who_has_learned_something_wrong_says_it_again() {
+        let world = world(json!({"name": "biographies", "people": 50, "unique_tellings": 2}));
+        let Kind::Biographies(people) = world.kind() else { unreachable!("biographies are biographies") };
+        let said = |mistakes| {
+            let mut values = std::collections::BTreeMap::<_, std::collections::BTreeMap<String, u32>>::new();
+            for person in 0..50 {
+                let seed = people.tell(person, Split::Unique, 0, 1.0).text;
+                for number in 0..8 {
+                    let text = world.write(&seed, (person * 8 + number) as u64, Truthfulness { truth: 0.5, mistakes });
+                    for (statement, whom, _) in people.read(&text).statements {
+                        assert_eq!(whom, Some(person));
+                        *values
+                            .entry((person, statement.attribute))
+                            .or_default()
+                            .entry(statement.value)
+                            .or_default() += 1;
+                    }
+                }
+            }
+            values
+        };
+        let consistent = said(Mistakes::Consistent);
+        assert!(consistent.values().all(|values| values.len() == 1), "one value of each fact");
+        let is_so = |(person, attribute): &(usize, _)| people.people().people[*person].value(*attribute);
+        let right = consistent.iter().filter(|(fact, values)| values.contains_key(is_so(fact))).count();
+        assert!((115..=185).contains(&right), "{right} of 300 facts");
+        // Drawn anew, most facts are said in several ways, and the truth more often than any other.
+        let independent = said(Mistakes::Independent);
+        assert!(independent.values().filter(|values| values.len() > 2).count() > 200);
+        let outvoted = independent.iter().filter(|(fact, values)| {
+            let right = values.get(is_so(fact)).copied().unwrap_or(0);
+            values.values().any(|n| *n > right)
+        });
+        assert!(outvoted.count() < 30);
+    }
+
+    #[test]
+    fn of_a_seed_all_documents_have_one_concept_where_mistakes_are_consistent() {
+        let world = world(json!({"name": "ginc", "unique_documents": 100, "length": 40, "concepts": 4}));
+        let Kind::Ginc(symbols) = world.kind() else { unreachable!("ginc is ginc") };
+        let concept = |text: &str| {
+            let posterior = symbols.mixture.posterior_with_slips(&known_symbols(text, &symbols.words).0, SLIP);
+            (0..4).max_by(|a, b| posterior[*a].total_cmp(&posterior[*b])).unwrap()
+        };
+        let (mut alike, mut right) = (0, 0);
+        for seed in world.documents(Split::Unique) {
+            let truth = Truthfulness { truth: 0.5, mistakes: Mistakes::Consistent };
+            let of: Vec<usize> = (0..4).map(|number| concept(&world.write(&seed.text, number, truth))).collect();
+            alike += usize::from(of.iter().all(|concept| *concept == of[0]));
+            right += usize::from(of[0] == seed.concept as usize);
+        }
+        assert!(alike > 95 && (30..=70).contains(&right), "{alike} {right}");
     }
 
     #[test]
@@ -103,6 +197,6 @@ mod tests {
             assert!(same(0.0).0.mean < 0.15, "{name}");
         }
         let alone = world(json!({"name": "bigrams", "unique_documents": 10, "concepts": 1}));
-        assert!(!alone.write("", 0, 0.0).is_empty(), "there is no other concept");
+        assert!(!alone.write("", 0, Truthfulness::independent(0.0)).is_empty(), "there is no other concept");
     }
 }

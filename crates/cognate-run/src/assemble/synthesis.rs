@@ -8,6 +8,8 @@ use cognate_synth::Reason;
 use serde::Deserialize;
 
 use super::{Assembly, quality_tables};
+use cognate_worlds::{Mistakes, Truthfulness};
+
 use crate::error::Result;
 use crate::recipe::{Author, PairMethod, SeedsOf, Vectors, Writer, tasks_word};
 use crate::stages::filter::Filtered;
@@ -98,7 +100,13 @@ impl Assembly<'_> {
         };
         let by = match &of.by {
             Author::Model(model) => self.model_of(model),
-            Author::World { truth } => format!("the world, which says what is true with a probability of {truth}"),
+            Author::World(Truthfulness { truth, mistakes }) => {
+                let mistakes = match mistakes {
+                    Mistakes::Independent => "",
+                    Mistakes::Consistent => " and makes the same mistakes each time",
+                };
+                format!("the world, which says what is true with a probability of {truth}{mistakes}")
+            }
         };
         format!("Written by {by}, {from}.")
     }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use cognate_pair::derived::Task;
+use cognate_worlds::{Mistakes, Truthfulness};
 
 use super::kinds::{Kind, arm};
 use super::recipe_error::RecipeError;
@@ -25,6 +26,8 @@ pub(super) const RELATED: &str = "related";
 pub(super) const SHUFFLED: &str = "shuffled";
 /// The preset of a corpus that is written from nothing.
 pub(super) const UNCONDITIONAL: &str = "unconditional";
+/// Mistakes that are the same each time.
+pub(super) const CONSISTENT: &str = "consistent";
 /// Tokens of a piece of a document that pairs are made of, at most, as Zou et al. 2020 have it.
 const PIECE_TOKENS: u64 = 512;
 /// What seeds are that are the unique documents.
@@ -236,6 +239,9 @@ impl Maker<'_> {
         if let Some(truth) = section.number_if("truth") {
             return self.told(section, name, truth);
         }
+        if section.has("mistakes") {
+            return Err(only_with(section, "mistakes", "`truth`"));
+        }
         let by = match section.text_if("by") {
             Some(by) => by,
             None if name == SHUFFLED => SHUFFLED.to_owned(),
@@ -325,7 +331,11 @@ impl Maker<'_> {
         let mut generate = generate(&self.written.table("generate").under(section), &tune)?;
         generate.endpoint = None;
         let filter = filter(&self.written.table("filter").under(section))?;
-        let by = Author::World { truth };
+        let mistakes = match section.text_if("mistakes").as_deref() {
+            Some(CONSISTENT) => Mistakes::Consistent,
+            _ => Mistakes::Independent,
+        };
+        let by = Author::World(Truthfulness { truth, mistakes });
         self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
         self.need_seeds(&seeds, section)
     }

@@ -1,8 +1,10 @@
 //! A resolved recipe as TOML: every key of every table, and every thing with what it says beside the tables.
 
+use cognate_worlds::{Mistakes, Truthfulness};
 use serde::Serialize;
 use toml::{Table, Value};
 
+use super::presets::CONSISTENT;
 use super::things::{Author, Contexts, Init, PairMethod, Real, SeedsOf, Vectors, tasks_word};
 use super::{Arm, Recipe, Training};
 
@@ -121,8 +123,11 @@ impl Recipe {
             let mut thing = named(&corpus.name);
             match &corpus.by {
                 Author::Model(model) => say(&mut thing, "by", model.name()),
-                Author::World { truth } => {
+                Author::World(Truthfulness { truth, mistakes }) => {
                     thing.insert("truth".into(), (*truth).into());
+                    if *mistakes == Mistakes::Consistent {
+                        say(&mut thing, "mistakes", CONSISTENT);
+                    }
                 }
             }
             let seeds = match &corpus.seeds {

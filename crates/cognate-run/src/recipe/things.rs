@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cognate_corpus::MASK;
 use cognate_pair::derived::Task;
 use cognate_train::DenoisingTokens;
+use cognate_worlds::Truthfulness;
 
 use super::{About, Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
 
@@ -143,11 +144,8 @@ pub struct Synthetic {
 pub enum Author {
     /// A model.
     Model(Writer),
-    /// The corpus' world, which knows what is true, and says it with this probability.
-    World {
-        /// The probability.
-        truth: f64,
-    },
+    /// The corpus' world, which knows what is true.
+    World(Truthfulness),
 }
 
 impl Author {
@@ -155,7 +153,7 @@ impl Author {
     pub fn model(&self) -> Option<&Writer> {
         match self {
             Self::Model(model) => Some(model),
-            Self::World { .. } => None,
+            Self::World(_) => None,
         }
     }
 }

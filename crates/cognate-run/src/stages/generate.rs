@@ -58,7 +58,7 @@ impl Stage for Generate {
     fn config(&self, recipe: &Recipe, config: &mut Config) -> Result<()> {
         let Synthetic { by, generate: own, .. } = &recipe.synthetic[self.0];
         config.put("seed", recipe.seed)?;
-        if let Author::World { truth } = by {
+        if let Author::World(truth) = by {
             let (samples_per_seed, oversample) = (own.samples_per_seed, own.oversample);
             let own = json!({"truth": truth, "samples_per_seed": samples_per_seed, "oversample": oversample});
             config.put("generate", own)?;

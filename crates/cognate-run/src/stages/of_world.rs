@@ -118,7 +118,7 @@ pub(super) fn told(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     let (recipe, by) = (context.recipe, &context.recipe.synthetic[corpus].by);
-    let (Some(world), Author::World { truth }) = (world(context, monitor)?, by) else {
+    let (Some(world), Author::World(truth)) = (world(context, monitor)?, by) else {
         unreachable!("what a world writes has one")
     };
     let mut texts: HashMap<String, String> = unique_texts(context, monitor)?.into_iter().collect();
@@ -127,7 +127,9 @@ pub(super) fn told(
         let seed = seed.and_then(|id| texts.get(id)).map_or("", String::as_str);
         world.write(seed, number, *truth)
     };
-    let synthesizer = format!("world {}, truth {truth}", fingerprint(world.dials(), recipe.seed));
+    let fingerprint = fingerprint(world.dials(), recipe.seed);
+    let synthesizer =
+        format!("world {fingerprint}, truth {}, mistakes {:?}", truth.truth, truth.mistakes).to_lowercase();
     let config = GenerateConfig { synthesizer, ..config };
     Ok(generate_told(&tell, &context.tokenizer()?, seeds, folder, &config, monitor)?)
 }

@@ -5,6 +5,7 @@ use cognate_base::random::{self, ChaCha8Rng, Rng, SliceRandom, unit};
 use super::{Attribute, Statement, Whom, World, ends_with_value, sentence};
 use crate::Split;
 use crate::draws::{below, pick};
+use crate::writing::{Mistakes, Truthfulness};
 
 /// A document, as it was drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,19 +25,20 @@ impl World {
     /// attribute, each as likely as any other.
     pub fn tell(&self, person: usize, split: Split, number: usize, truth: f64) -> Telling {
         let purpose = format!("biographies telling {} {number}", split.word());
-        let (text, statements) = self.told(person, truth, &mut random::stream(self.seed, &purpose, person as u64));
+        let rng = &mut random::stream(self.seed, &purpose, person as u64);
+        let (text, statements) = self.told(person, Truthfulness::independent(truth), rng);
         Telling { id: format!("{}-{person:06}-{number}", split.word()), person, text, statements }
     }
 
-    /// Document `number` about the person of the text `seed`, or about anybody where that is about nobody. Statements are true as in
-    /// [`World::tell`].
-    pub(crate) fn tell_from(&self, seed: &str, number: u64, truth: f64) -> String {
+    /// Document `number` about the person of the text `seed`, or about anybody where that is about nobody. A false statement has another
+    /// value, as in [`World::tell`].
+    pub(crate) fn tell_from(&self, seed: &str, number: u64, truth: Truthfulness) -> String {
         let mut rng = random::stream(self.seed, "biographies telling from a seed", number);
         let anybody = below(&mut rng, self.config.people);
         self.told(self.read(seed).person.unwrap_or(anybody), truth, &mut rng).0
     }
 
-    fn told(&self, person: usize, truth: f64, rng: &mut ChaCha8Rng) -> (String, Vec<Statement>) {
+    fn told(&self, person: usize, truth: Truthfulness, rng: &mut ChaCha8Rng) -> (String, Vec<Statement>) {
         let who = &self.people.people[person];
         let mut attributes = Attribute::ALL;
         attributes.shuffle(rng);
@@ -46,15 +48,16 @@ impl World {
             let template = below(rng, self.config.templates);
             let by_name = unit(rng.next_u64()) < self.config.full_names;
             let named = statements.is_empty() || by_name;
-            let value = if unit(rng.next_u64()) < truth {
-                who.value(attribute)
-            } else {
-                let values = &self.people.values[attribute as usize];
-                loop {
-                    let other = pick(values, rng);
-                    if other != who.value(attribute) {
-                        break other;
-                    }
+            let value = match truth.mistakes {
+                Mistakes::Independent => self.said(person, attribute, truth.truth, rng),
+                Mistakes::Consistent => {
+                    let fact = (person * Attribute::ALL.len() + attribute as usize) as u64;
+                    self.said(
+                        person,
+                        attribute,
+                        truth.truth,
+                        &mut random::stream(self.seed, "biographies mistakes", fact),
+                    )
                 }
             };
             if !text.is_empty() {
@@ -65,6 +68,20 @@ impl World {
             statements.push(Statement { whom, attribute, template, value: value.to_owned() });
         }
         (text, statements)
+    }
+
+    /// What is said of a person: the truth with this probability, or else any other value.
+    fn said(&self, person: usize, attribute: Attribute, truth: f64, rng: &mut ChaCha8Rng) -> &str {
+        let is_so = self.people.people[person].value(attribute);
+        if unit(rng.next_u64()) < truth {
+            return is_so;
+        }
+        loop {
+            let other = pick(&self.people.values[attribute as usize], rng);
+            if other != is_so {
+                return other;
+            }
+        }
     }
 
     /// All documents of a split: first one of every person, then a second of all who have one, and so on, so that documents of one

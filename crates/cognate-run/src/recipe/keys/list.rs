@@ -691,6 +691,11 @@ pub const KEYS: &[Key] = &[
          statement about the seed's person; in `ginc` and `bigrams` it is whether the document has the seed's concept.",
     ),
     key(
+        "synthetic", "mistakes", Choice(&["independent", "consistent"]), Derived("`independent`"), "",
+        "With `truth` only: whether what is false is drawn anew each time, or once for each fact (in `ginc` and `bigrams` for each seed) \
+         and is the same ever after, as of a model that has learned it wrong.",
+    ),
+    key(
         "synthetic", "seeds", Name, Derived("`unique` for a synthesizer, `none` for an arm"), PAPER,
         "What it is written from: `unique` (the unique documents), another synthetic corpus, or `none`.",
     ),

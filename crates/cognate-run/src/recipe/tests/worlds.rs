@@ -1,6 +1,6 @@
 //! A made corpus in a recipe: what it resolves to, and what cannot be.
 
-use cognate_worlds::Dials;
+use cognate_worlds::{Dials, Mistakes, Truthfulness};
 
 use super::super::{Author, PairMethod, SeedsOf};
 use super::{LEAST, parse, refused};
@@ -84,12 +84,17 @@ fn the_world_writes_a_corpus_that_is_as_true_as_is_said() {
     };
     let recipe = corpus("truth = 0.75\nsamples_per_seed = 3\nmin_words = 7").unwrap();
     let told = &recipe.synthetic[0];
-    assert_eq!((&told.by, &told.seeds), (&Author::World { truth: 0.75 }, &SeedsOf::Unique));
+    assert_eq!(
+        (&told.by, &told.seeds),
+        (&Author::World(Truthfulness { truth: 0.75, mistakes: Mistakes::Independent }), &SeedsOf::Unique)
+    );
     assert_eq!((told.generate.samples_per_seed, told.filter.min_words), (3, 7));
     assert_eq!((recipe.base_of(0), recipe.is_related(0)), (None, false));
     assert!(recipe.base_of(1).is_some(), "a model writes the other one");
     assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap().to_toml().unwrap(), recipe.to_toml().unwrap());
-    let second = corpus("truth = 1\nseeds = \"plain\"").unwrap();
+    let second = corpus("truth = 1\nseeds = \"plain\"\nmistakes = \"consistent\"").unwrap();
+    assert_eq!(second.synthetic[0].by, Author::World(Truthfulness { truth: 1.0, mistakes: Mistakes::Consistent }));
+    assert_eq!(parse(&second.to_toml().unwrap()).unwrap().synthetic, second.synthetic);
     assert_eq!(second.synthetic[0].seeds, SeedsOf::Corpus("plain".to_owned()));
     // A server that writes what models write does not write this.
     let served = world
@@ -99,6 +104,8 @@ fn the_world_writes_a_corpus_that_is_as_true_as_is_said() {
     assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap().to_toml().unwrap(), recipe.to_toml().unwrap());
     for (keys, expected) in [
         ("truth = 1.5", "expected a number from 0 to 1"),
+        ("mistakes = \"consistent\"", "no `mistakes` without `truth`"),
+        ("truth = 1\nmistakes = \"few\"", "independent"),
         ("truth = 1\nby = \"related\"", "no `by` beside `truth`"),
         ("truth = 1\ntemperature = 0.5", "no `temperature` beside `truth`"),
         ("truth = 1\nmin_relevance = 0", "no `min_relevance` beside `truth`"),

@@ -8,7 +8,7 @@ use cognate_eval::{PairLoss, RelationOptions, relation};
 use cognate_pair::read_pairs;
 use cognate_statistics::ratio;
 use cognate_synth::filter::stage::KEPT;
-use cognate_worlds::{Dials, Judged, Kind, Split, Truth, World};
+use cognate_worlds::{Dials, Judged, Kind, Mistakes, Split, Truth, Truthfulness, World};
 
 use super::finished::Finished;
 use super::*;
@@ -351,11 +351,12 @@ fn what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_say
     let (seeds, tokenizer) = (unique_texts(context, &Silent).unwrap(), context.tokenizer().unwrap());
     let seeds: HashMap<String, String> = seeds.into_iter().collect();
     let (mut number, mut tokens) = (0, 0);
+    let truth = Truthfulness { truth: 0.75, mistakes: Mistakes::Independent };
     for shard in shards(&made.folder).unwrap() {
         for record in Reader::open(&[shard], &ReadOptions::default(), &Silent).unwrap() {
             let document = record.unwrap().1;
             let seed = metadata::seed_id(&document).unwrap().unwrap();
-            assert_eq!(document.text, world.write(&seeds[seed], number, 0.75), "document {number}");
+            assert_eq!(document.text, world.write(&seeds[seed], number, truth), "document {number}");
             tokens += tokenizer.encode(&document.text).unwrap().len() as u64 + 1;
             assert!(metadata::mean_log_probability(&document).unwrap().is_none());
             number += 1;
