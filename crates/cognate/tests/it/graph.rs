@@ -380,7 +380,11 @@ fn a_run_stops_behind_the_stage_that_is_wanted_and_goes_on_later() {
         let folders = all.filter(|entry| entry.file_type().unwrap().is_dir());
         folders.map(|entry| entry.file_name().to_str().unwrap().to_owned()).collect()
     };
-    scratch.succeeds(&["--quiet", "run", "r.toml", "--until", "tune"]);
+    // Pairs are found before anything is tokenized, where nothing else is wanted.
+    for until in ["embed", "pair", "tokenize", "train", "tune"] {
+        scratch.succeeds(&["--quiet", "run", "r.toml", "--until", until]);
+        assert_eq!(scratch.path("runs/tiny/tokenize").exists(), !["embed", "pair"].contains(&until), "{until}");
+    }
     let made = stages("runs/tiny");
     let expected = ["ingest", "tokenize", "embed", "pair", "train", "tune"].map(str::to_owned);
     assert!(expected.iter().all(|stage| made.contains(stage)), "{made:?}");
