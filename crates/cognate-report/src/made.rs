@@ -123,7 +123,8 @@ fn learned(page: &mut Markup, world: &World) {
         &[],
         "What d1 tells of d2 is what the Bayes-optimal predictor saves by it. The share learned is 1 for that predictor and 0 for one that knows \
          how documents are made and takes nothing from d1; a model that does not know that is below 0. A model that knows the concept from other \
-         documents can be above 1. The share by the seed alone is what the right d1 saves the model over another pair's.",
+         documents can be above 1. The share by the seed alone is what the right d1 saves the model over another pair's. The base is the model that \
+         tuning started from: it writes from nothing.",
     );
     let row = |of: &LearnedShare| {
         let share = |estimate: Estimate| estimated(estimate, |value| decimals(value, 3));
@@ -137,6 +138,10 @@ fn learned(page: &mut Markup, world: &World) {
             nats(of.no_seed),
             Cell::new(share(of.share)),
             Cell::new(share(of.share_by_seed)),
+            of.base.map_or_else(
+                || Cell::new(NONE),
+                |(loss, by_it)| Cell::with_detail(decimals(loss, 2), format!("share {}", share(by_it))),
+            ),
             Cell::with_detail(
                 count(of.pairs),
                 if of.left_out > 0 { format!("{} false ones left out", count(of.left_out)) } else { String::new() },
@@ -153,6 +158,7 @@ fn learned(page: &mut Markup, world: &World) {
         "no d1",
         "share learned",
         "by the seed",
+        "its base, no d1",
         "pairs",
     ];
     let caption = "−ln p of d2 in nats a document, by the Bayes-optimal predictor and by each synthesizer; ± is one standard error over \
@@ -377,6 +383,7 @@ mod tests {
                 no_seed: 48.25,
                 share: estimate(0.512),
                 share_by_seed: estimate(0.833),
+                base: Some((49.75, estimate(-1.167))),
             }],
             pairs: vec![PairTruth { name: "found".to_owned(), pairs: 200, true_pairs: 150, named: 500, found: 145 }],
             written: vec![
@@ -451,6 +458,8 @@ mod tests {
             "75 %",
             "29 %",
             "0.833",
+            "49.75",
+            "share −1.167 ± 0.500",
             "62 % of 800",
             "shuffled",
             "in_context, 4 examples of 5",

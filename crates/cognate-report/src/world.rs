@@ -94,6 +94,10 @@ pub struct LearnedShare {
     pub share: Estimate,
     /// (random_seed − true_seed) / (marginal − conditional).
     pub share_by_seed: Estimate,
+    /// −ln p(d2) of the model that it started from, which writes from nothing, and the share by that loss; `None` where an older version did
+    /// not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<(f64, Estimate)>,
 }
 
 /// The training pairs of a set, by what the world says.

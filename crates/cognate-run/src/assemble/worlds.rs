@@ -139,6 +139,7 @@ impl Assembly<'_> {
                 no_seed: of.no_seed,
                 share: of.share,
                 share_by_seed: of.share_by_seed,
+                base: of.base.map(|base| (base.loss, base.share)),
             }));
         }
         Ok(learned)

@@ -40,6 +40,18 @@ pub(crate) struct Learned {
     pub(crate) share: Estimate,
     /// (random_seed − true_seed) / (marginal − conditional): what the right d1 is worth to the synthesizer itself.
     pub(crate) share_by_seed: Estimate,
+    /// Its base model before tuning, which reads no d1: who writes from nothing. None of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<Alone>,
+}
+
+/// A model that reads no d1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Alone {
+    /// Its −ln p(d2).
+    pub(crate) loss: f64,
+    /// (marginal − loss) / (marginal − conditional).
+    pub(crate) share: Estimate,
 }
 
 /// The world that the run's documents are of; none where they were read.
@@ -48,11 +60,12 @@ fn world(context: &Context<'_>, monitor: &dyn Monitor) -> Result<Option<World>> 
     Ok(dials.map(|dials| World::new(dials, context.recipe.seed, monitor)).transpose()?)
 }
 
-/// What a synthesizer with these losses on `pairs` has learned; none outside a world.
+/// What a synthesizer with these losses on `pairs` has learned, whose base model had those of `before`; none outside a world.
 pub(crate) fn learned(
     context: &Context<'_>,
     pairs: &[Pair],
     losses: &[PairLoss],
+    before: &[PairLoss],
     monitor: &dyn Monitor,
 ) -> Result<Option<Learned>> {
     let Some(world) = world(context, monitor)? else { return Ok(None) };
@@ -60,11 +73,12 @@ pub(crate) fn learned(
     texts.extend(selection_texts(context, monitor)?);
     let text = |number: u32| texts[number as usize].1.as_str();
     let mut known = Vec::with_capacity(pairs.len());
-    for (pair, loss) in pairs.iter().zip(losses) {
+    for ((pair, loss), before) in pairs.iter().zip(losses).zip(before) {
         monitor.check()?;
         let (marginal, conditional) = world.log_probabilities(text(pair.second), text(pair.first));
         if marginal.is_finite() && conditional.is_finite() {
-            known.push(Known { target: pair.second, marginal: -marginal, conditional: -conditional, loss: *loss });
+            let (marginal, conditional) = (-marginal, -conditional);
+            known.push(Known { target: pair.second, marginal, conditional, loss: *loss, base: before.no_seed });
         }
     }
     Ok(compared(&known, (pairs.len() - known.len()) as u64))
@@ -76,6 +90,8 @@ struct Known {
     marginal: f64,
     conditional: f64,
     loss: PairLoss,
+    /// The base model's, without d1.
+    base: f64,
 }
 
 /// Losses beside those of the Bayes-optimal predictor without and with d1. Pairs of one target are one sample. None where no d1 tells anything.
@@ -105,6 +121,7 @@ fn compared(pairs: &[Known], left_out: u64) -> Option<Learned> {
         no_seed: mean(&|pair| pair.loss.no_seed),
         share: share(&|pair| pair.marginal - pair.loss.true_seed),
         share_by_seed: share(&|pair| pair.loss.random_seed - pair.loss.true_seed),
+        base: Some(Alone { loss: mean(&|pair| pair.base), share: share(&|pair| pair.marginal - pair.base) }),
     })
 }
 
@@ -169,6 +186,7 @@ mod tests {
                 marginal: bayes[at].0,
                 conditional: bayes[at].1,
                 loss: loss(at),
+                base: bayes[at].0 + 2.0,
             };
             compared(&(0..6).map(known).collect::<Vec<_>>(), 2).unwrap()
         };
@@ -178,7 +196,7 @@ mod tests {
         assert_eq!((perfect.pairs, perfect.left_out, perfect.no_seed), (6, 2, 30.0));
         assert_eq!(compared(&[], 6), None, "nothing but false pairs");
         let loss = PairLoss { true_seed: 25.0, random_seed: 27.0, no_seed: 26.0 };
-        let same = Known { target: 0, marginal: 20.0, conditional: 20.0, loss };
+        let same = Known { target: 0, marginal: 20.0, conditional: 20.0, loss, base: 30.0 };
         assert_eq!(compared(&[same], 0), None, "one concept, of which no document tells anything");
         let deaf = learned(&|at| PairLoss { true_seed: bayes[at].0, random_seed: bayes[at].0, no_seed: bayes[at].0 });
         assert!(deaf.share.value.abs() < 1e-12 && deaf.share_by_seed.value.abs() < 1e-12);
@@ -186,6 +204,9 @@ mod tests {
         let worse = learned(&|_| PairLoss { true_seed: 25.0, random_seed: 27.0, no_seed: 26.0 });
         assert!((worse.share.value - (135.0 - 150.0) / 57.0).abs() < 1e-12, "{worse:?}");
         assert!((worse.share_by_seed.value - 12.0 / 57.0).abs() < 1e-12, "{worse:?}");
+        // Two nats worse than who knows how documents are made, and nothing read: six pairs of 57 nats in all.
+        let base = worse.base.unwrap();
+        assert!((base.share.value + 12.0 / 57.0).abs() < 1e-12 && (base.loss - 24.5).abs() < 1e-12, "{base:?}");
         // Three targets, so three samples: with available nats of 16, 19 and 22 and gains of 4 each, s² = Σ(4 − 12/57·x)²/2.
         let r = 12.0 / 57.0;
         let squares: f64 = [16.0, 19.0, 22.0].iter().map(|x| (4.0 - r * x) * (4.0 - r * x)).sum();

@@ -201,13 +201,13 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
     trained.pairs_of = settings.max_pairs.map(|_| all_pairs as u64);
     if distinct_seeds(&measuring) >= LEAST_SEEDS {
         let measured = Measured { context, at, tokenizer: &tokenizer, documents: &documents, pairs: &measuring };
-        let (before, _) = measured.relation(&base, monitor)?;
+        let (before, before_each) = measured.relation(&base, monitor)?;
         let (after, each) = measured.relation(&outcome.best, monitor)?;
         let relations = Relations { before, after };
         // A part of a document is not as likely as the whole. Of texts that were made of documents a world knows nothing.
         let of_documents = recipe.texts_of(set_of(context, at)).is_none();
         trained.learned = match after.seeds_cut + after.targets_cut {
-            0 if of_documents => learned(context, &measuring, &each, monitor)?,
+            0 if of_documents => learned(context, &measuring, &each, &before_each, monitor)?,
             _ => None,
         };
         if recipe.corpus.world.is_some() && of_documents && trained.learned.is_none() {

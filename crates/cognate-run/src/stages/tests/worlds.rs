@@ -183,6 +183,12 @@ fn what_was_learned_is_beside_the_best_predictor_on_the_pairs_that_measure(conte
     assert!(reordered.learned.is_none(), "of texts that were made of its documents the world knows nothing");
     let mean = losses.iter().map(|loss| loss.random_seed).sum::<f64>() / losses.len() as f64;
     assert!((learned.random_seed - mean).abs() < 1e-9);
+    // Who writes from nothing is the base model, before it was tuned.
+    let mut base = load(context, &context.base_of(0).path("best"));
+    let (_, before) = relation(&mut base, &context.tokenizer().unwrap(), &pairs, options, &Silent).unwrap();
+    let alone = learned.base.unwrap();
+    let mean = before.iter().map(|loss| loss.no_seed).sum::<f64>() / before.len() as f64;
+    assert!((alone.loss - mean).abs() < 1e-9 && alone.share.value < learned.share.value, "{alone:?} {learned:?}");
 }
 
 /// Pairs that were found may be false. Then no d2 follows its d1, and what that tells is no number.
@@ -190,14 +196,14 @@ fn false_pairs_are_left_out_of_what_was_learned(context: &Context<'_>) {
     let documents = Documents::of(context, 0, &Silent).unwrap();
     let (_, mut pairs) = held_out(context, &documents);
     let loss = PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 };
-    let truth = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    let truth = learned(context, &pairs, &vec![loss; pairs.len()], &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
     let other = pairs.iter().find(|pair| pair.second != pairs[0].second && pair.first != pairs[0].first).unwrap().first;
     pairs.push(Pair { first: other, ..pairs[0] });
-    let found = learned(context, &pairs, &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
+    let found = learned(context, &pairs, &vec![loss; pairs.len()], &vec![loss; pairs.len()], &Silent).unwrap().unwrap();
     assert_eq!((found.left_out, truth.left_out), (1, 0));
     assert_eq!((found.share, found.conditional), (truth.share, truth.conditional));
     let false_ones = [pairs[pairs.len() - 1]];
-    assert_eq!(learned(context, &false_ones, &[loss], &Silent).unwrap(), None);
+    assert_eq!(learned(context, &false_ones, &[loss], &[loss], &Silent).unwrap(), None);
 }
 
 /// Asks to stop once a piece of work has begun, or it was asked so often whether to go on; and counts.
@@ -251,13 +257,13 @@ fn what_was_learned_is_asked_about_at_every_pair(context: &Context<'_>) {
     let losses = vec![PairLoss { true_seed: 30.0, random_seed: 50.0, no_seed: 60.0 }; pairs.len()];
     let looks = |pairs: &[Pair]| {
         let monitor = Stop::at("", Stop::NEVER);
-        learned(context, pairs, &losses[..pairs.len()], &monitor).unwrap();
+        learned(context, pairs, &losses[..pairs.len()], &losses[..pairs.len()], &monitor).unwrap();
         Stop::NEVER - monitor.left.into_inner()
     };
     assert_eq!(looks(&pairs) - looks(&[]), pairs.len());
     // Where the world is made, and behind the last pair.
     for looks in [0, looks(&[]) / 2, looks(&pairs) - 1] {
-        let error = learned(context, &pairs, &losses, &Stop::at("", looks)).unwrap_err();
+        let error = learned(context, &pairs, &losses, &losses, &Stop::at("", looks)).unwrap_err();
         assert!(error.interrupted(), "{error}");
         let kept = context.artifact(Path::new("filter/related")).path(KEPT);
         let error = judged(context, 0, &kept, &Stop::at("", looks)).unwrap_err();
