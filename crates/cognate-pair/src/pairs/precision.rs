@@ -16,6 +16,8 @@ use crate::neighbours::Neighbours;
 /// How often the lower of two hills must be as high as the valley between them. Pairs are few in small corpora, and a dent of chance
 /// is no valley.
 const DEPTH: f64 = 4.0;
+/// By how many standard errors a hill must be higher than what lies before it, for it to be a hill of its own.
+const DENT: f64 = 4.0;
 /// Share of the documents that must have a pair, for the pairs to be a relation of the corpus and not an exception in it.
 const FEWEST_DOCUMENTS: f64 = 0.05;
 /// Width of the bins that hills are looked for in.
@@ -74,8 +76,10 @@ pub(super) fn choose(
     strangers: &Strangers,
     wanted: f64,
 ) -> Option<(Bound, Rule, f64)> {
+    let mut before = f64::NEG_INFINITY;
     if let Some(hills) = Hills::of(similarities) {
         let start = bin_of(hills.valley);
+        before = hills.valley;
         let bins = (start..(1.0 / STEP) as usize + 1).map(|bin| bin as f64 * STEP);
         for least in bins {
             let Some(share) = hills.true_share(similarities, least).filter(|share| *share >= wanted) else { continue };
@@ -87,7 +91,9 @@ pub(super) fn choose(
             break;
         }
     }
-    standing_out(documents, links, strangers, wanted)
+    // What lies before a valley is strangers, however few of them one document has.
+    let behind = links.iter().filter(|link| f64::from(link.similarity) >= before).copied();
+    standing_out(documents, &behind.collect::<Vec<_>>(), strangers, wanted)
 }
 
 /// Whether so many of the documents have a pair that pairs are no exception.
@@ -172,7 +178,7 @@ struct Hills {
 impl Hills {
     /// Of similarities, ascending; none where they have one hill, or too many strangers lie behind it.
     fn of(sorted: &[f32]) -> Option<Self> {
-        let density = smoothed(sorted)?;
+        let (density, width) = smoothed(sorted)?;
         let n = density.len();
         let (mut left, mut right) = (density.clone(), density.clone());
         (1..n).for_each(|at| left[at] = left[at].max(left[at - 1]));
@@ -184,7 +190,7 @@ impl Hills {
         if depth(valley) < DEPTH {
             return None;
         }
-        let top = (0..valley).max_by(|&a, &b| density[a].total_cmp(&density[b]).then(b.cmp(&a)))?;
+        let top = foot(&density, valley, width);
         let half = (top..valley).find(|&at| density[at] < density[top] / 2.0)?;
         let at = |bin: usize| (bin as f64 + 0.5) * STEP;
         let points: Vec<(f64, f64, f64)> =
@@ -203,8 +209,26 @@ impl Hills {
     }
 }
 
-/// The density of similarities from 0 on in steps of [`STEP`], smoothed by a Gaussian kernel of Silverman's width (1986, eq. 3.31).
-fn smoothed(sorted: &[f32]) -> Option<Vec<f64>> {
+/// The top of the hill whose foot the valley is: the first one to its left. Strangers may be of several kinds, those that share a name and those
+/// that share nothing, and so have several hills; how the nearest one falls off says how many lie behind the valley.
+fn foot(density: &[f64], valley: usize, width: f64) -> usize {
+    // Pairs that a Gaussian kernel of that width weighs as one estimate of the density does.
+    let pairs = |at: usize| density[at] * width * 2.0 * std::f64::consts::PI.sqrt();
+    let mut top = valley;
+    for at in (0..valley).rev() {
+        let risen = density[top] >= DEPTH * density[valley];
+        if risen && pairs(top) - pairs(at) > DENT * (pairs(top) + pairs(at)).sqrt() {
+            break;
+        }
+        if density[at] > density[top] {
+            top = at;
+        }
+    }
+    top
+}
+
+/// The density of similarities from 0 on in steps of [`STEP`], smoothed by a Gaussian kernel of Silverman's width (1986, eq. 3.31), and that width.
+fn smoothed(sorted: &[f32]) -> Option<(Vec<f64>, f64)> {
     let n = sorted.len();
     if n < 2 {
         return None;
@@ -228,7 +252,7 @@ fn smoothed(sorted: &[f32]) -> Option<Vec<f64>> {
         });
         weighted.sum::<f64>() / all
     };
-    Some((0..bins).map(bin).collect())
+    Some(((0..bins).map(bin).collect(), width))
 }
 
 /// Slope and height of the line through weighted points (x, y, weight); none through fewer than two places.

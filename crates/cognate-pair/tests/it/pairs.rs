@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use cognate_base::Silent;
+use cognate_base::random::{RngExt as _, stream};
 use cognate_pair::{
     Copies, Error, Neighbours, PairConfig, PairStats, Pairs, Rule, Vectors, exact_neighbours, exact_neighbours_apart,
     measure_similarities, neighbours_among, neighbours_needed, part_given, select_pairs, suggest_window,
@@ -374,6 +375,39 @@ fn the_least_similarity_lies_behind_the_valley_of_two_hills() {
     // Nor does it lie before the valley where less is wanted.
     let (_, _, precision, _) = chosen(2000, 700, 0.5, 0.3);
     assert!(precision > 0.95, "{precision}");
+}
+
+#[test]
+fn strangers_that_share_something_are_strangers_still() {
+    // Families of two, each of whom is told of twice: those of one family are nearer to each other than to strangers.
+    let (people, families) = (1500, 750);
+    let part = |salt: u64, number: usize| {
+        let mut random = stream(salt, "hills", number as u64);
+        let part: Vec<f32> = (0..96).map(|_| random.random_range(-1.0..1.0f32)).collect();
+        let norm = part.iter().map(|x| x * x).sum::<f32>().sqrt();
+        part.into_iter().map(move |x| x / norm).collect::<Vec<f32>>()
+    };
+    let mut data = Vec::new();
+    for document in 0..2 * people {
+        let person = document % people;
+        let (family, own, noise) = (part(1, person % families), part(2, person), part(3, document));
+        let row = (0..96).map(|at| 0.74 * family[at] + 0.53 * own[at] + 0.41 * noise[at]);
+        let row: Vec<f32> = row.collect();
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        data.extend(row.into_iter().map(|x| x / norm));
+    }
+    let ids = (0..2 * people).map(|document| document.to_string()).collect();
+    let vectors = Vectors { ids, data, width: 96 };
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(10, 2 * people), &Silent).unwrap();
+    for k in [4, 10] {
+        let config = PairConfig { neighbours: k, min_similarity: None, precision: 0.95, ..config(0.0, 2.0, 0.0) };
+        let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap();
+        let is_true = |pair: &&cognate_pair::Pair| pair.first as usize % people == pair.second as usize % people;
+        let right = pairs.train.iter().filter(is_true).count() as f64;
+        let (precision, recall) = (right / pairs.train.len() as f64, right / (2 * people) as f64);
+        assert!(precision >= 0.95 && recall >= 0.9, "{k}: {:?} {precision} {recall}", stats.precision.rule);
+        assert!(matches!(stats.precision.rule, Rule::TwoHills { .. }), "{k}: {:?}", stats.precision.rule);
+    }
 }
 
 #[test]

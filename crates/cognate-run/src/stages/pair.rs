@@ -37,8 +37,8 @@ impl Stage for Pair {
     fn version(&self, _: &Recipe) -> u32 {
         // 2: the least similarity by estimated precision; near-copies by their words. 3: a set has a name, and may be shuffled or given. 4: what measures
         // are pairs with documents of the selection split. 5: of documents apart by groups, strangers are among those of other groups;
-        // before a tail begins, nothing stands out.
-        5
+        // before a tail begins, nothing stands out. 6: strangers may be of several kinds, and the nearest kind says how many lie behind a valley.
+        6
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
