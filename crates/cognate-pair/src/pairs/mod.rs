@@ -125,20 +125,18 @@ pub fn select_pairs(
     let possible = precision::similarities(neighbours, k, is_copy);
     let share_of = |least| precision::share_of(&possible, k, least, &strangers);
     let (bound, rule, estimate) = match config.min_similarity {
-        Some(least) => (Bound::Similarity(least), Rule::Given, share_of(least)),
+        Some(least) => (Bound::similarity(least), Rule::Given, share_of(least)),
         None => match precision::choose(documents, &possible, &others, &strangers, config.precision) {
             Some((bound, rule, estimate)) => (bound, rule, Some(estimate)),
-            None => (Bound::Similarity(suggested.min_similarity), Rule::OneHill, share_of(suggested.min_similarity)),
+            None => (Bound::similarity(suggested.min_similarity), Rule::OneHill, share_of(suggested.min_similarity)),
         },
     };
-    let is_related = |link: &Pair| match bound {
-        Bound::Similarity(least) => link.similarity >= least,
-        Bound::Strangers(most) => strangers.expected(link.first, link.second, link.similarity) <= most,
-    };
+    let is_related =
+        |link: &Pair| bound.lets(link.similarity, || strangers.expected(link.first, link.second, link.similarity));
     let related: Vec<Pair> = others.into_iter().filter(is_related).collect();
-    let least = match bound {
-        Bound::Similarity(least) => least,
-        Bound::Strangers(_) => related.iter().map(|link| link.similarity).fold(1.0, f32::min),
+    let least = match bound.strangers {
+        None => bound.least,
+        Some(_) => related.iter().map(|link| link.similarity).fold(1.0, f32::min),
     };
     let window = Window { min_similarity: least, max_similarity: config.max_similarity };
     if related.is_empty() {

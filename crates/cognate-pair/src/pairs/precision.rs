@@ -13,10 +13,9 @@ use super::similarities::{BIN, BINS, LOW};
 use super::strangers::Strangers;
 use crate::neighbours::Neighbours;
 
-/// How often the lower of two hills must be as high as the valley between them. Pairs are few in small corpora, and a dent of chance
-/// is no valley.
-const DEPTH: f64 = 4.0;
-/// By how many standard errors a hill must be higher than what lies before it, for it to be a hill of its own.
+/// How often the lower of two hills must be as high as the valley between them.
+const DEPTH: f64 = 2.0;
+/// By how many standard errors a hill must be higher than a dent beside it, for the dent to be none of chance.
 const DENT: f64 = 4.0;
 /// Share of the documents that must have a pair, for the pairs to be a relation of the corpus and not an exception in it.
 const FEWEST_DOCUMENTS: f64 = 0.05;
@@ -61,11 +60,23 @@ pub struct Precision {
     pub from_bin: Vec<Option<f64>>,
 }
 
-/// What a least similarity or a most number of strangers lets through.
+/// What pairs are: at least so similar, and with no more strangers to be expected so near, where that is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Bound {
-    Similarity(f32),
-    Strangers(f64),
+pub(super) struct Bound {
+    pub(super) least: f32,
+    pub(super) strangers: Option<f64>,
+}
+
+impl Bound {
+    /// A least similarity alone.
+    pub(super) fn similarity(least: f32) -> Self {
+        Self { least, strangers: None }
+    }
+
+    /// Whether two documents are a pair.
+    pub(super) fn lets(self, similarity: f32, expected: impl FnOnce() -> f64) -> bool {
+        similarity >= self.least && self.strangers.is_none_or(|most| expected() <= most)
+    }
 }
 
 /// A bound at which the wanted share holds, with the rule and the estimate; none where there is none.
@@ -76,24 +87,23 @@ pub(super) fn choose(
     strangers: &Strangers,
     wanted: f64,
 ) -> Option<(Bound, Rule, f64)> {
-    let mut before = f64::NEG_INFINITY;
+    let mut behind = f32::NEG_INFINITY;
     if let Some(hills) = Hills::of(similarities) {
         let start = bin_of(hills.valley);
-        before = hills.valley;
+        behind = hills.valley as f32;
         let bins = (start..(1.0 / STEP) as usize + 1).map(|bin| bin as f64 * STEP);
         for least in bins {
             let Some(share) = hills.true_share(similarities, least).filter(|share| *share >= wanted) else { continue };
             let least = least as f32;
-            let behind = links.iter().filter(|link| link.similarity >= least);
-            if are_enough(documents, behind.map(|link| (link.first, link.second))) {
-                return Some((Bound::Similarity(least), Rule::TwoHills { valley: hills.valley }, share));
+            let similar = links.iter().filter(|link| link.similarity >= least);
+            if are_enough(documents, similar.map(|link| (link.first, link.second))) {
+                return Some((Bound::similarity(least), Rule::TwoHills { valley: hills.valley }, share));
             }
             break;
         }
     }
     // What lies before a valley is strangers, however few of them one document has.
-    let behind = links.iter().filter(|link| f64::from(link.similarity) >= before).copied();
-    standing_out(documents, &behind.collect::<Vec<_>>(), strangers, wanted)
+    standing_out(documents, links, behind, strangers, wanted)
 }
 
 /// Whether so many of the documents have a pair that pairs are no exception.
@@ -106,10 +116,17 @@ fn are_enough(documents: usize, pairs: impl Iterator<Item = (u32, u32)>) -> bool
     with_pair.into_iter().filter(|&has| has).count() as f64 >= FEWEST_DOCUMENTS * documents as f64
 }
 
-/// The most strangers at which the wanted share holds.
-fn standing_out(documents: usize, links: &[Pair], strangers: &Strangers, wanted: f64) -> Option<(Bound, Rule, f64)> {
+/// The most strangers at which the wanted share holds, among links of at least the similarity `behind`.
+fn standing_out(
+    documents: usize,
+    links: &[Pair],
+    behind: f32,
+    strangers: &Strangers,
+    wanted: f64,
+) -> Option<(Bound, Rule, f64)> {
     let mut expected: Vec<(f64, u32, u32)> = links
         .iter()
+        .filter(|link| link.similarity >= behind)
         .map(|link| (strangers.expected(link.first, link.second, link.similarity), link.first, link.second))
         .filter(|link| link.0.is_finite())
         .collect();
@@ -119,7 +136,8 @@ fn standing_out(documents: usize, links: &[Pair], strangers: &Strangers, wanted:
     let last = (0..expected.len()).rev().find(|&at| share(at) >= wanted)?;
     let most = expected[last].0;
     let enough = are_enough(documents, expected[..=last].iter().map(|&(_, first, second)| (first, second)));
-    enough.then_some((Bound::Strangers(most), Rule::StandingOut { strangers: most }, share(last)))
+    let bound = Bound { least: behind, strangers: Some(most) };
+    enough.then_some((bound, Rule::StandingOut { strangers: most }, share(last)))
 }
 
 /// The estimated share of true neighbours among those at least as similar as the lower end of each bin of the histogram.
@@ -185,9 +203,10 @@ impl Hills {
         (1..n).rev().for_each(|at| right[at - 1] = right[at - 1].max(right[at]));
         // One pair in a bin is as little as can be seen.
         let floor = 1.0 / STEP;
-        let depth = |at: usize| left[at].min(right[at]) / (density[at] + floor);
+        let lower = |at: usize| left[at].min(right[at]);
+        let depth = |at: usize| lower(at) / (density[at] + floor);
         let valley = (0..n).max_by(|&a, &b| depth(a).total_cmp(&depth(b)).then(b.cmp(&a)))?;
-        if depth(valley) < DEPTH {
+        if depth(valley) < DEPTH || !is_dent(lower(valley), density[valley], width) {
             return None;
         }
         let top = foot(&density, valley, width);
@@ -209,15 +228,20 @@ impl Hills {
     }
 }
 
+/// Whether a hill of that density is higher than what lies beside it by more than chance, both smoothed by a Gaussian kernel of that width.
+fn is_dent(hill: f64, beside: f64, width: f64) -> bool {
+    // Pairs whose mean has the variance that the kernel leaves.
+    let [hill, beside] = [hill, beside].map(|density| density * width * 2.0 * std::f64::consts::PI.sqrt());
+    hill - beside > DENT * (hill + beside).sqrt()
+}
+
 /// The top of the hill whose foot the valley is: the first one to its left. Strangers may be of several kinds, those that share a name and those
 /// that share nothing, and so have several hills; how the nearest one falls off says how many lie behind the valley.
 fn foot(density: &[f64], valley: usize, width: f64) -> usize {
-    // Pairs that a Gaussian kernel of that width weighs as one estimate of the density does.
-    let pairs = |at: usize| density[at] * width * 2.0 * std::f64::consts::PI.sqrt();
     let mut top = valley;
     for at in (0..valley).rev() {
         let risen = density[top] >= DEPTH * density[valley];
-        if risen && pairs(top) - pairs(at) > DENT * (pairs(top) + pairs(at)).sqrt() {
+        if risen && is_dent(density[top], density[at], width) {
             break;
         }
         if density[at] > density[top] {

@@ -45,11 +45,7 @@ pub(super) fn related(
         }
         let is_related = |&(rank, Pair { first, similarity, .. }): &(usize, Pair)| {
             let is_first = rank < k || similarity > floor(first);
-            is_first
-                && match bound {
-                    Bound::Similarity(least) => similarity >= least,
-                    Bound::Strangers(most) => strangers.expected_outside(first, tail, similarity) <= most,
-                }
+            is_first && bound.lets(similarity, || strangers.expected_outside(first, tail, similarity))
         };
         related.extend(unseen.of(at).map(pair).enumerate().filter(is_related).map(|(_, pair)| pair).take(SEEDS));
     }
