@@ -11,6 +11,7 @@ use super::html::{Cell, section, table, unfinished};
 use super::lowest::lowest;
 use super::markup::Markup;
 use super::numbers::{count, decimals, nats, percent, significant, tokens};
+use super::provenance::Synthesis;
 
 /// The file of the kept synthetic documents, beside the corpus's card.
 const DOCUMENTS: &str = "synthetic.jsonl.zst";
@@ -54,12 +55,16 @@ fn corpus_facts(report: &Report) -> Option<Vec<(&'static str, String)>> {
     if dropped.is_empty() {
         dropped.push("none".to_owned());
     }
-    let writer = if synthesis.method == "endpoint" { "a completion server" } else { "the run's own synthesizer" };
+    let (writer, what) = match synthesis.method.as_str() {
+        "endpoint" => ("a completion server", "written by a language model. No person wrote or read them"),
+        "world" => ("the made corpus' world", "made up by the world of a made corpus, as true as it was asked to be"),
+        _ => ("the run's own synthesizer", "written by a language model. No person wrote or read them"),
+    };
     let mut facts = vec![
         (
             "what",
             format!(
-                "{} documents of {} tokens in all, written by a language model. No person wrote or read them.",
+                "{} documents of {} tokens in all, {what}.",
                 count(quality.kept_documents),
                 tokens(quality.kept_tokens)
             ),
@@ -68,16 +73,7 @@ fn corpus_facts(report: &Report) -> Option<Vec<(&'static str, String)>> {
             "written from",
             format!("{seeds}: each from one seed document, whose id stands in its metadata (seed_id). By {writer}."),
         ),
-        (
-            "sampling",
-            format!(
-                "temperature {}, nucleus {}, at most {} new tokens, seed {}",
-                significant(synthesis.temperature, 3),
-                significant(synthesis.top_p, 3),
-                count(synthesis.max_new_tokens),
-                synthesis.seed
-            ),
-        ),
+        ("sampling", sampling(synthesis)),
         (
             "filters",
             format!(
@@ -110,6 +106,20 @@ fn corpus_facts(report: &Report) -> Option<Vec<(&'static str, String)>> {
         facts.push(("BLAKE3", format!("{DOCUMENTS}: {}", file.blake3)));
     }
     Some(facts)
+}
+
+/// How documents were drawn.
+fn sampling(synthesis: &Synthesis) -> String {
+    if synthesis.method == "world" {
+        return format!("none: the world draws what it says, seed {}", synthesis.seed);
+    }
+    format!(
+        "temperature {}, nucleus {}, at most {} new tokens, seed {}",
+        significant(synthesis.temperature, 3),
+        significant(synthesis.top_p, 3),
+        count(synthesis.max_new_tokens),
+        synthesis.seed
+    )
 }
 
 fn license(report: &Report) -> String {
@@ -474,6 +484,21 @@ mod tests {
         ] {
             assert!(card.contains(shown), "{shown}\n{card}");
         }
+    }
+
+    #[test]
+    fn the_card_of_what_a_world_made_up_speaks_of_no_model() {
+        let mut report = sample();
+        report.cards.synthesis.as_mut().unwrap().method = "world".to_owned();
+        let card = dataset(&report).unwrap();
+        for shown in [
+            "made up by the world of a made corpus",
+            "By the made corpus' world",
+            "none: the world draws what it says, seed 1",
+        ] {
+            assert!(card.contains(shown), "{shown}\n{card}");
+        }
+        assert!(!card.contains("language model. No person") && !card.contains("temperature 1.00"), "{card}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn learned(page: &mut Markup, world: &World) {
         "What d1 tells of d2 is what the Bayes-optimal predictor saves by it. The share learned is 1 for that predictor and 0 for one that knows \
          how documents are made and takes nothing from d1; a model that does not know that is below 0. A model that knows the concept from other \
          documents can be above 1. The share by the seed alone is what the right d1 saves the model over another pair's. The base is the model that \
-         tuning started from: it writes from nothing.",
+         tuning started from, without d1.",
     );
     let row = |of: &LearnedShare| {
         let share = |estimate: Estimate| estimated(estimate, |value| decimals(value, 3));
@@ -253,8 +253,8 @@ fn truths(page: &mut Markup, world: &World) {
     page.leaf(
         "p",
         &[],
-        "Lines are arms whose synthetic documents the world itself writes, as true as it is asked to. A single mark is an arm with documents that a \
-         model writes. One that lies below its share's line lacks more than truth.",
+        "Lines are arms whose synthetic documents the world itself writes, as true as it is asked to, by their share of the training tokens. A mark with \
+         the name of an arm is one whose documents a model writes. Where it lies below the line of its share, it lacks more than truth.",
     );
     let chart = LineChart {
         title: "Gap closed over the true share of synthetic documents",
@@ -275,7 +275,7 @@ fn truths(page: &mut Markup, world: &World) {
         let closed = point.gap.mean.map_or_else(|| NONE.to_owned(), |mean| decimals(100.0 * mean, 1));
         vec![
             Cell::new(&point.arm),
-            Cell::new(if point.by_world { "the world" } else { "a model" }),
+            Cell::new(point.by_world.as_ref().map_or_else(|| "a model".to_owned(), |how| by_world(how))),
             Cell::new(percent(point.share)),
             Cell::new(percent(point.truth)),
             Cell::with_detail(closed, interval),
@@ -284,12 +284,12 @@ fn truths(page: &mut Markup, world: &World) {
     let rows: Vec<Vec<Cell>> = world.truths.iter().map(row).collect();
     let caption = "Gap closed on validation in percent, with 95\u{a0}% intervals";
     table(page, caption, &["arm", "written by", "share of tokens", "true", "gap closed"], &rows);
-    let mut csv = Csv::new(&["arm", "corpus", "by_world", "share", "truth", "gap_closed", "low", "high"]);
+    let mut csv = Csv::new(&["arm", "corpus", "written_by", "share", "truth", "gap_closed", "low", "high"]);
     for point in &world.truths {
         csv.row([
             point.arm.clone(),
             point.corpus.clone(),
-            point.by_world.to_string(),
+            point.by_world.as_ref().map_or_else(|| "a model".to_owned(), |how| by_world(how)),
             number(point.share),
             number(point.truth),
             number(point.gap.mean),
@@ -300,34 +300,30 @@ fn truths(page: &mut Markup, world: &World) {
     downloads(page, &[("truth.csv", csv)]);
 }
 
-/// A line for each share of what the world writes, by truth, and a mark for each arm on what a model writes.
+/// Who wrote a corpus that the world wrote in this way.
+fn by_world(how: &str) -> String {
+    if how.is_empty() { "the world".to_owned() } else { format!("the world, {how}") }
+}
+
+/// A line for each share of what the world writes in one way, by truth, and a mark for each arm on what a model writes.
 fn truth_lines(truths: &[TruthPoint]) -> Vec<Line> {
-    let mut lines: Vec<(f64, Line)> = Vec::new();
-    let line = |label: String, style| Line { label: Some(label), style, faint: false, points: Vec::new() };
+    let mut lines: Vec<(String, Line)> = Vec::new();
     for point in truths {
         let Some(closed) = point.gap.mean else { continue };
-        let style = lines.len() + 1;
-        let of_share = lines.iter_mut().find(|(share, _)| point.by_world && *share == point.share);
-        match of_share {
-            Some((_, line)) => line.points.push((point.truth, closed)),
-            None => {
-                let (share, label) = match point.by_world {
-                    true => (point.share, format!("{} synthetic", percent(point.share))),
-                    false => (f64::NAN, point.arm.clone()),
-                };
-                let mut line = line(label, style);
-                line.points.push((point.truth, closed));
-                lines.push((share, line));
-            }
-        }
+        let label = match point.by_world.as_deref() {
+            Some("") => percent(point.share),
+            Some(how) => format!("{}, {how}", percent(point.share)),
+            None => point.arm.clone(),
+        };
+        let at = lines.iter().position(|(other, _)| *other == label).unwrap_or_else(|| {
+            let line = Line { label: Some(label.clone()), style: lines.len() + 1, faint: false, points: Vec::new() };
+            lines.push((label, line));
+            lines.len() - 1
+        });
+        lines[at].1.points.push((point.truth, closed));
     }
-    lines
-        .into_iter()
-        .map(|(_, mut line)| {
-            line.points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            line
-        })
-        .collect()
+    lines.iter_mut().for_each(|(_, line)| line.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 fn csv(world: &World) -> Csv {
@@ -407,19 +403,20 @@ mod tests {
 
     #[test]
     fn arms_stand_by_how_true_their_synthetic_documents_are() {
-        let point = |arm: &str, by_world: bool, share: f64, truth: f64, closed: f64| TruthPoint {
+        let point = |arm: &str, by_world: Option<&str>, share: f64, truth: f64, closed: f64| TruthPoint {
             arm: arm.to_owned(),
             corpus: arm.to_owned(),
-            by_world,
+            by_world: by_world.map(str::to_owned),
             share,
             truth,
             gap: GapClosed { mean: Some(closed), low: Some(closed - 0.05), high: Some(closed + 0.05), seeds: 3 },
         };
         let truths = vec![
-            point("all-true", true, 0.5, 1.0, 0.875),
-            point("half-true", true, 0.5, 0.51, 0.25),
-            point("few-true", true, 0.25, 0.75, 0.125),
-            point("sbp", false, 0.5, 0.75, 0.3),
+            point("all-true", Some(""), 0.5, 1.0, 0.875),
+            point("half-true", Some(""), 0.5, 0.51, 0.25),
+            point("settled", Some("consistent"), 0.5, 0.52, 0.0625),
+            point("few-true", Some(""), 0.25, 0.75, 0.125),
+            point("sbp", None, 0.5, 0.75, 0.3),
         ];
         let lines = truth_lines(&truths);
         let found: Vec<(&str, &[(f64, f64)])> =
@@ -427,16 +424,24 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("50\u{a0}% synthetic", &[(0.51, 0.25), (1.0, 0.875)][..]),
-                ("25\u{a0}% synthetic", &[(0.75, 0.125)]),
+                ("50\u{a0}%", &[(0.51, 0.25), (1.0, 0.875)][..]),
+                ("50\u{a0}%, consistent", &[(0.52, 0.0625)]),
+                ("25\u{a0}%", &[(0.75, 0.125)]),
                 ("sbp", &[(0.75, 0.3)])
             ]
         );
         let mut report = sample();
         report.world = Some(World { truths, ..world() });
         let page = super::super::page(&report).replace('\u{a0}', " ");
-        for expected in ["How true synthetic documents must be", "87.5", "82.5 to 92.5", "51 %", "the world", "a model"]
-        {
+        for expected in [
+            "How true synthetic documents must be",
+            "87.5",
+            "82.5 to 92.5",
+            "51 %",
+            "the world",
+            "the world, consistent",
+            "a model",
+        ] {
             assert!(page.contains(expected), "{expected}");
         }
     }

@@ -38,8 +38,8 @@ pub struct TruthPoint {
     pub arm: String,
     /// The corpus.
     pub corpus: String,
-    /// Whether the world wrote it, as true as it was asked to.
-    pub by_world: bool,
+    /// How the world wrote it, in a word or two, where it did: corpora of one kind stand on one line. `None` where a model wrote it.
+    pub by_world: Option<String>,
     /// Share of the training tokens that is synthetic.
     pub share: f64,
     /// Of the kept documents, the share of statements that are true, or the probability that they have their seed's concept.
@@ -94,7 +94,7 @@ pub struct LearnedShare {
     pub share: Estimate,
     /// (random_seed − true_seed) / (marginal − conditional).
     pub share_by_seed: Estimate,
-    /// −ln p(d2) of the model that it started from, which writes from nothing, and the share by that loss; `None` where an older version did
+    /// −ln p(d2) of the model that it started from, without d1, and the share by that loss; `None` where an older version did
     /// not keep them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<(f64, Estimate)>,

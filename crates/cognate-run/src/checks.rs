@@ -134,17 +134,21 @@ fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
                 }
             }
         }
-        Step::Pair(at) if context.artifact_if("tokenize").is_some() => {
+        Step::Pair(at) => {
             for synthesizer in 0..recipe.synthesizers.len() {
                 let tune = Step::Tune(synthesizer);
                 if recipe.synthesizers[synthesizer].pairs != recipe.pairs[at].name || !is_left(context, tune) {
+                    continue;
+                }
+                found.extend(few_pairs(&step.label(recipe), context.made(step).rows("train.parquet")));
+                // With `--until pair` there are no tokens yet.
+                if context.artifact_if("tokenize").is_none() {
                     continue;
                 }
                 let size = tune::size(context, synthesizer)?;
                 let tokenized = context.tokenized()?;
                 let mean = tokenized.unique.tokens as f64 / tokenized.unique.documents.max(1) as f64;
                 let (tuning, pretraining) = tuning_flops(recipe, synthesizer, tokenized.vocabulary, mean, size);
-                found.extend(few_pairs(&step.label(recipe), context.made(step).rows("train.parquet")));
                 found.extend(costly_tuning(&tune.label(recipe), tuning, pretraining));
             }
         }

@@ -77,8 +77,10 @@ impl Plan<'_> {
     /// Documents, vectors and pairs come first: what is wrong with them shows before anything is trained.
     fn in_order(mut self) -> Vec<Step> {
         let of_data = 4;
-        let rank = |step: &Step| {
-            STAGE_NAMES.iter().position(|name| *name == step.stage()).map_or(of_data, |at| at.min(of_data))
+        let recipe = self.recipe;
+        let rank = |step: &Step| match step {
+            Step::Pair(set) if recipe.scorer_of(*set).is_some() => of_data,
+            _ => STAGE_NAMES.iter().position(|name| *name == step.stage()).map_or(of_data, |at| at.min(of_data)),
         };
         self.steps.sort_by_key(rank);
         self.steps

@@ -122,7 +122,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
     }
     let pairs = match writer(&recipe, corpus) {
         Some(Step::Tune(at)) if recipe.is_related(corpus) => {
-            let set = recipe.pair_set(&recipe.synthesizers[at].pairs);
+            let set = recipe.true_set(recipe.pair_set(&recipe.synthesizers[at].pairs));
             let folder = root.join(Step::Pair(set).folder(&recipe));
             // What was made of documents is no document of the corpus.
             let of_documents = recipe.texts_of(set).is_none();

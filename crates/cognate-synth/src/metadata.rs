@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | `seed_id` | string | the document it was generated from; absent where it was written from none |
 //! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
-//! | `synthesizer` | string | fingerprint of the model that wrote it |
-//! | `sampling` | object | `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
+//! | `synthesizer` | string | fingerprint of the model that wrote it; of what a made corpus' world wrote, `world`, its fingerprint, and how true |
+//! | `sampling` | object | absent where no model wrote it; `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |
 //! | `finish_reason` | string | `eod`: it ended itself; `cap`: it was cut |
 //! | `special_token` | string | the first special token of the synthesizer's tokenizer whose text stands in it; absent where none does |

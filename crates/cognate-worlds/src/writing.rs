@@ -64,11 +64,12 @@ fn of_symbols<C: Concept>(world: &Symbols<C>, seed: &str, number: u64, truth: Tr
         other + usize::from(other >= drawn)
     };
     let concept = match truth.mistakes {
-        Mistakes::Independent => concept(&mut rng),
-        Mistakes::Consistent => {
+        Mistakes::Consistent if !seed.is_empty() => {
             let purpose = format!("world mistakes {}", Hash::of(seed.as_bytes()));
             concept(&mut random::stream(world.seed, &purpose, 0))
         }
+        // Without a seed there is nothing to be consistent about.
+        Mistakes::Independent | Mistakes::Consistent => concept(&mut rng),
     };
     text(&concepts[concept].sample(world.deal.length, &mut rng), &world.words)
 }
@@ -175,6 +176,11 @@ mod tests {
             right += usize::from(of[0] == seed.concept as usize);
         }
         assert!(alike > 95 && (30..=70).contains(&right), "{alike} {right}");
+        // Without a seed concepts are as they come.
+        let truth = Truthfulness { truth: 0.5, mistakes: Mistakes::Consistent };
+        let unseeded: std::collections::BTreeSet<usize> =
+            (0..40).map(|number| concept(&world.write("", number, truth))).collect();
+        assert_eq!(unseeded.len(), 4);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub enum Rule {
     StandingOut {
         /// Strangers to be expected so near to either document, at most.
         strangers: f64,
+        /// The valley of two hills, before which no pair lies; none of one hill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        valley: Option<f64>,
     },
     /// No similarity gives the wanted share: the least similarity is the one that one in a thousand random pairs exceeds.
     OneHill,
@@ -87,23 +90,25 @@ pub(super) fn choose(
     strangers: &Strangers,
     wanted: f64,
 ) -> Option<(Bound, Rule, f64)> {
-    let mut behind = f32::NEG_INFINITY;
-    if let Some(hills) = Hills::of(similarities) {
+    let enough_from = |least: f64| {
+        let similar = links.iter().filter(|link| f64::from(link.similarity) >= least);
+        are_enough(documents, similar.map(|link| (link.first, link.second)))
+    };
+    // A hill of a few documents is an exception, and says nothing of the others.
+    let hills = Hills::of(similarities).filter(|hills| enough_from(hills.valley));
+    if let Some(hills) = &hills {
         let start = bin_of(hills.valley);
-        behind = hills.valley as f32;
         let bins = (start..(1.0 / STEP) as usize + 1).map(|bin| bin as f64 * STEP);
         for least in bins {
             let Some(share) = hills.true_share(similarities, least).filter(|share| *share >= wanted) else { continue };
-            let least = least as f32;
-            let similar = links.iter().filter(|link| link.similarity >= least);
-            if are_enough(documents, similar.map(|link| (link.first, link.second))) {
-                return Some((Bound::similarity(least), Rule::TwoHills { valley: hills.valley }, share));
+            if enough_from(least) {
+                return Some((Bound::similarity(least as f32), Rule::TwoHills { valley: hills.valley }, share));
             }
             break;
         }
     }
     // What lies before a valley is strangers, however few of them one document has.
-    standing_out(documents, links, behind, strangers, wanted)
+    standing_out(documents, links, hills.map(|hills| hills.valley), strangers, wanted)
 }
 
 /// Whether so many of the documents have a pair that pairs are no exception.
@@ -116,14 +121,15 @@ fn are_enough(documents: usize, pairs: impl Iterator<Item = (u32, u32)>) -> bool
     with_pair.into_iter().filter(|&has| has).count() as f64 >= FEWEST_DOCUMENTS * documents as f64
 }
 
-/// The most strangers at which the wanted share holds, among links of at least the similarity `behind`.
+/// The most strangers at which the wanted share holds, among links behind the valley where there is one.
 fn standing_out(
     documents: usize,
     links: &[Pair],
-    behind: f32,
+    valley: Option<f64>,
     strangers: &Strangers,
     wanted: f64,
 ) -> Option<(Bound, Rule, f64)> {
+    let behind = valley.map_or(f32::NEG_INFINITY, |valley| valley as f32);
     let mut expected: Vec<(f64, u32, u32)> = links
         .iter()
         .filter(|link| link.similarity >= behind)
@@ -132,12 +138,13 @@ fn standing_out(
         .collect();
     expected.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     // Links are counted once, strangers in both directions.
-    let share = |at: usize| 1.0 - strangers.false_pairs(expected[at].0) / (2 * (at + 1)) as f64;
+    let false_pairs = strangers.false_pairs(behind);
+    let share = |at: usize| 1.0 - false_pairs(expected[at].0) / (2 * (at + 1)) as f64;
     let last = (0..expected.len()).rev().find(|&at| share(at) >= wanted)?;
     let most = expected[last].0;
     let enough = are_enough(documents, expected[..=last].iter().map(|&(_, first, second)| (first, second)));
     let bound = Bound { least: behind, strangers: Some(most) };
-    enough.then_some((bound, Rule::StandingOut { strangers: most }, share(last)))
+    enough.then_some((bound, Rule::StandingOut { strangers: most, valley }, share(last)))
 }
 
 /// The estimated share of true neighbours among those at least as similar as the lower end of each bin of the histogram.
@@ -230,8 +237,8 @@ impl Hills {
 
 /// Whether a hill of that density is higher than what lies beside it by more than chance, both smoothed by a Gaussian kernel of that width.
 fn is_dent(hill: f64, beside: f64, width: f64) -> bool {
-    // Pairs whose mean has the variance that the kernel leaves.
-    let [hill, beside] = [hill, beside].map(|density| density * width * 2.0 * std::f64::consts::PI.sqrt());
+    // Pairs whose mean has the variance that the kernel leaves. Two documents that are neighbours of each other stand there twice.
+    let [hill, beside] = [hill, beside].map(|density| density * width * std::f64::consts::PI.sqrt());
     hill - beside > DENT * (hill + beside).sqrt()
 }
 

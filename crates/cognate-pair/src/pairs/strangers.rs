@@ -129,9 +129,23 @@ impl Strangers {
         of(first).max(of(second))
     }
 
-    /// Pairs of strangers, counted in both directions, of which no more than `expected` are to be expected at either document.
-    pub(crate) fn false_pairs(&self, expected: f64) -> f64 {
-        self.tails.iter().flatten().count() as f64 * expected * self.mutual
+    /// Pairs of strangers of at least the similarity `least`, counted in both directions, of which no more than so many are to be expected at
+    /// either document: a function of that number.
+    pub(crate) fn false_pairs(&self, least: f32) -> impl Fn(f64) -> f64 {
+        // At a document there are as many as are expected, and no more than lie behind the least similarity.
+        let mut most: Vec<f64> = self.tails.iter().flatten().map(|tail| tail.beyond(least, self.ranks.1)).collect();
+        most.sort_unstable_by(f64::total_cmp);
+        let sums: Vec<f64> = std::iter::once(0.0)
+            .chain(most.iter().scan(0.0, |sum, most| {
+                *sum += most;
+                Some(*sum)
+            }))
+            .collect();
+        let mutual = self.mutual;
+        move |expected| {
+            let fewer = most.partition_point(|most| *most < expected);
+            (sums[fewer] + (most.len() - fewer) as f64 * expected) * mutual
+        }
     }
 
     /// Neighbours among the first `k` of all documents that are strangers at `similarity` or beyond; all of them, of a document of which

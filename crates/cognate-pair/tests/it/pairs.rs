@@ -418,6 +418,25 @@ fn where_hills_overlap_pairs_are_those_that_stand_out_from_their_strangers() {
 }
 
 #[test]
+fn a_few_documents_that_are_much_alike_do_not_hide_a_relation() {
+    let choose = |alike: usize| {
+        let mut vectors = vectors(2000, 48, 400, 0.8, 4);
+        for copy in 0..alike {
+            let (from, to) = (vectors.row(copy).to_vec(), 1000 + copy);
+            vectors.data[to * 48..(to + 1) * 48].copy_from_slice(&from);
+        }
+        let neighbours = exact_neighbours(&vectors, neighbours_needed(10, 2000), &Silent).unwrap();
+        let config = PairConfig { neighbours: 10, min_similarity: None, precision: 0.9, ..config(0.0, 2.0, 0.0) };
+        select_pairs(&vectors, &neighbours, None, &Copies::none(), &config).unwrap()
+    };
+    let (few, stats) = choose(20);
+    let (none, without) = choose(0);
+    assert!(matches!(without.precision.rule, Rule::StandingOut { valley: None, .. }), "{:?}", without.precision.rule);
+    assert!(matches!(stats.precision.rule, Rule::StandingOut { valley: None, .. }), "{:?}", stats.precision.rule);
+    assert!(few.train.len() * 10 > none.train.len() * 9, "{} of {}", few.train.len(), none.train.len());
+}
+
+#[test]
 fn a_corpus_of_strangers_has_no_usable_relation() {
     let (rule, estimate, ..) = chosen(1500, 1500, 1.0, 0.95);
     assert_eq!(rule, Rule::OneHill);

@@ -30,7 +30,7 @@ impl Assembly<'_> {
             return Ok(Vec::new());
         }
         let made = |step: Step| self.artifact(step.folder(recipe));
-        let artifacts = (made(Step::Ingest)?, made(Step::Pair(pairs))?, made(Step::Filter(corpus))?);
+        let artifacts = (made(Step::Ingest)?, made(Step::Pair(recipe.true_set(pairs)))?, made(Step::Filter(corpus))?);
         let (Some(ingest), Some(pair), Some(filter)) = artifacts else { return Ok(Vec::new()) };
         let unique = read_texts(&ingest.path("unique.jsonl.zst"), &ReadOptions::default(), &Silent)?;
         let ids: Vec<String> = unique.iter().map(|(id, _)| id.clone()).collect();

@@ -5,8 +5,7 @@ use cognate_report::{CardFacts, FileRecord, Split, Synthesis};
 
 use super::Assembly;
 use crate::error::Result;
-use crate::recipe::GenerateMethod;
-use crate::recipe::max_positions;
+use crate::recipe::{Author, GenerateMethod, Synthetic, max_positions};
 use crate::rundir::FileEntry;
 use crate::stages::ingest::SPLITS;
 use crate::stages::tokenized::Tokenized;
@@ -70,12 +69,14 @@ impl Assembly<'_> {
         if let Some(corpus) = self.subject_corpus()
             && self.artifact(Step::Filter(corpus).folder(recipe))?.is_some()
         {
-            let generate = &recipe.synthetic[corpus].generate;
+            let Synthetic { by, generate, .. } = &recipe.synthetic[corpus];
+            let method = match (by, generate.method) {
+                (Author::World(_), _) => "world",
+                (Author::Model(_), GenerateMethod::Model) => "model",
+                (Author::Model(_), GenerateMethod::Endpoint) => "endpoint",
+            };
             synthesis = Some(Synthesis {
-                method: match generate.method {
-                    GenerateMethod::Model => "model".to_owned(),
-                    GenerateMethod::Endpoint => "endpoint".to_owned(),
-                },
+                method: method.to_owned(),
                 temperature: generate.sampling.temperature,
                 top_p: generate.sampling.top_p,
                 max_new_tokens: generate.max_new_tokens as u64,

@@ -64,7 +64,13 @@ impl Assembly<'_> {
 
     /// What tuning taught each finished synthesizer.
     pub(super) fn relations(&self) -> Result<(Option<Relation>, Vec<Relation>)> {
-        first_and_further(self.synthesizers(), |at| self.relation(at))
+        let (first, mut further) = first_and_further(self.synthesizers(), |at| self.relation(at))?;
+        // What the answer is about may be written by no synthesizer.
+        if self.subject_corpus().is_some_and(|corpus| self.synthesizer_of(corpus).is_none()) {
+            further.splice(0..0, first);
+            return Ok((None, further));
+        }
+        Ok((first, further))
     }
 
     fn synthetic_quality(&self, corpus: usize) -> Result<Option<SyntheticQuality>> {
@@ -131,6 +137,10 @@ impl Assembly<'_> {
             PairMethod::Shuffled { of, .. } => {
                 format!("The pairs of the set {of}, their second documents shuffled: nothing but chance relates them.")
             }
+            PairMethod::Cycle { of, by, keep } => format!(
+                "Of the pairs of the set {of} the {:.0} % that the synthesizer {by} finds back best.",
+                100.0 * keep
+            ),
             PairMethod::File(_) => "Given pairs: nothing is known of them but their numbers.".to_owned(),
             PairMethod::Truth => {
                 "The pairs that the world says are true: each of two documents with one concept.".to_owned()
@@ -292,10 +302,20 @@ fn chosen(stats: &PairStats) -> String {
         Rule::TwoHills { valley } => format!(
             "The similarities of neighbours have two hills, strangers and related documents, with the valley at {valley:.2}: pairs lie behind it."
         ),
-        Rule::StandingOut { strangers } => format!(
-            "The similarities of neighbours have one hill. A pair stands out from it: no more than {strangers:.2} strangers are to be expected \
-             so near to either of its documents."
-        ),
+        Rule::StandingOut { strangers, valley } => {
+            let hills = valley.map_or_else(
+                || "one hill. A pair stands out from it".to_owned(),
+                |valley| {
+                    format!(
+                        "two hills with the valley at {valley:.2}, behind which too many strangers lie. A pair lies behind it, and stands out"
+                    )
+                },
+            );
+            format!(
+                "The similarities of neighbours have {hills}: no more than {strangers:.2} strangers are to be expected so near to either of its \
+                 documents."
+            )
+        }
         Rule::OneHill => "No similarity tells related documents from strangers: this corpus has no usable relation. Pairs are as similar as \
                           one in a thousand random pairs."
             .to_owned(),

@@ -10,11 +10,12 @@ use cognate_report::{
     TruthPoint, VALIDATION, World, gap_key,
 };
 use cognate_statistics::Estimate;
-use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols, Split, Truth};
+use cognate_worlds::{Judged, JudgedPeople, JudgedSymbols, Mistakes, Split, Truth};
 use serde::Deserialize;
 
 use super::Assembly;
 use crate::error::Result;
+use crate::recipe::{Author, SeedsOf, Synthetic};
 use crate::stages::ingest::Ingested;
 use crate::stages::tasks::Scored;
 use crate::stages::train::training::Trained;
@@ -115,13 +116,13 @@ impl Assembly<'_> {
             truths.push(TruthPoint {
                 arm: name.to_owned(),
                 corpus: corpus.clone(),
-                by_world: self.recipe.synthetic[at].by.model().is_none(),
+                by_world: how_told(&self.recipe.synthetic[at]),
                 share: *share,
                 truth,
                 gap: *gap,
             });
         }
-        Ok(if truths.iter().any(|point| point.by_world) { truths } else { Vec::new() })
+        Ok(if truths.iter().any(|point| point.by_world.is_some()) { truths } else { Vec::new() })
     }
 
     fn learned(&self) -> Result<Vec<LearnedShare>> {
@@ -203,6 +204,18 @@ impl Assembly<'_> {
 /// The whole numbers of a text, the last one first: prompts are sorted by the length of their examples, and then by how many they are.
 fn numbers_in(text: &str) -> Vec<u64> {
     text.split(|c: char| !c.is_ascii_digit()).rev().filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// How the world writes a corpus, where it does, beside how true.
+fn how_told(corpus: &Synthetic) -> Option<String> {
+    let Author::World(truth) = &corpus.by else { return None };
+    let mistakes = (truth.mistakes == Mistakes::Consistent).then(|| "consistent".to_owned());
+    let seeds = match &corpus.seeds {
+        SeedsOf::Unique => None,
+        SeedsOf::Corpus(name) => Some(format!("from {name}")),
+        SeedsOf::None => Some("from no seed".to_owned()),
+    };
+    Some(mistakes.into_iter().chain(seeds).collect::<Vec<_>>().join(", "))
 }
 
 /// How much of what documents say is true; none of documents that say nothing.

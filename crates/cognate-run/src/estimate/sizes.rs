@@ -77,7 +77,8 @@ impl Estimate<'_> {
         let pair = &self.recipe.pairs[set].pair;
         let unique = self.unique_documents();
         if let Some(of) = self.recipe.pairs[set].method.of() {
-            return self.pairs(self.recipe.pair_set(of));
+            let kept = if let PairMethod::Cycle { keep, .. } = &self.recipe.pairs[set].method { *keep } else { 1.0 };
+            return kept * self.pairs(self.recipe.pair_set(of));
         }
         if let PairMethod::OneDocument { piece_tokens, .. } = &self.recipe.pairs[set].method {
             return unique * (self.mean() / *piece_tokens as f64).max(1.0);

@@ -41,7 +41,7 @@ pub(crate) fn measure(
     let mut model = Decoder::new(device, timed, recipe.seed)?;
     let mut speed = Speed::unknown(threads);
     train(&mut model, recipe, document, &mut speed, monitor)?;
-    if !recipe.synthetic.is_empty() {
+    if recipe.synthetic.iter().any(|corpus| corpus.by.model().is_some()) {
         generate(&mut model, recipe, document, &mut speed, monitor)?;
     }
     Ok(speed)

@@ -197,7 +197,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "synthetic",
-        "A synthetic corpus: what a model writes, filtered. Takes the keys of `[generate]` and `[filter]` too, which hold where they are \
+        "A synthetic corpus: what a model writes, or a made corpus' world, filtered. Takes the keys of `[generate]` and `[filter]` too, which hold where they are \
          not written here. `related` and `shuffled`, by the synthesizers of these names, and `unconditional`, by the first arm of kind \
          `repetition` from no document, are there unwritten.",
     ),

@@ -14,7 +14,7 @@ use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
 use super::sound;
 use super::things::{ALL_TASKS, Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
-use super::{Embedding, Model, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
+use super::{Embedding, Model, Pair, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
 
 pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -111,7 +111,10 @@ impl Maker<'_> {
         let is_own = |owner: &str| owner == method || owner == ALL_TASKS && tasks.is_some();
         for (key, owners) in [
             ("embedding", &["neighbours"][..]),
-            ("of", &["shuffled", "obfuscated"]),
+            ("of", &["shuffled", "obfuscated", "cycle"]),
+            ("by", &["cycle"]),
+            ("keep", &["cycle"]),
+            ("rounds", &["cycle"]),
             ("path", &["file"]),
             ("share", &["obfuscated", "shuffled"]),
             ("piece_tokens", &[ALL_TASKS]),
@@ -123,7 +126,7 @@ impl Maker<'_> {
         let read: Option<&[&str]> = match method.as_str() {
             "shuffled" => Some(&["within_groups"]),
             "file" | "truth" => Some(&["held_out_share", "within_groups"]),
-            "obfuscated" => Some(&[]),
+            "obfuscated" | "cycle" => Some(&[]),
             _ if tasks.is_some() => Some(&["held_out_share"]),
             _ => None,
         };
@@ -142,6 +145,7 @@ impl Maker<'_> {
                     return Err(section.impossible("method", "", "`share` beside it", advice));
                 }
             },
+            "cycle" => self.cycle(section, &name, of(), &pair)?,
             "file" => match section.text_if("path") {
                 Some(path) => PairMethod::File(PathBuf::from(path)),
                 None => {
@@ -166,8 +170,34 @@ impl Maker<'_> {
             PairMethod::Shuffled { of, .. } | PairMethod::Obfuscated { of, .. } => {
                 self.need_pairs(of, Asker { section, key: "of" })
             }
+            PairMethod::Cycle { of, by, .. } => {
+                self.need_pairs(of, Asker { section, key: "of" })?;
+                self.know_synthesizer(by, Asker { section, key: "by" })
+            }
             PairMethod::File(_) | PairMethod::Truth | PairMethod::OneDocument { .. } => Ok(()),
         }
+    }
+
+    /// Pairs that a synthesizer keeps of another set. With several rounds each but the last makes a set of its own, and a synthesizer that is
+    /// tuned on it scores all pairs again.
+    fn cycle(&mut self, section: &Section, name: &str, of: String, pair: &Pair) -> Result<PairMethod> {
+        let Some(keep) = section.number_if("keep") else {
+            let advice = "say which share of the pairs is kept, such as 0.5";
+            return Err(section.impossible("method", "", "`keep` beside it", advice));
+        };
+        let mut by = section.text_if("by").unwrap_or_else(|| of.clone());
+        for round in 1..section.integer_or("rounds", 1) {
+            let kept = format!("{name}-round-{round}");
+            unused(section, self.things.pairs.iter().map(|other| &other.name), &kept)?;
+            unused(section, self.things.synthesizers.iter().map(|other| &other.name), &kept)?;
+            self.know_synthesizer(&by, Asker { section, key: "by" })?;
+            let method = PairMethod::Cycle { of: of.clone(), by, keep };
+            self.things.pairs.push(PairSet { name: kept.clone(), method, pair: pair.clone() });
+            let table = self.written.table("");
+            self.synthesizer(&table.thing("synthesizer", &kept).with_text("pairs", &kept))?;
+            by = kept;
+        }
+        Ok(PairMethod::Cycle { of, by, keep })
     }
 
     /// Tokens of a piece, at most: as the paper has it, or as many as half of the usual context of tuning holds, with the frame of a pair.
@@ -316,7 +346,8 @@ impl Maker<'_> {
         }
         let read = ["samples_per_seed", "oversample", "most_written"];
         let unread = section.says_of("generate").into_iter().find(|key| !read.contains(key));
-        if let Some(key) = unread.or(section.says_of("filter").contains(&"min_relevance").then_some("min_relevance")) {
+        let of_models = |key: &&str| ["min_relevance", "drop_unfinished"].contains(key) || key.starts_with("judge_");
+        if let Some(key) = unread.or_else(|| section.says_of("filter").into_iter().find(of_models)) {
             let expected = format!("no `{key}` beside `truth`: it is about what a model writes");
             return Err(section.impossible(key, "it", expected, "remove the key"));
         }
@@ -465,6 +496,14 @@ impl Maker<'_> {
                 name,
                 known.iter().map(String::as_str).chain([RELATED, SHUFFLED]),
             )),
+        }
+    }
+
+    /// As [`Maker::need_synthesizer`], but one that is written is made when its turn comes.
+    fn know_synthesizer(&mut self, name: &str, asker: Asker<'_>) -> Result {
+        match self.names("synthesizer").iter().any(|other| other == name) {
+            true => Ok(()),
+            false => self.need_synthesizer(name, asker),
         }
     }
 

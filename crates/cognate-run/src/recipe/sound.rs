@@ -16,6 +16,7 @@ pub(super) fn check(written: &Written, sections: &[Section], kinds: &[Kind], thi
     let graph = Graph { written, sections, kinds, things };
     graph.circles()?;
     graph.obfuscated()?;
+    graph.shuffled()?;
     graph.arms()?;
     graph.servers()
 }
@@ -110,6 +111,9 @@ impl Graph<'_> {
             "pairs" => {
                 for pairs in self.things.pairs.iter().filter(|pairs| pairs.name == name) {
                     from.extend(pairs.method.of().map(|of| format!("pairs {of}")));
+                    if let PairMethod::Cycle { by, .. } = &pairs.method {
+                        from.push(format!("synthesizer {by}"));
+                    }
                 }
             }
             _ => {}
@@ -132,6 +136,22 @@ impl Graph<'_> {
                 let section = self.section_of(&format!("pairs {}", pairs.name));
                 let advice = "let `of` name neighbours or given pairs; for a control, shuffle the obfuscated set";
                 return Err(section.thing_refused(message, advice));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to make false what no relation is true of.
+    fn shuffled(&self) -> Result {
+        for pairs in &self.things.pairs {
+            let PairMethod::Shuffled { of, share } = &pairs.method else { continue };
+            if *share < 1.0 && self.things.pairs.iter().any(|set| set.name == *of && set.is_shuffled()) {
+                let message = format!(
+                    "of the pairs `{of}` nothing is true, so no share of them can be made false in `{}`",
+                    pairs.name
+                );
+                let section = self.section_of(&format!("pairs {}", pairs.name));
+                return Err(section.thing_refused(message, "let `of` name pairs that are related, or remove `share`"));
             }
         }
         Ok(())

@@ -90,6 +90,12 @@ impl Recipe {
                         thing.insert("share".into(), (*share).into());
                     }
                 }
+                PairMethod::Cycle { of, by, keep } => {
+                    say(&mut thing, "method", "cycle");
+                    say(&mut thing, "of", of);
+                    say(&mut thing, "by", by);
+                    thing.insert("keep".into(), (*keep).into());
+                }
                 PairMethod::Truth => say(&mut thing, "method", "truth"),
                 PairMethod::File(path) => {
                     say(&mut thing, "method", "file");

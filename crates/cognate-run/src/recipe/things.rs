@@ -67,6 +67,15 @@ pub enum PairMethod {
     File(PathBuf),
     /// What the corpus' world says.
     Truth,
+    /// The pairs of another set from whose documents a synthesizer best finds back: those with the highest scores of cycle consistency.
+    Cycle {
+        /// The set.
+        of: String,
+        /// The synthesizer.
+        by: String,
+        /// The share of its training pairs that is kept.
+        keep: f64,
+    },
     /// Made of pieces of one document each.
     OneDocument {
         /// By one of these; by each of them, an equal share of the pieces, where there are several.
@@ -87,7 +96,7 @@ impl PairMethod {
     /// The set that its pairs are taken from.
     pub fn of(&self) -> Option<&str> {
         match self {
-            Self::Shuffled { of, .. } | Self::Obfuscated { of, .. } => Some(of),
+            Self::Shuffled { of, .. } | Self::Obfuscated { of, .. } | Self::Cycle { of, .. } => Some(of),
             Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::OneDocument { .. } => None,
         }
     }
@@ -485,8 +494,25 @@ impl Recipe {
     pub fn texts_of(&self, set: usize) -> Option<usize> {
         match &self.pairs[set].method {
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => Some(set),
-            PairMethod::Shuffled { of, .. } => self.texts_of(self.pair_set(of)),
+            PairMethod::Shuffled { of, .. } | PairMethod::Cycle { of, .. } => self.texts_of(self.pair_set(of)),
             PairMethod::Neighbours(_) | PairMethod::File(_) | PairMethod::Truth => None,
+        }
+    }
+
+    /// The set whose pairs stand for true ones where the set at `set` is asked for them: it, or the one that a share of its pairs was made false
+    /// of.
+    pub fn true_set(&self, set: usize) -> usize {
+        match &self.pairs[set].method {
+            PairMethod::Shuffled { of, share } if *share < 1.0 => self.true_set(self.pair_set(of)),
+            _ => set,
+        }
+    }
+
+    /// The synthesizer that the set of pairs at `set` waits for, directly or through the set that it is taken from.
+    pub fn scorer_of(&self, set: usize) -> Option<usize> {
+        match &self.pairs[set].method {
+            PairMethod::Cycle { by, .. } => Some(self.synthesizer(by)),
+            method => method.of().and_then(|of| self.scorer_of(self.pair_set(of))),
         }
     }
 

@@ -332,6 +332,47 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
 }
 
 #[test]
+fn rounds_of_cycle_consistency_are_sets_and_synthesizers_of_their_own() {
+    let written = "[[pairs]]\nname = \"clean\"\nmethod = \"cycle\"\nkeep = 0.5\nrounds = 3\n[[synthesizer]]\nname = \"clean\"\npairs = \"clean\"\n\
+                   [[synthetic]]\nname = \"clean\"\nby = \"clean\"\n[[arm]]\nname = \"a\"\nsynthetic.clean = 0.25\n";
+    let recipe = parse(&format!("{BASE}{written}")).unwrap();
+    let method = |name: &str| recipe.pairs[recipe.pair_set(name)].method.clone();
+    let cycle = |by: &str| PairMethod::Cycle { of: "related".into(), by: by.into(), keep: 0.5 };
+    assert_eq!(method("clean-round-1"), cycle("related"));
+    assert_eq!(method("clean-round-2"), cycle("clean-round-1"));
+    assert_eq!(method("clean"), cycle("clean-round-2"));
+    let tuned = |name: &str| recipe.synthesizers[recipe.synthesizer(name)].pairs.clone();
+    assert_eq!(["related", "clean-round-1", "clean-round-2"].map(tuned), ["related", "clean-round-1", "clean-round-2"]);
+    // Pairs that wait for a synthesizer come behind it, and all others before anything is trained.
+    let steps = Step::all(&recipe);
+    let at = |step: Step| steps.iter().position(|other| *other == step).unwrap();
+    let [related, first, second, clean] =
+        ["related", "clean-round-1", "clean-round-2", "clean"].map(|name| at(Step::Pair(recipe.pair_set(name))));
+    let tune = |name: &str| at(Step::Tune(recipe.synthesizer(name)));
+    let base = at(Step::Train(Replicate::own(&recipe, 0)));
+    assert!(related < base && base < tune("related"), "{steps:?}");
+    assert!(tune("related") < first && first < tune("clean-round-1"), "{steps:?}");
+    assert!(tune("clean-round-1") < second && tune("clean-round-2") < clean && clean < tune("clean"), "{steps:?}");
+    assert_eq!(recipe.scorer_of(recipe.pair_set("clean")), Some(recipe.synthesizer("clean-round-2")));
+    assert_eq!(recipe.scorer_of(recipe.pair_set("related")), None);
+    let again = Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap();
+    assert_eq!((&again.pairs, &again.synthesizers), (&recipe.pairs, &recipe.synthesizers));
+    for (keys, expected) in [
+        ("", "expected `keep` beside it"),
+        ("keep = 0", "expected a number above 0 and at most 1"),
+        ("keep = 0.5\nneighbours = 3", "no `neighbours` with method = \"cycle\""),
+        ("keep = 0.5\nby = \"nobody\"", "nothing defines `nobody`"),
+        ("keep = 0.5\nby = \"own\"\n[[synthesizer]]\nname = \"own\"\npairs = \"p\"", "in a circle: "),
+        ("keep = 0.5\nrounds = 2\n[[pairs]]\nname = \"p-round-1\"", "a second set of pairs is called `p-round-1`"),
+    ] {
+        let found = refusal(&format!("{BASE}[[pairs]]\nname = \"p\"\nmethod = \"cycle\"\n{keys}\n"));
+        assert!(found.contains(expected), "{keys}: {found}");
+    }
+    let found = refusal(&format!("{BASE}[[pairs]]\nname = \"p\"\nkeep = 0.5\n"));
+    assert!(found.contains("no `keep` without method = \"cycle\""), "{found}");
+}
+
+#[test]
 fn texts_and_starts_that_cannot_be_are_refused() {
     let of = |name: &str| format!("[[pairs]]\nname = \"p\"\nmethod = \"obfuscated\"\nshare = 0.5\nof = \"{name}\"\n");
     let texts = "the pairs `p` are to be of documents that are related, and";
@@ -352,6 +393,10 @@ fn texts_and_starts_that_cannot_be_are_refused() {
             "no `neighbours` with method = \"reorder\"",
         ),
         ("[[pairs]]\nname = \"p\"\nmethod = \"reordered\"\n".to_owned(), "the nearest of them is"),
+        (
+            "[[pairs]]\nname = \"p\"\nmethod = \"shuffled\"\nof = \"shuffled\"\nshare = 0.5\n".to_owned(),
+            "of the pairs `shuffled` nothing is true, so no share of them can be made false in `p`",
+        ),
         (of("nobody"), "nothing defines `nobody`"),
         (format!("{}{NEIGHBOURS}", of("each")), texts),
         (format!("{}{NEIGHBOURS}", of("unordered")), texts),

@@ -59,6 +59,10 @@ impl Stage for Filter {
             // A control's documents go before no judge.
             how.extend(["judge_model", "judge_samples"]);
         }
+        if recipe.synthetic[self.0].by.model().is_none() {
+            // What no model wrote, none scores.
+            how.push("min_relevance");
+        }
         config.put_without("filter", &recipe.synthetic[self.0].filter, &how)?;
         config.put("synthetic_tokens", recipe.synthetic_tokens(self.0))?;
         // Of related documents more is measured.

@@ -90,8 +90,14 @@ impl Stage for Generate {
             SeedsOf::None => {}
         }
         let Some(writer) = writer(recipe, self.0) else {
-            if synthetic.seeds == SeedsOf::Unique {
-                inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
+            match &synthetic.seeds {
+                SeedsOf::Unique => {
+                    inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
+                }
+                SeedsOf::Corpus(name) => {
+                    inputs.add("the seeds", context.made(Step::Filter(recipe.corpus_of(name))), KEPT)?;
+                }
+                SeedsOf::None => {}
             }
             return inputs.truth();
         };

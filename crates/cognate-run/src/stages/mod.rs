@@ -13,6 +13,7 @@ use crate::recipe::{Model, Recipe, Training};
 use crate::rundir::Identity;
 use crate::step::Step;
 
+pub(crate) mod cycle;
 pub(crate) mod derived;
 pub(crate) mod embed;
 pub(crate) mod evaluate;

@@ -40,7 +40,7 @@ pub(crate) struct Learned {
     pub(crate) share: Estimate,
     /// (random_seed − true_seed) / (marginal − conditional): what the right d1 is worth to the synthesizer itself.
     pub(crate) share_by_seed: Estimate,
-    /// Its base model before tuning, which reads no d1: who writes from nothing. None of older runs.
+    /// The model that tuning started from, without d1. None of older runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<Alone>,
 }

@@ -11,17 +11,18 @@ use cognate_pair::{
 };
 use serde_json::{Value, json};
 
+use super::cycle;
 use super::derived;
 use super::embed::{HELD, SELECTION};
 use super::groups::{Groups, with_groups};
 use super::held_out::ids;
 use super::related::{copies, vectors_of};
-use super::{Place, Stage};
+use super::{BATCH_TOKENS, Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::search_flops;
 use crate::estimate::{Cost, Estimate, PACKED};
-use crate::recipe::{PairMethod, Recipe, Threshold};
+use crate::recipe::{Model, PairMethod, Recipe, Threshold};
 use crate::rundir::Work;
 use crate::step::Step;
 use crate::world_files::PAIRS;
@@ -45,6 +46,9 @@ impl Stage for Pair {
         match &recipe.pairs[self.0].method {
             PairMethod::Neighbours(embedding) => vec![Step::Embed(recipe.embedding(embedding))],
             PairMethod::Shuffled { of, .. } => vec![Step::Pair(recipe.pair_set(of))],
+            PairMethod::Cycle { of, by, .. } => {
+                vec![Step::Pair(recipe.pair_set(of)), Step::Tune(recipe.synthesizer(by))]
+            }
             PairMethod::File(_) | PairMethod::Truth => vec![Step::Ingest],
             PairMethod::OneDocument { .. } => vec![Step::Tokenize],
             PairMethod::Obfuscated { of, .. } => vec![Step::Tokenize, Step::Pair(recipe.pair_set(of))],
@@ -69,6 +73,11 @@ impl Stage for Pair {
                 }
                 config.put("pair", with_groups(own, &pairs.pair))
             }
+            PairMethod::Cycle { by, keep, .. } => {
+                // As much of a document as it is shown when it writes.
+                let shown = recipe.seed_tokens(recipe.synthesizer(by));
+                config.put("pair", json!({"method": "cycle", "keep": keep, "max_seed_tokens": shown}))
+            }
             PairMethod::File(_) | PairMethod::Truth => {
                 let method = if pairs.method == PairMethod::Truth { "truth" } else { "file" };
                 let own = json!({"method": method, "held_out_share": pairs.pair.held_out_share});
@@ -85,7 +94,9 @@ impl Stage for Pair {
     fn inputs(&self, context: &Context<'_>, inputs: &mut Inputs<'_>) -> Result<()> {
         let recipe = context.recipe;
         let documents = match &recipe.pairs[self.0].method {
-            PairMethod::Shuffled { of, .. } => context.texts_of(recipe.pair_set(of))[0].clone(),
+            PairMethod::Shuffled { of, .. } | PairMethod::Cycle { of, .. } => {
+                context.texts_of(recipe.pair_set(of))[0].clone()
+            }
             _ => Step::Ingest.folder(recipe),
         };
         inputs.add("the unique documents", context.artifact(&documents), "unique.jsonl.zst")?;
@@ -101,6 +112,16 @@ impl Stage for Pair {
                 let pairs = context.made(Step::Pair(recipe.pair_set(of)));
                 inputs.add("the training pairs", pairs, "train.parquet")?;
                 inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
+            }
+            PairMethod::Cycle { of, by, .. } => {
+                let of = recipe.pair_set(of);
+                let pairs = context.made(Step::Pair(of));
+                inputs.add("the training pairs", pairs, "train.parquet")?;
+                inputs.add("the held-out pairs", pairs, "held_out.parquet")?;
+                inputs.add_tokens("the tokens of the documents", &context.texts_of(of)[1], "unique")?;
+                let scorer = context.made(Step::Tune(recipe.synthesizer(by)));
+                inputs.add("the synthesizer that scores", scorer, "best/model.safetensors")?;
+                inputs.add_tokenizer(context.artifact("tokenize"), "")?;
             }
             PairMethod::OneDocument { .. } => {
                 inputs.add_tokens("the unique tokens", "tokenize", "unique")?;
@@ -123,6 +144,10 @@ impl Stage for Pair {
             PairMethod::Truth => {
                 given_pairs(context, self.0, &context.artifact("ingest").path(PAIRS), place.folder, monitor)
             }
+            PairMethod::Cycle { of, by, keep } => {
+                let by = context.recipe.synthesizer(by);
+                cycle::kept_pairs(context, self.0, (of, by, *keep), place.folder, monitor)
+            }
             PairMethod::OneDocument { tasks, piece_tokens } => {
                 derived::one_document(context, self.0, (tasks, *piece_tokens), place.folder, monitor)
             }
@@ -132,18 +157,28 @@ impl Stage for Pair {
         }
     }
 
+    fn model<'a>(&self, recipe: &'a Recipe) -> Option<&'a Model> {
+        match &recipe.pairs[self.0].method {
+            PairMethod::Cycle { by, .. } => Some(&recipe.base_training(recipe.synthesizer(by)).model),
+            _ => None,
+        }
+    }
+
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let documents = estimate.pairs(self.0);
-        let flops = match &estimate.recipe.pairs[self.0].method {
+        let method = &estimate.recipe.pairs[self.0].method;
+        let flops = match method {
             PairMethod::Neighbours(embedding) => estimate.search_flops(embedding),
+            PairMethod::Cycle { .. } => cycle::flops(estimate, self),
             _ => 0.0,
         };
-        let given = match &estimate.recipe.pairs[self.0].method {
+        let given = match method {
             PairMethod::File(path) => estimate.given_s(path),
             // Both sides are made into tokens.
             PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => {
                 2.0 * estimate.unique_bytes() / estimate.survey.encode_bytes_per_s
             }
+            PairMethod::Cycle { .. } => estimate.passes_s(flops),
             PairMethod::Neighbours(_) | PairMethod::Shuffled { .. } | PairMethod::Truth => 0.0,
         };
         let own = match estimate.recipe.texts_of(self.0) == Some(self.0) {
@@ -153,7 +188,8 @@ impl Stage for Pair {
             }
             false => 0.0,
         };
-        let wall_s = estimate.search_s(flops) + given;
+        let searched = if matches!(method, PairMethod::Neighbours(_)) { estimate.search_s(flops) } else { 0.0 };
+        let wall_s = searched + given;
         Cost { documents, flops, bytes: documents * 24.0 + own, wall_s, ..Cost::default() }
     }
 
@@ -161,6 +197,11 @@ impl Stage for Pair {
         let set = &estimate.recipe.pairs[self.0];
         match &set.method {
             PairMethod::Neighbours(embedding) => estimate.search_bytes(embedding, set.pair.neighbours),
+            PairMethod::Cycle { by, .. } => {
+                let config = estimate.config(self);
+                let context = estimate.recipe.synthesizers[estimate.recipe.synthesizer(by)].tune.context;
+                config.parameter_bytes() + config.scoring_bytes(BATCH_TOKENS + context) + estimate.pairs(self.0) * 64.0
+            }
             PairMethod::Obfuscated { .. } => {
                 let words = estimate.different_words(estimate.unique_bytes()) * 100.0;
                 estimate.unique_bytes() + words + estimate.pairs(self.0) * 24.0
@@ -307,6 +348,7 @@ fn shuffled_pairs(
         let mut seen: HashSet<(u32, u32)> = kept.iter().map(|pair| (pair.first, pair.second)).collect();
         train.retain(|pair| seen.insert((pair.first, pair.second)));
         train.extend(kept);
+        train.sort_unstable_by_key(|pair| (pair.first, pair.second));
     }
     let pairs = Pairs { train, held_out };
     let mut made = Made::default();

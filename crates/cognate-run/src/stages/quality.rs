@@ -16,7 +16,7 @@ use cognate_statistics::{Estimate, Figure, Share};
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{
     Calibration, Copied, NEAR_COPY, Relevance, RelevanceOptions, TextPair, TokenPair, calibrate, metadata,
-    pair_overlap, relevance_of_texts,
+    pair_overlap, relevance, relevance_of_texts,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,17 @@ impl Synthesizer {
         Ok(pairs.iter().filter_map(|pair| self.known.get(pair.name)).copied().collect())
     }
 
+    /// Scores pairs of tokens.
+    pub(crate) fn score_tokens(
+        &mut self,
+        pairs: &[TokenPair],
+        monitor: &dyn Monitor,
+    ) -> cognate_synth::Result<Vec<Relevance>> {
+        let found = relevance(&mut self.model, &self.tokenizer, pairs, self.options, monitor)?;
+        self.count(found.iter().map(|score| score.tokens).sum(), 4 * found.len() as u64);
+        Ok(found)
+    }
+
     /// Counts `tokens` of `sequences`, each attending to half of its own length.
     fn count(&mut self, tokens: u64, sequences: u64) {
         let tokens = tokens as f64;
@@ -175,7 +186,9 @@ pub(super) fn paired_texts(
 /// All pairs of unique documents that the synthesizer behind the corpus at `corpus` learns from or is measured on.
 pub(super) fn true_pairs(context: &Context<'_>, corpus: usize, ids: &[String]) -> Result<Vec<Pair>> {
     let Some(Step::Tune(synthesizer)) = writer(context.recipe, corpus) else { return Ok(Vec::new()) };
-    let pairs = context.pairs_of(synthesizer);
+    let recipe = context.recipe;
+    let set = recipe.true_set(recipe.pair_set(&recipe.synthesizers[synthesizer].pairs));
+    let pairs = context.made(Step::Pair(set));
     let mut all = read_pairs(&pairs.path("train.parquet"), ids, context.monitor)?;
     all.extend(read_pairs_among(&pairs.path("held_out.parquet"), ids, context.monitor)?.0);
     Ok(all)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cognate_base::Monitor;
 use cognate_corpus::{Document, Tokenizer};
+use cognate_ops::Precision;
 use serde_json::{Map, json};
 
 use super::config::{GenerateConfig, GenerateStats};
@@ -13,6 +14,7 @@ use super::schedule::Finish;
 use super::seeds::Seeds;
 use crate::error::Result;
 use crate::metadata::{self, Marks};
+use crate::sampling::Sampling;
 
 /// Writes documents into `out` as [`generate`](super::generate) does, each as `tell` has it, which is given the document's number and its
 /// seed's identifier; none where there are no seeds. A document is as long as it is told. Of what was interrupted the finished files are
@@ -29,7 +31,14 @@ pub fn generate_told(
     monitor: &dyn Monitor,
 ) -> Result<GenerateStats> {
     // Nothing is cut: who tells reads all of a seed, and ends when all is said.
-    let config = GenerateConfig { max_seed_tokens: usize::MAX, max_new_tokens: usize::MAX, ..config.clone() };
+    let config = GenerateConfig {
+        max_seed_tokens: usize::MAX,
+        max_new_tokens: usize::MAX,
+        // Nor is anything drawn from a model.
+        sampling: Sampling::nucleus(1.0, 1.0),
+        precision: Precision::F32,
+        ..config.clone()
+    };
     config.check()?;
     let related = tokenizer.related()?;
     seeds.check(tokenizer.vocab_size(), monitor)?;

@@ -647,7 +647,7 @@ pub const KEYS: &[Key] = &[
     key("pairs", "name", Name, Required, "", "What other things call it."),
     key(
         "pairs", "method",
-        Choice(&["neighbours", "shuffled", "file", "truth", "reorder", "next-sentences", "masked-span", "all", "obfuscated"]),
+        Choice(&["neighbours", "shuffled", "file", "truth", "reorder", "next-sentences", "masked-span", "all", "obfuscated", "cycle"]),
         Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
          pair; `file`: pairs that are given; `truth`: those that a `[corpus] world` says share a concept ([which](worlds.md#in-a-recipe)). The \
@@ -656,7 +656,20 @@ pub const KEYS: &[Key] = &[
          third of the pieces each; `obfuscated`: the pairs of another set, with words replaced by nonsense words.",
     ),
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
-    key("pairs", "of", Name, Derived("`related`"), "", "`shuffled` and `obfuscated` only: of which set."),
+    key("pairs", "of", Name, Derived("`related`"), "", "`shuffled`, `obfuscated` and `cycle` only: of which set."),
+    key(
+        "pairs", "by", Name, Derived("the name of that set"), "",
+        "`cycle` only: the synthesizer that scores, by (log p(d1 | d2) - log p(d1)) / tokens of d1, and the same the other way round.",
+    ),
+    key(
+        "pairs", "keep", Number(Interval::SHARE_ABOVE_ZERO), Derived("required for `cycle`"), "",
+        "`cycle` only: the share of the set's training pairs that is kept, those of the highest scores.",
+    ),
+    key(
+        "pairs", "rounds", Integer(1, most::SMALL), Derived("1"), "Crouse et al. 2023 (LOCCO)",
+        "`cycle` only: how often pairs are scored. Behind each round but the last a synthesizer is tuned on what was kept, and scores all pairs of \
+         the set again: `NAME-round-1` and so on, as `[tune]` says.",
+    ),
     key(
         "pairs", "path", Path, Derived("none"), "",
         "`file` only: pairs as `cognate pair` writes them; those of documents that are not unique ones are passed over.",
@@ -682,7 +695,7 @@ pub const KEYS: &[Key] = &[
 
     key("synthetic", "name", Name, Required, "", "What other things call it."),
     key(
-        "synthetic", "by", Name, Derived("`related`"), "",
+        "synthetic", "by", Name, Derived("`related`; nobody beside `truth`"), "",
         "Who writes it: a synthesizer, or an arm's best checkpoint.",
     ),
     key(
@@ -696,7 +709,7 @@ pub const KEYS: &[Key] = &[
          and is the same ever after, as of a model that has learned it wrong.",
     ),
     key(
-        "synthetic", "seeds", Name, Derived("`unique` for a synthesizer, `none` for an arm"), PAPER,
+        "synthetic", "seeds", Name, Derived("`unique` for a synthesizer or a world, `none` for an arm"), PAPER,
         "What it is written from: `unique` (the unique documents), another synthetic corpus, or `none`.",
     ),
 

@@ -108,6 +108,7 @@ fn the_world_writes_a_corpus_that_is_as_true_as_is_said() {
         ("truth = 1\nmistakes = \"few\"", "independent"),
         ("truth = 1\nby = \"related\"", "no `by` beside `truth`"),
         ("truth = 1\ntemperature = 0.5", "no `temperature` beside `truth`"),
+        ("truth = 1\ndrop_unfinished = true", "no `drop_unfinished` beside `truth`"),
         ("truth = 1\nmin_relevance = 0", "no `min_relevance` beside `truth`"),
         ("truth = 1\nseeds = \"nobody\"", "nothing defines `nobody`"),
         ("truth = 1\nseeds = \"told\"", "in a circle: synthetic told <- synthetic told"),
