@@ -95,9 +95,11 @@ pub(crate) fn shown(context: &Context<'_>, step: Step) -> Result<()> {
         Step::Pair(pairs) => {
             let name = &recipe.pairs[pairs].name;
             for step in &left {
+                if let Step::Tune(at) = *step {
+                    enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
+                }
                 match *step {
                     Step::Tune(at) if recipe.synthesizers[at].pairs == *name => {
-                        enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
                         // With `--until pair` there are no tokens yet.
                         if context.artifact_if("tokenize").is_some() {
                             tune::check(context, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
@@ -162,21 +164,24 @@ fn is_left(context: &Context<'_>, step: Step) -> bool {
     Step::all(context.recipe).contains(&step) && !is_finished(&context.run, context.recipe, step)
 }
 
-/// Refuses a set of fewer pairs than the synthesizer at `at` is to learn from.
+/// Refuses a set of fewer pairs than the synthesizer at `at` is to learn from, where it learns from them or from what is kept of them.
 fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
     let recipe = context.recipe;
+    let own = recipe.pair_set(&recipe.synthesizers[at].pairs);
+    let (mut set, mut kept) = (own, 1.0);
+    while set != pairs {
+        match &recipe.pairs[set].method {
+            PairMethod::Cycle { of, keep, .. } => (set, kept) = (recipe.pair_set(of), kept * keep),
+            _ => return Ok(()),
+        }
+    }
     let least = recipe.synthesizers[at].tune.least_pairs;
-    let found = context.made(Step::Pair(pairs)).rows("train.parquet") as usize;
+    let found = (kept * context.made(Step::Pair(pairs)).rows("train.parquet") as f64).round() as usize;
     if found >= least {
         return Ok(());
     }
-    let set = &recipe.pairs[pairs];
-    Err(Error::TooFewPairs {
-        pairs: set.name.clone(),
-        found,
-        least,
-        looked_for: !matches!(set.method, PairMethod::File(_) | PairMethod::Truth),
-    })
+    let looked_for = !matches!(recipe.pairs[pairs].method, PairMethod::File(_) | PairMethod::Truth);
+    Err(Error::TooFewPairs { pairs: recipe.pairs[own].name.clone(), found, least, looked_for })
 }
 
 /// Refuses documents of which hardly one was ended by the model that wrote it. Rounds that follow would be written alike.

@@ -224,6 +224,22 @@ fn too_few_pairs_stop_a_run_before_training_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_a_synthesizer_will_keep_of_the_pairs_is_counted_before_it_is_trained() {
+    let clean = "[[arm]]\nname = \"a\"\nsynthetic.clean = 0.1\n[[pairs]]\nname = \"clean\"\nmethod = \"cycle\"\nkeep = 0.5\n\
+                 [[synthesizer]]\nname = \"clean\"\npairs = \"clean\"\nleast_pairs = 100_000\n[[synthetic]]\nname = \"clean\"\nby = \"clean\"\n";
+    let bench = Bench::new().with(clean);
+    let error = bench.stops_after("pair/related");
+    let kept = (pairs(&bench) as f64 / 2.0).round();
+    assert_eq!(
+        error,
+        format!(
+            "tune clean: the pairs `clean` are too few to tune on: {kept} training pairs, and [tune] least_pairs = 100000 are wanted; nothing \
+             was trained"
+        )
+    );
+}
+
+#[test]
 fn what_is_seldom_meant_is_told_as_soon_as_it_is_known() {
     let more = "[[arm]]\nkind = \"sbp\"\nsynthetic_share = 0.1\n[[arm]]\nkind = \"oracle\"\n[tune]\nepochs = 9\nleast_pairs = ";
     let mut bench = Bench::new().with(&format!("{more}100_000\n"));
