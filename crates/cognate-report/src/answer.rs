@@ -203,13 +203,15 @@ fn with_oracle(report: &Report, repetition: f64, sbp: f64, oracle: f64, share: O
         Some(_) if comparison(report).is_some_and(|found| !found.is_significant()) => compared,
         Some(share) if share <= 0.0 || nats(repetition - sbp) == "0.000" => compared,
         Some(share) if share > 1.0 => format!(
-            "Synthetic documents closed the whole gap to {}, and more: {} of it{interval}.",
+            "{} closed the whole gap to {}, and more: {} of it{interval}.",
+            what_differs(report),
             oracle_in_words(report),
             percent(share)
         ),
         Some(share) => {
             format!(
-                "Synthetic documents closed {} of the gap to {}{interval}.",
+                "{} closed {} of the gap to {}{interval}.",
+                what_differs(report),
                 percent(share),
                 oracle_in_words(report)
             )
@@ -248,14 +250,20 @@ fn against_repetition(report: &Report, sbp: f64, repetition: f64) -> String {
             signed_nats(found.high)
         );
     }
+    let what = what_differs(report);
     if difference == "0.000" {
-        "Synthetic documents made no difference: sbp and repetition ended within 0.001 nats per token of each other."
-            .to_owned()
+        format!("{what} made no difference: sbp and repetition ended within 0.001 nats per token of each other.")
     } else if sbp < repetition {
-        format!("Synthetic documents helped: sbp ended {difference} nats per token better than repetition.")
+        format!("{what} helped: sbp ended {difference} nats per token better than repetition.")
     } else {
-        format!("Synthetic documents did not help: sbp ended {difference} nats per token worse than repetition.")
+        format!("{what} did not help: sbp ended {difference} nats per token worse than repetition.")
     }
+}
+
+/// What the answer is about: the subject may be an arm without synthetic text.
+fn what_differs(report: &Report) -> &'static str {
+    let synthetic = report.arms.iter().any(|arm| arm.name == SBP && arm.synthetic_tokens > 0);
+    if synthetic { "Synthetic documents" } else { "What sbp does otherwise" }
 }
 
 fn losses_in_words(repetition: f64, sbp: f64, oracle: Option<f64>) -> String {
@@ -274,7 +282,8 @@ fn missing(report: &Report) -> String {
         _ if report.arms.is_empty() => "No arm has been measured yet, so there is no answer.".to_owned(),
         (true, true) => "The arms were trained with different seeds, so they cannot be compared.".to_owned(),
         (false, true) => "There is no repetition arm to compare sbp with, so there is no answer.".to_owned(),
-        (true, false) => "There is no sbp arm to compare with repetition, so there is no answer.".to_owned(),
+        (true, false) => "There is no sbp arm to compare with repetition, so there is no answer. [report] subject can name another arm."
+            .to_owned(),
         (false, false) => "There is neither a repetition nor an sbp arm, so there is no answer.".to_owned(),
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn of_arms(losses: &[(&str, f64)]) -> Report {
         train_tokens: 20_000_000,
         // The oracle's split holds more than its budget comes to: it counts as what was seen.
         unique_tokens: if *name == ORACLE { 70_000_000 } else { 1_000_000 },
+        synthetic_tokens: if *name == SBP { 5_000_000 } else { 0 },
         validation: Validation {
             nats_per_token: *nats,
             stderr: None,

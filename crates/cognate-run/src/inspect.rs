@@ -15,7 +15,7 @@ use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 use crate::error::{Error, Result};
 use crate::graph::behind;
 use crate::recipe::{Recipe, SeedsOf};
-use crate::rundir::{Manifest, RECIPE};
+use crate::rundir::{Manifest, RECIPE, refuse_first_release};
 use crate::stages::related::nearest;
 use crate::stages::texts::read_texts;
 use crate::step::{Step, writer};
@@ -104,6 +104,7 @@ fn of_run(root: &Path, options: &InspectOptions) -> Result<Sources> {
             return Err(setting(flag, given, "nothing, since a run directory has its own"));
         }
     }
+    refuse_first_release(root)?;
     let recipe = Recipe::load(&root.join(RECIPE))?;
     let corpus = match &options.corpus {
         Some(name) => recipe.synthetic.iter().position(|corpus| corpus.name == *name).ok_or_else(|| {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::graph::behind;
 use crate::perform::perform;
 use crate::recipe::Recipe;
-use crate::rundir::{RECIPE, RunDir, RunDirError, STAGE_NAMES};
+use crate::rundir::{RECIPE, RunDir, RunDirError, STAGE_NAMES, refuse_first_release};
 use crate::step::Step;
 use crate::{cards, checks};
 
@@ -128,6 +128,7 @@ pub fn compare(runs: &[PathBuf]) -> Result<report::Comparison> {
             return Ok((label, report::read(path)?));
         }
         if recipe.exists() {
+            refuse_first_release(path)?;
             let recipe = Recipe::load(&recipe)?;
             return Ok((label, Assembly { root: path, recipe: &recipe }.report(report::Environment::unknown())?));
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::duration::seconds;
 use crate::error::Result;
 use crate::recipe::Recipe;
-use crate::rundir::{Manifest, Progress, RECIPE, RunDirError, was_begun};
+use crate::rundir::{Manifest, Progress, RECIPE, RunDirError, refuse_first_release, was_begun};
 use crate::step::{Step, column, label};
 
 /// How far a run is.
@@ -106,6 +106,7 @@ pub fn status(root: &Path) -> Result<Status> {
     if !path.exists() {
         return Err(RunDirError::NoRun { folder: root.to_path_buf() }.into());
     }
+    refuse_first_release(root)?;
     let recipe = Recipe::load(&path)?;
     let running = cognate_base::Claim::holder(root)?;
     let stages = Step::all(&recipe).into_iter().map(|step| stage(root, &recipe, step, running.is_some()));

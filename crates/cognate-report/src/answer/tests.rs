@@ -12,6 +12,14 @@ fn headline(losses: &[(&str, f64)]) -> String {
 }
 
 #[test]
+fn an_arm_without_synthetic_documents_is_not_said_to_have_them() {
+    let mut report = of_arms(&[(REPETITION, 5.0), (SBP, 4.77), (ORACLE, 4.0)]);
+    report.arms.iter_mut().for_each(|arm| arm.synthetic_tokens = 0);
+    let found = answer(&report).headline.replace('\u{a0}', " ");
+    assert_eq!(found, "What sbp does otherwise closed 23 % of the gap to having 20 times as much unique text.");
+}
+
+#[test]
 fn the_answer_is_said_in_words_whatever_came_out() {
     let cases: [(&[(&str, f64)], &str); 15] = [
         (
@@ -53,8 +61,14 @@ fn the_answer_is_said_in_words_whatever_came_out() {
         ),
         (&[(SBP, 5.0)], "There is no repetition arm to compare sbp with, so there is no answer."),
         (&[(SBP, 5.0), (ORACLE, 4.0)], "There is no repetition arm to compare sbp with, so there is no answer."),
-        (&[(REPETITION, 5.0)], "There is no sbp arm to compare with repetition, so there is no answer."),
-        (&[(REPETITION, 5.0), (ORACLE, 4.0)], "There is no sbp arm to compare with repetition, so there is no answer."),
+        (
+            &[(REPETITION, 5.0)],
+            "There is no sbp arm to compare with repetition, so there is no answer. [report] subject can name another arm.",
+        ),
+        (
+            &[(REPETITION, 5.0), (ORACLE, 4.0)],
+            "There is no sbp arm to compare with repetition, so there is no answer. [report] subject can name another arm.",
+        ),
         (&[(ORACLE, 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
         (&[("random-pairs", 4.0)], "There is neither a repetition nor an sbp arm, so there is no answer."),
         (&[], "No arm has been measured yet, so there is no answer."),

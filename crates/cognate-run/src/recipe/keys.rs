@@ -192,7 +192,8 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "synthesizer",
-        "A model that is tuned on pairs. Takes the keys of `[tune]` too, which hold where they are not written here. `related` and `shuffled`, \
+        "A model that is tuned on pairs, of the shape of its `base`: for a larger one, name an arm with other `model.KEY` and `evaluate = false`. \
+         Takes the keys of `[tune]` too, which hold where they are not written here. `related` and `shuffled`, \
          tuned on the pairs of these names, are there unwritten.",
     ),
     (

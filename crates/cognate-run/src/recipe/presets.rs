@@ -462,7 +462,7 @@ impl Maker<'_> {
         }
         match name {
             LSA => self.embedding(&self.written.table("").thing("embedding", name)),
-            _ => Err(unknown(asker, "embedding", name, known.iter().map(String::as_str).chain([LSA]))),
+            _ => Err(unknown(asker, "an embedding", name, known.iter().map(String::as_str).chain([LSA]))),
         }
     }
 
@@ -475,7 +475,9 @@ impl Maker<'_> {
         match name {
             RELATED => self.pair_set(&table.thing("pairs", name)),
             SHUFFLED => self.pair_set(&table.thing("pairs", name).with_text("method", "shuffled")),
-            _ => Err(unknown(asker, "pairs", name, known.iter().map(String::as_str).chain([RELATED, SHUFFLED]))),
+            _ => {
+                Err(unknown(asker, "a set of pairs", name, known.iter().map(String::as_str).chain([RELATED, SHUFFLED])))
+            }
         }
     }
 
@@ -492,7 +494,7 @@ impl Maker<'_> {
             RELATED | SHUFFLED => self.synthesizer(&table.thing("synthesizer", name).with_text("pairs", name)),
             _ => Err(unknown(
                 asker,
-                "synthesizer or arm",
+                "a synthesizer or an arm",
                 name,
                 known.iter().map(String::as_str).chain([RELATED, SHUFFLED]),
             )),
@@ -517,7 +519,7 @@ impl Maker<'_> {
             RELATED | SHUFFLED | UNCONDITIONAL => self.corpus(&table.thing("synthetic", name)),
             _ => {
                 let presets = [RELATED, SHUFFLED, UNCONDITIONAL];
-                Err(unknown(asker, "synthetic corpus", name, known.iter().map(String::as_str).chain(presets)))
+                Err(unknown(asker, "a synthetic corpus", name, known.iter().map(String::as_str).chain(presets)))
             }
         }
     }
@@ -527,7 +529,7 @@ impl Maker<'_> {
         let names: Vec<String> =
             self.sections.iter().zip(self.kinds).map(|(section, kind)| kind.name(section)).collect();
         let place = names.iter().position(|other| other == name);
-        place.ok_or_else(|| unknown(asker, "arm", name, names.iter().map(String::as_str)))
+        place.ok_or_else(|| unknown(asker, "an arm", name, names.iter().map(String::as_str)))
     }
 
     fn names(&self, thing: &str) -> Vec<String> {
@@ -595,7 +597,6 @@ fn only_with(section: &Section, key: &str, owner: &str) -> Box<RecipeError> {
 fn unknown<'a>(asker: Asker<'_>, what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Box<RecipeError> {
     let likeness = |other: &&str| strsim::jaro_winkler(name, other);
     let near = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let advice =
-        near.map_or_else(|| format!("there is no {what} at all"), |near| format!("the nearest name is `{near}`"));
-    asker.section.impossible(asker.key, name, format_args!("the name of a {what}; nothing defines `{name}`"), &advice)
+    let advice = near.map_or_else(|| "there is none at all".to_owned(), |near| format!("the nearest name is `{near}`"));
+    asker.section.impossible(asker.key, name, format_args!("the name of {what}; nothing defines `{name}`"), &advice)
 }

@@ -186,7 +186,7 @@ fn names_are_those_of_things_and_each_is_given_once() {
     );
     assert_eq!(
         refusal(&format!("[[synthesizer]]\nname = \"s\"\npairs = \"relate\"\n{BASE}")),
-        "r.toml:12: [[synthesizer]] pairs = \"relate\": expected the name of a pairs; nothing defines `relate`\n\
+        "r.toml:12: [[synthesizer]] pairs = \"relate\": expected the name of a set of pairs; nothing defines `relate`\n\
          hint: the nearest name is `related`"
     );
     for (things, expected) in [
@@ -412,7 +412,7 @@ fn texts_and_starts_that_cannot_be_are_refused() {
         ),
         (
             "[[synthesizer]]\nname = \"s\"\nbase = \"nobody\"\n".to_owned(),
-            "expected the name of a arm; nothing defines `nobody`",
+            "expected the name of an arm; nothing defines `nobody`",
         ),
         (
             "[[synthesizer]]\nname = \"repetition\"\n[[synthesizer]]\nname = \"s\"\nbase = \"repetition\"\n".to_owned(),

@@ -96,6 +96,22 @@ impl Peak {
     }
 }
 
+/// The version of `ingest` in release 0.1.0.
+const FIRST_INGEST: u32 = 3;
+
+/// Refuses a run of the first release: there was one of each thing, in its stage's own folder.
+pub(crate) fn refuse_first_release(root: &Path) -> Result<()> {
+    let unnamed = ["embed", "pair", "tune", "generate", "filter"];
+    let mut is_first = unnamed.iter().any(|stage| root.join(stage).join(MANIFEST).exists());
+    // One that stopped early has no more than its documents.
+    if !is_first {
+        // What cannot be read is told of where it is needed.
+        let ingest = Manifest::read(&root.join("ingest")).ok().flatten();
+        is_first = ingest.is_some_and(|manifest| manifest.identity.code <= FIRST_INGEST);
+    }
+    if is_first { Err(RunDirError::FirstRelease { folder: root.to_path_buf() }) } else { Ok(()) }
+}
+
 impl RunDir {
     /// Opens or makes the run directory at `root`, and claims it.
     ///
@@ -108,6 +124,7 @@ impl RunDir {
             return Err(RunDirError::NotARun { folder: root.to_path_buf() });
         }
         let claim = Claim::folder(root)?;
+        refuse_first_release(root)?;
         remove_partials(root, false)?;
         Ok(Self { root: root.to_path_buf(), finished_elsewhere: None, _claim: claim })
     }

@@ -31,6 +31,12 @@ pub enum RunDirError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A run of a release whose artifacts lay elsewhere and said less.
+    #[error("{folder} is a run of release 0.1.0, which this build can neither go on with nor report on", folder = folder.display())]
+    FirstRelease {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// An artifact of the same name that depends on something else.
     #[error("{folder} was {verb} from something else: {difference}", folder = folder.display())]
     Differs {
@@ -91,6 +97,10 @@ impl RunDirError {
             Self::InTheWay { path, .. } => {
                 Some(format!("move {} away, or give another directory with --out", path.display()))
             }
+            Self::FirstRelease { .. } => Some(
+                "run its recipe again into another directory (--out); the report that it wrote stays readable"
+                    .to_owned(),
+            ),
             Self::NoRun { .. } => Some("`cognate run RECIPE --out DIR` makes one".to_owned()),
             Self::Differs { folder, .. } => Some(format!(
                 "give this recipe another directory with --out, or delete {} and what was made from it to make them \

@@ -42,6 +42,37 @@ fn refusal(result: Result<State>) -> (String, String) {
 }
 
 #[test]
+fn a_run_of_the_first_release_is_refused_whatever_it_is_asked_for() {
+    let recipe = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n";
+    let folder = |stage: &str, code: u32| {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("run");
+        let run = RunDir::open(&root).unwrap();
+        let identity = Identity { stage: stage.to_owned(), code, ..identity(1.0) };
+        let attempt = open(run.enter(Path::new(stage), identity, 7, true).unwrap());
+        attempt.finish(&[], &BTreeMap::new(), Work::default()).unwrap();
+        drop(run);
+        cognate_base::files::write_atomic(root.join(RECIPE), recipe).unwrap();
+        (scratch, root)
+    };
+    for (stage, code, first) in [("ingest", 3, true), ("ingest", 4, false), ("pair", 1, true), ("tune", 1, true)] {
+        let (_scratch, root) = folder(stage, code);
+        let asked = [
+            RunDir::open(&root).map(drop).map_err(|error| error.to_string()),
+            crate::status(&root).map(drop).map_err(|error| error.to_string()),
+            crate::compare(std::slice::from_ref(&root)).map(drop).map_err(|error| error.to_string()),
+        ];
+        let said = format!(
+            "{} is a run of release 0.1.0, which this build can neither go on with nor report on",
+            root.display()
+        );
+        for found in asked {
+            assert_eq!(found.clone().err() == Some(said.clone()), first, "{stage} {code}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn a_finished_artifact_is_skipped() {
     let (_scratch, run) = finished();
     let State::Done(manifest) = run.enter(Path::new("a"), identity(1.0), 7, true).unwrap() else { panic!("not done") };

@@ -213,3 +213,88 @@ fn a_checkpoint_that_is_not_known_to_be_tuned_is_told() {
     );
     assert!(stderr == expected || stderr.ends_with(&format!("  {}\n", base.trim_start_matches("./"))), "{stderr}");
 }
+
+/// Continued pretraining in a recipe, from a model as it is published: without a row for the token that the run adds, and with rows to spare.
+#[test]
+fn an_arm_of_a_recipe_goes_on_from_a_published_model() {
+    for (spare, tied) in [(0, true), (7, false)] {
+        let (scratch, tokens) = foreign(tied, spare);
+        scratch.write("many.jsonl", corpus(400));
+        let recipe = r#"
+name = "more"
+[corpus]
+paths = ["many.jsonl"]
+validation_share = 0.05
+unique_share = 0.6
+selection_share = 0.1
+[tokenize]
+tokenizer = "foreign/tokenizer.json"
+[model]
+layers = 1
+width = 32
+heads = 2
+kv_heads = 1
+head_width = 16
+ffn = 48
+rope_base = 1e4
+norm_eps = 1e-6
+qk_norm = false
+TIED
+context = 48
+[train]
+budget_tokens = 4096
+batch_tokens = 512
+[pair]
+neighbours = 4
+min_similarity = 0.2
+[tune]
+context = 96
+batch_tokens = 512
+least_pairs = 1
+epochs = 1
+[generate]
+max_new_tokens = 24
+most_unfinished = "off"
+[filter]
+min_words = 0
+drop_unfinished = false
+non_text = "off"
+near_copy = "off"
+near_duplicate = "off"
+[[arm]]
+kind = "repetition"
+[[arm]]
+name = "more"
+init = "./foreign"
+synthetic.of-it = 0.1
+[[arm]]
+name = "base"
+init = "./foreign"
+[[synthesizer]]
+name = "of-it"
+base = "base"
+pairs = "related"
+[[synthetic]]
+name = "of-it"
+by = "of-it"
+"#;
+        scratch.write("r.toml", recipe.replace("TIED", &format!("tied = {tied}")));
+        scratch.succeeds(&["--quiet", "run", "r.toml"]);
+        let rows = |model: &str| read_config(&scratch.path(&format!("runs/more/{model}"))).unwrap().0.vocab;
+        // The tokenizer has the token that stands between related documents, and so has every model a row for it.
+        let with_related = tokens + 1;
+        for model in ["train/more/final", "train/base/best", "tune/of-it/best"] {
+            assert_eq!(rows(model), with_related.max(tokens + spare), "{spare}: {model}");
+        }
+        assert_eq!(rows("train/repetition/final"), with_related);
+        // Both began where the published model was, and not anew, as their losses before the first step say.
+        let first = |arm: &str| -> f64 {
+            let metrics =
+                fs_err::read_to_string(scratch.path(&format!("runs/more/train/{arm}/metrics.jsonl"))).unwrap();
+            let point: Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+            point["validation_nats_per_token"].as_f64().unwrap()
+        };
+        assert_eq!(first("base"), first("more"));
+        assert_ne!(first("base"), first("repetition"));
+    }
+}

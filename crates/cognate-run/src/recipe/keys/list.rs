@@ -154,7 +154,7 @@ pub const KEYS: &[Key] = &[
     key(
         "corpus", "unique_share", Number(Interval::SHARE_ABOVE_ZERO), Value("0.05"), "paper: the oracle has 20 times the unique \
          data",
-        "Share of the documents that the repetition and SBP arms may see; the rest is the oracle's alone.",
+        "Share of the documents that the repetition and SBP arms may see; what this and the other shares leave is the oracle's alone.",
     ),
     key(
         "corpus", "selection_share", Number(Interval::SHARE_BELOW_ONE),
@@ -360,7 +360,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "tune", "rate", Number(Interval::POSITIVE), Derived("`train.peak_rate / 10`"), "ours: lowest loss after the true seed of five rates, experiments/004-tuning-rate",
-        "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B).",
+        "Learning rate, constant after the warm-up (paper, recalled: 5e-6 at 3B). Of a base with a sweep, what is not written here follows its first candidate.",
     ),
     key(
         "tune", "warmup_share", Number(Interval::SHARE_BELOW_ONE), Value("0.02"), OURS,

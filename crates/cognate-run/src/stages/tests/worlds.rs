@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cognate_base::{Monitor, Unit};
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_eval::{PairLoss, RelationOptions, relation};
-use cognate_pair::read_pairs;
+use cognate_pair::{Copies, LsaConfig, PairConfig, exact_neighbours, lsa, neighbours_needed, read_pairs, select_pairs};
 use cognate_statistics::ratio;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::{RelevanceOptions, TokenPair, relevance};
@@ -136,6 +136,41 @@ fn a_run_on_people_is_measured_by_what_is_true_of_them() {
     half_of_the_pairs_of_a_set_are_false_on_purpose(&context);
     pairs_are_kept_by_what_the_synthesizer_of_their_round_finds_back(&context);
     what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_says(&context, &world);
+}
+
+/// On the default people, by the default embedding: whoever shares a name or an employer is not taken for related.
+#[test]
+fn pairs_of_made_people_are_as_true_as_is_wanted() {
+    let dials: Dials = serde_json::from_value(serde_json::json!({"name": "biographies"})).unwrap();
+    let world = World::new(&dials, 0, &Silent).unwrap();
+    let (mut texts, mut people) = (Vec::new(), Vec::new());
+    for document in world.documents(Split::Unique) {
+        people.push(document.concept);
+        texts.push((document.id, document.text));
+    }
+    let config = LsaConfig { dimensions: 256, seed: 0, min_documents: 2, max_document_share: 0.5, max_terms: 200_000 };
+    let (vectors, _) = lsa(&texts, &config, &Silent).unwrap();
+    let neighbours = exact_neighbours(&vectors, neighbours_needed(10, vectors.len()), &Silent).unwrap();
+    let words: Vec<&String> = texts.iter().map(|(_, text)| text).collect();
+    let copies = Copies::of(&words, 0.7, &Silent).unwrap();
+    let is_true = |pair: &&Pair| people[pair.first as usize] == people[pair.second as usize];
+    let all = world.pairs(&Silent).unwrap();
+    let all = all.iter().filter(|(a, b)| (*a as usize) < people.len() && (*b as usize) < people.len()).count();
+    for neighbours_of_each in [4, 10] {
+        let config = PairConfig {
+            neighbours: neighbours_of_each,
+            min_similarity: None,
+            precision: 0.95,
+            max_similarity: 2.0,
+            held_out_share: 0.0,
+            seed: 0,
+        };
+        let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &copies, &config).unwrap();
+        let right = pairs.train.iter().filter(is_true).count() as f64;
+        let (precision, recall) = (right / pairs.train.len() as f64, right / all as f64);
+        assert!(precision >= 0.95 && recall >= 0.9, "{neighbours_of_each}: {precision} {recall}");
+        assert!((stats.precision.estimate.unwrap() - precision).abs() < 0.05, "{:?}", stats.precision.estimate);
+    }
 }
 
 fn documents_and_pairs_are_the_worlds(context: &Context<'_>, world: &World) {

@@ -214,7 +214,14 @@ fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Toke
         Some(Init::Model(model)) => context.made(start_of(recipe, model, seed)).path(start_folder(model)),
         Some(Init::Folder(folder)) => recipe.at(folder),
     };
-    Ok(Decoder::load(context.device()?, &folder)?.0)
+    let (model, _) = Decoder::load(context.device()?, &folder)?;
+    let (rows, tokens) = (model.config().vocab, tokenizer.vocab_size());
+    if rows >= tokens {
+        return Ok(model);
+    }
+    // A published model has a row for each of its own tokens, and the run has one more.
+    tracing::info!("{}: {rows} rows of its embedding become {tokens}, one for each token of the run", folder.display());
+    Ok(model.with_rows(tokens)?)
 }
 
 /// Refuses a folder that a training of `recipe` starts from and cannot: one that holds no model, one of another shape, or one of another
@@ -226,15 +233,18 @@ pub(crate) fn check_init(recipe: &Recipe, training: &Training, tokenizer: Option
         Err(Error::Setting { name: "arm.init".to_owned(), found: folder.display().to_string(), expected })
     };
     let (found, _) = read_config(&folder)?;
-    let vocabulary = tokenizer.map_or(found.vocab, Tokenizer::vocab_size);
+    let own = folder.join("tokenizer.json");
+    // Which token a row is of, its tokenizer says: then a model may have rows to spare, or lack those of tokens that the run adds.
+    let vocabulary = tokenizer.filter(|_| !own.exists()).map_or(found.vocab, Tokenizer::vocab_size);
     if let Some(difference) = shape_difference(&model_config(recipe, &training.model, vocabulary), &found) {
         return refuse(format!("a model of the arm's own shape: {difference}"));
     }
-    let own = folder.join("tokenizer.json");
     if let Some(tokenizer) = tokenizer.filter(|_| own.exists())
         && Tokenizer::load(&own)?.to_json() != tokenizer.to_json()
     {
-        return refuse("a model of the run's own tokenizer: give [tokenize] tokenizer that folder".to_owned());
+        return refuse(
+            "a model of the run's own tokenizer: give [tokenize] tokenizer that folder's tokenizer.json".to_owned(),
+        );
     }
     Ok(())
 }
