@@ -95,17 +95,12 @@ pub(crate) fn shown(context: &Context<'_>, step: Step) -> Result<()> {
         Step::Pair(pairs) => {
             let name = &recipe.pairs[pairs].name;
             for step in &left {
-                if let Step::Tune(at) = *step {
-                    enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
-                }
-                match *step {
-                    Step::Tune(at) if recipe.synthesizers[at].pairs == *name => {
-                        // With `--until pair` there are no tokens yet.
-                        if context.artifact_if("tokenize").is_some() {
-                            tune::check(context, at).map_err(|error| error.in_stage(&step.label(recipe)))?;
-                        }
-                    }
-                    _ => {}
+                let Step::Tune(at) = *step else { continue };
+                let label = step.label(recipe);
+                enough_pairs(context, pairs, at).map_err(|error| error.in_stage(&label))?;
+                // With `--until pair` there are no tokens yet.
+                if recipe.synthesizers[at].pairs == *name && context.artifact_if("tokenize").is_some() {
+                    tune::check(context, at).map_err(|error| error.in_stage(&label))?;
                 }
             }
         }
