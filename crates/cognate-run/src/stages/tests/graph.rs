@@ -1,6 +1,6 @@
 //! A run with everything that a recipe can name: what each thing is made from, and what is counted of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -200,6 +200,7 @@ fn what_everything_is_made_from_and_costs() {
         written::operations_of_filters_are_those_of_scoring(&context);
         written::scores_of_relevance_are_those_of_the_kept_documents(&context);
         questions_count_beside_documents(&context);
+        gains_stand_by_how_similar_their_documents_are(&context);
         the_judge_is_shown_pairs_of_each_kind(&context, &judge);
         told::the_use_of_the_seed_is_told_of_each_synthesizer_that_should(&context, &finished.told);
     }
@@ -227,6 +228,40 @@ fn records_are_read_by_the_fields_that_the_recipe_names(context: &Context<'_>) {
     let written: Vec<String> = documents().lines().map(str::to_owned).collect();
     for (id, text) in unique(context) {
         assert!(written.contains(&format!("{{\"name\": \"{id}\", \"body\": \"{text}\"}}")), "{id}");
+    }
+}
+
+/// Quarters of the validation documents, counted once more from the files.
+fn gains_stand_by_how_similar_their_documents_are(context: &Context<'_>) {
+    let recipe = context.recipe;
+    let assembly = crate::assemble::Assembly { root: context.run.root(), recipe };
+    let found = assembly.report(cognate_report::Environment::unknown()).unwrap().by_similarity.unwrap();
+    let mut nearest = crate::stages::nearest::read(&context.made(Step::Embed(recipe.embedding("lsa"))).folder).unwrap();
+    nearest.sort_by(|a, b| a.similarity.total_cmp(&b.similarity).then_with(|| a.document.cmp(&b.document)));
+    let scores = |arm: usize| -> HashMap<String, (f64, f64)> {
+        let made = context.made(Step::Evaluate(Replicate::own(recipe, arm)));
+        let scores = crate::stages::evaluate::read_scores(&made.folder).unwrap();
+        let nats = |score: &cognate_eval::DocumentScore| -score.log_likelihood - score.end_log_likelihood;
+        scores.iter().map(|score| (score.document.clone(), (nats(score), (score.tokens + 1) as f64))).collect()
+    };
+    let mean = |scores: &HashMap<String, (f64, f64)>, part: &[crate::stages::nearest::Nearest]| {
+        let of: Vec<(f64, f64)> = part.iter().map(|found| scores[&found.document]).collect();
+        of.iter().map(|score| score.0).sum::<f64>() / of.iter().map(|score| score.1).sum::<f64>()
+    };
+    let baseline = scores(recipe.baseline().unwrap());
+    assert_eq!(found.quarters.len(), 4);
+    assert!(found.arms.len() > 1 && nearest[0].similarity < nearest[nearest.len() - 1].similarity - 0.1);
+    for (number, quarter) in found.quarters.iter().enumerate() {
+        let start = |quarter: usize| (quarter * nearest.len()).div_ceil(4);
+        let part = &nearest[start(number)..start(number + 1)];
+        assert_eq!(quarter.documents, part.len() as u64, "quarter {number}");
+        assert_eq!((quarter.from, quarter.to), (part[0].similarity, part[part.len() - 1].similarity));
+        assert!((quarter.baseline - mean(&baseline, part)).abs() < 1e-9, "quarter {number}");
+        for arm in &found.arms {
+            let at = if arm.arm == "sbp" { recipe.subject().unwrap() } else { recipe.arm(&arm.arm) };
+            let difference = mean(&scores(at), part) - mean(&baseline, part);
+            assert!((arm.differences[number].value - difference).abs() < 1e-9, "{} in quarter {number}", arm.arm);
+        }
     }
 }
 
