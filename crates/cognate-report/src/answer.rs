@@ -112,8 +112,10 @@ pub(super) fn answer(report: &Report) -> Answer {
 /// where the answer is about it.
 fn seeds_unused(report: &Report) -> String {
     let relations = report.relations();
-    let unused =
-        relations.iter().enumerate().filter(|(at, relation)| relation.unused && (*at == 0 || !relation.control));
+    let unused = relations.iter().enumerate().filter(|(at, relation)| {
+        let is_subjects = *at == 0 && report.relation.is_some();
+        relation.unused && (is_subjects || !relation.control)
+    });
     let unused: Vec<&str> = unused.map(|(_, relation)| relation.name.as_str()).collect();
     let (who, wrote) = match unused.as_slice() {
         [] => return String::new(),

@@ -27,6 +27,8 @@ pub struct TeachConfig {
     pub temperature: f64,
     /// Tokens that are kept of each distribution.
     pub top: usize,
+    /// Tokens that there are: what a teacher has of rows beyond them belongs to none.
+    pub vocab: usize,
 }
 
 /// Writes into `folder`, under `name`, what `teachers` expect at every token of `file`: each token's place in a piece of `context` tokens
@@ -42,12 +44,12 @@ pub fn teach<D: Device>(
     monitor: &dyn Monitor,
 ) -> Result<TeachingsStats> {
     let refused = |field, value: String, reason: &str| Error::Setting { field, value, reason: reason.into() };
-    let Some(first) = teachers.first() else {
+    if teachers.is_empty() {
         return Err(refused("teachers", "none".into(), "expected at least one"));
-    };
-    let vocab = first.config().vocab;
-    if let Some(other) = teachers.iter().map(|teacher| teacher.config().vocab).find(|other| *other != vocab) {
-        return Err(refused("teachers", format!("vocabularies of {vocab} and {other}"), "expected one vocabulary"));
+    }
+    let vocab = config.vocab;
+    if let Some(rows) = teachers.iter().map(|teacher| teacher.config().vocab).find(|rows| *rows < vocab) {
+        return Err(refused("teachers", format!("one with {rows} rows"), "expected a row for each token"));
     }
     if !(config.temperature.is_finite() && config.temperature > 0.0) {
         return Err(refused("temperature", config.temperature.to_string(), "expected a positive number"));
@@ -62,13 +64,13 @@ pub fn teach<D: Device>(
             let before = if i == 0 { config.begin } else { tokens[i * config.context - 1] };
             batch.push_conditional(&[before], piece);
             if batch.len() >= most {
-                done += expect(teachers, &mut batch, &mut ends, config.temperature, &mut writer, monitor)?;
+                done += expect(teachers, &mut batch, &mut ends, config, &mut writer, monitor)?;
                 monitor.advance(done, "");
             }
         }
         ends.push(batch.len());
     }
-    expect(teachers, &mut batch, &mut ends, config.temperature, &mut writer, monitor)?;
+    expect(teachers, &mut batch, &mut ends, config, &mut writer, monitor)?;
     monitor.end();
     writer.finish()
 }
@@ -91,21 +93,21 @@ fn expect<D: Device>(
     teachers: &mut [Decoder<D>],
     batch: &mut Batch,
     ends: &mut Vec<usize>,
-    temperature: f64,
+    TeachConfig { temperature, vocab, .. }: TeachConfig,
     writer: &mut TeachingsWriter,
     monitor: &dyn Monitor,
 ) -> Result<u64> {
     monitor.check()?;
-    let vocab = teachers.first().map_or(0, |teacher| teacher.config().vocab);
     let mut expected = vec![0.0f32; batch.len() * vocab];
     let weight = 1.0 / teachers.len() as f64;
     for teacher in teachers {
-        let mut from = 0;
+        let (mut from, own) = (0, teacher.config().vocab);
         teacher.each_logits(batch, |logits| {
-            let rows = expected[from..from + logits.len()].chunks_exact_mut(vocab);
-            from += logits.len();
-            for (expected, logits) in rows.zip(logits.chunks_exact(vocab)) {
-                add_softmax(expected, logits, temperature, weight);
+            let rows = logits.len() / own;
+            let sums = expected[from * vocab..(from + rows) * vocab].chunks_exact_mut(vocab);
+            from += rows;
+            for (expected, logits) in sums.zip(logits.chunks_exact(own)) {
+                add_softmax(expected, &logits[..vocab], temperature, weight);
             }
         })?;
     }

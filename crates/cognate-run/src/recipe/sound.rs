@@ -141,17 +141,20 @@ impl Graph<'_> {
         Ok(())
     }
 
-    /// Refuses to make false what no relation is true of.
+    /// Refuses to make false, or to keep, pairs of which none is true.
     fn shuffled(&self) -> Result {
         for pairs in &self.things.pairs {
-            let PairMethod::Shuffled { of, share } = &pairs.method else { continue };
-            if *share < 1.0 && self.things.pairs.iter().any(|set| set.name == *of && set.is_shuffled()) {
-                let message = format!(
-                    "of the pairs `{of}` nothing is true, so no share of them can be made false in `{}`",
-                    pairs.name
-                );
-                let section = self.section_of(&format!("pairs {}", pairs.name));
-                return Err(section.thing_refused(message, "let `of` name pairs that are related, or remove `share`"));
+            let (of, done) = match &pairs.method {
+                PairMethod::Shuffled { of, share } if *share < 1.0 => (of, "made false"),
+                PairMethod::Cycle { of, .. } => (of, "kept for its truth"),
+                _ => continue,
+            };
+            if self.things.pairs.iter().any(|set| set.name == *of && set.is_shuffled()) {
+                let name = &pairs.name;
+                let message =
+                    format!("of the pairs `{of}` nothing is true, so no share of them can be {done} in `{name}`");
+                let section = self.section_of(&format!("pairs {name}"));
+                return Err(section.thing_refused(message, "let `of` name pairs that are related"));
             }
         }
         Ok(())

@@ -504,6 +504,11 @@ impl Recipe {
     pub fn true_set(&self, set: usize) -> usize {
         match &self.pairs[set].method {
             PairMethod::Shuffled { of, share } if *share < 1.0 => self.true_set(self.pair_set(of)),
+            PairMethod::Cycle { of, .. } => {
+                let of = self.pair_set(of);
+                // What is kept of false pairs is no measure of true ones.
+                if self.true_set(of) == of { set } else { self.true_set(of) }
+            }
             _ => set,
         }
     }

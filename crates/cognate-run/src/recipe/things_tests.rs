@@ -397,6 +397,10 @@ fn texts_and_starts_that_cannot_be_are_refused() {
             "[[pairs]]\nname = \"p\"\nmethod = \"shuffled\"\nof = \"shuffled\"\nshare = 0.5\n".to_owned(),
             "of the pairs `shuffled` nothing is true, so no share of them can be made false in `p`",
         ),
+        (
+            "[[pairs]]\nname = \"p\"\nmethod = \"cycle\"\nof = \"shuffled\"\nby = \"related\"\nkeep = 0.5\n".to_owned(),
+            "of the pairs `shuffled` nothing is true, so no share of them can be kept for its truth in `p`",
+        ),
         (of("nobody"), "nothing defines `nobody`"),
         (format!("{}{NEIGHBOURS}", of("each")), texts),
         (format!("{}{NEIGHBOURS}", of("unordered")), texts),

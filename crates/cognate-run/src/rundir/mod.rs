@@ -102,7 +102,7 @@ const FIRST_INGEST: u32 = 3;
 /// Refuses a run of the first release: there was one of each thing, in its stage's own folder.
 pub(crate) fn refuse_first_release(root: &Path) -> Result<()> {
     let unnamed = ["embed", "pair", "tune", "generate", "filter"];
-    let mut is_first = unnamed.iter().any(|stage| root.join(stage).join(MANIFEST).exists());
+    let mut is_first = unnamed.iter().any(|stage| root.join(stage).join(MANIFEST).is_file());
     // One that stopped early has no more than its documents.
     if !is_first {
         // What cannot be read is told of where it is needed.

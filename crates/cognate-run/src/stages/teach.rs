@@ -103,8 +103,9 @@ impl Stage for Teach {
         for model in self.teachers(recipe) {
             models.push(Decoder::load(context.device()?, &context.made(Step::Train(model)).path("final"))?.0);
         }
-        let begin = context.tokenizer()?.begin_of_document();
-        let config = TeachConfig { context: *length, begin, temperature: *temperature, top: *top };
+        let tokenizer = context.tokenizer()?;
+        let (begin, vocab) = (tokenizer.begin_of_document(), tokenizer.vocab_size());
+        let config = TeachConfig { context: *length, begin, temperature: *temperature, top: *top, vocab };
         let stats = teach(&mut models, &text, config, (place.folder, NAME), monitor)?;
         tracing::info!(
             "{}: {} of each distribution are kept, which leaves {:.2} % of its mass and {:.3} of {:.3} nats of its entropy unknown",

@@ -15,7 +15,7 @@ fn teachers(count: u64) -> Vec<Decoder<Cpu>> {
 const CONTEXT: usize = 7;
 
 fn ask(temperature: f64, top: usize) -> TeachConfig {
-    TeachConfig { context: CONTEXT, begin: 0, temperature, top }
+    TeachConfig { context: CONTEXT, begin: 0, temperature, top, vocab: config().vocab }
 }
 
 /// softmax(logits / T) behind each token of one segment.
@@ -163,6 +163,28 @@ fn a_student_is_given_what_is_expected_of_the_tokens_that_it_learns() {
     assert!(other.contains("one-taught-ids") && other.contains("is not of the documents of"), "{other}");
     let fewer = Teachings::open(folder.path(), "one-taught", 3, &one).unwrap_err().to_string();
     assert!(fewer.contains("is not of the documents of"), "{fewer}");
+}
+
+#[test]
+fn rows_that_a_teacher_has_to_spare_are_of_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let plain = teachers(2);
+    let written = |teachers: &mut [Decoder<Cpu>], name: &str| {
+        let stats = teach(teachers, &file, ask(1.0, 9), (folder.path(), name), &Silent).unwrap();
+        let bytes = ["ids", "probabilities"]
+            .map(|part| std::fs::read(folder.path().join(format!("{name}-{part}.bin"))).unwrap());
+        (stats.tokens, bytes)
+    };
+    let expected = written(&mut teachers(2), "plain");
+    // One of the two has rows of its own, which stand for nothing here.
+    let mut wide = plain.into_iter();
+    let spare = wide.next().unwrap().with_rows(config().vocab + 5).unwrap();
+    let mut mixed: Vec<Decoder<Cpu>> = std::iter::once(spare).chain(wide).collect();
+    assert_eq!(written(&mut mixed, "mixed"), expected);
+    let lacking = TeachConfig { vocab: config().vocab + 6, ..ask(1.0, 9) };
+    let refused = teach(&mut mixed, &file, lacking, (folder.path(), "lacking"), &Silent).unwrap_err().to_string();
+    assert!(refused.contains("expected a row for each token"), "{refused}");
 }
 
 #[test]

@@ -248,7 +248,7 @@ batch_tokens = 512
 neighbours = 4
 min_similarity = 0.2
 [tune]
-context = 96
+context = 90
 batch_tokens = 512
 least_pairs = 1
 epochs = 1
@@ -287,6 +287,9 @@ by = "of-it"
             assert_eq!(rows(model), with_related.max(tokens + spare), "{spare}: {model}");
         }
         assert_eq!(rows("train/repetition/final"), with_related);
+        let positions =
+            |model: &str| read_config(&scratch.path(&format!("runs/more/{model}"))).unwrap().0.max_positions;
+        assert_eq!(positions("train/more/final"), positions("train/repetition/final"), "they are scored alike");
         // Both began where the published model was, and not anew, as their losses before the first step say.
         let first = |arm: &str| -> f64 {
             let metrics =

@@ -658,15 +658,15 @@ pub const KEYS: &[Key] = &[
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
     key("pairs", "of", Name, Derived("`related`"), "", "`shuffled`, `obfuscated` and `cycle` only: of which set."),
     key(
-        "pairs", "by", Name, Derived("the name of that set"), "",
-        "`cycle` only: the synthesizer that scores, by (log p(d1 | d2) - log p(d1)) / tokens of d1, and the same the other way round.",
+        "pairs", "by", Name, Derived("the name that `of` has"), "",
+        "`cycle` only: the synthesizer that scores, by (log p(d1 after d2) - log p(d1)) / tokens of d1, and the same the other way round.",
     ),
     key(
         "pairs", "keep", Number(Interval::SHARE_ABOVE_ZERO), Derived("required for `cycle`"), "",
         "`cycle` only: the share of the set's training pairs that is kept, those of the highest scores.",
     ),
     key(
-        "pairs", "rounds", Integer(1, most::SMALL), Derived("1"), "Crouse et al. 2023 (LOCCO)",
+        "pairs", "rounds", Integer(1, 100), Derived("1"), "Crouse et al. 2023 (LOCCO)",
         "`cycle` only: how often pairs are scored. Behind each round but the last a synthesizer is tuned on what was kept, and scores all pairs of \
          the set again: `NAME-round-1` and so on, as `[tune]` says.",
     ),

@@ -144,11 +144,12 @@ fn each_thing_is_taught_once(context: &Context<'_>) {
 fn teachers_are_last_checkpoints_of_the_recipes_own_seed(context: &Context<'_>) {
     let load =
         |folder: &str| Decoder::load(context.device().unwrap(), &context.run.folder(Path::new(folder))).unwrap().0;
-    let begin = context.tokenizer().unwrap().begin_of_document();
+    let tokenizer = context.tokenizer().unwrap();
+    let (begin, vocab) = (tokenizer.begin_of_document(), tokenizer.vocab_size());
     let again = |teachers: &[&str], (text, file): (&str, &str), temperature: f64, top: usize| {
         let folder = tempfile::tempdir().unwrap();
         let mut models: Vec<_> = teachers.iter().map(|folder| load(folder)).collect();
-        let config = TeachConfig { context: 32, begin, temperature, top };
+        let config = TeachConfig { context: 32, begin, temperature, top, vocab };
         let text = context.tokens(Path::new(text), file).unwrap();
         teach(&mut models, &text, config, (folder.path(), "again"), &Silent).unwrap();
         ["ids", "probabilities"].map(|part| fs_err::read(folder.path().join(format!("again-{part}.bin"))).unwrap())

@@ -449,6 +449,7 @@ fn half_of_the_pairs_of_a_set_are_false_on_purpose(context: &Context<'_>) {
         crate::stages::quality::true_pairs(context, corpus, &documents.ids[..documents.unique]).unwrap()
     };
     assert_eq!(true_of("half"), true_of("related"));
+    assert_eq!(true_of("clean"), true_of("related"));
     // It is no control: what it learned of its seed is measured.
     assert!(context.recipe.is_related(context.recipe.corpus_of("half")));
     let filtered: Filtered = context.statistics("filter/half").unwrap();

@@ -22,7 +22,7 @@ use crate::arms::Diet;
 use crate::context::{Context, Made};
 use crate::device::Model;
 use crate::error::{Error, Result};
-use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training, model_config};
+use crate::recipe::{Contexts, Init, Order, Real, Recipe, Training, max_positions, model_config};
 use crate::rundir::Work;
 use crate::stages::Place;
 use crate::stages::of_world::Learned;
@@ -214,7 +214,13 @@ fn start(context: &Context<'_>, training: &Training, seed: u64, tokenizer: &Toke
         Some(Init::Model(model)) => context.made(start_of(recipe, model, seed)).path(start_folder(model)),
         Some(Init::Folder(folder)) => recipe.at(folder),
     };
-    let (model, _) = Decoder::load(context.device()?, &folder)?;
+    let (mut model, _) = Decoder::load(context.device()?, &folder)?;
+    let positions = max_positions(recipe);
+    if model.config().max_positions != positions {
+        // It is scored in windows of as many tokens as every other arm's model is.
+        let config = Config { max_positions: positions, ..model.config().clone() };
+        model = Decoder::with_parameters(context.device()?, config, &model.parameters())?;
+    }
     let (rows, tokens) = (model.config().vocab, tokenizer.vocab_size());
     if rows >= tokens {
         return Ok(model);
