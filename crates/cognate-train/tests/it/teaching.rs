@@ -173,7 +173,7 @@ fn rows_that_a_teacher_has_to_spare_are_of_no_token() {
     let written = |teachers: &mut [Decoder<Cpu>], name: &str| {
         let stats = teach(teachers, &file, ask(1.0, 9), (folder.path(), name), &Silent).unwrap();
         let bytes = ["ids", "probabilities"]
-            .map(|part| std::fs::read(folder.path().join(format!("{name}-{part}.bin"))).unwrap());
+            .map(|part| fs_err::read(folder.path().join(format!("{name}-{part}.bin"))).unwrap());
         (stats.tokens, bytes)
     };
     let expected = written(&mut teachers(2), "plain");
