@@ -4,9 +4,9 @@ use super::charts::{Line, LineChart, XAxis};
 use super::data::Report;
 use super::dose::Doses;
 use super::download::{Csv, downloads, number};
-use super::html::{Cell, both_sizes, figure, section, table};
+use super::html::{Cell, both_sizes, figure, gap_closed, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, decimals, percent};
+use super::numbers::percent;
 
 /// The section, where there are at least two doses of something.
 pub(super) fn section_of_doses(page: &mut Markup, report: &Report) {
@@ -33,16 +33,11 @@ pub(super) fn section_of_doses(page: &mut Markup, report: &Report) {
         let mut rows = Vec::new();
         for of in &report.doses {
             for dose in &of.arms {
-                let interval = dose.gap.low.zip(dose.gap.high);
-                let interval = interval.map_or_else(String::new, |(low, high)| {
-                    format!("{} to {}", decimals(100.0 * low, 1), decimals(100.0 * high, 1))
-                });
-                let closed = dose.gap.mean.map_or_else(|| NONE.to_owned(), |mean| decimals(100.0 * mean, 1));
                 rows.push(vec![
                     Cell::new(&of.corpora),
                     Cell::new(&dose.arm),
                     Cell::new(percent(dose.share)),
-                    Cell::with_detail(closed, interval),
+                    gap_closed(&dose.gap),
                 ]);
             }
         }

@@ -6,8 +6,9 @@ use std::fmt::Display;
 
 use super::ARM_KINDS;
 use super::charts::{STYLES, Size};
-use super::data::Report;
+use super::data::{GapClosed, Report};
 use super::markup::Markup;
+use super::numbers::{NONE, decimals};
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -57,6 +58,14 @@ pub(super) fn section(page: &mut Markup, id: &str, heading: &str, content: impl 
         page.leaf("h2", &[], heading);
         content(page);
     });
+}
+
+/// What is closed of a gap in percent, with its interval.
+pub(super) fn gap_closed(gap: &GapClosed) -> Cell {
+    let percent = |share: f64| decimals(100.0 * share, 1);
+    let interval =
+        gap.low.zip(gap.high).map_or_else(String::new, |(low, high)| format!("{} to {}", percent(low), percent(high)));
+    Cell::with_detail(gap.mean.map_or_else(|| NONE.to_owned(), percent), interval)
 }
 
 /// The name of a set of pairs, a synthesizer or a corpus; nothing where there is one of each.

@@ -5,7 +5,7 @@ use cognate_statistics::Estimate;
 use super::charts::{self, Line, LineChart, XAxis};
 use super::data::{Measure, Report};
 use super::download::{Csv, downloads, number};
-use super::html::{Cell, arm_label, arm_style, both_sizes, figure, section, table};
+use super::html::{Cell, arm_label, arm_style, both_sizes, figure, gap_closed, section, table};
 use super::markup::Markup;
 use super::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
 use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, TruthPoint, World};
@@ -268,17 +268,12 @@ fn truths(page: &mut Markup, world: &World) {
         both_sizes(page, |page, class, size| chart.draw_over(page, class, size, XAxis::TRUTH));
     });
     let row = |point: &TruthPoint| {
-        let interval = point.gap.low.zip(point.gap.high);
-        let interval = interval.map_or_else(String::new, |(low, high)| {
-            format!("{} to {}", decimals(100.0 * low, 1), decimals(100.0 * high, 1))
-        });
-        let closed = point.gap.mean.map_or_else(|| NONE.to_owned(), |mean| decimals(100.0 * mean, 1));
         vec![
             Cell::new(&point.arm),
             Cell::new(point.by_world.as_ref().map_or_else(|| "a model".to_owned(), |how| by_world(how))),
             Cell::new(percent(point.share)),
             Cell::new(percent(point.truth)),
-            Cell::with_detail(closed, interval),
+            gap_closed(&point.gap),
         ]
     };
     let rows: Vec<Vec<Cell>> = world.truths.iter().map(row).collect();

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::super::charts::{Line, LineChart, XAxis};
 use super::super::data::{GapClosed, ORACLE, REPETITION, Report, VALIDATION, gap_key};
 use super::super::download::{Csv, downloads, number};
-use super::super::html::{Cell, both_sizes, figure, section, table};
+use super::super::html::{Cell, both_sizes, figure, gap_closed, section, table};
 use super::super::markup::Markup;
-use super::super::numbers::{NONE, count, decimals};
+use super::super::numbers::count;
 
 /// A size of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,12 +162,7 @@ pub(super) fn section_of_scaling(page: &mut Markup, scaling: &[Scaling]) {
 }
 
 fn row(arm: &ScaledArm, point: &ScaledPoint) -> Vec<Cell> {
-    let interval = point.gap.low.zip(point.gap.high);
-    let interval = interval.map_or_else(String::new, |(low, high)| {
-        format!("{} to {}", decimals(100.0 * low, 1), decimals(100.0 * high, 1))
-    });
-    let closed = point.gap.mean.map_or_else(|| NONE.to_owned(), |mean| decimals(100.0 * mean, 1));
-    vec![Cell::new(&arm.arm), Cell::new(&point.run), Cell::new(count(point.size)), Cell::with_detail(closed, interval)]
+    vec![Cell::new(&arm.arm), Cell::new(&point.run), Cell::new(count(point.size)), gap_closed(&point.gap)]
 }
 
 fn csv(scaling: &[Scaling]) -> Csv {
