@@ -1,10 +1,10 @@
 //! The answer in words: sentences made from the numbers, which never claim more than the numbers show.
 
+use cognate_results::numbers::{counted, nats, percent, signed_nats, significant};
+use cognate_results::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
 use cognate_statistics::Estimate;
 
-use super::data::{Arm, ArmComparison, GapClosed, ORACLE, REPETITION, Report, SBP, VALIDATION, gap_closed};
 use super::lowest;
-use super::numbers::{counted, nats, percent, signed_nats, significant};
 
 /// Nats of repetition, sbp and oracle, and the share of the gap, where there is one to draw.
 pub(super) fn drawn_gap(report: &Report) -> Option<([f64; 3], f64)> {

@@ -1,10 +1,11 @@
 //! The arms beside repetition, and the controls beside what they are controls of: differences, shares of the gap, cost.
 
-use super::data::{ArmComparison, REPETITION, Report, SBP, VALIDATION, answer_nats, gap_key, is_in_nats};
+use cognate_results::numbers::{NONE, count, flops, percent, signed_nats, signed_points, significant};
+use cognate_results::{ArmComparison, REPETITION, Report, SBP, VALIDATION, answer_nats, gap_key, is_in_nats};
+
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, flops, percent, signed_nats, signed_points, significant};
 
 /// Between the two ends of an interval.
 const TO: &str = " to ";
@@ -233,11 +234,11 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::{Arm, ORACLE};
     use super::super::download::saved;
     use super::super::first_screen;
     use super::super::tests::of_arms;
     use super::*;
+    use cognate_results::{Arm, ORACLE};
 
     /// A report of four arms, with the comparisons that are given.
     fn compared(comparisons: &[(&str, &str)]) -> Report {

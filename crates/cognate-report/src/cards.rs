@@ -3,29 +3,17 @@
 //!
 //! Fields and values of the headers: <https://huggingface.co/docs/hub/datasets-cards>, <https://huggingface.co/docs/hub/model-cards>.
 
+use cognate_results::numbers::{self, count, decimals, nats, percent, significant, tokens};
+use cognate_results::{Arm, Checkpoint, REPETITION, Report, Synthesis};
 use serde_json::{Map, Value, json};
 
 use super::answer::answer;
-use super::data::{Arm, REPETITION, Report};
 use super::html::{Cell, section, table, unfinished};
 use super::lowest::lowest;
 use super::markup::Markup;
-use super::numbers::{count, decimals, nats, percent, significant, tokens};
-use super::provenance::Synthesis;
 
 /// The file of the kept synthetic documents, beside the corpus's card.
 const DOCUMENTS: &str = "synthetic.jsonl.zst";
-
-/// A checkpoint to write a card for.
-#[derive(Clone, Copy, Debug)]
-pub enum Checkpoint<'a> {
-    /// An arm's last step: what the report scores.
-    Final(&'a Arm),
-    /// An arm's step with the lowest validation loss: what tuning starts from.
-    Best(&'a Arm),
-    /// The synthesizer.
-    Synthesizer,
-}
 
 /// The page's section about the synthetic corpus; nothing where none was written.
 pub(super) fn section_of_corpus(page: &mut Markup, report: &Report) {
@@ -154,7 +142,7 @@ pub fn dataset(report: &Report) -> Option<String> {
         out.push_str("\n## What the documents are like\n\nWith 95 % intervals.\n\n| figure | whose | value | interval | n |\n|---|---|---|---|---|\n");
         for figure in report.synthetic_quality.figures.iter().chain(&report.synthetic_quality.pair_figures) {
             for value in &figure.of {
-                let shown = |number: f64| super::numbers::measure(number, &figure.unit);
+                let shown = |number: f64| numbers::measure(number, &figure.unit);
                 out.push_str(&format!(
                     "| {} | {} | {} | {} to {} | {} |\n",
                     escaped(&figure.name),
@@ -256,9 +244,9 @@ fn about_synthesizer(report: &Report) -> String {
              none.\n",
             count(relation.pairs),
             if relation.unseen { ", whose second documents it was never trained on" } else { "" },
-            super::numbers::estimated(relation.after.gain_over_random, super::numbers::signed_nats),
-            super::numbers::estimated(relation.before.gain_over_random, super::numbers::signed_nats),
-            super::numbers::estimated(relation.after.gain_over_none, super::numbers::signed_nats)
+            numbers::estimated(relation.after.gain_over_random, numbers::signed_nats),
+            numbers::estimated(relation.before.gain_over_random, numbers::signed_nats),
+            numbers::estimated(relation.after.gain_over_none, numbers::signed_nats)
         ));
     }
     out
@@ -444,9 +432,9 @@ fn finish(out: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::TaskScore;
     use super::super::sample::{HOSTILE, sample};
     use super::*;
+    use cognate_results::TaskScore;
 
     /// The header, read by a YAML parser.
     fn header(card: &str) -> Value {

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use cognate_results::numbers::{decimals, tokens};
+use cognate_results::{Report, TaskPoint};
+
 use super::charts::{Line, LineChart, Size, XAxis};
-use super::data::Report;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, arm_style, section, table};
 use super::markup::Markup;
-use super::numbers::{decimals, tokens};
 use super::operations::axis_note;
-use super::task_point::TaskPoint;
 
 /// Rows of `task-curves.csv`, at most: the page stays small however many models there are. `report.json` has every point.
 const CSV_ROWS: usize = 6_000;

@@ -1,12 +1,12 @@
 //! The section "How much synthetic text helps": the gap that arms of the same corpora close, over their share of it.
 
+use cognate_results::numbers::percent;
+use cognate_results::{Doses, Report};
+
 use super::charts::{Line, LineChart, XAxis};
-use super::data::Report;
-use super::dose::Doses;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, both_sizes, figure, gap_closed, section, table};
 use super::markup::Markup;
-use super::numbers::percent;
 
 /// The section, where there are at least two doses of something.
 pub(super) fn section_of_doses(page: &mut Markup, report: &Report) {
@@ -79,10 +79,10 @@ fn csv(doses: &[Doses]) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::GapClosed;
-    use super::super::dose::Dose;
     use super::super::sample::sample;
     use super::*;
+    use cognate_results::Dose;
+    use cognate_results::GapClosed;
 
     #[test]
     fn doses_are_drawn_from_repetition_on_and_listed() {

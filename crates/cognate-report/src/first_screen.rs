@@ -1,12 +1,13 @@
 //! The page `report.html` and its first screen: the answer, its figure, the arms. What follows below is in `sections.rs`.
 
+use cognate_results::numbers::{decimals, flops, nats, or_none, significant, tokens};
+use cognate_results::{Arm, Report, VALIDATION};
+
 use super::answer::{Losses, answer, drawn_gap};
 use super::charts::{self, Size};
-use super::data::{Arm, Report, VALIDATION};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, document, figure, paragraph_unless_empty, table, unfinished};
 use super::markup::Markup;
-use super::numbers::{decimals, flops, nats, or_none, significant, tokens};
 use super::{losses, sections};
 
 /// The whole page.

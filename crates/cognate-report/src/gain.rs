@@ -1,12 +1,12 @@
 //! The section "Where the gain is": arms beside repetition, by how similar validation documents are to the unique ones.
 
+use cognate_results::numbers::{count, decimals, nats, signed_nats};
+use cognate_results::{ArmBySimilarity, BySimilarity, Difference, Quarter, Report};
+
 use super::charts;
-use super::data::Report;
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_style, both_sizes, figure, section, table};
 use super::markup::Markup;
-use super::numbers::{count, decimals, nats, signed_nats};
-use super::similarity::{ArmBySimilarity, BySimilarity, Difference, Quarter};
 
 /// The section, where there is anything to tell.
 pub(super) fn by_similarity(page: &mut Markup, report: &Report) {

@@ -4,11 +4,11 @@
 
 use std::fmt::Display;
 
-use super::ARM_KINDS;
+use cognate_results::numbers::{NONE, decimals};
+use cognate_results::{ARM_KINDS, GapClosed, Report};
+
 use super::charts::{STYLES, Size};
-use super::data::{GapClosed, Report};
 use super::markup::Markup;
-use super::numbers::{NONE, decimals};
 
 /// Even a browser that finds markup in the page which should not be there must not run or fetch anything.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -223,9 +223,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::charts;
-    use super::super::data::Arm;
     use super::super::sample::sample;
     use super::*;
+    use cognate_results::Arm;
 
     /// Every kind of arm, and four more arms, can be told apart without colour: no two have both marker and dashes in common.
     #[test]

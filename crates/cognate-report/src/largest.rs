@@ -4,6 +4,8 @@ use cognate_statistics::Estimate;
 
 use super::download::saved;
 use super::sample::sample;
+use cognate_results::*;
+
 use super::*;
 
 /// Points of a training curve, as a report has at most.

@@ -1,11 +1,12 @@
 //! What it cost: every stage, and every arm with what belongs to it.
 
+use cognate_results::numbers::{NONE, bytes, count, duration, flops, or_none, percent, tokens};
+use cognate_results::{Arm, LedgerEntry, Report, SBP};
+
 use super::answer::listed;
-use super::data::{Arm, LedgerEntry, Report, SBP};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, paragraph_unless_empty, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, bytes, count, duration, flops, or_none, percent, tokens};
 
 /// Stages that only a run with synthetic documents needs, apart from training the arm itself.
 const SYNTHESIS_STAGES: [&str; 5] = ["embed", "pair", "tune", "generate", "filter"];

@@ -1,41 +1,15 @@
 //! The page of a run at work: how far it is, then the report of what exists. It asks for itself again every few seconds,
 //! without a script.
 
-use super::data::Report;
+use cognate_results::numbers::{NONE, duration, percent};
+use cognate_results::{Progress, Report, StageProgress};
+
 use super::first_screen::body;
 use super::html::{Cell, document, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, duration, percent};
+
 /// Seconds after which a browser asks again.
 const REFRESH_S: u32 = 5;
-
-/// How far a run is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
-    /// The experiment's name.
-    pub name: String,
-    /// Whether somebody works on it.
-    pub is_running: bool,
-    /// Every stage, in its order.
-    pub stages: Vec<StageProgress>,
-}
-
-/// How far a stage is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StageProgress {
-    /// What its row is called.
-    pub name: String,
-    /// Where it stands, in a word: `done`, `running`, …
-    pub state: &'static str,
-    /// Whether nothing is left to do.
-    pub is_done: bool,
-    /// Share of its work that is done, 0 to 1; none where that is not known.
-    pub share: Option<f64>,
-    /// Seconds spent on it so far.
-    pub wall_s: Option<f64>,
-    /// What an unfinished stage was last seen at, such as `loss 3.142`.
-    pub detail: String,
-}
 
 /// The page of a run as it is now: how far it is, and the report of what exists.
 #[must_use]

@@ -1,9 +1,10 @@
 //! Loss curves: of all arms over training tokens and over floating-point operations, and of each arm with its training
 //! loss.
 
+use cognate_results::{Curve, ORACLE, Point, REPETITION, Report, SBP, thinned};
+
 use super::answer::losses_are_first;
 use super::charts::{self, Focus, Line, LineChart, Size, XAxis};
-use super::data::{Curve, ORACLE, Point, REPETITION, Report, SBP};
 use super::download::{Csv, downloads, number};
 use super::html::{arm_label, arm_style, both_sizes, figure, section};
 use super::lowest;
@@ -190,17 +191,6 @@ fn losses_csv(report: &Report) -> Csv {
         }
     }
     csv
-}
-
-/// Losses, averaged over equally many neighbours where there are more than `most`.
-#[must_use]
-pub fn thinned(points: &[Point], most: usize) -> Vec<Point> {
-    let run = points.len().div_ceil(most.max(1)).max(1);
-    let mean = |points: &[Point]| Point {
-        tokens: points.last().map_or(0, |last| last.tokens),
-        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
-    };
-    points.chunks(run).map(mean).collect()
 }
 
 #[cfg(test)]

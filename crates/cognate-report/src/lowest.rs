@@ -1,9 +1,10 @@
 //! Validation losses that rose again: scores are of final models, and an arm may have been better on the way.
 
-use super::data::{Curve, ORACLE, Point, REPETITION, Report, SBP, gap_closed};
+use cognate_results::numbers::{nats, signed_nats, tokens};
+use cognate_results::{Curve, ORACLE, Point, REPETITION, Report, SBP, gap_closed};
+
 use super::html::{Cell, arm_label, table};
 use super::markup::Markup;
-use super::numbers::{nats, signed_nats, tokens};
 
 /// A rise that three decimals show.
 const SHOWN: f64 = 0.0005;

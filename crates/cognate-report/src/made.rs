@@ -1,14 +1,13 @@
 //! The section about a made corpus: models, synthesizers and synthetic documents beside the right answers.
 
+use cognate_results::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
+use cognate_results::{JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, Report, TruthPoint, World};
 use cognate_statistics::Estimate;
 
 use super::charts::{self, Line, LineChart, XAxis};
-use super::data::{Measure, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, arm_style, both_sizes, figure, gap_closed, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
-use super::world::{JudgedCorpus, LearnedShare, PairTruth, QuestionGroup, TruthPoint, World};
 
 /// Points of a line that the figure draws.
 const POINTS: usize = 240;
@@ -339,10 +338,10 @@ fn csv(world: &World) -> Csv {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::{GapClosed, REPETITION, SBP};
     use super::super::sample::sample;
-    use super::super::world::{CalibrationPoint, DocumentLoss, Floor};
     use super::*;
+    use cognate_results::{CalibrationPoint, DocumentLoss, Floor};
+    use cognate_results::{GapClosed, REPETITION, SBP};
 
     fn world() -> World {
         let estimate = |value: f64| Estimate { value, stderr: Some(0.5) };

@@ -1,12 +1,12 @@
 //! The section "Several models as one": the loss of arms with members over how many of these are averaged.
 
+use cognate_results::numbers::decimals;
+use cognate_results::{Members, Report};
+
 use super::charts::{Line, LineChart, XAxis};
-use super::data::Report;
 use super::download::{Csv, downloads, number};
-use super::ensemble::Members;
 use super::html::{Cell, both_sizes, figure, section, table};
 use super::markup::Markup;
-use super::numbers::decimals;
 
 /// The section, where an arm has several members.
 pub(super) fn section_of_members(page: &mut Markup, report: &Report) {

@@ -1,14 +1,13 @@
 //! The page's sections about sets of pairs, and about what tuning on them taught. Where there are several, each stands under its name.
 
+use cognate_results::numbers::{NONE, count, counted, decimals, estimated, measure, nats, signed_nats, tokens};
+use cognate_results::{Measure, Pairs, Relation, RelationPoint, Report};
 use cognate_statistics::Estimate;
 
 use super::charts::{self, Line, LineChart, Size};
-use super::data::{Measure, Report};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, both_sizes, figure, file_of, heading_of, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, counted, decimals, estimated, measure, nats, signed_nats, tokens};
-use super::related::{Pairs, Relation, RelationPoint};
 
 /// What the second documents of held-out pairs are.
 const UNSEEN: &str = "No model has been trained on d2, which is a document of the selection split.";
@@ -216,10 +215,12 @@ fn measures(page: &mut Markup, caption: &str, measures: &[Measure]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::SyntheticQuality;
     use super::super::download::saved;
     use super::super::sample::sample;
-    use super::super::{first_screen, related::SimilarityHistogram};
+    use cognate_results::SimilarityHistogram;
+    use cognate_results::SyntheticQuality;
+
+    use super::super::first_screen;
     use super::*;
 
     /// The parts of a section, each from its name on; the one part of a section whose things have none.

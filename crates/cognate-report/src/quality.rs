@@ -1,13 +1,13 @@
 //! The page's section about synthetic documents: what became of them, and what they are like beside real ones.
 
+use cognate_results::numbers::{NONE, count, counted, decimals, measure, nats, percent, tokens};
+use cognate_results::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
 use cognate_statistics::FEWEST_POSITIVES;
 
 use super::charts;
-use super::data::{Calibration, QualityFigure, QualityValue, Report, RocCurve, SyntheticQuality};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, figure, file_of, heading_of, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, counted, decimals, measure, nats, percent, tokens};
 
 /// What the tables' figures are.
 const EXPLAINED: &str = "Each figure with what it was measured on (n), and its 95 % interval: none where all documents have the same value, or \
@@ -217,9 +217,9 @@ fn with_interval(value: &QualityValue, figure: &QualityFigure) -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::Report;
     use super::super::sample::sample;
     use super::*;
+    use cognate_results::Report;
 
     fn section_of(report: &Report) -> String {
         let mut page = Markup::default();

@@ -1,10 +1,11 @@
 //! The sections of the page below its first screen, from loss curves to how to repeat it, in their order.
 
-use super::data::{Example, ExampleText, Report};
+use cognate_results::numbers::{NONE, bytes, count, counted, decimals};
+use cognate_results::{Example, ExampleText, Report};
+
 use super::download::{Csv, downloads};
 use super::html::{Cell, list, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, bytes, count, counted, decimals};
 use super::{arms, cards, charts, curves, doses, gain, ledger, losses, made, members, pairs, quality, tasks};
 
 /// Characters of an example that the page shows.

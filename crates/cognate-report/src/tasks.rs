@@ -1,13 +1,13 @@
 //! Published tasks: every model's figures, and the arms beside repetition.
 
+use cognate_results::numbers::{NONE, count, decimals, measure, significant};
+use cognate_results::{Report, TaskScore};
 use cognate_statistics::Estimate;
 
 use super::arms::tasks_beside_repetition;
-use super::data::{Report, TaskScore};
 use super::download::{Csv, downloads, number};
 use super::html::{Cell, arm_label, section, table};
 use super::markup::Markup;
-use super::numbers::{NONE, count, decimals, measure, significant};
 
 /// The section on tasks, or nothing where none were measured.
 pub(super) fn tasks(page: &mut Markup, report: &Report) {
@@ -81,10 +81,10 @@ fn csv(report: &Report) -> Csv {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::data::{ArmComparison, GapClosed, REPETITION, SBP, VALIDATION, answer_nats};
     use super::super::download::saved;
     use super::super::sample::sample;
     use super::*;
+    use cognate_results::{ArmComparison, GapClosed, REPETITION, SBP, VALIDATION, answer_nats};
 
     #[test]
     fn tasks_stand_beside_repetition_in_points_and_leave_validation_alone() {

@@ -1,12 +1,12 @@
 //! The closing table: the answer in plain text, at most 80 columns wide.
 
 use cognate_base::terminal::wrapped;
+use cognate_results::Report;
+use cognate_results::numbers::{decimals, nats, or_none, significant, tokens};
 
 use super::answer::answer;
 use super::charts::clip;
-use super::data::Report;
 use super::html::unfinished;
-use super::numbers::{decimals, nats, or_none, significant, tokens};
 
 /// Columns of a terminal that nobody has widened.
 const WIDTH: usize = 80;

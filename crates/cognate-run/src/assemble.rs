@@ -17,7 +17,7 @@ mod worlds;
 use std::path::Path;
 
 use cognate_eval::Perplexity;
-use cognate_report::{self as report, Curve, Environment, Point, Report, Validation, thinned};
+use cognate_results::{self as results, Curve, Environment, Point, Report, Validation, thinned};
 use serde::de::DeserializeOwned;
 
 use crate::context::Settings;
@@ -97,9 +97,9 @@ impl Assembly<'_> {
     fn report_name<'a>(&self, arm: &'a Arm) -> &'a str {
         let recipe = self.recipe;
         let roles = [
-            (recipe.baseline(), report::REPETITION),
-            (recipe.subject(), report::SBP),
-            (recipe.ceiling(), report::ORACLE),
+            (recipe.baseline(), results::REPETITION),
+            (recipe.subject(), results::SBP),
+            (recipe.ceiling(), results::ORACLE),
         ];
         let holds = |at: &Option<usize>| at.is_some_and(|at| recipe.arms[at].name == arm.name);
         roles.iter().find(|(at, _)| holds(at)).map_or(&arm.name, |(_, role)| role)
@@ -111,7 +111,7 @@ impl Assembly<'_> {
     }
 
     /// The report's entry for a final model, where it is finished.
-    pub(crate) fn reported<'a>(&self, report: &'a Report, model: Replicate) -> Option<&'a report::Arm> {
+    pub(crate) fn reported<'a>(&self, report: &'a Report, model: Replicate) -> Option<&'a results::Arm> {
         let name = self.report_name(&self.recipe.arms[model.arm]);
         report.arms.iter().find(|arm| arm.name == name && arm.seed == model.seed)
     }
@@ -122,7 +122,7 @@ impl Assembly<'_> {
         if model.seed == self.recipe.seed { name.to_owned() } else { format!("{name}, seed {}", model.seed) }
     }
 
-    fn arms(&self) -> Result<Vec<report::Arm>> {
+    fn arms(&self) -> Result<Vec<results::Arm>> {
         let mut arms = Vec::new();
         for model in Replicate::measured(self.recipe) {
             let scores: Option<Perplexity> = self.statistics(Step::Evaluate(model).folder(self.recipe))?;
@@ -130,7 +130,7 @@ impl Assembly<'_> {
             let (Some(scores), Some(training)) = (scores, training) else { continue };
             let trained: Trained = statistics(&training)?;
             let Some(diet) = trained.diet else { continue };
-            arms.push(report::Arm {
+            arms.push(results::Arm {
                 name: self.report_name(&self.recipe.arms[model.arm]).to_owned(),
                 seed: model.seed,
                 train_tokens: trained.tokens,

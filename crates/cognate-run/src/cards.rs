@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cognate_base::Hash;
 use cognate_base::files::write_atomic;
-use cognate_report::{Checkpoint, Report, dataset_card, model_card};
+use cognate_results::{Checkpoint, Pages, Report};
 
 use crate::assemble::Assembly;
 use crate::error::Result;
@@ -21,7 +21,7 @@ const MARK: &str = "<!-- written by cognate, BLAKE3 of the text above: ";
 ///
 /// # Errors
 /// When a card cannot be written; the message names it. Cards already there stay whole.
-pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
+pub(crate) fn write(run: &Assembly<'_>, report: &Report, pages: &dyn Pages) -> Result<()> {
     let place = |step: Step, folder: &str| {
         let artifact = run.root.join(step.folder(run.recipe));
         let folder = artifact.join(folder);
@@ -29,12 +29,12 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
     };
     // The report, and with it these cards, tells of the corpus that the subject takes most of.
     if let Some(corpus) = run.subject_corpus() {
-        if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), dataset_card(report)) {
+        if let (Some(folder), Some(card)) = (place(Step::Filter(corpus), ""), pages.dataset_card(report)) {
             write_card(&folder, &card)?;
         }
         let synthesizer = writer(run.recipe, corpus).filter(|_| run.recipe.is_related(corpus));
         if let Some(folder) = synthesizer.and_then(|step| place(step, "best")) {
-            write_card(&folder, &model_card(report, Checkpoint::Synthesizer))?;
+            write_card(&folder, &pages.model_card(report, Checkpoint::Synthesizer))?;
         }
     }
     for replicate in Replicate::measured(run.recipe) {
@@ -45,7 +45,7 @@ pub(crate) fn write(run: &Assembly<'_>, report: &Report) -> Result<()> {
         let Some(arm) = run.reported(report, replicate) else { continue };
         for (name, checkpoint) in [("final", Checkpoint::Final(arm)), ("best", Checkpoint::Best(arm))] {
             if let Some(folder) = place(Step::Train(replicate), name) {
-                write_card(&folder, &model_card(report, checkpoint))?;
+                write_card(&folder, &pages.model_card(report, checkpoint))?;
             }
         }
     }

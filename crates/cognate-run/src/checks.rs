@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cognate_base::{Hash, Monitor, process};
 use cognate_corpus::Tokenizer;
-use cognate_report as report;
+use cognate_results as results;
 use cognate_synth::{GenerateStats, KnownPairs};
 
 use crate::arms;
@@ -34,7 +34,7 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
         run.check_place(&name)?;
         run.check_config(&name, step.stage(), step.version(recipe), &step.resolved(recipe)?, step.resumes())?;
     }
-    for name in [RECIPE, report::JSON_FILE, report::HTML_FILE] {
+    for name in [RECIPE, results::JSON_FILE, results::HTML_FILE] {
         run.check_file(name)?;
     }
     let left: Vec<Step> = steps.into_iter().filter(|step| !is_finished(run, recipe, *step)).collect();

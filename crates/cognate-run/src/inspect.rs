@@ -8,7 +8,7 @@ use cognate_base::Silent;
 use cognate_base::random::{self, Rng};
 use cognate_corpus::{Document, ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs, read_pairs_among};
-use cognate_report::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
+use cognate_results::{DropReason, ExampleText, Inspected, Inspection, Neighbour, Overlap, Written};
 use cognate_synth::filter::stage::{DROPPED, KEPT};
 use cognate_synth::{generate::files::document_files, metadata, pair_overlap};
 

@@ -33,7 +33,7 @@ pub use error::{Error, Result};
 pub use estimate::StagePlan;
 pub use inspect::{InspectOptions, inspect};
 pub use plan::{ArmPlan, Branch, Plan, plan};
-pub use runner::{Outcome, compare, report_again, run};
+pub use runner::{Outcome, Told, report_again, reports, run};
 pub use stages::ingest::tell_shared_passages;
 pub use stages::texts::read_texts;
 pub use stages::tokenize::train_tokenizer;

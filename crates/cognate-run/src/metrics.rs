@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cognate_report::Point;
+use cognate_results::Point;
 use serde_json::Value;
 
 use crate::error::{Error, Result};

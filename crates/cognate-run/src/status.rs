@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use cognate_report::StageProgress;
+use cognate_results::StageProgress;
 use serde::Serialize;
 
 use crate::duration::seconds;
@@ -70,7 +70,7 @@ impl StageState {
 }
 
 /// As the page of a run at work shows it.
-impl From<&Status> for cognate_report::Progress {
+impl From<&Status> for cognate_results::Progress {
     fn from(status: &Status) -> Self {
         Self {
             name: status.name.clone(),
@@ -126,7 +126,7 @@ fn stage(root: &Path, recipe: &Recipe, step: Step, running: bool) -> Result<Stag
     if step == Step::Report {
         // One of what existed when somebody asked for it is not the run's last word.
         let whole =
-            cognate_report::read(&root.join(cognate_report::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
+            cognate_results::read(&root.join(cognate_results::JSON_FILE)).is_ok_and(|report| report.missing.is_empty());
         let state = if whole { StageState::Done } else { StageState::Waiting };
         return Ok(StageStatus { state, ..waiting });
     }

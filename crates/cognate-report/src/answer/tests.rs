@@ -1,7 +1,8 @@
 //! The answer in words: every outcome has its sentence, and none claims more than the numbers.
 
+use cognate_results::Relation;
+
 use super::super::download::saved;
-use super::super::related::Relation;
 use super::super::sample::sample;
 use super::super::tests::of_arms;
 use super::super::{cards, closing_table, page};

@@ -1,7 +1,8 @@
 //! A calibration curve: probabilities given what was written over those given the seed.
 
+use cognate_results::CalibrationPoint;
+
 use super::super::markup::Markup;
-use super::super::world::CalibrationPoint;
 use super::{Axis, Canvas, LINE_HEIGHT, Size, Unit};
 
 /// Outer size: about square, for both axes are probabilities.

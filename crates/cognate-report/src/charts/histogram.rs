@@ -1,8 +1,9 @@
 //! Similarity of neighbours against that of random documents, on the same bins.
 
+use cognate_results::numbers::decimals;
+use cognate_results::{Pairs, SimilarityHistogram};
+
 use super::super::markup::Markup;
-use super::super::numbers::decimals;
-use super::super::related::{Pairs, SimilarityHistogram};
 use super::{Axis, Canvas, LINE_HEIGHT, Size, Unit, spread, text_width};
 
 /// Draws both histograms, each as shares of its own total, and the window of similarities that makes a pair.

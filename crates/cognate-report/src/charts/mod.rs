@@ -17,8 +17,9 @@ pub(super) use quarters::quarters;
 pub(super) use roc::roc_curves;
 pub(super) use rulers::{gain_bars, gap_ruler};
 
+use cognate_results::numbers::{decimals, flops, percent, tokens, trim_zeros};
+
 use super::markup::Markup;
-use super::numbers::{decimals, flops, percent, tokens};
 
 /// Width of a character of the figures' 13-unit labels, on the generous side: there is no font to measure.
 const CHARACTER: f64 = 7.8;
@@ -164,14 +165,6 @@ impl Axis {
             }
         }
     }
-}
-
-/// `2.00 M` as `2 M`: a tick is a round number.
-pub(super) fn trim_zeros(label: &str) -> String {
-    let end = label.find('\u{a0}').unwrap_or(label.len());
-    let (number, unit) = label.split_at(end);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
-    format!("{number}{unit}")
 }
 
 /// Moves labels apart. `wanted` are the centres that they would like, `room` what each takes; the returned centres keep

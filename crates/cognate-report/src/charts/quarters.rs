@@ -1,8 +1,9 @@
 //! Differences of arms from the baseline in quarters of the documents, side by side with their intervals.
 
+use cognate_results::BySimilarity;
+use cognate_results::numbers::decimals;
+
 use super::super::markup::Markup;
-use super::super::numbers::decimals;
-use super::super::similarity::BySimilarity;
 use super::{Axis, Canvas, LINE_HEIGHT, Size, Unit, text_width};
 
 /// Share of a quarter's width that its arms take.
@@ -78,8 +79,8 @@ fn legend(found: &BySimilarity, size: Size) -> Vec<(usize, (f64, f64))> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::similarity::{ArmBySimilarity, Difference, Quarter};
     use super::*;
+    use cognate_results::{ArmBySimilarity, Difference, Quarter};
 
     fn found(arms: usize, value: f64) -> BySimilarity {
         let quarter =

@@ -1,8 +1,9 @@
 //! ROC curves: how well a score tells true pairs from random ones.
 
-use super::super::data::Calibration;
+use cognate_results::Calibration;
+use cognate_results::numbers::decimals;
+
 use super::super::markup::Markup;
-use super::super::numbers::decimals;
 use super::{Axis, Canvas, LINE_HEIGHT, Size, Unit};
 
 /// Outer size: about square, for both axes are shares.
@@ -47,8 +48,8 @@ pub(in super::super) fn roc_curves(markup: &mut Markup, class: &str, calibration
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::data::RocCurve;
     use super::*;
+    use cognate_results::RocCurve;
 
     fn calibration(points: &[(f64, f64)], true_above: f64) -> Calibration {
         let curve = |score: &str, points: &[(f64, f64)]| RocCurve {

@@ -1,10 +1,10 @@
 //! Figures of a few numbers on one scale: the gap and what closed of it, and what knowing the seed saves.
 
+use cognate_results::Relation;
+use cognate_results::numbers::{estimated, nats, percent, signed_nats};
 use cognate_statistics::Estimate;
 
 use super::super::markup::Markup;
-use super::super::numbers::{estimated, nats, percent, signed_nats};
-use super::super::related::Relation;
 use super::{Axis, Canvas, Size, Unit, clip, text_width};
 
 /// Shares of the gap outside of this are drawn at its end, with an arrow.
@@ -121,8 +121,8 @@ pub(in super::super) fn gain_bars(markup: &mut Markup, class: &str, relation: &R
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::related::RelationLoss;
     use super::*;
+    use cognate_results::RelationLoss;
 
     fn gap(losses: [f64; 3], share: f64) -> String {
         let mut markup = Markup::default();

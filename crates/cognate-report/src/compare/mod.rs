@@ -6,9 +6,8 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cognate_results::{GapClosed, Report, TaskScore, VALIDATION, Validation};
 use serde::{Deserialize, Serialize};
-
-use super::data::{GapClosed, Report, TaskScore, VALIDATION, Validation};
 
 pub use scaling::{ScaledArm, ScaledPoint, Scaling, Size};
 pub use view::{comparison_page, comparison_table};

@@ -1,13 +1,13 @@
 //! The gap that arms close over the size of the runs that they are of.
 
+use cognate_results::numbers::count;
+use cognate_results::{GapClosed, ORACLE, REPETITION, Report, VALIDATION, gap_key};
 use serde::{Deserialize, Serialize};
 
 use super::super::charts::{Line, LineChart, XAxis};
-use super::super::data::{GapClosed, ORACLE, REPETITION, Report, VALIDATION, gap_key};
 use super::super::download::{Csv, downloads, number};
 use super::super::html::{Cell, both_sizes, figure, gap_closed, section, table};
 use super::super::markup::Markup;
-use super::super::numbers::count;
 
 /// A size of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! A comparison for people: one page, and a table for the terminal.
 
-use super::super::data::{GapClosed, TaskScore, Validation};
+use cognate_results::numbers::{NONE, decimals, nats, percent, significant};
+use cognate_results::{GapClosed, TaskScore, Validation};
+
 use super::super::download::{Csv, downloads, number};
 use super::super::html::{Cell, document, section, table};
-use super::super::numbers::{NONE, decimals, nats, percent, significant};
 use super::super::terminal::write_wrapped;
 use super::scaling::section_of_scaling;
 use super::{ArmRow, Comparable, Comparison, TaskRow};

@@ -1,8 +1,10 @@
 //! The page's view: the report's frame and style, each document in a section of its own.
 
+use cognate_results::Inspection;
+
 use super::super::html::{document, section};
 use super::super::markup::Markup;
-use super::{Column, Inspection};
+use super::{Column, columns, summary};
 
 const KICKER: &str = "Cognate inspect synthetic";
 
@@ -10,18 +12,18 @@ const KICKER: &str = "Cognate inspect synthetic";
 #[must_use]
 pub fn inspection_page(inspection: &Inspection) -> String {
     let title = format!("{}: synthetic documents beside their seeds", inspection.name);
-    document(&title, &inspection.summary(), None, |page| {
+    document(&title, &summary(inspection), None, |page| {
         page.element("header", &[], |page| {
             page.leaf("p", &[("class", &"kicker")], format!("{KICKER} · {}", inspection.name));
             page.leaf("h1", &[], "Seed, synthetic, true neighbour");
-            page.leaf("p", &[("class", &"detail")], format!("{}.", inspection.summary()));
+            page.leaf("p", &[("class", &"detail")], format!("{}.", summary(inspection)));
             page.leaf("p", &[("class", &"detail")], "The synthesizer was given only the seed. The true neighbour is what stands \
                 beside it in the corpus. Relevance says by how much the one document raises the log-probability of the other.");
         });
         for (at, inspected) in inspection.documents.iter().enumerate() {
             let heading = format!("{} of {}: {}", at + 1, inspection.documents.len(), inspected.synthetic.id);
             section(page, &format!("document-{}", at + 1), &heading, |page| {
-                let columns = inspected.columns(inspection.with_neighbours);
+                let columns = columns(inspected, inspection.with_neighbours);
                 let class = if columns.len() > 2 { "example" } else { "beside" };
                 page.element("div", &[("class", &class)], |page| {
                     columns.iter().for_each(|column| article(page, column))

@@ -1,8 +1,9 @@
 //! The terminal's view: columns side by side where there is room for them, one below the other where there is not.
 
 use cognate_base::terminal::{columns as columns_of, visible, wrapped};
+use cognate_results::{Inspected, Inspection};
 
-use super::{Column, Inspected, Inspection};
+use super::{Column, columns, summary};
 
 /// Between two columns.
 const BETWEEN: &str = " │ ";
@@ -16,7 +17,7 @@ const LEAST_WIDTH: usize = 20;
 #[must_use]
 pub fn inspection_text(inspection: &Inspection, width: usize) -> String {
     let width = width.max(LEAST_WIDTH);
-    let mut lines = wrapped(&inspection.summary(), width);
+    let mut lines = wrapped(&summary(inspection), width);
     for (at, document) in inspection.documents.iter().enumerate() {
         lines.push(String::new());
         let head = format!("[{} of {}] {} ", at + 1, inspection.documents.len(), visible(&document.synthetic.id));
@@ -38,7 +39,7 @@ pub fn inspection_text(inspection: &Inspection, width: usize) -> String {
 }
 
 fn of_document(document: &Inspected, with_neighbour: bool, width: usize) -> Vec<String> {
-    let columns = document.columns(with_neighbour);
+    let columns = columns(document, with_neighbour);
     let each = (width + BETWEEN_WIDTH) / columns.len() - BETWEEN_WIDTH;
     if each < LEAST_COLUMN { stacked(&columns, width) } else { beside(&columns, each) }
 }

@@ -1,7 +1,7 @@
 //! What a reader should know before trusting the numbers, and of the controls.
 
 use cognate_corpus::IngestStats;
-use cognate_report::{self as report, Curve, counted};
+use cognate_results::{self as results, Curve, counted};
 use cognate_synth::{GenerateStats, PrecisionEffect};
 
 use super::Assembly;
@@ -35,7 +35,7 @@ impl Assembly<'_> {
             }
             let own = Step::Train(Replicate::own(self.recipe, at));
             let Some(trained) = self.statistics_of::<Trained>(Some(own))? else { continue };
-            if name == report::REPETITION || (trained.diet.is_some() && self.recipe.baseline().is_none()) {
+            if name == results::REPETITION || (trained.diet.is_some() && self.recipe.baseline().is_none()) {
                 notes.push(format!(
                     "The model has {}; what is said here need not hold at any other size.",
                     counted(trained.parameters as u64, "parameter", "parameters")

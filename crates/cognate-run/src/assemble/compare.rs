@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_report::{
+use cognate_results::{
     self as report, ArmComparison, GapClosed, VALIDATION, gap_closed, gap_key, is_in_nats, validation_gap,
 };
 use cognate_statistics::bootstrap::{Means, Resampling, means};

@@ -1,6 +1,6 @@
 //! What stages cost: the ledger, and what an arm needed before its own training.
 
-use cognate_report::{LedgerEntry, in_flops};
+use cognate_results::{LedgerEntry, in_flops};
 
 use super::Assembly;
 use crate::arms::needed_flops;
@@ -73,7 +73,7 @@ impl Assembly<'_> {
     }
 
     /// Operations of what `model` needed before its own training and repetition does not: see
-    /// [`Arm::preparation_flops`](cognate_report::Arm::preparation_flops).
+    /// [`Arm::preparation_flops`](cognate_results::Arm::preparation_flops).
     pub(super) fn preparation_flops(&self, model: Replicate, trained: &Trained) -> Result<f64> {
         let mut steps = preparation(self.recipe, model);
         // Of a sweep the model itself is one training, where that is the one which was chosen.

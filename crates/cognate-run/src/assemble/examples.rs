@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cognate_base::Silent;
 use cognate_corpus::{ReadOptions, Reader};
 use cognate_pair::{Pair, read_pairs};
-use cognate_report::{Example, ExampleText};
+use cognate_results::{Example, ExampleText};
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::metadata;
 

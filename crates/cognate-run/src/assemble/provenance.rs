@@ -1,7 +1,7 @@
 //! Which files went in and came out, what is not there yet, and what cards need to know.
 
 use cognate_corpus::IngestStats;
-use cognate_report::{CardFacts, FileRecord, Split, Synthesis};
+use cognate_results::{CardFacts, FileRecord, Split, Synthesis};
 
 use super::Assembly;
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! The quality tables: figure by figure, synthetic documents beside real ones.
 
-use cognate_report::{self as report, QualityFigure, QualityValue};
+use cognate_results::{self as results, QualityFigure, QualityValue};
 use cognate_statistics::{Figure, Roc, Share};
 use cognate_synth::{Calibration, JudgeStats, Judgement, Quality, RuleShares};
 
@@ -142,8 +142,8 @@ fn judged(judge: &JudgeStats) -> [QualityFigure; 2] {
 }
 
 /// How well relevance tells true pairs from random ones.
-pub(super) fn calibration(known: &Calibration) -> report::Calibration {
-    let curve = |score: &str, roc: &Roc| report::RocCurve {
+pub(super) fn calibration(known: &Calibration) -> results::Calibration {
+    let curve = |score: &str, roc: &Roc| results::RocCurve {
         score: score.to_owned(),
         area: roc.area,
         low: roc.low,
@@ -153,7 +153,7 @@ pub(super) fn calibration(known: &Calibration) -> report::Calibration {
         points: roc.points.clone(),
     };
     let above = |below: Option<Share>| below.and_then(Share::value).map(|below| 1.0 - below);
-    report::Calibration {
+    results::Calibration {
         curves: vec![curve("forward", &known.forward), curve("backward", &known.backward)],
         threshold: known.threshold,
         true_above: above(known.true_irrelevant),

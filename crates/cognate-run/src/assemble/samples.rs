@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cognate_eval::DocumentScore;
 use cognate_eval::tasks::{ANSWER_NATS, Outcome};
-use cognate_report::{TASK_AVERAGE, VALIDATION, answer_nats};
+use cognate_results::{TASK_AVERAGE, VALIDATION, answer_nats};
 
 use super::Assembly;
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_report::{Dose, Doses, GapClosed, VALIDATION, gap_key};
+use cognate_results::{Dose, Doses, GapClosed, VALIDATION, gap_key};
 
 use super::Assembly;
 

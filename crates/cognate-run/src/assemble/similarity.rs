@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use cognate_report::{ArmBySimilarity, BySimilarity, Difference, Quarter, VALIDATION};
+use cognate_results::{ArmBySimilarity, BySimilarity, Difference, Quarter, VALIDATION};
 
 use super::Assembly;
 use super::compare::Samples;

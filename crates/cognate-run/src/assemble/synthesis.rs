@@ -1,7 +1,7 @@
 //! Sets of pairs, synthesizers and synthetic corpora: what a report says of each, those that the subject is made from first.
 
 use cognate_pair::{Histogram, LsaStats, PairStats, Rule, UnseenStats};
-use cognate_report::{
+use cognate_results::{
     Dropped, Measure, Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram, SyntheticQuality,
 };
 use cognate_synth::Reason;

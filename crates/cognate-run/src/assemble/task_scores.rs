@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cognate_report::{Members, TASK_CURVES, TaskPoint, TaskScore};
+use cognate_results::{Members, TASK_CURVES, TaskPoint, TaskScore};
 use serde::Deserialize;
 
 use super::Assembly;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cognate_base::Silent;
 use cognate_eval::Perplexity;
 use cognate_pair::{Pair, read_pairs, read_pairs_among, read_shuffled_pairs};
-use cognate_report::{
+use cognate_results::{
     CalibrationPoint, DocumentLoss, Floor, GapClosed, JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup,
     TruthPoint, VALIDATION, World, gap_key,
 };

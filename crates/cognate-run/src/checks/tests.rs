@@ -11,7 +11,7 @@ use super::*;
 use crate::context::Settings;
 use crate::device::DeviceKind;
 use crate::recipe::Recipe;
-use crate::runner::run;
+use crate::runner::{NoPages, run};
 
 /// A folder with a corpus and what a recipe of it says beside the least.
 struct Bench {
@@ -70,7 +70,7 @@ impl Bench {
     }
 
     fn run(&self) -> Result<()> {
-        run(&self.recipe(), &self.settings(), &Silent).map(drop)
+        run(&self.recipe(), &self.settings(), &NoPages, &Silent).map(drop)
     }
 
     /// What the run stops with; nothing was trained, and `last` (where it is not empty) was done before.

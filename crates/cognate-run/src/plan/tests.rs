@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::context::Settings;
 use crate::rundir::Manifest;
-use crate::runner::run;
+use crate::runner::{NoPages, run};
 use crate::stages::train::training::Trained;
 
 /// The paper's model of 3 B parameters on a corpus of a few hundred documents.
@@ -164,7 +164,7 @@ fn what_a_plan_measures_is_what_the_run_does() {
         command: String::new(),
         version: String::new(),
     };
-    run(&recipe, &settings, &Silent).unwrap();
+    run(&recipe, &settings, &NoPages, &Silent).unwrap();
     let steps = Step::all(&recipe);
     assert_eq!(steps.len(), plan.stages.len());
     let mut compared = [0; 4];

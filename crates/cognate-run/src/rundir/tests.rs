@@ -60,7 +60,7 @@ fn a_run_of_the_first_release_is_refused_whatever_it_is_asked_for() {
         let asked = [
             RunDir::open(&root).map(drop).map_err(|error| error.to_string()),
             crate::status(&root).map(drop).map_err(|error| error.to_string()),
-            crate::compare(std::slice::from_ref(&root)).map(drop).map_err(|error| error.to_string()),
+            crate::reports(std::slice::from_ref(&root)).map(drop).map_err(|error| error.to_string()),
         ];
         let said = format!(
             "{} is a run of release 0.1.0, which this build can neither go on with nor report on",

@@ -19,7 +19,7 @@ const LEAST_PLOT: usize = 8;
 /// More lines would not show more.
 const MOST_PLOT: usize = 24;
 
-pub(super) fn frame(snapshot: &Snapshot, width: usize, height: usize) -> Vec<String> {
+pub(super) fn frame(snapshot: &Snapshot, answer: Option<&str>, width: usize, height: usize) -> Vec<String> {
     let status = &snapshot.status;
     let done = status.stages.iter().filter(|stage| stage.state == StageState::Done).count();
     let all = status.stages.len().max(1);
@@ -33,7 +33,7 @@ pub(super) fn frame(snapshot: &Snapshot, width: usize, height: usize) -> Vec<Str
         format!("{done} of {all} stages  {}", bar(done as f64 / all as f64)),
         String::new(),
     ];
-    let answer = snapshot.answer.iter().flat_map(|answer| wrapped(answer, width)).collect::<Vec<_>>();
+    let answer = answer.iter().flat_map(|answer| wrapped(answer, width)).collect::<Vec<_>>();
     let below = if answer.is_empty() { 0 } else { answer.len() + 1 };
     let (legend, curves) = curves(snapshot);
     // The stages first; curves take what room is left, if it is worth it.

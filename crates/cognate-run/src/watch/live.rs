@@ -1,8 +1,8 @@
-//! A run as a page that is made anew on every request: how far it is, then the report of what exists.
+//! A run as a page needs it, which is made anew on every request: how far it is, and the report of what exists.
 
 use std::path::{Path, PathBuf};
 
-use cognate_report::{self as report, Environment, Report};
+use cognate_results::{self as results, Environment, Progress, Report};
 use serde_json::Value;
 
 use crate::assemble::Assembly;
@@ -27,16 +27,16 @@ impl Live {
         Self { root: root.to_path_buf(), last: None }
     }
 
-    /// The page; one that says so where there is no run yet.
+    /// The report of what exists and how far the run is; `None` where there is no run yet.
     ///
     /// # Errors
     /// When something in the directory is damaged.
-    pub fn page(&mut self) -> Result<String> {
+    pub fn look(&mut self) -> Result<Option<(&Report, Progress)>> {
         if !self.root.join(RECIPE).exists() {
-            return Ok(report::waiting_page());
+            return Ok(None);
         }
-        let status = status(&self.root)?;
-        Ok(report::live_page(self.report()?, &(&status).into()))
+        let progress = (&status(&self.root)?).into();
+        Ok(Some((self.report()?, progress)))
     }
 
     /// `status.json`: what `cognate status --json` prints.
@@ -67,7 +67,7 @@ impl Live {
                 Report { curves: assembly.curves()?, ..last }
             }
             _ => {
-                let written = self.root.join(report::JSON_FILE);
+                let written = self.root.join(results::JSON_FILE);
                 let kept = if written.exists() { environment_of(&written)? } else { None };
                 let environment = kept.unwrap_or_else(Environment::unknown);
                 assembly.report(environment)?

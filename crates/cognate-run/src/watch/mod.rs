@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub use live::Live;
 
-use cognate_report::{Point, thinned};
+use cognate_results::{Point, Report, thinned};
 
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -29,8 +29,8 @@ pub struct Snapshot {
     validation: Vec<(String, Vec<(f64, f64)>)>,
     /// Training loss of the stage at work, where it trains.
     training: Option<(String, Vec<(f64, f64)>)>,
-    /// What the report answers, once there is one.
-    answer: Option<String>,
+    /// The report, once the run is done.
+    report: Option<Report>,
 }
 
 impl Snapshot {
@@ -63,13 +63,10 @@ impl Snapshot {
                 training = Some((step.label(&recipe), points(&thinned(&metrics.train, TRAIN_POINTS))));
             }
         }
-        let report = root.join(cognate_report::JSON_FILE);
+        let report = root.join(cognate_results::JSON_FILE);
         let whole = status.stages.iter().all(|stage| stage.state == StageState::Done);
-        let answer = match whole {
-            true => Some(cognate_report::headline(&cognate_report::read(&report)?)),
-            false => None,
-        };
-        Ok(Some(Self { status, validation, training, answer }))
+        let report = if whole { Some(cognate_results::read(&report)?) } else { None };
+        Ok(Some(Self { status, validation, training, report }))
     }
 
     /// Whether nothing is left to do.
@@ -77,8 +74,14 @@ impl Snapshot {
         self.status.stages.iter().all(|stage| stage.state == StageState::Done)
     }
 
-    /// As text of at most `height` lines of at most `width` characters. Letters tell curves apart, not colours.
-    pub fn frame(&self, width: usize, height: usize) -> Vec<String> {
-        frame::frame(self, width, height)
+    /// The report, once the run is done.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// As text of at most `height` lines of at most `width` characters, with what the report answers last. Letters tell curves apart,
+    /// not colours.
+    pub fn frame(&self, answer: Option<&str>, width: usize, height: usize) -> Vec<String> {
+        frame::frame(self, answer, width, height)
     }
 }

@@ -1,6 +1,6 @@
 //! Curves as letters on a grid of characters.
 
-use cognate_report::{short_nats, short_tokens};
+use cognate_results::{short_nats, short_tokens};
 
 /// Characters before the plot: a number and the axis.
 const MARGIN: usize = 8;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
-use cognate_report::{TASK_CURVES, TaskPoint};
+use cognate_results::{TASK_CURVES, TaskPoint};
 use serde_json::Value;
 
 use super::evaluate::{Job, write_lines};

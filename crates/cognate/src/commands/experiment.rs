@@ -6,7 +6,7 @@ use cognate_base::claim::LOCK;
 use cognate_base::files::write_atomic;
 use cognate_report as report;
 use cognate_run::recipe::Recipe;
-use cognate_run::{DeviceKind, Settings};
+use cognate_run::{DeviceKind, Settings, Told};
 
 use super::shared::{Result, print, print_json};
 use crate::VERSION;
@@ -23,8 +23,13 @@ pub(crate) fn run(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result
     let (reuse, until) = (args.reuse.clone(), args.until.clone());
     let settings =
         Settings { out, reuse, until, threads, device: args.device.device, command, version: VERSION.to_owned() };
-    let outcome = cognate_run::run(&recipe, &settings, terminal)?;
-    print(&outcome.closing)
+    let outcome = cognate_run::run(&recipe, &settings, &report::Html, terminal)?;
+    print(&closing(&outcome.told))
+}
+
+/// The closing table of a report, and where its page is.
+fn closing(told: &Told) -> String {
+    format!("{}\nreport: {}\n", report::closing_table(&told.report), told.page.display())
 }
 
 pub(crate) fn plan(args: &PlanArgs, threads: usize, terminal: &Terminal) -> Result {
@@ -60,8 +65,8 @@ pub(crate) fn report(args: &ReportArgs, threads: usize) -> Result {
         command,
         version: VERSION.to_owned(),
     };
-    let closing = cognate_run::report_again(&settings)?;
-    if args.json { print_json(&report::read(&dir.join(report::JSON_FILE))?) } else { print(&closing) }
+    let told = cognate_run::report_again(&settings, &report::Html)?;
+    if args.json { print_json(&told.report) } else { print(&closing(&told)) }
 }
 
 /// Where the comparison of several runs goes.
@@ -70,7 +75,7 @@ pub(super) fn comparison_folder(args: &ReportArgs) -> &Path {
 }
 
 fn compare(args: &ReportArgs) -> Result {
-    let compared = cognate_run::compare(&args.dirs)?;
+    let compared = report::Comparison::of(&cognate_run::reports(&args.dirs)?);
     let out = comparison_folder(args);
     let (json, page) = (out.join("comparison.json"), out.join("comparison.html"));
     let is_ours = json.exists() || !holds_more_than(out, LOCK)?;

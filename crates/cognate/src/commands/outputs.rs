@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cognate_base::{Claim, ClaimError};
-use cognate_report::TASK_CURVES;
+use cognate_results::TASK_CURVES;
 
 use super::experiment::comparison_folder;
 use crate::args::{Command, EvaluateArgs, InspectArgs};

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cognate_base::Monitor;
+use cognate_report::headline;
 use cognate_run::Snapshot;
 use cognate_run::rundir::RunDirError;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -35,7 +36,12 @@ fn once(dir: &Path) -> Result {
     let Some(snapshot) = Snapshot::take(dir)? else {
         return Err(RunDirError::NoRun { folder: dir.to_path_buf() }.into());
     };
-    print(&format!("{}\n", snapshot.frame(PLAIN.0, PLAIN.1).join("\n")))
+    print(&format!("{}\n", frame(&snapshot, PLAIN.0, PLAIN.1).join("\n")))
+}
+
+/// A run as lines, with its answer once there is one.
+fn frame(snapshot: &Snapshot, width: usize, height: usize) -> Vec<String> {
+    snapshot.frame(snapshot.report().map(headline).as_deref(), width, height)
 }
 
 /// Looks again and again until the user has seen enough.
@@ -76,7 +82,7 @@ fn draw(dir: &Path) -> Result {
     let (width, height) = terminal::size()?;
     let (width, height) = (usize::from(width), usize::from(height).saturating_sub(1));
     let lines = match Snapshot::take(dir)? {
-        Some(snapshot) => snapshot.frame(width, height),
+        Some(snapshot) => frame(&snapshot, width, height),
         None => vec![format!("There is no run in {} yet.", dir.display()).chars().take(width).collect()],
     };
     let mut out = io::stdout().lock();

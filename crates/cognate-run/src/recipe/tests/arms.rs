@@ -59,7 +59,7 @@ fn arms_that_cannot_be() {
 /// Arms that presets name look the same in every report.
 #[test]
 fn every_kind_of_arm_has_a_look() {
-    assert_eq!(keys::ARM_KINDS, cognate_report::ARM_KINDS);
+    assert_eq!(keys::ARM_KINDS, cognate_results::ARM_KINDS);
 }
 
 #[test]

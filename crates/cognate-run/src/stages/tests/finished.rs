@@ -15,7 +15,7 @@ use crate::context::{Context, Settings};
 use crate::device::DeviceKind;
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
-use crate::runner::run;
+use crate::runner::{NoPages, run};
 use crate::step::Step;
 
 /// Texts of thirty topics, whose words make up half of each.
@@ -68,7 +68,7 @@ impl Finished {
             command: String::new(),
             version: String::new(),
         };
-        let told = told(|| run(&recipe, &settings, &Silent).map(drop).unwrap());
+        let told = told(|| run(&recipe, &settings, &NoPages, &Silent).map(drop).unwrap());
         Self { recipe, settings, told, _scratch: scratch }
     }
 

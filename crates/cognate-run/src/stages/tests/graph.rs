@@ -235,7 +235,7 @@ fn records_are_read_by_the_fields_that_the_recipe_names(context: &Context<'_>) {
 fn gains_stand_by_how_similar_their_documents_are(context: &Context<'_>) {
     let recipe = context.recipe;
     let assembly = crate::assemble::Assembly { root: context.run.root(), recipe };
-    let found = assembly.report(cognate_report::Environment::unknown()).unwrap().by_similarity.unwrap();
+    let found = assembly.report(cognate_results::Environment::unknown()).unwrap().by_similarity.unwrap();
     let mut nearest = crate::stages::nearest::read(&context.made(Step::Embed(recipe.embedding("lsa"))).folder).unwrap();
     nearest.sort_by(|a, b| a.similarity.total_cmp(&b.similarity).then_with(|| a.document.cmp(&b.document)));
     let scores = |arm: usize| -> HashMap<String, (f64, f64)> {

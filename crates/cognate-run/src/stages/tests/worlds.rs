@@ -355,7 +355,7 @@ fn every_synthetic_document_is_judged_by_its_own_seed(context: &Context<'_>, wor
 
 fn arms_stand_in_the_report_by_how_true_their_documents_are(context: &Context<'_>) {
     let assembly = crate::assemble::Assembly { root: context.run.root(), recipe: context.recipe };
-    let report = assembly.report(cognate_report::Environment::unknown()).unwrap();
+    let report = assembly.report(cognate_results::Environment::unknown()).unwrap();
     let truths = report.world.unwrap().truths;
     let mut expected = Vec::new();
     for (arm, corpus, by_world, share) in [
@@ -370,11 +370,11 @@ fn arms_stand_in_the_report_by_how_true_their_documents_are(context: &Context<'_
         let Some(Judged::Biographies(judged)) = filtered.judged else { panic!("not judged") };
         let all = judged.all();
         let said = all.true_statements + all.false_statements + all.about_nobody;
-        let gap = report.gap_closed[&cognate_report::gap_key(cognate_report::VALIDATION, arm)];
+        let gap = report.gap_closed[&cognate_results::gap_key(cognate_results::VALIDATION, arm)];
         let truth = all.true_statements as f64 / said as f64;
         let (arm, corpus) = (arm.to_owned(), corpus.to_owned());
         // Of what states nothing it is not known how true it is.
-        let point = cognate_report::TruthPoint { arm, corpus, by_world, share, truth, gap };
+        let point = cognate_results::TruthPoint { arm, corpus, by_world, share, truth, gap };
         expected.extend((said > 0).then_some(point));
     }
     assert!(expected.iter().any(|point| point.by_world.is_some() && (point.truth - 0.75).abs() < 0.05));

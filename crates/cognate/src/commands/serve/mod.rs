@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cognate_base::Monitor;
+use cognate_report::{live_page, waiting_page};
+use cognate_results::{Progress, Report};
 use cognate_run::Live;
 use http::{Answer, Request};
 
@@ -67,7 +69,7 @@ fn answer(live: &Mutex<Live>, request: &Request) -> Answer {
     }
     let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
     let found = match request.target.split('?').next().unwrap_or_default() {
-        "/" => live.page().map(|page| (HTML, page)),
+        "/" => live.look().map(|found| (HTML, page(found))),
         "/status.json" => live.status().map(|status| (JSON, format!("{status}\n"))),
         "/report.json" => live.json().map(|report| (JSON, format!("{report}\n"))),
         _ => return told(404, "There are /, /status.json and /report.json."),
@@ -76,6 +78,11 @@ fn answer(live: &Mutex<Live>, request: &Request) -> Answer {
         Ok((kind, body)) => Answer { status: 200, kind, body },
         Err(error) => told(500, &error.to_string()),
     }
+}
+
+/// The page of a run, or one that waits for it.
+fn page(found: Option<(&Report, Progress)>) -> String {
+    found.map_or_else(waiting_page, |(report, progress)| live_page(report, &progress))
 }
 
 /// Whether a host is an address or this machine's own name, and not a name that anybody may have registered.

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use cognate_statistics::Estimate;
 
-use super::data::*;
-use super::related::*;
-use super::{ArmBySimilarity, BySimilarity, CardFacts, Difference, FileRecord, Quarter, Split, Synthesis};
+use cognate_results::*;
 
 const BUDGET: u64 = 12_000_000;
 
 /// Three arms of a quick run.
-pub(super) fn sample() -> Report {
+pub(crate) fn sample() -> Report {
     let arms = vec![
         arm(REPETITION, 5.1273, 600_000, 0),
         arm(SBP, 5.0689, 600_000, 3_000_000),
@@ -336,7 +334,7 @@ fn examples() -> Vec<Example> {
 }
 
 /// What no page may take for markup.
-pub(super) const HOSTILE: &str = "\
+pub(crate) const HOSTILE: &str = "\
     </blockquote></script><script>alert(1)</script>\
     <img src=x onerror=\"alert('2')\"> http://example.org & <!-- \u{0}\u{202e}";
 

@@ -3,7 +3,7 @@
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::data::Measure;
+use crate::report::Measure;
 
 /// A set of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,8 @@ pub struct RelationPoint {
 
 impl RelationPoint {
     /// What the true seed saves over a random one or over none, the smaller of the two, in nats per token.
-    pub(super) fn seed_gain(&self) -> f64 {
+    #[must_use]
+    pub fn seed_gain(&self) -> f64 {
         (self.random_seed - self.true_seed).min(self.no_seed - self.true_seed)
     }
 }

@@ -3,7 +3,7 @@
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::data::{GapClosed, Measure};
+use crate::report::{GapClosed, Measure};
 
 /// A run on a made corpus beside the world that it is of. Losses are in nats a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::data::GapClosed;
+use crate::report::GapClosed;
 
 /// Arms that see the same synthetic corpora in different shares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

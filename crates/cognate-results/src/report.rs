@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use cognate_statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
-use super::dose::Doses;
-use super::ensemble::Members;
-use super::provenance::{CardFacts, FileRecord};
-use super::related::{Pairs, Relation};
-use super::similarity::BySimilarity;
-use super::task_point::TaskPoint;
-use super::world::World;
+use crate::dose::Doses;
+use crate::members::Members;
+use crate::provenance::{CardFacts, FileRecord};
+use crate::related::{Pairs, Relation};
+use crate::similarity::BySimilarity;
+use crate::task_point::TaskPoint;
+use crate::world::World;
 
 /// Arm name of the baseline: the unique documents, repeated to the budget.
 pub const REPETITION: &str = "repetition";
@@ -121,23 +121,27 @@ pub struct Report {
 
 impl Report {
     /// The synthetic corpora of which something is known, that of [`SBP`] first.
-    pub(super) fn corpora(&self) -> Vec<&SyntheticQuality> {
+    #[must_use]
+    pub fn corpora(&self) -> Vec<&SyntheticQuality> {
         let all = std::iter::once(&self.synthetic_quality).chain(&self.further_synthetic);
         all.filter(|corpus| **corpus != SyntheticQuality::default()).collect()
     }
 
     /// Whether there are several sets of pairs, synthesizers or synthetic corpora, so that each must be called by its name.
-    pub(super) fn has_several(&self) -> bool {
+    #[must_use]
+    pub fn has_several(&self) -> bool {
         !(self.further_synthetic.is_empty() && self.further_pairs.is_empty() && self.further_relations.is_empty())
     }
 
     /// The sets of pairs, that behind [`SBP`] first.
-    pub(super) fn pair_sets(&self) -> Vec<&Pairs> {
+    #[must_use]
+    pub fn pair_sets(&self) -> Vec<&Pairs> {
         self.pairs.iter().chain(&self.further_pairs).collect()
     }
 
     /// What is known of the synthesizers, that behind [`SBP`] first.
-    pub(super) fn relations(&self) -> Vec<&Relation> {
+    #[must_use]
+    pub fn relations(&self) -> Vec<&Relation> {
         self.relation.iter().chain(&self.further_relations).collect()
     }
 }
@@ -196,7 +200,8 @@ pub struct Validation {
 
 impl Validation {
     /// The standard errors of nats, perplexity and bits.
-    pub(super) fn errors(&self) -> [Option<f64>; 3] {
+    #[must_use]
+    pub fn errors(&self) -> [Option<f64>; 3] {
         [self.stderr, self.perplexity_stderr, self.bits_per_byte_stderr]
     }
 }
@@ -440,6 +445,17 @@ pub struct Point {
     pub tokens: u64,
     /// Mean −log p in nats.
     pub nats_per_token: f64,
+}
+
+/// Losses, averaged over equally many neighbours where there are more than `most`.
+#[must_use]
+pub fn thinned(points: &[Point], most: usize) -> Vec<Point> {
+    let run = points.len().div_ceil(most.max(1)).max(1);
+    let mean = |points: &[Point]| Point {
+        tokens: points.last().map_or(0, |last| last.tokens),
+        nats_per_token: points.iter().map(|point| point.nats_per_token).sum::<f64>() / points.len() as f64,
+    };
+    points.chunks(run).map(mean).collect()
 }
 
 /// A seed, what was written from it, and a document that is really its neighbour.

@@ -6,23 +6,26 @@
 use cognate_statistics::Estimate;
 
 /// Stands where there is no number.
-pub(super) const NONE: &str = "–";
+pub const NONE: &str = "–";
 /// Between a number and its unit.
 const NBSP: char = '\u{a0}';
 const MINUS: char = '−';
 
 /// `1,234,567`.
-pub(super) fn count(value: u64) -> String {
+#[must_use]
+pub fn count(value: u64) -> String {
     group(&value.to_string())
 }
 
 /// A count with its noun: `1 pair`, `2 pairs`.
-pub(super) fn counted(value: u64, singular: &str, plural: &str) -> String {
+#[must_use]
+pub fn counted(value: u64, singular: &str, plural: &str) -> String {
     format!("{}{NBSP}{}", count(value), if value == 1 { singular } else { plural })
 }
 
 /// A fixed number of decimals, with a real minus sign; scientific where that would fill the line or show only zeros.
-pub(super) fn decimals(value: f64, digits: usize) -> String {
+#[must_use]
+pub fn decimals(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
     }
@@ -41,7 +44,8 @@ pub(super) fn decimals(value: f64, digits: usize) -> String {
 }
 
 /// A loss or a difference of losses in nats: three decimals.
-pub(super) fn nats(value: f64) -> String {
+#[must_use]
+pub fn nats(value: f64) -> String {
     decimals(value, 3)
 }
 
@@ -51,17 +55,20 @@ fn signed(value: f64, text: String) -> String {
 }
 
 /// [`nats`] with a sign for both directions.
-pub(super) fn signed_nats(value: f64) -> String {
+#[must_use]
+pub fn signed_nats(value: f64) -> String {
     signed(value, nats(value))
 }
 
 /// A difference of shares in percentage points, with a sign for both directions: one decimal.
-pub(super) fn signed_points(value: f64) -> String {
+#[must_use]
+pub fn signed_points(value: f64) -> String {
     signed(value, decimals(value * 100.0, 1))
 }
 
 /// An estimate of nats with its standard error, where it has one: `5.402 ± 0.013`.
-pub(super) fn estimated(estimate: Estimate, value: impl Fn(f64) -> String) -> String {
+#[must_use]
+pub fn estimated(estimate: Estimate, value: impl Fn(f64) -> String) -> String {
     match estimate.stderr {
         Some(stderr) => format!("{} ± {}", value(estimate.value), nats(stderr)),
         None => value(estimate.value),
@@ -69,7 +76,8 @@ pub(super) fn estimated(estimate: Estimate, value: impl Fn(f64) -> String) -> St
 }
 
 /// About `digits` significant digits: `81.62`, `1,235`, `0.04321`.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+#[must_use]
+pub fn significant(value: f64, digits: usize) -> String {
     // Formatting rounds first: 0.9996 with three digits is 1.00, not 1.000.
     let rounded = format!("{value:.*e}", digits - 1);
     let exponent: i32 = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
@@ -77,7 +85,8 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
 }
 
 /// A share as a percentage: `23 %`, `2.3 %`, `< 0.1 %`.
-pub(super) fn percent(share: f64) -> String {
+#[must_use]
+pub fn percent(share: f64) -> String {
     let value = share * 100.0;
     let magnitude = value.abs();
     if value == 0.0 {
@@ -91,12 +100,14 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Tokens as the field writes them: `812`, `98.3 k`, `12.0 M`, `1.50 B`, `2.00 T`.
-pub(super) fn tokens(value: u64) -> String {
+#[must_use]
+pub fn tokens(value: u64) -> String {
     prefixed(value as f64, &["", "k", "M", "B", "T"])
 }
 
 /// Floating-point operations with SI prefixes: `1.23 TFLOP`.
-pub(super) fn flops(value: f64) -> String {
+#[must_use]
+pub fn flops(value: f64) -> String {
     let number = prefixed(value, &["", "k", "M", "G", "T", "P", "E", "Z", "Y"]);
     match number.split_once(NBSP) {
         Some((digits, prefix)) => format!("{digits}{NBSP}{prefix}FLOP"),
@@ -106,12 +117,14 @@ pub(super) fn flops(value: f64) -> String {
 }
 
 /// A zero shows as [`NONE`]: the ledger's way of saying that a stage counts none.
-pub(super) fn or_none(is_zero: bool, text: String) -> String {
+#[must_use]
+pub fn or_none(is_zero: bool, text: String) -> String {
     if is_zero { NONE.to_owned() } else { text }
 }
 
 /// `0.42 s`, `12.3 s`, `3 min 05 s`, `2 h 14 min`, `3 d 4 h`.
-pub(super) fn duration(seconds: f64) -> String {
+#[must_use]
+pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return NONE.to_owned();
     }
@@ -126,7 +139,8 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `1.42 GiB`.
-pub(super) fn bytes(value: u64) -> String {
+#[must_use]
+pub fn bytes(value: u64) -> String {
     let mut number = value as f64;
     let mut unit = "B";
     for next in ["KiB", "MiB", "GiB", "TiB"] {
@@ -141,13 +155,23 @@ pub(super) fn bytes(value: u64) -> String {
 }
 
 /// Any measured number with its unit; the unit `share` means a percentage.
-pub(super) fn measure(value: f64, unit: &str) -> String {
+#[must_use]
+pub fn measure(value: f64, unit: &str) -> String {
     if unit == "share" {
         return percent(value);
     }
     let is_count = value.fract() == 0.0 && (0.0..1e15).contains(&value);
     let number = if is_count { count(value as u64) } else { significant(value, 4) };
     if unit.is_empty() { number } else { format!("{number}{NBSP}{unit}") }
+}
+
+/// `2.00 M` as `2 M`: a tick is a round number.
+#[must_use]
+pub fn trim_zeros(label: &str) -> String {
+    let end = label.find('\u{a0}').unwrap_or(label.len());
+    let (number, unit) = label.split_at(end);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{unit}")
 }
 
 /// Three significant digits and a prefix, each prefix a thousand times the one before.
