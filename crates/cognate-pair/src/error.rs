@@ -62,6 +62,20 @@ pub enum Error {
         max_document_share: f64,
     },
 
+    /// No two documents share enough entities.
+    #[error(
+        "no two documents share {shared} entities: the documents name {distinct} of them, runs of words with capitals, {common} in too many \
+         documents; lower shared_entities, raise entity_documents, or choose another method for a corpus whose script has no capitals"
+    )]
+    NothingShared {
+        /// Entities that a pair must share.
+        shared: usize,
+        /// Different entities.
+        distinct: u64,
+        /// Those that too many documents name.
+        common: u64,
+    },
+
     /// Identifiers, width and numbers do not fit together.
     #[error("{ids} ids and {values} numbers do not make rows of {width} numbers")]
     Shape {

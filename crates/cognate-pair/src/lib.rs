@@ -4,6 +4,7 @@
 //! - [`exact_neighbours`] finds the most similar documents of each document.
 //! - [`select_pairs`] turns neighbours into training and held-out pairs, and [`Similarities`] says whether the embedder
 //!   tells related documents from unrelated ones.
+//! - [`entity_pairs`] joins documents that name the same.
 //! - [`derived`] makes pairs whose texts are no documents, but made of them.
 //! - [`chains`] lines documents up so that each follows one that it is paired with.
 //! - [`Vectors`] and pairs go to disk in formats that other tools read, so that each part can be swapped for another
@@ -15,6 +16,7 @@
 
 mod chains;
 pub mod derived;
+mod entities;
 mod error;
 mod lsa;
 mod neighbours;
@@ -24,6 +26,7 @@ mod table;
 mod vectors;
 
 pub use chains::chains;
+pub use entities::{EntityConfig, EntityStats, entity_pairs};
 pub use error::{Error, Result};
 pub use lsa::{Lsa, LsaConfig, LsaStats, lsa, lsa_bytes};
 pub use neighbours::{Neighbours, exact_neighbours, exact_neighbours_apart, neighbours_among, neighbours_bytes};

@@ -18,7 +18,7 @@ const POINTS: &str = "difference in percentage points (above zero is better)";
 const ANSWERS: &str = "of right answers in the mean −ln p of a question, in nats (below zero is better)";
 /// What the cost in a row is of.
 const IN_ALL: &str =
-    "compute in all is that of the training and of all before it, without the base model, which is repetition's";
+    "compute in all is that of the training and of all that it needed, a synthesizer's base model among it";
 /// What is said of the mean of all tasks.
 const AVERAGE: &str = "the task average gives every task the same weight";
 
@@ -186,12 +186,18 @@ fn share_of_the_gap(report: &Report, found: &ArmComparison) -> Cell {
     Cell::with_detail(share, interval)
 }
 
-/// What an arm cost, and how many times what repetition did.
+/// What an arm cost, and how many times what repetition did; also without the base model, which who trains repetition has.
 fn in_all(report: &Report, arm: &str) -> Cell {
-    let Some(cost) = report.flops_in_all(arm) else { return Cell::new(NONE) };
-    let beside = report
-        .flops_in_all(REPETITION)
-        .map_or_else(String::new, |repetition| format!("{} times repetition's", significant(cost / repetition, 3)));
+    let costs = report.flops_in_all(arm).zip(report.flops_beside_repetition(arm));
+    let Some((cost, without_base)) = costs else { return Cell::new(NONE) };
+    let beside = report.flops_in_all(REPETITION).map_or_else(String::new, |repetition| {
+        let times = |cost: f64| significant(cost / repetition, 3);
+        let without = match without_base < cost {
+            true => format!(", {} without the base model", times(without_base)),
+            false => String::new(),
+        };
+        format!("{} times repetition's{without}", times(cost))
+    });
     Cell::with_detail(flops(cost), beside)
 }
 
@@ -209,6 +215,7 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
         "seeds",
         "items",
         "flops_with_preparation",
+        "flops_in_all",
     ];
     let mut csv = Csv::new(&columns);
     for found in comparisons {
@@ -226,6 +233,7 @@ fn csv<'a>(report: &Report, comparisons: impl Iterator<Item = &'a ArmComparison>
             number(gap.and_then(|gap| gap.high)),
             found.seeds.to_string(),
             found.documents.to_string(),
+            number(report.flops_beside_repetition(&found.arm)),
             number(report.flops_in_all(&found.arm)),
         ]);
     }
@@ -294,20 +302,25 @@ mod tests {
         let mut report = compared(&[(SBP, REPETITION), ("second", REPETITION), ("second", SBP)]);
         let cost = [(2e12, 0.0), (2e12, 4e12), (2e12, 0.0), (3e12, 1e12)];
         for (arm, (flops, preparation_flops)) in report.arms.iter_mut().zip(cost) {
-            (arm.flops, arm.preparation_flops) = (flops, preparation_flops);
+            (arm.flops, arm.preparation_flops, arm.base_flops) = (flops, preparation_flops, 0.0);
         }
+        report.arms[1].base_flops = 1e12;
         // Of several seeds, the mean.
         let other = Arm { seed: 2, preparation_flops: 2e12, ..report.arms[3].clone() };
         report.arms.push(other);
         let page = first_screen::page(&report).replace('\u{a0}', " ");
         let table = table_of(&page, "Beside repetition: ");
         let cell = |shown: &str, times: &str| {
-            format!("data-label=\"compute in all\"><span>{shown}</span><small>{times} times repetition&#39;s</small>")
+            format!("data-label=\"compute in all\"><span>{shown}</span><small>{times}</small>")
         };
-        assert!(table.contains(&cell("6.00 TFLOP", "3.00")) && table.contains(&cell("4.50 TFLOP", "2.25")), "{table}");
+        let with_base = cell("7.00 TFLOP", "3.50 times repetition&#39;s, 3.00 without the base model");
+        let alone = cell("4.50 TFLOP", "2.25 times repetition&#39;s");
+        assert!(table.contains(&with_base) && table.contains(&alone), "{table}");
         assert!(!table_of(&page, "Controls beside sbp: ").contains("compute in all"));
         let csv = saved(&page, "comparisons.csv").unwrap();
-        assert!(csv.contains(",1,320,6000000000000\n") && csv.contains(",1,320,4500000000000\n"), "{csv}");
+        for costs in [",1,320,6000000000000,7000000000000\n", ",1,320,4500000000000,4500000000000\n"] {
+            assert!(csv.contains(costs), "{csv}");
+        }
         // What was not counted is not made up.
         report.arms[1].flops = 0.0;
         let page = first_screen::page(&report);

@@ -120,6 +120,7 @@ fn arms_csv(report: &Report) -> Csv {
         "epochs",
         "flops",
         "preparation_flops",
+        "base_flops",
     ]);
     for arm in &report.arms {
         let scores = arm.validation;
@@ -138,6 +139,7 @@ fn arms_csv(report: &Report) -> Csv {
             number(arm.epochs),
             number(arm.flops),
             number(arm.preparation_flops),
+            number(arm.base_flops),
         ]);
     }
     csv

@@ -13,13 +13,23 @@ impl Report {
         (trained.flops > 0.0 && trained.train_tokens > 0).then_some(trained.preparation_flops + own)
     }
 
-    /// Operations of an arm's training and of what it needed before, on average over its models; `None` where they were not counted.
+    /// Operations of an arm's training and of all that it needed, base models among it, on average over its models; `None` where they
+    /// were not counted.
     #[must_use]
     pub fn flops_in_all(&self, arm: &str) -> Option<f64> {
+        self.mean_flops(arm, |model| model.base_flops + model.preparation_flops + model.flops)
+    }
+
+    /// The same without base models that repetition has for nothing.
+    #[must_use]
+    pub fn flops_beside_repetition(&self, arm: &str) -> Option<f64> {
+        self.mean_flops(arm, |model| model.preparation_flops + model.flops)
+    }
+
+    fn mean_flops(&self, arm: &str, flops: impl Fn(&Arm) -> f64) -> Option<f64> {
         let models: Vec<&Arm> = self.arms.iter().filter(|other| other.name == arm).collect();
-        let all: f64 = models.iter().map(|model| model.preparation_flops + model.flops).sum();
         let is_counted = !models.is_empty() && models.iter().all(|model| model.flops > 0.0);
-        is_counted.then(|| all / models.len() as f64)
+        is_counted.then(|| models.iter().map(|model| flops(model)).sum::<f64>() / models.len() as f64)
     }
 
     /// Gives the points of tasks their operations, as losses have theirs.

@@ -102,6 +102,7 @@ fn arm(name: &str, nats_per_token: f64, unique_tokens: u64, synthetic_tokens: u6
         flops: 2.61e14,
         // The ledger's embed, pair, tune and generate: 4.1e10 + 4e9 + 8.12e13 + 2.9e13.
         preparation_flops: if synthetic_tokens > 0 { 1.10245e14 } else { 0.0 },
+        base_flops: if synthetic_tokens > 0 { 2.61e14 } else { 0.0 },
         validation: Validation {
             nats_per_token,
             stderr: Some(0.021),

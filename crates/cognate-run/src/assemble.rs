@@ -139,6 +139,7 @@ impl Assembly<'_> {
                 epochs: diet.epochs,
                 flops: costs::training_flops(&training.manifest, &trained),
                 preparation_flops: self.preparation_flops(model, &trained)?,
+                base_flops: self.base_flops(model)?,
                 validation: Validation {
                     nats_per_token: scores.nats_per_token,
                     stderr: scores.stderr,

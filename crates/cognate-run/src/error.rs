@@ -70,6 +70,18 @@ pub enum Error {
         /// What was passed over and why, in words.
         passed_over: String,
     },
+    /// A record of a file of phrases is no pair of phrases.
+    #[error(
+        "{origin}: `{field}` is {found}, expected a phrase: each record has a text `source` and a text `target` that say the same"
+    )]
+    Phrase {
+        /// Where it stands.
+        origin: String,
+        /// The field.
+        field: &'static str,
+        /// What is there.
+        found: String,
+    },
     /// The documents do not hold the tokens that an arm needs.
     #[error(
         "the corpus is too small for the arm `{arm}`: its budget of {needed} tokens asks for {wanted}, and the \

@@ -46,6 +46,17 @@ pub(crate) fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
     needed.into_iter().filter(|step| !is_own(step) && !free.contains(step)).collect()
 }
 
+/// What `model` is made from and [`preparation`] leaves out, since the baseline has it: base models, and what these are made from. None for a
+/// baseline, nor where only the length follows from another.
+pub(crate) fn base(recipe: &Recipe, model: Replicate) -> Vec<Step> {
+    if recipe.arms[model.arm].training.operations_of.is_some() {
+        return Vec::new();
+    }
+    let prepared = preparation(recipe, model);
+    let own = Step::Train(model);
+    whole_cost(recipe, model).into_iter().filter(|step| *step != own && !prepared.contains(step)).collect()
+}
+
 /// Adds what the models are made from that `model` is averaged with where it is measured.
 fn add_members(recipe: &Recipe, model: Replicate, steps: &mut Vec<Step>) {
     for member in model.members(recipe).into_iter().skip(1) {

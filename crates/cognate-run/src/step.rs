@@ -1,7 +1,7 @@
 //! The nodes of an experiment: a closed set, with their names and folders. What a stage does stands in its file in `stages/`, and what
 //! it is made from in `graph.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::recipe::{Recipe, Training, Writer};
 
@@ -148,77 +148,101 @@ pub enum Step {
     Report,
 }
 
+/// What a node makes, by its place in the recipe. Stages that make things of one kind name them alike.
+enum Thing {
+    /// What there is one of.
+    Only,
+    /// One of [`Recipe::embeddings`].
+    Embedding(usize),
+    /// One of [`Recipe::pairs`].
+    Pairs(usize),
+    /// A training that an arm chooses from.
+    Candidate { arm: usize, candidate: usize },
+    /// A final model.
+    Model(Replicate),
+    /// One of [`Recipe::teachings`].
+    Teaching(usize),
+    /// One of [`Recipe::synthesizers`].
+    Synthesizer(usize),
+    /// One of [`Recipe::synthetic`].
+    Corpus(usize),
+}
+
 impl Step {
-    /// The stage's name: one of [`crate::rundir::STAGE_NAMES`].
-    pub fn stage(self) -> &'static str {
+    /// The stage's name, one of [`crate::rundir::STAGE_NAMES`], and what it makes: the one place that says this of every stage.
+    fn parts(self) -> (&'static str, Thing) {
         match self {
-            Self::Ingest => "ingest",
-            Self::Tokenize => "tokenize",
-            Self::Embed(_) => "embed",
-            Self::Pair(_) => "pair",
-            Self::Sweep { .. } | Self::Train(_) => "train",
-            Self::Teach(_) => "teach",
-            Self::Tune(_) => "tune",
-            Self::Generate(_) => "generate",
-            Self::Filter(_) => "filter",
-            Self::Evaluate(_) => "evaluate",
-            Self::Report => "report",
+            Self::Ingest => ("ingest", Thing::Only),
+            Self::Tokenize => ("tokenize", Thing::Only),
+            Self::Embed(at) => ("embed", Thing::Embedding(at)),
+            Self::Pair(at) => ("pair", Thing::Pairs(at)),
+            Self::Sweep { arm, candidate } => ("train", Thing::Candidate { arm, candidate }),
+            Self::Train(model) => ("train", Thing::Model(model)),
+            Self::Teach(at) => ("teach", Thing::Teaching(at)),
+            Self::Tune(at) => ("tune", Thing::Synthesizer(at)),
+            Self::Generate(at) => ("generate", Thing::Corpus(at)),
+            Self::Filter(at) => ("filter", Thing::Corpus(at)),
+            Self::Evaluate(model) => ("evaluate", Thing::Model(model)),
+            Self::Report => ("report", Thing::Only),
         }
     }
 
-    /// The name of the thing that it makes; none where there is one only, or where it is a model of an arm.
-    fn name(self, recipe: &Recipe) -> Option<&str> {
-        match self {
-            Self::Embed(at) => Some(&recipe.embeddings[at].name),
-            Self::Pair(at) => Some(&recipe.pairs[at].name),
-            Self::Teach(at) => Some(&recipe.teachings[at].name),
-            Self::Tune(at) => Some(&recipe.synthesizers[at].name),
-            Self::Generate(at) | Self::Filter(at) => Some(&recipe.synthetic[at].name),
-            Self::Ingest | Self::Tokenize | Self::Sweep { .. } | Self::Train(_) | Self::Evaluate(_) | Self::Report => {
-                None
-            }
-        }
+    /// The stage's name: one of [`crate::rundir::STAGE_NAMES`].
+    pub fn stage(self) -> &'static str {
+        self.parts().0
     }
 
     /// The thing that it makes, for people: an arm with the seed where that is not the recipe's own. None where the stage makes one only,
     /// or the one that goes without saying.
     pub fn thing(self, recipe: &Recipe) -> Option<String> {
-        match self {
-            Self::Train(model) | Self::Evaluate(model) => Some(model.label(recipe)),
-            Self::Sweep { arm, candidate } => {
+        match self.parts().1 {
+            Thing::Model(model) => Some(model.label(recipe)),
+            Thing::Candidate { arm, candidate } => {
                 let arm = &recipe.arms[arm];
                 Some(format!("{}, {}", arm.name, arm.sweep[candidate].name))
             }
-            _ => self.name(recipe).filter(|name| *name != LSA && *name != RELATED).map(str::to_owned),
+            thing => thing.name(recipe).filter(|name| *name != LSA && *name != RELATED).map(str::to_owned),
         }
     }
 
     /// The seed of its random choices.
     pub fn seed(self, recipe: &Recipe) -> u64 {
-        match self {
-            Self::Train(model) | Self::Evaluate(model) => model.seed,
+        match self.parts().1 {
+            Thing::Model(model) => model.seed,
             _ => recipe.seed,
         }
     }
 
     /// Its folder inside the run directory: that of its stage, and in it the thing's.
     pub fn folder(self, recipe: &Recipe) -> PathBuf {
-        match self {
-            Self::Train(model) | Self::Evaluate(model) => PathBuf::from(self.stage()).join(model.folder(recipe)),
-            Self::Sweep { arm, candidate } => {
+        let (stage, thing) = self.parts();
+        match thing {
+            Thing::Model(model) => PathBuf::from(stage).join(model.folder(recipe)),
+            Thing::Candidate { arm, candidate } => {
                 let arm = &recipe.arms[arm];
                 PathBuf::from("sweep").join(&arm.name).join(&arm.sweep[candidate].name)
             }
-            _ => {
-                let stage = PathBuf::from(self.stage());
-                self.name(recipe).map_or_else(|| stage.clone(), |name| stage.join(name))
-            }
+            thing => thing.name(recipe).map_or_else(|| PathBuf::from(stage), |name| Path::new(stage).join(name)),
         }
     }
 
     /// Stage and thing, for people: `train sbp`.
     pub fn label(self, recipe: &Recipe) -> String {
         label(self.stage(), self.thing(recipe).as_deref())
+    }
+}
+
+impl Thing {
+    /// Its name in the recipe; none where there is one only, or where it is a model of an arm.
+    fn name(self, recipe: &Recipe) -> Option<&str> {
+        match self {
+            Self::Embedding(at) => Some(&recipe.embeddings[at].name),
+            Self::Pairs(at) => Some(&recipe.pairs[at].name),
+            Self::Teaching(at) => Some(&recipe.teachings[at].name),
+            Self::Synthesizer(at) => Some(&recipe.synthesizers[at].name),
+            Self::Corpus(at) => Some(&recipe.synthetic[at].name),
+            Self::Only | Self::Candidate { .. } | Self::Model(_) => None,
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use cognate_base::{Interrupted, Monitor, random};
+use cognate_statistics::{Estimate, mean};
 use serde::{Deserialize, Serialize};
 
 use crate::biographies::{self, Attribute, Verdict};
 use crate::deal::Symbols;
 use crate::draws::draw;
 use crate::words::known_symbols;
-use crate::{Concept, Estimate, Kind, Split, World};
+use crate::{Concept, Kind, Split, World};
 
 /// How often a reader of written symbols expects a slip. A sampled symbol that no concept allows would else make a document impossible, and tell
 /// nothing of the concept.
@@ -30,6 +31,8 @@ pub enum Judged {
 /// Do texts have their seeds' concepts? All but `possible` is to a reader who expects one symbol in a hundred to be a slip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgedSymbols {
+    /// Texts judged.
+    pub documents: u64,
     /// Of the texts, how many the world can write: as many words as its documents have, all of them its own, and some concept gives them in
     /// that order.
     pub possible: u64,
@@ -164,11 +167,12 @@ fn of_symbols<'a, C: Concept>(
         let n = bin.n.max(1) as f64;
         (bin.seed, bin.written, bin.ideal) = (bin.seed / n, bin.written / n, bin.ideal / n);
     }
-    let mean = |samples: &[f64]| (!samples.is_empty()).then(|| Estimate::of(samples));
+    let of = |samples: &[f64]| (!samples.is_empty()).then(|| mean(samples.iter().copied()));
     Ok(JudgedSymbols {
         possible,
-        same_concept: mean(&same),
-        ideal: mean(&ideal),
+        documents: same.len() as u64,
+        same_concept: of(&same),
+        ideal: of(&ideal),
         calibration: bins.into_iter().filter(|bin| bin.n > 0).collect(),
     })
 }
@@ -241,7 +245,7 @@ mod tests {
             let related = judge(&|number| partner(number, true));
             let (same, ideal) = (related.same_concept.unwrap(), related.ideal.unwrap());
             assert!(
-                (same.mean - ideal.mean).abs() < 4.0 * same.stderr.unwrap().hypot(ideal.stderr.unwrap()),
+                (same.value - ideal.value).abs() < 4.0 * same.stderr.unwrap().hypot(ideal.stderr.unwrap()),
                 "{name}: {same:?} {ideal:?}"
             );
             assert_eq!(related.possible, 400);
@@ -250,7 +254,7 @@ mod tests {
             }
             assert_eq!(related.calibration.iter().map(|bin| bin.n).sum::<u64>(), 4 * 400);
             let strangers = judge(&|number| partner(number, false));
-            assert!(strangers.same_concept.unwrap().mean < same.mean - 0.3, "{name}: {strangers:?} {same:?}");
+            assert!(strangers.same_concept.unwrap().value < same.value - 0.3, "{name}: {strangers:?} {same:?}");
             // One slip and a word of no world leave the concept known, and make the text impossible.
             let slip = judge(&|number| format!("nosuchword {}", partner(number, true)));
             assert_eq!((slip.possible, slip.same_concept), (0, related.same_concept));

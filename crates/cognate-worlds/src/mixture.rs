@@ -4,7 +4,9 @@ use cognate_base::random::{self, ChaCha8Rng};
 use cognate_base::{Interrupted, Monitor};
 
 use crate::draws::draw;
-use crate::{Error, Estimate, Result, log_sum_exp};
+use cognate_statistics::{Estimate, mean};
+
+use crate::{Error, Result, log_sum_exp};
 
 /// A distribution over documents of symbols, whose probabilities are known exactly.
 pub trait Concept {
@@ -182,5 +184,6 @@ fn estimate(
     monitor: &dyn Monitor,
 ) -> std::result::Result<Estimate, Interrupted> {
     let checked = |number| monitor.check().map(|()| sample(number));
-    Ok(Estimate::of(&(0..n as u64).map(checked).collect::<std::result::Result<Vec<_>, _>>()?))
+    let samples = (0..n as u64).map(checked).collect::<std::result::Result<Vec<f64>, _>>()?;
+    Ok(mean(samples.into_iter()))
 }

@@ -2,6 +2,7 @@
 
 use cognate_base::process::check_memory;
 use cognate_base::{Interrupted, Monitor};
+use cognate_statistics::{Estimate, mean};
 use serde::{Deserialize, Serialize};
 
 use crate::bigrams::{self, Bigram};
@@ -11,7 +12,7 @@ use crate::dials::Dial;
 use crate::ginc::{self, Hmm};
 use crate::limits::{DOCUMENT_BYTES, PAIR_BYTES};
 use crate::words::words;
-use crate::{Error, Estimate, Result, Split};
+use crate::{Error, Result, Split};
 
 /// Documents or pairs that a Monte Carlo estimate is over.
 pub const SAMPLES: usize = 400;
@@ -368,8 +369,8 @@ impl SymbolMeasures {
             known.push(-mixture.concepts()[concept].log_likelihood(&document));
         }
         Ok(Self {
-            validation_loss: Estimate::of(&unknown),
-            validation_loss_knowing_concepts: Estimate::of(&known),
+            validation_loss: mean(unknown.into_iter()),
+            validation_loss_knowing_concepts: mean(known.into_iter()),
             loss: mixture.loss(deal.length, SAMPLES, *seed, monitor)?,
             entropy_rate: mixture.entropy_rate(deal.length, SAMPLES, *seed, monitor)?,
             concept_entropy: (mixture.concepts().len() as f64).ln(),
@@ -413,9 +414,9 @@ impl BiographyMeasures {
             people_told_once: config.people_told_once(),
             facts: config.people * Attribute::ALL.len(),
             facts_in_unique: stated.len(),
-            loss_knowing_everybody: Estimate::of(&everybody),
-            loss_knowing_nobody: Estimate::of(&nobody),
-            mutual_information: Estimate::of(&information),
+            loss_knowing_everybody: mean(everybody.into_iter()),
+            loss_knowing_nobody: mean(nobody.into_iter()),
+            mutual_information: mean(information.into_iter()),
         })
     }
 }

@@ -196,11 +196,11 @@ mod tests {
             };
             let (perfect, ideal) = same(1.0);
             let spread = perfect.stderr.unwrap().hypot(ideal.stderr.unwrap());
-            assert!((perfect.mean - ideal.mean).abs() <= 4.0 * spread, "{name}: {perfect:?} {ideal:?}");
+            assert!((perfect.value - ideal.value).abs() <= 4.0 * spread, "{name}: {perfect:?} {ideal:?}");
             // A document of another concept is hardly ever taken for one of the seed's.
             let (half, _) = same(0.5);
-            assert!((half.mean - 0.5 * perfect.mean).abs() < 0.1, "{name}: {half:?} {perfect:?}");
-            assert!(same(0.0).0.mean < 0.15, "{name}");
+            assert!((half.value - 0.5 * perfect.value).abs() < 0.1, "{name}: {half:?} {perfect:?}");
+            assert!(same(0.0).0.value < 0.15, "{name}");
         }
         let alone = world(json!({"name": "bigrams", "unique_documents": 10, "concepts": 1}));
         assert!(!alone.write("", 0, Truthfulness::independent(0.0)).is_empty(), "there is no other concept");

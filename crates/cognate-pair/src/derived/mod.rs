@@ -2,20 +2,29 @@
 //!
 //! - [`reorder`], [`next_sentences`] and [`masked_span`] are the three tasks of STEP (Zou et al. 2020, arXiv 2004.01853): each makes a source
 //!   and a target of one piece of a document. What the paper says holds where its released code says something else.
-//! - [`Obfuscation`] replaces words by nonsense words (He et al. 2022, arXiv 2212.09864).
+//! - [`Obfuscation`] replaces words by nonsense words, [`strung`] strings phrases together that say the same, and [`Trees`] are two made
+//!   languages (He et al. 2022, arXiv 2212.09864).
+//! - [`Forms`] are a document's keywords, in the place of what a teacher writes of it (arXiv 2509.25144).
 
+mod forms;
 mod masked_span;
 mod next_sentences;
+mod nonsense;
 mod obfuscated;
+mod phrases;
 mod reorder;
+mod trees;
 
 use cognate_base::random::{self, SliceRandom};
 use serde::{Deserialize, Serialize};
 
+pub use forms::Forms;
 pub use masked_span::{Mask, masked_span};
 pub use next_sentences::next_sentences;
 pub use obfuscated::Obfuscation;
+pub use phrases::{parted, strung};
 pub use reorder::reorder;
+pub use trees::Trees;
 
 /// A piece of a document.
 #[derive(Clone, Debug, PartialEq)]

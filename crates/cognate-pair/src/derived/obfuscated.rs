@@ -3,18 +3,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cognate_base::Monitor;
-use cognate_base::random::{self, Rng, SliceRandom};
+use cognate_base::random::{self, SliceRandom};
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::nonsense::nonsense;
 use crate::Result;
 
 /// Texts between two looks at the monitor.
 const STRIDE: usize = 256;
-/// Letters of nonsense words.
-const CONSONANTS: &[u8] = b"bcdfghjklmnpqrstvwxz";
-const VOWELS: &[u8] = b"aeiouy";
-/// Syllables of a nonsense word, at least and at most, while words of so many are free.
-const SYLLABLES: (u64, u64) = (2, 4);
 
 /// Which words become which nonsense words: one for one, and no nonsense word is a word of the texts.
 ///
@@ -48,18 +44,7 @@ impl Obfuscation {
             if at.is_multiple_of(STRIDE) {
                 monitor.check()?;
             }
-            let mut tries = 0;
-            let nonsense = loop {
-                let (least, most) = SYLLABLES;
-                // Where the short ones are nearly all taken, longer ones are not.
-                let syllables = least + random.next_u64() % (most - least + 1) + tries / 8;
-                let nonsense = nonsense(syllables, &mut random);
-                if !words.contains(nonsense.as_str()) && !taken.contains(&nonsense) {
-                    break nonsense;
-                }
-                tries += 1;
-            };
-            taken.insert(nonsense.clone());
+            let nonsense = nonsense(&mut taken, &mut random, |word| words.contains(word));
             map.insert(word.to_owned(), nonsense);
         }
         Ok(Self { map, words: words.len() })
@@ -88,11 +73,6 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 
 fn is_word(part: &str) -> bool {
     part.chars().any(char::is_alphanumeric)
-}
-
-fn nonsense(syllables: u64, random: &mut impl Rng) -> String {
-    let mut letter = |letters: &[u8]| char::from(letters[(random.next_u64() % letters.len() as u64) as usize]);
-    (0..syllables).flat_map(|_| [letter(CONSONANTS), letter(VOWELS)]).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use cognate_results::{LedgerEntry, in_flops};
 use super::Assembly;
 use crate::arms::needed_flops;
 use crate::error::Result;
-use crate::graph::preparation;
-use crate::graph::whole_cost;
+use crate::graph::{base, preparation, whole_cost};
 use crate::rundir::{Artifact, Manifest};
 use crate::stages::filter::Rounds;
 use crate::stages::generate::round_folder;
@@ -88,6 +87,11 @@ impl Assembly<'_> {
             flops += self.needed(step)?;
         }
         Ok(flops)
+    }
+
+    /// Operations of its base models: see [`Arm::base_flops`](cognate_results::Arm::base_flops).
+    pub(super) fn base_flops(&self, model: Replicate) -> Result<f64> {
+        base(self.recipe, model).into_iter().map(|step| self.needed(step)).sum()
     }
 
     /// The stage that trained `model`, where another did: by the recipe, since what was taken over from another run has that one's names.

@@ -2,7 +2,7 @@
 
 use cognate_pair::{Histogram, LsaStats, PairStats, Rule, UnseenStats};
 use cognate_results::{
-    Dropped, Measure, Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram, SyntheticQuality,
+    Dropped, Measure, Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram, SyntheticQuality, counted,
 };
 use cognate_synth::Reason;
 use serde::Deserialize;
@@ -148,6 +148,22 @@ impl Assembly<'_> {
             PairMethod::OneDocument { tasks, .. } => {
                 format!("Pairs of pieces of one document each, by the method {}.", tasks_word(tasks))
             }
+            PairMethod::Entities { shared, most_documents } => format!(
+                "Documents that name {shared} entities in common, runs of words with capitals, of those that at most {} name.",
+                counted(*most_documents as u64, "document", "documents")
+            ),
+            PairMethod::Forms { keywords, to_form } => {
+                let (given, written) =
+                    if *to_form { ("The document", "its form") } else { ("A form of each document", "the document") };
+                format!("{given} and {written}: a form is at most {keywords} keywords, in their order.")
+            }
+            PairMethod::Phrases { parts, .. } => {
+                format!("Given phrases that say the same, up to {parts} strung together.")
+            }
+            PairMethod::Trees { words, parts, .. } => format!(
+                "Sentences of a made language and the same in another: {words} words each, one for one, up to {parts} in a sentence, with \
+                 branches of a random tree exchanged."
+            ),
             PairMethod::Obfuscated { of, share } => format!(
                 "The pairs of the set {of}, with {} % of the different words replaced by nonsense words, one for one.",
                 (1000.0 * share).round() / 10.0

@@ -51,7 +51,7 @@ impl Assembly<'_> {
         if losses.is_empty() {
             return Ok(None);
         }
-        let floor = |(who, of): (&str, cognate_worlds::Estimate)| Floor { who: who.to_owned(), loss: estimate(of) };
+        let floor = |(who, of): (&str, Estimate)| Floor { who: who.to_owned(), loss: exact(of) };
         Ok(Some(World {
             name: made.dials.name().to_owned(),
             tokens_per_document,
@@ -221,7 +221,7 @@ fn how_told(corpus: &Synthetic) -> Option<String> {
 /// How much of what documents say is true; none of documents that say nothing.
 fn true_share(judged: &Judged) -> Option<f64> {
     match judged {
-        Judged::Symbols(of) => of.same_concept.map(|same| same.mean),
+        Judged::Symbols(of) => of.same_concept.map(|same| same.value),
         Judged::Biographies(people) => {
             let of = people.all();
             let statements = of.true_statements + of.false_statements + of.about_nobody;
@@ -230,11 +230,10 @@ fn true_share(judged: &Judged) -> Option<f64> {
     }
 }
 
-/// Of a world's own kind.
-fn estimate(of: cognate_worlds::Estimate) -> Estimate {
-    // What is the same for every document differs by rounding alone.
-    let stderr = of.stderr.map(|stderr| if stderr < 1e-9 * of.mean.abs() { 0.0 } else { stderr });
-    Estimate { value: of.mean, stderr }
+/// What is the same for every document differs by rounding alone.
+fn exact(of: Estimate) -> Estimate {
+    let stderr = of.stderr.map(|stderr| if stderr < 1e-9 * of.value.abs() { 0.0 } else { stderr });
+    Estimate { stderr, ..of }
 }
 
 /// A share of counts; none of nothing.
@@ -247,14 +246,11 @@ fn measured(name: &str, value: f64, n: u64) -> Measure {
 }
 
 fn of_symbols(of: &JudgedSymbols) -> Vec<Measure> {
-    let documents = of.same_concept.map_or(0, |same| same.n as u64);
-    let mean = |name: &str, found: Option<cognate_worlds::Estimate>| {
-        found.map(|found| measured(name, found.mean, found.n as u64))
-    };
+    let mean = |name: &str, found: Option<Estimate>| found.map(|found| measured(name, found.value, of.documents));
     let measures = [
         mean("have the seed's concept, by probability", of.same_concept),
         mean("would have it, if the world had written them", of.ideal),
-        share("can be of this world", of.possible, documents),
+        share("can be of this world", of.possible, of.documents),
     ];
     measures.into_iter().flatten().collect()
 }

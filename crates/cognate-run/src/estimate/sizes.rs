@@ -4,6 +4,10 @@ use super::Estimate;
 use super::known::Size;
 use crate::recipe::PairMethod;
 
+/// Bytes of a phrase, and of a nonsense word with its space, on average.
+const PHRASE_BYTES: f64 = 20.0;
+const NONSENSE_BYTES: f64 = 7.0;
+
 impl Estimate<'_> {
     /// Entries of the vocabulary.
     pub(crate) fn vocabulary(&self) -> usize {
@@ -63,8 +67,11 @@ impl Estimate<'_> {
         if let Some(of) = self.recipe.pairs[set].method.of() {
             return self.held_out(self.recipe.pair_set(of));
         }
-        if let PairMethod::OneDocument { .. } = &self.recipe.pairs[set].method {
-            return self.selection_documents();
+        let held = self.recipe.pairs[set].pair.held_out_share;
+        match &self.recipe.pairs[set].method {
+            PairMethod::OneDocument { .. } | PairMethod::Forms { .. } => return self.selection_documents(),
+            PairMethod::Phrases { made, .. } | PairMethod::Trees { made, .. } => return held * *made as f64,
+            _ => {}
         }
         self.pairs(set) / 2.0 / self.unique_documents().max(1.0) * self.selection_documents()
     }
@@ -80,11 +87,31 @@ impl Estimate<'_> {
             let kept = if let PairMethod::Cycle { keep, .. } = &self.recipe.pairs[set].method { *keep } else { 1.0 };
             return kept * self.pairs(self.recipe.pair_set(of));
         }
-        if let PairMethod::OneDocument { piece_tokens, .. } = &self.recipe.pairs[set].method {
-            return unique * (self.mean() / *piece_tokens as f64).max(1.0);
+        match &self.recipe.pairs[set].method {
+            PairMethod::OneDocument { piece_tokens, .. } => {
+                return unique * (self.mean() / *piece_tokens as f64).max(1.0);
+            }
+            PairMethod::Forms { .. } => return unique,
+            PairMethod::Phrases { made, .. } | PairMethod::Trees { made, .. } => return *made as f64,
+            _ => {}
         }
         let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
         2.0 * unique * neighbours
+    }
+
+    /// Bytes of the texts that a set of pairs makes from no document.
+    pub(crate) fn made_bytes(&self, method: &PairMethod) -> f64 {
+        let (parts, made, bytes) = match method {
+            PairMethod::Phrases { parts, made, .. } => (*parts, *made, PHRASE_BYTES),
+            PairMethod::Trees { parts, made, .. } => (*parts, *made, NONSENSE_BYTES),
+            _ => return 0.0,
+        };
+        2.0 * made as f64 * (1.0 + parts as f64) / 2.0 * bytes
+    }
+
+    /// Bytes of a token.
+    pub(crate) fn bytes_per_token(&self) -> f64 {
+        (self.survey.bytes_per_document / self.survey.tokens_per_document.max(1.0)).max(1.0)
     }
 
     /// Tokens of the unique and of the oracle split.

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
 pub(crate) use possible::filter_config;
+pub(crate) use presets::{TO_DOCUMENT, TO_FORM};
 pub use recipe_error::{Place, RecipeError};
 pub(crate) use resolve::tasks_of;
 pub(crate) use things::tasks_word;
@@ -463,6 +464,27 @@ pub struct Repetition {
     pub duplicate_8_grams: Limit,
     pub duplicate_9_grams: Limit,
     pub duplicate_10_grams: Limit,
+}
+
+impl Repetition {
+    /// One limit for all of them.
+    pub fn with_limits(limit: Limit) -> Self {
+        Self {
+            duplicate_lines: limit,
+            duplicate_paragraphs: limit,
+            duplicate_line_characters: limit,
+            duplicate_paragraph_characters: limit,
+            top_2_gram: limit,
+            top_3_gram: limit,
+            top_4_gram: limit,
+            duplicate_5_grams: limit,
+            duplicate_6_grams: limit,
+            duplicate_7_grams: limit,
+            duplicate_8_grams: limit,
+            duplicate_9_grams: limit,
+            duplicate_10_grams: limit,
+        }
+    }
 }
 
 impl Repetition {

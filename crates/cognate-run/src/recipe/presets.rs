@@ -14,7 +14,9 @@ use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
 use super::sound;
 use super::things::{ALL_TASKS, Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
-use super::{Embedding, Model, Pair, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
+use super::{
+    Embedding, Filter, Limit, Model, Off, Pair, PairMethod, PairSet, Repetition, Synthesizer, Synthetic, Tune,
+};
 
 pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -28,12 +30,43 @@ pub(super) const SHUFFLED: &str = "shuffled";
 pub(super) const UNCONDITIONAL: &str = "unconditional";
 /// Mistakes that are the same each time.
 pub(super) const CONSISTENT: &str = "consistent";
+/// Which side of a pair of a document and its form is to be written.
+pub(crate) const TO_DOCUMENT: &str = "to-document";
+pub(crate) const TO_FORM: &str = "to-form";
+/// Keywords of a form, at most.
+const KEYWORDS: u64 = 24;
+/// Entities that both documents of a pair name, at least.
+const SHARED_ENTITIES: u64 = 2;
+/// Documents that name an entity which joins them, at most.
+const ENTITY_DOCUMENTS: u64 = 100;
+/// Pairs to make where their number follows from no document.
+const MADE: u64 = 10_000;
+/// Phrases or words of their texts, at most.
+const PARTS: u64 = 16;
+/// Words of a made language.
+const WORDS: u64 = 1000;
+/// How likely two branches of a tree are exchanged.
+const SWAP: f64 = 0.15;
 /// Tokens of a piece of a document that pairs are made of, at most, as Zou et al. 2020 have it.
 const PIECE_TOKENS: u64 = 512;
 /// What seeds are that are the unique documents.
 const UNIQUE: &str = "unique";
 /// What seeds are where there are none.
 const NONE: &str = "none";
+
+fn made(section: &Section) -> usize {
+    section.integer_or("made", MADE) as usize
+}
+
+fn parts(section: &Section) -> usize {
+    section.integer_or("parts", PARTS) as usize
+}
+
+/// The filters of a corpus that is none of documents, but on the way to one: what is asked of sentences is not asked of it.
+fn of_forms(filter: &Filter) -> Filter {
+    let off = Limit::Off(Off::Off);
+    Filter { min_words: 0, non_text: off, near_copy: off, repetition: Repetition::with_limits(off), ..filter.clone() }
+}
 
 /// Who asks for a thing by its name.
 #[derive(Clone, Copy)]
@@ -115,9 +148,17 @@ impl Maker<'_> {
             ("by", &["cycle"]),
             ("keep", &["cycle"]),
             ("rounds", &["cycle"]),
-            ("path", &["file"]),
+            ("path", &["file", "phrases"]),
             ("share", &["obfuscated", "shuffled"]),
             ("piece_tokens", &[ALL_TASKS]),
+            ("shared_entities", &["entity-pairs"]),
+            ("entity_documents", &["entity-pairs"]),
+            ("keywords", &["forms"]),
+            ("direction", &["forms"]),
+            ("made", &["phrases", "trees"]),
+            ("parts", &["phrases", "trees"]),
+            ("words", &["trees"]),
+            ("swap", &["trees"]),
         ] {
             if section.has(key) && !owners.iter().any(|owner| is_own(owner)) {
                 return Err(only_with(section, key, &format!("method = \"{}\"", owners.join("\" or \""))));
@@ -127,6 +168,8 @@ impl Maker<'_> {
             "shuffled" => Some(&["within_groups"]),
             "file" | "truth" => Some(&["held_out_share", "within_groups"]),
             "obfuscated" | "cycle" => Some(&[]),
+            "forms" | "phrases" | "trees" => Some(&["held_out_share"]),
+            "entity-pairs" => Some(&["neighbours", "near_copy", "held_out_share", "within_groups"]),
             _ if tasks.is_some() => Some(&["held_out_share"]),
             _ => None,
         };
@@ -146,11 +189,31 @@ impl Maker<'_> {
                 }
             },
             "cycle" => self.cycle(section, &name, of(), &pair)?,
-            "file" => match section.text_if("path") {
-                Some(path) => PairMethod::File(PathBuf::from(path)),
-                None => {
-                    return Err(section.impossible("method", "", "`path` beside it", "give the file with the pairs"));
+            "file" | "phrases" => {
+                let is_file = method == "file";
+                let Some(path) = section.text_if("path").map(PathBuf::from) else {
+                    let advice =
+                        if is_file { "give the file with the pairs" } else { "give the file with the phrases" };
+                    return Err(section.impossible("method", "", "`path` beside it", advice));
+                };
+                match is_file {
+                    true => PairMethod::File(path),
+                    false => PairMethod::Phrases { path, parts: parts(section), made: made(section) },
                 }
+            }
+            "trees" => PairMethod::Trees {
+                words: section.integer_or("words", WORDS) as usize,
+                parts: parts(section),
+                swap: section.number_or("swap", SWAP),
+                made: made(section),
+            },
+            "forms" => PairMethod::Forms {
+                keywords: section.integer_or("keywords", KEYWORDS) as usize,
+                to_form: section.text_if("direction").is_some_and(|direction| direction == TO_FORM),
+            },
+            "entity-pairs" => PairMethod::Entities {
+                shared: section.integer_or("shared_entities", SHARED_ENTITIES) as usize,
+                most_documents: section.integer_or("entity_documents", ENTITY_DOCUMENTS) as usize,
             },
             "truth" => {
                 if !self.written.table("corpus").has("world") {
@@ -174,7 +237,7 @@ impl Maker<'_> {
                 self.need_pairs(of, Asker { section, key: "of" })?;
                 self.know_synthesizer(by, Asker { section, key: "by" })
             }
-            PairMethod::File(_) | PairMethod::Truth | PairMethod::OneDocument { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -272,8 +335,9 @@ impl Maker<'_> {
         if section.has("mistakes") {
             return Err(only_with(section, "mistakes", "`truth`"));
         }
-        let by = match section.text_if("by") {
-            Some(by) => by,
+        let by = match section.list_if("by") {
+            Some(by) if by.len() > 1 => return self.chain(section, &name, &by),
+            Some(by) => by.concat(),
             None if name == SHUFFLED => SHUFFLED.to_owned(),
             None if name == UNCONDITIONAL => self.repetition(section)?,
             None => RELATED.to_owned(),
@@ -328,6 +392,24 @@ impl Maker<'_> {
         let by = Author::Model(by);
         self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
         self.need_seeds(&seeds, section)
+    }
+
+    /// A corpus that several write in turn, each from what the one before wrote. All but the last write corpora of their own.
+    fn chain(&mut self, section: &Section, name: &str, by: &[String]) -> Result {
+        let mut own = section.clone();
+        for (at, writer) in by.iter().enumerate() {
+            own = own.with_one("by", writer);
+            if at + 1 == by.len() {
+                return self.corpus(&own);
+            }
+            let step = format!("{name}-step-{}", at + 1);
+            self.corpus(&own.clone().with_text("name", &step))?;
+            for corpus in self.things.synthetic.iter_mut().filter(|corpus| corpus.name == step) {
+                corpus.filter = of_forms(&corpus.filter);
+            }
+            own = own.with_text("seeds", &step);
+        }
+        Ok(())
     }
 
     /// A corpus that the world writes, which reads few of the keys that a model does.

@@ -83,6 +83,40 @@ pub enum PairMethod {
         /// Tokens of a piece, at most.
         piece_tokens: usize,
     },
+    /// Documents that share entities.
+    Entities {
+        /// Entities that both name, at least.
+        shared: usize,
+        /// Documents that name such an entity, at most.
+        most_documents: usize,
+    },
+    /// Documents and their forms.
+    Forms {
+        /// Keywords of a form, at most.
+        keywords: usize,
+        /// Whether the form is what is to be written.
+        to_form: bool,
+    },
+    /// Phrases of a file, strung together.
+    Phrases {
+        /// The file.
+        path: PathBuf,
+        /// Phrases of a text, at most.
+        parts: usize,
+        /// Pairs to make.
+        made: usize,
+    },
+    /// Sentences of two made languages.
+    Trees {
+        /// Words of each.
+        words: usize,
+        /// Words of a sentence, at most.
+        parts: usize,
+        /// How likely two branches are exchanged.
+        swap: f64,
+        /// Pairs to make.
+        made: usize,
+    },
     /// Another set, with words replaced by nonsense words.
     Obfuscated {
         /// The set.
@@ -97,7 +131,17 @@ impl PairMethod {
     pub fn of(&self) -> Option<&str> {
         match self {
             Self::Shuffled { of, .. } | Self::Obfuscated { of, .. } | Self::Cycle { of, .. } => Some(of),
-            Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::OneDocument { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// Whether its texts are no documents of the corpus, but made for it.
+    pub fn makes_texts(&self) -> bool {
+        match self {
+            Self::OneDocument { .. } | Self::Obfuscated { .. } => true,
+            Self::Forms { .. } | Self::Phrases { .. } | Self::Trees { .. } => true,
+            Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::Entities { .. } => false,
+            Self::Shuffled { .. } | Self::Cycle { .. } => false,
         }
     }
 }
@@ -493,9 +537,8 @@ impl Recipe {
     /// The set of pairs in whose folder the texts lie that the pairs of the set at `set` name; none where these are documents of the corpus.
     pub fn texts_of(&self, set: usize) -> Option<usize> {
         match &self.pairs[set].method {
-            PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => Some(set),
             PairMethod::Shuffled { of, .. } | PairMethod::Cycle { of, .. } => self.texts_of(self.pair_set(of)),
-            PairMethod::Neighbours(_) | PairMethod::File(_) | PairMethod::Truth => None,
+            method => method.makes_texts().then_some(set),
         }
     }
 

@@ -331,6 +331,82 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
 }
 
+/// Each method with keys of its own, what it says, and what it refuses.
+#[test]
+fn pairs_from_entities_forms_phrases_and_trees_have_keys_of_their_own() {
+    let with = |keys: &str| {
+        let arm = "[[synthesizer]]\nname = \"s\"\npairs = \"p\"\n[[synthetic]]\nname = \"c\"\nby = \"s\"\n[[arm]]\nname = \"a\"\nsynthetic.c = 0.1\n";
+        parse(&format!("{BASE}[[pairs]]\nname = \"p\"\n{keys}\n{arm}"))
+    };
+    let method = |keys: &str| {
+        let recipe = with(keys).unwrap();
+        let again = Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap();
+        assert_eq!(again, recipe, "{keys}");
+        recipe.pairs[recipe.pair_set("p")].method.clone()
+    };
+    let entities = |shared, most_documents| PairMethod::Entities { shared, most_documents };
+    assert_eq!(method("method = \"entity-pairs\""), entities(2, 100));
+    let keys = "shared_entities = 3\nentity_documents = 7";
+    assert_eq!(method(&format!("method = \"entity-pairs\"\n{keys}")), entities(3, 7));
+    assert_eq!(method("method = \"forms\""), PairMethod::Forms { keywords: 24, to_form: false });
+    let turned = "method = \"forms\"\nkeywords = 9\ndirection = \"to-form\"";
+    assert_eq!(method(turned), PairMethod::Forms { keywords: 9, to_form: true });
+    let phrases = PairMethod::Phrases { path: "p.jsonl".into(), parts: 16, made: 10_000 };
+    assert_eq!(method("method = \"phrases\"\npath = \"p.jsonl\""), phrases);
+    let trees = PairMethod::Trees { words: 5, parts: 6, swap: 0.5, made: 7 };
+    assert_eq!(method("method = \"trees\"\nwords = 5\nparts = 6\nswap = 0.5\nmade = 7"), trees);
+    for (keys, said) in [
+        ("method = \"phrases\"", "`path` beside it"),
+        ("method = \"trees\"\nkeywords = 3", "without method = \"forms\""),
+        ("method = \"forms\"\nmade = 3", "without method = \"phrases\" or \"trees\""),
+        ("method = \"entity-pairs\"\nswap = 0.1", "without method = \"trees\""),
+        ("method = \"neighbours\"\nshared_entities = 3", "without method = \"entity-pairs\""),
+        ("method = \"forms\"\nneighbours = 3", "`neighbours`"),
+        ("method = \"entity-pairs\"\nprecision = 0.5", "`precision`"),
+        ("method = \"trees\"\nparts = 1", "from 2 to 1000"),
+    ] {
+        let error = with(keys).unwrap_err().to_string();
+        assert!(error.contains(said), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn a_chain_of_writers_is_a_corpus_each() {
+    let tuned = |name: &str| format!("[[synthesizer]]\nname = \"{name}\"\npairs = \"related\"\n");
+    let things = ["one", "two", "three"].map(tuned).concat();
+    let arm = "[[arm]]\nname = \"a\"\nsynthetic.c = 0.1\n";
+    let with = |keys: &str| parse(&format!("{BASE}{things}[[synthetic]]\nname = \"c\"\n{keys}\n{arm}"));
+    let recipe = with("by = [\"one\", \"two\", \"three\"]\ntemperature = 0.5").unwrap();
+    let corpora: Vec<(&str, &str, &SeedsOf, f64)> = recipe
+        .synthetic
+        .iter()
+        .map(|corpus| {
+            let by = corpus.by.model().map_or("", Writer::name);
+            (corpus.name.as_str(), by, &corpus.seeds, corpus.generate.sampling.temperature)
+        })
+        .collect();
+    let from = |name: &str| SeedsOf::Corpus(name.to_owned());
+    assert_eq!(
+        corpora,
+        [
+            ("c-step-1", "one", &SeedsOf::Unique, 0.5),
+            ("c-step-2", "two", &from("c-step-1"), 0.5),
+            ("c", "three", &from("c-step-2"), 0.5)
+        ]
+    );
+    // A model without seeds may be the first; nobody else may write from nothing.
+    let first = with("by = [\"repetition\", \"two\"]").unwrap();
+    assert_eq!((&first.synthetic[0].seeds, &first.synthetic[1].seeds), (&SeedsOf::None, &from("c-step-1")));
+    for (keys, said) in [
+        ("by = [\"one\", \"repetition\"]", "cannot write from seeds"),
+        ("by = [\"one\", \"six\"]", "`six`"),
+        ("by = [\"one\", \"two\"]\nseeds = \"c\"", "in a circle"),
+    ] {
+        let error = with(keys).unwrap_err().to_string();
+        assert!(error.contains(said), "{keys}: {error}");
+    }
+}
+
 #[test]
 fn rounds_of_cycle_consistency_are_sets_and_synthesizers_of_their_own() {
     let written = "[[pairs]]\nname = \"clean\"\nmethod = \"cycle\"\nkeep = 0.5\nrounds = 3\n[[synthesizer]]\nname = \"clean\"\npairs = \"clean\"\n\

@@ -24,7 +24,7 @@ use crate::step::Step;
 const SPLITS: [&str; 2] = ["unique", "selection"];
 
 /// Texts of a split while they are written.
-struct Texts<'a> {
+pub(super) struct Texts<'a> {
     tokenizer: &'a Tokenizer,
     split: &'static str,
     documents: DocumentWriter,
@@ -33,7 +33,7 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn create(folder: &Path, split: &'static str, tokenizer: &'a Tokenizer) -> Result<Self> {
+    pub(super) fn create(folder: &Path, split: &'static str, tokenizer: &'a Tokenizer) -> Result<Self> {
         Ok(Self {
             tokenizer,
             split,
@@ -43,7 +43,7 @@ impl<'a> Texts<'a> {
         })
     }
 
-    fn push(&mut self, id: String, side: Side) -> Result<()> {
+    pub(super) fn push(&mut self, id: String, side: Side) -> Result<()> {
         let (text, mut tokens) = match side {
             Side::Text(text) => {
                 let tokens = self.tokenizer.encode(&text)?;
@@ -59,7 +59,7 @@ impl<'a> Texts<'a> {
     }
 
     /// Puts the files in place, and says what they are called.
-    fn finish(self, made: &mut Made) -> Result<Vec<String>> {
+    pub(super) fn finish(self, made: &mut Made) -> Result<Vec<String>> {
         made.rows(&format!("{}.jsonl.zst", self.split), self.documents.finish()?);
         let tokens = self.tokens.finish()?;
         made.rows(&format!("{}.bin", self.split), tokens.tokens);

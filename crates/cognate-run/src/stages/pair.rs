@@ -14,18 +14,23 @@ use serde_json::{Value, json};
 use super::cycle;
 use super::derived;
 use super::embed::{HELD, SELECTION};
+use super::entities;
 use super::groups::{Groups, with_groups};
 use super::held_out::ids;
+use super::made_pairs;
 use super::related::{copies, vectors_of};
 use super::{BATCH_TOKENS, Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
 use crate::estimate::search_flops;
 use crate::estimate::{Cost, Estimate, PACKED};
-use crate::recipe::{Model, PairMethod, Recipe, Threshold};
+use crate::recipe::{self, Model, PairMethod, Recipe, TO_DOCUMENT, TO_FORM, Threshold};
 use crate::rundir::Work;
 use crate::step::Step;
 use crate::world_files::PAIRS;
+
+/// Text that entities are looked for in within a second, on one core.
+const ENTITY_BYTES_PER_S: f64 = 8e6;
 
 /// The set of pairs at a place of [`Recipe::pairs`].
 pub(crate) struct Pair(pub(crate) usize);
@@ -49,8 +54,11 @@ impl Stage for Pair {
             PairMethod::Cycle { of, by, .. } => {
                 vec![Step::Pair(recipe.pair_set(of)), Step::Tune(recipe.synthesizer(by))]
             }
-            PairMethod::File(_) | PairMethod::Truth => vec![Step::Ingest],
-            PairMethod::OneDocument { .. } => vec![Step::Tokenize],
+            PairMethod::File(_) | PairMethod::Truth | PairMethod::Entities { .. } => vec![Step::Ingest],
+            PairMethod::OneDocument { .. }
+            | PairMethod::Forms { .. }
+            | PairMethod::Phrases { .. }
+            | PairMethod::Trees { .. } => vec![Step::Tokenize],
             PairMethod::Obfuscated { of, .. } => vec![Step::Tokenize, Step::Pair(recipe.pair_set(of))],
         }
     }
@@ -88,6 +96,34 @@ impl Stage for Pair {
                 config.put("pair", json!({"method": tasks, "piece_tokens": piece_tokens, "held_out_share": share}))
             }
             PairMethod::Obfuscated { share, .. } => config.put("pair", json!({"method": "obfuscated", "share": share})),
+            PairMethod::Entities { shared, most_documents } => {
+                let recipe::Pair { neighbours, near_copy, held_out_share, .. } = &pairs.pair;
+                let own = json!({
+                    "method": "entity-pairs", "shared_entities": shared, "entity_documents": most_documents,
+                    "neighbours": neighbours, "near_copy": near_copy, "held_out_share": held_out_share
+                });
+                config.put("pair", with_groups(own, &pairs.pair))
+            }
+            PairMethod::Forms { keywords, to_form } => {
+                let direction = if *to_form { TO_FORM } else { TO_DOCUMENT };
+                let share = pairs.pair.held_out_share;
+                let own = json!({
+                    "method": "forms", "keywords": keywords, "direction": direction, "held_out_share": share
+                });
+                config.put("pair", own)
+            }
+            PairMethod::Phrases { parts, made, .. } => {
+                let share = pairs.pair.held_out_share;
+                config.put("pair", json!({"method": "phrases", "parts": parts, "made": made, "held_out_share": share}))
+            }
+            PairMethod::Trees { words, parts, swap, made } => {
+                let share = pairs.pair.held_out_share;
+                let own = json!({
+                    "method": "trees", "words": words, "parts": parts, "swap": swap, "made": made,
+                    "held_out_share": share
+                });
+                config.put("pair", own)
+            }
         }
     }
 
@@ -128,6 +164,8 @@ impl Stage for Pair {
                 inputs.add_tokens("the selection tokens", "tokenize", "selection")?;
             }
             PairMethod::File(path) => inputs.file("the given pairs", recipe.at(path))?,
+            PairMethod::Phrases { path, .. } => inputs.file("the given phrases", recipe.at(path))?,
+            PairMethod::Entities { .. } | PairMethod::Forms { .. } | PairMethod::Trees { .. } => {}
             PairMethod::Truth => inputs.add("the true pairs", context.artifact("ingest"), PAIRS)?,
         }
         match recipe.texts_of(self.0) == Some(self.0) {
@@ -154,6 +192,19 @@ impl Stage for Pair {
             PairMethod::Obfuscated { of, share } => {
                 derived::obfuscated(context, self.0, (of, *share), place.folder, monitor)
             }
+            PairMethod::Entities { shared, most_documents } => {
+                entities::sharing(context, self.0, (*shared, *most_documents), place.folder, monitor)
+            }
+            PairMethod::Forms { keywords, to_form } => {
+                made_pairs::forms(context, self.0, (*keywords, *to_form), place.folder, monitor)
+            }
+            PairMethod::Phrases { path, parts, made } => {
+                let path = context.recipe.at(path);
+                made_pairs::phrases(context, self.0, (&path, *parts, *made), place.folder, monitor)
+            }
+            PairMethod::Trees { words, parts, swap, made } => {
+                made_pairs::trees(context, self.0, (*words, *parts, *swap, *made), place.folder, monitor)
+            }
         }
     }
 
@@ -175,18 +226,26 @@ impl Stage for Pair {
         let given = match method {
             PairMethod::File(path) => estimate.given_s(path),
             // Both sides are made into tokens.
-            PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } => {
+            PairMethod::OneDocument { .. } | PairMethod::Obfuscated { .. } | PairMethod::Forms { .. } => {
                 2.0 * estimate.unique_bytes() / estimate.survey.encode_bytes_per_s
             }
+            PairMethod::Phrases { .. } | PairMethod::Trees { .. } => {
+                estimate.made_bytes(method) / estimate.survey.encode_bytes_per_s
+            }
+            PairMethod::Entities { .. } => estimate.unique_bytes() / ENTITY_BYTES_PER_S,
             PairMethod::Cycle { .. } => estimate.passes_s(flops),
             PairMethod::Neighbours(_) | PairMethod::Shuffled { .. } | PairMethod::Truth => 0.0,
         };
-        let own = match estimate.recipe.texts_of(self.0) == Some(self.0) {
-            true => {
+        let own = match method {
+            PairMethod::Phrases { .. } | PairMethod::Trees { .. } => {
+                let bytes = estimate.made_bytes(method);
+                bytes * PACKED + estimate.token_bytes(bytes / estimate.bytes_per_token(), 2.0 * documents)
+            }
+            method if method.makes_texts() => {
                 2.0 * documents
                     * (estimate.survey.bytes_per_document * PACKED + estimate.token_bytes(estimate.mean(), 1.0))
             }
-            false => 0.0,
+            _ => 0.0,
         };
         let searched = if matches!(method, PairMethod::Neighbours(_)) { estimate.search_s(flops) } else { 0.0 };
         let wall_s = searched + given;
@@ -202,7 +261,13 @@ impl Stage for Pair {
                 let context = estimate.recipe.synthesizers[estimate.recipe.synthesizer(by)].tune.context;
                 config.parameter_bytes() + config.scoring_bytes(BATCH_TOKENS + context) + estimate.pairs(self.0) * 64.0
             }
-            PairMethod::Obfuscated { .. } => {
+            PairMethod::Trees { words, .. } => *words as f64 * 200.0 + estimate.pairs(self.0) * 300.0,
+            PairMethod::Phrases { path, .. } => {
+                let file = fs_err::metadata(estimate.recipe.at(path)).map_or(0, |file| file.len());
+                // What is compressed is unpacked, and each phrase held twice while it is parted.
+                8.0 * file as f64 + estimate.pairs(self.0) * 300.0
+            }
+            PairMethod::Obfuscated { .. } | PairMethod::Forms { .. } | PairMethod::Entities { .. } => {
                 let words = estimate.different_words(estimate.unique_bytes()) * 100.0;
                 estimate.unique_bytes() + words + estimate.pairs(self.0) * 24.0
             }

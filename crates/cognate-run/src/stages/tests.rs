@@ -31,6 +31,7 @@ mod derived;
 mod finished;
 mod graph;
 mod identities;
+mod made_pairs;
 mod sweeps;
 mod teaching;
 mod told;

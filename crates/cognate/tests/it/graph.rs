@@ -134,19 +134,23 @@ fn two_embeddings_two_rounds_and_a_mixture_run_and_resume_from_a_kill_in_every_n
         "train/rounds/started.json",
         "train/continued/checkpoints/step-00000010",
     ];
-    let mut missed = Vec::new();
+    // Some nodes take no longer than a look: those are made once more until a kill comes in time.
     for point in points {
-        let mut child =
-            killed.cognate(&["--quiet", "run", "r.toml", "--threads", "2"]).stderr(Stdio::piped()).spawn().unwrap();
-        if wait_for(&mut child, &killed, &format!("runs/tiny/{point}")) && child.try_wait().unwrap().is_none() {
+        let folder = killed.path(&format!("runs/tiny/{}", point.rsplit_once("/checkpoints").unwrap_or((point, "")).0));
+        let folder = if folder.extension().is_some() { folder.parent().unwrap().to_owned() } else { folder };
+        let in_time = (0..40).any(|_| {
+            if folder.join("manifest.json").exists() {
+                fs_err::remove_dir_all(&folder).unwrap();
+            }
+            let mut run = killed.cognate(&["--quiet", "run", "r.toml", "--threads", "2"]);
+            let mut child = run.stderr(Stdio::null()).spawn().unwrap();
+            let at_work = wait_for(&mut child, &killed, &format!("runs/tiny/{point}"));
             child.kill().unwrap();
             child.wait().unwrap();
-        } else {
-            let said = child.wait_with_output().unwrap();
-            missed.push(format!("{point}: {}", String::from_utf8_lossy(&said.stderr)));
-        }
+            at_work && !folder.join("manifest.json").exists()
+        });
+        assert!(in_time, "no kill came in time at {point}");
     }
-    assert!(missed.len() < 6, "too few kills came in time: {missed:#?}");
     killed.succeeds(&["run", "r.toml"]);
     assert_eq!(outcome(&killed), outcome(&whole));
 

@@ -537,6 +537,11 @@ fn controls_come_beside_the_arms_and_differ_in_one_thing_each() {
         assert!(expected > 0.0 && (start - expected).abs() < 1e-9 * expected, "{starts:?} {expected:?}");
     }
     let repetition = number(&arm("repetition")["flops"]);
+    // All three start from repetition's model, which the other two do not need.
+    for name in ["sbp", "random-pairs", "unconditional"] {
+        assert_eq!(number(&arm(name)["base_flops"]), repetition, "{name}");
+    }
+    assert!(["repetition", "equal-flops"].iter().all(|name| arm(name)["base_flops"].is_null()));
     let all = repetition + parts.iter().sum::<f64>() + number(&arm("sbp")["flops"]);
     let spent = number(&arm("equal-flops")["flops"]);
     // To half a step of forty, and what later documents are longer or shorter by.

@@ -167,7 +167,7 @@ fn a_recipe_of_a_world_makes_what_the_command_writes_and_is_read_as_that() {
     let report: Value = serde_json::from_slice(&read("runs/made/report.json")).unwrap();
     let world = &report["world"];
     let floor = |at: usize| world["floors"][at]["loss"]["value"].as_f64().unwrap();
-    let measured = |name: &str| told["measures"][name]["mean"].as_f64().unwrap();
+    let measured = |name: &str| told["measures"][name]["value"].as_f64().unwrap();
     assert!((floor(0) - measured("validation_loss")).abs() < 1e-9);
     assert!((floor(1) - measured("validation_loss_knowing_concepts")).abs() < 1e-9);
     // Nats a document: those of all documents' tokens over how many they are.

@@ -647,13 +647,17 @@ pub const KEYS: &[Key] = &[
     key("pairs", "name", Name, Required, "", "What other things call it."),
     key(
         "pairs", "method",
-        Choice(&["neighbours", "shuffled", "file", "truth", "reorder", "next-sentences", "masked-span", "all", "obfuscated", "cycle"]),
+        Choice(&[
+            "neighbours", "shuffled", "file", "truth", "entity-pairs", "reorder", "next-sentences", "masked-span", "all", "obfuscated", "phrases",
+            "trees", "forms", "cycle",
+        ]),
         Value("\"neighbours\""), "",
         "`neighbours`: documents that are near to each other; `shuffled`: the pairs of another set, each with a second document of another \
-         pair; `file`: pairs that are given; `truth`: those that a `[corpus] world` says share a concept ([which](worlds.md#in-a-recipe)). The \
-         others have texts of their own (docs/methods.md). `reorder`, `next-sentences` and `masked-span`: a \
+         pair; `file`: pairs that are given; `truth`: those that a `[corpus] world` says share a concept ([which](worlds.md#in-a-recipe)); `entity-pairs`: documents that name the same entities; `cycle`: those of another set \
+         from which a synthesizer best finds back. The others have texts of their own (docs/methods.md). `reorder`, `next-sentences` and `masked-span`: a \
          document's shuffled sentences and the document, its beginning and what follows, the document with a masked span and that span; `all`: a \
-         third of the pieces each; `obfuscated`: the pairs of another set, with words replaced by nonsense words.",
+         third of the pieces each; `obfuscated`: the pairs of another set, with words replaced by nonsense words; `phrases`: given phrases that say the same, strung \
+         together; `trees`: sentences of two made languages; `forms`: a document's keywords and the document.",
     ),
     key("pairs", "embedding", Name, Derived("`lsa`"), "", "`neighbours` only: by which vectors."),
     key("pairs", "of", Name, Derived("`related`"), "", "`shuffled`, `obfuscated` and `cycle` only: of which set."),
@@ -672,7 +676,37 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "pairs", "path", Path, Derived("none"), "",
-        "`file` only: pairs as `cognate pair` writes them; those of documents that are not unique ones are passed over.",
+        "`file`: pairs as `cognate pair` writes them; those of documents that are not unique ones are passed over. `phrases`: JSON Lines or \
+         Parquet, each record with a text `source` and a text `target` that say the same.",
+    ),
+    key(
+        "pairs", "shared_entities", Integer(1, 1000), Derived("2"), "Yang et al. 2024 (EntiGraph): pairs of entities",
+        "`entity-pairs` only: entities that both documents name, at least. An entity is a run of at most four words with capitals.",
+    ),
+    key(
+        "pairs", "entity_documents", Integer(2, most::DOCUMENTS), Derived("100"), "",
+        "`entity-pairs` only: an entity that more documents name joins none. The work grows with its square.",
+    ),
+    key(
+        "pairs", "keywords", Integer(2, most::CONTEXT), Derived("24"), "",
+        "`forms` only: keywords of a form, at most, by TF-IDF, in the order of the document.",
+    ),
+    key(
+        "pairs", "direction", Choice(&["to-document", "to-form"]), Derived("`to-document`"), "",
+        "`forms` only: which of the two is to be written.",
+    ),
+    key(
+        "pairs", "made", Integer(1, 1 << 29), Derived("10,000"), "",
+        "`phrases` and `trees` only: pairs to make. `held_out_share` more are made to measure by; of phrases, of others than these.",
+    ),
+    key(
+        "pairs", "parts", Integer(2, 1000), Derived("16"), "",
+        "`phrases`: phrases of a text, one to so many; `trees`: words of a sentence, two to so many.",
+    ),
+    key("pairs", "words", Integer(2, 1_000_000), Derived("1000"), "", "`trees` only: words of each of the two languages."),
+    key(
+        "pairs", "swap", Number(Interval::SHARE), Derived("0.15"), "",
+        "`trees` only: how likely the two branches of a node are exchanged.",
     ),
 
     key("synthesizer", "name", Name, Required, "", "What other things call it."),
@@ -695,8 +729,9 @@ pub const KEYS: &[Key] = &[
 
     key("synthetic", "name", Name, Required, "", "What other things call it."),
     key(
-        "synthetic", "by", Name, Derived("`related`; nobody beside `truth`"), "",
-        "Who writes it: a synthesizer, or an arm's best checkpoint.",
+        "synthetic", "by", Names, Derived("`related`; nobody beside `truth`"), "",
+        "Who writes it: a synthesizer, or an arm's best checkpoint. Of a list, each writes from what the one before wrote: `[\"to-form\", \
+         \"from-form\"]` makes the corpus `NAME-step-1` on the way, of which the filters keep whatever has words and is near to no other.",
     ),
     key(
         "synthetic", "truth", Number(Interval::SHARE), Derived("a model writes"), "",

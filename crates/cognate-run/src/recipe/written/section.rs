@@ -46,6 +46,13 @@ impl Section {
         self
     }
 
+    /// The same with a list of one text.
+    pub(in crate::recipe) fn with_one(mut self, key: &'static str, text: &str) -> Self {
+        let entry = self.unwritten(Value::List(vec![text.to_owned()]), format!("{text:?}"));
+        self.entries.insert(key, entry);
+        self
+    }
+
     /// The same with a list of numbers in the place of one.
     pub(in crate::recipe) fn with_list(&self, table: &'static str, key: &str, numbers: &[f64]) -> Self {
         let mut section = self.clone();

@@ -1,7 +1,7 @@
 //! Small runs to ask: their documents, and a run directory with everything in it.
 
 use crate::graph::behind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use cognate_base::Silent;
@@ -59,15 +59,7 @@ impl Finished {
         }
         put(scratch.path());
         let recipe = Recipe::parse(&scratch.path().join("recipe.toml"), recipe).unwrap();
-        let settings = Settings {
-            out: scratch.path().join("run"),
-            reuse: None,
-            until: None,
-            threads: 2,
-            device: DeviceKind::default(),
-            command: String::new(),
-            version: String::new(),
-        };
+        let settings = settings(scratch.path().join("run"), None);
         let told = told(|| run(&recipe, &settings, &NoPages, &Silent).map(drop).unwrap());
         Self { recipe, settings, told, _scratch: scratch }
     }
@@ -92,6 +84,19 @@ impl Finished {
 
     pub(super) fn recipe(&self) -> Recipe {
         self.recipe.clone()
+    }
+}
+
+/// Of a run into a folder, as far as a stage.
+pub(super) fn settings(out: PathBuf, until: Option<&str>) -> Settings {
+    Settings {
+        out,
+        reuse: None,
+        until: until.map(str::to_owned),
+        threads: 2,
+        device: DeviceKind::default(),
+        command: String::new(),
+        version: String::new(),
     }
 }
 
