@@ -133,12 +133,23 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// A file of documents with relations cannot be used.
+    #[error("{path}: {problem}", path = path.display())]
+    Relations {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The user asked to stop.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),
     /// Documents or the tokenizer.
     #[error(transparent)]
     Corpus(#[from] cognate_corpus::Error),
+    /// Similarities of documents.
+    #[error(transparent)]
+    Pair(#[from] cognate_pair::Error),
     /// The model.
     #[error(transparent)]
     Model(#[from] cognate_model::Error),

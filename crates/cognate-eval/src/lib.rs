@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@perplexity`] | nats per token, perplexity, bits per byte on documents |
 //! | [`mod@tasks`] | published tasks: multiple choice, last word, minimal pairs, short answers |
+//! | [`mod@replm`] | triples that documents state, written from examples |
 //! | [`mod@likelihood`] | log-likelihoods of several continuations, their common prefix read once |
 //! | [`mod@relation`] | −log p(d2) after the true, a random and no related document |
 //!
@@ -14,6 +15,7 @@ pub mod likelihood;
 pub mod perplexity;
 mod progress;
 pub mod relation;
+pub mod replm;
 mod rows;
 pub mod tasks;
 

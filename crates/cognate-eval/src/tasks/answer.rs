@@ -136,7 +136,7 @@ fn write<D: Device>(
 }
 
 /// The first of the likeliest tokens that are not in the sorted list `never`; none when a logit is not a number.
-fn likeliest(logits: &[f32], never: &[u32]) -> Option<u32> {
+pub(crate) fn likeliest(logits: &[f32], never: &[u32]) -> Option<u32> {
     let (mut best, mut top) = (0, f32::NEG_INFINITY);
     for (token, &logit) in logits.iter().enumerate() {
         if logit.is_nan() {

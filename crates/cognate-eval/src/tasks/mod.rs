@@ -12,13 +12,13 @@
 //!
 //! Prompts, requests and definitions of metrics are those of lm-evaluation-harness 0.4.13; `docs/evaluation.md` says where not.
 
-mod answer;
+pub(crate) mod answer;
 #[cfg(test)]
 mod damage;
 pub mod definition;
 pub(crate) mod problem;
 pub mod record;
-mod request;
+pub(crate) mod request;
 pub mod scores;
 mod shots;
 mod template;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use cognate_eval::replm::{REPLM, ReplmOptions};
 use cognate_ops::Precision;
 use cognate_run::recipe::keys::default;
 use cognate_synth::{Part, Rule, Sampling};
@@ -401,10 +402,13 @@ pub(crate) struct EvaluateArgs {
     /// A file under its name there (without ending), instead of the one in --data-dir; can be given for each.
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) task_file: Vec<(String, PathBuf)>,
-    /// Examples before each question [default: as the task says: 5 for mmlu, triviaqa and webquestions, else none]
+    /// Examples before each question [default: as the task says: 5 for mmlu, triviaqa, webquestions and replm, else none]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0, MOST_SMALL))]
     pub(crate) shots: Option<usize>,
-    /// Only the first questions of each task (of each subject of mmlu and paradigm of blimp).
+    /// Sets of examples that replm asks each question with.
+    #[arg(long, value_name = "N", default_value_t = ReplmOptions::SETS, value_parser = whole::<usize>(1, MOST_SMALL))]
+    pub(crate) sets: usize,
+    /// Only the first questions of each task (of each subject of mmlu, paradigm of blimp and relation of replm).
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1, MOST_DOCUMENTS))]
     pub(crate) limit: Option<usize>,
     /// Decides which examples a question gets.
@@ -428,7 +432,7 @@ pub(crate) const PERPLEXITY: &str = "perplexity";
 
 /// Everything that a checkpoint can be measured on.
 fn task_names() -> PossibleValuesParser {
-    PossibleValuesParser::new([PERPLEXITY].into_iter().chain(cognate_eval::tasks::names()))
+    PossibleValuesParser::new([PERPLEXITY].into_iter().chain(cognate_eval::tasks::names()).chain([REPLM]))
 }
 
 /// `NAME=FILE`.

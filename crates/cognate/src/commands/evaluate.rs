@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
 use cognate_corpus::{Reader, Tokenizer};
+use cognate_eval::replm::{self, FILES, REPLM, ReplmFiles, ReplmOptions};
 use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
 use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, ensemble_perplexity};
 use cognate_model::Decoder;
@@ -26,7 +27,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
     if args.documents.is_none() && args.tasks.iter().any(|name| name == PERPLEXITY) {
         return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
     }
-    let job = Job { args, tasks, threads, terminal };
+    let replm = replm_files(args)?;
+    let job = Job { args, tasks, replm, threads, terminal };
     match (&args.checkpoint, &args.all_checkpoints) {
         (_, Some(folder)) => curves::evaluate_all(&job, folder),
         (Some(checkpoint), None) => {
@@ -44,7 +46,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
 /// The tasks that are asked for, each once, and where their files are.
 fn tasks(args: &EvaluateArgs) -> Result<Vec<(Definition, TaskFiles)>> {
     let mut tasks: Vec<(Definition, TaskFiles)> = Vec::new();
-    for name in args.tasks.iter().filter(|name| *name != PERPLEXITY) {
+    for name in args.tasks.iter().filter(|name| ![PERPLEXITY, REPLM].contains(&name.as_str())) {
         if tasks.iter().any(|(task, _)| task.name() == name) {
             continue;
         }
@@ -52,9 +54,13 @@ fn tasks(args: &EvaluateArgs) -> Result<Vec<(Definition, TaskFiles)>> {
         let files = task_files(&task, args)?;
         tasks.push((task, files));
     }
-    let known = || tasks.iter().flat_map(|(task, _)| task.files().iter().chain(task.example_files()));
+    let of_replm = if args.tasks.iter().any(|name| name == REPLM) { &FILES[..] } else { &[] };
+    let known = || {
+        let of_tasks = tasks.iter().flat_map(|(task, _)| task.files().iter().chain(task.example_files()));
+        of_tasks.map(String::as_str).chain(of_replm.iter().copied())
+    };
     if let Some((name, path)) = args.task_file.iter().find(|(name, _)| known().all(|known| known != name)) {
-        let names: Vec<&str> = known().map(String::as_str).collect();
+        let names: Vec<&str> = known().collect();
         let expected = match names.as_slice() {
             [] => "a task that takes files in --tasks".to_owned(),
             names => format!("NAME to be a file of these tasks: {}", names.join(", ")),
@@ -68,6 +74,8 @@ fn tasks(args: &EvaluateArgs) -> Result<Vec<(Definition, TaskFiles)>> {
 pub(super) struct Job<'a> {
     pub(super) args: &'a EvaluateArgs,
     tasks: Vec<(Definition, TaskFiles)>,
+    /// Where the documents are whose relations are asked about.
+    replm: Option<ReplmFiles>,
     threads: usize,
     terminal: &'a Terminal,
 }
@@ -104,9 +112,26 @@ impl Job<'_> {
                 write_lines(file, &outcomes)?;
             }
             if tell {
-                print(&task_lines(task, &measured))?;
+                print(&task_lines(task.name(), &measured))?;
             }
             scores.insert(task.name().to_owned(), json!(measured));
+        }
+        if let Some(files) = &self.replm {
+            let options = ReplmOptions {
+                sets: args.sets,
+                shots: args.shots.unwrap_or(ReplmOptions::SHOTS),
+                limit: args.limit,
+                seed: args.seed,
+                batch_tokens: args.batch_tokens,
+            };
+            let (measured, questions) = replm::extract(&mut model, &tokenizer, files, options, terminal)?;
+            if let Some(file) = &mut requests {
+                write_lines(file, &questions)?;
+            }
+            if tell {
+                print(&task_lines(REPLM, &measured))?;
+            }
+            scores.insert(REPLM.to_owned(), json!(measured));
         }
         found.insert("tasks".to_owned(), json!(scores));
         Ok(found)
@@ -143,6 +168,23 @@ fn score(measured: &Perplexity) -> Value {
             "byte_perplexity": text.byte_perplexity, "bits_per_byte": text.bits_per_byte,
         },
     })
+}
+
+/// The files of [`REPLM`], where it is asked for.
+fn replm_files(args: &EvaluateArgs) -> Result<Option<ReplmFiles>> {
+    if !args.tasks.iter().any(|name| name == REPLM) {
+        return Ok(None);
+    }
+    let [questions, examples, relations] = FILES.map(|name| [name.to_owned()]);
+    let named = args.task_file.iter().any(|(name, _)| *name == relations[0]);
+    let there = args.data_dir.as_ref().is_some_and(|folder| file_in(folder, &relations).is_some());
+    let files = ReplmFiles {
+        questions: file(&questions, args)?,
+        examples: file(&examples, args)?,
+        relations: (named || there).then(|| file(&relations, args)).transpose()?,
+    };
+    replm::check(&files)?;
+    Ok(Some(files))
 }
 
 /// Where a task's files are.
@@ -209,8 +251,8 @@ fn lines(scores: &Perplexity, rejected: usize) -> String {
     out
 }
 
-fn task_lines(task: &Definition, scores: &TaskScores) -> String {
-    let mut text = format!("{} ({} documents, {} examples before each)\n", task.name(), scores.n, scores.shots);
+fn task_lines(task: &str, scores: &TaskScores) -> String {
+    let mut text = format!("{} ({} documents, {} examples before each)\n", task, scores.n, scores.shots);
     for (name, figure) in &scores.metrics {
         let mark = if *name == scores.metric { '*' } else { ' ' };
         let stderr = figure.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));
