@@ -350,4 +350,30 @@ mod tests {
             prop_assert_eq!(shown.len() + scored.len(), length);
         }
     }
+
+    #[test]
+    fn a_mixture_reads_two_sentinels_a_span() {
+        let positions = |of| Shares { of }.positions();
+        // By hand: R has spans of 3 and 8 at 0.15, so 0.3/3 and 0.3/8; one suffix counts nothing; X 1/3, 1/8, 0.3/64 and 1/64.
+        assert!((positions([1.0, 0.0, 0.0]) - (1.0 + (0.1 + 0.0375) / 2.0)).abs() < 1e-12);
+        assert_eq!(positions([0.0, 1.0, 0.0]), 1.0);
+        let x = (1.0 / 3.0 + 0.125 + 0.004_687_5 + 0.015_625) / 4.0;
+        assert!((positions([0.0, 0.0, 1.0]) - (1.0 + x)).abs() < 1e-12);
+        assert!((positions([0.2, 0.5, 0.1]) - (1.0 + 0.2 * 0.06875 + 0.1 * x)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_item_of_these_tokens_is_not_restored() {
+        let tokens = DenoisingTokens { begin: 0, modes: [1, 2, 3], sentinels: (4..4 + SENTINELS as u32).collect() };
+        let item = tokens.item(Denoiser::X, &[200, 201, 202, 203], &[1..2, 3..4]);
+        assert_eq!(tokens.restore(&item), Some(vec![200, 201, 202, 203]));
+        let changed = |change: fn(&mut ScoreItem)| {
+            let mut item = item.clone();
+            change(&mut item);
+            tokens.restore(&item)
+        };
+        assert_eq!(changed(|item| item.prompt[0] = 9), None, "another beginning");
+        assert_eq!(changed(|item| item.prompt[1] = 9), None, "no mode");
+        assert_eq!(changed(|item| *item.continuation.last_mut().unwrap() = 4), None, "another end");
+    }
 }

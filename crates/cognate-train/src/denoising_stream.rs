@@ -152,4 +152,48 @@ mod tests {
         }
         assert_eq!(denoise::piece_tokens(64), DenoisingStream::piece_tokens(64));
     }
+
+    /// Documents of one length, so that what is drawn tells segments apart and their lengths do not.
+    #[test]
+    fn every_segment_of_every_step_has_a_draw_of_its_own() {
+        let documents: Vec<Vec<u32>> =
+            (0..400u32).map(|i| (0..29).map(|j| 200 + (50 * i + j) % 4700).chain([0]).collect()).collect();
+        let (_folder, file) = token_file(&documents);
+        let source = Source { name: "u".into(), file, rows: None, tokens: 6000, repeat: false };
+        let piece = DenoisingStream::piece_tokens(64);
+        assert!(piece >= 30, "{piece}");
+        let plain = PlainStream::new(vec![source], 40, 150, piece, 0, 3).unwrap();
+        let stream = DenoisingStream::new(plain, Shares { of: [0.0, 0.0, 1.0] }, frame(), 3);
+        let mut drawn = std::collections::HashSet::new();
+        let mut segments = 0;
+        for step in 0..stream.steps() {
+            for item in items(&stream, step) {
+                // Where spans stand, whatever their tokens.
+                let places: Vec<bool> = item.prompt.iter().map(|token| (4..200).contains(token)).collect();
+                segments += 1;
+                drawn.insert(places);
+            }
+        }
+        // Few of them are of one span, of which there are not many.
+        assert!(segments == 200 && drawn.len() > 120, "{} of {segments}", drawn.len());
+    }
+
+    #[test]
+    fn as_many_positions_are_read_as_are_announced() {
+        for shares in [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.5, 0.0, 0.5]] {
+            let documents: Vec<Vec<u32>> = (0..250u32).map(|i| (0..400).map(|j| 200 + i + j % 999).collect()).collect();
+            let (_folder, file) = token_file(&documents);
+            let source = Source { name: "u".into(), file, rows: None, tokens: 60_000, repeat: false };
+            let plain = PlainStream::new(vec![source], 15, 4000, 400, 0, 3).unwrap();
+            let stream = DenoisingStream::new(plain, Shares { of: shares }, frame(), 3);
+            let mut batch = Batch::new();
+            let read = (0..stream.steps()).map(|step| {
+                stream.fill(step, &mut batch);
+                batch.len() as u64
+            });
+            let (read, announced) = (read.sum::<u64>() as f64, stream.tokens() as f64);
+            // What is read beside the text and two sentinels a span: where it begins, its mode and its end.
+            assert!((read / announced - 1.0).abs() < 0.05, "{shares:?}: {read} {announced}");
+        }
+    }
 }

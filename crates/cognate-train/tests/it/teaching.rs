@@ -1,10 +1,10 @@
 //! What teachers expect: what is written of it, and what a student is given.
 
-use cognate_base::Silent;
+use cognate_base::{Monitor, Silent, Unit};
 use cognate_corpus::{TokenFile, TokenWriter};
-use cognate_model::{Batch, Decoder};
+use cognate_model::{Batch, Config, Decoder};
 use cognate_ops::Cpu;
-use cognate_train::{PlainStream, Source, Stream, TeachConfig, Teachings, teach};
+use cognate_train::{PlainStream, Source, Stream, TeachConfig, Teachings, teach, teaching_bytes};
 
 use crate::{config, corpus, run, stream};
 
@@ -89,6 +89,84 @@ fn the_mean_of_the_teachers_probabilities_at_the_temperature_is_kept_in_its_head
     // All of it is kept where the head is the whole vocabulary.
     let all = teach(&mut teachers, &file, ask(1.0, 500), (folder.path(), "all"), &Silent).unwrap();
     assert_eq!((all.top, all.rest, all.lost), (60, 0.0, 0.0));
+}
+
+/// More tokens than teachers are asked about at a time, some of a document of many pieces: each document has what it has alone.
+#[test]
+fn what_is_expected_does_not_depend_on_what_is_asked_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents: Vec<Vec<u32>> = [900, 1, 0, 2100, 30, 1300, 0]
+        .into_iter()
+        .enumerate()
+        .map(|(i, length)| (0..length).map(|j| 1 + (7 * i as u32 + j * j) % 59).collect())
+        .collect();
+    let mut teachers = teachers(2);
+    for teacher in &mut teachers {
+        teacher.parameters_mut().iter_mut().for_each(|p| *p *= 4.0);
+    }
+    let mut ask = |name: &str, documents: &[Vec<u32>]| {
+        let file = writer(folder.path(), name, documents);
+        let told = Progress::default();
+        let stats = teach(&mut teachers, &file, self::ask(1.5, 9), (folder.path(), name), &told).unwrap();
+        (Teachings::open(folder.path(), name, 9, &file).unwrap(), stats, told.0.into_inner().unwrap())
+    };
+    let (all, stats, told) = ask("all", &documents);
+    assert_eq!(stats.tokens, 4331);
+    // Told whenever some were asked about, in tokens so far.
+    assert!(told.len() >= 2 && told.is_sorted() && told.iter().all(|done| (1..=4331).contains(done)), "{told:?}");
+    assert!(told[1] - told[0] >= 2048 && told[0] >= 2048, "{told:?}");
+    for (number, document) in documents.iter().enumerate() {
+        let (alone, ..) = ask(&format!("alone-{number}"), std::slice::from_ref(document));
+        let read = |teachings: &Teachings, at: usize| {
+            let (mut ids, mut probabilities) = (Vec::new(), Vec::new());
+            teachings.read(at, 0..document.len(), &mut ids, &mut probabilities);
+            (ids, probabilities)
+        };
+        assert_eq!(read(&all, number), read(&alone, 0), "document {number}");
+    }
+}
+
+/// Keeps what is told of progress.
+#[derive(Default)]
+struct Progress(std::sync::Mutex<Vec<u64>>);
+
+impl Monitor for Progress {
+    fn begin(&self, _what: &str, _total: Option<u64>, _unit: Unit) {}
+
+    fn advance(&self, done: u64, _detail: &str) {
+        self.0.lock().unwrap().push(done);
+    }
+
+    fn end(&self) {}
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_temperature_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let asked = teach(&mut teachers(1), &file, ask(temperature, 9), (folder.path(), "none"), &Silent);
+        assert!(asked.unwrap_err().to_string().contains("temperature"), "{temperature}");
+    }
+}
+
+/// Beside the teachers, what one of them computes: a row of 32-bit floats for each token of a batch, which one more piece may fill up.
+#[test]
+fn teaching_takes_the_teachers_and_their_rows() {
+    let one = config();
+    let bytes = |teachers: &[&Config], context| teaching_bytes(teachers.iter().copied(), context);
+    let rows = |rows: usize| (rows * 60 * 4) as f64;
+    assert_eq!(bytes(&[&one], 7) - one.scoring_bytes(2055), rows(2055));
+    assert_eq!(bytes(&[&one, &one], 7), 2.0 * bytes(&[&one], 7));
+    // With a vocabulary of 2^20, probabilities of 16 tokens come to 64 MiB.
+    let large = Config { vocab: 1 << 20, ..config() };
+    assert_eq!(bytes(&[&large], 0) - large.scoring_bytes(16), (1u64 << 26) as f64);
+    let larger = Config { vocab: 1 << 25, ..config() };
+    assert_eq!(bytes(&[&larger], 0) - larger.scoring_bytes(1), (1u64 << 27) as f64);
 }
 
 fn writer(folder: &std::path::Path, name: &str, documents: &[Vec<u32>]) -> TokenFile {
