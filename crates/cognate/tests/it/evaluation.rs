@@ -6,14 +6,21 @@ use crate::support::{Scratch, corpus, lines, recipe};
 
 /// A scratch folder with a small checkpoint; its path there.
 fn checkpoint() -> (Scratch, &'static str) {
+    checkpoint_of(64)
+}
+
+/// The same with a model of other positions.
+fn checkpoint_of(context: usize) -> (Scratch, &'static str) {
     let scratch = Scratch::new();
     scratch.write("documents.jsonl", corpus(60));
     scratch.succeeds(&["tokenize", "documents.jsonl", "--tokenizer", "t.json", "--train", "300", "--out", "tokens"]);
     scratch.succeeds(
-        &"train --tokens tokens --tokenizer t.json --out base --budget-tokens 2000 --batch-tokens 500 --context 64 \
-          --layers 1 --width 32 --heads 2"
-            .split_whitespace()
-            .collect::<Vec<_>>(),
+        &format!(
+            "train --tokens tokens --tokenizer t.json --out base --budget-tokens 2000 --batch-tokens 500 --context {context} \
+             --layers 1 --width 32 --heads 2"
+        )
+        .split_whitespace()
+        .collect::<Vec<_>>(),
     );
     (scratch, "base/checkpoints/step-00000004")
 }
@@ -31,6 +38,61 @@ fn write_data(scratch: &Scratch) {
         format!("{{\"sentence_good\": \"bade fi.\", \"sentence_bad\": \"fi bade.\", \"UID\": \"{group}\"}}\n")
     };
     scratch.write("data/blimp.jsonl", pair("one").repeat(3) + &pair("two").repeat(3));
+}
+
+/// Documents with relations, as DocRED has them: the first four sentences of the corpus, each with two entities.
+fn documents_with_relations(count: usize) -> String {
+    let document = |at: usize| {
+        serde_json::json!({
+            "title": format!("d{at}"), "sents": [["bade", "fi", "of", format!("go{at}")], ["ka", "."]],
+            "vertexSet": [[{"name": "bade fi"}], [{"name": format!("go{at}")}]], "labels": [{"r": "P1", "h": 0, "t": 1}]
+        })
+    };
+    serde_json::Value::Array((0..count).map(document).collect()).to_string()
+}
+
+#[test]
+fn triples_that_documents_state_are_asked_for_with_sets_of_examples() {
+    let (scratch, checkpoint) = checkpoint_of(400);
+    scratch.write("data/replm.json", documents_with_relations(3));
+    scratch.write("data/replm_examples.json", documents_with_relations(9));
+    let mut arguments = vec!["evaluate", "--checkpoint", checkpoint, "--tasks", "replm", "--data-dir", "data"];
+    arguments.extend(["--sets", "2", "--shots", "1", "--limit", "2", "--requests-out", "out/asked.jsonl"]);
+    let told = scratch.succeeds(&arguments);
+    assert!(told.starts_with("replm (2 documents, 1 examples before each)\n") && told.contains("* f1 "), "{told}");
+    arguments.push("--json");
+    let found: Value = serde_json::from_str(&scratch.succeeds(&arguments)).unwrap();
+    let scores = &found["tasks"]["replm"];
+    assert_eq!((&scores["metric"], &scores["n"], &scores["groups"]["P1"]["n"]), (&"f1".into(), &2.into(), &2.into()));
+    let asked: Vec<Value> =
+        lines(&scratch.path("out/asked.jsonl")).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(asked.len(), 2);
+    for (number, one) in asked.iter().enumerate() {
+        let sets = one["sets"].as_array().unwrap();
+        assert!(sets.len() == 2 && sets[0]["prompt"].as_str().unwrap().ends_with("\nRelation: (P1"));
+        let own = format!("d{number}");
+        assert!(sets.iter().all(|set| set["examples"][0] != own.as_str()), "a document is no example of itself");
+    }
+    // What is missing or wrong is said before a model is read.
+    let without: Vec<&str> = arguments.iter().map(|word| if *word == "data" { "nowhere" } else { *word }).collect();
+    assert!(scratch.fails(&without).1.contains("a folder with replm."));
+    scratch.write("data/replm_relations.json", "{\"P2\": \"is in\"}");
+    let (_, said) = scratch.fails(&arguments);
+    assert!(said.contains("data/replm_relations.json: it has no name for the relation P1"), "{said}");
+    scratch.write("data/replm_relations.json", "{\"P1\": \"is of\"}");
+    arguments[2] = "none";
+    assert!(!scratch.fails(&arguments).1.contains("replm"));
+}
+
+/// An answer takes 200 tokens.
+#[test]
+fn a_model_without_room_for_an_answer_is_not_asked_for_triples() {
+    let (scratch, checkpoint) = checkpoint();
+    scratch.write("q.json", documents_with_relations(3));
+    let files = ["--task-file", "replm=q.json", "--task-file", "replm_examples=q.json"];
+    let (_, said) =
+        scratch.fails(&[&["evaluate", "--checkpoint", checkpoint, "--tasks", "replm"][..], &files].concat());
+    assert!(said.contains("q.json:1: the answer takes 200 tokens"), "{said}");
 }
 
 #[test]
