@@ -325,6 +325,18 @@ mod tests {
     }
 
     #[test]
+    fn a_source_without_tokens_is_refused_where_some_are_asked_of_it() {
+        let (_a, real) = token_file(&[vec![5, 6, 0], vec![7, 0]]);
+        let (_b, empty) = token_file(&[]);
+        let stream = |of_empty: u64| {
+            let sources = vec![source("real", &real, 20 - of_empty, true), source("empty", &empty, of_empty, true)];
+            PlainStream::new(sources, 2, 10, 8, 0, 3).map(|stream| stream.tokens_by_source())
+        };
+        assert!(matches!(stream(4), Err(Error::TooFewTokens { found: 0, needed: 4, .. })));
+        assert_eq!(stream(0).unwrap(), [20, 0]);
+    }
+
+    #[test]
     fn the_end_comes_from_the_first_source_alone_and_the_rest_is_merged() {
         let (_a, real) = token_file(&(0..20).map(|i| vec![100 + i, 1, 0]).collect::<Vec<_>>());
         let (_b, other) = token_file(&(0..20).map(|i| vec![200 + i, 2, 0]).collect::<Vec<_>>());

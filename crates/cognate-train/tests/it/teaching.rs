@@ -126,6 +126,19 @@ fn what_is_expected_does_not_depend_on_what_is_asked_beside_it() {
     }
 }
 
+/// A teacher that leaves no doubt: the probability of a token is 1, which is the highest that can be kept.
+#[test]
+fn what_is_certain_is_kept_as_certain() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = writer(folder.path(), "c", &[vec![3, 4, 5, 6]]);
+    let mut sure = teachers(1);
+    sure[0].parameters_mut().iter_mut().for_each(|p| *p *= 1000.0);
+    teach(&mut sure, &file, ask(1e-6, 3), (folder.path(), "c"), &Silent).unwrap();
+    let (mut ids, mut probabilities) = (Vec::new(), Vec::new());
+    Teachings::open(folder.path(), "c", 3, &file).unwrap().read(0, 0..4, &mut ids, &mut probabilities);
+    assert_eq!(probabilities, [1.0, 0.0, 0.0].repeat(4));
+}
+
 /// Keeps what is told of progress.
 #[derive(Default)]
 struct Progress(std::sync::Mutex<Vec<u64>>);
