@@ -7,6 +7,7 @@ use cognate_results::{Report, TaskPoint};
 
 use super::charts::{Line, LineChart, Size, XAxis};
 use super::download::{Csv, downloads, number};
+use super::dynamics::dynamics;
 use super::html::{Cell, arm_label, arm_style, section, table};
 use super::markup::Markup;
 use super::operations::axis_note;
@@ -19,7 +20,7 @@ type Lines<'a> = [(&'a str, Option<u64>)];
 
 /// The section of the page; nothing where no checkpoint was measured.
 pub(super) fn task_curves(page: &mut Markup, report: &Report) {
-    let points = &report.task_curves;
+    let points: Vec<&TaskPoint> = whole(report).collect();
     let tasks = distinct(points.iter().map(|point| point.task.as_str()));
     let lines = distinct(points.iter().map(|point| (point.arm.as_str(), point.seed)));
     if tasks.is_empty() {
@@ -28,12 +29,13 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
     section(page, "task-curves", "Task curves", |page| {
         page.leaf("p", &[], "Every measured checkpoint over the tokens that its model was trained on until then.");
         panels(page, report, &tasks, &lines, &OVER_TOKENS);
-        let counted: Vec<&str> = tasks.iter().copied().filter(|task| OVER_FLOPS.counts(points, task)).collect();
+        let counted: Vec<&str> = tasks.iter().copied().filter(|task| OVER_FLOPS.counts(&points, task)).collect();
         if !counted.is_empty() {
             page.leaf("p", &[], format!("The same over floating-point operations. {}", axis_note(report)));
             panels(page, report, &counted, &lines, &OVER_FLOPS);
         }
         ends(page, report, &tasks, &lines);
+        dynamics(page, report);
         let each = points.len().div_ceil(CSV_ROWS);
         if each > 1 {
             let told = format!(
@@ -43,6 +45,11 @@ pub(super) fn task_curves(page: &mut Markup, report: &Report) {
         }
         downloads(page, &[("task-curves.csv", csv(report, each))]);
     });
+}
+
+/// The points of tasks as a whole.
+fn whole(report: &Report) -> impl DoubleEndedIterator<Item = &TaskPoint> {
+    report.task_curves.iter().filter(|point| point.group.is_none())
 }
 
 /// What the tasks are drawn over.
@@ -58,14 +65,14 @@ const OVER_FLOPS: Over = Over { axis: XAxis::FLOPS, words: "floating-point opera
 
 impl Over {
     /// Whether a point of `task` has a place.
-    fn counts(&self, points: &[TaskPoint], task: &str) -> bool {
+    fn counts(&self, points: &[&TaskPoint], task: &str) -> bool {
         points.iter().any(|point| point.task == task && (self.place)(point).is_some())
     }
 }
 
 /// A chart for each task.
 fn panels(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>, over: &Over) {
-    let points = &report.task_curves;
+    let points: Vec<&TaskPoint> = whole(report).collect();
     page.element("div", &[("class", &"panels arms")], |page| {
         for task in tasks {
             let line = |&(arm, seed): &(&str, Option<u64>)| {
@@ -105,8 +112,7 @@ fn ends(page: &mut Markup, report: &Report, tasks: &[&str], lines: &Lines<'_>) {
     let mut rows = Vec::new();
     for task in tasks {
         for &(arm, seed) in lines {
-            let mut of =
-                report.task_curves.iter().filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
+            let mut of = whole(report).filter(|point| point.task == *task && point.arm == arm && point.seed == seed);
             let Some(first) = of.next() else { continue };
             let last = of.next_back().unwrap_or(first);
             rows.push(vec![
@@ -130,7 +136,7 @@ fn csv(report: &Report, each: usize) -> Csv {
         ["task", "arm", "seed", "step", "tokens", "flops_with_preparation", "metric", "value", "stderr", "items"];
     let mut csv = Csv::new(&columns);
     let mut behind: HashMap<_, usize> = HashMap::new();
-    let mut told: Vec<&TaskPoint> = report.task_curves.iter().rev().collect();
+    let mut told: Vec<&TaskPoint> = report.task_curves.iter().filter(|point| point.group.is_none()).rev().collect();
     told.retain(|point| {
         let behind = behind.entry((&point.task, &point.arm, point.seed)).or_default();
         *behind += 1;
@@ -181,6 +187,7 @@ mod tests {
             tokens: step * 1000,
             flops: (task == "blimp").then_some(step as f64 * 1e9),
             task: task.to_owned(),
+            group: None,
             metric: "accuracy".to_owned(),
             value,
             stderr: (step > 1).then_some(0.0125),

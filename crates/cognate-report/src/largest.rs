@@ -85,7 +85,19 @@ fn score(n: usize) -> TaskScore {
 fn point((arm, seed): (&str, u64), step: u64, task: &str) -> TaskPoint {
     let TaskScore { metric, value, stderr, n, .. } = score((step + seed) as usize);
     let (arm, task, tokens) = (arm.to_owned(), task.to_owned(), step * 600_000);
-    TaskPoint { arm, seed: Some(seed), step: step * 12_345, tokens, flops: None, task, metric, value, stderr, n }
+    TaskPoint {
+        arm,
+        seed: Some(seed),
+        step: step * 12_345,
+        tokens,
+        flops: None,
+        task,
+        group: None,
+        metric,
+        value,
+        stderr,
+        n,
+    }
 }
 
 /// A model's rows of the ledger, and its files.

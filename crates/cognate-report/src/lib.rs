@@ -15,6 +15,7 @@ mod curves;
 mod damaged_json;
 mod doses;
 mod download;
+mod dynamics;
 mod first_screen;
 mod gain;
 mod html;

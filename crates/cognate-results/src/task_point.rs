@@ -24,6 +24,9 @@ pub struct TaskPoint {
     pub flops: Option<f64>,
     /// The task.
     pub task: String,
+    /// Of which of its groups, such as a paradigm of BLiMP; none for the task as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What was measured, as `accuracy` or `perplexity`.
     pub metric: String,
     /// Its value.

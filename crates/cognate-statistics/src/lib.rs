@@ -7,12 +7,14 @@
 //! | [`bootstrap`] | differences between models, or sets of models, on the same documents |
 //! | [`mod@roc`] | how well a score tells positives from negatives, and a threshold on it |
 //! | [`quantile`] | quantiles of sorted values |
+//! | [`rank`] | rank correlation |
 //!
 //! Numbers in, numbers out: nothing here knows what was measured, and nothing reads or writes.
 
 pub mod bootstrap;
 pub mod interval;
 pub mod quantile;
+pub mod rank;
 pub mod ratio;
 pub mod roc;
 

@@ -45,18 +45,22 @@ pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
         let tasks = found.get("tasks").and_then(Value::as_object).into_iter().flatten();
         for (task, score) in tasks {
             let text = |field: &str| score[field].as_str().unwrap_or_default().to_owned();
-            points.push(TaskPoint {
+            let point = |group: Option<&String>, figure: &Value| TaskPoint {
                 arm: arm.clone(),
                 seed: None,
                 step: *step,
                 tokens: *tokens,
                 flops: None,
                 task: task.clone(),
+                group: group.cloned(),
                 metric: text("metric"),
-                value: score["value"].as_f64().unwrap_or(f64::NAN),
-                stderr: score["stderr"].as_f64(),
-                n: score["n"].as_u64().unwrap_or(0),
-            });
+                value: figure["value"].as_f64().unwrap_or(f64::NAN),
+                stderr: figure["stderr"].as_f64(),
+                n: figure["n"].as_u64().unwrap_or(0),
+            };
+            points.push(point(None, score));
+            let groups = score["groups"].as_object().into_iter().flatten();
+            points.extend(groups.map(|(group, figure)| point(Some(group), figure)));
         }
     }
     write_lines(&mut file, &points)?;
@@ -64,6 +68,7 @@ pub(super) fn evaluate_all(job: &Job<'_>, folder: &Path) -> Result {
     if job.args.json {
         return super::shared::print_json(&points);
     }
+    points.retain(|point| point.group.is_none());
     super::shared::print(&table(&points))
 }
 
