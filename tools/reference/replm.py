@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Golden values for cognate-eval/src/replm: prompts and aggregation as the paper has them (Özyurt et al. 2023, arXiv 2310.11085), by numpy.
 
-Writes one JSON file with documents in DocRED's format, prompts for some of them, sets of written triples with what is kept of them, and what of
-that is right.
+Writes one JSON file with documents in DocRED's format, prompts for some of them, and sets of written triples with what is kept of them.
 
     python tools/reference/replm.py > testdata/golden/replm/replm.json   # needs numpy
 """

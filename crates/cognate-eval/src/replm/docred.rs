@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -29,11 +29,19 @@ pub(super) struct Fact {
 struct Record {
     #[serde(default)]
     title: String,
-    sents: Vec<Vec<Value>>,
+    sents: Vec<Vec<Word>>,
     #[serde(rename = "vertexSet")]
     entities: Vec<Vec<Mention>>,
     #[serde(default)]
     labels: Vec<Label>,
+}
+
+/// A word; some are written as numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Text(String),
+    Number(serde_json::Number),
 }
 
 #[derive(Deserialize)]
@@ -52,13 +60,17 @@ struct Label {
 pub(super) fn read(path: &Path) -> Result<Vec<Document>> {
     let refuse = |problem: String| Error::Relations { path: path.to_path_buf(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-    let records: Vec<Record> = serde_json::from_str(&text).map_err(|error| {
-        refuse(format!(
-            "{error}; expected an array of documents with `sents`, `vertexSet` and `labels`, as DocRED has them"
-        ))
-    })?;
+    let expected = "expected an array of documents with `sents`, `vertexSet` and `labels`, as DocRED has them";
+    let records: Vec<&RawValue> =
+        serde_json::from_str(&text).map_err(|error| refuse(format!("{error}; {expected}")))?;
     let mut documents = Vec::with_capacity(records.len());
     for (at, record) in records.into_iter().enumerate() {
+        let record: Record = serde_json::from_str(record.get())
+            .map_err(|error| refuse(format!("document {}: {error}; {expected}", at + 1)))?;
+        let place = format!("document {} ({:?})", at + 1, record.title);
+        if record.entities.iter().flatten().any(|mention| mention.name.trim().is_empty()) {
+            return Err(refuse(format!("{place}: an entity of `vertexSet` has an empty name")));
+        }
         let mut facts: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
         let names = |entity: usize| -> Option<Vec<String>> {
             let mut names: Vec<String> = Vec::new();
@@ -73,17 +85,24 @@ pub(super) fn read(path: &Path) -> Result<Vec<Document>> {
             let (Some(subjects), Some(objects)) = (names(label.h), names(label.t)) else {
                 let entities = record.entities.len();
                 return Err(refuse(format!(
-                    "document {} ({:?}): a label is of the entities {} and {}, and `vertexSet` has {entities} with names",
-                    at + 1,
-                    record.title,
-                    label.h,
-                    label.t
+                    "{place}: a label is of the entities {} and {}, from 0 on, and `vertexSet` has {entities}, or no name for one of them",
+                    label.h, label.t
                 )));
             };
             facts.entry(label.r.clone()).or_default().push(Fact { subjects, objects });
         }
-        let word = |word: &Value| word.as_str().map_or_else(|| word.to_string(), str::to_owned);
-        let words: Vec<String> = record.sents.iter().flatten().map(word).collect();
+        let words: Vec<String> = record
+            .sents
+            .into_iter()
+            .flatten()
+            .map(|word| match word {
+                Word::Text(text) => text,
+                Word::Number(number) => number.to_string(),
+            })
+            .collect();
+        if words.is_empty() {
+            return Err(refuse(format!("{place}: `sents` has no words")));
+        }
         documents.push(Document { title: record.title, text: words.join(" "), facts });
     }
     if documents.is_empty() {

@@ -27,6 +27,7 @@ use cognate_model::Ensemble;
 use cognate_ops::Device;
 use cognate_pair::{Lsa, LsaConfig};
 use cognate_statistics::{Estimate, ratio};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -38,19 +39,21 @@ use docred::{Document, Fact};
 use prompts::prompt;
 pub use together::Triple;
 use together::{LEAST, TEMPERATURE, right, together};
-use written::{triples, write};
+use written::{Written, triples, write};
 
 /// The task's name.
 pub const REPLM: &str = "replm";
-/// The names of its files: the documents that are asked about, those that examples are drawn from, and the relations' names, which may be
-/// missing.
+/// The names of its files, which end in `.json`: the documents that are asked about, those that examples are drawn from, and the relations' names,
+/// which may be missing.
 pub const FILES: [&str; 3] = [REPLM, "replm_examples", "replm_relations"];
 /// Nearest documents that examples are drawn from.
-const NEAREST: usize = 20;
+pub const NEAREST: usize = 20;
 /// Characters of an example's text, at most.
 const MOST_CHARACTERS: usize = 1000;
 /// Tokens that are written, at most.
 const NEW_TOKENS: usize = 200;
+/// Questions whose prompts are in memory together.
+const CHUNK: usize = 64;
 
 /// Where the documents are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +69,14 @@ pub struct ReplmFiles {
 /// How they are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplmOptions {
-    /// Sets of examples for each question.
+    /// Sets of examples for each question, one at least.
     pub sets: usize,
-    /// Examples of a set.
+    /// Examples of a set, from 1 to [`NEAREST`].
     pub shots: usize,
     /// Only the first so many documents of each relation.
     pub limit: Option<usize>,
-    /// With the question, decides which examples are drawn.
+    /// With the relation, the document's place in its file and the set's number, decides which examples are drawn.
     pub seed: u64,
-    /// Tokens of key/value cache that a batch takes. Changes the speed, never the result.
-    pub batch_tokens: usize,
 }
 
 impl ReplmOptions {
@@ -83,6 +84,8 @@ impl ReplmOptions {
     pub const SHOTS: usize = 5;
     /// Sets where nothing else is said.
     pub const SETS: usize = 5;
+    /// More than any figure would gain from.
+    pub const MOST_SETS: usize = 100;
 }
 
 /// What was asked about a document and one relation, and what came of it.
@@ -104,12 +107,12 @@ pub struct Extraction {
     pub right: Vec<bool>,
     /// Triples that the document has.
     pub gold: usize,
-    /// Right ones of which an example document states the same.
+    /// Right ones of which another document among the examples states the same.
     pub known: usize,
-    /// Whether a prompt lost tokens on the left.
-    pub truncated: bool,
-    /// Whether the tokenizer does not give a prompt back.
-    pub lossy: bool,
+    /// Prompts that lost tokens on the left.
+    pub truncated: usize,
+    /// Prompts that the tokenizer does not give back.
+    pub lossy: usize,
 }
 
 /// A set of examples and what was written behind it.
@@ -127,112 +130,195 @@ pub struct ExampleSet {
     pub triples: Vec<Triple>,
 }
 
-/// A question: a document of the file, and a relation.
-struct Question<'a> {
-    at: usize,
-    document: &'a Document,
-    relation: &'a str,
+/// What is asked, whatever the model.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    file: Arc<Path>,
+    questions: Vec<Document>,
+    examples: Vec<Document>,
+    /// By relation.
+    names: BTreeMap<String, String>,
+    asked: Vec<Question>,
+    shots: usize,
+}
+
+/// A document that is asked about, and a relation.
+#[derive(Clone, Debug, PartialEq)]
+struct Question {
+    document: usize,
+    relation: String,
     /// The examples of each set, by their numbers, and their mean similarity.
     sets: Vec<(Vec<usize>, f64)>,
 }
 
-/// Refuses, before there is a model, what [`extract`] would refuse for its files.
-///
-/// # Errors
-/// As [`extract`], but for the model.
-pub fn check(files: &ReplmFiles) -> Result<()> {
-    let (questions, examples) = (docred::read(&files.questions)?, docred::read(&files.examples)?);
-    names(files, &questions)?;
-    relations(files, &questions, &examples).map(drop)
+/// A prompt as the model reads it.
+struct Shown {
+    text: String,
+    truncated: bool,
+    lossy: bool,
 }
 
-/// Measures a model: micro F1 over all relations, and what each question contributed, relation by relation.
+impl Asked {
+    /// Reads the files, and draws the examples of every question.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged or not of the format, no relation has enough examples, a relation has no name, or the monitor
+    /// interrupts.
+    pub fn read(files: &ReplmFiles, options: ReplmOptions, monitor: &dyn Monitor) -> Result<Self> {
+        let (questions, examples) = (docred::read(&files.questions)?, docred::read(&files.examples)?);
+        let names = names(files, &questions)?;
+        let similarities = Similarities::of(files, &questions, &examples, options.seed, monitor)?;
+        let relations: BTreeSet<&String> = questions.iter().flat_map(|document| document.facts.keys()).collect();
+        let (mut asked, mut without) = (Vec::new(), Vec::new());
+        for relation in relations {
+            let is_example = |document: &Document| {
+                document.facts.contains_key(relation) && document.text.chars().count() <= MOST_CHARACTERS
+            };
+            let from: Vec<usize> = (0..examples.len()).filter(|at| is_example(&examples[*at])).collect();
+            let of: Vec<usize> =
+                (0..questions.len()).filter(|at| questions[*at].facts.contains_key(relation)).collect();
+            let of = &of[..of.len().min(options.limit.unwrap_or(usize::MAX))];
+            let sets = of.par_iter().map(|&document| {
+                monitor.check()?;
+                let sets = similarities.sets(document, &questions[document].text, &examples, &from, relation, options);
+                Ok(sets.map(|sets| Question { document, relation: relation.clone(), sets }))
+            });
+            let own: Vec<Option<Question>> = sets.collect::<Vec<Result<_>>>().into_iter().collect::<Result<_>>()?;
+            match own.into_iter().collect::<Option<Vec<Question>>>() {
+                Some(own) => asked.extend(own),
+                None => without.push(relation.as_str()),
+            }
+        }
+        if asked.is_empty() {
+            let problem = format!(
+                "of no relation that the documents of {} state it has {} documents of at most {MOST_CHARACTERS} characters: lower --shots, or \
+                 give more",
+                files.questions.display(),
+                options.shots
+            );
+            return Err(Error::Relations { path: files.examples.clone(), problem });
+        }
+        if !without.is_empty() {
+            tracing::warn!(
+                task = REPLM,
+                relations = without.join(", "),
+                "too few examples state these, so they are left out"
+            );
+        }
+        let file = files.questions.as_path().into();
+        Ok(Self { file, questions, examples, names, asked, shots: options.shots })
+    }
+
+    /// The prompts of a question, one a set.
+    fn shown(&self, question: &Question, encoder: &Encoder<'_>) -> Result<Vec<(Vec<u32>, Shown)>> {
+        let origin = self.origin(question);
+        let document = &self.questions[question.document];
+        let prompt = |(set, _): &(Vec<usize>, f64)| {
+            let examples = set.iter().map(|example| &self.examples[*example]);
+            let shown = examples.map(|example| (example.text.as_str(), &example.facts[&question.relation][..]));
+            let text = prompt(self.name(&question.relation), shown, &document.text);
+            let encoded = encoder.prompt(&origin, &text, NEW_TOKENS)?;
+            Ok((encoded.tokens, Shown { text, truncated: encoded.truncated, lossy: encoded.lossy }))
+        };
+        question.sets.iter().map(prompt).collect()
+    }
+
+    fn origin(&self, question: &Question) -> Origin {
+        Origin { file: Arc::clone(&self.file), row: question.document as u64 + 1 }
+    }
+
+    fn name<'a>(&'a self, relation: &'a str) -> &'a str {
+        self.names.get(relation).map_or(relation, String::as_str)
+    }
+
+    /// What came of a question: what was shown and written, set by set.
+    fn extraction(&self, question: &Question, of_sets: Vec<(Shown, Written)>) -> Extraction {
+        let document = &self.questions[question.document];
+        let count = |wanted: fn(&Shown) -> bool| of_sets.iter().filter(|(shown, _)| wanted(shown)).count();
+        let (truncated, lossy) = (count(|shown| shown.truncated), count(|shown| shown.lossy));
+        let set = |((set, similarity), (shown, written)): (&(Vec<usize>, f64), (Shown, Written))| ExampleSet {
+            examples: set.iter().map(|example| self.examples[*example].title.clone()).collect(),
+            similarity: *similarity,
+            prompt: shown.text,
+            triples: triples(&written, self.name(&question.relation)),
+            written: written.text,
+        };
+        let sets: Vec<ExampleSet> = question.sets.iter().zip(of_sets).map(set).collect();
+        let kept = together(sets.iter().map(|set| (set.similarity, &set.triples[..])), TEMPERATURE, LEAST);
+        let facts = &document.facts[&question.relation];
+        let matched = right(facts, &kept);
+        Extraction {
+            task: REPLM,
+            row: question.document as u64 + 1,
+            title: document.title.clone(),
+            group: question.relation.clone(),
+            known: matched
+                .iter()
+                .flatten()
+                .filter(|fact| self.is_known(document, &question.relation, &facts[**fact]))
+                .count(),
+            right: matched.iter().map(Option::is_some).collect(),
+            sets,
+            triples: kept,
+            gold: facts.len(),
+            truncated,
+            lossy,
+        }
+    }
+
+    /// Whether another document than the one asked about states a fact among the examples, by any of its names.
+    fn is_known(&self, document: &Document, relation: &str, fact: &Fact) -> bool {
+        let shares = |one: &[String], other: &[String]| one.iter().any(|name| other.contains(name));
+        let same = |other: &Fact| shares(&other.subjects, &fact.subjects) && shares(&other.objects, &fact.objects);
+        let states = |example: &Document| example.facts.get(relation).is_some_and(|facts| facts.iter().any(same));
+        self.examples.iter().any(|example| example.text != document.text && states(example))
+    }
+}
+
+/// Measures a model: micro F1 over all relations. `found` is handed what each question contributed, relation by relation. `batch_tokens` of key/value cache
+/// are taken by a batch: they change the speed, never the result.
 ///
 /// # Errors
-/// When a file is missing, damaged or not of the format, no relation has an example, the model has no room for an answer, a token has no
-/// row in its embedding, or the monitor interrupts.
+/// When the model has no room for an answer, a token has no row in its embedding, a probability is no number, or the monitor interrupts.
 pub fn extract<D: Device>(
     model: &mut Ensemble<D>,
     tokenizer: &Tokenizer,
-    files: &ReplmFiles,
-    options: ReplmOptions,
+    asked: &Asked,
+    batch_tokens: usize,
+    mut found: impl FnMut(Extraction),
     monitor: &dyn Monitor,
-) -> Result<(TaskScores, Vec<Extraction>)> {
-    let (questions, examples) = (docred::read(&files.questions)?, docred::read(&files.examples)?);
-    let names = names(files, &questions)?;
-    let relations = relations(files, &questions, &examples)?;
-    let similarities = Similarities::of(&questions, &examples, options.seed, monitor)?;
-    let known = known(&examples);
+) -> Result<TaskScores> {
     let rows = Rows { tokenizer, rows: model.config().vocab };
     let encoder = Encoder::new(rows, model.config().max_positions)?;
-    let asked = |relation: &str| {
-        let of = questions
-            .iter()
-            .enumerate()
-            .filter(|(_, document)| document.facts.contains_key(relation))
-            .map(|(at, _)| at);
-        of.take(options.limit.unwrap_or(usize::MAX)).collect::<Vec<usize>>()
-    };
-    let total = relations.iter().map(|relation| asked(relation).len() as u64).sum();
-    let part = Part::of(monitor, REPLM, Some(total), Unit::Documents);
-    let mut found = Vec::new();
-    for (number, relation) in relations.iter().enumerate() {
-        let from: Vec<usize> = (0..examples.len()).filter(|at| is_example(&examples[*at], relation)).collect();
-        let of_relation: Vec<Question<'_>> = asked(relation)
-            .into_iter()
-            .map(|at| {
-                let item = (number * questions.len() + at) as u64;
-                let document = &questions[at];
-                Question {
-                    at,
-                    document,
-                    relation,
-                    sets: similarities.sets(at, document, &examples, &from, options, item),
-                }
-            })
-            .collect();
-        let name = names.get(*relation).map_or(*relation, String::as_str);
-        found.extend(answered(
-            model,
-            &encoder,
-            tokenizer,
-            files,
-            name,
-            (&of_relation, &examples),
-            &known,
-            options,
-            &part,
-        )?);
+    let prompts = asked.asked.iter().map(|question| question.sets.len() as u64).sum();
+    let part = Part::of(monitor, REPLM, Some(prompts), Unit::Documents);
+    let mut counted: Vec<Counts> = Vec::with_capacity(asked.asked.len());
+    for chunk in asked.asked.chunks(CHUNK) {
+        let shown = chunk.par_iter().map(|question| {
+            part.check()?;
+            asked.shown(question, &encoder)
+        });
+        let shown: Vec<Vec<(Vec<u32>, Shown)>> =
+            shown.collect::<Vec<Result<_>>>().into_iter().collect::<Result<_>>()?;
+        let of: Vec<&Question> =
+            chunk.iter().flat_map(|question| std::iter::repeat_n(question, question.sets.len())).collect();
+        let (prompts, shown): (Vec<Vec<u32>>, Vec<Shown>) = shown.into_iter().flatten().unzip();
+        let origin = |at: usize| format!("{}, relation {}", asked.origin(of[at]), of[at].relation);
+        let answers = write(model, tokenizer, prompts, (NEW_TOKENS, batch_tokens), &origin, &part)?;
+        let mut of_sets = shown.into_iter().zip(answers);
+        for question in chunk {
+            let own = of_sets.by_ref().take(question.sets.len()).collect();
+            let extraction = asked.extraction(question, own);
+            counted.push(Counts::of(&extraction));
+            found(extraction);
+        }
         part.finish_one();
     }
-    let scores = scores(&found, options.shots);
+    let scores = scores(&counted, asked.shots);
     if scores.lossy > 0 {
         tracing::warn!(task = REPLM, documents = scores.lossy, "the tokenizer does not give these texts back");
     }
-    Ok((scores, found))
-}
-
-/// Whether a document can stand as an example of a relation.
-fn is_example(document: &Document, relation: &str) -> bool {
-    document.facts.contains_key(relation) && document.text.chars().count() <= MOST_CHARACTERS
-}
-
-/// The relations that are asked about, in their order: those of the documents of which there is an example. The others are told.
-fn relations<'a>(files: &ReplmFiles, questions: &'a [Document], examples: &[Document]) -> Result<Vec<&'a str>> {
-    let all: BTreeSet<&str> = questions.iter().flat_map(|document| document.facts.keys()).map(String::as_str).collect();
-    let (asked, without): (Vec<&str>, Vec<&str>) =
-        all.into_iter().partition(|relation| examples.iter().any(|document| is_example(document, relation)));
-    if asked.is_empty() {
-        let problem = format!(
-            "none of its documents of at most {MOST_CHARACTERS} characters states a relation that the documents of {} do",
-            files.questions.display()
-        );
-        return Err(Error::Relations { path: files.examples.clone(), problem });
-    }
-    if !without.is_empty() {
-        tracing::warn!(task = REPLM, relations = without.join(", "), "no example states these, so they are left out");
-    }
-    Ok(asked)
+    Ok(scores)
 }
 
 /// The relations' names.
@@ -251,19 +337,6 @@ fn names(files: &ReplmFiles, questions: &[Document]) -> Result<BTreeMap<String, 
     }
 }
 
-/// All that the examples state: subject, object, relation, by each of the names.
-fn known(examples: &[Document]) -> BTreeSet<(&str, &str, &str)> {
-    let mut known = BTreeSet::new();
-    for (relation, facts) in examples.iter().flat_map(|document| &document.facts) {
-        for Fact { subjects, objects } in facts {
-            for subject in subjects {
-                known.extend(objects.iter().map(|object| (subject.as_str(), object.as_str(), relation.as_str())));
-            }
-        }
-    }
-    known
-}
-
 /// How similar each document is to each example: cosines of LSA, fitted on the examples.
 struct Similarities {
     width: usize,
@@ -272,123 +345,75 @@ struct Similarities {
 }
 
 impl Similarities {
-    fn of(questions: &[Document], examples: &[Document], seed: u64, monitor: &dyn Monitor) -> Result<Self> {
+    fn of(
+        files: &ReplmFiles,
+        questions: &[Document],
+        examples: &[Document],
+        seed: u64,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let texts = |documents: &[Document]| -> Vec<(String, String)> {
-            documents.iter().map(|document| (document.title.clone(), document.text.clone())).collect()
+            documents.iter().map(|document| (String::new(), document.text.clone())).collect()
         };
         let config = LsaConfig { dimensions: 256, seed, min_documents: 1, max_document_share: 0.5, max_terms: 200_000 };
-        let (embedder, vectors, _) = Lsa::fit(&texts(examples), &config, monitor)?;
+        let (embedder, vectors, _) = Lsa::fit(&texts(examples), &config, monitor).map_err(|error| match error {
+            cognate_pair::Error::NoTerms { .. } => {
+                let problem = "its documents have no word that half of them do not have, so none is nearer than another: give \
+                               more documents";
+                Error::Relations { path: files.examples.clone(), problem: problem.to_owned() }
+            }
+            other => other.into(),
+        })?;
         let of_questions = embedder.embed(&texts(questions));
         Ok(Self { width: vectors.width, questions: of_questions.data, examples: vectors.data })
     }
 
     fn cosine(&self, question: usize, example: usize) -> f64 {
-        let row = |data: &'_ [f32], at: usize| data[at * self.width..(at + 1) * self.width].to_vec();
-        let (a, b) = (row(&self.questions, question), row(&self.examples, example));
-        a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        let rows = |at: usize| at * self.width..(at + 1) * self.width;
+        let (a, b) = (&self.questions[rows(question)], &self.examples[rows(example)]);
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     }
 
-    /// Sets of examples of a question: each drawn anew from the nearest of `from`, without the document itself.
+    /// Sets of examples of a question: each drawn anew from the nearest of `from`, without documents of the same text. None where these are too few
+    /// for a set.
     fn sets(
         &self,
         question: usize,
-        document: &Document,
+        text: &str,
         examples: &[Document],
         from: &[usize],
+        relation: &str,
         options: ReplmOptions,
-        item: u64,
-    ) -> Vec<(Vec<usize>, f64)> {
-        let others = from.iter().copied().filter(|at| examples[*at].text != document.text);
+    ) -> Option<Vec<(Vec<usize>, f64)>> {
+        let others = from.iter().copied().filter(|at| examples[*at].text != text);
         let mut nearest: Vec<(f64, usize)> = others.map(|at| (self.cosine(question, at), at)).collect();
         nearest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        nearest.truncate(NEAREST.max(options.shots));
+        nearest.truncate(NEAREST);
         let set = |set: usize| {
             let mut drawn = nearest.clone();
-            drawn.shuffle(&mut random::stream(
-                options.seed,
-                "sets of examples",
-                item * options.sets as u64 + set as u64,
-            ));
+            let purpose = format!("replm/{relation}/{set}");
+            drawn.shuffle(&mut random::stream(options.seed, &purpose, question as u64 + 1));
             drawn.truncate(options.shots);
-            let mean = drawn.iter().map(|(similarity, _)| similarity).sum::<f64>() / drawn.len().max(1) as f64;
+            let mean = drawn.iter().map(|(similarity, _)| similarity).sum::<f64>() / drawn.len() as f64;
             (drawn.into_iter().map(|(_, at)| at).collect(), mean)
         };
-        (0..options.sets).map(set).collect()
+        (nearest.len() >= options.shots).then(|| (0..options.sets).map(set).collect())
     }
 }
 
-/// Asks all questions about one relation.
-#[expect(clippy::too_many_arguments, reason = "what one relation is asked with")]
-fn answered<D: Device>(
-    model: &mut Ensemble<D>,
-    encoder: &Encoder<'_>,
-    tokenizer: &Tokenizer,
-    files: &ReplmFiles,
-    name: &str,
-    (questions, examples): (&[Question<'_>], &[Document]),
-    known: &BTreeSet<(&str, &str, &str)>,
-    options: ReplmOptions,
-    monitor: &dyn Monitor,
-) -> Result<Vec<Extraction>> {
-    let file: Arc<Path> = files.questions.as_path().into();
-    let (mut shown, mut prompts) = (Vec::new(), Vec::new());
-    for Question { at, document, relation, sets } in questions {
-        let origin = Origin { file: Arc::clone(&file), row: *at as u64 + 1 };
-        for (set, _) in sets {
-            let examples = set.iter().map(|example| &examples[*example]);
-            let text = prompt(
-                name,
-                examples.map(|example| (example.text.as_str(), &example.facts[*relation][..])),
-                &document.text,
-            );
-            let encoded = encoder.prompt(&origin, &text, NEW_TOKENS)?;
-            prompts.push(encoded.tokens);
-            shown.push((text, encoded.truncated, encoded.lossy));
-        }
-    }
-    let mut answers =
-        write(model, tokenizer, prompts, NEW_TOKENS, options.batch_tokens, monitor)?.into_iter().zip(shown);
-    let mut found = Vec::with_capacity(questions.len());
-    for Question { at, document, relation, sets } in questions {
-        let (mut of_sets, mut truncated, mut lossy) = (Vec::with_capacity(sets.len()), false, false);
-        for ((set, similarity), (answer, (prompt, cut, changed))) in sets.iter().zip(&mut answers) {
-            (truncated, lossy) = (truncated | cut, lossy | changed);
-            of_sets.push(ExampleSet {
-                examples: set.iter().map(|example| examples[*example].title.clone()).collect(),
-                similarity: *similarity,
-                prompt,
-                triples: triples(&answer, name),
-                written: answer.text,
-            });
-        }
-        let kept = together(of_sets.iter().map(|set| (set.similarity, &set.triples[..])), TEMPERATURE, LEAST);
-        let facts = &document.facts[*relation];
-        let matched = right(facts, &kept);
-        let stated = |fact: &Fact| {
-            let same =
-                |subject: &String| fact.objects.iter().any(|object| known.contains(&(subject, object, *relation)));
-            fact.subjects.iter().any(same)
-        };
-        found.push(Extraction {
-            task: REPLM,
-            row: *at as u64 + 1,
-            title: document.title.clone(),
-            group: (*relation).to_owned(),
-            sets: of_sets,
-            known: matched.iter().flatten().filter(|fact| stated(&facts[**fact])).count(),
-            right: matched.iter().map(Option::is_some).collect(),
-            triples: kept,
-            gold: facts.len(),
-            truncated,
-            lossy,
-        });
-    }
-    Ok(found)
-}
-
-/// Counts of some questions.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Counts of a question.
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Counts {
+    row: u64,
+    group: String,
+    of: Sums,
+    truncated: u64,
+    lossy: u64,
+}
+
+/// Counts that add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sums {
     right: f64,
     kept: f64,
     gold: f64,
@@ -398,38 +423,51 @@ struct Counts {
 impl Counts {
     fn of(found: &Extraction) -> Self {
         let right = found.right.iter().filter(|right| **right).count();
-        Self {
+        let of = Sums {
             right: right as f64,
             kept: found.triples.len() as f64,
             gold: found.gold as f64,
             known: found.known as f64,
-        }
+        };
+        let (truncated, lossy) = (u64::from(found.truncated > 0), u64::from(found.lossy > 0));
+        Self { row: found.row, group: found.group.clone(), of, truncated, lossy }
+    }
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.right += other.right;
+        self.kept += other.kept;
+        self.gold += other.gold;
+        self.known += other.known;
     }
 }
 
 /// Precision, recall and F1 over all triples of all relations, and F1 without those that the examples state. F1 is 2·right / (kept + gold), a ratio
-/// of sums over questions, so it has the ratio's standard error.
-fn scores(found: &[Extraction], shots: usize) -> TaskScores {
-    let units: Vec<Counts> = found.iter().map(Counts::of).collect();
-    let f1 = |units: &[Counts]| over(units, |of| (of.kept + of.gold, 2.0 * of.right));
-    let sum = |part: fn(&Counts) -> f64| units.iter().map(part).sum::<f64>();
-    let (right, kept, gold, known) = (sum(|of| of.right), sum(|of| of.kept), sum(|of| of.gold), sum(|of| of.known));
+/// of sums over documents, so it has the ratio's standard error.
+fn scores(units: &[Counts], shots: usize) -> TaskScores {
+    let (mut documents, mut groups): (BTreeMap<u64, Sums>, BTreeMap<String, Vec<Sums>>) = Default::default();
+    let mut all = Sums::default();
+    for unit in units {
+        // What is asked about one document is no independent sample.
+        *documents.entry(unit.row).or_default() += unit.of;
+        groups.entry(unit.group.clone()).or_default().push(unit.of);
+        all += unit.of;
+    }
+    let documents: Vec<Sums> = documents.into_values().collect();
+    let f1 = |units: &[Sums]| over(units, |of| (of.kept + of.gold, 2.0 * of.right));
     let share = |of: f64, all: f64| if all > 0.0 { of / all } else { 0.0 };
     // As DocRED's own evaluation has it: precision without right triples that are known, recall as it is.
-    let (precision, recall) = (share(right - known, kept - known), share(right, gold));
+    let (precision, recall) = (share(all.right - all.known, all.kept - all.known), share(all.right, all.gold));
     let ignoring = share(2.0 * precision * recall, precision + recall);
-    let main = f1(&units);
+    let main = f1(&documents);
     let metrics = BTreeMap::from([
         ("f1".to_owned(), main),
-        ("precision".to_owned(), over(&units, |of| (of.kept, of.right))),
-        ("recall".to_owned(), over(&units, |of| (of.gold, of.right))),
+        ("precision".to_owned(), over(&documents, |of| (of.kept, of.right))),
+        ("recall".to_owned(), over(&documents, |of| (of.gold, of.right))),
         ("f1_ignoring_examples".to_owned(), Estimate { value: ignoring, stderr: None }),
     ]);
-    let mut groups: BTreeMap<String, Vec<Counts>> = BTreeMap::new();
-    for (found, of) in found.iter().zip(&units) {
-        groups.entry(found.group.clone()).or_default().push(*of);
-    }
-    let group = |(name, units): (String, Vec<Counts>)| {
+    let group = |(name, units): (String, Vec<Sums>)| {
         let Estimate { value, stderr } = f1(&units);
         (name, Group { value, stderr, n: units.len() as u64 })
     };
@@ -437,17 +475,17 @@ fn scores(found: &[Extraction], shots: usize) -> TaskScores {
         metric: "f1".to_owned(),
         value: main.value,
         stderr: main.stderr,
-        n: found.len() as u64,
+        n: units.len() as u64,
         shots,
-        truncated: found.iter().filter(|found| found.truncated).count() as u64,
-        lossy: found.iter().filter(|found| found.lossy).count() as u64,
+        truncated: units.iter().map(|unit| unit.truncated).sum(),
+        lossy: units.iter().map(|unit| unit.lossy).sum(),
         metrics,
         groups: groups.into_iter().map(group).collect(),
     }
 }
 
 /// A ratio of sums, 0 where there is nothing to divide by.
-fn over(units: &[Counts], parts: impl Fn(&Counts) -> (f64, f64) + Copy) -> Estimate {
+fn over(units: &[Sums], parts: impl Fn(&Sums) -> (f64, f64) + Copy) -> Estimate {
     match units.iter().any(|of| parts(of).0 > 0.0) {
         true => ratio(units.iter().map(parts)),
         false => Estimate { value: 0.0, stderr: None },

@@ -17,9 +17,14 @@ use crate::tasks::answer::likeliest;
 pub(super) struct Written {
     /// The text.
     pub(super) text: String,
-    /// Where each token stands in it, in bytes, and its ln p.
+    /// Where each token stands in it, in bytes, and its ln p. Of a letter that several tokens make, each has the whole letter.
     pub(super) tokens: Vec<(Range<usize>, f64)>,
+    /// Whether it came to its end, and was not cut off at the most tokens.
+    pub(super) ended: bool,
 }
+
+/// What stands for bytes that are no letter yet.
+const PENDING: char = '\u{fffd}';
 
 /// Where examples end: behind it no triple of the document comes.
 const STOP: &str = "\n\n";
@@ -31,13 +36,14 @@ struct Active {
     written: Written,
 }
 
-/// Writes behind each prompt, always the likeliest token, until the end of the document, an empty line, or `most` tokens.
+/// Writes behind each prompt, always the likeliest token, until the end of the document, an empty line, or `most` tokens. `origin` names a
+/// prompt.
 pub(super) fn write<D: Device>(
     model: &mut Ensemble<D>,
     tokenizer: &Tokenizer,
     prompts: Vec<Vec<u32>>,
-    most: usize,
-    batch_tokens: usize,
+    (most, batch_tokens): (usize, usize),
+    origin: &dyn Fn(usize) -> String,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Written>> {
     let mut answers = vec![Written::default(); prompts.len()];
@@ -50,12 +56,12 @@ pub(super) fn write<D: Device>(
         let (batch, later) = rest.split_at(rest.len().min((batch_tokens / capacity).max(1)));
         let mut cache = model.cache(batch.len(), capacity, Precision::F32)?;
         let start = |&prompt: &usize| Active { prompt, ids: Vec::new(), written: Written::default() };
-        for done in
-            write_batch(model, &mut cache, tokenizer, &prompts, batch.iter().map(start).collect(), most, monitor)?
-        {
+        let active = batch.iter().map(start).collect();
+        for done in write_batch(model, &mut cache, tokenizer, (&prompts, active), most, origin, monitor)? {
             answers[done.prompt] = done.written;
         }
         rest = later;
+        monitor.advance((order.len() - rest.len()) as u64, "");
     }
     Ok(answers)
 }
@@ -64,9 +70,9 @@ fn write_batch<D: Device>(
     model: &mut Ensemble<D>,
     cache: &mut EnsembleCache<D>,
     tokenizer: &Tokenizer,
-    prompts: &[Vec<u32>],
-    active: Vec<Active>,
+    (prompts, active): (&[Vec<u32>], Vec<Active>),
     most: usize,
+    origin: &dyn Fn(usize) -> String,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Active>> {
     let vocab = model.config().vocab;
@@ -85,21 +91,19 @@ fn write_batch<D: Device>(
         model.advance(cache, &work, &mut logits)?;
         let mut still = Vec::with_capacity(active.len());
         for ((slot, mut one), logits) in active.into_iter().zip(logits.chunks_exact(vocab)) {
-            let token = likeliest(logits, &never).ok_or_else(|| Error::NotFinite {
-                item: format!("{}: prompt {} of a relation", super::REPLM, one.prompt + 1),
-                nats: f64::NAN,
-            })?;
+            let found = likeliest(logits, &never).map(|token| (token, log_probability(logits, token)));
+            let Some((token, log)) = found.filter(|(_, log)| log.is_finite()) else {
+                return Err(Error::NotFinite { item: origin(one.prompt), nats: f64::NAN });
+            };
             if token == tokenizer.end_of_document() {
+                one.written.ended = true;
                 finished.push(one);
                 continue;
             }
             one.ids.push(token);
-            // Of letters in several tokens, the last token brings the letter.
-            let (text, start) = (tokenizer.decode(&one.ids)?, one.written.text.len());
-            let start = start.min(text.len());
-            one.written.tokens.push((start..text.len(), log_probability(logits, token)));
-            one.written.text = text;
-            if one.ids.len() >= most || one.written.text.contains(STOP) {
+            one.written.add(behind(tokenizer, prompts[one.prompt].last(), &one.ids)?, log);
+            one.written.ended = one.written.text.contains(STOP);
+            if one.written.ended || one.ids.len() >= most {
                 finished.push(one);
             } else {
                 still.push((slot, one));
@@ -110,6 +114,16 @@ fn write_batch<D: Device>(
     Ok(finished)
 }
 
+/// The text of tokens behind a prompt. Alone, some tokenizers would take away the space that they begin with.
+fn behind(tokenizer: &Tokenizer, last: Option<&u32>, ids: &[u32]) -> Result<String> {
+    let before: Vec<u32> = last.copied().into_iter().collect();
+    let (prompt, whole) = (tokenizer.decode(&before)?, tokenizer.decode(&[&before[..], ids].concat())?);
+    match whole.strip_prefix(&prompt) {
+        Some(text) => Ok(text.to_owned()),
+        None => Ok(tokenizer.decode(ids)?),
+    }
+}
+
 /// ln p of a token by its row of logits.
 fn log_probability(logits: &[f32], token: u32) -> f64 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -118,7 +132,7 @@ fn log_probability(logits: &[f32], token: u32) -> f64 {
 }
 
 /// The triples of a text that goes on behind `Relation: (NAME`: one a line, until a line is none. The last one counts if its bracket closes and the line
-/// or the text ends there.
+/// ends there, or the text does that was not cut off.
 pub(super) fn triples(written: &Written, name: &str) -> Vec<Triple> {
     let text = written.text.as_str();
     let (mut found, mut at) = (Vec::new(), 0);
@@ -130,7 +144,8 @@ pub(super) fn triples(written: &Written, name: &str) -> Vec<Triple> {
         let object = subject + length + SEPARATOR.len();
         let rest = &text[object..];
         let ends_line = rest.find(")\n");
-        let Some(end) = ends_line.or_else(|| rest.strip_suffix(')').map(str::len)) else { break };
+        let ends_text = || rest.strip_suffix(')').filter(|_| written.ended).map(str::len);
+        let Some(end) = ends_line.or_else(ends_text) else { break };
         let (subject, object_range) = (subject..subject + length, object..object + end);
         let (one, other) = (text[subject.clone()].trim(), text[object_range.clone()].trim());
         // A line break inside of a name is no name, but a line that is no triple.
@@ -151,6 +166,19 @@ pub(super) fn triples(written: &Written, name: &str) -> Vec<Triple> {
 }
 
 impl Written {
+    /// Takes the text as it is with one more token, whose ln p is `log`.
+    pub(super) fn add(&mut self, text: String, log: f64) {
+        // What was no letter before may be one now: then it is of all the tokens since.
+        let settled = self.text.trim_end_matches(PENDING).len();
+        let settled = if text.is_char_boundary(settled) { settled } else { 0 };
+        let pending = self.tokens.iter_mut().rev().take_while(|(range, _)| range.end > settled);
+        pending.for_each(|(range, _)| *range = range.start..text.len());
+        let start = self.text.len().min(text.len());
+        let start = if self.text.len() > settled { settled } else { start };
+        self.tokens.push((start..text.len(), log));
+        self.text = text;
+    }
+
     /// The geometric mean of the probabilities of the tokens that a stretch of the text is of.
     fn probability(&self, stretch: Range<usize>) -> f64 {
         let of = self.tokens.iter().filter(|(range, _)| range.start < stretch.end && range.end > stretch.start);

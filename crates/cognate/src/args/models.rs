@@ -406,7 +406,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0, MOST_SMALL))]
     pub(crate) shots: Option<usize>,
     /// Sets of examples that replm asks each question with.
-    #[arg(long, value_name = "N", default_value_t = ReplmOptions::SETS, value_parser = whole::<usize>(1, MOST_SMALL))]
+    #[arg(long, value_name = "N", default_value_t = ReplmOptions::SETS, value_parser = whole::<usize>(1, ReplmOptions::MOST_SETS as u64))]
     pub(crate) sets: usize,
     /// Only the first questions of each task (of each subject of mmlu, paradigm of blimp and relation of replm).
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1, MOST_DOCUMENTS))]

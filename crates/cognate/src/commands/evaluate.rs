@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cognate_base::files::AtomicFile;
 use cognate_corpus::{Reader, Tokenizer};
-use cognate_eval::replm::{self, FILES, REPLM, ReplmFiles, ReplmOptions};
+use cognate_eval::replm::{self, Asked, FILES, NEAREST, REPLM, ReplmFiles, ReplmOptions};
 use cognate_eval::tasks::{Definition, TaskFiles, TaskOptions, TaskScores, evaluate_task, file_in, file_names};
 use cognate_eval::{DocumentScore, Perplexity, PerplexityOptions, ensemble_perplexity};
 use cognate_model::Decoder;
@@ -27,7 +27,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, threads: usize, terminal: &Terminal)
     if args.documents.is_none() && args.tasks.iter().any(|name| name == PERPLEXITY) {
         return Err(Failure::setting("--documents", "not given", "the documents whose perplexity is measured"));
     }
-    let replm = replm_files(args)?;
+    let replm = replm_asked(args, terminal)?;
     let job = Job { args, tasks, replm, threads, terminal };
     match (&args.checkpoint, &args.all_checkpoints) {
         (_, Some(folder)) => curves::evaluate_all(&job, folder),
@@ -74,8 +74,8 @@ fn tasks(args: &EvaluateArgs) -> Result<Vec<(Definition, TaskFiles)>> {
 pub(super) struct Job<'a> {
     pub(super) args: &'a EvaluateArgs,
     tasks: Vec<(Definition, TaskFiles)>,
-    /// Where the documents are whose relations are asked about.
-    replm: Option<ReplmFiles>,
+    /// What documents are asked about their relations.
+    replm: Option<Asked>,
     threads: usize,
     terminal: &'a Terminal,
 }
@@ -112,24 +112,19 @@ impl Job<'_> {
                 write_lines(file, &outcomes)?;
             }
             if tell {
-                print(&task_lines(task.name(), &measured))?;
+                print(&task_lines(task.name(), "documents", &measured))?;
             }
             scores.insert(task.name().to_owned(), json!(measured));
         }
-        if let Some(files) = &self.replm {
-            let options = ReplmOptions {
-                sets: args.sets,
-                shots: args.shots.unwrap_or(ReplmOptions::SHOTS),
-                limit: args.limit,
-                seed: args.seed,
-                batch_tokens: args.batch_tokens,
-            };
-            let (measured, questions) = replm::extract(&mut model, &tokenizer, files, options, terminal)?;
+        if let Some(asked) = &self.replm {
+            let mut questions = Vec::new();
+            let keep = |question| questions.extend(requests.is_some().then_some(question));
+            let measured = replm::extract(&mut model, &tokenizer, asked, args.batch_tokens, keep, terminal)?;
             if let Some(file) = &mut requests {
                 write_lines(file, &questions)?;
             }
             if tell {
-                print(&task_lines(REPLM, &measured))?;
+                print(&task_lines(REPLM, "questions", &measured))?;
             }
             scores.insert(REPLM.to_owned(), json!(measured));
         }
@@ -170,21 +165,37 @@ fn score(measured: &Perplexity) -> Value {
     })
 }
 
-/// The files of [`REPLM`], where it is asked for.
-fn replm_files(args: &EvaluateArgs) -> Result<Option<ReplmFiles>> {
+/// What [`REPLM`] asks, where it is asked for.
+fn replm_asked(args: &EvaluateArgs, terminal: &Terminal) -> Result<Option<Asked>> {
     if !args.tasks.iter().any(|name| name == REPLM) {
         return Ok(None);
     }
-    let [questions, examples, relations] = FILES.map(|name| [name.to_owned()]);
-    let named = args.task_file.iter().any(|(name, _)| *name == relations[0]);
-    let there = args.data_dir.as_ref().is_some_and(|folder| file_in(folder, &relations).is_some());
-    let files = ReplmFiles {
-        questions: file(&questions, args)?,
-        examples: file(&examples, args)?,
-        relations: (named || there).then(|| file(&relations, args)).transpose()?,
+    let shots = args.shots.unwrap_or(ReplmOptions::SHOTS);
+    if !(1..=NEAREST).contains(&shots) {
+        let expected = format!("from 1 to {NEAREST} for {REPLM}, which draws examples from so many");
+        return Err(Failure::setting("--shots", shots, &expected));
+    }
+    let [questions, examples, relations] = FILES;
+    let options = ReplmOptions { sets: args.sets, shots, limit: args.limit, seed: args.seed };
+    let there = |name: &str| given(name, args).or_else(|| json_in(args.data_dir.as_deref()?, name));
+    let needed = |name: &str| {
+        there(name).ok_or_else(|| {
+            let ways = format!("--task-file {name}=FILE, or --data-dir with {name}.json");
+            Failure::setting("--tasks", REPLM, &ways)
+        })
     };
-    replm::check(&files)?;
-    Ok(Some(files))
+    let files = ReplmFiles { questions: needed(questions)?, examples: needed(examples)?, relations: there(relations) };
+    Ok(Some(Asked::read(&files, options, terminal)?))
+}
+
+/// The file given under a name.
+fn given(name: &str, args: &EvaluateArgs) -> Option<PathBuf> {
+    args.task_file.iter().find(|(known, _)| known == name).map(|(_, path)| path.clone())
+}
+
+fn json_in(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = folder.join(format!("{name}.json"));
+    path.is_file().then_some(path)
 }
 
 /// Where a task's files are.
@@ -196,9 +207,8 @@ fn task_files(task: &Definition, args: &EvaluateArgs) -> Result<TaskFiles> {
 
 /// The file that goes by one of some names, the first of them first.
 fn file(names: &[String], args: &EvaluateArgs) -> Result<PathBuf> {
-    let given = names.iter().find_map(|name| args.task_file.iter().find(|(known, _)| known == name));
-    if let Some((_, path)) = given {
-        return Ok(path.clone());
+    if let Some(path) = names.iter().find_map(|name| given(name, args)) {
+        return Ok(path);
     }
     let ways = format!("a file for {}: --task-file {}=FILE, or --data-dir", names.join(" or "), names[0]);
     let Some(folder) = &args.data_dir else {
@@ -251,8 +261,8 @@ fn lines(scores: &Perplexity, rejected: usize) -> String {
     out
 }
 
-fn task_lines(task: &str, scores: &TaskScores) -> String {
-    let mut text = format!("{} ({} documents, {} examples before each)\n", task, scores.n, scores.shots);
+fn task_lines(task: &str, what: &str, scores: &TaskScores) -> String {
+    let mut text = format!("{task} ({} {what}, {} examples before each)\n", scores.n, scores.shots);
     for (name, figure) in &scores.metrics {
         let mark = if *name == scores.metric { '*' } else { ' ' };
         let stderr = figure.stderr.map_or_else(String::new, |stderr| format!(" ± {stderr:.4}"));

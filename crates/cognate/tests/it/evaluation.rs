@@ -59,7 +59,7 @@ fn triples_that_documents_state_are_asked_for_with_sets_of_examples() {
     let mut arguments = vec!["evaluate", "--checkpoint", checkpoint, "--tasks", "replm", "--data-dir", "data"];
     arguments.extend(["--sets", "2", "--shots", "1", "--limit", "2", "--requests-out", "out/asked.jsonl"]);
     let told = scratch.succeeds(&arguments);
-    assert!(told.starts_with("replm (2 documents, 1 examples before each)\n") && told.contains("* f1 "), "{told}");
+    assert!(told.starts_with("replm (2 questions, 1 examples before each)\n") && told.contains("* f1 "), "{told}");
     arguments.push("--json");
     let found: Value = serde_json::from_str(&scratch.succeeds(&arguments)).unwrap();
     let scores = &found["tasks"]["replm"];
@@ -75,7 +75,7 @@ fn triples_that_documents_state_are_asked_for_with_sets_of_examples() {
     }
     // What is missing or wrong is said before a model is read.
     let without: Vec<&str> = arguments.iter().map(|word| if *word == "data" { "nowhere" } else { *word }).collect();
-    assert!(scratch.fails(&without).1.contains("a folder with replm."));
+    assert!(scratch.fails(&without).1.contains("--data-dir with replm.json"));
     scratch.write("data/replm_relations.json", "{\"P2\": \"is in\"}");
     let (_, said) = scratch.fails(&arguments);
     assert!(said.contains("data/replm_relations.json: it has no name for the relation P1"), "{said}");
