@@ -22,7 +22,7 @@ pub struct EntityConfig {
     pub shared: usize,
     /// Documents that name an entity, at most: what more do is no entity that joins them.
     pub most_documents: usize,
-    /// Partners of each document, at most: those with which it shares most.
+    /// Partners that a document chooses, at most: those with which it shares most. Others may choose it beside these.
     pub neighbours: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct EntityStats {
     pub common: u64,
     /// Those that join documents: two at least, and not too many.
     pub joining: u64,
-    /// Pairs that are near-copies of each other, and none.
+    /// Pairs of documents that are near-copies, and so no pairs.
     pub near_copies: u64,
 }
 
@@ -118,17 +118,19 @@ impl Capitals {
 }
 
 /// Pairs of documents that share entities, both ways, in the order of (first, second); their similarity is the cosine of their entities, each
-/// weighed by its rarity. Behind `unique` documents stand unseen ones: with these a pair has the document first.
+/// weighed by its rarity. Behind `unique` documents stand unseen ones: with these a pair has the document first. One that is a near-copy of a document has
+/// no pair, since a model may have been trained on its text. Of two documents of one of the `groups`, where these are given by document, none is a pair.
+/// Near-copies are named too, each two once.
 ///
 /// # Errors
 /// When no two documents share so many entities, or the user interrupts.
 pub fn entity_pairs(
     texts: &[&str],
     unique: usize,
-    copies: &Copies,
+    (copies, groups): (&Copies, &[u32]),
     config: &EntityConfig,
     monitor: &dyn Monitor,
-) -> Result<(Vec<Pair>, EntityStats)> {
+) -> Result<(Vec<Pair>, Vec<Pair>, EntityStats)> {
     let mut capitals = Capitals::default();
     for (at, text) in texts[..unique].iter().enumerate() {
         if at.is_multiple_of(STRIDE) {
@@ -174,7 +176,7 @@ pub fn entity_pairs(
         .collect();
     let lengths: Vec<f64> =
         of_documents.iter().map(|own| own.iter().map(|entity| weights[*entity as usize]).sum::<f64>().sqrt()).collect();
-    let mut pairs: Vec<Pair> = Vec::new();
+    let (mut pairs, mut near_copies): (Vec<Pair>, Vec<Pair>) = Default::default();
     monitor.begin("pairing", Some(texts.len() as u64), Unit::Documents);
     for (document, entities) in of_documents.iter().enumerate() {
         monitor.check()?;
@@ -185,24 +187,36 @@ pub fn entity_pairs(
                 *found = (found.0 + 1, found.1 + weights[*entity as usize]);
             }
         }
+        let group = |of: usize| groups.get(of);
         let mut partners: Vec<(f64, u32)> = Vec::new();
         for (other, (entities, weight)) in shared {
-            if entities < config.shared {
-                continue;
+            let is_apart = group(document).is_none() || group(document) != group(other as usize);
+            if entities >= config.shared && is_apart {
+                partners.push((weight / (lengths[document] * lengths[other as usize]), other));
             }
-            if copies.are(other, document as u32) {
-                stats.near_copies += 1;
-                continue;
-            }
-            partners.push((weight / (lengths[document] * lengths[other as usize]), other));
         }
         partners.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        partners.truncate(config.neighbours);
+        let (is_unseen, document) = (document >= unique, document as u32);
+        let mut chosen = Vec::new();
         for (similarity, other) in partners {
-            let (document, similarity) = (document as u32, similarity as f32);
-            pairs.push(Pair { first: other, second: document, similarity });
-            if (document as usize) < unique {
-                pairs.push(Pair { first: document, second: other, similarity });
+            if chosen.len() == config.neighbours {
+                break;
+            }
+            let pair = Pair { first: other, second: document, similarity: similarity as f32 };
+            if copies.are(other, document) {
+                near_copies.push(pair);
+                if is_unseen {
+                    chosen.clear();
+                    break;
+                }
+                continue;
+            }
+            chosen.push(pair);
+        }
+        for pair in chosen {
+            pairs.push(pair);
+            if !is_unseen {
+                pairs.push(Pair { first: pair.second, second: pair.first, ..pair });
             }
         }
         monitor.advance(document as u64 + 1, "");
@@ -210,10 +224,20 @@ pub fn entity_pairs(
     monitor.end();
     pairs.sort_unstable_by_key(|pair| (pair.first, pair.second, Reverse(pair.similarity.to_bits())));
     pairs.dedup_by_key(|pair| (pair.first, pair.second));
+    // Found from either side.
+    near_copies
+        .iter_mut()
+        .filter(|pair| pair.first > pair.second)
+        .for_each(|pair| std::mem::swap(&mut pair.first, &mut pair.second));
+    near_copies.sort_unstable_by_key(|pair| (pair.first, pair.second));
+    near_copies.dedup_by_key(|pair| (pair.first, pair.second));
+    stats.near_copies = near_copies.len() as u64;
     if pairs.iter().all(|pair| pair.second as usize >= unique) {
-        return Err(Error::NothingShared { shared: config.shared, distinct: stats.distinct, common: stats.common });
+        let EntityStats { distinct, common, near_copies, .. } = stats;
+        return Err(Error::NothingShared { shared: config.shared, distinct, common, near_copies });
     }
-    Ok((pairs, stats))
+    near_copies.retain(|pair| (pair.second as usize) < unique);
+    Ok((pairs, near_copies, stats))
 }
 
 #[cfg(test)]
@@ -261,13 +285,13 @@ mod tests {
 
     #[test]
     fn documents_are_joined_by_two_entities_that_few_name() {
-        let (pairs, stats) = entity_pairs(&TEXTS, 5, &Copies::none(), &CONFIG, &Silent).unwrap();
+        let (pairs, _, stats) = entity_pairs(&TEXTS, 5, (&Copies::none(), &[]), &CONFIG, &Silent).unwrap();
         let numbers: Vec<(u32, u32)> = pairs.iter().map(|pair| (pair.first, pair.second)).collect();
         assert_eq!(numbers, [(0, 1), (1, 0), (3, 5)], "an unseen document is the second of its pair");
         assert_eq!(stats, EntityStats { distinct: 5, common: 1, joining: 3, near_copies: 0 });
         assert!((pairs[0].similarity - 1.0).abs() < 1e-6, "they name the same, but for the Sun");
         let one = EntityConfig { shared: 1, ..CONFIG };
-        let (pairs, _) = entity_pairs(&TEXTS, 5, &Copies::none(), &one, &Silent).unwrap();
+        let (pairs, ..) = entity_pairs(&TEXTS, 5, (&Copies::none(), &[]), &one, &Silent).unwrap();
         let of = |first, second| pairs.iter().find(|pair| (pair.first, pair.second) == (first, second)).unwrap();
         // By hand: ln(6/3)² shared, over the lengths of (Ann, Oslo) and (Ann, Rome).
         let (ann, oslo) = (2f64.ln().powi(2), 3f64.ln().powi(2));
@@ -278,20 +302,47 @@ mod tests {
     #[test]
     fn a_document_has_no_more_partners_than_asked_and_no_near_copy() {
         let near = EntityConfig { shared: 1, neighbours: 1, ..CONFIG };
-        let (pairs, _) = entity_pairs(&TEXTS, 5, &Copies::none(), &near, &Silent).unwrap();
+        let (pairs, ..) = entity_pairs(&TEXTS, 5, (&Copies::none(), &[]), &near, &Silent).unwrap();
         let of_two: Vec<u32> = pairs.iter().filter(|pair| pair.first == 2).map(|pair| pair.second).collect();
         assert_eq!(of_two, [3], "Rome is rarer than Ann; nobody else has this one for its first");
+        // A document that others choose has them all.
+        let hub = ["by Ann and Bea and Cid", "to Ann", "of Bea", "as Cid"];
+        let (pairs, ..) = entity_pairs(&hub, 4, (&Copies::none(), &[]), &near, &Silent).unwrap();
+        assert_eq!(pairs.iter().filter(|pair| pair.first == 0).count(), 3);
         let twice =
             ["so Ann saw Oslo and slept", "so Ann saw Oslo and slept", "how Oslo met Ann on a cold day in June"];
         let copies = Copies::of(&twice, 0.8, &Silent).unwrap();
-        let (pairs, stats) = entity_pairs(&twice, 3, &copies, &CONFIG, &Silent).unwrap();
-        assert!(pairs.iter().all(|pair| pair.first == 2 || pair.second == 2) && stats.near_copies == 2);
+        let (pairs, near, stats) = entity_pairs(&twice, 3, (&copies, &[]), &CONFIG, &Silent).unwrap();
+        assert!(pairs.len() == 4 && pairs.iter().all(|pair| pair.first == 2 || pair.second == 2), "{pairs:?}");
+        assert_eq!((stats.near_copies, near.len(), near[0].first, near[0].second), (1, 1, 0, 1));
+    }
+
+    /// An unseen text that a model has read, with a word changed, measures nothing: neither beside its copy nor beside others.
+    #[test]
+    fn an_unseen_near_copy_has_no_pair() {
+        let read = "so Ann saw Oslo on a cold day in June and slept until the morning came";
+        let texts = [read, "how Oslo met Ann", &read.replace("until", "till"), "when Ann left Oslo"];
+        let copies = Copies::of(&texts, 0.5, &Silent).unwrap();
+        assert!(copies.are(0, 2));
+        let (pairs, near, stats) = entity_pairs(&texts, 2, (&copies, &[]), &CONFIG, &Silent).unwrap();
+        let numbers: Vec<(u32, u32)> = pairs.iter().map(|pair| (pair.first, pair.second)).collect();
+        assert_eq!(numbers, [(0, 1), (0, 3), (1, 0), (1, 3)]);
+        assert_eq!((near.len(), stats.near_copies), (0, 1), "of two documents of the corpus there is none");
+    }
+
+    /// Those of one group take no other's place.
+    #[test]
+    fn documents_of_one_group_are_no_pairs() {
+        let near = EntityConfig { shared: 1, neighbours: 1, ..CONFIG };
+        let (pairs, ..) = entity_pairs(&TEXTS, 5, (&Copies::none(), &[7, 7, 8, 9, 10]), &near, &Silent).unwrap();
+        let of_first: Vec<u32> = pairs.iter().filter(|pair| pair.first == 0).map(|pair| pair.second).collect();
+        assert_eq!(of_first, [2], "the nearest is of its group, and the next one comes");
     }
 
     #[test]
     fn a_corpus_without_shared_entities_is_refused_with_what_was_found() {
-        let error = entity_pairs(&["a Bee", "a bee", "Cee"], 3, &Copies::none(), &CONFIG, &Silent).unwrap_err();
+        let error = entity_pairs(&["a Bee", "a bee", "Cee"], 3, (&Copies::none(), &[]), &CONFIG, &Silent).unwrap_err();
         let said = error.to_string();
-        assert!(said.contains("2 entities") && said.contains("shared_entities"), "{said}");
+        assert!(said.contains("2 shared entities") && said.contains("shared_entities"), "{said}");
     }
 }

@@ -64,8 +64,9 @@ pub enum Error {
 
     /// No two documents share enough entities.
     #[error(
-        "no two documents share {shared} entities: the documents name {distinct} of them, runs of words with capitals, {common} in too many \
-         documents; lower shared_entities, raise entity_documents, or choose another method for a corpus whose script has no capitals"
+        "no two documents are a pair by {shared} shared entities: the documents name {distinct} of them, runs of words with capitals, {common} in too many \
+         documents, and {near_copies} pairs are near-copies; lower shared_entities, raise entity_documents or near_copy, or choose another method \
+         for a corpus whose script has no capitals"
     )]
     NothingShared {
         /// Entities that a pair must share.
@@ -74,6 +75,8 @@ pub enum Error {
         distinct: u64,
         /// Those that too many documents name.
         common: u64,
+        /// Pairs that are near-copies.
+        near_copies: u64,
     },
 
     /// Identifiers, width and numbers do not fit together.

@@ -171,8 +171,8 @@ pub struct Arm {
     /// base model that tuning starts from is the repetition arm's, with all that it was chosen from, and not among it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub preparation_flops: f64,
-    /// Operations of the base models that its synthesizers start from, and of what these are made from, where repetition has them for
-    /// nothing: what an arm costs without repetition beside it is this, [`Arm::preparation_flops`] and [`Arm::flops`].
+    /// Operations of models that it, its synthesizers or its teachers start from or are, and of what these are made from, where repetition has
+    /// them for nothing: what an arm costs without repetition beside it is this, [`Arm::preparation_flops`] and [`Arm::flops`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub base_flops: f64,
     /// Scores on the validation documents.

@@ -175,7 +175,7 @@ fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
     if found >= least {
         return Ok(());
     }
-    let looked_for = !matches!(recipe.pairs[pairs].method, PairMethod::File(_) | PairMethod::Truth);
+    let looked_for = matches!(recipe.pairs[pairs].method, PairMethod::Neighbours(_));
     Err(Error::TooFewPairs { pairs: recipe.pairs[own].name.clone(), found, least, looked_for })
 }
 

@@ -60,15 +60,28 @@ pub enum Error {
         /// What is made with it.
         wanted_by: String,
     },
-    /// No unique document has what pairs of one document are made of.
-    #[error(
-        "the pairs `{pairs}`: none of the unique documents makes a pair{passed_over}. Give longer documents, or another method"
-    )]
+    /// Nothing has what pairs are made of.
+    #[error("the pairs `{pairs}`: nothing makes a pair{passed_over}. Give longer documents, or another method")]
     NothingDerived {
         /// The set.
         pairs: String,
         /// What was passed over and why, in words.
         passed_over: String,
+    },
+    /// A file of phrases has too few for some to be learned and others to measure.
+    #[error(
+        "the pairs `{pairs}`: {path} has {found} different phrases, expected {least} at least, of which half measure what is learned from the \
+         others: give more, or write held_out_share = 0 and measure nothing", path = path.display()
+    )]
+    FewPhrases {
+        /// The set.
+        pairs: String,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Different phrases.
+        found: usize,
+        /// How many there must be.
+        least: usize,
     },
     /// A record of a file of phrases is no pair of phrases.
     #[error(
@@ -366,7 +379,7 @@ impl Error {
                 if *looked_for {
                     "raise [corpus] unique_share or [pair] neighbours, lower [pair] min_similarity or precision, or try another [embed]"
                 } else {
-                    "give more pairs of unique documents, or raise [corpus] unique_share"
+                    "give more pairs or more documents: raise [corpus] unique_share, or loosen what the set asks of a pair"
                 }
             )),
             Self::Endless { folder, .. } => Some(format!(

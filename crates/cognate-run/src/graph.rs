@@ -32,29 +32,33 @@ pub(crate) fn preparation(recipe: &Recipe, model: Replicate) -> Vec<Step> {
     for own in candidates(recipe, model.arm).into_iter().chain([Step::Train(Replicate::own(recipe, model.arm))]) {
         free.remove(&own);
     }
+    let mut needed = made_from(recipe, model);
+    add_members(recipe, model, &mut needed);
+    let is_own = |step: &Step| *step == Step::Train(model) || matches!(step, Step::Ingest | Step::Tokenize);
+    needed.into_iter().filter(|step| !is_own(step) && !free.contains(step)).collect()
+}
+
+/// What `model` is made from and [`preparation`] leaves out, since the baseline has it: models that others start from or that write or teach, and
+/// what these are made from.
+pub(crate) fn base(recipe: &Recipe, model: Replicate) -> Vec<Step> {
+    let prepared = preparation(recipe, model);
+    let mut needed = made_from(recipe, model);
+    add_members(recipe, model, &mut needed);
+    let is_base = |step: &Step| *step != Step::Train(model) && !prepared.contains(step);
+    costly(needed).filter(is_base).collect()
+}
+
+/// Everything that a model is made from, and not what only its length follows from; the model too, where that is none.
+fn made_from(recipe: &Recipe, model: Replicate) -> Vec<Step> {
     let arm = &recipe.arms[model.arm];
-    let mut needed: Vec<Step> = match &arm.training.operations_of {
+    match &arm.training.operations_of {
         // How long it is trained follows from what another cost; it is made from nothing of that.
         Some(_) => {
             let training = Training { operations_of: None, ..arm.training.clone() };
             needs_of(recipe, &training, model.seed).into_iter().flat_map(|step| behind(recipe, step)).collect()
         }
         None => behind(recipe, Step::Train(model)),
-    };
-    add_members(recipe, model, &mut needed);
-    let is_own = |step: &Step| *step == Step::Train(model) || matches!(step, Step::Ingest | Step::Tokenize);
-    needed.into_iter().filter(|step| !is_own(step) && !free.contains(step)).collect()
-}
-
-/// What `model` is made from and [`preparation`] leaves out, since the baseline has it: base models, and what these are made from. None for a
-/// baseline, nor where only the length follows from another.
-pub(crate) fn base(recipe: &Recipe, model: Replicate) -> Vec<Step> {
-    if recipe.arms[model.arm].training.operations_of.is_some() {
-        return Vec::new();
     }
-    let prepared = preparation(recipe, model);
-    let own = Step::Train(model);
-    whole_cost(recipe, model).into_iter().filter(|step| *step != own && !prepared.contains(step)).collect()
 }
 
 /// Adds what the models are made from that `model` is averaged with where it is measured.

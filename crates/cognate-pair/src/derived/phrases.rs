@@ -36,13 +36,13 @@ pub fn strung<'a>(
     })
 }
 
-/// Parts items by a share, drawn once: those that are trained on, and the others, each in their order.
+/// Parts items, of which so many are held out, drawn once: those that are trained on, and the others, each in their order.
 #[must_use]
-pub fn parted<T: Clone>(items: &[T], share: f64, seed: u64) -> (Vec<T>, Vec<T>) {
+pub fn parted<T: Clone>(items: &[T], held: usize, seed: u64) -> (Vec<T>, Vec<T>) {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.shuffle(&mut random::stream(seed, "held-out phrases", 0));
     let mut held_out = vec![false; items.len()];
-    for at in &order[..(share * items.len() as f64).round() as usize] {
+    for at in order.iter().take(held) {
         held_out[*at] = true;
     }
     let of = |held: bool| -> Vec<T> {
@@ -101,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_held_out_and_orders_stay() {
+    fn so_many_are_held_out_and_orders_stay() {
         let items: Vec<u32> = (0..40).collect();
-        let (train, held_out) = parted(&items, 0.25, 2);
+        let (train, held_out) = parted(&items, 10, 2);
         assert_eq!((train.len(), held_out.len()), (30, 10));
         assert!(train.is_sorted() && held_out.is_sorted());
-        assert_eq!(parted(&items, 0.0, 2).1, [0u32; 0]);
-        assert_ne!(parted(&items, 0.25, 3), (train, held_out));
+        assert_eq!(parted(&items, 0, 2).1, [0u32; 0]);
+        assert_ne!(parted(&items, 10, 3), (train, held_out));
     }
 }

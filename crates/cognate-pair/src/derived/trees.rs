@@ -3,10 +3,15 @@
 
 use std::collections::HashSet;
 
+use cognate_base::Monitor;
 use cognate_base::random::{self, Rng};
 
 use super::nonsense::nonsense;
 use super::{Derived, Side};
+use crate::Result;
+
+/// Words between two looks at the monitor.
+const STRIDE: usize = 4096;
 
 /// Two made languages.
 #[derive(Clone, Debug)]
@@ -52,18 +57,31 @@ impl Tree {
 impl Trees {
     /// Of `words` words each, all of them nonsense. A sentence has two to `parts` words; the branches of a node are exchanged with probability
     /// `swap`.
-    #[must_use]
-    pub fn new(words: usize, parts: usize, swap: f64, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// When the user interrupts.
+    pub fn new(words: usize, parts: usize, swap: f64, seed: u64, monitor: &dyn Monitor) -> Result<Self> {
         let (mut taken, mut random) = (HashSet::new(), random::stream(seed, "words of trees", 0));
         let mut word = || nonsense(&mut taken, &mut random, |_| false);
-        let words = (0..words).map(|_| (word(), word())).collect();
-        Self { words, parts, swap, seed }
+        let pair = |at: usize| {
+            if at.is_multiple_of(STRIDE) {
+                monitor.check()?;
+            }
+            Ok((word(), word()))
+        };
+        let words = (0..words).map(pair).collect::<Result<_>>()?;
+        Ok(Self { words, parts, swap, seed })
+    }
+
+    /// Other trees for each set of dials: what one set learns, another does not measure.
+    fn purpose(&self) -> String {
+        format!("trees {} {} {}", self.words.len(), self.parts, self.swap)
     }
 
     /// The pair of a number.
     #[must_use]
     pub fn pair(&self, number: u64) -> Derived {
-        let mut random = random::stream(self.seed, "trees", number);
+        let mut random = random::stream(self.seed, &self.purpose(), number);
         let leaves = 2 + (random.next_u64() % (self.parts.max(2) as u64 - 1)) as usize;
         let words: Vec<&(String, String)> =
             (0..leaves).map(|_| &self.words[(random.next_u64() % self.words.len() as u64) as usize]).collect();
@@ -79,6 +97,8 @@ impl Trees {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
+    use cognate_base::Silent;
+
     use super::*;
 
     fn texts(pair: Derived) -> (Vec<String>, Vec<String>) {
@@ -93,7 +113,7 @@ mod tests {
 
     #[test]
     fn words_are_one_for_one_and_of_two_languages() {
-        let trees = Trees::new(500, 12, 0.3, 4);
+        let trees = Trees::new(500, 12, 0.3, 4, &Silent).unwrap();
         let sides: BTreeSet<&String> = trees.words.iter().flat_map(|(one, other)| [one, other]).collect();
         assert_eq!(sides.len(), 1000);
         let other: BTreeMap<&str, &str> =
@@ -108,19 +128,20 @@ mod tests {
             assert_eq!(mapped, target);
         }
         assert_eq!(lengths.into_iter().collect::<Vec<_>>(), (2..=12).collect::<Vec<_>>());
-        assert_eq!(trees.pair(7), Trees::new(500, 12, 0.3, 4).pair(7));
-        assert_ne!(trees.pair(7), Trees::new(500, 12, 0.3, 5).pair(7));
+        assert_eq!(trees.pair(7), Trees::new(500, 12, 0.3, 4, &Silent).unwrap().pair(7));
+        assert_ne!(trees.pair(7), Trees::new(500, 12, 0.3, 5, &Silent).unwrap().pair(7));
     }
 
     /// Of two leaves there is one node, so its branches are exchanged as often as is asked for.
     #[test]
     fn branches_are_exchanged_as_often_as_asked() {
         for swap in [0.0, 0.2, 1.0] {
-            let trees = Trees::new(5000, 2, swap, 1);
+            let trees = Trees::new(5000, 2, swap, 1, &Silent).unwrap();
             let exchanged = (0..2000).filter(|number| {
                 let (source, target) = texts(trees.pair(*number));
                 let first = trees.words.iter().find(|(one, _)| *one == source[0]).unwrap();
-                target[0] != first.1
+                // Twice the same word tells nothing.
+                target[0] != first.1 || swap == 1.0 && source[0] == source[1]
             });
             let share = exchanged.count() as f64 / 2000.0;
             assert!((share - swap).abs() < 4.0 * (swap * (1.0 - swap) / 2000.0).sqrt() + 1e-3, "{swap}: {share}");

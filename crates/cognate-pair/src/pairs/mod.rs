@@ -208,12 +208,18 @@ pub fn select_pairs(
 ///
 /// # Errors
 /// When there are too few pairs to hold some out.
-pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Result<(Pairs, UnseenStats)> {
+pub fn part_given(
+    documents: usize,
+    given: &[Pair],
+    near_copies: &[Pair],
+    share: f64,
+    seed: u64,
+) -> Result<(Pairs, UnseenStats)> {
     let is_seen = |document: u32| (document as usize) < documents;
     let (given, others): (Vec<Pair>, Vec<Pair>) =
         given.iter().partition(|pair| is_seen(pair.first) && is_seen(pair.second));
     let with_unseen = unseen::most_similar(others.into_iter().filter(|pair| is_seen(pair.first)).collect());
-    part(documents, &given, with_unseen, share, seed)
+    part(documents, &given, near_copies, with_unseen, share, seed)
 }
 
 /// Parts pairs whose texts were made of documents. Those of unseen documents, from number `documents` on on both sides, measure, where there are
@@ -224,12 +230,13 @@ pub fn part_given(documents: usize, given: &[Pair], share: f64, seed: u64) -> Re
 pub fn part_derived(documents: usize, made: &[Pair], share: f64, seed: u64) -> Result<(Pairs, UnseenStats)> {
     let is_seen = |pair: &&Pair| (pair.first as usize) < documents;
     let (made, unseen): (Vec<Pair>, Vec<Pair>) = made.iter().partition(is_seen);
-    part(documents, &made, unseen, share, seed)
+    part(documents, &made, &[], unseen, share, seed)
 }
 
 fn part(
     documents: usize,
     given: &[Pair],
+    near_copies: &[Pair],
     with_unseen: Vec<Pair>,
     share: f64,
     seed: u64,
@@ -246,7 +253,7 @@ fn part(
     once.dedup_by_key(|pair| (pair.first, pair.second));
     let mut pairs = Pairs::default();
     if !once.is_empty() {
-        let held = hold_out(documents, &once, &[], share, seed);
+        let held = hold_out(documents, &once, near_copies, share, seed);
         for pair in given.iter().copied() {
             match (held[pair.first as usize], held[pair.second as usize]) {
                 (true, true) => pairs.held_out.push(pair),

@@ -253,7 +253,7 @@ fn given_pairs_with_unseen_targets_measure_where_there_are_enough() {
             .chain([(41, 42)])
             .map(pair)
             .collect();
-        let (pairs, unseen) = part_given(40, &given, 0.2, 1).unwrap();
+        let (pairs, unseen) = part_given(40, &given, &[], 0.2, 1).unwrap();
         assert_eq!((unseen.with_pairs, unseen.measure), (number as usize, measure));
         let numbers =
             |pairs: &[cognate_pair::Pair]| pairs.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>();

@@ -175,7 +175,13 @@ impl Assembly<'_> {
             count("pairs held out", counted.held_out_pairs, "pairs"),
         ];
         if counted.passed_over > 0 {
-            counts.push(count("passed over, of documents of other splits", counted.passed_over, "pairs"));
+            let (what, unit) = match &self.recipe.pairs[set].method {
+                PairMethod::Entities { .. } => ("near-copies, and so no pairs", "pairs"),
+                PairMethod::Forms { .. } => ("passed over, without two keywords", "documents"),
+                PairMethod::OneDocument { .. } => ("passed over, too short or of too few sentences", "pieces"),
+                _ => ("passed over, of documents of other splits", "pairs"),
+            };
+            counts.push(count(what, counted.passed_over, unit));
         }
         Ok(Some(Pairs {
             name: self.recipe.pairs[set].name.clone(),

@@ -109,11 +109,6 @@ impl Estimate<'_> {
         2.0 * made as f64 * (1.0 + parts as f64) / 2.0 * bytes
     }
 
-    /// Bytes of a token.
-    pub(crate) fn bytes_per_token(&self) -> f64 {
-        (self.survey.bytes_per_document / self.survey.tokens_per_document.max(1.0)).max(1.0)
-    }
-
     /// Tokens of the unique and of the oracle split.
     pub(crate) fn split_tokens(&self) -> (f64, f64) {
         if let Some(tokenized) = self.measured.tokenized {

@@ -467,23 +467,21 @@ pub struct Repetition {
 }
 
 impl Repetition {
-    /// One limit for all of them.
-    pub fn with_limits(limit: Limit) -> Self {
-        Self {
-            duplicate_lines: limit,
-            duplicate_paragraphs: limit,
-            duplicate_line_characters: limit,
-            duplicate_paragraph_characters: limit,
-            top_2_gram: limit,
-            top_3_gram: limit,
-            top_4_gram: limit,
-            duplicate_5_grams: limit,
-            duplicate_6_grams: limit,
-            duplicate_7_grams: limit,
-            duplicate_8_grams: limit,
-            duplicate_9_grams: limit,
-            duplicate_10_grams: limit,
-        }
+    /// Does something with each limit, by its key.
+    pub fn each(&mut self, mut with: impl FnMut(&mut Limit, &str)) {
+        with(&mut self.duplicate_lines, "duplicate_lines");
+        with(&mut self.duplicate_paragraphs, "duplicate_paragraphs");
+        with(&mut self.duplicate_line_characters, "duplicate_line_characters");
+        with(&mut self.duplicate_paragraph_characters, "duplicate_paragraph_characters");
+        with(&mut self.top_2_gram, "top_2_gram");
+        with(&mut self.top_3_gram, "top_3_gram");
+        with(&mut self.top_4_gram, "top_4_gram");
+        with(&mut self.duplicate_5_grams, "duplicate_5_grams");
+        with(&mut self.duplicate_6_grams, "duplicate_6_grams");
+        with(&mut self.duplicate_7_grams, "duplicate_7_grams");
+        with(&mut self.duplicate_8_grams, "duplicate_8_grams");
+        with(&mut self.duplicate_9_grams, "duplicate_9_grams");
+        with(&mut self.duplicate_10_grams, "duplicate_10_grams");
     }
 }
 

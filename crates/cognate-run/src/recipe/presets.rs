@@ -14,9 +14,7 @@ use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
 use super::sound;
 use super::things::{ALL_TASKS, Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
-use super::{
-    Embedding, Filter, Limit, Model, Off, Pair, PairMethod, PairSet, Repetition, Synthesizer, Synthetic, Tune,
-};
+use super::{Embedding, Filter, Limit, Model, Off, Pair, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
 
 pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
@@ -62,10 +60,22 @@ fn parts(section: &Section) -> usize {
     section.integer_or("parts", PARTS) as usize
 }
 
-/// The filters of a corpus that is none of documents, but on the way to one: what is asked of sentences is not asked of it.
-fn of_forms(filter: &Filter) -> Filter {
-    let off = Limit::Off(Off::Off);
-    Filter { min_words: 0, non_text: off, near_copy: off, repetition: Repetition::with_limits(off), ..filter.clone() }
+/// The filters of a corpus of forms: what is asked of sentences is not asked of keywords, and two forms may be alike. What the corpus' table says holds.
+fn of_forms(filter: &Filter, section: &Section) -> Filter {
+    let (mut own, written) = (filter.clone(), section.says_of("filter"));
+    let off = |limit: &mut Limit, key: &str| {
+        if !written.iter().any(|other| *other == key) {
+            *limit = Limit::Off(Off::Off);
+        }
+    };
+    own.repetition.each(off);
+    off(&mut own.non_text, "non_text");
+    off(&mut own.near_copy, "near_copy");
+    off(&mut own.near_duplicate, "near_duplicate");
+    if !written.contains(&"min_words") {
+        own.min_words = 0;
+    }
+    own
 }
 
 /// Who asks for a thing by its name.
@@ -404,8 +414,10 @@ impl Maker<'_> {
             }
             let step = format!("{name}-step-{}", at + 1);
             self.corpus(&own.clone().with_text("name", &step))?;
-            for corpus in self.things.synthetic.iter_mut().filter(|corpus| corpus.name == step) {
-                corpus.filter = of_forms(&corpus.filter);
+            if self.writes_forms(writer) {
+                for corpus in self.things.synthetic.iter_mut().filter(|corpus| corpus.name == step) {
+                    corpus.filter = of_forms(&corpus.filter, section);
+                }
             }
             own = own.with_text("seeds", &step);
         }
@@ -458,6 +470,13 @@ impl Maker<'_> {
             SeedsOf::Corpus(corpus) => self.need_corpus(corpus, Asker { section, key: "seeds" }),
             SeedsOf::Unique | SeedsOf::None => Ok(()),
         }
+    }
+
+    /// Whether a synthesizer has learned to write forms.
+    fn writes_forms(&self, name: &str) -> bool {
+        let pairs = self.things.synthesizers.iter().find(|other| other.name == name).map(|other| &other.pairs);
+        let set = self.things.pairs.iter().find(|set| Some(&set.name) == pairs);
+        set.is_some_and(|set| matches!(set.method, PairMethod::Forms { to_form: true, .. }))
     }
 
     fn is_shuffled(&self, by: &Writer) -> bool {

@@ -128,7 +128,11 @@ impl Graph<'_> {
         for pairs in &self.things.pairs {
             let PairMethod::Obfuscated { of, .. } = &pairs.method else { continue };
             let source = self.things.pairs.iter().find(|set| set.name == *of);
-            if source.is_some_and(|set| !matches!(set.method, PairMethod::Neighbours(_) | PairMethod::File(_))) {
+            let is_related = |method: &PairMethod| {
+                use PairMethod::{Entities, File, Neighbours, Truth};
+                matches!(method, Neighbours(_) | File(_) | Truth | Entities { .. })
+            };
+            if source.is_some_and(|set| !is_related(&set.method)) {
                 let message = format!(
                     "the pairs `{}` are to be of documents that are related, and `{of}` has others",
                     pairs.name

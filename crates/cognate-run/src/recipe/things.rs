@@ -349,6 +349,8 @@ impl Training {
     }
 }
 
+/// Tokens of a keyword of a form, with what stands behind it.
+const TOKENS_OF_A_KEYWORD: usize = 4;
 /// Tokens that are kept of a teacher's distribution, where the recipe does not say how many.
 const TOP: usize = 64;
 
@@ -530,8 +532,25 @@ impl Recipe {
         };
         let of_arms = self.arms.iter().flat_map(Arm::trainings).filter_map(of_training);
         let from_it = |other: &usize| self.synthetic[*other].seeds == SeedsOf::Corpus(name.clone());
-        let of_corpora = (0..self.synthetic.len()).filter(from_it).map(|other| self.synthetic_tokens(other));
+        let of_corpora = (0..self.synthetic.len()).filter(from_it).map(|other| self.seed_tokens_of(corpus, other));
         of_arms.chain(of_corpora).max().unwrap_or(0)
+    }
+
+    /// Tokens that are needed of the corpus at `corpus` for that at `other`, which is written from it: as many; of forms, which are shorter than documents,
+    /// as much less as their keywords come to beside the longest document.
+    fn seed_tokens_of(&self, corpus: usize, other: usize) -> u64 {
+        let tokens = self.synthetic_tokens(other);
+        let writer = self.synthetic[corpus].by.model().map(Writer::name);
+        let tuned = self.synthesizers.iter().find(|tuned| Some(tuned.name.as_str()) == writer);
+        let set = tuned.and_then(|tuned| self.pairs.iter().find(|set| set.name == tuned.pairs));
+        match set.map(|set| &set.method) {
+            Some(PairMethod::Forms { keywords, to_form: true }) => {
+                let form = (TOKENS_OF_A_KEYWORD * keywords) as f64;
+                let longest = self.synthetic[other].generate.max_new_tokens.max(1) as f64;
+                (tokens as f64 * (form / longest).min(1.0)).ceil() as u64
+            }
+            _ => tokens,
+        }
     }
 
     /// The set of pairs in whose folder the texts lie that the pairs of the set at `set` name; none where these are documents of the corpus.

@@ -394,6 +394,8 @@ fn a_chain_of_writers_is_a_corpus_each() {
             ("c", "three", &from("c-step-2"), 0.5)
         ]
     );
+    // Documents on the way are asked for what documents are.
+    assert!(recipe.synthetic[..2].iter().all(|corpus| corpus.filter.min_words == 10));
     // A model without seeds may be the first; nobody else may write from nothing.
     let first = with("by = [\"repetition\", \"two\"]").unwrap();
     assert_eq!((&first.synthetic[0].seeds, &first.synthetic[1].seeds), (&SeedsOf::None, &from("c-step-1")));
@@ -788,4 +790,29 @@ fn recipes_of_the_project_are_read() {
         }
     }
     assert!(read > 12, "{read}");
+}
+
+/// What is on the way is filtered as forms where its writer has learned to write some; the table's own keys hold. Fewer tokens of them are needed.
+#[test]
+fn forms_on_the_way_are_filtered_as_forms_and_needed_by_their_length() {
+    let set = |name: &str, direction: &str| {
+        format!(
+            "[[pairs]]\nname = \"{name}\"\nmethod = \"forms\"\nkeywords = 10\ndirection = \"{direction}\"\n[[synthesizer]]\nname = \"{name}\"\npairs = \"{name}\"\n"
+        )
+    };
+    let sets = set("to", "to-form") + &set("from", "to-document");
+    let arm = "[[arm]]\nname = \"a\"\nsynthetic.c = 0.5\n";
+    let corpus = "[[synthetic]]\nname = \"c\"\nby = [\"to\", \"from\"]\nmax_new_tokens = 100\nnear_copy = 0.25\n";
+    let recipe = parse(&format!("{BASE}{sets}{corpus}{arm}")).unwrap();
+    let [step, last] = ["c-step-1", "c"].map(|name| recipe.corpus_of(name));
+    let filter = |at: usize| &recipe.synthetic[at].filter;
+    assert_eq!(
+        (filter(step).min_words, filter(step).near_copy.get(), filter(step).near_duplicate.get()),
+        (0, Some(0.25), None)
+    );
+    assert!(filter(step).repetition.duplicate_10_grams.get().is_none() && filter(step).non_text.get().is_none());
+    assert_eq!((filter(last).min_words, filter(last).near_duplicate.get().is_some()), (10, true));
+    // Ten keywords of four tokens each, beside documents of a hundred.
+    assert_eq!(recipe.synthetic_tokens(step), (recipe.synthetic_tokens(last) as f64 * 0.4).ceil() as u64);
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
 }

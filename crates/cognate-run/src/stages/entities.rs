@@ -31,12 +31,10 @@ pub(super) fn sharing(
     let copies = copies(context, set, &ids[unique..], monitor)?;
     let config = EntityConfig { shared, most_documents, neighbours: set.neighbours };
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let (mut found, stats) = entity_pairs(&texts, unique, &copies, &config, monitor)?;
     let groups = Groups::of_unique_if_any(context, monitor)?;
-    if !set.within_groups {
-        found.retain(|pair| !groups.together(pair));
-    }
-    let (pairs, unseen) = part_given(unique, &found, set.held_out_share, context.recipe.seed)?;
+    let apart = if set.within_groups { &[] } else { groups.numbers() };
+    let (found, near, stats) = entity_pairs(&texts, unique, (&copies, apart), &config, monitor)?;
+    let (pairs, unseen) = part_given(unique, &found, &near, set.held_out_share, context.recipe.seed)?;
     let label = Step::Pair(at).label(context.recipe);
     tracing::info!(
         "{label}: {} pairs of documents that share {shared} entities; {} of {} entities join documents, {} are in too many",

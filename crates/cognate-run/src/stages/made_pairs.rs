@@ -1,5 +1,7 @@
 //! Pairs whose texts are made from documents' forms, from given phrases or from nothing, for `pair`.
 
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use cognate_base::{Monitor, Unit};
@@ -16,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::rundir::Work;
 use crate::step::Step;
 
+/// Pairs that measure, at least, and phrases that these are made of: as many as a synthesizer is measured by.
+const LEAST_MEASURED: usize = 12;
 /// The fields of a file of phrases.
 const SIDES: [&str; 2] = ["source", "target"];
 
@@ -138,9 +142,17 @@ pub(super) fn phrases(
         let [source, target] = SIDES.map(side);
         all.push((source?, target?));
     }
+    all.sort_unstable();
+    all.dedup();
     let share = recipe.pairs[at].pair.held_out_share;
-    let (learned, held_out) = parted(&all, share, recipe.seed);
-    let measured = (share * made as f64).round() as usize;
+    // What measures is of phrases that are learned nowhere, and of several.
+    let held = if share > 0.0 { LEAST_MEASURED.max((share * all.len() as f64).round() as usize) } else { 0 };
+    if all.len() < 2 * held.max(1) {
+        let pairs = recipe.pairs[at].name.clone();
+        return Err(Error::FewPhrases { pairs, path: path.to_path_buf(), found: all.len(), least: 2 * LEAST_MEASURED });
+    }
+    let (learned, held_out) = parted(&all, held, recipe.seed);
+    let measured = if held > 0 { LEAST_MEASURED.max((share * made as f64).round() as usize) } else { 0 };
     let mut writing = Writing::new(context, at, folder);
     let named = |split: &str| {
         let split = split.to_owned();
@@ -151,7 +163,17 @@ pub(super) fn phrases(
     let pairs = strung(&held_out, measured, parts, recipe.seed).enumerate().map(named("selection"));
     writing.part("selection", measured as u64, pairs, monitor)?;
     let counted = json!({"learned": learned.len(), "held_out": held_out.len()});
-    writing.finish(0, &format!(", of {} phrases", all.len()), Some(("phrases", counted)))
+    writing.finish(0, &format!(", of {} different phrases", all.len()), Some(("phrases", counted)))
+}
+
+/// What tells a text from others.
+fn sum(side: &Side) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    match side {
+        Side::Text(text) => text.hash(&mut hasher),
+        Side::Tokens(tokens) => tokens.hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 /// Sentences of two made languages.
@@ -163,12 +185,20 @@ pub(super) fn trees(
     monitor: &dyn Monitor,
 ) -> Result<Made> {
     let recipe = context.recipe;
-    let trees = Trees::new(words, parts, swap, recipe.seed);
-    let measured = (recipe.pairs[at].pair.held_out_share * made as f64).round() as u64;
+    let trees = Trees::new(words, parts, swap, recipe.seed, monitor)?;
+    let share = recipe.pairs[at].pair.held_out_share;
+    let measured = if share > 0.0 { LEAST_MEASURED.max((share * made as f64).round() as usize) } else { 0 };
     let mut writing = Writing::new(context, at, folder);
     let pair = |number: u64| (format!("tree-{number}"), trees.pair(number));
-    let made = made as u64;
-    writing.part("unique", made, (0..made).map(pair), monitor)?;
-    writing.part("selection", measured, (made..made + measured).map(pair), monitor)?;
+    let (made, measured) = (made as u64, measured as u64);
+    let mut learned = HashSet::new();
+    let unique = (0..made).map(pair).inspect(|(_, pair)| {
+        learned.insert(sum(&pair.source));
+    });
+    writing.part("unique", made, unique, monitor)?;
+    // Of few words and short sentences some come twice, and there may be no others.
+    let tries = made..made + 10 * measured;
+    let others = tries.map(pair).filter(|(_, pair)| !learned.contains(&sum(&pair.source))).take(measured as usize);
+    writing.part("selection", measured, others, monitor)?;
     writing.finish(0, "", None)
 }

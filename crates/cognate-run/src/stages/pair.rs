@@ -239,7 +239,8 @@ impl Stage for Pair {
         let own = match method {
             PairMethod::Phrases { .. } | PairMethod::Trees { .. } => {
                 let bytes = estimate.made_bytes(method);
-                bytes * PACKED + estimate.token_bytes(bytes / estimate.bytes_per_token(), 2.0 * documents)
+                bytes * PACKED
+                    + estimate.token_bytes(bytes / estimate.survey.bytes_per_token().max(1.0), 2.0 * documents)
             }
             method if method.makes_texts() => {
                 2.0 * documents
@@ -261,13 +262,22 @@ impl Stage for Pair {
                 let context = estimate.recipe.synthesizers[estimate.recipe.synthesizer(by)].tune.context;
                 config.parameter_bytes() + config.scoring_bytes(BATCH_TOKENS + context) + estimate.pairs(self.0) * 64.0
             }
-            PairMethod::Trees { words, .. } => *words as f64 * 200.0 + estimate.pairs(self.0) * 300.0,
+            PairMethod::Trees { words, .. } => *words as f64 * 200.0 + estimate.pairs(self.0) * 320.0,
             PairMethod::Phrases { path, .. } => {
                 let file = fs_err::metadata(estimate.recipe.at(path)).map_or(0, |file| file.len());
                 // What is compressed is unpacked, and each phrase held twice while it is parted.
                 8.0 * file as f64 + estimate.pairs(self.0) * 300.0
             }
-            PairMethod::Obfuscated { .. } | PairMethod::Forms { .. } | PairMethod::Entities { .. } => {
+            PairMethod::Forms { .. } => {
+                let words = estimate.different_words(estimate.unique_bytes()) * 100.0;
+                estimate.unique_bytes() + words + estimate.pairs(self.0) * 300.0
+            }
+            PairMethod::Entities { .. } => {
+                // The texts once more while near-copies are made out, four bytes for each of their words, and each document's entities.
+                let entities = estimate.different_words(estimate.unique_bytes()) * 100.0;
+                3.0 * estimate.unique_bytes() + entities + estimate.pairs(self.0) * 24.0
+            }
+            PairMethod::Obfuscated { .. } => {
                 let words = estimate.different_words(estimate.unique_bytes()) * 100.0;
                 estimate.unique_bytes() + words + estimate.pairs(self.0) * 24.0
             }
@@ -436,7 +446,7 @@ fn given_pairs(context: &Context<'_>, at: usize, path: &Path, folder: &Path, mon
         within = (before - given.len()) as u64;
     }
     let share = context.recipe.pairs[at].pair.held_out_share;
-    let (pairs, unseen) = part_given(unique, &given, share, context.recipe.seed)?;
+    let (pairs, unseen) = part_given(unique, &given, &[], share, context.recipe.seed)?;
     let label = Step::Pair(at).label(context.recipe);
     let of_groups = if within > 0 { format!(", and {within} within a group, left out") } else { String::new() };
     tracing::info!("{label}: {} pairs, and {passed_over} of documents of other splits{of_groups}", given.len());

@@ -731,7 +731,7 @@ pub const KEYS: &[Key] = &[
     key(
         "synthetic", "by", Names, Derived("`related`; nobody beside `truth`"), "",
         "Who writes it: a synthesizer, or an arm's best checkpoint. Of a list, each writes from what the one before wrote: `[\"to-form\", \
-         \"from-form\"]` makes the corpus `NAME-step-1` on the way, of which the filters keep whatever has words and is near to no other.",
+         \"from-form\"]` makes the corpus `NAME-step-1` on the way. Of forms, the filters that are about sentences are off where they are not written in this table.",
     ),
     key(
         "synthetic", "truth", Number(Interval::SHARE), Derived("a model writes"), "",

@@ -238,7 +238,8 @@ fn phrases_that_measure_are_learned_nowhere(context: &Context<'_>) {
     };
     let (learned, measured) = (numbers(&train), numbers(&held_out));
     assert!(learned.is_disjoint(&measured));
-    assert_eq!((learned.len(), measured.len()), (30, 10), "every phrase comes");
+    // Of 40, a quarter is fewer than twelve.
+    assert_eq!((learned.len(), measured.len()), (28, 12), "every phrase comes");
 }
 
 fn sentences_of_made_languages_are_as_many_as_asked(context: &Context<'_>) {
@@ -281,7 +282,7 @@ fn a_chain_writes_from_what_the_one_before_wrote(context: &Context<'_>) {
     assert_eq!(inputs(second)["the seeds' tokens"], kept.hash("synthetic.bin").unwrap());
     assert_eq!(recipe.synthetic[corpus("rewritten-step-1")].seeds, SeedsOf::Unique);
     assert!(!recipe.synthetic.iter().any(|other| other.name == "joined-step-1"));
-    // A form is not asked for what a document is.
+    // A form is not asked for what a document is, but for what the corpus' own table says.
     let filters = |name: &str| {
         let filter = &recipe.synthetic[corpus(name)].filter;
         (filter.min_words, filter.near_copy.get().is_some(), filter.repetition.top_2_gram.get().is_some())
@@ -298,7 +299,8 @@ fn a_file_of_phrases_is_refused_by_record_and_field() {
         ("{\"source\": \"a\", \"target\": \"b\"}\n{\"source\": \"a\"}\n", ["phrases.jsonl:2", "`target` is missing"]),
         ("{\"source\": 7, \"target\": \"b\"}\n", ["phrases.jsonl:1", "`source` is 7"]),
         ("{\"source\": \" \", \"target\": \"b\"}\n", ["phrases.jsonl:1", "`source` is \" \""]),
-        ("", ["none of", "0 phrases"]),
+        ("", ["0 different phrases", "expected 24 at least"]),
+        ("{\"source\": \"a\", \"target\": \"b\"}\n", ["1 different phrases", "held_out_share = 0"]),
     ] {
         for (name, text) in [("documents.jsonl", corpus(400)), ("phrases.jsonl", text.to_owned())] {
             cognate_base::files::write_atomic(scratch.path().join(name), text).unwrap();
