@@ -59,7 +59,7 @@ struct Label {
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Document>> {
     let refuse = |problem: String| Error::Relations { path: path.to_path_buf(), problem };
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(cognate_corpus::Error::from)?;
     let expected = "expected an array of documents with `sents`, `vertexSet` and `labels`, as DocRED has them";
     let records: Vec<&RawValue> =
         serde_json::from_str(&text).map_err(|error| refuse(format!("{error}; {expected}")))?;
@@ -114,6 +114,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<Document>> {
 /// Reads the names of relations, as `rel_info.json` has them.
 pub(super) fn names(path: &Path) -> Result<BTreeMap<String, String>> {
     let refuse = |problem: String| Error::Relations { path: path.to_path_buf(), problem };
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let text = fs_err::read_to_string(path).map_err(cognate_corpus::Error::from)?;
     serde_json::from_str(&text).map_err(|error| refuse(format!("{error}; expected an object of names by relation")))
 }

@@ -13,7 +13,7 @@ use super::*;
 
 fn golden() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden/replm/replm.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The golden documents as files.
@@ -21,7 +21,7 @@ fn files(folder: &TempDir) -> ReplmFiles {
     let golden = golden();
     let put = |name: &str| -> PathBuf {
         let path = folder.path().join(format!("{name}.json"));
-        std::fs::write(&path, golden[name].to_string()).unwrap();
+        fs_err::write(&path, golden[name].to_string()).unwrap();
         path
     };
     ReplmFiles { questions: put("questions"), examples: put("examples"), relations: Some(put("names")) }
@@ -225,7 +225,7 @@ fn examples_are_drawn_from_the_nearest_without_the_document_itself() {
     };
     let put = |name: &str, documents: Vec<Value>| {
         let path = folder.path().join(name);
-        std::fs::write(&path, Value::Array(documents).to_string()).unwrap();
+        fs_err::write(&path, Value::Array(documents).to_string()).unwrap();
         path
     };
     let mut examples: Vec<Value> = (0..60).map(example).collect();
@@ -371,7 +371,7 @@ fn files_that_are_no_documents_with_relations_are_refused_by_name() {
     read(&good).unwrap();
     let refused = |name: &str, content: &str| {
         let path = folder.path().join("bad.json");
-        std::fs::write(&path, content).unwrap();
+        fs_err::write(&path, content).unwrap();
         let mut files = good.clone();
         match name {
             "questions" => files.questions = path,
@@ -416,7 +416,7 @@ fn files_that_are_no_documents_with_relations_are_refused_by_name() {
     assert!(read(&missing).unwrap_err().to_string().contains("none.json"));
     // Words may be numbers.
     let numbers = changed(|one| one["sents"][0][0] = json!(1999));
-    std::fs::write(folder.path().join("bad.json"), numbers).unwrap();
+    fs_err::write(folder.path().join("bad.json"), numbers).unwrap();
     let numbers = ReplmFiles { questions: folder.path().join("bad.json"), ..good.clone() };
     assert!(Asked::read(&numbers, OPTIONS, &Silent).unwrap().questions[1].text.starts_with("1999 grey"));
 }

@@ -64,7 +64,7 @@ fn parts(section: &Section) -> usize {
 fn of_forms(filter: &Filter, section: &Section) -> Filter {
     let (mut own, written) = (filter.clone(), section.says_of("filter"));
     let off = |limit: &mut Limit, key: &str| {
-        if !written.iter().any(|other| *other == key) {
+        if !written.contains(&key) {
             *limit = Limit::Off(Off::Off);
         }
     };
