@@ -126,7 +126,7 @@ fn documents_of_one_sentence_stop_a_run_that_would_reorder_them() {
     let step = "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\n[[synthesizer]]\nname = \"s\"\npairs = \"p\"\n[[synthetic]]\nname = \"c\"\nby = \"s\"\n\
                 [[arm]]\nname = \"a\"\nsynthetic.c = 0.1\n";
     let error = Bench::new().with(step).stops_after("tokenize");
-    let expected = "the pairs `p`: none of the unique documents makes a pair; passed over: ";
+    let expected = "the pairs `p`: nothing makes a pair; passed over: ";
     assert!(error.contains(expected) && error.contains(" with too few sentences for reorder. Give longer"), "{error}");
 }
 
