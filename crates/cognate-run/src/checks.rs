@@ -137,7 +137,11 @@ fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
                 if recipe.synthesizers[synthesizer].pairs != recipe.pairs[at].name || !is_left(context, tune) {
                     continue;
                 }
-                found.extend(few_pairs(&step.label(recipe), context.made(step).rows("train.parquet")));
+                found.extend(few_pairs(
+                    &step.label(recipe),
+                    &recipe.pairs[at].method,
+                    context.made(step).rows("train.parquet"),
+                ));
                 // With `--until pair` there are no tokens yet.
                 if context.artifact_if("tokenize").is_none() {
                     continue;

@@ -97,7 +97,8 @@ impl Estimate<'_> {
         let (tuning, pretraining) = tuning_flops(self.recipe, at, self.vocabulary(), self.mean(), size);
         // What is drawn of them is wanted so.
         let all = self.measured.pairs.get(&self.set_of(at)).map_or(size.pairs, |(training, _)| *training);
-        notes.extend(few_pairs(&Step::Pair(self.set_of(at)).label(self.recipe), all));
+        let set = self.set_of(at);
+        notes.extend(few_pairs(&Step::Pair(set).label(self.recipe), &self.recipe.pairs[set].method, all));
         notes.extend(costly_tuning(&label, tuning, pretraining));
         notes
     }
