@@ -23,6 +23,11 @@ const LEAST_MEASURED: usize = 12;
 /// The fields of a file of phrases.
 const SIDES: [&str; 2] = ["source", "target"];
 
+/// How many measure beside or of `n`: a share of them, and several where any do.
+fn measuring(share: f64, n: usize) -> usize {
+    if share > 0.0 { LEAST_MEASURED.max((share * n as f64).round() as usize) } else { 0 }
+}
+
 /// Pairs while they are made: first those that a synthesizer learns from, then those that measure it.
 struct Writing<'a> {
     context: &'a Context<'a>,
@@ -146,13 +151,14 @@ pub(super) fn phrases(
     all.dedup();
     let share = recipe.pairs[at].pair.held_out_share;
     // What measures is of phrases that are learned nowhere, and of several.
-    let held = if share > 0.0 { LEAST_MEASURED.max((share * all.len() as f64).round() as usize) } else { 0 };
-    if all.len() < 2 * held.max(1) {
+    let several = if share > 0.0 { LEAST_MEASURED } else { 1 };
+    if all.len() < 2 * several {
         let pairs = recipe.pairs[at].name.clone();
-        return Err(Error::FewPhrases { pairs, path: path.to_path_buf(), found: all.len(), least: 2 * LEAST_MEASURED });
+        return Err(Error::FewPhrases { pairs, path: path.to_path_buf(), found: all.len(), least: 2 * several });
     }
+    let held = measuring(share, all.len()).min(all.len() - several);
     let (learned, held_out) = parted(&all, held, recipe.seed);
-    let measured = if held > 0 { LEAST_MEASURED.max((share * made as f64).round() as usize) } else { 0 };
+    let measured = measuring(share, made);
     let mut writing = Writing::new(context, at, folder);
     let named = |split: &str| {
         let split = split.to_owned();
@@ -187,7 +193,7 @@ pub(super) fn trees(
     let recipe = context.recipe;
     let trees = Trees::new(words, parts, swap, recipe.seed, monitor)?;
     let share = recipe.pairs[at].pair.held_out_share;
-    let measured = if share > 0.0 { LEAST_MEASURED.max((share * made as f64).round() as usize) } else { 0 };
+    let measured = measuring(share, made);
     let mut writing = Writing::new(context, at, folder);
     let pair = |number: u64| (format!("tree-{number}"), trees.pair(number));
     let (made, measured) = (made as u64, measured as u64);

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cognate_base::Silent;
 use cognate_corpus::{MASK, Tokenizer};
-use cognate_pair::{Pair, read_pairs, read_shuffled_pairs};
+use cognate_pair::{Pair, read_pairs};
 
 use super::super::held_out::Documents;
-use super::super::texts::{read_texts, selection_texts, unique_texts};
+use super::super::texts::{selection_texts, unique_texts};
 use super::super::train::training::Trained;
-use super::finished::Finished;
+use super::finished::{Finished, made_texts, pairs_of};
 use super::{Step, work};
 use crate::context::Context;
 use crate::step::Replicate;
@@ -225,15 +225,6 @@ fn each_kind_of_document_is_paired_or_passed_over_by_name(context: &Context<'_>)
 }
 
 /// The training and the held-out pairs of a set, and the documents that they name.
-fn pairs_of(context: &Context<'_>, name: &str) -> (Documents, Vec<Pair>, Vec<Pair>) {
-    let set = set(context, name);
-    let documents = Documents::of(context, set, &Silent).unwrap();
-    let made = context.made(Step::Pair(set));
-    let read = |file: &str| read_shuffled_pairs(&made.path(file), &documents.ids, &Silent).unwrap();
-    let (train, held_out) = (read("train.parquet"), read("held_out.parquet"));
-    (documents, train, held_out)
-}
-
 /// The document that a text was made of.
 fn origin(id: &str) -> &str {
     id.split('#').next().unwrap()
@@ -259,13 +250,6 @@ fn pairs_that_measure_are_of_documents_that_nothing_learns_from(context: &Contex
     }
 }
 
-/// Texts of a set by their ids.
-fn texts(context: &Context<'_>, name: &str) -> HashMap<String, String> {
-    let made = context.made(Step::Pair(set(context, name)));
-    let files = ["unique", "selection"].map(|split| made.path(&format!("{split}.jsonl.zst")));
-    files.into_iter().flat_map(|path| read_texts(&path, &Default::default(), &Silent).unwrap()).collect()
-}
-
 fn corpus_texts(context: &Context<'_>) -> HashMap<String, String> {
     let unique = unique_texts(context, &Silent).unwrap().into_iter();
     unique.chain(selection_texts(context, &Silent).unwrap()).collect()
@@ -280,7 +264,7 @@ fn sorted_words(text: &str) -> Vec<&str> {
 fn texts_are_made_of_the_documents_that_their_names_say(context: &Context<'_>) {
     let documents = corpus_texts(context);
     for name in ["reordered", "next", "masked"] {
-        let texts = texts(context, name);
+        let texts = made_texts(context, name);
         let (named, train, held_out) = pairs_of(context, name);
         for pair in train.iter().chain(&held_out) {
             let id = |number: u32| named.ids[number as usize].as_str();
@@ -310,7 +294,7 @@ fn tokens_are_those_of_the_texts(context: &Context<'_>) {
     let tokenizer = context.tokenizer().unwrap();
     let mask = tokenizer.special(MASK).unwrap();
     for name in ["reordered", "masked", "nonsense"] {
-        let texts = texts(context, name);
+        let texts = made_texts(context, name);
         let (documents, ..) = pairs_of(context, name);
         for (number, id) in documents.ids.iter().enumerate() {
             let mut tokens = documents.tokens(number as u32);
@@ -356,7 +340,7 @@ fn obfuscated_pairs_are_those_of_the_other_set(context: &Context<'_>) {
         assert_eq!(found, read_pairs(&related.path(file), &ids, &Silent).unwrap(), "{file}");
     }
     assert!(named.ids.iter().zip(&ids).all(|(own, id)| *own == format!("{id}#obfuscated")));
-    let (texts, documents) = (texts(context, "nonsense"), corpus_texts(context));
+    let (texts, documents) = (made_texts(context, "nonsense"), corpus_texts(context));
     let mut map: HashMap<&str, &str> = HashMap::new();
     for (id, text) in &documents {
         let (plain, made) = (text.split_inclusive(' '), texts[&format!("{id}#obfuscated")].split_inclusive(' '));

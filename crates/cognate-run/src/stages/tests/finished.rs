@@ -1,18 +1,22 @@
 //! Small runs to ask: their documents, and a run directory with everything in it.
 
-use crate::graph::behind;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use cognate_base::Silent;
 use cognate_base::files::write_atomic;
+use cognate_pair::{Pair, read_shuffled_pairs};
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use super::super::held_out::Documents;
+use super::super::texts::read_texts;
 use crate::context::{Context, Settings};
 use crate::device::DeviceKind;
+use crate::graph::behind;
 use crate::recipe::Recipe;
 use crate::rundir::{Artifact, Manifest, RunDir};
 use crate::runner::{NoPages, run};
@@ -85,6 +89,23 @@ impl Finished {
     pub(super) fn recipe(&self) -> Recipe {
         self.recipe.clone()
     }
+}
+
+/// What a set's pairs are of, those that are learned, and those that measure.
+pub(super) fn pairs_of(context: &Context<'_>, name: &str) -> (Documents, Vec<Pair>, Vec<Pair>) {
+    let set = context.recipe.pair_set(name);
+    let documents = Documents::of(context, set, &Silent).unwrap();
+    let made = context.made(Step::Pair(set));
+    let read = |file: &str| read_shuffled_pairs(&made.path(file), &documents.ids, &Silent).unwrap();
+    let (train, held_out) = (read("train.parquet"), read("held_out.parquet"));
+    (documents, train, held_out)
+}
+
+/// Texts of a set that makes its own, by their ids.
+pub(super) fn made_texts(context: &Context<'_>, name: &str) -> HashMap<String, String> {
+    let made = context.made(Step::Pair(context.recipe.pair_set(name)));
+    let files = ["unique", "selection"].map(|split| made.path(&format!("{split}.jsonl.zst")));
+    files.into_iter().flat_map(|path| read_texts(&path, &Default::default(), &Silent).unwrap()).collect()
 }
 
 /// Of a run into a folder, as far as a stage.
