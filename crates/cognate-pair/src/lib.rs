@@ -37,6 +37,7 @@ pub use pairs::precision::{Precision, Rule};
 pub use pairs::shuffle::{part_share, shuffle_apart, shuffle_targets};
 pub use pairs::similarities::{Histogram, Quantiles, Similarities, Window, measure_similarities, suggest_window};
 pub use pairs::stats::{Degrees, PairStats, UnseenStats};
+pub use pairs::unseen::{LEAST_MEASURING, measuring};
 pub use pairs::{Pair, PairConfig, Pairs, neighbours_needed, part_derived, part_given, select_pairs};
 pub use vectors::npy::{read_npy, write_npy};
 pub use vectors::parquet::{read_vectors, write_vectors};

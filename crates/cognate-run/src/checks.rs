@@ -12,6 +12,7 @@ use crate::arms;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::estimate::{needed_memory, trained_bytes};
+use crate::recipe::pair_methods::Cycle;
 use crate::recipe::{PairMethod, Recipe, max_positions};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
 use crate::stages::train::{sweep, training};
@@ -170,7 +171,7 @@ fn enough_pairs(context: &Context<'_>, pairs: usize, at: usize) -> Result<()> {
     let (mut set, mut kept) = (own, 1.0);
     while set != pairs {
         match &recipe.pairs[set].method {
-            PairMethod::Cycle { of, keep, .. } => (set, kept) = (recipe.pair_set(of), kept * keep),
+            PairMethod::Cycle(Cycle { of, keep, .. }) => (set, kept) = (recipe.pair_set(of), kept * keep),
             _ => return Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::recipe::{PairMethod, Recipe};
+use crate::stages::pair::method as method_of;
 
 /// Share of the documents from which on it is told that they are longer than the context.
 const LONG: f64 = 0.01;
@@ -74,14 +75,7 @@ pub(crate) fn epochs(arm: &str, epochs: f64) -> Option<String> {
 
 /// What it means that `set`, of this method, has only `pairs` training pairs.
 pub(crate) fn few_pairs(set: &str, method: &PairMethod, pairs: u64) -> Option<String> {
-    let more = match method {
-        PairMethod::Neighbours(_) => {
-            "raise [corpus] unique_share or [pair] neighbours, or lower [pair] min_similarity or precision"
-        }
-        PairMethod::Entities { .. } => "raise [corpus] unique_share or [pair] neighbours, or lower shared_entities",
-        PairMethod::Phrases { .. } | PairMethod::Trees { .. } => "raise made",
-        _ => "raise [corpus] unique_share, or give more",
-    };
+    let more = method_of(method).more();
     (pairs < FEW_PAIRS).then(|| {
         format!("{set}: {pairs} training pairs, and from fewer than {FEW_PAIRS} a synthesizer learns hardly more than the form: {more}")
     })
@@ -100,6 +94,7 @@ pub(crate) fn costly_tuning(synthesizer: &str, tuning: f64, pretraining: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::pair_methods::{Neighbours, Trees};
 
     #[test]
     fn long_documents_are_told_from_one_in_a_hundred_on() {
@@ -151,9 +146,9 @@ mod tests {
 
     #[test]
     fn fewer_than_two_hundred_pairs_are_told() {
-        let neighbours = PairMethod::Neighbours("lsa".to_owned());
+        let neighbours = PairMethod::Neighbours(Neighbours { embedding: "lsa".to_owned() });
         assert_eq!(few_pairs("pair", &neighbours, 200), None);
-        let trees = PairMethod::Trees { words: 2, parts: 2, swap: 0.0, made: 199 };
+        let trees = PairMethod::Trees(Trees { words: 2, parts: 2, swap: 0.0, made: 199 });
         assert!(few_pairs("pair trees", &trees, 199).unwrap().ends_with("raise made"));
         let told = few_pairs("pair", &neighbours, 199).unwrap();
         assert!(told.starts_with("pair: 199 training pairs") && told.contains("[pair] neighbours"), "{told}");

@@ -13,7 +13,7 @@ pub(crate) mod shuffle;
 pub(crate) mod similarities;
 pub(crate) mod stats;
 mod strangers;
-mod unseen;
+pub(crate) mod unseen;
 
 use serde::{Deserialize, Serialize};
 

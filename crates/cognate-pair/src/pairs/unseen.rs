@@ -13,10 +13,15 @@ use crate::neighbours::Neighbours;
 
 /// Unseen documents with a related one, from which on they measure: one half of them chooses a checkpoint, and with fewer than six in
 /// the other an interval says nothing.
-const LEAST_DOCUMENTS: usize = 12;
+pub const LEAST_MEASURING: usize = 12;
 /// Seeds of an unseen document that count, the most similar ones. More say little that is new of it, and would leave fewer documents to
 /// the pairs that are asked for.
 const SEEDS: usize = 3;
+
+/// How many of `n` made pairs, or beside so many, measure a synthesizer: this share of them, and at least [`LEAST_MEASURING`] where any do.
+pub fn measuring(share: f64, n: usize) -> usize {
+    if share > 0.0 { LEAST_MEASURING.max((share * n as f64).round() as usize) } else { 0 }
+}
 
 /// The related pairs among these documents and unseen ones, whose numbers go on behind the documents'. The definition is that of other pairs:
 /// one is among the first `k` of the other, looked for in both directions, and they are similar enough. Of an unseen document, those of
@@ -70,7 +75,7 @@ pub(super) fn most_similar(pairs: Vec<Pair>) -> Vec<Pair> {
 
 /// Whether pairs have unseen documents enough to measure by.
 pub(super) fn suffice(pairs: &[Pair]) -> bool {
-    targets(pairs) >= LEAST_DOCUMENTS
+    targets(pairs) >= LEAST_MEASURING
 }
 
 /// How many documents are the second of a pair.

@@ -9,6 +9,7 @@ use super::compare::Samples;
 use super::samples::Sample;
 use crate::error::Result;
 use crate::recipe::PairMethod;
+use crate::recipe::pair_methods::Neighbours;
 use crate::stages::nearest::{self, NEAREST};
 use crate::step::Step;
 
@@ -80,7 +81,7 @@ impl Assembly<'_> {
     /// The embedding behind the pairs that the report tells of, or the first that is made.
     fn embedding(&self) -> Option<usize> {
         let of_pairs = self.subject_pairs().and_then(|set| match &self.recipe.pairs[set].method {
-            PairMethod::Neighbours(embedding) => Some(self.recipe.embedding(embedding)),
+            PairMethod::Neighbours(Neighbours { embedding }) => Some(self.recipe.embedding(embedding)),
             _ => None,
         });
         let first = || {

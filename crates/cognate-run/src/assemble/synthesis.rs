@@ -2,7 +2,7 @@
 
 use cognate_pair::{Histogram, LsaStats, PairStats, Rule, UnseenStats};
 use cognate_results::{
-    Dropped, Measure, Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram, SyntheticQuality, counted,
+    Dropped, Measure, Pairs, Relation, RelationLoss, RelationPoint, SimilarityHistogram, SyntheticQuality,
 };
 use cognate_synth::Reason;
 use serde::Deserialize;
@@ -11,8 +11,10 @@ use super::{Assembly, quality_tables};
 use cognate_worlds::{Mistakes, Truthfulness};
 
 use crate::error::Result;
-use crate::recipe::{Author, PairMethod, SeedsOf, Vectors, Writer, tasks_word};
+use crate::recipe::pair_methods::Neighbours;
+use crate::recipe::{Author, PairMethod, SeedsOf, Vectors, Writer};
 use crate::stages::filter::Filtered;
+use crate::stages::pair;
 use crate::stages::train::training::Trained;
 use crate::step::{Step, writer};
 
@@ -128,59 +130,18 @@ impl Assembly<'_> {
     }
 
     fn pairs(&self, set: usize) -> Result<Option<Pairs>> {
-        let given = match &self.recipe.pairs[set].method {
-            PairMethod::Neighbours(embedding) => return self.neighbours(set, embedding),
-            PairMethod::Shuffled { of, share } if *share < 1.0 => format!(
-                "The pairs of the set {of}, {:.0} % of them with the second document of another: so many are false on purpose.",
-                100.0 * share
-            ),
-            PairMethod::Shuffled { of, .. } => {
-                format!("The pairs of the set {of}, their second documents shuffled: nothing but chance relates them.")
-            }
-            PairMethod::Cycle { of, by, keep } => format!(
-                "Of the pairs of the set {of} the {:.0} % that the synthesizer {by} finds back best.",
-                100.0 * keep
-            ),
-            PairMethod::File(_) => "Given pairs: nothing is known of them but their numbers.".to_owned(),
-            PairMethod::Truth => {
-                "The pairs that the world says are true: each of two documents with one concept.".to_owned()
-            }
-            PairMethod::OneDocument { tasks, .. } => {
-                format!("Pairs of pieces of one document each, by the method {}.", tasks_word(tasks))
-            }
-            PairMethod::Entities { shared, most_documents } => format!(
-                "Documents that name {shared} entities in common, runs of words with capitals, of those that at most {} name.",
-                counted(*most_documents as u64, "document", "documents")
-            ),
-            PairMethod::Forms { keywords, to_form } => {
-                let (given, written) =
-                    if *to_form { ("The document", "its form") } else { ("A form of each document", "the document") };
-                format!("{given} and {written}: a form is at most {keywords} keywords, in their order.")
-            }
-            PairMethod::Phrases { parts, .. } => {
-                format!("Given phrases that say the same, up to {parts} strung together.")
-            }
-            PairMethod::Trees { words, parts, .. } => format!(
-                "Sentences of a made language and the same in another: {words} words each, one for one, up to {parts} in a sentence, with \
-                 branches of a random tree exchanged."
-            ),
-            PairMethod::Obfuscated { of, share } => format!(
-                "The pairs of the set {of}, with {} % of the different words replaced by nonsense words, one for one.",
-                (1000.0 * share).round() / 10.0
-            ),
-        };
+        let method = &self.recipe.pairs[set].method;
+        if let PairMethod::Neighbours(Neighbours { embedding }) = method {
+            return self.neighbours(set, embedding);
+        }
+        let method = pair::method(method);
         let Some(counted) = self.statistics_of::<Counted>(Some(Step::Pair(set)))? else { return Ok(None) };
         let mut counts = vec![
             count("pairs for training", counted.train_pairs, "pairs"),
             count("pairs held out", counted.held_out_pairs, "pairs"),
         ];
         if counted.passed_over > 0 {
-            let (what, unit) = match &self.recipe.pairs[set].method {
-                PairMethod::Entities { .. } => ("near-copies, and so no pairs", "pairs"),
-                PairMethod::Forms { .. } => ("passed over, without two keywords", "documents"),
-                PairMethod::OneDocument { .. } => ("passed over, too short or of too few sentences", "pieces"),
-                _ => ("passed over, of documents of other splits", "pairs"),
-            };
+            let (what, unit) = method.passed_over();
             counts.push(count(what, counted.passed_over, unit));
         }
         Ok(Some(Pairs {
@@ -188,7 +149,7 @@ impl Assembly<'_> {
             embedder: String::new(),
             min_similarity: 0.0,
             max_similarity: 0.0,
-            chosen: given,
+            chosen: method.told().unwrap_or_default(),
             counts,
             histogram: SimilarityHistogram {
                 precision: Vec::new(),

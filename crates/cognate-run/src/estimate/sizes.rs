@@ -1,12 +1,10 @@
 //! How much there is of everything, as measured, or where it was not as the look at the corpus says: documents, tokens, pairs.
 
+use cognate_pair::measuring;
+
 use super::Estimate;
 use super::known::Size;
-use crate::recipe::PairMethod;
-
-/// Bytes of a phrase, and of a nonsense word with its space, on average.
-const PHRASE_BYTES: f64 = 20.0;
-const NONSENSE_BYTES: f64 = 7.0;
+use crate::recipe::pair_methods::Amount;
 
 impl Estimate<'_> {
     /// Entries of the vocabulary.
@@ -64,16 +62,12 @@ impl Estimate<'_> {
         if let Some((_, held_out)) = self.measured.pairs.get(&set) {
             return *held_out as f64;
         }
-        if let Some(of) = self.recipe.pairs[set].method.of() {
-            return self.held_out(self.recipe.pair_set(of));
+        match self.recipe.pairs[set].method.amount() {
+            Amount::Of(of, _) => self.held_out(self.recipe.pair_set(of)),
+            Amount::Pieces(_) => self.selection_documents(),
+            Amount::Made(made) => measuring(self.recipe.pairs[set].pair.held_out_share, made) as f64,
+            Amount::Neighbours => self.pairs(set) / 2.0 / self.unique_documents().max(1.0) * self.selection_documents(),
         }
-        let held = self.recipe.pairs[set].pair.held_out_share;
-        match &self.recipe.pairs[set].method {
-            PairMethod::OneDocument { .. } | PairMethod::Forms { .. } => return self.selection_documents(),
-            PairMethod::Phrases { made, .. } | PairMethod::Trees { made, .. } => return held * *made as f64,
-            _ => {}
-        }
-        self.pairs(set) / 2.0 / self.unique_documents().max(1.0) * self.selection_documents()
     }
 
     /// Training pairs of the set at `set`; where they were not made, at most: every neighbour inside the window, in both directions.
@@ -81,32 +75,16 @@ impl Estimate<'_> {
         if let Some((training, _)) = self.measured.pairs.get(&set) {
             return *training as f64;
         }
-        let pair = &self.recipe.pairs[set].pair;
         let unique = self.unique_documents();
-        if let Some(of) = self.recipe.pairs[set].method.of() {
-            let kept = if let PairMethod::Cycle { keep, .. } = &self.recipe.pairs[set].method { *keep } else { 1.0 };
-            return kept * self.pairs(self.recipe.pair_set(of));
-        }
-        match &self.recipe.pairs[set].method {
-            PairMethod::OneDocument { piece_tokens, .. } => {
-                return unique * (self.mean() / *piece_tokens as f64).max(1.0);
+        match self.recipe.pairs[set].method.amount() {
+            Amount::Of(of, share) => share * self.pairs(self.recipe.pair_set(of)),
+            Amount::Pieces(tokens) => unique * (self.mean() / tokens as f64).max(1.0),
+            Amount::Made(made) => made as f64,
+            Amount::Neighbours => {
+                let neighbours = self.recipe.pairs[set].pair.neighbours as f64;
+                2.0 * unique * neighbours.min((unique - 1.0).max(0.0))
             }
-            PairMethod::Forms { .. } => return unique,
-            PairMethod::Phrases { made, .. } | PairMethod::Trees { made, .. } => return *made as f64,
-            _ => {}
         }
-        let neighbours = (pair.neighbours as f64).min((unique - 1.0).max(0.0));
-        2.0 * unique * neighbours
-    }
-
-    /// Bytes of the texts that a set of pairs makes from no document.
-    pub(crate) fn made_bytes(&self, method: &PairMethod) -> f64 {
-        let (parts, made, bytes) = match method {
-            PairMethod::Phrases { parts, made, .. } => (*parts, *made, PHRASE_BYTES),
-            PairMethod::Trees { parts, made, .. } => (*parts, *made, NONSENSE_BYTES),
-            _ => return 0.0,
-        };
-        2.0 * made as f64 * (1.0 + parts as f64) / 2.0 * bytes
     }
 
     /// Tokens of the unique and of the oracle split.

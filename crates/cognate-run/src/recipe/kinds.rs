@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use cognate_corpus::default_selection_share;
 
 use super::keys::ARM_KINDS;
-use super::presets::{LSA, RELATED, Result, SHUFFLED, UNCONDITIONAL};
+use super::pair_methods::{LSA, RELATED};
+use super::presets::{Result, SHUFFLED, UNCONDITIONAL};
 use super::resolve::{model, train};
 use super::things::{Candidate, Contexts, Init, Order, Real, Writer};
 use super::written::{Section, Written};

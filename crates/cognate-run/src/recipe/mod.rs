@@ -5,6 +5,7 @@
 mod decoder;
 pub mod keys;
 mod kinds;
+pub mod pair_methods;
 mod possible;
 mod presets;
 mod recipe_error;
@@ -27,14 +28,13 @@ use cognate_train::Shares;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use decoder::{max_positions, model_config};
+pub use pair_methods::PairMethod;
 pub(crate) use possible::filter_config;
-pub(crate) use presets::{TO_DOCUMENT, TO_FORM};
 pub use recipe_error::{Place, RecipeError};
 pub(crate) use resolve::tasks_of;
-pub(crate) use things::tasks_word;
 pub use things::{
-    Arm, Author, Candidate, Contexts, Embedding, Init, Order, PairMethod, PairSet, Real, SeedsOf, Synthesizer,
-    Synthetic, Taught, Teaching, Training, Vectors, Writer,
+    Arm, Author, Candidate, Contexts, Embedding, Init, Order, PairSet, Real, SeedsOf, Synthesizer, Synthetic, Taught,
+    Teaching, Training, Vectors, Writer,
 };
 
 /// A recipe as resolved: every key has its value, and every thing that an arm needs is there.

@@ -5,60 +5,29 @@
 
 use std::path::PathBuf;
 
-use cognate_pair::derived::Task;
 use cognate_worlds::{Mistakes, Truthfulness};
 
 use super::kinds::{Kind, arm};
+use super::pair_methods::{Cycle, LSA, Neighbours, PairMethod, RELATED};
 use super::recipe_error::RecipeError;
 use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
 use super::sound;
-use super::things::{ALL_TASKS, Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
+use super::things::{Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
-use super::{Embedding, Filter, Limit, Model, Off, Pair, PairMethod, PairSet, Synthesizer, Synthetic, Tune};
+use super::{Embedding, Filter, Limit, Model, Off, Pair, PairSet, Synthesizer, Synthetic, Tune};
 
 pub(super) type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
 
-/// The preset of an embedding.
-pub(super) const LSA: &str = "lsa";
-/// The preset of pairs, of a synthesizer, and of a corpus, with the relation.
-pub(super) const RELATED: &str = "related";
-/// The same without it.
+/// The preset of pairs, of a synthesizer, and of a corpus, without the relation.
 pub(super) const SHUFFLED: &str = "shuffled";
 /// The preset of a corpus that is written from nothing.
 pub(super) const UNCONDITIONAL: &str = "unconditional";
 /// Mistakes that are the same each time.
 pub(super) const CONSISTENT: &str = "consistent";
-/// Which side of a pair of a document and its form is to be written.
-pub(crate) const TO_DOCUMENT: &str = "to-document";
-pub(crate) const TO_FORM: &str = "to-form";
-/// Keywords of a form, at most.
-const KEYWORDS: u64 = 24;
-/// Entities that both documents of a pair name, at least.
-const SHARED_ENTITIES: u64 = 2;
-/// Documents that name an entity which joins them, at most.
-const ENTITY_DOCUMENTS: u64 = 100;
-/// Pairs to make where their number follows from no document.
-const MADE: u64 = 10_000;
-/// Phrases or words of their texts, at most.
-const PARTS: u64 = 16;
-/// Words of a made language.
-const WORDS: u64 = 1000;
-/// How likely two branches of a tree are exchanged.
-const SWAP: f64 = 0.15;
-/// Tokens of a piece of a document that pairs are made of, at most, as Zou et al. 2020 have it.
-const PIECE_TOKENS: u64 = 512;
 /// What seeds are that are the unique documents.
 const UNIQUE: &str = "unique";
 /// What seeds are where there are none.
 const NONE: &str = "none";
-
-fn made(section: &Section) -> usize {
-    section.integer_or("made", MADE) as usize
-}
-
-fn parts(section: &Section) -> usize {
-    section.integer_or("parts", PARTS) as usize
-}
 
 /// The filters of a corpus of forms: what is asked of sentences is not asked of keywords, and two forms may be alike. What the corpus' table says holds.
 fn of_forms(filter: &Filter, section: &Section) -> Filter {
@@ -137,7 +106,7 @@ impl Maker<'_> {
             ("file", None) => {
                 return Err(section.impossible("method", "", "`path` beside it", "give the file with the vectors"));
             }
-            (_, Some(_)) => return Err(only_with(section, "path", "method = \"file\"")),
+            (_, Some(_)) => return Err(section.only_with("path", "method = \"file\"")),
             _ => Vectors::Lsa,
         };
         let embed = embed(&self.written.table("embed").under(section));
@@ -150,133 +119,43 @@ impl Maker<'_> {
         unused(section, self.things.pairs.iter().map(|other| &other.name), &name)?;
         let is_preset = name == SHUFFLED && !["method", "embedding", "path"].iter().any(|key| section.has(key));
         let method = if is_preset { SHUFFLED.to_owned() } else { section.text("method") };
-        let tasks = tasks_of(&method);
-        let is_own = |owner: &str| owner == method || owner == ALL_TASKS && tasks.is_some();
-        for (key, owners) in [
-            ("embedding", &["neighbours"][..]),
-            ("of", &["shuffled", "obfuscated", "cycle"]),
-            ("by", &["cycle"]),
-            ("keep", &["cycle"]),
-            ("rounds", &["cycle"]),
-            ("path", &["file", "phrases"]),
-            ("share", &["obfuscated", "shuffled"]),
-            ("piece_tokens", &[ALL_TASKS]),
-            ("shared_entities", &["entity-pairs"]),
-            ("entity_documents", &["entity-pairs"]),
-            ("keywords", &["forms"]),
-            ("direction", &["forms"]),
-            ("made", &["phrases", "trees"]),
-            ("parts", &["phrases", "trees"]),
-            ("words", &["trees"]),
-            ("swap", &["trees"]),
-        ] {
-            if section.has(key) && !owners.iter().any(|owner| is_own(owner)) {
-                return Err(only_with(section, key, &format!("method = \"{}\"", owners.join("\" or \""))));
-            }
-        }
-        let read: Option<&[&str]> = match method.as_str() {
-            "shuffled" => Some(&["within_groups"]),
-            "file" | "truth" => Some(&["held_out_share", "within_groups"]),
-            "obfuscated" | "cycle" => Some(&[]),
-            "forms" | "phrases" | "trees" => Some(&["held_out_share"]),
-            "entity-pairs" => Some(&["neighbours", "near_copy", "held_out_share", "within_groups"]),
-            _ if tasks.is_some() => Some(&["held_out_share"]),
-            _ => None,
-        };
-        if let Some(key) = read.and_then(|read| section.says_of("pair").into_iter().find(|key| !read.contains(key))) {
-            let expected = format!("no `{key}` with method = \"{method}\", which does not read it");
-            return Err(section.impossible(key, "it", expected, "remove the key"));
+        let context = self.written.table("model").integer("context");
+        let mut method = PairMethod::read(&method, section, context)?;
+        if matches!(method, PairMethod::Truth(_)) && !self.written.table("corpus").has("world") {
+            let advice = "nothing is known of documents that are read: give [corpus] world, or another method";
+            return Err(section.impossible("method", "", "[corpus] world beside it", advice));
         }
         let pair = pair(&self.written.table("pair").under(section))?;
-        let of = || section.text_if("of").unwrap_or_else(|| RELATED.to_owned());
-        let method = match method.as_str() {
-            "shuffled" => PairMethod::Shuffled { of: of(), share: section.number_if("share").unwrap_or(1.0) },
-            "obfuscated" => match section.number_if("share") {
-                Some(share) => PairMethod::Obfuscated { of: of(), share },
-                None => {
-                    let advice = "say which share of the words becomes nonsense, from 0 to 1";
-                    return Err(section.impossible("method", "", "`share` beside it", advice));
-                }
-            },
-            "cycle" => self.cycle(section, &name, of(), &pair)?,
-            "file" | "phrases" => {
-                let is_file = method == "file";
-                let Some(path) = section.text_if("path").map(PathBuf::from) else {
-                    let advice =
-                        if is_file { "give the file with the pairs" } else { "give the file with the phrases" };
-                    return Err(section.impossible("method", "", "`path` beside it", advice));
-                };
-                match is_file {
-                    true => PairMethod::File(path),
-                    false => PairMethod::Phrases { path, parts: parts(section), made: made(section) },
-                }
-            }
-            "trees" => PairMethod::Trees {
-                words: section.integer_or("words", WORDS) as usize,
-                parts: parts(section),
-                swap: section.number_or("swap", SWAP),
-                made: made(section),
-            },
-            "forms" => PairMethod::Forms {
-                keywords: section.integer_or("keywords", KEYWORDS) as usize,
-                to_form: section.text_if("direction").is_some_and(|direction| direction == TO_FORM),
-            },
-            "entity-pairs" => PairMethod::Entities {
-                shared: section.integer_or("shared_entities", SHARED_ENTITIES) as usize,
-                most_documents: section.integer_or("entity_documents", ENTITY_DOCUMENTS) as usize,
-            },
-            "truth" => {
-                if !self.written.table("corpus").has("world") {
-                    let advice = "nothing is known of documents that are read: give [corpus] world, or another method";
-                    return Err(section.impossible("method", "", "[corpus] world beside it", advice));
-                }
-                PairMethod::Truth
-            }
-            _ => match tasks {
-                Some(tasks) => PairMethod::OneDocument { tasks, piece_tokens: self.piece_tokens(section) },
-                None => PairMethod::Neighbours(section.text_if("embedding").unwrap_or_else(|| LSA.to_owned())),
-            },
-        };
-        self.things.pairs.push(PairSet { name, method: method.clone(), pair });
-        match &method {
-            PairMethod::Neighbours(embedding) => self.need_embedding(embedding, Asker { section, key: "embedding" }),
-            PairMethod::Shuffled { of, .. } | PairMethod::Obfuscated { of, .. } => {
-                self.need_pairs(of, Asker { section, key: "of" })
-            }
-            PairMethod::Cycle { of, by, .. } => {
-                self.need_pairs(of, Asker { section, key: "of" })?;
-                self.know_synthesizer(by, Asker { section, key: "by" })
-            }
-            _ => Ok(()),
+        if let PairMethod::Cycle(cycle) = &mut method {
+            self.rounds(section, &name, cycle, &pair)?;
         }
+        self.things.pairs.push(PairSet { name, method: method.clone(), pair });
+        if let PairMethod::Neighbours(Neighbours { embedding }) = &method {
+            self.need_embedding(embedding, Asker { section, key: "embedding" })?;
+        }
+        if let Some(of) = method.of() {
+            self.need_pairs(of, Asker { section, key: "of" })?;
+        }
+        if let Some(by) = method.by() {
+            self.know_synthesizer(by, Asker { section, key: "by" })?;
+        }
+        Ok(())
     }
 
-    /// Pairs that a synthesizer keeps of another set. With several rounds each but the last makes a set of its own, and a synthesizer that is
-    /// tuned on it scores all pairs again.
-    fn cycle(&mut self, section: &Section, name: &str, of: String, pair: &Pair) -> Result<PairMethod> {
-        let Some(keep) = section.number_if("keep") else {
-            let advice = "say which share of the pairs is kept, such as 0.5";
-            return Err(section.impossible("method", "", "`keep` beside it", advice));
-        };
-        let mut by = section.text_if("by").unwrap_or_else(|| of.clone());
+    /// The rounds of scoring before the last. Each makes a set of its own, and a synthesizer that is tuned on it scores all pairs again.
+    fn rounds(&mut self, section: &Section, name: &str, cycle: &mut Cycle, pair: &Pair) -> Result {
         for round in 1..section.integer_or("rounds", 1) {
             let kept = format!("{name}-round-{round}");
             unused(section, self.things.pairs.iter().map(|other| &other.name), &kept)?;
             unused(section, self.things.synthesizers.iter().map(|other| &other.name), &kept)?;
-            self.know_synthesizer(&by, Asker { section, key: "by" })?;
-            let method = PairMethod::Cycle { of: of.clone(), by, keep };
+            self.know_synthesizer(&cycle.by, Asker { section, key: "by" })?;
+            let method = PairMethod::Cycle(cycle.clone());
             self.things.pairs.push(PairSet { name: kept.clone(), method, pair: pair.clone() });
             let table = self.written.table("");
             self.synthesizer(&table.thing("synthesizer", &kept).with_text("pairs", &kept))?;
-            by = kept;
+            cycle.by = kept;
         }
-        Ok(PairMethod::Cycle { of, by, keep })
-    }
-
-    /// Tokens of a piece, at most: as the paper has it, or as many as half of the usual context of tuning holds, with the frame of a pair.
-    fn piece_tokens(&self, section: &Section) -> usize {
-        let context = self.written.table("model").integer("context");
-        section.integer_or("piece_tokens", PIECE_TOKENS.min(context.saturating_sub(2)).max(2)) as usize
+        Ok(())
     }
 
     fn synthesizer(&mut self, section: &Section) -> Result {
@@ -343,7 +222,7 @@ impl Maker<'_> {
             return self.told(section, name, truth);
         }
         if section.has("mistakes") {
-            return Err(only_with(section, "mistakes", "`truth`"));
+            return Err(section.only_with("mistakes", "`truth`"));
         }
         let by = match section.list_if("by") {
             Some(by) if by.len() > 1 => return self.chain(section, &name, &by),
@@ -476,7 +355,7 @@ impl Maker<'_> {
     fn writes_forms(&self, name: &str) -> bool {
         let pairs = self.things.synthesizers.iter().find(|other| other.name == name).map(|other| &other.pairs);
         let set = self.things.pairs.iter().find(|set| Some(&set.name) == pairs);
-        set.is_some_and(|set| matches!(set.method, PairMethod::Forms { to_form: true, .. }))
+        set.is_some_and(|set| set.method.writes_forms())
     }
 
     fn is_shuffled(&self, by: &Writer) -> bool {
@@ -666,14 +545,6 @@ impl Maker<'_> {
     }
 }
 
-/// The tasks that a method of pairs stands for, where it is one of one document.
-fn tasks_of(method: &str) -> Option<Vec<Task>> {
-    match method {
-        ALL_TASKS => Some(Task::ALL.to_vec()),
-        word => Task::ALL.into_iter().find(|task| task.word() == word).map(|task| vec![task]),
-    }
-}
-
 /// Refuses a name that another thing of the kind has.
 fn unused<'a>(section: &Section, mut names: impl Iterator<Item = &'a String>, name: &str) -> Result {
     match names.any(|other| other == name) {
@@ -683,15 +554,6 @@ fn unused<'a>(section: &Section, mut names: impl Iterator<Item = &'a String>, na
             Err(section.thing_refused(message, "give each a `name` of its own"))
         }
     }
-}
-
-fn only_with(section: &Section, key: &str, owner: &str) -> Box<RecipeError> {
-    section.impossible(
-        key,
-        "",
-        format_args!("no `{key}` without {owner}"),
-        &format!("remove the key, or write {owner}"),
-    )
 }
 
 /// A refusal of a name that nothing defines.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use super::Model;
 use super::kinds::Kind;
+use super::pair_methods::{Cycle, Obfuscated, PairMethod, Shuffled};
 use super::recipe_error::RecipeError;
-use super::things::{Arm, Contexts, Init, PairMethod, SeedsOf, Synthetic, Things, Training, Writer};
+use super::things::{Arm, Contexts, Init, SeedsOf, Synthetic, Things, Training, Writer};
 use super::written::{Section, Written};
 
 type Result<T = (), E = Box<RecipeError>> = std::result::Result<T, E>;
@@ -111,9 +112,7 @@ impl Graph<'_> {
             "pairs" => {
                 for pairs in self.things.pairs.iter().filter(|pairs| pairs.name == name) {
                     from.extend(pairs.method.of().map(|of| format!("pairs {of}")));
-                    if let PairMethod::Cycle { by, .. } = &pairs.method {
-                        from.push(format!("synthesizer {by}"));
-                    }
+                    from.extend(pairs.method.by().map(|by| format!("synthesizer {by}")));
                 }
             }
             _ => {}
@@ -126,13 +125,9 @@ impl Graph<'_> {
     /// Refuses to obfuscate what are no true pairs of documents: texts that a set has made, and shuffled pairs.
     fn obfuscated(&self) -> Result {
         for pairs in &self.things.pairs {
-            let PairMethod::Obfuscated { of, .. } = &pairs.method else { continue };
+            let PairMethod::Obfuscated(Obfuscated { of, .. }) = &pairs.method else { continue };
             let source = self.things.pairs.iter().find(|set| set.name == *of);
-            let is_related = |method: &PairMethod| {
-                use PairMethod::{Entities, File, Neighbours, Truth};
-                matches!(method, Neighbours(_) | File(_) | Truth | Entities { .. })
-            };
-            if source.is_some_and(|set| !is_related(&set.method)) {
+            if source.is_some_and(|set| !set.method.relates_documents()) {
                 let message = format!(
                     "the pairs `{}` are to be of documents that are related, and `{of}` has others",
                     pairs.name
@@ -149,8 +144,8 @@ impl Graph<'_> {
     fn shuffled(&self) -> Result {
         for pairs in &self.things.pairs {
             let (of, done) = match &pairs.method {
-                PairMethod::Shuffled { of, share } if *share < 1.0 => (of, "made false"),
-                PairMethod::Cycle { of, .. } => (of, "kept for its truth"),
+                PairMethod::Shuffled(Shuffled { of, share }) if *share < 1.0 => (of, "made false"),
+                PairMethod::Cycle(Cycle { of, .. }) => (of, "kept for its truth"),
                 _ => continue,
             };
             if self.things.pairs.iter().any(|set| set.name == *of && set.is_shuffled()) {

@@ -4,8 +4,8 @@ use cognate_worlds::{Mistakes, Truthfulness};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::presets::{CONSISTENT, TO_DOCUMENT, TO_FORM};
-use super::things::{Author, Contexts, Init, PairMethod, Real, SeedsOf, Vectors, tasks_word};
+use super::presets::CONSISTENT;
+use super::things::{Author, Contexts, Init, Real, SeedsOf, Vectors};
 use super::{Arm, Recipe, Training};
 
 type Error = toml::ser::Error;
@@ -78,62 +78,8 @@ impl Recipe {
         let mut sets = Vec::new();
         for pairs in &self.pairs {
             let mut thing = named(&pairs.name);
-            match &pairs.method {
-                PairMethod::Neighbours(embedding) => {
-                    say(&mut thing, "method", "neighbours");
-                    say(&mut thing, "embedding", embedding);
-                }
-                PairMethod::Shuffled { of, share } => {
-                    say(&mut thing, "method", "shuffled");
-                    say(&mut thing, "of", of);
-                    if *share != 1.0 {
-                        thing.insert("share".into(), (*share).into());
-                    }
-                }
-                PairMethod::Cycle { of, by, keep } => {
-                    say(&mut thing, "method", "cycle");
-                    say(&mut thing, "of", of);
-                    say(&mut thing, "by", by);
-                    thing.insert("keep".into(), (*keep).into());
-                }
-                PairMethod::Truth => say(&mut thing, "method", "truth"),
-                PairMethod::File(path) => {
-                    say(&mut thing, "method", "file");
-                    thing.insert("path".into(), Value::try_from(path)?);
-                }
-                PairMethod::OneDocument { tasks, piece_tokens } => {
-                    say(&mut thing, "method", tasks_word(tasks));
-                    thing.insert("piece_tokens".into(), integer(*piece_tokens as u64));
-                }
-                PairMethod::Entities { shared, most_documents } => {
-                    say(&mut thing, "method", "entity-pairs");
-                    thing.insert("shared_entities".into(), integer(*shared as u64));
-                    thing.insert("entity_documents".into(), integer(*most_documents as u64));
-                }
-                PairMethod::Forms { keywords, to_form } => {
-                    say(&mut thing, "method", "forms");
-                    thing.insert("keywords".into(), integer(*keywords as u64));
-                    say(&mut thing, "direction", if *to_form { TO_FORM } else { TO_DOCUMENT });
-                }
-                PairMethod::Phrases { path, parts, made } => {
-                    say(&mut thing, "method", "phrases");
-                    thing.insert("path".into(), Value::try_from(path)?);
-                    thing.insert("parts".into(), integer(*parts as u64));
-                    thing.insert("made".into(), integer(*made as u64));
-                }
-                PairMethod::Trees { words, parts, swap, made } => {
-                    say(&mut thing, "method", "trees");
-                    thing.insert("words".into(), integer(*words as u64));
-                    thing.insert("parts".into(), integer(*parts as u64));
-                    thing.insert("swap".into(), (*swap).into());
-                    thing.insert("made".into(), integer(*made as u64));
-                }
-                PairMethod::Obfuscated { of, share } => {
-                    say(&mut thing, "method", "obfuscated");
-                    say(&mut thing, "of", of);
-                    thing.insert("share".into(), (*share).into());
-                }
-            }
+            say(&mut thing, "method", pairs.method.word());
+            thing.extend(table(&pairs.method)?);
             beside(&mut thing, &pairs.pair, &self.pair)?;
             sets.push(thing);
         }

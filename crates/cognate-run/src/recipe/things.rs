@@ -7,6 +7,7 @@ use cognate_pair::derived::Task;
 use cognate_train::DenoisingTokens;
 use cognate_worlds::Truthfulness;
 
+use super::pair_methods::{Cycle, Direction, Forms, PairMethod, Shuffled};
 use super::{About, Embed, Filter, Generate, Model, Pair, Recipe, Train, Tune};
 
 /// Everything that a recipe names.
@@ -51,116 +52,10 @@ pub struct PairSet {
     pub pair: Pair,
 }
 
-/// Where pairs come from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PairMethod {
-    /// Neighbours by an embedding.
-    Neighbours(String),
-    /// Another set, its second documents shuffled.
-    Shuffled {
-        /// The set.
-        of: String,
-        /// The share of its training pairs that change their second documents.
-        share: f64,
-    },
-    /// A file.
-    File(PathBuf),
-    /// What the corpus' world says.
-    Truth,
-    /// The pairs of another set from whose documents a synthesizer best finds back: those with the highest scores of cycle consistency.
-    Cycle {
-        /// The set.
-        of: String,
-        /// The synthesizer.
-        by: String,
-        /// The share of its training pairs that is kept.
-        keep: f64,
-    },
-    /// Made of pieces of one document each.
-    OneDocument {
-        /// By one of these; by each of them, an equal share of the pieces, where there are several.
-        tasks: Vec<Task>,
-        /// Tokens of a piece, at most.
-        piece_tokens: usize,
-    },
-    /// Documents that share entities.
-    Entities {
-        /// Entities that both name, at least.
-        shared: usize,
-        /// Documents that name such an entity, at most.
-        most_documents: usize,
-    },
-    /// Documents and their forms.
-    Forms {
-        /// Keywords of a form, at most.
-        keywords: usize,
-        /// Whether the form is what is to be written.
-        to_form: bool,
-    },
-    /// Phrases of a file, strung together.
-    Phrases {
-        /// The file.
-        path: PathBuf,
-        /// Phrases of a text, at most.
-        parts: usize,
-        /// Pairs to make.
-        made: usize,
-    },
-    /// Sentences of two made languages.
-    Trees {
-        /// Words of each.
-        words: usize,
-        /// Words of a sentence, at most.
-        parts: usize,
-        /// How likely two branches are exchanged.
-        swap: f64,
-        /// Pairs to make.
-        made: usize,
-    },
-    /// Another set, with words replaced by nonsense words.
-    Obfuscated {
-        /// The set.
-        of: String,
-        /// The share of the distinct words.
-        share: f64,
-    },
-}
-
-impl PairMethod {
-    /// The set that its pairs are taken from.
-    pub fn of(&self) -> Option<&str> {
-        match self {
-            Self::Shuffled { of, .. } | Self::Obfuscated { of, .. } | Self::Cycle { of, .. } => Some(of),
-            _ => None,
-        }
-    }
-
-    /// Whether its texts are no documents of the corpus, but made for it.
-    pub fn makes_texts(&self) -> bool {
-        match self {
-            Self::OneDocument { .. } | Self::Obfuscated { .. } => true,
-            Self::Forms { .. } | Self::Phrases { .. } | Self::Trees { .. } => true,
-            Self::Neighbours(_) | Self::File(_) | Self::Truth | Self::Entities { .. } => false,
-            Self::Shuffled { .. } | Self::Cycle { .. } => false,
-        }
-    }
-}
-
-/// The word for all tasks of one document, an equal share each.
-pub(crate) const ALL_TASKS: &str = "all";
-
-/// The word of one of these tasks, or of all.
-pub(crate) fn tasks_word(tasks: &[Task]) -> &'static str {
-    match tasks {
-        [task] => task.word(),
-        _ => ALL_TASKS,
-    }
-}
-
 impl PairSet {
     /// Whether nothing but chance relates its documents.
     pub fn is_shuffled(&self) -> bool {
-        matches!(self.method, PairMethod::Shuffled { share, .. } if share == 1.0)
+        self.method.false_share() == 1.0
     }
 }
 
@@ -544,7 +439,7 @@ impl Recipe {
         let tuned = self.synthesizers.iter().find(|tuned| Some(tuned.name.as_str()) == writer);
         let set = tuned.and_then(|tuned| self.pairs.iter().find(|set| set.name == tuned.pairs));
         match set.map(|set| &set.method) {
-            Some(PairMethod::Forms { keywords, to_form: true }) => {
+            Some(PairMethod::Forms(Forms { keywords, direction: Direction::ToForm })) => {
                 let form = (TOKENS_OF_A_KEYWORD * keywords) as f64;
                 let longest = self.synthetic[other].generate.max_new_tokens.max(1) as f64;
                 (tokens as f64 * (form / longest).min(1.0)).ceil() as u64
@@ -555,9 +450,10 @@ impl Recipe {
 
     /// The set of pairs in whose folder the texts lie that the pairs of the set at `set` name; none where these are documents of the corpus.
     pub fn texts_of(&self, set: usize) -> Option<usize> {
-        match &self.pairs[set].method {
-            PairMethod::Shuffled { of, .. } | PairMethod::Cycle { of, .. } => self.texts_of(self.pair_set(of)),
-            method => method.makes_texts().then_some(set),
+        let method = &self.pairs[set].method;
+        match method.of() {
+            _ if method.makes_texts() => Some(set),
+            of => of.and_then(|of| self.texts_of(self.pair_set(of))),
         }
     }
 
@@ -565,8 +461,8 @@ impl Recipe {
     /// of.
     pub fn true_set(&self, set: usize) -> usize {
         match &self.pairs[set].method {
-            PairMethod::Shuffled { of, share } if *share < 1.0 => self.true_set(self.pair_set(of)),
-            PairMethod::Cycle { of, .. } => {
+            PairMethod::Shuffled(Shuffled { of, share }) if *share < 1.0 => self.true_set(self.pair_set(of)),
+            PairMethod::Cycle(Cycle { of, .. }) => {
                 let of = self.pair_set(of);
                 // What is kept of false pairs is no measure of true ones.
                 if self.true_set(of) == of { set } else { self.true_set(of) }
@@ -577,15 +473,16 @@ impl Recipe {
 
     /// The synthesizer that the set of pairs at `set` waits for, directly or through the set that it is taken from.
     pub fn scorer_of(&self, set: usize) -> Option<usize> {
-        match &self.pairs[set].method {
-            PairMethod::Cycle { by, .. } => Some(self.synthesizer(by)),
-            method => method.of().and_then(|of| self.scorer_of(self.pair_set(of))),
+        let method = &self.pairs[set].method;
+        match method.by() {
+            Some(by) => Some(self.synthesizer(by)),
+            None => method.of().and_then(|of| self.scorer_of(self.pair_set(of))),
         }
     }
 
     /// The special tokens that the tokenizer must have beside those of every run, each with what is made with it.
     pub fn reserved_tokens(&self) -> Vec<(String, &'static str)> {
-        let masks = |set: &PairSet| matches!(&set.method, PairMethod::OneDocument { tasks, .. } if tasks.contains(&Task::MaskedSpan));
+        let masks = |set: &PairSet| matches!(&set.method, PairMethod::OneDocument(own) if own.tasks.contains(&Task::MaskedSpan));
         let mask = self.pairs.iter().any(masks).then(|| (MASK.to_owned(), Task::MaskedSpan.word()));
         let denoised = self.arms.iter().flat_map(Arm::trainings).any(|training| training.train.denoisers.is_some());
         let denoising = if denoised { DenoisingTokens::names() } else { Vec::new() };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::pair_methods::{Cycle, Direction, Entities, Forms, Neighbours, Phrases, Trees};
 use super::{Arm, Author, Decay, Init, Order, PairMethod, Real, Recipe, RecipeError, SeedsOf, Writer};
 use crate::graph::preparation;
 use crate::step::{Replicate, Step};
@@ -136,7 +137,10 @@ fn what_is_made_follows_from_what_the_arms_need() {
     );
     // A round needs as many seeds as it writes tokens.
     assert_eq!(recipe.synthetic_tokens(recipe.corpus_of("related")), 499_712);
-    assert_eq!(recipe.pairs[recipe.pair_set("related")].method, PairMethod::Neighbours("lsa".into()));
+    assert_eq!(
+        recipe.pairs[recipe.pair_set("related")].method,
+        PairMethod::Neighbours(Neighbours { embedding: "lsa".into() })
+    );
 }
 
 #[test]
@@ -300,7 +304,7 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
         ]
     );
     let piece = |name: &str| match &recipe.pairs[recipe.pair_set(name)].method {
-        PairMethod::OneDocument { tasks, piece_tokens } => (tasks.len(), *piece_tokens),
+        PairMethod::OneDocument(own) => (own.tasks.len(), own.piece_tokens),
         other => panic!("{other:?}"),
     };
     assert_eq!((piece("reordered"), piece("each")), ((1, 512), (3, 64)));
@@ -309,7 +313,7 @@ fn pairs_have_texts_of_their_own_and_a_synthesizer_may_start_from_another() {
         &format!("{TABLES}{NEIGHBOURS}{BASE}{arms}").replace("heads = 2\n", "heads = 2\ncontext = 200\n"),
     );
     let method = short.unwrap().pairs[0].method.clone();
-    assert!(matches!(method, PairMethod::OneDocument { piece_tokens: 198, .. }), "{method:?}");
+    assert!(matches!(&method, PairMethod::OneDocument(own) if own.piece_tokens == 198), "{method:?}");
     let of = |name: &str| recipe.texts_of(recipe.pair_set(name)).map(|set| recipe.pairs[set].name.clone());
     assert_eq!(of("unordered"), Some("each".to_owned()));
     assert_eq!((of("nonsense"), of("related")), (Some("nonsense".to_owned()), None));
@@ -344,16 +348,18 @@ fn pairs_from_entities_forms_phrases_and_trees_have_keys_of_their_own() {
         assert_eq!(again, recipe, "{keys}");
         recipe.pairs[recipe.pair_set("p")].method.clone()
     };
-    let entities = |shared, most_documents| PairMethod::Entities { shared, most_documents };
+    let entities =
+        |shared_entities, entity_documents| PairMethod::Entities(Entities { shared_entities, entity_documents });
     assert_eq!(method("method = \"entity-pairs\""), entities(2, 100));
     let keys = "shared_entities = 3\nentity_documents = 7";
     assert_eq!(method(&format!("method = \"entity-pairs\"\n{keys}")), entities(3, 7));
-    assert_eq!(method("method = \"forms\""), PairMethod::Forms { keywords: 24, to_form: false });
+    let forms = |keywords, direction| PairMethod::Forms(Forms { keywords, direction });
+    assert_eq!(method("method = \"forms\""), forms(24, Direction::ToDocument));
     let turned = "method = \"forms\"\nkeywords = 9\ndirection = \"to-form\"";
-    assert_eq!(method(turned), PairMethod::Forms { keywords: 9, to_form: true });
-    let phrases = PairMethod::Phrases { path: "p.jsonl".into(), parts: 16, made: 10_000 };
+    assert_eq!(method(turned), forms(9, Direction::ToForm));
+    let phrases = PairMethod::Phrases(Phrases { path: "p.jsonl".into(), parts: 16, made: 10_000 });
     assert_eq!(method("method = \"phrases\"\npath = \"p.jsonl\""), phrases);
-    let trees = PairMethod::Trees { words: 5, parts: 6, swap: 0.5, made: 7 };
+    let trees = PairMethod::Trees(Trees { words: 5, parts: 6, swap: 0.5, made: 7 });
     assert_eq!(method("method = \"trees\"\nwords = 5\nparts = 6\nswap = 0.5\nmade = 7"), trees);
     for (keys, said) in [
         ("method = \"phrases\"", "`path` beside it"),
@@ -415,7 +421,7 @@ fn rounds_of_cycle_consistency_are_sets_and_synthesizers_of_their_own() {
                    [[synthetic]]\nname = \"clean\"\nby = \"clean\"\n[[arm]]\nname = \"a\"\nsynthetic.clean = 0.25\n";
     let recipe = parse(&format!("{BASE}{written}")).unwrap();
     let method = |name: &str| recipe.pairs[recipe.pair_set(name)].method.clone();
-    let cycle = |by: &str| PairMethod::Cycle { of: "related".into(), by: by.into(), keep: 0.5 };
+    let cycle = |by: &str| PairMethod::Cycle(Cycle { of: "related".into(), by: by.into(), keep: 0.5 });
     assert_eq!(method("clean-round-1"), cycle("related"));
     assert_eq!(method("clean-round-2"), cycle("clean-round-1"));
     assert_eq!(method("clean"), cycle("clean-round-2"));
@@ -461,10 +467,13 @@ fn texts_and_starts_that_cannot_be_are_refused() {
             "[[pairs]]\nname = \"p\"\nshare = 0.5\n".to_owned(),
             "no `share` without method = \"obfuscated\" or \"shuffled\"",
         ),
-        ("[[pairs]]\nname = \"p\"\npiece_tokens = 50\n".to_owned(), "no `piece_tokens` without method = \"all\""),
+        (
+            "[[pairs]]\nname = \"p\"\npiece_tokens = 50\n".to_owned(),
+            "no `piece_tokens` without method = \"reorder\" or",
+        ),
         (
             "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\nof = \"related\"\n".to_owned(),
-            "no `of` without method = \"shuffled\" or \"obfuscated\"",
+            "no `of` without method = \"obfuscated\" or \"shuffled\"",
         ),
         (
             "[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\nneighbours = 3\n".to_owned(),

@@ -77,6 +77,8 @@ pub(super) fn with_groups(mut own: Value, pair: &Pair) -> Value {
 mod tests {
     use std::path::Path;
 
+    use serde_json::json;
+
     use crate::recipe::Recipe;
     use crate::step::Step;
 
@@ -145,6 +147,72 @@ mod tests {
             tokenized("[[pairs]]\nname = \"p\"\nmethod = \"all\"\n")
                 && !tokenized("[[pairs]]\nname = \"p\"\nmethod = \"reorder\"\n")
         );
+    }
+
+    /// What stands of each method in the identity of its pairs: what was made with these keys fits.
+    #[test]
+    fn an_identity_holds_the_keys_that_decide_and_no_others() {
+        let of = |method: &str| {
+            let text = format!(
+                "name = \"a\"\n[corpus]\npaths = [\"d\"]\ngroup_field = \"g\"\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n\
+                 [train]\nbudget_tokens = 100000\n[[arm]]\nkind = \"repetition\"\n[[pairs]]\nname = \"p\"\n{method}\n"
+            );
+            let recipe = Recipe::parse(Path::new("r.toml"), &text).unwrap();
+            let config = Step::Pair(0).resolved(&recipe).unwrap();
+            assert_eq!(config["seed"], recipe.seed);
+            config["pair"].clone()
+        };
+        let cycle = "method = \"cycle\"\nkeep = 0.5";
+        for (method, expected) in [
+            (
+                "",
+                json!({"neighbours": 10, "min_similarity": "auto", "precision": 0.95, "near_copy": 0.7, "max_similarity": 2.0,
+                       "held_out_share": 0.05}),
+            ),
+            (
+                "within_groups = false\nmin_similarity = 0.5",
+                json!({
+                    "neighbours": 10, "min_similarity": 0.5, "precision": 0.95, "near_copy": 0.7, "max_similarity": 2.0,
+                    "held_out_share": 0.05, "within_groups": false
+                }),
+            ),
+            ("method = \"shuffled\"", json!({"method": "shuffled"})),
+            (
+                "method = \"shuffled\"\nshare = 0.5\nwithin_groups = false",
+                json!({"method": "shuffled", "share": 0.5, "within_groups": false}),
+            ),
+            ("method = \"file\"\npath = \"x\"", json!({"method": "file", "held_out_share": 0.05})),
+            (
+                "method = \"file\"\npath = \"x\"\nwithin_groups = false",
+                json!({"method": "file", "held_out_share": 0.05, "within_groups": false}),
+            ),
+            (cycle, json!({"method": "cycle", "keep": 0.5, "max_seed_tokens": 1022})),
+            ("method = \"reorder\"", json!({"method": ["reorder"], "piece_tokens": 512, "held_out_share": 0.05})),
+            (
+                "method = \"all\"\npiece_tokens = 9",
+                json!({"method": ["reorder", "next-sentences", "masked-span"], "piece_tokens": 9, "held_out_share": 0.05}),
+            ),
+            ("method = \"obfuscated\"\nshare = 1", json!({"method": "obfuscated", "share": 1.0})),
+            (
+                "method = \"entity-pairs\"\nheld_out_share = 0.5",
+                json!({"method": "entity-pairs", "shared_entities": 2, "entity_documents": 100, "neighbours": 10,
+                       "near_copy": 0.7, "held_out_share": 0.5}),
+            ),
+            (
+                "method = \"forms\"",
+                json!({"method": "forms", "keywords": 24, "direction": "to-document", "held_out_share": 0.05}),
+            ),
+            (
+                "method = \"phrases\"\npath = \"x\"",
+                json!({"method": "phrases", "parts": 16, "made": 10_000, "held_out_share": 0.05}),
+            ),
+            (
+                "method = \"trees\"",
+                json!({"method": "trees", "words": 1000, "parts": 16, "swap": 0.15, "made": 10_000, "held_out_share": 0.05}),
+            ),
+        ] {
+            assert_eq!(of(method), expected, "{method}");
+        }
     }
 
     #[test]

@@ -13,10 +13,7 @@ use crate::recipe::{Model, Recipe, Training};
 use crate::rundir::Identity;
 use crate::step::Step;
 
-pub(crate) mod cycle;
-pub(crate) mod derived;
 pub(crate) mod embed;
-pub(crate) mod entities;
 pub(crate) mod evaluate;
 pub(crate) mod filter;
 pub(crate) mod generate;
@@ -24,7 +21,6 @@ pub(crate) mod groups;
 pub(crate) mod held_out;
 pub(crate) mod ingest;
 pub(crate) mod judge;
-pub(crate) mod made_pairs;
 pub(crate) mod nearest;
 pub(crate) mod of_world;
 pub(crate) mod pair;

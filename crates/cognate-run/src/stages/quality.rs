@@ -28,6 +28,7 @@ use super::texts::{read_texts, texts_in, unique_texts};
 use crate::context::Context;
 use crate::device::Model;
 use crate::error::Result;
+use crate::recipe::pair_methods::Neighbours;
 use crate::recipe::{self, Embed, PairMethod, Recipe, SeedsOf};
 use crate::step::{Replicate, Step, writer};
 
@@ -255,7 +256,7 @@ fn similarity(
 /// The settings of the embedder that found the pairs behind the corpus at `corpus`. None where these were given, or the vectors were:
 /// new documents have no vector then. None of documents with other seeds, which have none either.
 fn embedder_behind(recipe: &Recipe, corpus: usize) -> Option<&Embed> {
-    let PairMethod::Neighbours(embedding) = &recipe.pairs_behind(corpus)?.method else { return None };
+    let PairMethod::Neighbours(Neighbours { embedding }) = &recipe.pairs_behind(corpus)?.method else { return None };
     let embedding = &recipe.embeddings[recipe.embedding(embedding)];
     (embedding.vectors == recipe::Vectors::Lsa && recipe.synthetic[corpus].seeds == SeedsOf::Unique)
         .then_some(&embedding.embed)

@@ -100,13 +100,23 @@ pub(super) fn copies(
     unseen: &[String],
     monitor: &dyn Monitor,
 ) -> Result<Copies> {
-    let Some(similarity) = pair.near_copy.get() else { return Ok(Copies::none()) };
+    if pair.near_copy.get().is_none() {
+        return Ok(Copies::none());
+    }
     let mut texts: Vec<String> = unique_texts(context, monitor)?.into_iter().map(|(_, text)| text).collect();
     if !unseen.is_empty() {
         let mut of_unseen: HashMap<String, String> = selection_texts(context, monitor)?.into_iter().collect();
         texts.extend(unseen.iter().map(|id| of_unseen.remove(id).unwrap_or_default()));
     }
-    Ok(Copies::of(&texts, similarity, monitor)?)
+    copies_of(&texts, pair, monitor)
+}
+
+/// The near-copies among these texts.
+pub(super) fn copies_of(texts: &[String], pair: &recipe::Pair, monitor: &dyn Monitor) -> Result<Copies> {
+    match pair.near_copy.get() {
+        Some(similarity) => Ok(Copies::of(texts, similarity, monitor)?),
+        None => Ok(Copies::none()),
+    }
 }
 
 /// Where the vectors of an embedding lie.

@@ -2,6 +2,7 @@
 
 use cognate_worlds::{Dials, Mistakes, Truthfulness};
 
+use super::super::pair_methods::Truth;
 use super::super::{Author, PairMethod, SeedsOf};
 use super::{LEAST, parse, refused};
 
@@ -25,7 +26,7 @@ fn a_world_has_its_own_splits_tasks_and_pairs() {
     assert_eq!(shares, [100.0 / 1400.0, 200.0 / 1400.0, 100.0 / 1400.0]);
     assert_eq!((corpus.contamination_words, corpus.paths.len()), (0, 0));
     assert_eq!(recipe.evaluate.tasks, ["perplexity", "extraction_once", "extraction_several"]);
-    assert_eq!(recipe.pairs[recipe.pair_set("related")].method, PairMethod::Truth);
+    assert_eq!(recipe.pairs[recipe.pair_set("related")].method, PairMethod::Truth(Truth {}));
     // Written out, it is the same.
     assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap().to_toml().unwrap(), recipe.to_toml().unwrap());
     let ginc = parse(&of_world("name = \"ginc\"")).unwrap();

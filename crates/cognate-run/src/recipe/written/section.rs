@@ -184,6 +184,12 @@ impl Section {
         })
     }
 
+    /// A refusal of `key`, which is written without what it belongs to.
+    pub(in crate::recipe) fn only_with(&self, key: &str, owner: &str) -> Box<RecipeError> {
+        let expected = format_args!("no `{key}` without {owner}");
+        self.impossible(key, "", expected, &format!("remove the key, or write {owner}"))
+    }
+
     /// The written value, or the default where the list of keys holds one.
     pub(super) fn value(&self, key: &str) -> Option<Value> {
         if let Some(entry) = self.entries.get(key) {

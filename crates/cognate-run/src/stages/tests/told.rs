@@ -69,7 +69,12 @@ fn what_is_dropped_for_a_passage_is_told_with_its_share_of_all_that_could_be() {
 #[test]
 fn too_few_unseen_documents_to_measure_by_are_told_with_what_helps() {
     let said = |documents, measure| {
-        told(|| pair::tell_unseen("pair", &UnseenStats { documents, with_pairs: 2, measure, ..UnseenStats::default() }))
+        told(|| {
+            pair::method::tell_unseen(
+                "pair",
+                &UnseenStats { documents, with_pairs: 2, measure, ..UnseenStats::default() },
+            )
+        })
     };
     assert_eq!(said(50, true), [""; 0]);
     let [some, none] = [50, 0].map(|documents| said(documents, false).concat());
@@ -133,6 +138,6 @@ pub(super) fn the_use_of_the_seed_is_told_of_each_synthesizer_that_should(contex
 pub(super) fn pairs_of_one_hill_are_no_relation(context: &Context<'_>) {
     let mut stats: PairStats = context.statistics("pair/related").unwrap();
     (stats.precision.rule, stats.precision.estimate) = (Rule::OneHill, Some(0.634));
-    let said = told(|| pair::tell("pair", &stats)).concat();
+    let said = told(|| pair::neighbours::tell("pair", &stats)).concat();
     assert!(said.starts_with("pair: this corpus has no usable relation") && said.contains(" 63 % are true"), "{said}");
 }
