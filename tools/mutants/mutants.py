@@ -7,6 +7,7 @@ import concurrent.futures as futures
 import json
 import os
 import pathlib
+import random
 import re
 import resource
 import shutil
@@ -257,6 +258,8 @@ class Campaign:
             if why.startswith("unviable") and int(n) not in done:
                 self.write(int(n), "unviable", why=why)
         left = [n for n in self.mutants if str(n) not in plan["dropped"] and n not in done]
+        # What is decided when a campaign is stopped is a fair sample of all.
+        random.Random(0).shuffle(left)
         with futures.ThreadPoolExecutor(self.args.jobs) as pool:
             jobs = [pool.submit(self.decide, n, plan["binaries"], [t for t in tests if n in t["reached"]], groups, n) for n in left]
             for job in futures.as_completed(jobs):
