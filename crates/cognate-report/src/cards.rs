@@ -45,6 +45,10 @@ fn corpus_facts(report: &Report) -> Option<Vec<(&'static str, String)>> {
     }
     let (writer, what) = match synthesis.method.as_str() {
         "endpoint" => ("a completion server", "written by a language model. No person wrote or read them"),
+        "entigraph" => (
+            "a model behind a server, about two or three of its entities",
+            "written by a language model. No person wrote or read them",
+        ),
         "world" => ("the made corpus' world", "made up by the world of a made corpus, as true as it was asked to be"),
         _ => ("the run's own synthesizer", "written by a language model. No person wrote or read them"),
     };

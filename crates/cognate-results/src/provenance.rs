@@ -52,7 +52,7 @@ pub struct Split {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Synthesis {
-    /// `model` or `endpoint`, as `[generate] method`; `world` where a made corpus' world wrote, of which the sampling says nothing.
+    /// `model`, `endpoint` or `entigraph`, as `[generate] method`; `world` where a made corpus' world wrote, of which the sampling says nothing.
     pub method: String,
     /// Sampling temperature.
     pub temperature: f64,

@@ -157,6 +157,21 @@ pub enum Error {
     /// A completion server gave no document.
     #[error(transparent)]
     Endpoint(#[from] Box<EndpointError>),
+    /// A server lists no entities to write about.
+    #[error(
+        "{url}: of {asked} documents there is none with two entities to write about, or too few to go on: of {unreadable} the answers of {model:?} cannot \
+         be read as a JSON object with a list `entities`. Ask a model that follows instructions, through its chat template; what has arrived is kept"
+    )]
+    NoEntities {
+        /// Where it was asked.
+        url: String,
+        /// The model's name there.
+        model: String,
+        /// Documents without a readable answer.
+        unreadable: usize,
+        /// Documents that it was asked about.
+        asked: usize,
+    },
     /// The user asked to stop; finished work is saved, and starting again continues.
     #[error("interrupted; the same command continues where it stopped")]
     Interrupted(#[from] cognate_base::Interrupted),

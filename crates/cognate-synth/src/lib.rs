@@ -7,6 +7,7 @@
 //! | [`sampling`] | logits to one token |
 //! | [`mod@generate`] | seeds to synthetic documents, batched, resumable |
 //! | [`endpoint`] | the same from a completion server |
+//! | [`entigraph`] | texts about the entities of documents, by a chat server |
 //! | [`metadata`] | what a synthetic document says about itself |
 //! | [`score`] | how related a document is to its seed, by the synthesizer itself or by a judge |
 //! | [`filter`] | which documents are kept, why not, and how good they are |
@@ -14,6 +15,7 @@
 //! Nothing here trains a model, and nothing here decides what is done with the documents.
 
 pub mod endpoint;
+pub mod entigraph;
 mod error;
 pub mod filter;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub mod sampling;
 pub mod score;
 
 pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
+pub use entigraph::{EntigraphStats, generate_entigraph};
 pub use error::{Error, Result};
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Training, pair_overlap, quality};
 pub use filter::repetition::{Rule, Thresholds};

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `seed_id` | string | the document it was generated from; absent where it was written from none |
 //! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
+//! | `entities` | list of strings | what it was to be about, where a server was asked about the seed's entities |
 //! | `synthesizer` | string | fingerprint of the model that wrote it; of what a made corpus' world wrote, `world`, its fingerprint, and how true |
 //! | `sampling` | object | absent where no model wrote it; `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |
 //! | `mean_log_probability` | number | nats per drawn token under the untempered model; a server's own, or absent |
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 
 pub(crate) const SEED_ID: &str = "seed_id";
 pub(crate) const SAMPLE: &str = "sample";
+pub(crate) const ENTITIES: &str = "entities";
 pub(crate) const SYNTHESIZER: &str = "synthesizer";
 pub(crate) const SAMPLING: &str = "sampling";
 pub(crate) const MEAN_LOG_PROBABILITY: &str = "mean_log_probability";

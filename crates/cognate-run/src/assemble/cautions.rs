@@ -7,7 +7,7 @@ use cognate_synth::{GenerateStats, PrecisionEffect};
 use super::Assembly;
 use crate::error::Result;
 use crate::metrics::METRICS;
-use crate::recipe::Real;
+use crate::recipe::{Author, Real};
 use crate::stages::filter::Filtered;
 use crate::stages::train::training::Trained;
 use crate::step::{Replicate, Step};
@@ -77,6 +77,11 @@ impl Assembly<'_> {
             {
                 let rounds = filtered.rounds;
                 notes.push(format!("{name}Generation took {rounds} rounds, because the filters left too little."));
+            }
+            if self.recipe.synthetic[corpus].by == Author::Server {
+                notes.push(format!(
+                    "{name}A model from outside of this run wrote these documents. What it was trained on and what its operations cost is not counted."
+                ));
             }
             let written: Option<GenerateStats> = self.statistics_of(Some(Step::Generate(corpus)))?;
             let effect = written.and_then(|written| written.precision_effect);

@@ -72,6 +72,7 @@ impl Assembly<'_> {
             let Synthetic { by, generate, .. } = &recipe.synthetic[corpus];
             let method = match (by, generate.method) {
                 (Author::World(_), _) => "world",
+                (Author::Server, _) | (_, GenerateMethod::Entigraph) => "entigraph",
                 (Author::Model(_), GenerateMethod::Model) => "model",
                 (Author::Model(_), GenerateMethod::Endpoint) => "endpoint",
             };

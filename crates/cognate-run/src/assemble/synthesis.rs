@@ -108,6 +108,10 @@ impl Assembly<'_> {
         };
         let by = match &of.by {
             Author::Model(model) => self.model_of(model),
+            Author::Server => {
+                let model = of.generate.endpoint.as_ref().map_or("", |endpoint| &endpoint.model);
+                format!("{model}, a model behind a server, about two or three entities of a document each")
+            }
             Author::World(Truthfulness { truth, mistakes }) => {
                 let mistakes = match mistakes {
                     Mistakes::Independent => "",

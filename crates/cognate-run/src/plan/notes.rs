@@ -6,8 +6,8 @@ use cognate_corpus::{IngestStats, TokenizeStats};
 use super::short;
 use crate::arms::{Diet, epochs_of_unique};
 use crate::duration::seconds;
-use crate::estimate::{Estimate, StagePlan};
-use crate::recipe::{Arm, Contexts, PERPLEXITY, Training};
+use crate::estimate::{Estimate, StagePlan, Written};
+use crate::recipe::{Arm, Contexts, PERPLEXITY, SeedsOf, Training};
 use crate::stages::tune::tuning_flops;
 use crate::step::{Step, label};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
@@ -151,13 +151,34 @@ impl Estimate<'_> {
         })
     }
 
+    /// What a server is asked that writes about entities: how often, and for how much.
+    fn of_server(&self, corpus: usize, url: &str) -> String {
+        let (recipe, of) = (self.recipe, &self.recipe.synthetic[corpus]);
+        let listed = match &of.seeds {
+            SeedsOf::Corpus(name) => self.written(recipe.corpus_of(name)).documents,
+            SeedsOf::Unique | SeedsOf::None => self.unique_documents(),
+        };
+        let Written { documents, length, seed } = self.written(corpus);
+        format!(
+            "generate {}: {url} is asked {listed:.0} times for the entities of a document, and at least {documents:.0} times for a text, with about {} tokens \
+             of prompts and {} of texts in all, as this tokenizer counts; neither its time nor its operations are counted",
+            of.name,
+            short((listed + documents) * seed),
+            short(documents * length)
+        )
+    }
+
     /// What is not counted, and how far the figures go.
     fn others(&self) -> Vec<String> {
         let recipe = self.recipe;
         let mut notes = Vec::new();
-        for corpus in &recipe.synthetic {
+        for (at, corpus) in recipe.synthetic.iter().enumerate() {
             let Some(endpoint) = &corpus.generate.endpoint else { continue };
             let url = &endpoint.url;
+            if corpus.generate.most_entities.is_some() {
+                notes.push(self.of_server(at, url));
+                continue;
+            }
             notes.push(format!("generate: {url} writes the documents; its time is what this machine would take"));
         }
         let tasks: Vec<&str> =

@@ -339,9 +339,12 @@ pub struct Generate {
     pub oversample: f64,
     pub most_written: f64,
     pub most_unfinished: Limit,
-    /// There for the method `endpoint`, and for it alone.
+    /// There for the methods `endpoint` and `entigraph`, and for them alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+    /// There for the method `entigraph`, and for it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_entities: Option<usize>,
 }
 
 fn one() -> u64 {
@@ -360,6 +363,8 @@ pub enum GenerateMethod {
     Model,
     /// A completion server.
     Endpoint,
+    /// A chat server, about the entities of documents.
+    Entigraph,
 }
 
 /// In what numbers our own decoder multiplies.

@@ -10,7 +10,7 @@ use cognate_worlds::{Mistakes, Truthfulness};
 use super::kinds::{Kind, arm};
 use super::pair_methods::{Cycle, LSA, Neighbours, PairMethod, RELATED};
 use super::recipe_error::RecipeError;
-use super::resolve::{about, embed, filter, generate, model, pair, train, tune};
+use super::resolve::{ENTIGRAPH, about, embed, filter, generate, model, pair, train, tune};
 use super::sound;
 use super::things::{Author, Contexts, Init, SeedsOf, Things, Vectors, Writer};
 use super::written::{Section, Written};
@@ -224,6 +224,9 @@ impl Maker<'_> {
         if section.has("mistakes") {
             return Err(section.only_with("mistakes", "`truth`"));
         }
+        if self.written.table("generate").under(section).text("method") == ENTIGRAPH {
+            return self.entigraph(section, name);
+        }
         let by = match section.list_if("by") {
             Some(by) if by.len() > 1 => return self.chain(section, &name, &by),
             Some(by) => by.concat(),
@@ -341,6 +344,36 @@ impl Maker<'_> {
         };
         let by = Author::World(Truthfulness { truth, mistakes });
         self.things.synthetic.push(Synthetic { name, by, seeds: seeds.clone(), generate, filter });
+        self.need_seeds(&seeds, section)
+    }
+
+    /// A corpus that a server writes about the entities of documents.
+    fn entigraph(&mut self, section: &Section, name: String) -> Result {
+        if section.has("by") {
+            let expected = "no `by` beside method = \"entigraph\": the server writes";
+            return Err(section.impossible("by", "", expected, "remove one of the two"));
+        }
+        let of_model = ["samples_per_seed", "top_k", "min_p", "repetition_penalty", "slots"];
+        let unread = section.says_of("generate").into_iter().find(|key| of_model.contains(key));
+        let of_synthesizer = |key: &&str| *key == "min_relevance" || key.starts_with("judge_");
+        if let Some(key) = unread.or_else(|| section.says_of("filter").into_iter().find(of_synthesizer)) {
+            let expected = format!("no `{key}` beside method = \"entigraph\", which does not read it");
+            return Err(section.impossible(key, "it", expected, "remove the key"));
+        }
+        let seeds = match section.text_if("seeds").as_deref() {
+            Some(NONE) => {
+                let expected = "`unique` or a synthetic corpus: entities are those of documents";
+                return Err(section.impossible("seeds", "", expected, "remove the key"));
+            }
+            Some(UNIQUE) | None => SeedsOf::Unique,
+            Some(corpus) => SeedsOf::Corpus(corpus.to_owned()),
+        };
+        let model = model(self.written.table("model"))?;
+        let train = train(self.written.table("train"), &model)?;
+        let tune = tune(self.written.table("tune"), &model, &train)?;
+        let generate = generate(&self.written.table("generate").under(section), &tune)?;
+        let filter = filter(&self.written.table("filter").under(section))?;
+        self.things.synthetic.push(Synthetic { name, by: Author::Server, seeds: seeds.clone(), generate, filter });
         self.need_seeds(&seeds, section)
     }
 

@@ -35,7 +35,12 @@ pub(super) fn resolve(written: &Written) -> Result<Recipe> {
     let model = model(written.table("model"))?;
     let train = train(written.table("train"), &model)?;
     let tune = tune(written.table("tune"), &model, &train)?;
-    let generate = generate(written.table("generate"), &tune)?;
+    let table = written.table("generate");
+    if table.text("method") == ENTIGRAPH {
+        let expected = "\"model\" or \"endpoint\" here: \"entigraph\" is the method of one corpus";
+        return Err(table.impossible("method", "", expected, "write it in a [[synthetic]] table"));
+    }
+    let generate = generate(table, &tune)?;
     let Things { embeddings, pairs, synthesizers, synthetic, arms, report } = Things::of(written)?;
     let teachings = Teaching::of(&arms);
     Ok(Recipe {
@@ -375,12 +380,25 @@ pub(super) fn tune(section: &Section, model: &Model, train: &Train) -> Result<Tu
     })
 }
 
+/// The method of a corpus that a server writes about entities.
+pub(super) const ENTIGRAPH: &str = "entigraph";
+/// Tokens of a document that a chat server is shown, and of what it writes, at most.
+const SHOWN_TOKENS: u64 = 8192;
+const WRITTEN_TOKENS: u64 = 2048;
+/// Entities of a document, at most.
+const ENTITIES: u64 = 20;
+
 pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
+    let is_entigraph = section.text("method") == ENTIGRAPH;
+    if !is_entigraph && section.has("most_entities") {
+        return Err(section.only_with("most_entities", "method = \"entigraph\""));
+    }
     let half = tune.context as u64 / 2;
-    let max_new_tokens = section.integer_or("max_new_tokens", half);
-    let max_seed_tokens = section.integer_or("max_seed_tokens", half.saturating_sub(2).max(1));
+    let [new, seed] = if is_entigraph { [WRITTEN_TOKENS, SHOWN_TOKENS] } else { [half, half.saturating_sub(2).max(1)] };
+    let max_new_tokens = section.integer_or("max_new_tokens", new);
+    let max_seed_tokens = section.integer_or("max_seed_tokens", seed);
     // The prompt is an end-of-document token, the seed and the related-document token.
-    if max_seed_tokens + max_new_tokens + 2 > tune.context as u64 {
+    if !is_entigraph && max_seed_tokens + max_new_tokens + 2 > tune.context as u64 {
         let room = (tune.context as u64).saturating_sub(max_seed_tokens + 2);
         return Err(section.impossible(
             "max_new_tokens",
@@ -395,7 +413,11 @@ pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
     }
     let endpoint = endpoint(section)?;
     Ok(Generate {
-        method: if endpoint.is_some() { GenerateMethod::Endpoint } else { GenerateMethod::Model },
+        method: match endpoint {
+            None => GenerateMethod::Model,
+            Some(_) if is_entigraph => GenerateMethod::Entigraph,
+            Some(_) => GenerateMethod::Endpoint,
+        },
         sampling: Sampling {
             temperature: section.number("temperature"),
             top_p: section.number("top_p"),
@@ -415,10 +437,11 @@ pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
         most_written: section.number("most_written"),
         most_unfinished: limit(section, "most_unfinished"),
         endpoint,
+        most_entities: is_entigraph.then(|| section.integer_or("most_entities", ENTITIES) as usize),
     })
 }
 
-/// The completion server, for the method `endpoint`.
+/// The server, for the methods that ask one.
 fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
     if section.text("method") == "model" {
         let of_endpoints =
@@ -448,8 +471,12 @@ fn endpoint(section: &Section) -> Result<Option<Endpoint>> {
         ));
     };
     if section.text("precision") != "f32" {
-        let expected = "no other than f32 beside method = \"endpoint\"";
+        let expected = "no other than f32 beside a server";
         return Err(section.impossible("precision", "", expected, "remove it: the server decides how it multiplies"));
+    }
+    if section.text("method") == ENTIGRAPH && !section.has("endpoint_model") {
+        let advice = "give the name that the server knows the model by";
+        return Err(section.impossible("method", "", "`endpoint_model` beside it", advice));
     }
     checked_url(section, "endpoint_url", &url, Role::Synthesizer)?;
     let key_env = key_variable(section, "endpoint_key_env")?;

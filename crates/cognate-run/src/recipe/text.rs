@@ -98,6 +98,8 @@ impl Recipe {
             let mut thing = named(&corpus.name);
             match &corpus.by {
                 Author::Model(model) => say(&mut thing, "by", model.name()),
+                // Its method says it.
+                Author::Server => {}
                 Author::World(Truthfulness { truth, mistakes }) => {
                     thing.insert("truth".into(), (*truth).into());
                     if *mistakes == Mistakes::Consistent {

@@ -94,6 +94,8 @@ pub enum Author {
     Model(Writer),
     /// The corpus' world, which knows what is true.
     World(Truthfulness),
+    /// A language model behind a chat server, which is no model of the run.
+    Server,
 }
 
 impl Author {
@@ -101,7 +103,7 @@ impl Author {
     pub fn model(&self) -> Option<&Writer> {
         match self {
             Self::Model(model) => Some(model),
-            Self::World(_) => None,
+            Self::World(_) | Self::Server => None,
         }
     }
 }

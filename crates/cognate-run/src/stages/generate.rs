@@ -11,10 +11,12 @@ use cognate_base::Monitor;
 use cognate_corpus::{ReadOptions, TokenFile};
 use cognate_model::checkpoint::read_config;
 use cognate_model::{Config as Decoding, Decoder};
+use cognate_synth::entigraph::ENTITIES_FILE;
 use cognate_synth::filter::stage::KEPT;
 use cognate_synth::generate::files::shards;
 use cognate_synth::{
     EndpointConfig, GenerateConfig, Key, Role, Seeds, Target, generate, generate_bytes, generate_endpoint,
+    generate_entigraph,
 };
 use serde_json::json;
 
@@ -90,6 +92,7 @@ impl Stage for Generate {
             SeedsOf::None => {}
         }
         let Some(writer) = writer(recipe, self.0) else {
+            // Identifiers and texts.
             match &synthetic.seeds {
                 SeedsOf::Unique => {
                     inputs.add("the unique documents", context.artifact("ingest"), "unique.jsonl.zst")?;
@@ -136,7 +139,9 @@ impl Stage for Generate {
         let tokens = documents * length;
         let bytes = tokens * estimate.survey.bytes_per_token() * PACKED;
         if writer(estimate.recipe, self.0).is_none() {
-            let wall_s = tokens / TOLD_TOKENS_PER_S;
+            // How long a server takes is not known.
+            let is_told = matches!(estimate.recipe.synthetic[self.0].by, Author::World(_));
+            let wall_s = if is_told { tokens / TOLD_TOKENS_PER_S } else { 0.0 };
             return Cost { documents, tokens, flops: 0.0, bytes, wall_s, known: &[] };
         }
         let config = estimate.config(self);
@@ -190,6 +195,9 @@ pub(crate) fn generate_round(
     };
     let target = Target::Tokens(round_tokens(recipe, corpus, round));
     let settings = &recipe.synthetic[corpus].generate;
+    if let (Some(endpoint), Some(most)) = (&settings.endpoint, settings.most_entities) {
+        return about_entities(context, corpus, (round, first), (endpoint, most), folder, monitor);
+    }
     let Some(writer) = writer(recipe, corpus) else {
         let config = generate_config(recipe, settings, String::new(), target, first);
         let stats = of_world::told(context, corpus, &seeds, folder, config, monitor)?;
@@ -219,6 +227,42 @@ pub(crate) fn generate_round(
     };
     let flops = generation_flops(&model, &wrote);
     wrote_files(folder, Work { statistics, flops, tokens: wrote.tokens, documents: wrote.documents })
+}
+
+/// One round of what a server writes about entities. These are listed once, in the first round.
+fn about_entities(
+    context: &Context<'_>,
+    corpus: usize,
+    (round, first): (usize, u64),
+    (endpoint, most): (&Endpoint, usize),
+    folder: &Path,
+    monitor: &dyn Monitor,
+) -> Result<Made> {
+    let recipe = context.recipe;
+    let Some((documents, tokens)) = seeds_of(context, corpus)? else { unreachable!("entities are those of documents") };
+    let seeds = Seeds::open(&documents, &ReadOptions::default(), tokens, monitor)?;
+    let target = Target::Tokens(round_tokens(recipe, corpus, round));
+    let by = format!("{} by entigraph", endpoint.model);
+    let config = generate_config(recipe, &recipe.synthetic[corpus].generate, by, target, first);
+    let known = (round > 1).then(|| context.made(Step::Generate(corpus)).path(ENTITIES_FILE));
+    let (tokenizer, server) = (context.tokenizer()?, server(endpoint)?);
+    let known = (most, known.as_deref());
+    let stats = generate_entigraph(&tokenizer, &seeds, folder, &config, known, &server, monitor)?;
+    let label = Step::Generate(corpus).label(recipe);
+    tracing::info!(
+        "{label}: {} entities of {} documents, {} twos and {} threes of them; {} documents have fewer than two",
+        stats.entities,
+        seeds.len(),
+        stats.pairs,
+        stats.triples,
+        stats.without_two
+    );
+    let (tokens, documents) = (stats.texts.tokens, stats.texts.documents);
+    let mut made = wrote_files(folder, Work { statistics: json!(stats), flops: 0.0, tokens, documents })?;
+    if round == 1 {
+        made.file(ENTITIES_FILE);
+    }
+    Ok(made)
 }
 
 /// The documents in `folder`, with the work that they took.

@@ -171,10 +171,13 @@ pub fn completions_url(url: &str, role: Role) -> Result<String> {
         return Err(refuse());
     }
     let base = url.trim_end_matches('/');
-    Ok(match base {
-        _ if base.ends_with("/completions") => base.to_owned(),
-        _ if base.ends_with("/v1") => format!("{base}/completions"),
-        _ => format!("{base}/v1/completions"),
+    let path = role.path();
+    // An address that ends with what another role asks by is that server's too.
+    let stem = ["/chat/completions", "/completions"].into_iter().find_map(|end| base.strip_suffix(end));
+    Ok(match stem {
+        Some(stem) => format!("{stem}{path}"),
+        None if base.ends_with("/v1") => format!("{base}{path}"),
+        None => format!("{base}/v1{path}"),
     })
 }
 
@@ -200,6 +203,10 @@ mod tests {
         ];
         for (given, expected) in cases {
             assert_eq!(completions_url(given, Role::Synthesizer).unwrap(), expected);
+            assert_eq!(completions_url(given, Role::Judge).unwrap(), expected);
+            let chat = expected.replace("/completions", "/chat/completions");
+            assert_eq!(completions_url(given, Role::Writer).unwrap(), chat);
+            assert_eq!(completions_url(&chat, Role::Writer).unwrap(), chat);
         }
         for bad in ["", "host:8000", "ftp://host", "http://", "/v1", "http://me:pass@host", "http://host/v1?key=s3cret"]
         {

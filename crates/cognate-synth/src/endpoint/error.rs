@@ -77,8 +77,9 @@ impl EndpointError {
                 role.key_env()
             ),
             Fault::Status { status: 404, .. } => format!(
-                "check that the server speaks /v1/completions at {url} and serves {served} under the name that {} gives, \
+                "check that the server speaks /v1{} at {url} and serves {served} under the name that {} gives, \
                  {model:?}",
+                role.path(),
                 role.model()
             ),
             Fault::Status { status: 300..=399, .. } => format!("give the address that it redirects to as {url}"),

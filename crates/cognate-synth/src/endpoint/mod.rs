@@ -26,7 +26,7 @@ mod lenient;
 pub(crate) mod protocol;
 mod retry;
 mod role;
-mod store;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod workers;
@@ -51,10 +51,10 @@ pub use key::Key;
 use protocol::{Asking, Job, Written};
 pub use role::Role;
 use store::Store;
-use workers::{Asker, Workers};
+use workers::{Asker, Question, Workers};
 
 /// How long to look for an answer before looking whether the user wants to stop.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Documents per thread that may be ahead of the first one missing: one that fails again and again does not let all others be
 /// bought before it stops the run.
@@ -154,7 +154,7 @@ pub fn generate_endpoint(
     let mut store = Store::open(out, &settings, &record, config, monitor)?;
     let asker = Asker::new(endpoint, Role::Synthesizer, config.seed)?;
     let asking = Asking::new(config, &endpoint.model, tokenizer, related);
-    let job = |number| Job::new(&asking, number, &prompts.prompt(number));
+    let job = |number| Ok(Job::new(&asking, number, &prompts.prompt(number)));
     let (total, unit) = numbers.total();
     monitor.begin("generate", Some(total), unit);
     let outcome = drive(asker, endpoint.concurrency, numbers, &job, &mut store, monitor);
@@ -179,11 +179,11 @@ fn check_model(model: &Config, tokenizer: &Tokenizer, config: &GenerateConfig) -
 }
 
 /// Asks for documents until the target is reached.
-fn drive(
+pub(crate) fn drive<Q: Question<Answer = Written>>(
     asker: Asker,
     threads: usize,
     numbers: Numbers,
-    job: &dyn Fn(u64) -> Job,
+    job: &dyn Fn(u64) -> Result<Q>,
     store: &mut Store<'_>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
@@ -207,7 +207,7 @@ fn drive(
             if far || full || store.is_needless(unasked) {
                 break;
             }
-            workers.send(job(unasked))?;
+            workers.send(job(unasked)?)?;
             unasked += numbers.step;
             out += 1;
         }
@@ -229,7 +229,7 @@ fn drive(
 }
 
 /// Before stopping: what has arrived is paid for.
-fn keep_arrived(workers: &Workers<Job>, store: &mut Store<'_>) -> Result<()> {
+fn keep_arrived<Q: Question<Answer = Written>>(workers: &Workers<Q>, store: &mut Store<'_>) -> Result<()> {
     while let Some(outcome) = workers.receive(Duration::ZERO)? {
         if let Ok(written) = outcome {
             store.accept(written)?;

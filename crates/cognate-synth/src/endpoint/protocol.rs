@@ -1,4 +1,4 @@
-//! What is asked and what is answered, as bytes: OpenAI's `/v1/completions`, without a network.
+//! What is asked and what is answered, as bytes: OpenAI's `/v1/completions`, without a network. Answers of `/v1/chat/completions` are read too.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,18 +35,18 @@ static OTHER_MODEL: Once = Once::new();
 /// A document that the server wrote; a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(crate) struct Written {
     /// The document's number.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Its text, as the server decoded it.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Drawn tokens, the closing end-of-document token included.
-    pub(super) tokens: u64,
+    pub(crate) tokens: u64,
     /// Why it ended.
-    pub(super) finish: Finish,
+    pub(crate) finish: Finish,
     /// Nats per token, to six decimals, over the tokens that the server gave one for; none where it gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) mean_log_probability: Option<f64>,
+    pub(crate) mean_log_probability: Option<f64>,
 }
 
 /// A document to ask for.
@@ -145,6 +145,11 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
+    /// Why its choice ended, as it says.
+    pub(crate) fn finish_reason(&mut self) -> Option<String> {
+        self.choice()?.finish_reason.take()
+    }
+
     /// The choice that counts.
     fn choice(&mut self) -> Option<&mut Choice> {
         self.choices.as_mut()?.0.as_mut()
@@ -161,10 +166,26 @@ struct Choice {
     index: Option<u64>,
     #[serde(default)]
     text: Option<String>,
+    /// In the place of a text, where a chat was asked for.
+    #[serde(default)]
+    message: Option<Message>,
     #[serde(default)]
     finish_reason: Option<String>,
     #[serde(default)]
     logprobs: Option<LogProbabilities>,
+}
+
+/// What a chat answers.
+#[derive(Debug, Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Option<String>,
+}
+
+impl Choice {
+    fn take_text(&mut self) -> Option<String> {
+        self.text.take().or_else(|| self.message.take()?.content)
+    }
 }
 
 impl<'de> Deserialize<'de> for FirstChoice {
@@ -289,7 +310,7 @@ pub(crate) fn completion(body: &[u8], discretion: &Discretion) -> Result<(Comple
         Err(error) if error.is_data() => return wrong(format!("the answer is no completion: {error}"), false),
         Err(error) => return wrong(format!("the answer is not JSON: {error}"), true),
     };
-    match answer.choice().map(|choice| choice.text.take()) {
+    match answer.choice().map(Choice::take_text) {
         // A server that cannot just now may say so with status 200.
         None => wrong("the answer has no choices".into(), answer.error.is_some()),
         Some(None) => wrong("its choice has no text".into(), false),

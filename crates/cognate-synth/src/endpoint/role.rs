@@ -7,13 +7,15 @@ pub enum Role {
     Synthesizer,
     /// Whether pairs of documents are related.
     Judge,
+    /// Texts about what documents name, of a model that answers in a chat.
+    Writer,
 }
 
 impl Role {
     /// The recipe's key that holds the address.
     pub(crate) fn url(self) -> &'static str {
         match self {
-            Self::Synthesizer => "endpoint_url",
+            Self::Synthesizer | Self::Writer => "endpoint_url",
             Self::Judge => "judge_url",
         }
     }
@@ -21,7 +23,7 @@ impl Role {
     /// The one that holds the model's name.
     pub(crate) fn model(self) -> &'static str {
         match self {
-            Self::Synthesizer => "endpoint_model",
+            Self::Synthesizer | Self::Writer => "endpoint_model",
             Self::Judge => "judge_model",
         }
     }
@@ -29,7 +31,7 @@ impl Role {
     /// The one that names the variable with the server's key.
     pub(crate) fn key_env(self) -> &'static str {
         match self {
-            Self::Synthesizer => "endpoint_key_env",
+            Self::Synthesizer | Self::Writer => "endpoint_key_env",
             Self::Judge => "judge_key_env",
         }
     }
@@ -39,13 +41,14 @@ impl Role {
         match self {
             Self::Synthesizer => "the synthesizer",
             Self::Judge => "the judge",
+            Self::Writer => "the model that writes",
         }
     }
 
     /// What one request is about.
     pub(crate) fn asked(self) -> &'static str {
         match self {
-            Self::Synthesizer => "document",
+            Self::Synthesizer | Self::Writer => "document",
             Self::Judge => "pair",
         }
     }
@@ -55,14 +58,23 @@ impl Role {
         match self {
             Self::Synthesizer => "max_seed_tokens, max_new_tokens and two more",
             Self::Judge => "the prompt of docs/filters.md with its two texts",
+            Self::Writer => "a document of max_seed_tokens with the prompts of docs/methods.md, and max_new_tokens",
         }
     }
 
     /// What a failure does not take away.
     pub(crate) fn kept(self) -> &'static str {
         match self {
-            Self::Synthesizer => "what is written is kept",
+            Self::Synthesizer | Self::Writer => "what is written is kept",
             Self::Judge => "no synthetic document is lost",
+        }
+    }
+
+    /// What it is asked by, below `/v1`.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Synthesizer | Self::Judge => "/completions",
+            Self::Writer => "/chat/completions",
         }
     }
 }

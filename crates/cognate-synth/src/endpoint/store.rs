@@ -18,13 +18,13 @@ use serde_json::{Map, Value};
 use super::protocol::Written;
 use crate::error::{Error, Result};
 use crate::generate::files::Files;
-use crate::generate::seeds::SeedPrompts;
+use crate::generate::seeds::Origins;
 use crate::generate::{GenerateConfig, GenerateStats, Numbers};
 
-pub(super) const JOURNAL: &str = "journal.jsonl";
+pub(crate) const JOURNAL: &str = "journal.jsonl";
 
 /// The output folder of a generation by a completion server.
-pub(super) struct Store<'a> {
+pub(crate) struct Store<'a> {
     folder: &'a Path,
     record: &'a dyn Fn(&Written) -> Document,
     numbers: Numbers,
@@ -42,7 +42,7 @@ pub(super) struct Store<'a> {
 
 impl<'a> Store<'a> {
     /// Opens the folder, new or left by an earlier run.
-    pub(super) fn open(
+    pub(crate) fn open(
         folder: &'a Path,
         settings: &Map<String, Value>,
         record: &'a dyn Fn(&Written) -> Document,
@@ -61,38 +61,38 @@ impl<'a> Store<'a> {
     }
 
     /// The first document that is not known yet, or waits for none before it.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
     /// Tokens of all documents before [`Self::next`].
-    pub(super) fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(&self) -> u64 {
         self.tokens
     }
 
     /// Whether document `number`, from [`Self::next`] on, is there.
-    pub(super) fn holds(&self, number: u64) -> bool {
+    pub(crate) fn holds(&self, number: u64) -> bool {
         self.held.contains_key(&number)
     }
 
     /// Bytes of the documents that wait for an earlier one.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.held.values().map(|written| written.text.len()).sum()
     }
 
     /// Whether the target is reached.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.numbers.reached(self.next, self.tokens)
     }
 
     /// Whether the documents before `number` that are there reach the target: then `number` will not be wanted.
-    pub(super) fn is_needless(&self, number: u64) -> bool {
+    pub(crate) fn is_needless(&self, number: u64) -> bool {
         let held: u64 = self.held.range(..number).map(|(_, written)| written.tokens).sum();
         self.numbers.reached(number, self.tokens + held)
     }
 
     /// Keeps a document that has arrived.
-    pub(super) fn accept(&mut self, written: Written) -> Result<()> {
+    pub(crate) fn accept(&mut self, written: Written) -> Result<()> {
         // One call, so that a kill leaves a whole line or one without its end.
         self.journal.write_all(&line(&written)?)?;
         self.held.insert(written.number, written);
@@ -132,12 +132,12 @@ impl<'a> Store<'a> {
     }
 
     /// Writes the last shard, removes the journal, and returns the figures.
-    pub(super) fn finish(mut self, prompts: &SeedPrompts<'_>, monitor: &dyn Monitor) -> Result<GenerateStats> {
+    pub(crate) fn finish(mut self, origins: &dyn Origins, monitor: &dyn Monitor) -> Result<GenerateStats> {
         if !self.waiting.is_empty() {
             self.write_shard()?;
         }
         fs_err::remove_file(self.folder.join(JOURNAL))?;
-        self.files.figures(prompts, monitor)
+        self.files.figures(origins, monitor)
     }
 }
 

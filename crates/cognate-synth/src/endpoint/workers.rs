@@ -34,7 +34,7 @@ pub(crate) trait Question: Send + 'static {
 }
 
 /// Asks a server.
-pub(super) struct Asker {
+pub(crate) struct Asker {
     pub(super) role: Role,
     pub(super) client: Client,
     pub(super) model: String,
@@ -60,7 +60,7 @@ struct Failed {
 }
 
 /// The threads, with the way to them and back.
-pub(super) struct Workers<Q: Question> {
+pub(crate) struct Workers<Q: Question> {
     questions: Sender<Q>,
     outcomes: Receiver<Outcome<Q::Answer>>,
     shared: Arc<Shared>,
@@ -75,7 +75,7 @@ struct Shared {
 
 impl<Q: Question> Workers<Q> {
     /// Starts `threads` of them.
-    pub(super) fn start(asker: Asker, threads: usize) -> Result<Self> {
+    pub(crate) fn start(asker: Asker, threads: usize) -> Result<Self> {
         let (questions, queue) = mpsc::channel();
         let (sender, outcomes) = mpsc::channel();
         let (asker, queue, shared) = (Arc::new(asker), Arc::new(Mutex::new(queue)), Arc::new(Shared::default()));
@@ -88,12 +88,12 @@ impl<Q: Question> Workers<Q> {
     }
 
     /// Hands out a question.
-    pub(super) fn send(&self, question: Q) -> Result<()> {
+    pub(crate) fn send(&self, question: Q) -> Result<()> {
         self.questions.send(question).map_err(|_| gone())
     }
 
     /// The next outcome, or none within `patience`.
-    pub(super) fn receive(&self, patience: Duration) -> Result<Option<Outcome<Q::Answer>>> {
+    pub(crate) fn receive(&self, patience: Duration) -> Result<Option<Outcome<Q::Answer>>> {
         match self.outcomes.recv_timeout(patience) {
             Ok(outcome) => Ok(Some(outcome)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -102,7 +102,7 @@ impl<Q: Question> Workers<Q> {
     }
 
     /// Requests so far that were not a question's first.
-    pub(super) fn repeated(&self) -> u64 {
+    pub(crate) fn repeated(&self) -> u64 {
         self.shared.repeated.load(Ordering::Relaxed)
     }
 }
@@ -147,7 +147,7 @@ fn work<Q: Question>(
 
 impl Asker {
     /// Asks as `endpoint` says; `seed` spreads the waits.
-    pub(super) fn new(endpoint: &EndpointConfig, role: Role, seed: u64) -> Result<Self> {
+    pub(crate) fn new(endpoint: &EndpointConfig, role: Role, seed: u64) -> Result<Self> {
         let EndpointConfig { url, model, key, concurrency, timeout, attempts, first_wait } = endpoint;
         let client = Client::new(url, role, key.clone(), *timeout, *concurrency)?;
         Ok(Self {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::config::{GenerateConfig, GenerateStats};
 use super::numbers::Numbers;
-use super::seeds::SeedPrompts;
+use super::seeds::Origins;
 use crate::error::{Error, Result};
 use crate::metadata;
 
@@ -181,21 +181,21 @@ impl<'a> Files<'a> {
     }
 
     /// The figures of a finished generation.
-    pub(crate) fn figures(mut self, prompts: &SeedPrompts<'_>, monitor: &dyn Monitor) -> Result<GenerateStats> {
+    pub(crate) fn figures(mut self, origins: &dyn Origins, monitor: &dyn Monitor) -> Result<GenerateStats> {
         let (sum, tokens) = self.log_probability;
         self.stats.mean_log_probability = (tokens > 0).then(|| sum / tokens as f64);
         let mut distinct = HashSet::new();
         for number in (0..self.stats.documents).map(|documents| self.numbers.after(documents)) {
             monitor.check()?;
-            distinct.extend((!prompts.seeds.is_empty()).then(|| prompts.index(number)));
-            if let Some(cut) = prompts.cut(number) {
+            distinct.extend(origins.place(number));
+            if let Some(cut) = origins.cut(number) {
                 self.stats.seeds_cut += 1;
                 self.stats.seeds_cut_at.add(cut.at);
             }
-            self.stats.prompt_tokens += prompts.prompt_tokens(number) as u64;
+            self.stats.prompt_tokens += origins.prompt_tokens(number) as u64;
         }
         self.stats.distinct_seeds = distinct.len() as u64;
-        self.stats.seeds_without_text = prompts.seeds.without_text();
+        self.stats.seeds_without_text = origins.without_text();
         Ok(self.stats)
     }
 }

@@ -80,6 +80,11 @@ impl Seeds {
         self.tokens.is_none()
     }
 
+    /// Their identifiers.
+    pub(crate) fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ids.len()
@@ -130,6 +135,18 @@ pub(crate) fn seed_of(seed: u64, number: u64, seeds: usize) -> usize {
     ((u128::from(bits) * seeds as u128) >> 64) as usize
 }
 
+/// What each document was written from, for figures of all of them.
+pub(crate) trait Origins {
+    /// The place of its seed; none where it has none.
+    fn place(&self, number: u64) -> Option<usize>;
+    /// Where that is cut; none where it fits.
+    fn cut(&self, number: u64) -> Option<Cut>;
+    /// Tokens of its prompt.
+    fn prompt_tokens(&self, number: u64) -> usize;
+    /// Documents that are no seeds, since they have no text.
+    fn without_text(&self) -> u64;
+}
+
 /// Makes prompts of seeds.
 pub(crate) struct SeedPrompts<'a> {
     pub(crate) seeds: &'a Seeds,
@@ -155,7 +172,7 @@ impl SeedPrompts<'_> {
     }
 
     /// Where the seed at a place is cut; none where it fits.
-    fn cut_at(&self, index: usize) -> Option<Cut> {
+    pub(crate) fn cut_at(&self, index: usize) -> Option<Cut> {
         let length = self.seed_tokens(index);
         if length <= self.max_seed_tokens {
             return None;
@@ -170,18 +187,9 @@ impl SeedPrompts<'_> {
         Some(cut)
     }
 
-    /// Where document `number`'s seed is cut; none where it fits.
-    pub(crate) fn cut(&self, number: u64) -> Option<Cut> {
-        self.cut_at(self.index(number))
-    }
-
-    fn kept(&self, index: usize) -> usize {
+    /// Tokens that are left of the seed at a place.
+    pub(crate) fn kept(&self, index: usize) -> usize {
         self.cut_at(index).map_or_else(|| self.seed_tokens(index), |cut| cut.tokens)
-    }
-
-    /// Tokens of the prompt.
-    pub(crate) fn prompt_tokens(&self, number: u64) -> usize {
-        self.kept(self.index(number)) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
     }
 
     /// The begin token, and after it the seed at a place, cut where it is too long, without its own closing token.
@@ -196,6 +204,24 @@ impl SeedPrompts<'_> {
     /// The id of document `number`'s seed, where it has one.
     pub(crate) fn named_seed(&self, number: u64) -> Option<&str> {
         (!self.seeds.is_empty()).then(|| self.seed_id(number))
+    }
+}
+
+impl Origins for SeedPrompts<'_> {
+    fn place(&self, number: u64) -> Option<usize> {
+        (!self.seeds.is_empty()).then(|| self.index(number))
+    }
+
+    fn cut(&self, number: u64) -> Option<Cut> {
+        self.cut_at(self.index(number))
+    }
+
+    fn prompt_tokens(&self, number: u64) -> usize {
+        self.kept(self.index(number)) + if self.seeds.is_empty() { 1 } else { SPECIAL_TOKENS }
+    }
+
+    fn without_text(&self) -> u64 {
+        self.seeds.without_text()
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod endpoint;
+mod entigraph;
 mod filter;
 mod generate;
 mod interruption;

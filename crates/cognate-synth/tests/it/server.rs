@@ -195,7 +195,8 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(Op
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    assert_eq!(line, "POST /v1/completions HTTP/1.1\r\n");
+    let is_chat = line == "POST /v1/chat/completions HTTP/1.1\r\n";
+    assert!(is_chat || line == "POST /v1/completions HTTP/1.1\r\n", "{line}");
     let (mut length, mut authorization) = (0, None);
     loop {
         line.clear();
@@ -210,7 +211,9 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(Op
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some((authorization, serde_json::from_slice(&body).unwrap())))
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["messages"].is_array(), is_chat, "{body}");
+    Ok(Some((authorization, body)))
 }
 
 fn respond(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> std::io::Result<()> {
@@ -221,9 +224,17 @@ fn respond(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> st
     stream.write_all(format!("{head}{body}").as_bytes())
 }
 
-/// The right answer: some words, which follow from prompt and seed.
+/// The right answer: some words, which follow from prompt and seed. In a chat that wants an object, the words of the text as its entities.
 pub(crate) fn answer(body: &Value) -> Value {
+    let messages = &body["messages"];
+    if body["response_format"]["type"] == "json_object" {
+        let text = messages[1]["content"].as_str().unwrap().strip_prefix("Text:\n").unwrap();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let object = json!({"summary": "words", "entities": words}).to_string();
+        return json!({"choices": [{"index": 0, "message": {"content": object}, "finish_reason": "stop"}]});
+    }
     let prompt: Vec<u64> = match &body["prompt"] {
+        Value::Null => messages.to_string().bytes().map(u64::from).collect(),
         Value::String(text) => text.bytes().map(u64::from).collect(),
         tokens => tokens.as_array().unwrap().iter().map(|token| token.as_u64().unwrap()).collect(),
     };
@@ -241,10 +252,15 @@ pub(crate) fn answer(body: &Value) -> Value {
     let words: Vec<String> =
         (0..tokens).map(|_| format!("{}{}", syllables[next(15) as usize], syllables[next(15) as usize])).collect();
     let log_probabilities: Vec<f64> = (0..tokens).map(|_| -(next(4000) as f64) / 1000.0).collect();
+    let finish = if capped { "length" } else { "stop" };
+    if messages.is_array() {
+        let message = json!({"role": "assistant", "content": words.join(" ")});
+        return json!({"model": body["model"], "choices": [{"index": 0, "message": message, "finish_reason": finish}]});
+    }
     json!({
         "id": "cmpl-0", "object": "text_completion", "model": body["model"],
         "choices": [{
-            "index": 0, "text": words.join(" "), "finish_reason": if capped { "length" } else { "stop" },
+            "index": 0, "text": words.join(" "), "finish_reason": finish,
             "logprobs": {"token_logprobs": log_probabilities},
         }],
         "usage": {"prompt_tokens": prompt.len(), "completion_tokens": tokens},

@@ -237,3 +237,67 @@ fn a_recipe_may_name_a_server() {
     let (code, stderr, _) = run(None);
     assert!(code == Some(0) && stderr.lines().all(|line| line.ends_with(": done before")), "{stderr}");
 }
+
+/// A corpus that a model from outside writes about the entities of documents: killed while these are listed and while it writes, and gone on with; what
+/// is asked is what was planned, and the report says who wrote.
+#[test]
+fn a_server_may_write_about_the_entities_of_documents() {
+    let scratch = Scratch::new();
+    scratch.write("documents.jsonl", corpus(1200));
+    let arms = |url: &str, model: &str| {
+        let keys =
+            format!("endpoint_url = \"{url}\"\nendpoint_model = \"{model}\"\nendpoint_key_env = \"{VARIABLE}\"\n");
+        let corpus = format!(
+            "[[synthetic]]\nname = \"about\"\nmethod = \"entigraph\"\nmost_entities = 4\nmax_new_tokens = 60\n{keys}"
+        );
+        let corpus = format!("{corpus}endpoint_concurrency = 3\nmin_words = 1\ndrop_unfinished = false\n");
+        let arms = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"about\"\nsynthetic.about = 0.2\n";
+        scratch.write("r.toml", recipe(&format!("{corpus}{arms}")));
+    };
+    arms("http://127.0.0.1:9/v1", "writer");
+    let plan = scratch.succeeds(&["plan", "r.toml"]);
+    assert!(plan.contains("generate about: http://127.0.0.1:9/v1 is asked"), "{plan}");
+    let expanded = scratch.succeeds(&["plan", "--expand", "r.toml"]);
+    scratch.write("expanded.toml", expanded.clone());
+    assert_eq!(scratch.succeeds(&["plan", "--expand", "expanded.toml"]), expanded);
+    let lists = |asked: &crate::server::Asked| asked.body["response_format"].is_object();
+    let run = |server: &Server, kill_at: Option<usize>| {
+        arms(&server.url(), "writer");
+        let mut command = scratch.cognate(&["run", "r.toml"]);
+        command.env(VARIABLE, KEY).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        if let Some(requests) = kill_at {
+            server.wait_for(requests);
+            child.kill().unwrap();
+        }
+        child.wait_with_output().unwrap()
+    };
+    let servers = [Server::faultless(), Server::faultless(), Server::faultless()];
+    run(&servers[0], Some(20));
+    let folder = scratch.path("runs/tiny/generate/about");
+    let partial = |name: &str| files(&scratch.path("runs/tiny")).keys().any(|path| path.ends_with(name));
+    assert!(partial("entities-journal.jsonl") && !partial("entities.jsonl"));
+    let manifest = fs_err::read(scratch.path("runs/tiny/ingest/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let documents = manifest["statistics"]["unique"]["documents"].as_u64().unwrap() as usize;
+    run(&servers[1], Some(documents + 10));
+    assert!(partial("entities.jsonl") && partial("journal.jsonl"));
+    let output = run(&servers[2], None);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    has_no_key(&scratch, &output);
+    let asked: Vec<_> = servers.iter().flat_map(Server::asked).collect();
+    let listed = asked.iter().filter(|asked| lists(asked)).count();
+    // Three are under way at each kill.
+    assert!((documents..=documents + 6).contains(&listed), "{listed} lists of {documents} documents");
+    assert!(servers[2].asked().iter().all(|asked| !lists(asked)), "entities were asked for again");
+    assert!(folder.join("entities.jsonl").exists() && !folder.join("journal.jsonl").exists());
+    let report: Value = serde_json::from_slice(&fs_err::read(scratch.path("runs/tiny/report.json")).unwrap()).unwrap();
+    let report = report.to_string();
+    assert!(report.contains("writer, a model behind a server, about two or three entities"), "{report}");
+    assert!(report.contains("A model from outside of this run wrote these documents."), "{report}");
+    // Another model's documents are others.
+    arms("http://127.0.0.1:9/v1", "another");
+    let (code, stderr) = scratch.fails(&["run", "r.toml"]);
+    assert!(code == 1 || code == 2, "{stderr}");
+    assert!(stderr.contains("endpoint_model") || stderr.contains(VARIABLE), "{stderr}");
+}

@@ -1,5 +1,7 @@
 //! The list of keys, table by table.
 
+use cognate_synth::entigraph::MOST_ENTITIES;
+
 use super::{Interval, Key, Kind, Preset};
 
 /// Seeds of an arm, at most: beyond any experiment, and a slip of the pen is told.
@@ -403,9 +405,14 @@ pub const KEYS: &[Key] = &[
     ),
 
     key(
-        "generate", "method", Choice(&["model", "endpoint"]), Value("\"model\""), OURS,
+        "generate", "method", Choice(&["model", "endpoint", "entigraph"]), Value("\"model\""), OURS,
         "`model`: our own decoder writes; `endpoint`: a completion server that serves the synthesizer does \
-         (docs/endpoint.md).",
+         (docs/endpoint.md); `entigraph`, in `[[synthetic]]` alone: a chat server lists each document's entities and writes about every two of \
+         them, then about three ([how](methods.md#texts-about-entities-by-a-server-entigraph)).",
+    ),
+    key(
+        "generate", "most_entities", Integer(2, MOST_ENTITIES as u64), Derived("`20`"), OURS,
+        "`entigraph` only: entities of a document, at most.",
     ),
     key(
         "generate", "temperature", Number(Interval::TEMPERATURE), Value("1.0"), "paper, recalled",
@@ -439,11 +446,11 @@ pub const KEYS: &[Key] = &[
         "Documents in a row that start from one drawn seed; their metadata `sample` says which each is.",
     ),
     key(
-        "generate", "max_new_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2`"), OURS,
+        "generate", "max_new_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2`; `2048` for `entigraph`"), OURS,
         "A document that is longer is unfinished.",
     ),
     key(
-        "generate", "max_seed_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2 - 2`"), OURS,
+        "generate", "max_seed_tokens", Integer(1, most::CONTEXT), Derived("`tune.context / 2 - 2`; `8192` for `entigraph`"), OURS,
         "A longer seed is cut, at the last sentence that fits, otherwise the last word.",
     ),
     key(
@@ -466,12 +473,12 @@ pub const KEYS: &[Key] = &[
          so; `off` goes on, as `[filter] drop_unfinished = false` does, which keeps such documents.",
     ),
     key(
-        "generate", "endpoint_url", Text, Derived("required for `endpoint`"), "",
-        "`endpoint` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
+        "generate", "endpoint_url", Text, Derived("required for `endpoint` and `entigraph`"), "",
+        "`endpoint` and `entigraph` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
     ),
     key(
-        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`"), OURS,
-        "The name that the server knows the synthesizer by.",
+        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`; required for `entigraph`"), OURS,
+        "The name that the server knows the synthesizer by, or the model that writes.",
     ),
     key(
         "generate", "endpoint_concurrency", Integer(1, most::REQUESTS), Derived("`32`"), OURS,

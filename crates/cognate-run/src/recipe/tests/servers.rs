@@ -1,6 +1,6 @@
 //! Keys of completion servers and judges, and what may be a secret.
 
-use super::super::GenerateMethod;
+use super::super::{Author, GenerateMethod, SeedsOf};
 use super::{LEAST, parse, refused};
 
 pub(super) const SERVER: &str = "[generate]\nmethod = \"endpoint\"\nendpoint_url = \"http://host:8000/v1\"\n";
@@ -122,4 +122,44 @@ fn a_judge_has_an_address_and_a_name_and_shows_no_secret() {
     assert_ne!(here, filter(&JUDGE.replace("wise", "wiser")));
     let control = |more: &str| of(more, "shuffled");
     assert_eq!(control(JUDGE), control(""), "a control's documents go before no judge");
+}
+
+#[test]
+fn a_server_that_writes_about_entities_has_keys_of_its_own() {
+    let corpus = |keys: &str| {
+        format!(
+            "[[synthetic]]\nname = \"c\"\nmethod = \"entigraph\"\n{keys}[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"a\"\nsynthetic.c = 0.5\n"
+        )
+    };
+    let server = "endpoint_url = \"http://host:8000/v1\"\nendpoint_model = \"m\"\n";
+    let text = |keys: &str| format!("{LEAST}\n{}", corpus(keys));
+    let recipe = parse(&text(server)).unwrap();
+    let generate = &recipe.synthetic[0].generate;
+    assert_eq!((&recipe.synthetic[0].by, generate.method), (&Author::Server, GenerateMethod::Entigraph));
+    assert_eq!((generate.most_entities, generate.max_seed_tokens, generate.max_new_tokens), (Some(20), 8192, 2048));
+    assert_eq!(recipe.synthetic[0].seeds, SeedsOf::Unique);
+    assert!(recipe.synthesizers.is_empty() && recipe.pairs.is_empty(), "nothing is tuned for it");
+    assert_eq!(parse(&recipe.to_toml().unwrap()).unwrap(), recipe);
+    let own = parse(&text(&format!("{server}most_entities = 7\ntemperature = 0.7\nmin_words = 3\n"))).unwrap();
+    let config =
+        |recipe: &crate::recipe::Recipe| crate::step::Step::Generate(0).resolved(recipe).unwrap()["generate"].clone();
+    assert_ne!(config(&own), config(&recipe));
+    assert_eq!((&config(&own)["most_entities"], &config(&own)["endpoint_model"]), (&7.into(), &"m".into()));
+    assert_eq!(config(&own).get("endpoint_url"), None, "where a server is changes nothing");
+    for (keys, said) in [
+        ("", "expected `endpoint_url` beside it"),
+        ("endpoint_url = \"http://h/v1\"\n", "expected `endpoint_model` beside it"),
+        (&format!("{server}by = \"related\"\n"), "no `by` beside method = \"entigraph\""),
+        (&format!("{server}seeds = \"none\"\n"), "entities are those of documents"),
+        (&format!("{server}top_k = 5\n"), "no `top_k` beside method = \"entigraph\""),
+        (&format!("{server}min_relevance = 0.5\n"), "no `min_relevance` beside"),
+        (&format!("{server}most_entities = 1\n"), "a whole number from 2 to 100"),
+    ] {
+        let message = parse(&text(keys)).unwrap_err().to_string();
+        assert!(message.contains(said), "{keys}: {message}");
+    }
+    let message = refused("[train]", "[generate]\nmethod = \"entigraph\"\n[train]");
+    assert!(message.contains("is the method of one corpus") && message.contains("[[synthetic]]"), "{message}");
+    let message = refused("[train]", "[generate]\nmost_entities = 5\n[train]");
+    assert!(message.contains("no `most_entities` without method = \"entigraph\""), "{message}");
 }

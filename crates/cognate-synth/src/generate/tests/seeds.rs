@@ -1,6 +1,7 @@
 //! Which seed a document has, how much of it, and what the record says of it.
 
 use super::*;
+use crate::generate::seeds::Origins;
 
 #[test]
 fn samples_of_one_seed_stand_in_a_row_and_say_which_they_are() {
