@@ -18,7 +18,7 @@ struct Source {
     gives_on: BTreeMap<String, Module>,
 }
 
-/// The sources of a crate by their modules. The root only names what others may see, and tests may use everything.
+/// The sources of a crate by their modules, its root under no name. Tests may use everything.
 fn sources(src: &Path) -> BTreeMap<Module, String> {
     let (mut folders, mut found) = (vec![src.to_path_buf()], BTreeMap::new());
     while let Some(folder) = folders.pop() {
@@ -31,10 +31,10 @@ fn sources(src: &Path) -> BTreeMap<Module, String> {
             }
             let is_source = path.extension().is_some_and(|extension| extension == "rs") && !stem.ends_with("tests");
             let mut module: Module = path.strip_prefix(src).unwrap().with_extension("").iter().map(text).collect();
-            if module.last().is_some_and(|name| name == "mod") {
+            if module.last().is_some_and(|name| name == "mod") || ["lib", "main"].contains(&stem) {
                 module.pop();
             }
-            if is_source && !["lib", "main"].contains(&stem) {
+            if is_source {
                 found.insert(module, fs_err::read_to_string(&path).unwrap());
             }
         }
@@ -131,12 +131,13 @@ fn read(module: &[String], source: &str, modules: &BTreeSet<Module>) -> Source {
 
 /// The file that holds what a path names: names that a module gives on are followed.
 fn holder<'a>(path: &[String], sources: &'a BTreeMap<Module, Source>, steps: usize) -> Option<&'a Module> {
-    let at = (1..=path.len()).rev().find(|&at| sources.contains_key(&path[..at]))?;
+    let at = (0..=path.len()).rev().find(|&at| sources.contains_key(&path[..at]))?;
     let (module, source) = sources.get_key_value(&path[..at])?;
     let item = path.get(at)?;
     match source.gives_on.get(item) {
         Some(elsewhere) if steps > 0 => holder(&[elsewhere.as_slice(), &path[at + 1..]].concat(), sources, steps - 1),
-        _ => Some(module),
+        // The root only names what others may see.
+        _ => Some(module).filter(|module| !module.is_empty()),
     }
 }
 
@@ -147,6 +148,7 @@ fn circles(sources: &BTreeMap<Module, String>) -> Vec<BTreeSet<Module>> {
         sources.iter().map(|(module, source)| (module.clone(), read(module, source, &modules))).collect();
     let next: BTreeMap<&Module, BTreeSet<&Module>> = sources
         .iter()
+        .filter(|(module, _)| !module.is_empty())
         .map(|(module, source)| (module, source.uses.iter().filter_map(|path| holder(path, &sources, 9)).collect()))
         .collect();
     let reached = |start: &Module| -> BTreeSet<Module> {
@@ -156,11 +158,12 @@ fn circles(sources: &BTreeMap<Module, String>) -> Vec<BTreeSet<Module>> {
         }
         seen
     };
-    let reached: BTreeMap<&Module, BTreeSet<Module>> = sources.keys().map(|module| (module, reached(module))).collect();
+    let reached: BTreeMap<&Module, BTreeSet<Module>> = next.keys().map(|module| (*module, reached(module))).collect();
     let circle = |module: &Module| -> BTreeSet<Module> {
         reached[module].iter().filter(|other| reached[*other].contains(module)).cloned().collect()
     };
-    let found: BTreeSet<BTreeSet<Module>> = sources.keys().map(circle).filter(|circle| circle.len() > 1).collect();
+    let found: BTreeSet<BTreeSet<Module>> =
+        next.keys().map(|module| circle(module)).filter(|circle| circle.len() > 1).collect();
     found.into_iter().collect()
 }
 
@@ -184,7 +187,8 @@ fn no_circle_of_files_is_large() {
 #[test]
 fn circles_are_seen_however_a_file_names_another() {
     let check = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
-        let module = |path: &str| path.split('/').map(str::to_owned).collect::<Module>();
+        let module =
+            |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Module>();
         let sources = files.iter().map(|(path, source)| (module(path), (*source).to_owned())).collect();
         circles(&sources).into_iter().map(|circle| circle.iter().map(|module| module.join("/")).collect()).collect()
     };
@@ -195,6 +199,11 @@ fn circles_are_seen_however_a_file_names_another() {
         ring
     );
     assert_eq!(check(&[("a", "use crate::b;\nfn f() { b::own() }"), ("b", "pub use super::a::{f, g as h};")]), ring);
+    // What the root gives on is held where it comes from; the root is no part of the way.
+    let root = "mod a;\nmod b;\npub use a::A;\npub use b::{B as C, f};\nfn main() { a::run() }";
+    let files = [("", root), ("a", "use crate::C;"), ("b", "use crate::{A, Other};")];
+    assert_eq!(check(&files), ring);
+    assert_eq!(check(&[("", root), ("a", "fn g() { crate::f() }"), ("b", "use super::A;")]), ring);
     // A module that gives on what its child holds is no part of the way.
     let parent = "mod b;\npub use b::B;\npub fn f() {}";
     let files = [("a", parent), ("a/b", "use crate::c::C;"), ("c", "use crate::a::B;")];

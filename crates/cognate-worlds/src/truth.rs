@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::bigrams::bigram::sharing;
 use crate::biographies::{Attribute, Person};
 use crate::deal::Symbols;
+use crate::document::Document;
 use crate::ginc::Hmm;
-use crate::world::{Dials, Document, Kind, World};
+use crate::world::{Dials, Kind, World};
 use crate::{Error, Mixture, Split};
 
 /// What a truth file says it is.

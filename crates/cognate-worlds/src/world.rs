@@ -9,6 +9,7 @@ use crate::bigrams::{self, Bigram};
 use crate::biographies::{self, Attribute, Knowledge};
 use crate::deal::{Symbols, related};
 use crate::dials::Dial;
+use crate::document::Document;
 use crate::ginc::{self, Hmm};
 use crate::limits::{DOCUMENT_BYTES, PAIR_BYTES};
 use crate::words::words;
@@ -145,19 +146,6 @@ impl Dials {
         };
         if words < context { Ok(()) } else { Err(Error::Context { dial, tokens: words + 1, context }) }
     }
-}
-
-/// A document of a world.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Document {
-    /// Its identifier: the split and its number, and in `biographies` the person's.
-    pub id: String,
-    /// Its text.
-    pub text: String,
-    /// Its concept: the number of a model or of a person.
-    pub concept: u32,
-    /// In `biographies`, what it states: attributes with the wordings' numbers.
-    pub statements: Vec<(Attribute, usize)>,
 }
 
 /// A world.

@@ -8,7 +8,7 @@ use cognate_base::table::Kind;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::Pair;
+use super::pair::Pair;
 use crate::table::{Column, TableReader, write_table};
 use crate::{Error, Result};
 

@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 
 use cognate_base::random::{SliceRandom, stream};
 
-use super::Pair;
+use super::pair::Pair;
 
 /// Regions that the held-out documents are taken from, where the corpus is large enough.
 const REGIONS: usize = 16;

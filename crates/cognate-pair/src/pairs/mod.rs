@@ -7,6 +7,7 @@
 pub(crate) mod copies;
 pub(crate) mod file;
 pub(crate) mod hold_out;
+pub(crate) mod pair;
 pub(crate) mod part;
 pub(crate) mod precision;
 pub(crate) mod shuffle;
@@ -21,6 +22,7 @@ use crate::neighbours::Neighbours;
 use crate::{Error, Result, Vectors};
 use copies::Copies;
 use hold_out::hold_out;
+pub use pair::Pair;
 use precision::{Bound, Precision, Rule};
 use similarities::{Window, measure_similarities, suggest_window};
 use stats::{Degrees, PairStats, UnseenStats};
@@ -67,17 +69,6 @@ impl PairConfig {
         }
         Ok(())
     }
-}
-
-/// Two related documents, by their numbers in the vectors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
-    /// The seed document, d1.
-    pub first: u32,
-    /// The target document, d2.
-    pub second: u32,
-    /// The cosine of their vectors; not a number where the pair is another tool's, which did not say it.
-    pub similarity: f32,
 }
 
 /// The pairs of a corpus, in the order of (first, second).

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cognate_base::random::{self, SliceRandom};
 
-use super::Pair;
+use super::pair::Pair;
 
 /// Parts held-out pairs, each part in their order: up to `most` and at most half of them, and the others, on which what was chosen by the first
 /// can be measured without having been chosen for that. No target that is unseen, from number `documents` on, is in both parts; of

@@ -8,7 +8,7 @@
 use cognate_statistics::quantile::nearest;
 use serde::{Deserialize, Serialize};
 
-use super::Pair;
+use super::pair::Pair;
 use super::similarities::{BIN, BINS, LOW};
 use super::strangers::Strangers;
 use crate::neighbours::Neighbours;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use cognate_base::Monitor;
 use cognate_base::random::{self, SliceRandom};
 
-use super::Pair;
+use super::pair::Pair;
 use crate::Result;
 
 /// Pairs of which a class has a part up to which places are gone through one by one: as many steps as they are find another place.

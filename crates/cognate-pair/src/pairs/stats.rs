@@ -3,7 +3,7 @@
 use cognate_statistics::quantile::nearest;
 use serde::{Deserialize, Serialize};
 
-use super::Pair;
+use super::pair::Pair;
 use super::precision::Precision;
 use super::similarities::{Similarities, Window};
 

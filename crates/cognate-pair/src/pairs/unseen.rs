@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Pair;
+use super::pair::Pair;
 use super::precision::Bound;
 use super::strangers::Strangers;
 use crate::neighbours::Neighbours;

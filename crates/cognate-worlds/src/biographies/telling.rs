@@ -5,7 +5,7 @@ use cognate_base::random::{self, ChaCha8Rng, Rng, SliceRandom, unit};
 use super::{Attribute, Statement, Whom, World, ends_with_value, sentence};
 use crate::Split;
 use crate::draws::{below, pick};
-use crate::writing::{Mistakes, Truthfulness};
+use crate::truthfulness::{Mistakes, Truthfulness};
 
 /// A document, as it was drawn.
 #[derive(Clone, Debug, PartialEq)]
