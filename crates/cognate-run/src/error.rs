@@ -52,7 +52,8 @@ pub enum Error {
     },
     /// A tokenizer lacks a token that something of the recipe is made with.
     #[error(
-        "the tokenizer has no special token {token}, which {wanted_by} needs: give one that has it, or let it be trained by          [tokenize] vocab_size, which reserves it"
+        "the tokenizer has no special token {token}, which {wanted_by} needs: give one that has it, or let it be trained by \
+         [tokenize] vocab_size, which reserves it"
     )]
     NoToken {
         /// The token.

@@ -192,15 +192,15 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     (
         "synthesizer",
-        "A model that is tuned on pairs, of the shape of its `base`: for a larger one, name an arm with other `model.KEY` and `evaluate = false`. \
-         Takes the keys of `[tune]` too, which hold where they are not written here. `related` and `shuffled`, \
-         tuned on the pairs of these names, are there unwritten.",
+        "A model that is tuned on pairs, of the shape of its `base`. For another shape, write any key of `[model]` as `model.KEY`: its base is then \
+         the first arm of kind `repetition` in that shape, `NAME-base`, which is trained and not measured. Takes the keys of `[tune]` too, which hold where they are not written here. One for every set of pairs \
+         is there unwritten, under the set's name: `related`, `shuffled` and those that are written.",
     ),
     (
         "synthetic",
         "A synthetic corpus: what a model writes, or a made corpus' world, filtered. Takes the keys of `[generate]` and `[filter]` too, which hold where they are \
-         not written here. `related` and `shuffled`, by the synthesizers of these names, and `unconditional`, by the first arm of kind \
-         `repetition` from no document, are there unwritten.",
+         not written here. One for every synthesizer is there unwritten, under its name, and `unconditional`, by the first arm of kind \
+         `repetition` from no document.",
     ),
     (
         "arm",
@@ -226,7 +226,11 @@ pub(crate) fn inline(table: &str) -> &'static [&'static str] {
 
 /// The tables whose keys stand in a table of that name inside of a thing.
 pub(crate) fn nested(table: &str) -> &'static [&'static str] {
-    if table == "arm" { &["train", "model"] } else { &[] }
+    match table {
+        "arm" => &["train", "model"],
+        "synthesizer" => &["model"],
+        _ => &[],
+    }
 }
 
 /// The default of a key, as it would stand in a recipe; a text without its quotes. Flags that mean the same have it from here.

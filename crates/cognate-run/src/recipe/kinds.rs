@@ -292,7 +292,7 @@ fn check_keys(section: &Section, kind: &Kind) -> Result {
     for key in ["documents", "contexts", "operations_of", "synthetic"] {
         if section.has(key) || (key == "synthetic" && section.has_shares()) {
             let expected = format!("no `{key}` in an arm of kind \"{word}\", which says it already");
-            return Err(section.impossible(key, "", expected, "remove the key, or the kind"));
+            return Err(section.impossible(key, "{ … }", expected, "remove the key, or the kind"));
         }
     }
     if section.has("max_epochs") && word != "oracle" {
@@ -310,14 +310,18 @@ fn check_selection(written: &Written, section: &Section, name: &str) -> Result {
     if selection > 0.0 {
         return Ok(());
     }
-    let why = match corpus.has("selection_share") {
-        true => "selection_share is 0".to_owned(),
-        false => format!("validation_share = {validation} and unique_share = {unique} leave none"),
+    let (why, how) = match corpus.has("selection_share") {
+        true => ("selection_share is 0".to_owned(), "raise selection_share in [corpus], or remove it"),
+        false => (
+            format!("validation_share = {validation} and unique_share = {unique} leave none"),
+            "lower unique_share in [corpus] a little",
+        ),
     };
     let message = format!("arm `{name}` has no documents to choose by: {why}");
-    let advice = "the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: lower \
-                  unique_share in [corpus] a little";
-    Err(section.thing_refused(message, advice))
+    let advice = format!(
+        "the choice is made on documents of neither split, so that no arm is scored on what it was chosen by: {how}"
+    );
+    Err(section.thing_refused(message, &advice))
 }
 
 /// The synthetic shares of an arm.

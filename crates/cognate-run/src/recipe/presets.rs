@@ -1,7 +1,8 @@
 //! From tables to things: those that are written, and those that presets and unwritten names stand for.
 //!
 //! A name that is not written may be a preset's: `lsa`, `related`, `shuffled`, `unconditional`. It is made as if it stood in the recipe
-//! with nothing but its name, and so on for what it is made from. `cognate plan --expand` writes everything out.
+//! with nothing but its name, and so on for what it is made from. The name of a set of pairs is also that of a synthesizer which is tuned on it, and
+//! the name of a synthesizer that of a corpus which it writes. `cognate plan --expand` writes everything out.
 
 use std::path::PathBuf;
 
@@ -58,10 +59,13 @@ struct Asker<'a> {
 impl Things {
     /// The things of a recipe.
     pub(super) fn of(written: &Written) -> Result<Self> {
-        let sections = match written.things("arm") {
+        let mut sections = match written.things("arm") {
             [] => ["repetition", "sbp", "oracle"].map(|kind| written.table("").arm_of_kind(kind)).to_vec(),
             sections => sections.to_vec(),
         };
+        for synthesizer in written.things("synthesizer").iter().filter(|synthesizer| synthesizer.has_over("model")) {
+            sections.push(shaped_base(synthesizer, &sections)?);
+        }
         let kinds = Kind::of(&sections)?;
         let sections: Vec<Section> = sections.iter().zip(&kinds).map(|(section, kind)| kind.section(section)).collect();
         let mut maker = Maker { written, kinds: &kinds, sections: &sections, things: Self::default() };
@@ -86,6 +90,27 @@ impl Things {
         sound::check(written, &sections, &kinds, &things)?;
         Ok(things)
     }
+}
+
+/// The arm that a synthesizer with a shape of its own starts from.
+fn shaped_base(synthesizer: &Section, arms: &[Section]) -> Result<Section> {
+    if synthesizer.has("base") {
+        let expected = "no `base` beside `model`: a model is tuned in the shape in which it was trained";
+        return Err(synthesizer.impossible("base", "", expected, "remove one of the two"));
+    }
+    let name = shaped_name(&synthesizer.text("name"));
+    let of_kind = arms.iter().find(|arm| arm.text_if("kind").is_some_and(|kind| kind == "repetition"));
+    of_kind.map(|arm| arm.shaped_as(synthesizer, &name)).ok_or_else(|| no_repetition(synthesizer))
+}
+
+/// What the base is called of a synthesizer with a shape of its own.
+fn shaped_name(synthesizer: &str) -> String {
+    format!("{synthesizer}-base")
+}
+
+fn no_repetition(section: &Section) -> Box<RecipeError> {
+    let message = "a synthesizer starts from an arm, and there is none of kind `repetition`".to_owned();
+    section.thing_refused(message, "add `[[arm]]` with kind = \"repetition\", or name the arm")
 }
 
 /// Makes things, each once.
@@ -161,12 +186,9 @@ impl Maker<'_> {
     fn synthesizer(&mut self, section: &Section) -> Result {
         let name = section.text("name");
         unused(section, self.things.synthesizers.iter().map(|other| &other.name), &name)?;
-        let base = match section.text_if("base") {
-            Some(base) => base,
-            None => self.repetition(section)?,
-        };
-        let unsaid = if name == SHUFFLED { SHUFFLED } else { RELATED };
-        let pairs = section.text_if("pairs").unwrap_or_else(|| unsaid.to_owned());
+        let base = self.base_of(section)?;
+        let unsaid = || if self.is_set(&name) { name.clone() } else { RELATED.to_owned() };
+        let pairs = section.text_if("pairs").unwrap_or_else(unsaid);
         let base = self.model_of(base, Asker { section, key: "base" })?;
         let at = self.arm_behind(&base, Asker { section, key: "base" }, &mut vec![name.clone()])?;
         let (model, train) = self.trained(at)?;
@@ -203,10 +225,7 @@ impl Maker<'_> {
         path.push(name.clone());
         let section = self.written.things("synthesizer").iter().find(|section| section.text("name") == *name);
         let Some(section) = section else { return self.need_arm(name, asker) };
-        let base = match section.text_if("base") {
-            Some(base) => base,
-            None => self.repetition(section)?,
-        };
+        let base = self.base_of(section)?;
         let asker = Asker { section, key: "base" };
         self.arm_behind(&self.model_of(base, asker)?, asker, path)
     }
@@ -230,15 +249,17 @@ impl Maker<'_> {
         let by = match section.list_if("by") {
             Some(by) if by.len() > 1 => return self.chain(section, &name, &by),
             Some(by) => by.concat(),
-            None if name == SHUFFLED => SHUFFLED.to_owned(),
+            None if self.is_synthesizer(&name) => name.clone(),
             None if name == UNCONDITIONAL => self.repetition(section)?,
             None => RELATED.to_owned(),
         };
         let asker = Asker { section, key: "by" };
         let is_arm = self.sections.iter().zip(self.kinds).any(|(section, kind)| kind.name(section) == by);
-        let is_preset = [RELATED, SHUFFLED].contains(&by.as_str());
-        let is_synthesizer =
-            is_preset || self.written.things("synthesizer").iter().any(|other| other.text("name") == by);
+        // Of an arm and a set of pairs that have one name, only the arm writes.
+        let is_synthesizer = match is_arm {
+            true => [RELATED, SHUFFLED].contains(&by.as_str()) || self.names("synthesizer").contains(&by),
+            false => self.is_synthesizer(&by),
+        };
         let by = match (is_arm, is_synthesizer) {
             (true, true) => {
                 let message = format!("`{by}` is an arm and a synthesizer, and one of the two is to write here");
@@ -458,13 +479,19 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// What the synthesizer of a table starts from.
+    fn base_of(&self, section: &Section) -> Result<String> {
+        match section.text_if("base") {
+            Some(base) => Ok(base),
+            None if section.has_over("model") => Ok(shaped_name(&section.text("name"))),
+            None => self.repetition(section),
+        }
+    }
+
     /// The first arm of kind `repetition`, which is the base of what does not say another.
     fn repetition(&self, section: &Section) -> Result<String> {
         let at = self.kinds.iter().position(|kind| kind.word() == Some("repetition"));
-        let at = at.ok_or_else(|| {
-            let message = "a synthesizer starts from an arm, and there is none of kind `repetition`".to_owned();
-            section.thing_refused(message, "add `[[arm]]` with kind = \"repetition\", or name the arm")
-        })?;
+        let at = at.ok_or_else(|| no_repetition(section))?;
         Ok(self.kinds[at].name(&self.sections[at]))
     }
 
@@ -503,9 +530,9 @@ impl Maker<'_> {
             return self.synthesizer(section);
         }
         let table = self.written.table("");
-        match name {
-            RELATED | SHUFFLED => self.synthesizer(&table.thing("synthesizer", name).with_text("pairs", name)),
-            _ => Err(unknown(
+        match self.is_set(name) {
+            true => self.synthesizer(&table.thing("synthesizer", name)),
+            false => Err(unknown(
                 asker,
                 "a synthesizer or an arm",
                 name,
@@ -528,11 +555,13 @@ impl Maker<'_> {
             return Ok(());
         }
         let table = self.written.table("");
-        match name {
-            RELATED | SHUFFLED | UNCONDITIONAL => self.corpus(&table.thing("synthetic", name)),
-            _ => {
+        match name == UNCONDITIONAL || self.is_synthesizer(name) {
+            true => self.corpus(&table.thing("synthetic", name)),
+            false => {
                 let presets = [RELATED, SHUFFLED, UNCONDITIONAL];
-                Err(unknown(asker, "a synthetic corpus", name, known.iter().map(String::as_str).chain(presets)))
+                let others = if asker.key == "seeds" { &[UNIQUE, NONE][..] } else { &[] };
+                let known = known.iter().map(String::as_str).chain(presets).chain(others.iter().copied());
+                Err(unknown(asker, "a synthetic corpus", name, known))
             }
         }
     }
@@ -543,6 +572,17 @@ impl Maker<'_> {
             self.sections.iter().zip(self.kinds).map(|(section, kind)| kind.name(section)).collect();
         let place = names.iter().position(|other| other == name);
         place.ok_or_else(|| unknown(asker, "an arm", name, names.iter().map(String::as_str)))
+    }
+
+    /// Whether a name is that of a set of pairs.
+    fn is_set(&self, name: &str) -> bool {
+        let is_made = || self.things.pairs.iter().any(|set| set.name == name);
+        [RELATED, SHUFFLED].contains(&name) || self.names("pairs").iter().any(|other| other == name) || is_made()
+    }
+
+    /// Whether a name is that of a synthesizer, or of a set of pairs that one is tuned on.
+    fn is_synthesizer(&self, name: &str) -> bool {
+        self.is_set(name) || self.names("synthesizer").iter().any(|other| other == name)
     }
 
     fn names(&self, thing: &str) -> Vec<String> {

@@ -825,3 +825,86 @@ fn forms_on_the_way_are_filtered_as_forms_and_needed_by_their_length() {
     assert_eq!(recipe.synthetic_tokens(step), (recipe.synthetic_tokens(last) as f64 * 0.4).ceil() as u64);
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
 }
+
+#[test]
+fn a_synthesizer_may_have_a_shape_of_its_own() {
+    let written = "[[synthesizer]]\nname = \"big\"\nmodel.layers = 3\nmodel.width = 64\nrate = 0.5\n[[synthetic]]\nname = \"c\"\nby = \"big\"\n\
+                   [[arm]]\nname = \"a\"\nsynthetic.c = 0.25\n";
+    let recipe = parse(&format!("{BASE}{written}")).unwrap();
+    let base = &recipe.arms[recipe.arm("big-base")];
+    assert_eq!((base.evaluate, base.training.model.layers, base.training.model.width), (false, 3, 64));
+    let explicit = written.replace("model.layers = 3\nmodel.width = 64", "base = \"big-base\"");
+    let explicit = format!(
+        "{BASE}{explicit}[[arm]]\nname = \"big-base\"\nkind = \"repetition\"\nevaluate = false\nmodel.layers = 3\nmodel.width = 64\n"
+    );
+    assert_eq!(parse(&explicit).unwrap(), recipe, "the same as with an arm that is written");
+    let big = recipe.synthesizer("big");
+    assert_eq!(
+        (&recipe.synthesizers[big].base, recipe.synthesizers[big].tune.rate),
+        (&Writer::Arm("big-base".into()), 0.5)
+    );
+    assert_eq!(recipe.baseline(), Some(recipe.arm("repetition")));
+    assert_eq!(recipe.arms[recipe.arm("a")].training.model, recipe.model, "the final model has the recipe's shape");
+    assert!(labels(&recipe).contains(&"train big-base".to_owned()), "{:?}", labels(&recipe));
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    for (changed, said) in [
+        (written.replace("rate = 0.5", "base = \"repetition\""), "no `base` beside `model`"),
+        (written.replace("model.layers = 3", "model.layers = [2, 3]"), "only an arm chooses between several"),
+        (written.replace("model.layers = 3", "model.layer = 3"), "unknown key `layer`"),
+        (written.replace("name = \"a\"", "name = \"big-base\""), "a second arm is called `big-base`"),
+    ] {
+        let message = parse(&format!("{BASE}{changed}")).unwrap_err().to_string();
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn hints_are_of_use() {
+    let refused = |written: &str| {
+        let error = parse(&format!("{BASE}{written}")).unwrap_err();
+        format!("{error}\n{}", error.hint().unwrap_or_default())
+    };
+    let seeds = refused("[[synthetic]]\nname = \"c\"\nseeds = \"uniqe\"\n");
+    assert!(seeds.contains("the nearest name is `unique`"), "{seeds}");
+    let twice = refused("[[arm]]\nname = \"a\"\ntrain.weight_decay = [0.1, 0.1]\n");
+    assert!(
+        twice.contains("or a list of at least two different ones") && twice.contains("each candidate once"),
+        "{twice}"
+    );
+    let shares = refused("[[arm]]\nkind = \"sbp\"\nsynthetic.related = 0.5\n");
+    assert!(shares.contains("synthetic = { … }: expected no `synthetic`"), "{shares}");
+    let text = TABLES.replace("[corpus]\n", "[corpus]\nselection_share = 0\n");
+    let swept = "[[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"a\"\ntrain.weight_decay = [0.1, 0.4]\n";
+    let error = Recipe::parse(Path::new("r.toml"), &format!("{text}{swept}")).unwrap_err();
+    assert!(error.hint().unwrap().ends_with("raise selection_share in [corpus], or remove it"), "{error}");
+}
+
+#[test]
+fn a_set_of_pairs_stands_for_a_synthesizer_and_a_corpus_of_its_name() {
+    let set = "[[pairs]]\nname = \"strict\"\nprecision = 0.99\n";
+    let arm = "[[arm]]\nname = \"a\"\nsynthetic.strict = 0.25\n";
+    let short = parse(&format!("{set}{BASE}{arm}")).unwrap();
+    let synthesizer = "[[synthesizer]]\nname = \"strict\"\npairs = \"strict\"\n";
+    let corpus = "[[synthetic]]\nname = \"strict\"\nby = \"strict\"\n";
+    assert_eq!(short, parse(&format!("{set}{synthesizer}{corpus}{BASE}{arm}")).unwrap());
+    // What is written of the one or the other holds.
+    let cool = parse(&format!("{set}[[synthetic]]\nname = \"strict\"\ntemperature = 0.5\n{BASE}{arm}")).unwrap();
+    assert_eq!(cool.synthesizers, short.synthesizers);
+    assert_eq!(cool.synthetic[0].generate.sampling.temperature, 0.5);
+    let slow = parse(&format!("{set}[[synthesizer]]\nname = \"strict\"\nepochs = 9\n{BASE}{arm}")).unwrap();
+    assert_eq!((slow.synthesizers[0].pairs.as_str(), slow.synthesizers[0].tune.epochs), ("strict", 9));
+    assert_eq!(slow.synthetic, short.synthetic);
+    // A name of its own that is no set's: related ones, as ever.
+    let other = parse(&format!("[[synthetic]]\nname = \"mine\"\n{BASE}[[arm]]\nname = \"a\"\nsynthetic.mine = 0.25\n"))
+        .unwrap();
+    assert_eq!(
+        (other.pairs[0].name.as_str(), other.synthetic[0].by.model().map(Writer::name)),
+        ("related", Some("related"))
+    );
+    // Of an arm and a set with one name, the arm writes.
+    let both = format!(
+        "{set}[[synthetic]]\nname = \"c\"\nby = \"strict\"\n{BASE}[[arm]]\nname = \"strict\"\ntrain.beta1 = 0.5\n"
+    );
+    let both = parse(&format!("{both}[[arm]]\nname = \"a\"\nsynthetic.c = 0.25\n")).unwrap();
+    assert_eq!(both.synthetic[0].by, Author::Model(Writer::Arm("strict".into())));
+}

@@ -194,6 +194,12 @@ impl Lines<'_> {
         if let (Some(nested), DeValue::Table(inner)) = (nested, value.get_ref()) {
             let label = format!("{} {nested}", section.label);
             let (over, lists) = self.overrides(nested, &label, inner)?;
+            if table != "arm"
+                && let Some(list) = lists.first()
+            {
+                let message = format!("`{nested}.{}` is a list, and only an arm chooses between several", list.key);
+                return Err(section.thing_refused(message, "write one value"));
+            }
             section.over.insert(nested, over);
             section.lists.extend(lists);
             return Ok(());
@@ -279,7 +285,13 @@ impl Lines<'_> {
         name: Name<'_, '_>,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<Vec<Entry>> {
-        let refuse = |advice: &str| Err(self.refused(section, key, name, value, Some(advice.to_owned())));
+        let refuse = |advice: &str| {
+            let mut error = self.refused(section, key, name, value, Some(advice.to_owned()));
+            if let RecipeError::Impossible { expected, .. } = &mut *error {
+                *expected = format!("{kind}, or a list of at least two different ones");
+            }
+            Err(error)
+        };
         let DeValue::Array(items) = value.get_ref() else { return refuse("write a list") };
         let mut values: Vec<Entry> = Vec::new();
         for item in items.iter() {

@@ -732,11 +732,11 @@ pub const KEYS: &[Key] = &[
         "synthesizer", "base", Name, Derived("the first arm of kind `repetition`"), PAPER,
         "The model whose best checkpoint is tuned: an arm, or another synthesizer.",
     ),
-    key("synthesizer", "pairs", Name, Derived("`related`"), "", "What it learns from."),
+    key("synthesizer", "pairs", Name, Derived("the set of its own name, else `related`"), "", "What it learns from."),
 
     key("synthetic", "name", Name, Required, "", "What other things call it."),
     key(
-        "synthetic", "by", Names, Derived("`related`; nobody beside `truth`"), "",
+        "synthetic", "by", Names, Derived("the synthesizer of its own name, else `related`; nobody beside `truth` and `entigraph`"), "",
         "Who writes it: a synthesizer, or an arm's best checkpoint. Of a list, each writes from what the one before wrote: `[\"to-form\", \
          \"from-form\"]` makes the corpus `NAME-step-1` on the way. Of forms, the filters that are about sentences are off where they are not written in this table.",
     ),

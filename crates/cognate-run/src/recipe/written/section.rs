@@ -65,6 +65,25 @@ impl Section {
         Entry { value, source, line: self.line.unwrap_or(1), label: self.label.clone() }
     }
 
+    /// Whether it says keys of `table` in a table of that name.
+    pub(in crate::recipe) fn has_over(&self, table: &str) -> bool {
+        self.over.get(table).is_some_and(|over| !over.entries.is_empty())
+    }
+
+    /// The same arm under another name, in the shape that `thing` says, not measured.
+    pub(in crate::recipe) fn shaped_as(&self, thing: &Self, name: &str) -> Self {
+        let mut arm = self.clone().with_text("name", name);
+        let entry = self.unwritten(Value::Flag(false), "false".to_owned());
+        arm.entries.insert("evaluate", entry);
+        let table = "model";
+        if let Some(shape) = thing.over.get(table) {
+            arm.lists.retain(|list| list.table != table || !shape.entries.contains_key(list.key.as_str()));
+            let over = arm.over.entry(table).or_insert_with(|| Self::empty(&self.file, table).called(&shape.label));
+            over.entries.extend(shape.entries.iter().map(|(key, entry)| (*key, entry.clone())));
+        }
+        arm
+    }
+
     /// What its table is for, in words.
     pub(in crate::recipe) fn what(&self) -> &'static str {
         match self.table {
