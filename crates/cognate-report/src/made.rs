@@ -223,23 +223,34 @@ fn questions(page: &mut Markup, world: &World) {
     let Some(first) = world.questions.first() else { return };
     page.leaf("h3", &[], "Questions by group");
     let arms: Vec<&str> = first.arms.iter().map(|(arm, _)| arm.as_str()).collect();
-    let columns: Vec<&str> = ["task and group", "Bayes-optimal"].into_iter().chain(arms.iter().copied()).collect();
+    let columns: Vec<&str> =
+        ["task and group", "who guesses", "Bayes-optimal"].into_iter().chain(arms.iter().copied()).collect();
     let row = |group: &QuestionGroup| {
         let of = |arm: &&str| {
             let found = group.arms.iter().find(|(name, _)| name == arm);
             Cell::new(found.map_or_else(|| NONE.to_owned(), |(_, value)| percent(*value)))
         };
         let head = [
-            Cell::new(format!("{}, {}", group.task, group.group)),
+            Cell::new(match group.task == group.group {
+                true => group.task.clone(),
+                false => format!("{}, {}", group.task, group.group),
+            }),
+            Cell::new(group.guessed.map_or_else(|| NONE.to_owned(), percent)),
             Cell::new(group.bayes.map_or_else(|| NONE.to_owned(), percent)),
         ];
         head.into_iter().chain(arms.iter().map(of)).collect()
     };
     let rows: Vec<Vec<Cell>> = world.questions.iter().map(row).collect();
-    let caption = format!(
-        "Share of questions answered right, the mean over seeds; {} a group",
-        counted(first.n, "question", "questions")
-    );
+    let numbers: Vec<u64> = world.questions.iter().map(|group| group.n).collect();
+    let (least, most) = (numbers.iter().copied().min().unwrap_or(0), numbers.iter().copied().max().unwrap_or(0));
+    let n = if least == most { count(most) } else { format!("{} to {}", count(least), count(most)) };
+    let guesses = match world.questions.iter().any(|group| group.guessed.is_some()) {
+        true => {
+            ". Who guesses knows nobody, and says for each attribute what is most often right: an arm that is no better has learned no fact"
+        }
+        false => "",
+    };
+    let caption = format!("Share of questions answered right, the mean over seeds; {n} questions a group{guesses}");
     table(page, &caption, &columns, &rows);
 }
 
@@ -389,6 +400,7 @@ mod tests {
                 group: "4 examples of 5".to_owned(),
                 n: 150,
                 bayes: Some(0.94),
+                guessed: Some(0.17),
                 arms: vec![(REPETITION.to_owned(), 0.31), (SBP.to_owned(), 0.42)],
             }],
             truths: Vec::new(),
@@ -463,6 +475,8 @@ mod tests {
             "shuffled",
             "in_context, 4 examples of 5",
             "94 %",
+            "17 %",
+            "who guesses",
             "42 %",
             "0.125",
             "Level lines",

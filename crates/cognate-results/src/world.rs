@@ -154,6 +154,9 @@ pub struct QuestionGroup {
     pub n: u64,
     /// Share that the Bayes-optimal predictor answers right.
     pub bayes: Option<f64>,
+    /// Share of who knows nobody, and says what is most often right. None of older runs, and of other tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guessed: Option<f64>,
     /// Share that each arm answers right, its mean over seeds.
     pub arms: Vec<(String, f64)>,
 }

@@ -67,6 +67,9 @@ pub struct Questions {
     /// How many the Bayes-optimal predictor answers right, which knows the world and not the concept. Of `in_context` only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bayes: Option<u64>,
+    /// How many are right of who knows nobody, and says for each attribute what is most often right. Of statements about people only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub guessed: Option<u64>,
 }
 
 /// The file of a split's documents.
@@ -214,18 +217,28 @@ fn write_questions(
             for (number, name) in EXTRACTION.into_iter().enumerate() {
                 let mut file = AtomicFile::create(out.join(name))?;
                 let mut asked = 0;
+                let mut answers: BTreeMap<Attribute, BTreeMap<String, u64>> = BTreeMap::new();
                 for person in 0..people.config().people {
                     monitor.check()?;
                     if (people.config().tellings(person, Split::Unique) > 1) != (number == 1) {
                         continue;
                     }
-                    for line in statements(people, person) {
+                    for (attribute, text) in statements(people, person) {
+                        let tellings = people.config().tellings(person, Split::Unique);
+                        let attribute_word = attribute.word();
+                        let line =
+                            json!({"text": text, "person": person, "attribute": attribute_word, "tellings": tellings});
                         writeln!(file, "{line}")?;
                         asked += 1;
+                        let answer = text.split_whitespace().next_back().unwrap_or_default().to_owned();
+                        *answers.entry(attribute).or_default().entry(answer).or_default() += 1;
                     }
                 }
                 if asked > 0 {
-                    questions.insert(name.trim_end_matches(".jsonl").to_owned(), Questions { n: asked, bayes: None });
+                    let commonest = |of: &BTreeMap<String, u64>| of.values().copied().max().unwrap_or(0);
+                    let guessed = Some(answers.values().map(commonest).sum());
+                    let found = Questions { n: asked, bayes: None, guessed };
+                    questions.insert(name.trim_end_matches(".jsonl").to_owned(), found);
                     files.push(file.complete()?);
                 }
             }
@@ -236,13 +249,8 @@ fn write_questions(
 
 /// What can be asked about a person of whom the unique split tells: statements whose last word is to be told, in wordings of the world that it did
 /// not use for that person.
-fn statements(people: &biographies::World, person: usize) -> Vec<serde_json::Value> {
-    let tellings = people.config().tellings(person, Split::Unique);
-    let ask = |attribute: Attribute| {
-        let text = people.unheard(person, attribute)?;
-        Some(json!({"text": text, "person": person, "attribute": attribute.word(), "tellings": tellings}))
-    };
-    Attribute::ALL.into_iter().filter_map(ask).collect()
+fn statements(people: &biographies::World, person: usize) -> Vec<(Attribute, String)> {
+    Attribute::ALL.into_iter().filter_map(|attribute| Some((attribute, people.unheard(person, attribute)?))).collect()
 }
 
 /// The part of a recipe that reads the folder.

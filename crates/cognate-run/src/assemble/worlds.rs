@@ -169,11 +169,14 @@ impl Assembly<'_> {
         for model in Replicate::measured(self.recipe) {
             let Some(scored) = self.statistics_of::<Scored>(Some(Step::Evaluate(model)))? else { continue };
             for (task, scores) in scored.tasks {
-                for (group, found) in scores.groups.into_iter().filter(|(group, _)| made.questions.contains_key(group))
-                {
+                let groups = scores.groups.into_iter().map(|(group, found)| (group, found.n, found.value));
+                // A task without groups is one.
+                let all = (task.clone(), scores.n, scores.value);
+                let asked = groups.chain([all]).filter(|(group, ..)| made.questions.contains_key(group));
+                for (group, n, value) in asked {
                     let key = (task.clone(), group);
-                    counts.insert(key.clone(), found.n);
-                    values.entry(key).or_default().entry(model.arm).or_default().push(found.value);
+                    counts.insert(key.clone(), n);
+                    values.entry(key).or_default().entry(model.arm).or_default().push(value);
                 }
             }
         }
@@ -183,13 +186,13 @@ impl Assembly<'_> {
                 let name = self.report_name(&self.recipe.arms[arm]).to_owned();
                 (name, values.iter().sum::<f64>() / values.len() as f64)
             };
+            let n = counts[&(task.clone(), group.clone())];
+            let share = |right: Option<u64>| right.map(|right| right as f64 / of_world.n.max(1) as f64);
             QuestionGroup {
-                n: counts[&(task.clone(), group.clone())],
+                n,
                 // Where models were asked fewer questions, it says nothing of those.
-                bayes: of_world
-                    .bayes
-                    .filter(|_| counts[&(task.clone(), group.clone())] == of_world.n)
-                    .map(|right| right as f64 / of_world.n.max(1) as f64),
+                bayes: share(of_world.bayes.filter(|_| n == of_world.n)),
+                guessed: share(of_world.guessed),
                 arms: arms.into_iter().map(mean).collect(),
                 task,
                 group,

@@ -117,6 +117,15 @@ impl Stage for Pair {
         self.method(recipe).model(recipe)
     }
 
+    fn model_memory(
+        &self,
+        recipe: &Recipe,
+        model: &cognate_model::Config,
+        _: &dyn Fn(usize) -> usize,
+    ) -> Option<(&'static str, f64)> {
+        self.method(recipe).model_memory(recipe, model)
+    }
+
     fn cost(&self, estimate: &Estimate<'_>) -> Cost {
         let documents = estimate.pairs(self.0);
         let effort = self.method(estimate.recipe).cost(estimate, self.0);

@@ -79,6 +79,12 @@ impl Method for Cycle {
         Some(&recipe.base_training(recipe.synthesizer(&self.by)).model)
     }
 
+    fn model_memory(&self, recipe: &Recipe, model: &cognate_model::Config) -> Option<(&'static str, f64)> {
+        let context = recipe.synthesizers[recipe.synthesizer(&self.by)].tune.context;
+        let bytes = model.parameter_bytes() + model.scoring_bytes(BATCH_TOKENS + context);
+        Some(("scoring this recipe's pairs", bytes))
+    }
+
     /// Each link's two documents after each other and alone.
     fn cost(&self, estimate: &Estimate<'_>, _: usize) -> Effort {
         let links = estimate.pairs(estimate.recipe.pair_set(&self.of)) / 2.0;
@@ -90,9 +96,8 @@ impl Method for Cycle {
     }
 
     fn memory(&self, estimate: &Estimate<'_>, set: usize) -> f64 {
-        let config = self.config_of(estimate);
-        let context = estimate.recipe.synthesizers[estimate.recipe.synthesizer(&self.by)].tune.context;
-        config.parameter_bytes() + config.scoring_bytes(BATCH_TOKENS + context) + estimate.pairs(set) * 64.0
+        let scoring = self.model_memory(estimate.recipe, &self.config_of(estimate));
+        scoring.map_or(0.0, |(_, bytes)| bytes) + estimate.pairs(set) * 64.0
     }
 
     fn told(&self) -> Option<String> {

@@ -35,6 +35,11 @@ pub(crate) trait Method {
         None
     }
 
+    /// Which work that decoder does, and the bytes of memory that it holds for it.
+    fn model_memory(&self, _recipe: &Recipe, _model: &cognate_model::Config) -> Option<(&'static str, f64)> {
+        None
+    }
+
     /// What the pairs of the set at `set` take beside being written.
     fn cost(&self, estimate: &Estimate<'_>, set: usize) -> Effort;
 

@@ -3,12 +3,14 @@
 use cognate_model::Config;
 use cognate_pair::{lsa_bytes, neighbours_bytes, neighbours_needed};
 use cognate_synth::{filter_bytes, generate_bytes};
-use cognate_train::training_bytes;
+use cognate_train::{teaching_bytes, training_bytes};
 use tempfile::TempDir;
 
-use crate::estimate::{Cost, Estimate, Measured, Speed, Survey};
+use crate::estimate::{Cost, Estimate, Measured, Size, Speed, Survey, needed_memory};
 use crate::graph::whole_flops;
-use crate::recipe::{GeneratePrecision, Recipe};
+use crate::recipe::pair_methods::Truth;
+use crate::recipe::{GeneratePrecision, PairMethod, Recipe};
+use crate::stages::pair::method;
 use crate::step::{Replicate, Step};
 
 /// Of 1000 documents 500 are unique, 200 for choices and 100 for validation. Each has 1200 bytes, 200 words and 300 tokens.
@@ -288,4 +290,224 @@ fn stages_take_what_a_small_corpus_comes_to() {
     let memory = model.scoring_bytes(4096 + 480);
     of(Step::Evaluate(Replicate::own(&recipe, 0)), [100.0, 30_000.0, flops, 1e3, flops / 2e9, memory]);
     of(Step::Report, [0.0, 0.0, 0.0, 3e5, 1.0, 20e6]);
+}
+
+/// Behind [`RECIPE`]: a set of pairs by every other method, and what learns of it.
+const METHODS: &str = r#"
+[[pairs]]
+name = "forms"
+method = "forms"
+keywords = 9
+[[pairs]]
+name = "to-forms"
+method = "forms"
+direction = "to-form"
+[[pairs]]
+name = "pieces"
+method = "all"
+piece_tokens = 100
+[[pairs]]
+name = "spans"
+method = "masked-span"
+piece_tokens = 1000
+[[pairs]]
+name = "nonsense"
+method = "obfuscated"
+share = 0.125
+[[pairs]]
+name = "phrases"
+method = "phrases"
+path = "given"
+parts = 5
+made = 100
+held_out_share = 0.5
+[[pairs]]
+name = "trees"
+method = "trees"
+words = 50
+parts = 5
+made = 100
+[[pairs]]
+name = "entities"
+method = "entity-pairs"
+[[pairs]]
+name = "cycle"
+method = "cycle"
+keep = 0.25
+[[pairs]]
+name = "half-false"
+method = "shuffled"
+share = 0.5
+[[pairs]]
+name = "of-pieces"
+method = "shuffled"
+of = "pieces"
+"#;
+
+fn with_methods() -> String {
+    let sets = [
+        "forms",
+        "to-forms",
+        "pieces",
+        "spans",
+        "nonsense",
+        "phrases",
+        "trees",
+        "entities",
+        "cycle",
+        "half-false",
+        "of-pieces",
+    ];
+    let arm = |set: &str| format!("[[arm]]\nname = \"by-{set}\"\nsynthetic.{set} = 0.1\n");
+    let taught = "[[arm]]\nname = \"taught\"\nteachers = [\"repetition\", \"members\"]\ntrain.teacher_top = 5\nsynthetic.forms = 0.1\n\
+                  [[arm]]\nname = \"members\"\nmembers = 3\nmodel.layers = 2\n";
+    format!("{RECIPE}{METHODS}{}{taught}", sets.map(arm).concat())
+}
+
+#[test]
+fn every_method_of_pairs_takes_what_a_small_corpus_comes_to() {
+    let (_folder, recipe) = recipe(&with_methods());
+    let (survey, speed, measured) = (survey(), speed(), Measured::default());
+    let estimate = Estimate { recipe: &recipe, survey: &survey, measured: &measured, speed: &speed, whole_flops };
+    let of = |name, expected| takes(&estimate, Step::Pair(recipe.pair_set(name)), expected);
+    // 600,000 bytes of unique text, whose different words take 100 bytes each. Both sides are made into tokens at 3 MB/s.
+    let words = 20.0 * 100_000f64.sqrt() * 100.0;
+    // Two texts a pair, each packed to 420 bytes, with two bytes for each of 300 tokens and 20 for the document; and 24 for the pair.
+    let texts = 2.0 * (420.0 + 600.0 + 20.0) + 24.0;
+    for name in ["forms", "to-forms"] {
+        of(name, [500.0, 0.0, 0.0, 500.0 * texts, 0.4, 600_000.0 + words + 500.0 * 300.0]);
+    }
+    // 300 tokens are three pieces of 100, and one of 1000.
+    of("pieces", [1500.0, 0.0, 0.0, 1500.0 * texts, 0.4, 600_000.0 + 1500.0 * 24.0]);
+    of("spans", [500.0, 0.0, 0.0, 500.0 * texts, 0.4, 600_000.0 + 500.0 * 24.0]);
+    of("nonsense", [4000.0, 0.0, 0.0, 4000.0 * texts, 0.4, 600_000.0 + words + 96_000.0]);
+    // 200 texts of three phrases of 20 bytes, or of three words of 7; of four bytes a token.
+    let made = |bytes: f64| 0.35 * bytes + 2.0 * bytes / 4.0 + 200.0 * 20.0 + 2400.0;
+    of("phrases", [100.0, 0.0, 0.0, made(12_000.0), 0.004, 8.0 * GIVEN_BYTES as f64 + 30_000.0]);
+    of("trees", [100.0, 0.0, 0.0, made(4200.0), 0.0014, 50.0 * 200.0 + 100.0 * 320.0]);
+    // Looked for at 8 MB/s; the texts, and four bytes for each of their words and what is counted of them.
+    of("entities", [4000.0, 0.0, 0.0, 96_000.0, 0.075, 1_200_000.0 + words + 96_000.0]);
+    of("half-false", [4000.0, 0.0, 0.0, 96_000.0, 0.0, 696_000.0]);
+    of("of-pieces", [1500.0, 0.0, 0.0, 36_000.0, 0.0, 636_000.0]);
+    // Of 2000 links each text behind the other and alone: 900 tokens each way, in four sequences. The model, and a batch with a context more.
+    let set = Step::Pair(recipe.pair_set("cycle"));
+    let model = estimate.config(&*set.stage_of());
+    assert_eq!((model.layers, model.width), (1, 8));
+    let flops = model.forward_flops(8000.0 * 450.0, 8000.0 * 450.0, 225.0);
+    let scoring = model.parameter_bytes() + model.scoring_bytes(4096 + 480);
+    of("cycle", [1000.0, 0.0, flops, 24_000.0, flops / 2e9, scoring + 64_000.0]);
+    let holds = needed_memory(&recipe, &*set.stage_of(), 500, true);
+    assert_eq!(holds, Some(("scoring this recipe's pairs", scoring)), "what is too large is known at the start");
+    // A document of the selection split each; a share of what is made, or twelve; of another set as many as there.
+    let held_out = |name: &str| estimate.held_out(recipe.pair_set(name));
+    assert_eq!(["forms", "pieces", "phrases", "trees", "cycle"].map(held_out), [200.0, 200.0, 50.0, 12.0, 800.0]);
+    let needs = |name: &str| -> Vec<String> {
+        let needs = Step::Pair(recipe.pair_set(name)).needs(&recipe);
+        needs.into_iter().map(|step| step.label(&recipe)).collect()
+    };
+    for name in ["forms", "pieces", "phrases", "trees"] {
+        assert_eq!(needs(name), ["tokenize"], "{name}");
+    }
+    assert_eq!((needs("entities"), needs("mine")), (vec!["ingest".to_owned()], vec!["ingest".to_owned()]));
+    assert_eq!(needs("nonsense"), ["tokenize", "pair"]);
+    assert_eq!(
+        (needs("cycle"), needs("of-pieces")),
+        (vec!["pair".to_owned(), "tune".to_owned()], vec!["pair pieces".to_owned()])
+    );
+}
+
+#[test]
+fn teachers_and_ensembles_take_what_their_models_come_to() {
+    let (_folder, recipe) = recipe(&with_methods());
+    let (survey, speed, measured) = (survey(), speed(), Measured::default());
+    let estimate = Estimate { recipe: &recipe, survey: &survey, measured: &measured, speed: &speed, whole_flops };
+    // One model of a layer, and three of two layers.
+    let one: Config = estimate.config(&*Step::Train(Replicate::own(&recipe, 0)).stage_of());
+    let two = Config { layers: 2, ..one.clone() };
+    let memory = teaching_bytes(&[one.clone(), two.clone(), two.clone(), two.clone()], 400);
+    let asked = |tokens: f64| {
+        [&one, &two, &two, &two].map(|model| model.forward_flops(tokens, tokens, 150.0)).iter().sum::<f64>()
+    };
+    // Of each token five others of two bytes, with two bytes of probability; 20 bytes a document, twice.
+    let disk =
+        |tokens: f64, documents: f64| tokens * 5.0 * 2.0 + documents * 20.0 + tokens * 5.0 * 2.0 + documents * 20.0;
+    let teach = |at: usize| Step::Teach(at);
+    let flops = asked(150_000.0);
+    takes(&estimate, teach(0), [500.0, 150_000.0, flops, disk(150_000.0, 500.0), flops / 2e9, memory]);
+    // A tenth of the budget, in documents of 120 tokens.
+    let flops = asked(10_000.0);
+    let documents = 10_000.0 / 120.0;
+    takes(&estimate, teach(1), [documents, 10_000.0, flops, disk(10_000.0, documents), flops / 2e9, memory]);
+    // Three models are scored one beside the other.
+    let members = Step::Evaluate(Replicate::own(&recipe, recipe.arm("members")));
+    let scoring = 3.0 * two.scoring_bytes(4096 + 480);
+    assert_eq!(
+        needed_memory(&recipe, &*members.stage_of(), 500, true),
+        Some(("measuring this recipe's ensemble", scoring))
+    );
+    let single = Step::Evaluate(Replicate::own(&recipe, 0));
+    assert_eq!(needed_memory(&recipe, &*single.stage_of(), 500, true), None, "one is the least that was trained");
+    // What a notice of a costly tuning compares: pairs of 240 tokens a document, and the base's training.
+    let size = Size { pairs: 1000, steps: 640, tokens: 960_000 };
+    let found = crate::stages::tune::tuning_flops(&recipe, recipe.synthesizer("related"), 500, 300.0, size);
+    assert_eq!(found, (one.training_flops(960_000.0, 480_000.0, 240.0), one.training_flops(1e5, 1e5, 150.0)));
+}
+
+#[test]
+fn every_method_of_pairs_tells_what_its_pairs_are() {
+    let (_folder, recipe) = recipe(&with_methods());
+    let told = |name: &str| method(&recipe.pairs[recipe.pair_set(name)].method).told();
+    assert_eq!(told("related"), None, "similarities say more");
+    for (name, expected) in [
+        ("mine", "Given pairs: nothing is known of them but their numbers."),
+        ("shuffled", "The pairs of the set related, their second documents shuffled: nothing but chance relates them."),
+        (
+            "half-false",
+            "The pairs of the set related, 50 % of them with the second document of another: so many are false on purpose.",
+        ),
+        ("cycle", "Of the pairs of the set related the 25 % that the synthesizer related finds back best."),
+        ("forms", "A form of each document and the document: a form is at most 9 keywords, in their order."),
+        ("to-forms", "The document and its form: a form is at most 24 keywords, in their order."),
+        ("pieces", "Pairs of pieces of one document each, by the method all."),
+        ("spans", "Pairs of pieces of one document each, by the method masked-span."),
+        (
+            "nonsense",
+            "The pairs of the set related, with 12.5 % of the different words replaced by nonsense words, one for one.",
+        ),
+        ("phrases", "Given phrases that say the same, up to 5 strung together."),
+        (
+            "trees",
+            "Sentences of a made language and the same in another: 50 words each, one for one, up to 5 in a sentence, with branches of a \
+             random tree exchanged.",
+        ),
+        (
+            "entities",
+            "Documents that name 2 entities in common, runs of words with capitals, of those that at most 100 documents name.",
+        ),
+    ] {
+        assert_eq!(told(name).as_deref(), Some(expected));
+    }
+    let truth = PairMethod::Truth(Truth {});
+    let (_, estimated) = (method(&truth).needs(&recipe), method(&truth).told());
+    assert_eq!(
+        estimated.as_deref(),
+        Some("The pairs that the world says are true: each of two documents with one concept.")
+    );
+    let of = |name: &str| method(&recipe.pairs[recipe.pair_set(name)].method);
+    for (name, passed_over, more) in [
+        ("related", "passed over, of documents of other splits", "or lower [pair] min_similarity or precision"),
+        ("mine", "passed over, of documents of other splits", "raise [corpus] unique_share, or give more"),
+        ("forms", "passed over, without two keywords", "raise [corpus] unique_share, or give more"),
+        ("pieces", "passed over, too short or of too few sentences", "raise [corpus] unique_share, or give more"),
+        ("entities", "near-copies, and so no pairs", "or lower shared_entities"),
+        ("phrases", "passed over, of documents of other splits", "raise made"),
+        ("trees", "passed over, of documents of other splits", "raise made"),
+    ] {
+        assert_eq!(of(name).passed_over().0, passed_over, "{name}");
+        assert!(of(name).more().ends_with(more), "{name}: {}", of(name).more());
+    }
+    assert_eq!(
+        [of("forms").passed_over().1, of("pieces").passed_over().1, of("mine").passed_over().1],
+        ["documents", "pieces", "pairs"]
+    );
 }

@@ -1,5 +1,6 @@
 //! A run on a made corpus: what it says of synthesizers and of what they write, computed once more from its files and the world.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cognate_base::{Monitor, Unit};
@@ -502,16 +503,25 @@ fn people_told_of_once_are_asked_about_apart(context: &Context<'_>, dials: &Dial
     let asked = tasks::tasks(context.recipe, Some(&ingest.folder)).unwrap();
     let names: Vec<&str> = asked.iter().map(|(task, _)| task.name()).collect();
     assert_eq!(names, ["extraction_once", "extraction_several"]);
-    for (once, (_, files)) in [true, false].into_iter().zip(&asked) {
+    let statistics: serde_json::Value = context.statistics("ingest").unwrap();
+    for (once, (task, files)) in [true, false].into_iter().zip(&asked) {
         let text = fs_err::read_to_string(&files.questions).unwrap();
+        let mut answers: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for line in text.lines() {
             let question: serde_json::Value = serde_json::from_str(line).unwrap();
+            let answer = question["text"].as_str().unwrap().rsplit_once(' ').unwrap().1;
+            let of_attribute = answers.entry(question["attribute"].to_string()).or_default();
+            *of_attribute.entry(answer.to_owned()).or_default() += 1;
             let person = question["person"].as_u64().unwrap() as usize;
             assert_eq!(config.tellings(person, Split::Unique) == 1, once, "{line}");
         }
         // Three facts are told of who is told of once; of the others up to six.
         let asked = text.lines().count();
         assert!(if once { (30..=90).contains(&asked) } else { (90..=180).contains(&asked) }, "{asked}");
+        // Who knows nobody says of each attribute what is most often right.
+        let guessed: u64 = answers.values().map(|of_attribute| of_attribute.values().max().unwrap()).sum();
+        let questions = &statistics["world"]["questions"][task.name()];
+        assert_eq!((&questions["n"], &questions["guessed"]), (&asked.into(), &guessed.into()), "{statistics}");
     }
     // They are inputs of what measures, and are scored.
     let made = context.made(Step::Evaluate(Replicate::own(context.recipe, 1)));
