@@ -25,6 +25,7 @@ use crate::estimate::{Estimate, Measured, Speed, StagePlan};
 use crate::graph::whole_flops;
 use crate::recipe::{Recipe, model_config};
 use crate::step::{Step, column, label};
+use notes::Notes;
 use rehearse::{Bounds, rehearse};
 use rows::row;
 pub use tree::{ArmPlan, Branch};
@@ -52,7 +53,9 @@ pub struct Plan {
     pub stages: Vec<StagePlan>,
     /// Every arm in its order, with what it is made from.
     pub arms: Vec<ArmPlan>,
-    /// What a reader should know.
+    /// What would stop the run, or spoil its results.
+    pub warnings: Vec<String>,
+    /// What else a reader should know.
     pub notes: Vec<String>,
 }
 
@@ -91,12 +94,12 @@ fn plan_within(
     let steps = Step::all(recipe);
     let stages: Vec<StagePlan> = steps.iter().map(|step| row(&estimate, *step)).collect();
     let memory = process::memory();
-    let mut notes = estimate.notes(&stages, memory);
+    let Notes { plain: notes, mut warnings } = estimate.notes(&stages, memory);
     let start = checks::problem(recipe, monitor)?.map(|error| error.to_string());
-    notes.extend(start.iter().map(|error| format!("the run would stop at its start: {error}")));
+    warnings.extend(start.iter().map(|error| format!("the run would stop at its start: {error}")));
     // What stops it at its start is found behind a stage too.
     let is_new = |problem: &&String| start.as_ref().is_none_or(|error| !problem.contains(error.as_str()));
-    notes.extend(measured.problems.iter().filter(is_new).cloned());
+    warnings.extend(measured.problems.iter().filter(is_new).cloned());
     let written = stages.iter().find(|row| row.stage == "generate").map(|row| row.tokens as f64 / row.wall_s);
     Ok(Plan {
         name: recipe.name.clone(),
@@ -107,6 +110,7 @@ fn plan_within(
         measured_s: measured.wall_s,
         ingest: measured.ingest.clone(),
         machine_memory_bytes: memory.map(|memory| memory.total),
+        warnings,
         notes,
         arms: tree::arms(recipe, &steps, &stages),
         stages,
@@ -157,6 +161,7 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "what each arm is made from, with the recipe's own seed:")?;
         self.arms.iter().try_for_each(|arm| write!(f, "{arm}"))?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "- {note}"))
     }
 }

@@ -12,17 +12,26 @@ use crate::stages::tune::tuning_flops;
 use crate::step::{Step, label};
 use crate::warnings::{costly_tuning, epochs, few_pairs, long_documents};
 
+/// What stands below a plan's table.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// What a reader should know.
+    pub(super) plain: Vec<String>,
+    /// What would stop the run, or spoil its results.
+    pub(super) warnings: Vec<String>,
+}
+
 impl Estimate<'_> {
     /// What holds for the whole recipe and for its arms.
-    pub(super) fn notes(&self, stages: &[StagePlan], memory: Option<process::Memory>) -> Vec<String> {
-        let mut notes = vec![self.certainty(), self.corpus()];
-        notes.extend(self.measured.ingest.as_ref().map(dropped));
-        notes.extend(memory_note(stages, memory));
-        notes.extend(self.lengths());
-        notes.extend(self.recipe.arms.iter().flat_map(|arm| self.arm(arm)));
-        notes.extend((0..self.recipe.synthesizers.len()).flat_map(|at| self.tuning(at)));
-        notes.extend(self.too_few());
-        notes.extend(self.others());
+    pub(super) fn notes(&self, stages: &[StagePlan], memory: Option<process::Memory>) -> Notes {
+        let mut notes = Notes { plain: vec![self.certainty(), self.corpus()], warnings: Vec::new() };
+        notes.plain.extend(self.measured.ingest.as_ref().map(dropped));
+        notes.plain.extend(memory_note(stages, memory));
+        notes.warnings.extend(self.lengths());
+        self.recipe.arms.iter().for_each(|arm| self.arm(arm, &mut notes));
+        (0..self.recipe.synthesizers.len()).for_each(|at| self.tuning(at, &mut notes));
+        notes.warnings.extend(self.too_few());
+        notes.plain.extend(self.others());
         notes
     }
 
@@ -80,27 +89,26 @@ impl Estimate<'_> {
     }
 
     /// What a synthesizer learns from, and what is wrong with that.
-    fn tuning(&self, at: usize) -> Vec<String> {
+    fn tuning(&self, at: usize, notes: &mut Notes) {
         let (step, size) = (Step::Tune(at), self.size(at));
         let label = step.label(self.recipe);
         let Some(held_out) = self.measured.lessons.contains_key(&at).then(|| self.held_out(self.set_of(at))) else {
-            return vec![format!(
+            return notes.plain.push(format!(
                 "{label}: at most ~{} training pairs, and so much of tuning, scoring relevance and an equal-flops arm: which neighbours are pairs \
                  is not known yet",
                 short(size.pairs as f64)
-            )];
+            ));
         };
-        let mut notes = vec![format!(
+        notes.plain.push(format!(
             "{label}: {} training pairs, {} tokens in {} steps; {held_out} pairs held out",
             size.pairs, size.tokens, size.steps
-        )];
+        ));
         let (tuning, pretraining) = tuning_flops(self.recipe, at, self.vocabulary(), self.mean(), size);
         // What is drawn of them is wanted so.
         let all = self.measured.pairs.get(&self.set_of(at)).map_or(size.pairs, |(training, _)| *training);
         let set = self.set_of(at);
-        notes.extend(few_pairs(&Step::Pair(set).label(self.recipe), &self.recipe.pairs[set].method, all));
-        notes.extend(costly_tuning(&label, tuning, pretraining));
-        notes
+        notes.warnings.extend(few_pairs(&Step::Pair(set).label(self.recipe), &self.recipe.pairs[set].method, all));
+        notes.warnings.extend(costly_tuning(&label, tuning, pretraining));
     }
 
     fn set_of(&self, synthesizer: usize) -> usize {
@@ -108,22 +116,22 @@ impl Estimate<'_> {
     }
 
     /// What an arm is trained on, and what is wrong with that.
-    fn arm(&self, arm: &Arm) -> Vec<String> {
+    fn arm(&self, arm: &Arm, notes: &mut Notes) {
         let (unique, oracle) = self.split_tokens();
         let Training { train, model, .. } = &arm.training;
         let tokens = self.training_tokens(&arm.training, self.recipe.seed);
         let diet = Diet::of(&arm.training, tokens, (unique as u64, oracle as u64));
         let is_measured = self.measured.tokenized.is_some();
         let mark = if is_measured { "" } else { "~" };
-        let mut notes = vec![format!(
+        notes.plain.push(format!(
             "{}: {mark}{} unique tokens seen {mark}{:.2} times, {} synthetic tokens",
             arm.name, diet.unique_tokens, diet.epochs, diet.synthetic_tokens
-        )];
+        ));
         let times = epochs_of_unique(arm, (unique as u64, oracle as u64));
-        notes.extend(times.and_then(|times| epochs(&arm.name, times)));
+        notes.warnings.extend(times.and_then(|times| epochs(&arm.name, times)));
         let (batch, context) = (train.batch_tokens, model.context);
         if arm.training.contexts != Contexts::Single && !batch.is_multiple_of(context) {
-            notes.push(format!(
+            notes.plain.push(format!(
                 "{}: [train] batch_tokens = {batch} is no multiple of [model] context = {context}, so batches cut contexts of related \
                  documents; how many is counted",
                 arm.name
@@ -131,12 +139,11 @@ impl Estimate<'_> {
         }
         // Where it is measured, the run's own check has told.
         if !is_measured && arm.training.max_epochs.is_some_and(|most| diet.epochs > most) {
-            notes.push(format!(
+            notes.warnings.push(format!(
                 "{}: the corpus is too small for {} tokens of documents so fresh; the run would stop before training",
                 arm.name, diet.train_tokens
             ));
         }
-        notes
     }
 
     /// What stops the run before training, as far as the numbers of documents say so.

@@ -105,8 +105,9 @@ fn what_would_stop_the_run_at_its_start_is_in_the_plan() {
     let recipe = Recipe::parse(Path::new(&folder.path().join("r.toml")), &text).unwrap();
     let plan = looked_at(&recipe, &Silent).unwrap();
     let told =
-        plan.notes.iter().any(|note| note.starts_with("the run would stop at its start: ") && note.contains("piqa"));
-    assert!(told, "{:?}", plan.notes);
+        plan.warnings.iter().any(|note| note.starts_with("the run would stop at its start: ") && note.contains("piqa"));
+    assert!(told, "{:?}", plan.warnings);
+    assert!(plan.to_string().contains("\nwarning: the run would stop at its start: "), "{plan}");
 }
 
 #[test]
@@ -207,7 +208,7 @@ fn what_a_plan_measures_is_what_the_run_does() {
     assert_eq!(compared, [7, 3, 4, 4]);
     let ingest = plan.ingest.as_ref().unwrap();
     assert_eq!((ingest.read, ingest.exact_duplicates), (350, 10));
-    let told = |start: &str| plan.notes.iter().any(|note| note.starts_with(start));
+    let told = |start: &str| plan.warnings.iter().chain(&plan.notes).any(|note| note.starts_with(start));
     assert!(told("dropped: 0 without text, 10 exact duplicates, 0 contaminated"), "{:#?}", plan.notes);
     assert!(told(
         "~ marks an estimate; other figures follow from the recipe, or were measured: `ingest`, `tokenize`, `embed` and `pair`"
@@ -305,8 +306,8 @@ fn what_would_stop_the_run_before_training_is_in_the_plan() {
     let told = |more: &str, start: &str, end: &str| {
         let (_folder, recipe) = small(more);
         let plan = measured(&recipe, &Silent).unwrap();
-        let found = plan.notes.iter().any(|note| note.starts_with(start) && note.contains(end));
-        assert!(found, "{start}: {:#?}", plan.notes);
+        let found = plan.warnings.iter().any(|note| note.starts_with(start) && note.contains(end));
+        assert!(found, "{start}: {:#?}", plan.warnings);
         plan
     };
     let few =
@@ -356,7 +357,7 @@ fn a_document_that_a_given_tokenizer_does_not_take_is_named_wherever_it_stands()
     let plan = measured(&recipe, &Silent).unwrap();
     let told = |plan: &Plan, stage: &str| {
         let start = format!("the run would stop in `{stage}`: ");
-        plan.notes.iter().any(|note| note.starts_with(&start) && note.contains("\"bad\""))
+        plan.warnings.iter().any(|note| note.starts_with(&start) && note.contains("\"bad\""))
     };
     assert!(told(&plan, "tokenize"), "{:#?}", plan.notes);
     let row = plan.stages.iter().find(|row| row.stage == "pair").unwrap();
@@ -456,8 +457,8 @@ fn pairs_that_are_drawn_of_many_are_not_too_few() {
     let (_folder, recipe) = small("[tune]\nmax_pairs = 20\n");
     let plan = measured(&recipe, &Silent).unwrap();
     assert!(plan.notes.iter().any(|note| note.starts_with("tune: 20 training pairs")), "{:#?}", plan.notes);
-    let told = plan.notes.iter().any(|note| note.starts_with("pair: ") && note.contains("training pairs, and from"));
-    assert!(!told, "{:#?}", plan.notes);
+    let told = plan.warnings.iter().any(|note| note.starts_with("pair: ") && note.contains("training pairs, and from"));
+    assert!(!told, "{:#?}", plan.warnings);
 }
 
 #[test]

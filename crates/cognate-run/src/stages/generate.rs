@@ -195,6 +195,9 @@ pub(crate) fn generate_round(
     };
     let target = Target::Tokens(round_tokens(recipe, corpus, round));
     let settings = &recipe.synthetic[corpus].generate;
+    if round == 1 {
+        tell_need(recipe, corpus);
+    }
     if let (Some(endpoint), Some(most)) = (&settings.endpoint, settings.most_entities) {
         return about_entities(context, corpus, (round, first), (endpoint, most), folder, monitor);
     }
@@ -227,6 +230,17 @@ pub(crate) fn generate_round(
     };
     let flops = generation_flops(&model, &wrote);
     wrote_files(folder, Work { statistics, flops, tokens: wrote.tokens, documents: wrote.documents })
+}
+
+/// Says before anything is written how much will be, and where it stops.
+pub(crate) fn tell_need(recipe: &Recipe, corpus: usize) {
+    let need = recipe.synthetic_tokens(corpus) as f64;
+    tracing::info!(
+        "{}: {need:.0} tokens are needed, so {} are written, and more where the filters drop more than that leaves; the run stops where more than {:.0} would be",
+        Step::Generate(corpus).label(recipe),
+        round_tokens(recipe, corpus, 1),
+        need * recipe.synthetic[corpus].generate.most_written
+    );
 }
 
 /// One round of what a server writes about entities. These are listed once, in the first round.

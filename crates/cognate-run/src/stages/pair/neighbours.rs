@@ -107,7 +107,8 @@ pub(crate) fn tell(label: &str, stats: &PairStats) {
              taken {percent:.0} % are true by estimate. Change [embed], or give [pair] min_similarity if you know better"
         ),
         _ => tracing::info!(
-            "{label}: {with_pair} of {documents} documents have a pair; {percent:.0} % of the pairs are true by estimate"
+            "{label}: {with_pair} of {documents} documents have a pair; {percent:.0} % of the pairs are true by estimate: nearer than strangers are, which may \
+             be less than you mean by related"
         ),
     }
 }

@@ -6,9 +6,10 @@ use cognate_pair::{PairStats, Rule, UnseenStats};
 use cognate_statistics::Estimate;
 
 use super::super::train::training::Trained;
-use super::super::{ingest, pair, tune};
+use super::super::{generate, ingest, pair, tune};
 use super::finished::told;
 use crate::context::Context;
+use crate::recipe::Recipe;
 use crate::step::Step;
 
 #[test]
@@ -140,4 +141,18 @@ pub(super) fn pairs_of_one_hill_are_no_relation(context: &Context<'_>) {
     (stats.precision.rule, stats.precision.estimate) = (Rule::OneHill, Some(0.634));
     let said = told(|| pair::neighbours::tell("pair", &stats)).concat();
     assert!(said.starts_with("pair: this corpus has no usable relation") && said.contains(" 63 % are true"), "{said}");
+}
+
+#[test]
+fn how_much_will_be_written_is_told_before_anything_is() {
+    let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 102400\nbatch_tokens = 1024\n\
+                [generate]\noversample = 0.5\nmost_written = 3\n";
+    let recipe = Recipe::parse(std::path::Path::new("r.toml"), text).unwrap();
+    assert_eq!(
+        told(|| generate::tell_need(&recipe, 0)),
+        [
+            "generate: 25600 tokens are needed, so 38400 are written, and more where the filters drop more than that leaves; the run stops where more \
+          than 76800 would be"
+        ]
+    );
 }
