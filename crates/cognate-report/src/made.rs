@@ -1,6 +1,6 @@
 //! The section about a made corpus: models, synthesizers and synthetic documents beside the right answers.
 
-use cognate_results::numbers::{NONE, count, counted, decimals, estimated, percent, signed_nats};
+use cognate_results::numbers::{NONE, count, decimals, estimated, percent, signed_nats};
 use cognate_results::{JudgedCorpus, LearnedShare, Measure, PairTruth, QuestionGroup, Report, TruthPoint, World};
 use cognate_statistics::Estimate;
 

@@ -35,6 +35,7 @@ pub use inspect::{InspectOptions, inspect};
 pub use plan::{ArmPlan, Branch, Plan, plan};
 pub use runner::{Outcome, Told, report_again, reports, run};
 pub use stages::ingest::tell_shared_passages;
+pub use stages::pair::neighbours::tell as tell_relation;
 pub use stages::texts::read_texts;
 pub use stages::tokenize::train_tokenizer;
 pub use stages::train::training::tokenizer_files;

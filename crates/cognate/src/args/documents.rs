@@ -139,8 +139,28 @@ pub(crate) struct PairArgs {
     #[arg(long, value_enum, default_value_t = PairMethod::Auto)]
     pub(crate) method: PairMethod,
     /// The pairs' file, Parquet {id1, id2, similarity}: each document with each of its neighbours, best first.
+    #[arg(long, value_name = "FILE", required_unless_present = "diagnose")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write only what a recipe's `pair` would take: pairs so similar that a share of --precision is true by estimate, in both directions.
+    #[arg(long)]
+    pub(crate) related: bool,
+    /// Write nothing; say whether the documents are related, and how true the pairs would be by estimate.
+    #[arg(long, conflicts_with_all = ["out", "related"])]
+    pub(crate) diagnose: bool,
+    /// With --related or --diagnose: the share of true pairs that is wanted.
+    #[arg(long, default_value = default("pair", "precision"), value_name = "SHARE", value_parser = number_of("pair", "precision"))]
+    pub(crate) precision: f64,
+    /// With --related or --diagnose: the documents of the vectors, in their order, so that near-copies are known by their words, and left out.
     #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    pub(crate) documents: Option<PathBuf>,
+    /// With --documents: texts that share this much of their words' 5-grams are near-copies.
+    #[arg(long, default_value = default("pair", "near_copy"), value_name = "SHARE", value_parser = number_of("pair", "near_copy"))]
+    pub(crate) near_copy: f64,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// Seed of the random pairs that strangers are measured by.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -44,7 +44,7 @@ fn outputs(command: &Command) -> Vec<Output<'_>> {
             tokenizer.into_iter().chain([File(args.out.clone())]).collect()
         }
         Command::Embed(args) => vec![File(args.out.clone())],
-        Command::Pair(args) => vec![File(args.out.clone())],
+        Command::Pair(args) => args.out.iter().cloned().map(File).collect(),
         Command::Train(args) => vec![Folder(&args.out)],
         Command::Tune(args) => vec![Folder(&args.out)],
         Command::Generate(args) => vec![Folder(&args.out)],

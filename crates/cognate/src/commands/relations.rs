@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use cognate_pair::{
-    LsaConfig, Pair, Vectors, exact_neighbours, read_npy, read_vectors, write_npy, write_pairs, write_vectors,
+    Copies, LsaConfig, Pair, PairConfig, Vectors, exact_neighbours, neighbours_needed, read_npy, read_vectors,
+    select_pairs, write_npy, write_pairs, write_vectors,
 };
 use serde_json::json;
 
@@ -58,24 +59,60 @@ pub(crate) fn pair(args: &PairArgs, terminal: &Terminal) -> Result {
         Kind::Parquet => read_vectors(&args.embeddings, terminal)?,
         Kind::Npy => read_npy(&args.embeddings, terminal)?,
     };
+    let is_chosen = args.related || args.diagnose;
+    if args.documents.is_some() && !is_chosen {
+        let expected = "--related or --diagnose beside it: near-copies are left out of these alone";
+        return Err(Failure::setting("--documents", "it", expected));
+    }
     let since = Instant::now();
+    let k = if is_chosen { neighbours_needed(args.neighbours, vectors.len()) } else { args.neighbours };
     let (neighbours, method) = match args.method {
-        PairMethod::Exact | PairMethod::Auto => (exact_neighbours(&vectors, args.neighbours, terminal)?, "exact"),
+        PairMethod::Exact | PairMethod::Auto => (exact_neighbours(&vectors, k, terminal)?, "exact"),
     };
-    let total_s = since.elapsed().as_secs_f64();
-    let pairs: Vec<Pair> = (0..neighbours.len())
-        .flat_map(|first| {
+    let mut told = json!({"n": vectors.len(), "d": vectors.width, "k": args.neighbours, "method": method});
+    let pairs: Vec<Pair> = if is_chosen {
+        let copies = copies(args, &vectors, terminal)?;
+        let config = PairConfig {
+            neighbours: args.neighbours,
+            min_similarity: None,
+            precision: args.precision,
+            // Near-copies are known by their words, or not at all.
+            max_similarity: 2.0,
+            held_out_share: 0.0,
+            seed: args.seed,
+        };
+        let (pairs, stats) = select_pairs(&vectors, &neighbours, None, &copies, &config)?;
+        cognate_run::tell_relation("pair", &stats);
+        let mut relation = json!(stats.precision.rule);
+        relation["precision"] = json!(stats.precision.estimate);
+        relation["min_similarity"] = json!(stats.window.min_similarity);
+        relation["documents_with_pairs"] = json!(stats.documents_with_pairs);
+        relation["near_copies"] = json!(stats.near_copies);
+        told["relation"] = relation;
+        pairs.train
+    } else {
+        let of = |first: usize| {
             let pair = move |(second, similarity)| Pair { first: first as u32, second, similarity };
             neighbours.of(first).map(pair)
-        })
-        .collect();
-    write_pairs(&args.out, &vectors.ids, &pairs)?;
-    print_json(&json!({
-        "n": vectors.len(),
-        "d": vectors.width,
-        "k": args.neighbours,
-        "total_s": total_s,
-        "method": method,
-        "pairs": pairs.len(),
-    }))
+        };
+        (0..neighbours.len()).flat_map(of).collect()
+    };
+    told["total_s"] = json!(since.elapsed().as_secs_f64());
+    told["pairs"] = json!(pairs.len());
+    if let Some(out) = &args.out {
+        write_pairs(out, &vectors.ids, &pairs)?;
+    }
+    print_json(&told)
+}
+
+/// The near-copies among the documents of the vectors.
+fn copies(args: &PairArgs, vectors: &Vectors, terminal: &Terminal) -> Result<Copies> {
+    let Some(path) = &args.documents else { return Ok(Copies::none()) };
+    let texts = cognate_run::read_texts(path, &read_options(&args.read), terminal)?;
+    let (ids, texts): (Vec<String>, Vec<String>) = texts.into_iter().unzip();
+    if ids != vectors.ids {
+        let expected = "the documents that the vectors of --embeddings are of, in their order";
+        return Err(Failure::setting("--documents", path.display(), expected));
+    }
+    Ok(Copies::of(&texts, args.near_copy, terminal)?)
 }

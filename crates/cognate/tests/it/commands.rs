@@ -162,6 +162,81 @@ fn embed_and_pair_on_plain_files() {
     }
 }
 
+/// Of made people, each told of twice, it is known which documents belong together; of single words in random order nothing does.
+#[test]
+fn pair_says_whether_documents_are_related_and_takes_those_that_are() {
+    let scratch = Scratch::new();
+    scratch.succeeds(&[
+        "world",
+        "biographies",
+        "--out",
+        "w",
+        "--people",
+        "150",
+        "--told-once",
+        "0",
+        "--unique-tellings",
+        "2",
+    ]);
+    scratch.succeeds(&["embed", "w/unique.jsonl", "--out", "v.parquet"]);
+    let pair = |more: &[&str]| {
+        let output = scratch.cognate(&[&["pair", "--embeddings", "v.parquet"], more].concat()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (found, stderr)
+    };
+    let documents = ["--documents", "w/unique.jsonl"];
+    let (found, told) = pair(&[&["--diagnose"], &documents[..]].concat());
+    assert!(told.contains("300 documents have a pair; ") && told.contains("true by estimate"), "{told}");
+    assert_eq!(found["relation"]["rule"], "two-hills", "{found}");
+    assert!(found["relation"]["precision"].as_f64().unwrap() > 0.9 && !scratch.path("p.parquet").exists());
+    let related: Vec<&str> = ["--related", "--out", "p.parquet"].into_iter().chain(documents).collect();
+    let (taken, _) = pair(&related);
+    assert_eq!((&taken["pairs"], &taken["relation"]), (&found["pairs"], &found["relation"]));
+    let ids: Vec<String> = lines(&scratch.path("w/unique.jsonl"))
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    let read = |file: &str| cognate_pair::read_pairs_among(&scratch.path(file), &ids, &cognate_base::Silent).unwrap().0;
+    let ends = |pairs: Vec<cognate_pair::Pair>| -> std::collections::BTreeSet<(u32, u32)> {
+        pairs.into_iter().map(|pair| (pair.first.min(pair.second), pair.first.max(pair.second))).collect()
+    };
+    let (found, truth) = (ends(read("p.parquet")), ends(read("w/pairs.parquet")));
+    let right = found.intersection(&truth).count() as f64;
+    assert!(
+        right > 0.9 * found.len() as f64 && right > 0.9 * truth.len() as f64,
+        "{right} {} {}",
+        found.len(),
+        truth.len()
+    );
+    // What a copy says is no relation.
+    let copied: String = fs_err::read_to_string(scratch.path("w/unique.jsonl")).unwrap();
+    scratch.write("copies.jsonl", format!("{copied}{}", copied.replace("{\"id\":\"", "{\"id\":\"copy-")));
+    scratch.succeeds(&["embed", "copies.jsonl", "--out", "v.parquet"]);
+    let (found, _) = pair(&["--diagnose", "--documents", "copies.jsonl"]);
+    assert!(found["relation"]["near_copies"].as_u64().unwrap() >= 300, "{found}");
+    assert_eq!(
+        pair(&["--diagnose"]).0["relation"]["near_copies"],
+        0,
+        "without their words, copies are as good as others"
+    );
+    // Nothing but chance relates these.
+    scratch.write("documents.jsonl", corpus(300));
+    scratch.succeeds(&["embed", "documents.jsonl", "--out", "v.parquet", "--dimensions", "8"]);
+    assert!(pair(&["--diagnose"]).1.contains("no usable relation"));
+    for (more, said) in [
+        (&["--out", "p.parquet", "--documents", "copies.jsonl"][..], "--related or --diagnose beside it"),
+        (&["--diagnose", "--documents", "copies.jsonl"], "in their order"),
+        (&["--diagnose", "--out", "p.parquet"], "cannot be used with"),
+        (&[], "--out"),
+        (&["--diagnose", "--precision", "1"], "below 1"),
+    ] {
+        let (code, stderr) = scratch.fails(&[&["pair", "--embeddings", "v.parquet"], more].concat());
+        assert!(code == 2 && stderr.contains(said), "{more:?}: {stderr}");
+    }
+}
+
 #[test]
 fn plan_runs_nothing_and_names_every_stage() {
     let scratch = Scratch::new();

@@ -477,8 +477,8 @@ pub const KEYS: &[Key] = &[
         "`endpoint` and `entigraph` only, as all that follow: the server's address, as `http://127.0.0.1:8000/v1`.",
     ),
     key(
-        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`; required for `entigraph`"), OURS,
-        "The name that the server knows the synthesizer by, or the model that writes.",
+        "generate", "endpoint_model", Text, Derived("`\"synthesizer\"`"), OURS,
+        "The name that the server knows the synthesizer by. With `entigraph` the model that writes, and required.",
     ),
     key(
         "generate", "endpoint_concurrency", Integer(1, most::REQUESTS), Derived("`32`"), OURS,

@@ -91,7 +91,7 @@ impl Method for Neighbours {
 }
 
 /// Says at once what was found to be related.
-pub(crate) fn tell(label: &str, stats: &PairStats) {
+pub fn tell(label: &str, stats: &PairStats) {
     let (with_pair, documents) = (stats.documents_with_pairs, stats.documents);
     let Some(estimate) = stats.precision.estimate else {
         return tracing::warn!(
