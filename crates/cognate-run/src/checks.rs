@@ -15,6 +15,7 @@ use crate::estimate::{needed_memory, trained_bytes};
 use crate::recipe::pair_methods::Cycle;
 use crate::recipe::{PairMethod, Recipe, max_positions};
 use crate::rundir::{MANIFEST, Manifest, RECIPE, RunDir, RunDirError};
+use crate::stages::filter::misfits;
 use crate::stages::train::{sweep, training};
 use crate::stages::tune::{self, tuning_flops};
 use crate::stages::{generate, judge, tasks, texts, tokenize};
@@ -113,11 +114,22 @@ pub(crate) fn shown(context: &Context<'_>, step: Step) -> Result<()> {
     Ok(())
 }
 
+/// Rules of filters that would drop much of the real text: what they would do is known before anything is trained.
+pub(crate) fn filters(context: &Context<'_>) -> Result<Vec<String>> {
+    let needed = Step::all(context.recipe);
+    let left = |corpus: &usize| {
+        let step = Step::Filter(*corpus);
+        needed.contains(&step) && is_left(context, step)
+    };
+    misfits(context, (0..context.recipe.synthetic.len()).filter(left))
+}
+
 /// What is to be said behind `step` of what it has made.
 fn warnings(context: &Context<'_>, step: Step) -> Result<Vec<String>> {
     let recipe = context.recipe;
     let mut found = Vec::new();
     match step {
+        Step::Ingest => found.extend(filters(context)?),
         Step::Tokenize => {
             let unique = context.tokens("tokenize", "unique")?;
             found.extend(long_documents(recipe, |context_tokens| {

@@ -31,7 +31,7 @@ pub use entigraph::{EntigraphStats, generate_entigraph};
 pub use error::{Error, Result};
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Training, pair_overlap, quality};
 pub use filter::repetition::{Rule, Thresholds};
-pub use filter::rules::RuleShares;
+pub use filter::rules::{RuleShares, real_shares};
 pub use filter::stage::{FilterInputs, FilterStats, RelevanceStats, Scoring, filter_bytes};
 pub use filter::{FilterConfig, NEAR_COPY, Reason};
 pub use generate::seeds::Seeds;

@@ -92,6 +92,8 @@ pub(crate) struct Measured {
     pub(crate) pairs: BTreeMap<usize, (u64, u64)>,
     /// What each synthesizer would learn, by its place.
     pub(crate) lessons: BTreeMap<usize, Size>,
+    /// What would spoil its results.
+    pub(crate) warnings: Vec<String>,
     /// What would stop the run, each with the stage behind or in which it would.
     pub(crate) problems: Vec<String>,
     /// Why the other stages were not done; none where all were.

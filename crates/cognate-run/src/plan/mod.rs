@@ -99,6 +99,7 @@ fn plan_within(
     warnings.extend(start.iter().map(|error| format!("the run would stop at its start: {error}")));
     // What stops it at its start is found behind a stage too.
     let is_new = |problem: &&String| start.as_ref().is_none_or(|error| !problem.contains(error.as_str()));
+    warnings.extend(measured.warnings.iter().cloned());
     warnings.extend(measured.problems.iter().filter(is_new).cloned());
     let written = stages.iter().find(|row| row.stage == "generate").map(|row| row.tokens as f64 / row.wall_s);
     Ok(Plan {

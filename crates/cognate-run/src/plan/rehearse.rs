@@ -107,6 +107,14 @@ pub(super) fn rehearse(
         if matches!(step, Step::Pair(_)) && measured.tokenized.is_none() {
             continue;
         }
+        if step == Step::Ingest {
+            match checks::filters(&context) {
+                Ok(found) => measured.warnings.extend(found),
+                Err(error) if error.interrupted() && within.by_user() => return Err(error),
+                // Where the time was over, the run says it.
+                Err(_) => {}
+            }
+        }
         match checks::shown(&context, step) {
             Err(error) if error.interrupted() && within.by_user() => return Err(error),
             Err(error) if !error.interrupted() => measured.problem(&format!("behind `{label}`"), &error),

@@ -301,6 +301,28 @@ fn an_interrupted_measurement_leaves_nothing() {
     }
 }
 
+/// Documents of a corpus of its own kind may all be short: no synthesis is needed to know that a rule would drop them.
+#[test]
+fn rules_that_do_not_fit_the_corpus_are_in_the_plan() {
+    let strict = |words: usize| {
+        format!(
+            "[[synthetic]]\nname = \"strict\"\nmin_words = {words}\n[[arm]]\nname = \"s\"\nsynthetic.strict = 0.1\n"
+        )
+    };
+    let told = |words: usize| {
+        let (_folder, recipe) = small(&strict(words));
+        let plan = measured(&recipe, &Silent).unwrap();
+        plan.warnings.into_iter().filter(|warning| warning.contains("the rule `")).collect::<Vec<_>>()
+    };
+    // Documents have 30 to 69 words, as many of each.
+    let [found] = &told(60)[..] else { panic!("{:#?}", told(60)) };
+    let (before, behind) = found.split_once(" % of the real unique documents: ").unwrap();
+    let percent: f64 = before.strip_prefix("filter strict: the rule `min_words` would drop ").unwrap().parse().unwrap();
+    assert!((60.0..90.0).contains(&percent), "{found}");
+    assert_eq!(behind, "[filter] min_words = 60 does not fit this corpus; loosen it, or write 0");
+    assert_eq!(told(33), [""; 0], "a tenth is not much");
+}
+
 #[test]
 fn what_would_stop_the_run_before_training_is_in_the_plan() {
     let told = |more: &str, start: &str, end: &str| {

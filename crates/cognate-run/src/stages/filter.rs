@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use cognate_base::{Hash, Monitor};
-use cognate_corpus::{ReadOptions, TokenizeStats, tokenize};
+use cognate_corpus::{Document, Metadata, ReadOptions, TokenizeStats, tokenize};
 use cognate_statistics::Share;
 use cognate_synth::filter::stage::{DROPPED, KEPT, filter};
 use cognate_synth::generate::files::shards;
-use cognate_synth::{FilterInputs, FilterStats, Reason, Scoring, TextPair, filter_bytes};
+use cognate_synth::{FilterConfig, FilterInputs, FilterStats, Reason, Scoring, TextPair, filter_bytes, real_shares};
 use cognate_worlds::Judged;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,6 +17,7 @@ use super::generate::{Generate, generate_round, round_folder, seeds_of};
 use super::judge;
 use super::of_world;
 use super::quality::{Measured, Synthesizer, measure};
+use super::texts::unique_texts;
 use super::{Place, Stage};
 use crate::context::{Config, Context, Inputs, Made};
 use crate::error::{Error, Result};
@@ -353,22 +354,57 @@ fn kept(work: Work, synthetic: TokenizeStats, documents: u64) -> Made {
     made
 }
 
+/// How a rule is loosened that does not fit.
+fn loosened(rule: &str, limit: f64) -> String {
+    let off = if ["min_words", "verbatim_words"].contains(&rule) { "0" } else { "\"off\"" };
+    format!("[filter] {rule} = {limit} does not fit this corpus; loosen it, or write {off}")
+}
+
+/// What the filters of the corpora that are still to be written would drop of real text, where that is much. Nothing need be written to know that.
+pub(crate) fn misfits(context: &Context<'_>, corpora: impl Iterator<Item = usize>) -> Result<Vec<String>> {
+    let (recipe, monitor) = (context.recipe, context.monitor);
+    let mut looked_at: Vec<FilterConfig> = Vec::new();
+    let mut documents: Vec<Document> = Vec::new();
+    let mut found = Vec::new();
+    for corpus in corpora {
+        let synthetic = &recipe.synthetic[corpus];
+        let config = filter_config(&synthetic.filter, synthetic.seeds != SeedsOf::None);
+        if looked_at.contains(&config) {
+            continue;
+        }
+        if documents.is_empty() {
+            let mut texts = unique_texts(context, monitor)?;
+            // As many as the stage looks at, and the same.
+            texts.sort();
+            texts.truncate(config.quality_documents);
+            let document = |(id, text)| Document { id, text, group: None, metadata: Metadata::default() };
+            documents = texts.into_iter().map(document).collect();
+        }
+        for (rule, limit, real) in real_shares(&documents, &config, monitor)? {
+            if real.value().unwrap_or(0.0) > REAL_DROPPED {
+                found.push(format!(
+                    "{}: the rule `{rule}` would drop {:.0} % of the real unique documents: {}",
+                    Step::Filter(corpus).label(recipe),
+                    100.0 * real.value().unwrap_or(0.0),
+                    loosened(&rule, limit)
+                ));
+            }
+        }
+        looked_at.push(config);
+    }
+    Ok(found)
+}
+
 /// Says at once what of the filters does not fit the corpus.
 fn tell(label: &str, stats: &FilterStats) {
     let share = |of: Share| of.value().unwrap_or(0.0);
     for rule in stats.rules.iter().filter(|rule| share(rule.real) > REAL_DROPPED) {
         tracing::warn!(
-            "{label}: the rule `{name}` would drop {real:.0} % of the real unique documents, and {written:.0} % of those written: \
-             [filter] {name} = {limit} does not fit this corpus; loosen it{off}",
+            "{label}: the rule `{name}` would drop {real:.0} % of the real unique documents, and {written:.0} % of those written: {how}",
             name = rule.rule,
             real = 100.0 * share(rule.real),
             written = 100.0 * share(rule.written),
-            limit = rule.limit,
-            off = if ["min_words", "verbatim_words"].contains(&rule.rule.as_str()) {
-                ", or write 0"
-            } else {
-                ", or write \"off\""
-            },
+            how = loosened(&rule.rule, rule.limit),
         );
     }
     let (kept, read) = (stats.kept.documents, stats.read.documents);

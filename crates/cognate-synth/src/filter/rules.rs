@@ -53,6 +53,21 @@ pub(super) fn rule_shares(
     Ok(both.map(|((rule, limit, written), (_, _, real))| RuleShares { rule, limit, written, real }).collect())
 }
 
+/// What each rule that looks at one text, or for near-duplicates, would drop of real documents alone: its name, its limit, and the share. Before
+/// anything is written.
+///
+/// # Errors
+/// When the monitor says so.
+pub fn real_shares(
+    documents: &[Document],
+    config: &FilterConfig,
+    monitor: &dyn Monitor,
+) -> Result<Vec<(String, f64, Share)>> {
+    // What stands in other documents too is looked at behind the synthesis.
+    let config = FilterConfig { verbatim_words: 0, ..config.clone() };
+    counts(documents, &config, monitor, || Ok(Share::default()))
+}
+
 /// The documents of which so many words in a row stand in a training document.
 fn verbatim(documents: &[Document], training: &Training, words: usize, monitor: &dyn Monitor) -> Result<Share> {
     let copies = |document: &Document| training.index.longest_run(&bare_words(&document.text), words).is_some();
