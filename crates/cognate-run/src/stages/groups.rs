@@ -149,6 +149,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn documents_of_one_group_are_together_and_counted() {
+        let pair = |first, second| cognate_pair::Pair { first, second, similarity: 0.5 };
+        // The third document is alone in its group, and the fifth is of another split.
+        let groups = super::Groups { numbers: vec![0, 0, 1, 0], groups: 2 };
+        assert!(groups.together(&pair(0, 1)) && groups.together(&pair(3, 1)));
+        assert!(!groups.together(&pair(0, 2)) && !groups.together(&pair(2, 4)) && !groups.together(&pair(4, 4)));
+        let pairs = cognate_pair::Pairs { train: vec![pair(0, 1), pair(2, 1)], held_out: vec![pair(1, 3), pair(0, 4)] };
+        let mut counted = json!({});
+        let told = crate::stages::tests::finished::told(|| counted = groups.count(json!({"n": 4}), &pairs, "pair"));
+        assert_eq!(
+            (counted.clone(), told),
+            (json!({"n": 4, "within_groups": 2}), vec!["pair: 2 of 4 pairs are of documents of one group".to_owned()])
+        );
+        // Where every document is a group of its own, nothing is said of them.
+        let alone = super::Groups { numbers: vec![0, 1, 2, 3], groups: 4 };
+        let told = crate::stages::tests::finished::told(|| counted = alone.count(json!({"n": 4}), &pairs, "pair"));
+        assert_eq!((counted, told), (json!({"n": 4}), Vec::new()));
+    }
+
     /// What stands of each method in the identity of its pairs: what was made with these keys fits.
     #[test]
     fn an_identity_holds_the_keys_that_decide_and_no_others() {

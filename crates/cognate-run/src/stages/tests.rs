@@ -1,9 +1,9 @@
 //! What the stages of a small run measured, computed once more from its files: of which pairs, documents and checkpoints.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use cognate_base::Silent;
+use cognate_base::{Hash, Silent};
 use cognate_corpus::ReadOptions;
 use cognate_eval::{Perplexity, PerplexityOptions, RelationOptions, perplexity, relation};
 use cognate_model::{Decoder, ScoreItem, score};
@@ -24,11 +24,12 @@ use super::texts::unique_texts;
 use super::train::training::Trained;
 use crate::context::Context;
 use crate::device::Model;
+use crate::recipe::Init;
 use crate::step::{Replicate, Step};
 
 mod costs;
 mod derived;
-mod finished;
+pub(super) mod finished;
 mod graph;
 mod identities;
 mod made_pairs;
@@ -97,9 +98,14 @@ fn a_small_run_measures_what_it_says() {
     let pairs = &context.made(Step::Pair(0)).manifest.work.statistics;
     let percent = 100.0 * pairs["precision"]["estimate"].as_f64().unwrap();
     let of = format!("{} of {}", pairs["documents_with_pairs"], pairs["documents"]);
-    let told = format!("pair: {of} documents have a pair; {percent:.0} % of the pairs are true by estimate");
+    let told = format!(
+        "pair: {of} documents have a pair; {percent:.0} % of the pairs are true by estimate: nearer than strangers are, which may be less than you \
+         mean by related"
+    );
     assert!(finished.told.contains(&told), "{told}: {:?}", finished.told);
     told::pairs_of_one_hill_are_no_relation(&context);
+    drop(context);
+    what_a_training_is_given_to_start_from_is_part_of_it(&finished);
 }
 
 fn load(context: &Context<'_>, checkpoint: &Path) -> Model {
@@ -335,4 +341,21 @@ fn the_nearest_is_the_most_similar_and_the_first_of_equals() {
     let pairs = [pair(1, 4, 0.5), pair(1, 2, 0.75), pair(3, 5, 0.25), pair(1, 9, 0.75), pair(1, 7, 0.5)];
     let found = nearest(&pairs);
     assert_eq!((found.len(), found[&1], found[&3]), (2, pairs[1], pairs[2]));
+}
+
+/// A checkpoint that is none of the run's: its configuration and weights decide what comes of it, and nothing else of its folder.
+fn what_a_training_is_given_to_start_from_is_part_of_it(finished: &Finished) {
+    let (mut recipe, base, own) = {
+        let context = finished.context();
+        let own = Step::Train(Replicate::own(context.recipe, 1)).identity(&context).unwrap();
+        (context.recipe.clone(), context.artifact("train/repetition").path("best"), own)
+    };
+    recipe.arms[1].training.init = Some(Init::Folder(base.clone()));
+    let identity = Step::Train(Replicate::own(&recipe, 1)).identity(&finished.context_of(&recipe)).unwrap();
+    let added: BTreeMap<&String, &Hash> =
+        identity.inputs.iter().filter(|(name, _)| !own.inputs.contains_key(*name)).collect();
+    let hash = |file: &str| Hash::of(&fs_err::read(base.join(file)).unwrap());
+    let expected =
+        ["config.json", "model.safetensors"].map(|file| (format!("the {file} that it starts from"), hash(file)));
+    assert_eq!(added, expected.iter().map(|(name, hash)| (name, hash)).collect());
 }

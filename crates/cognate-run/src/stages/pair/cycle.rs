@@ -60,7 +60,7 @@ impl Method for Cycle {
         let mut synthesizer = Synthesizer::load(context, by, context.recipe.seed_tokens(by))?;
         let scores = synthesizer.score_tokens(&pairs, monitor)?;
         let scores: BTreeMap<(u32, u32), f64> =
-            links.into_iter().zip(scores.iter().map(|score| (score.forward + score.backward) / 2.0)).collect();
+            links.into_iter().zip(scores.iter().map(|score| both_ways(score.forward, score.backward))).collect();
         let (train, least) = highest(train, &scores, self.keep);
         let pairs = Pairs { train, held_out };
         let mut statistics = source.counts(&pairs);
@@ -115,6 +115,11 @@ impl Cycle {
     }
 }
 
+/// The score of a pair by those of its two directions.
+fn both_ways(forward: f64, backward: f64) -> f64 {
+    (forward + backward) / 2.0
+}
+
 /// A pair, whatever its direction.
 fn ends(pair: &Pair) -> (u32, u32) {
     (pair.first.min(pair.second), pair.first.max(pair.second))
@@ -134,6 +139,11 @@ fn highest(train: Vec<Pair>, scores: &BTreeMap<(u32, u32), f64>, keep: f64) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_score_is_the_mean_of_both_directions() {
+        assert_eq!((both_ways(0.5, 1.0), both_ways(-0.25, 0.25)), (0.75, 0.0));
+    }
 
     #[test]
     fn both_directions_of_the_best_links_are_kept() {

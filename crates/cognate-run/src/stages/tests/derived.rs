@@ -10,7 +10,7 @@ use super::super::held_out::Documents;
 use super::super::texts::{selection_texts, unique_texts};
 use super::super::train::training::Trained;
 use super::finished::{Finished, made_texts, pairs_of};
-use super::{Step, work};
+use super::{Step, identities, work};
 use crate::context::Context;
 use crate::step::Replicate;
 
@@ -54,7 +54,7 @@ fn corpus(documents: usize) -> String {
     (0..documents).map(&mut document).collect()
 }
 
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "derived"
 [corpus]
 paths = ["documents.jsonl"]
@@ -168,6 +168,7 @@ subject = "sbp"
 fn pairs_have_texts_of_their_own_and_synthesizers_start_from_each_other() {
     let finished = Finished::new(RECIPE, &[("documents.jsonl", corpus(500))], |_| {});
     let context = finished.context();
+    identities::inputs_are_those_of_the_list(&context);
     work::rows_are_those_of_the_files(&context);
     each_kind_of_document_is_paired_or_passed_over_by_name(&context);
     pairs_that_measure_are_of_documents_that_nothing_learns_from(&context);

@@ -122,7 +122,7 @@ pub(super) fn settings(out: PathBuf, until: Option<&str>) -> Settings {
 }
 
 /// What is said while something is done, a line a message.
-pub(super) fn told(work: impl FnOnce()) -> Vec<String> {
+pub(crate) fn told(work: impl FnOnce()) -> Vec<String> {
     let messages = Arc::new(Mutex::new(Vec::new()));
     tracing::subscriber::with_default(Listener(messages.clone()), work);
     messages.lock().unwrap().clone()

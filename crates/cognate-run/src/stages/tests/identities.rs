@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cognate_base::files::write_atomic;
 
-use super::{graph, sweeps};
+use super::{derived, graph, made_pairs, sweeps, teaching};
 use crate::context::Context;
 use crate::recipe::Recipe;
 use crate::step::Step;
@@ -28,7 +28,13 @@ fn is_listed(file: &str, found: &str) {
 /// Each stage's version, what it is made from, the keys that decide it, the model that it works with, and what it leaves to go on from.
 #[test]
 fn keys_and_versions_that_decide_an_artifact_are_those_of_the_list() {
-    for (name, text) in [("graph", graph::RECIPE), ("sweeps", sweeps::RECIPE)] {
+    for (name, text) in [
+        ("graph", graph::RECIPE),
+        ("sweeps", sweeps::RECIPE),
+        ("derived", derived::RECIPE),
+        ("made", made_pairs::RECIPE),
+        ("taught", teaching::RECIPE),
+    ] {
         let text = text.replace("JUDGE", "http://localhost/v1");
         let recipe = Recipe::parse(Path::new("recipe.toml"), &text).unwrap();
         let mut list = String::new();

@@ -8,7 +8,7 @@ use cognate_pair::Pair;
 
 use super::super::texts::{selection_texts, unique_texts};
 use super::finished::{Finished, made_texts, pairs_of};
-use super::{Step, work};
+use super::{Step, identities, work};
 use crate::context::Context;
 use crate::recipe::{Recipe, SeedsOf};
 
@@ -45,7 +45,7 @@ fn phrases(n: usize) -> String {
     (0..n).map(|at| format!("{{\"source\": \"a{at} b{at}\", \"target\": \"c{at}\", \"more\": null}}\n")).collect()
 }
 
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "made"
 [corpus]
 paths = ["documents.jsonl"]
@@ -152,6 +152,7 @@ fn pairs_are_made_from_forms_phrases_trees_and_entities() {
     let files = [("documents.jsonl", corpus(400)), ("phrases.jsonl", phrases(40))];
     let finished = Finished::new(RECIPE, &files, |_| {});
     let context = finished.context();
+    identities::inputs_are_those_of_the_list(&context);
     work::rows_are_those_of_the_files(&context);
     a_form_is_of_its_document_and_stands_on_the_side_that_is_asked_for(&context);
     phrases_that_measure_are_learned_nowhere(&context);

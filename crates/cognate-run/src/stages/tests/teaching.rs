@@ -17,7 +17,7 @@ use serde_json::json;
 use super::super::BATCH_TOKENS;
 use super::super::evaluate::read_scores;
 use super::finished::{Finished, corpus};
-use super::work;
+use super::{identities, work};
 use crate::context::Context;
 use crate::graph::preparation;
 use crate::recipe::Taught;
@@ -25,7 +25,7 @@ use crate::stages::train::training::Trained;
 use crate::step::{Replicate, Step};
 
 /// A teacher of two layers that is at its best before its end, and students of it.
-const RECIPE: &str = r#"
+pub(super) const RECIPE: &str = r#"
 name = "taught"
 seeds = [0, 3]
 [corpus]
@@ -97,6 +97,7 @@ train.teacher_top = 500
 fn arms_learn_what_their_teachers_expect() {
     let finished = Finished::new(RECIPE, &[("documents.jsonl", corpus(400))], |_| {});
     let context = finished.context();
+    identities::inputs_are_those_of_the_list(&context);
     work::rows_are_those_of_the_files(&context);
     each_thing_is_taught_once(&context);
     teachers_are_last_checkpoints_of_the_recipes_own_seed(&context);
