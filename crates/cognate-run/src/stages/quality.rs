@@ -291,3 +291,22 @@ impl Base {
         Ok(Some(Figure { value: found.perplexity, low: low.exp(), high: high.exp(), n: found.documents }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// New documents have a place among the others where the embedder is our own and their seeds have one.
+    #[test]
+    fn an_embedder_is_behind_documents_whose_pairs_it_found() {
+        let text = "name = \"a\"\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n\
+                    [[embedding]]\nname = \"own\"\ndimensions = 9\n[[embedding]]\nname = \"given\"\nmethod = \"file\"\npath = \"v\"\n\
+                    [[pairs]]\nname = \"own\"\nembedding = \"own\"\n[[pairs]]\nname = \"given\"\nembedding = \"given\"\n\
+                    [[pairs]]\nname = \"forms\"\nmethod = \"forms\"\n[[synthetic]]\nname = \"again\"\nby = \"own\"\nseeds = \"own\"\n\
+                    [[arm]]\nkind = \"repetition\"\n[[arm]]\nname = \"a\"\n\
+                    synthetic = { own = 0.1, given = 0.1, forms = 0.1, again = 0.1, unconditional = 0.1 }\n";
+        let recipe = Recipe::parse(std::path::Path::new("r.toml"), text).unwrap();
+        let behind = |name: &str| embedder_behind(&recipe, recipe.corpus_of(name)).map(|embed| embed.dimensions);
+        assert_eq!(["own", "given", "forms", "again", "unconditional"].map(behind), [Some(9), None, None, None, None]);
+    }
+}

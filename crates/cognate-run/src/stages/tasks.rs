@@ -113,3 +113,22 @@ pub(crate) fn score(
     file.commit()?;
     Ok(scored)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_none_and_every_arm_is_asked_with_one_seed() {
+        let recipe = |limit: usize| {
+            let text = format!(
+                "name = \"a\"\nseed = 7\n[corpus]\npaths = [\"d\"]\n[model]\nlayers = 1\nwidth = 8\nheads = 1\n[train]\nbudget_tokens = 100000\n\
+                 [evaluate]\nlimit = {limit}\n"
+            );
+            Recipe::parse(Path::new("r.toml"), &text).unwrap()
+        };
+        let asked = options(&recipe(0));
+        assert_eq!((asked.limit, asked.seed, asked.shots), (None, 7, None));
+        assert_eq!(options(&recipe(1)).limit, Some(1));
+    }
+}

@@ -30,6 +30,7 @@ use crate::step::{Replicate, Step};
 mod costs;
 mod derived;
 pub(super) mod finished;
+mod given;
 mod graph;
 mod identities;
 mod made_pairs;
@@ -354,7 +355,7 @@ fn what_a_training_is_given_to_start_from_is_part_of_it(finished: &Finished) {
     let identity = Step::Train(Replicate::own(&recipe, 1)).identity(&finished.context_of(&recipe)).unwrap();
     let added: BTreeMap<&String, &Hash> =
         identity.inputs.iter().filter(|(name, _)| !own.inputs.contains_key(*name)).collect();
-    let hash = |file: &str| Hash::of(&fs_err::read(base.join(file)).unwrap());
+    let hash = |file: &str| Hash::of(fs_err::read(base.join(file)).unwrap());
     let expected =
         ["config.json", "model.safetensors"].map(|file| (format!("the {file} that it starts from"), hash(file)));
     assert_eq!(added, expected.iter().map(|(name, hash)| (name, hash)).collect());

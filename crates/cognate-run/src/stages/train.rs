@@ -16,7 +16,7 @@ use crate::estimate::{Cost, Estimate};
 use crate::recipe::{Contexts, Corpus, Init, Model, Objective, Pair, Real, Recipe, Training, Writer, max_positions};
 use crate::step::{Replicate, Step, candidates, same_training};
 
-mod equal_flops;
+pub(crate) mod equal_flops;
 pub(crate) mod sweep;
 pub(crate) mod training;
 

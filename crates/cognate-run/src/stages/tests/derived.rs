@@ -8,6 +8,7 @@ use cognate_pair::{Pair, read_pairs};
 
 use super::super::held_out::Documents;
 use super::super::texts::{selection_texts, unique_texts};
+use super::super::train::equal_flops::flops_per_step;
 use super::super::train::training::Trained;
 use super::finished::{Finished, made_texts, pairs_of};
 use super::{Step, identities, work};
@@ -169,6 +170,8 @@ fn pairs_have_texts_of_their_own_and_synthesizers_start_from_each_other() {
     let finished = Finished::new(RECIPE, &[("documents.jsonl", corpus(500))], |_| {});
     let context = finished.context();
     identities::inputs_are_those_of_the_list(&context);
+    pairs_of_made_texts_are_made_from_these(&context);
+    steps_that_are_others_cost_what_their_own_keys_come_to(&context);
     work::rows_are_those_of_the_files(&context);
     each_kind_of_document_is_paired_or_passed_over_by_name(&context);
     pairs_that_measure_are_of_documents_that_nothing_learns_from(&context);
@@ -229,6 +232,42 @@ fn each_kind_of_document_is_paired_or_passed_over_by_name(context: &Context<'_>)
 /// The document that a text was made of.
 fn origin(id: &str) -> &str {
     id.split('#').next().unwrap()
+}
+
+/// A set that is taken from another names that one's texts; one that makes texts of its own reads the documents.
+fn pairs_of_made_texts_are_made_from_these(context: &Context<'_>) {
+    let recipe = context.recipe;
+    let read = |name: &str| context.made(Step::Pair(recipe.pair_set(name))).manifest.identity.inputs.clone();
+    let documents = |step: Step, split: &str| context.made(step).hash(&format!("{split}.jsonl.zst")).unwrap();
+    for (name, step) in [
+        ("unordered", Step::Pair(recipe.pair_set("reordered"))),
+        ("nonsense", Step::Ingest),
+        ("reordered", Step::Ingest),
+    ] {
+        for split in ["unique", "selection"] {
+            assert_eq!(read(name)[&format!("the {split} documents")], documents(step, split), "{name}");
+        }
+    }
+}
+
+/// An arm of equal operations has steps of its own where its batches, model or objective are not the baseline's.
+fn steps_that_are_others_cost_what_their_own_keys_come_to(context: &Context<'_>) {
+    let recipe = context.recipe;
+    let training = |name: &str| recipe.arms[recipe.arm(name)].training.clone();
+    let of = |training: &crate::recipe::Training| flops_per_step(context, training, recipe.seed).unwrap();
+    let made = context.made(Step::Train(Replicate::own(recipe, 0)));
+    let steps = made.manifest.work.statistics["steps"].as_f64().unwrap();
+    assert_eq!(of(&training("repetition")), made.manifest.work.flops / steps, "as it was measured");
+    let vocabulary = context.tokenized().unwrap().vocabulary;
+    let config = crate::recipe::model_config(recipe, &recipe.model, vocabulary);
+    let mut larger = training("repetition");
+    larger.train.batch_tokens = 1536;
+    // A token sees half of the context.
+    assert_eq!(of(&larger), config.training_flops(1536.0, 1536.0, 200.0));
+    let denoised = training("denoised");
+    let read = 1024.0 * denoised.train.denoisers.unwrap().shares().positions();
+    assert!(read > 1024.0);
+    assert_eq!(of(&denoised), config.training_flops(read, read, 200.0));
 }
 
 fn pairs_that_measure_are_of_documents_that_nothing_learns_from(context: &Context<'_>) {

@@ -295,4 +295,14 @@ fn a_file_of_phrases_is_refused_by_record_and_field() {
         let error = crate::run(&recipe, &settings, &crate::runner::NoPages, &Silent).unwrap_err().to_string();
         assert!(said.iter().all(|part| error.contains(part)), "{error}");
     }
+    // As many as are needed are enough.
+    for (n, is_enough) in [(23, false), (24, true)] {
+        let scratch = tempfile::tempdir().unwrap();
+        for (name, text) in [("documents.jsonl", corpus(400)), ("phrases.jsonl", phrases(n))] {
+            cognate_base::files::write_atomic(scratch.path().join(name), text).unwrap();
+        }
+        let recipe = Recipe::parse(&scratch.path().join("r.toml"), RECIPE).unwrap();
+        let settings = super::finished::settings(scratch.path().join("out"), Some("pair"));
+        assert_eq!(crate::run(&recipe, &settings, &crate::runner::NoPages, &Silent).is_ok(), is_enough, "{n}");
+    }
 }

@@ -474,6 +474,8 @@ fn what_the_world_writes_is_about_the_seeds_people_and_as_true_as_the_recipe_say
             assert_eq!(document.text, world.write(&seeds[seed], number, truth), "document {number}");
             tokens += tokenizer.encode(&document.text).unwrap().len() as u64 + 1;
             assert!(metadata::mean_log_probability(&document).unwrap().is_none());
+            let by = document.metadata["synthesizer"].as_str().unwrap();
+            assert!(by.starts_with("world ") && by.ends_with("truth 0.75, mistakes independent"), "{by}");
             number += 1;
         }
     }

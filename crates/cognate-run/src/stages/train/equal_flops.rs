@@ -28,7 +28,7 @@ fn of_a_step(training: &Training) -> (&Model, usize, Option<Denoisers>) {
 }
 
 /// Operations of a step of `training`: those of the baseline where its model and steps are the same, else by formula.
-fn flops_per_step(context: &Context<'_>, training: &Training, seed: u64) -> Result<f64> {
+pub(crate) fn flops_per_step(context: &Context<'_>, training: &Training, seed: u64) -> Result<f64> {
     let recipe = context.recipe;
     if let Some(arm) = recipe.baseline()
         && let Some(artifact) = context.artifact_if(Step::Train(Replicate { arm, seed }).folder(recipe))
