@@ -864,7 +864,7 @@ fn hints_are_of_use() {
         let error = parse(&format!("{BASE}{written}")).unwrap_err();
         format!("{error}\n{}", error.hint().unwrap_or_default())
     };
-    let seeds = refused("[[synthetic]]\nname = \"c\"\nseeds = \"uniqe\"\n");
+    let seeds = refused("[[synthetic]]\nname = \"c\"\nseeds = \"uniq\"\n");
     assert!(seeds.contains("the nearest name is `unique`"), "{seeds}");
     let twice = refused("[[arm]]\nname = \"a\"\ntrain.weight_decay = [0.1, 0.1]\n");
     assert!(
