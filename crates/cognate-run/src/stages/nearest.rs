@@ -44,7 +44,7 @@ pub(super) fn write(
     Ok(lines)
 }
 
-/// What [`write`] wrote into `folder`.
+/// What [`write()`] wrote into `folder`.
 pub(crate) fn read(folder: &Path) -> Result<Vec<Nearest>> {
     read_lines(&folder.join(NEAREST))
 }
