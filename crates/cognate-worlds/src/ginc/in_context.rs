@@ -1,5 +1,6 @@
-//! In-context learning as Xie et al. measure it: a prompt is examples of one concept with the delimiter between them, and the last symbol of
-//! the last example is to be told.
+//! In-context learning after Xie et al.: a prompt is examples of one concept with the delimiter between them, and the last symbol of
+//! the last example is to be told. Their code draws one property for a prompt in which all of its examples begin; here each example begins in a state of
+//! its own.
 
 use cognate_base::{Monitor, random};
 
