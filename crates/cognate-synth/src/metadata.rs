@@ -3,7 +3,7 @@
 //! | field | type | meaning |
 //! |---|---|---|
 //! | `seed_id` | string | the document it was generated from; absent where it was written from none |
-//! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1 |
+//! | `sample` | integer | which of the documents of one drawn seed it is, from 0 on; where `samples_per_seed` is more than 1. Of `entigraph`, how often the same was asked before, where it was |
 //! | `entities` | list of strings | what it was to be about, where a server was asked about the seed's entities |
 //! | `synthesizer` | string | fingerprint of the model that wrote it; of what a made corpus' world wrote, `world`, its fingerprint, and how true |
 //! | `sampling` | object | absent where no model wrote it; `seed`, `temperature`, `top_p`, `max_seed_tokens`, `max_new_tokens`; where they are on, `top_k`, `min_p`, `repetition_penalty`; from a completion server also `method`, `model` |

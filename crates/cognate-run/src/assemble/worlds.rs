@@ -187,11 +187,13 @@ impl Assembly<'_> {
                 (name, values.iter().sum::<f64>() / values.len() as f64)
             };
             let n = counts[&(task.clone(), group.clone())];
-            let share = |right: Option<u64>| right.map(|right| right as f64 / of_world.n.max(1) as f64);
+            // Where models were asked fewer questions, it says nothing of those.
+            let share = |right: Option<u64>| {
+                right.filter(|_| n == of_world.n).map(|right| right as f64 / of_world.n.max(1) as f64)
+            };
             QuestionGroup {
                 n,
-                // Where models were asked fewer questions, it says nothing of those.
-                bayes: share(of_world.bayes.filter(|_| n == of_world.n)),
+                bayes: share(of_world.bayes),
                 guessed: share(of_world.guessed),
                 arms: arms.into_iter().map(mean).collect(),
                 task,

@@ -64,7 +64,10 @@ impl Things {
             sections => sections.to_vec(),
         };
         for synthesizer in written.things("synthesizer").iter().filter(|synthesizer| synthesizer.has_over("model")) {
-            sections.push(shaped_base(synthesizer, &sections)?);
+            let base = shaped_base(synthesizer, &sections)?;
+            if shaped_name(written, synthesizer) == own_base(synthesizer) {
+                sections.push(base);
+            }
         }
         let kinds = Kind::of(&sections)?;
         let sections: Vec<Section> = sections.iter().zip(&kinds).map(|(section, kind)| kind.section(section)).collect();
@@ -98,14 +101,26 @@ fn shaped_base(synthesizer: &Section, arms: &[Section]) -> Result<Section> {
         let expected = "no `base` beside `model`: a model is tuned in the shape in which it was trained";
         return Err(synthesizer.impossible("base", "", expected, "remove one of the two"));
     }
-    let name = shaped_name(&synthesizer.text("name"));
     let of_kind = arms.iter().find(|arm| arm.text_if("kind").is_some_and(|kind| kind == "repetition"));
-    of_kind.map(|arm| arm.shaped_as(synthesizer, &name)).ok_or_else(|| no_repetition(synthesizer))
+    let arm = of_kind.ok_or_else(|| no_repetition(synthesizer))?;
+    if arm.sweeps_shapes() {
+        let message =
+            "the arm of kind `repetition` chooses its shape itself, so it is no base of another one".to_owned();
+        return Err(synthesizer
+            .thing_refused(message, "write an arm of this shape with evaluate = false, and name it as `base`"));
+    }
+    Ok(arm.shaped_as(synthesizer, &own_base(synthesizer)))
 }
 
-/// What the base is called of a synthesizer with a shape of its own.
-fn shaped_name(synthesizer: &str) -> String {
-    format!("{synthesizer}-base")
+/// What the base is called of a synthesizer with a shape of its own: after the first one of that shape, whose base it has.
+fn shaped_name(written: &Written, synthesizer: &Section) -> String {
+    let first =
+        written.things("synthesizer").iter().find(|other| other.has_over("model") && other.has_shape_of(synthesizer));
+    own_base(first.unwrap_or(synthesizer))
+}
+
+fn own_base(synthesizer: &Section) -> String {
+    format!("{}-base", synthesizer.text("name"))
 }
 
 fn no_repetition(section: &Section) -> Box<RecipeError> {
@@ -255,14 +270,12 @@ impl Maker<'_> {
         };
         let asker = Asker { section, key: "by" };
         let is_arm = self.sections.iter().zip(self.kinds).any(|(section, kind)| kind.name(section) == by);
-        // Of an arm and a set of pairs that have one name, only the arm writes.
-        let is_synthesizer = match is_arm {
-            true => [RELATED, SHUFFLED].contains(&by.as_str()) || self.names("synthesizer").contains(&by),
-            false => self.is_synthesizer(&by),
-        };
+        let is_synthesizer = self.is_synthesizer(&by);
         let by = match (is_arm, is_synthesizer) {
             (true, true) => {
-                let message = format!("`{by}` is an arm and a synthesizer, and one of the two is to write here");
+                let message = format!(
+                    "`{by}` is an arm and a synthesizer (or a set of pairs, which stands for one), and one of the two is to write here"
+                );
                 return Err(section.thing_refused(message, "give one of the two another name"));
             }
             (true, false) => Writer::Arm(by),
@@ -483,7 +496,7 @@ impl Maker<'_> {
     fn base_of(&self, section: &Section) -> Result<String> {
         match section.text_if("base") {
             Some(base) => Ok(base),
-            None if section.has_over("model") => Ok(shaped_name(&section.text("name"))),
+            None if section.has_over("model") => Ok(shaped_name(self.written, section)),
             None => self.repetition(section),
         }
     }

@@ -418,14 +418,15 @@ pub(super) fn generate(section: &Section, tune: &Tune) -> Result<Generate> {
             Some(_) if is_entigraph => GenerateMethod::Entigraph,
             Some(_) => GenerateMethod::Endpoint,
         },
+        // A chat server is asked for the first two alone.
         sampling: Sampling {
             temperature: section.number("temperature"),
             top_p: section.number("top_p"),
-            top_k: section.integer("top_k") as usize,
-            min_p: section.number("min_p"),
-            repetition_penalty: section.number("repetition_penalty"),
+            top_k: if is_entigraph { 0 } else { section.integer("top_k") as usize },
+            min_p: if is_entigraph { 0.0 } else { section.number("min_p") },
+            repetition_penalty: if is_entigraph { 1.0 } else { section.number("repetition_penalty") },
         },
-        samples_per_seed: section.integer("samples_per_seed"),
+        samples_per_seed: if is_entigraph { 1 } else { section.integer("samples_per_seed") },
         precision: match section.text("precision").as_str() {
             "int8" => GeneratePrecision::Int8,
             _ => GeneratePrecision::F32,

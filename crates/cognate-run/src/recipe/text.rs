@@ -116,7 +116,8 @@ impl Recipe {
             beside(&mut thing, &corpus.generate, &self.generate)?;
             // What is off is not written, and would read back as the table's.
             let (own, shared) = (table(&corpus.generate)?, table(&self.generate)?);
-            for (key, off) in OFF {
+            // A server is not asked for these.
+            for (key, off) in OFF.into_iter().filter(|_| corpus.by != Author::Server) {
                 if shared.contains_key(key) && !own.contains_key(key) {
                     thing.insert(key.to_owned(), off);
                 }

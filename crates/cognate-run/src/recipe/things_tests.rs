@@ -847,6 +847,19 @@ fn a_synthesizer_may_have_a_shape_of_its_own() {
     assert_eq!(recipe.arms[recipe.arm("a")].training.model, recipe.model, "the final model has the recipe's shape");
     assert!(labels(&recipe).contains(&"train big-base".to_owned()), "{:?}", labels(&recipe));
     assert_eq!(Recipe::parse(Path::new("r.toml"), &recipe.to_toml().unwrap()).unwrap(), recipe);
+    // A control of the same shape has the same base, and another shape another one.
+    let control = "[[synthesizer]]\nname = \"shuffled\"\nmodel.width = 64\nmodel.layers = 3\n[[synthesizer]]\nname = \"deep\"\nmodel.layers = 9\n";
+    let both = format!(
+        "{written}{control}[[synthetic]]\nname = \"deep\"\n[[arm]]\nname = \"b\"\nsynthetic = {{ shuffled = 0.1, deep = 0.1 }}\n"
+    );
+    let both = parse(&format!("{BASE}{both}")).unwrap();
+    let base = |name: &str| both.synthesizers[both.synthesizer(name)].base.name().to_owned();
+    assert_eq!(["big", "shuffled", "deep"].map(base), ["big-base", "big-base", "deep-base"]);
+    assert_eq!(Recipe::parse(Path::new("r.toml"), &both.to_toml().unwrap()).unwrap(), both);
+    let swept =
+        "[[arm]]\nkind = \"repetition\"\nsweep = [{ name = \"a\", model = { width = 64 } }, { name = \"b\" }]\n";
+    let message = parse(&format!("{swept}{written}")).unwrap_err().to_string();
+    assert!(message.contains("chooses its shape itself"), "{message}");
     for (changed, said) in [
         (written.replace("rate = 0.5", "base = \"repetition\""), "no `base` beside `model`"),
         (written.replace("model.layers = 3", "model.layers = [2, 3]"), "only an arm chooses between several"),
@@ -901,10 +914,12 @@ fn a_set_of_pairs_stands_for_a_synthesizer_and_a_corpus_of_its_name() {
         (other.pairs[0].name.as_str(), other.synthetic[0].by.model().map(Writer::name)),
         ("related", Some("related"))
     );
-    // Of an arm and a set with one name, the arm writes.
-    let both = format!(
-        "{set}[[synthetic]]\nname = \"c\"\nby = \"strict\"\n{BASE}[[arm]]\nname = \"strict\"\ntrain.beta1 = 0.5\n"
-    );
-    let both = parse(&format!("{both}[[arm]]\nname = \"a\"\nsynthetic.c = 0.25\n")).unwrap();
-    assert_eq!(both.synthetic[0].by, Author::Model(Writer::Arm("strict".into())));
+    // An arm and a set with one name could both write.
+    let arm = "[[arm]]\nname = \"strict\"\ntrain.beta1 = 0.5\n";
+    for written in ["", "[[synthetic]]\nname = \"c\"\nby = \"strict\"\n"] {
+        let shares = if written.is_empty() { "strict" } else { "c" };
+        let text = format!("{set}{written}{BASE}{arm}[[arm]]\nname = \"a\"\nsynthetic.{shares} = 0.25\n");
+        let message = parse(&text).unwrap_err().to_string();
+        assert!(message.contains("`strict` is an arm and a synthesizer (or a set of pairs"), "{message}");
+    }
 }

@@ -374,13 +374,13 @@ pub(crate) fn misfits(context: &Context<'_>, corpora: impl Iterator<Item = usize
         }
         if documents.is_empty() {
             let mut texts = unique_texts(context, monitor)?;
-            // As many as the stage looks at, and the same.
             texts.sort();
-            texts.truncate(config.quality_documents);
             let document = |(id, text)| Document { id, text, group: None, metadata: Metadata::default() };
             documents = texts.into_iter().map(document).collect();
         }
-        for (rule, limit, real) in real_shares(&documents, &config, monitor)? {
+        // As many as the stage looks at, and the same.
+        let most = documents.len().min(config.quality_documents);
+        for (rule, limit, real) in real_shares(&documents[..most], &config, monitor)? {
             if real.value().unwrap_or(0.0) > REAL_DROPPED {
                 found.push(format!(
                     "{}: the rule `{rule}` would drop {:.0} % of the real unique documents: {}",

@@ -27,6 +27,10 @@ pub(crate) trait Question: Send + 'static {
     fn plain_body(&self) -> Option<Vec<u8>> {
         None
     }
+    /// What that leaves out, in words, and what follows.
+    fn left_out(&self) -> (&'static str, &'static str) {
+        ("text without special tokens", ", and documents in which one stands are dropped by `filter`")
+    }
     /// Bytes of an answer beyond which it is none.
     fn most_bytes(&self) -> usize;
     /// What the body of an answer with status 200 says. Otherwise what is wrong with it, and whether asking again may help.
@@ -205,9 +209,9 @@ impl Asker {
             Some(plain) => {
                 let second = post(&plain)?;
                 if second.status == 200 && !self.strict.swap(true, Ordering::Relaxed) {
+                    let (what, follows) = question.left_out();
                     tracing::warn!(
-                        "the server refuses to be asked for text without special tokens (it said {:?}); it is asked without that, and \
-                         documents in which one stands are dropped by `filter`",
+                        "the server refuses to be asked for {what} (it said {:?}); it is asked without that{follows}",
                         self.client.discretion().said(&reply.body)
                     );
                 }

@@ -1,5 +1,6 @@
-//! The entities of every document, asked for once: `entities.jsonl`, a line a document in their order. While they come, `entities-journal.jsonl`
-//! holds what has arrived, in the order of arrival: killed at any point, a restart asks for the others alone.
+//! The entities of every document, asked for once: `entities.list`, a line a document in their order. While they come, `entities-journal.list`
+//! holds the lists that have arrived, in the order of arrival: killed at any point, a restart asks for the others alone. What could not be read is in
+//! the finished file only, so that another call asks again. No reader of documents takes files of this name.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
@@ -20,11 +21,11 @@ use crate::endpoint::{EndpointConfig, Fault, PATIENCE, Role};
 use crate::error::{Error, Result};
 
 /// The finished file.
-pub const ENTITIES_FILE: &str = "entities.jsonl";
-const JOURNAL: &str = "entities-journal.jsonl";
+pub const ENTITIES_FILE: &str = "entities.list";
+const JOURNAL: &str = "entities-journal.list";
 /// Tokens of an answer, at most: a summary, and a hundred names.
 const ANSWER_TOKENS: usize = 2048;
-/// Documents without a readable answer from which on, where they are more than half of all that were asked about, the rest is not asked for.
+/// Documents without a readable answer from which on, where they are more than half of those that a call asked about, the rest is not asked for.
 const MOST_UNREADABLE: usize = 10;
 
 /// What is known of a document; a line of both files.
@@ -59,12 +60,19 @@ pub(super) fn listed(
         return read_listed(&path, documents.ids);
     }
     let mut journal = Journal::open(folder, documents.ids)?;
+    let mut unreadable = BTreeMap::new();
     if journal.found.len() < documents.ids.len() {
         monitor.begin("entities", Some(documents.ids.len() as u64), Unit::Documents);
         let outcome = ask(documents, &mut journal, (most, seed), endpoint, monitor);
         monitor.end();
-        outcome?;
+        unreadable = outcome?;
     }
+    let has_two = |listed: &Listed| listed.entities.as_ref().is_some_and(|entities| entities.len() > 1);
+    if !journal.found.values().any(has_two) {
+        // Another call may be answered better.
+        return Err(none(endpoint, unreadable.len(), documents.ids.len()));
+    }
+    journal.found.append(&mut unreadable);
     let all: Vec<Listed> = journal.found.into_values().collect();
     let mut lines = Vec::new();
     for one in &all {
@@ -91,7 +99,7 @@ fn ask(
     (most, seed): (usize, u64),
     endpoint: &EndpointConfig,
     monitor: &dyn Monitor,
-) -> Result<()> {
+) -> Result<BTreeMap<u64, Listed>> {
     let workers = Workers::start(Asker::new(endpoint, Role::Writer, seed)?, endpoint.concurrency)?;
     let question = |number: usize, attempt: u32| -> Result<Listing> {
         Ok(Listing::new(number, attempt, &(documents.text)(number)?, (most, seed), &endpoint.model))
@@ -99,7 +107,7 @@ fn ask(
     let is_unasked = |number: &usize| !journal.found.contains_key(&(*number as u64));
     let mut unasked = (0..documents.ids.len()).filter(is_unasked).collect::<Vec<_>>().into_iter();
     let mut out = 0;
-    let mut unreadable = journal.found.values().filter(|listed| listed.entities.is_none()).count();
+    let (before, mut unreadable) = (journal.found.len(), BTreeMap::new());
     loop {
         if let Err(stop) = monitor.check() {
             // What has arrived is paid for.
@@ -120,7 +128,7 @@ fn ask(
             out += 1;
         }
         if out == 0 {
-            return Ok(());
+            return Ok(unreadable);
         }
         let Some(outcome) = workers.receive(PATIENCE)? else { continue };
         let Answered { number, attempt, entities } = match outcome {
@@ -136,20 +144,24 @@ fn ask(
             continue;
         }
         out -= 1;
-        unreadable += usize::from(entities.is_none());
-        journal.accept(Listed { number, id: documents.ids[number as usize].clone(), entities })?;
-        let asked = journal.found.len();
-        if unreadable >= MOST_UNREADABLE && 2 * unreadable > asked {
-            return Err(Error::NoEntities {
-                url: endpoint.url.clone(),
-                model: endpoint.model.clone(),
-                unreadable,
-                asked,
-            });
+        let listed = Listed { number, id: documents.ids[number as usize].clone(), entities };
+        match listed.entities {
+            Some(_) => journal.accept(listed)?,
+            None => drop(unreadable.insert(number, listed)),
         }
-        let detail = format!("{unreadable} without a readable answer, {} requests repeated", workers.repeated());
-        monitor.advance(asked as u64, &detail);
+        let asked = journal.found.len() - before + unreadable.len();
+        if unreadable.len() >= MOST_UNREADABLE && 2 * unreadable.len() > asked {
+            keep_arrived(&workers, journal, documents.ids)?;
+            return Err(none(endpoint, unreadable.len(), asked));
+        }
+        let detail =
+            format!("{} without a readable answer, {} requests repeated", unreadable.len(), workers.repeated());
+        monitor.advance((before + asked) as u64, &detail);
     }
+}
+
+fn none(endpoint: &EndpointConfig, unreadable: usize, asked: usize) -> Error {
+    Error::NoEntities { url: endpoint.url.clone(), model: endpoint.model.clone(), unreadable, asked }
 }
 
 /// Before stopping: what has arrived is paid for.
@@ -269,12 +281,21 @@ impl Question for Listing {
         Some(json!(body).to_string().into_bytes())
     }
 
+    fn left_out(&self) -> (&'static str, &'static str) {
+        ("an answer that is a JSON object", "")
+    }
+
     fn most_bytes(&self) -> usize {
         most_bytes(ANSWER_TOKENS)
     }
 
     fn read(&self, body: &[u8], discretion: &Discretion) -> Result<Answered, (Fault, bool)> {
-        let (_, text) = completion(body, discretion)?;
+        let text = match completion(body, discretion) {
+            Ok((_, text)) => text,
+            // A refusal, or one that thought for too long: another draw may be readable.
+            Err((Fault::Answer { .. }, false)) => String::new(),
+            Err(fault) => return Err(fault),
+        };
         // An entity goes into later requests and into files: none may hold the key.
         let entities =
             entities(&text, self.most).filter(|found| !found.iter().any(|entity| discretion.is_broken_by(entity)));

@@ -108,10 +108,6 @@ pub fn generate_entigraph(
         pairs,
         triples,
     };
-    if pairs == 0 {
-        let (url, model) = (endpoint.url.clone(), endpoint.model.clone());
-        return Err(Error::NoEntities { url, model, unreadable: figures.unreadable as usize, asked: listed.len() });
-    }
     let about = About { listed: &listed, relations: &relations, prompts: &prompts };
     let marks = Marks::of(tokenizer);
     // A text may have more tokens of this tokenizer than the server counts.
@@ -237,6 +233,9 @@ impl Question for Text {
         };
         if discretion.is_broken_by(&text) {
             return wrong("the answer repeats the key, and is thrown away: a document would hold it".into(), false);
+        }
+        if text.trim().is_empty() {
+            return wrong("its text is empty: does the model put all into another field, or think for longer than max_new_tokens?".into(), true);
         }
         let finish = match answer.finish_reason().as_deref() {
             Some("stop") => Finish::Eod,

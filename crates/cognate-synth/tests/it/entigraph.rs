@@ -15,7 +15,7 @@ use crate::server::{Act, Asked, Server, answer};
 use crate::world::{TEXTS, World, settings};
 use crate::{contents, read};
 
-const JOURNAL: &str = "entities-journal.jsonl";
+const JOURNAL: &str = "entities-journal.list";
 
 fn config(target: Target) -> GenerateConfig {
     GenerateConfig {
@@ -213,6 +213,8 @@ fn faults_are_met_with_another_request_or_an_error_and_nothing_that_came_is_lost
     let server = Server::start(move |asked| garbled(asked, true).unwrap_or(Act::Answer));
     let found = world.about(&world.out("never"), target, &server, &Silent).unwrap();
     assert_eq!((found.unreadable, found.without_two, found.entities), (1, 2, stats.entities - 3));
+    let list = fs_err::read_to_string(world.out("never").join(ENTITIES_FILE)).unwrap();
+    assert!(list.lines().next().unwrap().ends_with("\"entities\":null}"), "{list}");
     let seeds: BTreeSet<u64> = server
         .asked()
         .iter()
@@ -240,8 +242,24 @@ fn a_server_that_lists_nothing_or_refuses_is_told_with_what_to_do() {
     let target = Target::Documents(2);
     let nothing = json!({"choices": [{"message": {"content": "no"}, "finish_reason": "stop"}]}).to_string();
     let server = Server::start(move |_| Act::Say(200, String::new(), nothing.clone()));
-    let message = world.about(&world.out("a"), target, &server, &Silent).unwrap_err().to_string();
+    let out = world.out("a");
+    let message = world.about(&out, target, &server, &Silent).unwrap_err().to_string();
     assert!(message.contains("of 4 documents") && message.contains("of 4 the answers of \"writer\""), "{message}");
+    // Once the server is mended, the same folder goes on; an answer without any text is no list either.
+    let silent = json!({"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}).to_string();
+    let server = Server::start(move |_| Act::Say(200, String::new(), silent.clone()));
+    let message = world.about(&out, target, &server, &Silent).unwrap_err().to_string();
+    assert!(message.contains("of 4 the answers"), "{message}");
+    let found = world.about(&out, target, &Server::faultless(), &Silent).unwrap();
+    assert_eq!((found.entities, found.unreadable), (11, 0));
+    // An empty text is none.
+    let empty = json!({"choices": [{"message": {"content": " "}, "finish_reason": "stop"}]}).to_string();
+    let server = Server::start(move |asked| match asks_for_entities(asked) {
+        true => Act::Answer,
+        false => Act::Say(200, String::new(), empty.clone()),
+    });
+    let message = world.about(&world.out("empty"), target, &server, &Silent).unwrap_err().to_string();
+    assert!(message.contains("its text is empty") && message.contains("attempt 3"), "{message}");
     let server = Server::start(|asked| {
         if asks_for_entities(asked) { Act::Answer } else { Act::Say(404, String::new(), "no such model".to_owned()) }
     });

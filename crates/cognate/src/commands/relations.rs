@@ -108,6 +108,10 @@ pub(crate) fn pair(args: &PairArgs, terminal: &Terminal) -> Result {
 /// The near-copies among the documents of the vectors.
 fn copies(args: &PairArgs, vectors: &Vectors, terminal: &Terminal) -> Result<Copies> {
     let Some(path) = &args.documents else { return Ok(Copies::none()) };
+    if let Kind::Npy = kind("--embeddings", &args.embeddings)? {
+        let expected = "a .parquet file beside --documents: .npy has no identifiers to compare with theirs";
+        return Err(Failure::setting("--embeddings", args.embeddings.display(), expected));
+    }
     let texts = cognate_run::read_texts(path, &read_options(&args.read), terminal)?;
     let (ids, texts): (Vec<String>, Vec<String>) = texts.into_iter().unzip();
     if ids != vectors.ids {

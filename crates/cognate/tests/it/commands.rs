@@ -223,6 +223,7 @@ fn pair_says_whether_documents_are_related_and_takes_those_that_are() {
     );
     // Nothing but chance relates these.
     scratch.write("documents.jsonl", corpus(300));
+    scratch.succeeds(&["embed", "documents.jsonl", "--out", "v.npy", "--dimensions", "8"]);
     scratch.succeeds(&["embed", "documents.jsonl", "--out", "v.parquet", "--dimensions", "8"]);
     assert!(pair(&["--diagnose"]).1.contains("no usable relation"));
     for (more, said) in [
@@ -231,8 +232,10 @@ fn pair_says_whether_documents_are_related_and_takes_those_that_are() {
         (&["--diagnose", "--out", "p.parquet"], "cannot be used with"),
         (&[], "--out"),
         (&["--diagnose", "--precision", "1"], "below 1"),
+        (&["--embeddings", "v.npy", "--diagnose", "--documents", "copies.jsonl"], "no identifiers"),
     ] {
-        let (code, stderr) = scratch.fails(&[&["pair", "--embeddings", "v.parquet"], more].concat());
+        let vectors: &[&str] = if more.contains(&"--embeddings") { &[] } else { &["--embeddings", "v.parquet"] };
+        let (code, stderr) = scratch.fails(&[&["pair"], vectors, more].concat());
         assert!(code == 2 && stderr.contains(said), "{more:?}: {stderr}");
     }
 }

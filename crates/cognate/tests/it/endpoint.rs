@@ -276,12 +276,12 @@ fn a_server_may_write_about_the_entities_of_documents() {
     run(&servers[0], Some(20));
     let folder = scratch.path("runs/tiny/generate/about");
     let partial = |name: &str| files(&scratch.path("runs/tiny")).keys().any(|path| path.ends_with(name));
-    assert!(partial("entities-journal.jsonl") && !partial("entities.jsonl"));
+    assert!(partial("entities-journal.list") && !partial("entities.list"));
     let manifest = fs_err::read(scratch.path("runs/tiny/ingest/manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let documents = manifest["statistics"]["unique"]["documents"].as_u64().unwrap() as usize;
     run(&servers[1], Some(documents + 10));
-    assert!(partial("entities.jsonl") && partial("journal.jsonl"));
+    assert!(partial("entities.list") && partial("journal.jsonl"));
     let output = run(&servers[2], None);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     has_no_key(&scratch, &output);
@@ -290,7 +290,7 @@ fn a_server_may_write_about_the_entities_of_documents() {
     // Three are under way at each kill.
     assert!((documents..=documents + 6).contains(&listed), "{listed} lists of {documents} documents");
     assert!(servers[2].asked().iter().all(|asked| !lists(asked)), "entities were asked for again");
-    assert!(folder.join("entities.jsonl").exists() && !folder.join("journal.jsonl").exists());
+    assert!(folder.join("entities.list").exists() && !folder.join("journal.jsonl").exists());
     let report: Value = serde_json::from_slice(&fs_err::read(scratch.path("runs/tiny/report.json")).unwrap()).unwrap();
     let report = report.to_string();
     assert!(report.contains("writer, a model behind a server, about two or three entities"), "{report}");

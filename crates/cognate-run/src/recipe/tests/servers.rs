@@ -146,6 +146,14 @@ fn a_server_that_writes_about_entities_has_keys_of_its_own() {
     assert_ne!(config(&own), config(&recipe));
     assert_eq!((&config(&own)["most_entities"], &config(&own)["endpoint_model"]), (&7.into(), &"m".into()));
     assert_eq!(config(&own).get("endpoint_url"), None, "where a server is changes nothing");
+    // What it is not asked for changes nothing, and reads back.
+    let other = text(server).replace(
+        "[train]",
+        "[generate]\ntop_k = 40\nsamples_per_seed = 4\nmin_p = 0.1\nrepetition_penalty = 1.5\n[train]",
+    );
+    let other = parse(&other).unwrap();
+    assert_eq!(config(&other), config(&recipe));
+    assert_eq!(parse(&other.to_toml().unwrap()).unwrap(), other);
     for (keys, said) in [
         ("", "expected `endpoint_url` beside it"),
         ("endpoint_url = \"http://h/v1\"\n", "expected `endpoint_model` beside it"),

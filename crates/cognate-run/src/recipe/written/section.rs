@@ -70,9 +70,25 @@ impl Section {
         self.over.get(table).is_some_and(|over| !over.entries.is_empty())
     }
 
+    /// Whether it says the same keys of `[model]` as another.
+    pub(in crate::recipe) fn has_shape_of(&self, other: &Self) -> bool {
+        let values = |section: &Self| -> Option<Vec<(&'static str, Value)>> {
+            let over = section.over.get("model")?;
+            Some(over.entries.iter().map(|(key, entry)| (*key, entry.value.clone())).collect())
+        };
+        values(self) == values(other)
+    }
+
+    /// Whether an arm has candidates of different shapes that are written out.
+    pub(in crate::recipe) fn sweeps_shapes(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.has_over("model"))
+    }
+
     /// The same arm under another name, in the shape that `thing` says, not measured.
     pub(in crate::recipe) fn shaped_as(&self, thing: &Self, name: &str) -> Self {
         let mut arm = self.clone().with_text("name", name);
+        // Another model's weights have another shape.
+        arm.entries.remove("init");
         let entry = self.unwritten(Value::Flag(false), "false".to_owned());
         arm.entries.insert("evaluate", entry);
         let table = "model";

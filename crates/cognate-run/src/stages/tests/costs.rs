@@ -445,6 +445,12 @@ fn teachers_and_ensembles_take_what_their_models_come_to() {
         needed_memory(&recipe, &*members.stage_of(), 500, true),
         Some(("measuring this recipe's ensemble", scoring))
     );
+    assert_eq!(
+        needed_memory(&recipe, &*teach(0).stage_of(), 500, true),
+        Some(("asking this recipe's teachers", memory))
+    );
+    // A filter holds less than the tuning before it.
+    assert_eq!(needed_memory(&recipe, &*Step::Filter(0).stage_of(), 500, true), None);
     let single = Step::Evaluate(Replicate::own(&recipe, 0));
     assert_eq!(needed_memory(&recipe, &*single.stage_of(), 500, true), None, "one is the least that was trained");
     // What a notice of a costly tuning compares: pairs of 240 tokens a document, and the base's training.
