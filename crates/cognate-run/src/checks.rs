@@ -6,7 +6,7 @@ use std::path::Path;
 use cognate_base::{Hash, Monitor, process};
 use cognate_corpus::Tokenizer;
 use cognate_results as results;
-use cognate_synth::{GenerateStats, KnownPairs};
+use cognate_synth::{GenerateStats, KnownPairs, check_entigraph};
 
 use crate::arms;
 use crate::context::Context;
@@ -52,7 +52,8 @@ pub(crate) fn before(recipe: &Recipe, run: &RunDir, monitor: &dyn Monitor) -> Re
         let made = run.folder(&Step::Ingest.folder(recipe));
         tasks::check(recipe, made.exists().then_some(made.as_path()), models, monitor)?;
     }
-    room(recipe, run.root(), &left, tokenizer.as_ref())
+    room(recipe, run.root(), &left, tokenizer.as_ref())?;
+    ask_writers(recipe, &left, monitor)
 }
 
 /// Refuses, behind `step`, what its result shows that a later stage would stop for, or that other machines say; warns of what is seldom
@@ -246,6 +247,20 @@ fn servers(recipe: &Recipe, left: &[Step]) -> Result<()> {
                 }
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One question for each server that writes about entities, to which the answer does not matter: one that is not there, or does not know its model, shows
+/// before training.
+fn ask_writers(recipe: &Recipe, left: &[Step], monitor: &dyn Monitor) -> Result<()> {
+    for step in left {
+        let Step::Generate(corpus) = *step else { continue };
+        let generate = &recipe.synthetic[corpus].generate;
+        if let (Some(endpoint), Some(_)) = (&generate.endpoint, generate.most_entities) {
+            check_entigraph(&generate::server(endpoint)?, monitor)
+                .map_err(|error| Error::from(error).in_stage(&step.label(recipe)))?;
         }
     }
     Ok(())

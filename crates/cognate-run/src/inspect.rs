@@ -197,7 +197,7 @@ fn setting(name: &str, found: &Path, expected: &str) -> Error {
 fn draw(sources: &Sources, options: &InspectOptions, corpus: &Corpus<'_>) -> Result<(Vec<Document>, u64)> {
     let mut drawn: Vec<(u64, u64, Document)> = Vec::new();
     let mut of = 0;
-    for (number, record) in (0u64..).zip(Reader::open(&sources.synthetic, &sources.read, &Silent)?) {
+    for (number, record) in (0u64..).zip(Reader::open(&sources.synthetic, &ReadOptions::default(), &Silent)?) {
         let (_, document) = record?;
         of += 1;
         if options.paired && corpus.seed_of(&document)?.is_none_or(|seed| !corpus.nearest.contains_key(&(seed as u32)))

@@ -27,7 +27,7 @@ pub mod sampling;
 pub mod score;
 
 pub use endpoint::{EndpointConfig, EndpointError, Key, Role, generate_endpoint};
-pub use entigraph::{EntigraphStats, generate_entigraph};
+pub use entigraph::{EntigraphStats, check_entigraph, generate_entigraph};
 pub use error::{Error, Result};
 pub use filter::quality::{Collection, Copied, Lengths, Quality, Training, pair_overlap, quality};
 pub use filter::repetition::{Rule, Thresholds};

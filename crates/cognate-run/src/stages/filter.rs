@@ -290,6 +290,7 @@ fn work(context: &Context<'_>, corpus: usize, folder: &Path, monitor: &dyn Monit
             training: &training,
             seeds: seeds.as_deref(),
             real: Some(&real),
+            read_synthetic: &read,
             read: &read,
         };
         let mut stats = match &mut synthesizer {

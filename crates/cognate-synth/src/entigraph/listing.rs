@@ -93,6 +93,19 @@ pub(super) fn read_listed(path: &Path, ids: &[String]) -> Result<Vec<Listed>> {
     Ok(found.into_values().collect())
 }
 
+/// Asks for the entities of one sentence: whether a server is there and knows the model. What it lists does not matter.
+pub(super) fn ask_once(endpoint: &EndpointConfig, monitor: &dyn Monitor) -> Result<()> {
+    let endpoint = EndpointConfig { attempts: 1, concurrency: 1, ..endpoint.clone() };
+    let workers = Workers::start(Asker::new(&endpoint, Role::Writer, 0)?, 1)?;
+    workers.send(Listing::new(0, 1, "Ada wrote to Charles.", (2, 0), &endpoint.model))?;
+    loop {
+        monitor.check()?;
+        if let Some(outcome) = workers.receive(PATIENCE)? {
+            return Ok(outcome.map(drop)?);
+        }
+    }
+}
+
 fn ask(
     documents: &Documents<'_>,
     journal: &mut Journal,

@@ -125,6 +125,15 @@ pub fn generate_entigraph(
     Ok(EntigraphStats { texts: store.finish(&about, monitor)?, ..figures })
 }
 
+/// Asks the server one short question, once: whether it is there and knows the model.
+///
+/// # Errors
+/// As [`generate_entigraph`].
+pub fn check_entigraph(endpoint: &EndpointConfig, monitor: &dyn Monitor) -> Result<()> {
+    endpoint.check_as(Role::Writer)?;
+    listing::ask_once(endpoint, monitor)
+}
+
 /// The sampling settings as each record holds them, and who was asked.
 fn sampling_record(config: &GenerateConfig, model: &str) -> Value {
     let mut record = config.sampling_record();

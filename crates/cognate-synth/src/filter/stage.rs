@@ -42,7 +42,9 @@ pub struct FilterInputs<'a> {
     pub seeds: Option<&'a Path>,
     /// Real documents that nothing was trained on, to compare with.
     pub real: Option<&'a Path>,
-    /// How all of them are read.
+    /// How synthetic documents are read. What a generation writes has fields of its own, whatever those of other documents are called.
+    pub read_synthetic: &'a ReadOptions,
+    /// How the others are read.
     pub read: &'a ReadOptions,
 }
 
@@ -188,7 +190,7 @@ fn read_first(path: &Path, options: &ReadOptions, most: usize, monitor: &dyn Mon
 
 /// Refuses documents that cannot be judged: with metadata of another type than ours, or with a seed that is not there.
 fn check_documents(inputs: FilterInputs<'_>, is_known: impl Fn(&str) -> bool, monitor: &dyn Monitor) -> Result<()> {
-    for record in Reader::open(inputs.synthetic, inputs.read, monitor)? {
+    for record in Reader::open(inputs.synthetic, inputs.read_synthetic, monitor)? {
         monitor.check()?;
         let (_, document) = record?;
         metadata::check(&document)?;
@@ -283,7 +285,7 @@ impl<'a> Stage<'a> {
         real: Option<&[Document]>,
         monitor: &dyn Monitor,
     ) -> Result<FilterStats> {
-        let mut reader = Reader::open(self.inputs.synthetic, self.inputs.read, monitor)?;
+        let mut reader = Reader::open(self.inputs.synthetic, self.inputs.read_synthetic, monitor)?;
         loop {
             let chunk: Vec<Document> =
                 reader.by_ref().take(CHUNK).map(|record| Ok(record?.1)).collect::<Result<_>>()?;

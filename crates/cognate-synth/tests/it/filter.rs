@@ -47,6 +47,7 @@ impl World {
             training: &self.training,
             seeds: None,
             real: Some(&self.real),
+            read_synthetic: &ReadOptions::default(),
             read: &ReadOptions::default(),
         };
         (filter(inputs, &out, config, None, &Silent), out)
@@ -184,6 +185,7 @@ fn an_interrupted_filter_leaves_nothing() {
         training: &world.training,
         seeds: None,
         real: None,
+        read_synthetic: &ReadOptions::default(),
         read: &ReadOptions::default(),
     };
     let out = world.path("out");
@@ -213,6 +215,7 @@ fn relevance_is_written_counted_and_may_filter() {
             training: &world.training,
             seeds: None,
             real: None,
+            read_synthetic: &ReadOptions::default(),
             read: &ReadOptions::default(),
         };
         let config = FilterConfig { min_relevance, ..FilterConfig::standard() };
@@ -257,6 +260,7 @@ fn relevance_is_written_counted_and_may_filter() {
         training: &world.training,
         seeds: None,
         real: None,
+        read_synthetic: &ReadOptions::default(),
         read: &ReadOptions::default(),
     };
     let config = FilterConfig { min_relevance: Some(0.2), ..FilterConfig::standard() };

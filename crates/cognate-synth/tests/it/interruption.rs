@@ -133,6 +133,7 @@ fn filters_and_scores() {
         training: &training,
         seeds: None,
         real: Some(&real),
+        read_synthetic: &ReadOptions::default(),
         read: &ReadOptions::default(),
     };
     let options = RelevanceOptions::of(&world.tokenizer, 14, 64).unwrap();

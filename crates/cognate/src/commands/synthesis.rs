@@ -220,11 +220,15 @@ fn filtered(args: &FilterArgs, threads: usize, terminal: &Terminal) -> Result<Fi
     };
     let synthetic = document_files(&args.synthetic)?;
     let read = read_options(&args.read);
+    // A folder is a generation's, whose records have names of their own; a file may be anybody's.
+    let written = ReadOptions { max_record_bytes: read.max_record_bytes, ..ReadOptions::default() };
+    let is_written = args.synthetic.iter().all(|path| path.is_dir());
     let inputs = FilterInputs {
         synthetic: &synthetic,
         training: &args.training,
         seeds: None,
         real: args.real.as_deref(),
+        read_synthetic: if is_written { &written } else { &read },
         read: &read,
     };
     let Some(checkpoint) = &args.synthesizer else {

@@ -126,6 +126,37 @@ fn every_command_that_reads_documents_takes_other_fields_and_passes_over_bad_rec
     assert_eq!(run("tokenize --out t --tokenizer t.json --train 300")["documents"], 80);
     let ingested = run("ingest --out c --unique-share 0.5 --validation-share 0.2 --contamination-words 0");
     assert_eq!((&ingested["read"], &ingested["rejected"]), (&80.into(), &2.into()));
+    // The commands behind these read the same documents, and what they write has names of its own.
+    let names = "--id-field key --text-field body";
+    let says = |line: &str| scratch.succeeds(&line.split_whitespace().collect::<Vec<_>>());
+    scratch.write("own-80.jsonl", corpus(80).replace("\"id\"", "\"key\"").replace("\"text\"", "\"body\""));
+    says(&format!("tokenize own-80.jsonl {names} --out t80 --tokenizer t.json"));
+    says(&format!("embed own-80.jsonl {names} --out v80.parquet --dimensions 8"));
+    says("pair --embeddings v80.parquet --out p80.parquet --neighbours 2");
+    says(
+        "train --tokens t80 --tokenizer t.json --out base --budget-tokens 600 --batch-tokens 300 --context 200 --layers 1 --width 32 --heads 2",
+    );
+    let last = |folder: &str| {
+        let names = scratch.names(&format!("{folder}/checkpoints"));
+        format!("{folder}/checkpoints/{}", names.iter().rev().find(|name| name.starts_with("step-")).unwrap())
+    };
+    let base = last("base");
+    says(&format!(
+        "tune {base} --documents own-80.jsonl {names} --tokens t80 --pairs p80.parquet --out tuned --epochs 1 --batch-tokens 400"
+    ));
+    let tuned = last("tuned");
+    let documents = format!("--documents own-80.jsonl {names}");
+    says(&format!(
+        "generate {tuned} {documents} --tokens t80 --out g --target-tokens 200 --max-new-tokens 20 --max-seed-tokens 40"
+    ));
+    let kept: Value = serde_json::from_str(&says(&format!(
+        "filter g --training own-80.jsonl {names} --out kept --min-words 0 --keep-unfinished --near-copy off --near-duplicate off"
+    )))
+    .unwrap();
+    assert!(kept["read"]["documents"].as_u64().unwrap() >= 10, "{kept}");
+    assert!(says(&format!("inspect synthetic g {documents}")).contains("synthetic-"));
+    let evaluated = says(&format!("evaluate --checkpoint {base} --documents own-80.jsonl {names}"));
+    assert!(evaluated.contains("perplexity"), "{evaluated}");
     for command in ["ingest", "tokenize", "embed", "tune", "generate", "filter", "evaluate", "inspect synthetic"] {
         let help = scratch.succeeds(&format!("{command} --help").split(' ').collect::<Vec<_>>());
         for flag in ["--id-field", "--text-field", "--on-bad-record", "--max-record-bytes"] {

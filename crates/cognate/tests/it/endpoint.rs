@@ -260,7 +260,10 @@ fn a_server_may_write_about_the_entities_of_documents() {
     let expanded = scratch.succeeds(&["plan", "--expand", "r.toml"]);
     scratch.write("expanded.toml", expanded.clone());
     assert_eq!(scratch.succeeds(&["plan", "--expand", "expanded.toml"]), expanded);
-    let lists = |asked: &crate::server::Asked| asked.body["response_format"].is_object();
+    // One short question at the start of each run says whether the server is there.
+    let is_first =
+        |asked: &crate::server::Asked| asked.body["messages"][1]["content"] == "Text:\nAda wrote to Charles.";
+    let lists = |asked: &crate::server::Asked| asked.body["response_format"].is_object() && !is_first(asked);
     let run = |server: &Server, kill_at: Option<usize>| {
         arms(&server.url(), "writer");
         let mut command = scratch.cognate(&["run", "r.toml"]);
@@ -272,6 +275,12 @@ fn a_server_may_write_about_the_entities_of_documents() {
         }
         child.wait_with_output().unwrap()
     };
+    // A server that does not know the model is told before anything is done.
+    let stranger = Server::start(|_| Act::Say(404, String::new(), "no such model".to_owned()));
+    let refused = run(&stranger, None);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("generate about: ") && told.contains("no such model") && !told.contains("done in"), "{told}");
+    assert_eq!((refused.status.code(), stranger.asked().len()), (Some(1), 1));
     let servers = [Server::faultless(), Server::faultless(), Server::faultless()];
     run(&servers[0], Some(20));
     let folder = scratch.path("runs/tiny/generate/about");
@@ -285,6 +294,7 @@ fn a_server_may_write_about_the_entities_of_documents() {
     let output = run(&servers[2], None);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     has_no_key(&scratch, &output);
+    assert!(servers.iter().all(|server| server.asked().iter().filter(|asked| is_first(asked)).count() == 1));
     let asked: Vec<_> = servers.iter().flat_map(Server::asked).collect();
     let listed = asked.iter().filter(|asked| lists(asked)).count();
     // Three are under way at each kill.
