@@ -440,8 +440,11 @@ pub enum TokenFileProblem {
         bytes: usize,
     },
     /// The index begins with something else.
-    #[error("it does not begin with MMIDIDX, the mark of a Megatron-LM index")]
-    Magic,
+    #[error("it does not begin with MMIDIDX, the mark of a Megatron-LM index: {instead}")]
+    Magic {
+        /// What it is, and what to do.
+        instead: String,
+    },
     /// The index has another version.
     #[error("version {found}, expected 1")]
     Version {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cognate_base::Monitor;
 use cognate_base::files::{AtomicFile, map};
+use cognate_base::format::Format;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
@@ -281,11 +282,11 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// The element type, sequences and documents of an index whose length agrees with them.
 fn check_header(index: &[u8]) -> Result<(Element, usize, usize), TokenFileProblem> {
+    if !index.starts_with(&MAGIC[..index.len().min(MAGIC.len())]) {
+        return Err(TokenFileProblem::Magic { instead: Format::of(index).instead_of("a Megatron-LM index") });
+    }
     if index.len() < HEADER {
         return Err(TokenFileProblem::NoHeader { bytes: index.len() });
-    }
-    if &index[..9] != MAGIC {
-        return Err(TokenFileProblem::Magic);
     }
     let version = u64_at(index, 9);
     if version != VERSION {

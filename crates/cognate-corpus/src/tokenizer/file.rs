@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
+use cognate_base::format::Format;
 use cognate_base::panics::caught;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -45,10 +46,20 @@ pub(super) fn regular(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(fs_err::read(path)?)
 }
 
+/// Why bytes are no JSON of the kind that `otherwise` says: another file stands there, or a part of it is missing.
+pub(super) fn not_json(bytes: &[u8], error: &serde_json::Error, otherwise: &str) -> String {
+    match Format::of(bytes) {
+        Format::Json if error.is_eof() => format!("it is cut short ({error}): fetch it again"),
+        Format::Json | Format::Text | Format::Unknown => format!("{otherwise} ({error})"),
+        other => other.instead_of("JSON"),
+    }
+}
+
 /// The library's tokenizer in the bytes of a file. Messages name `path`.
 pub(super) fn parse(path: &Path, json: &[u8]) -> Result<Inner> {
     let bad = |problem: String| Error::TokenizerFile { path: path.to_path_buf(), problem };
-    let look: Look = serde_json::from_slice(json).map_err(|error| bad(format!("it is no tokenizer.json ({error})")))?;
+    let look: Look =
+        serde_json::from_slice(json).map_err(|error| bad(not_json(json, &error, "it is no tokenizer.json")))?;
     look.check().map_err(bad)?;
     // Panics at a decoder or model whose fields contradict each other.
     quietly(|| Inner::from_bytes(json)).map_err(|problem| bad(format!("it is no tokenizer.json ({problem})")))

@@ -208,5 +208,5 @@ fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
     }
     let json = file::regular(path, FILE_BYTES_MAX)?;
     let object = serde_json::from_slice(&json);
-    object.map(Some).map_err(|error| bad(path, format!("it is not a JSON object ({error})")))
+    object.map(Some).map_err(|error| bad(path, file::not_json(&json, &error, "it is not a JSON object")))
 }

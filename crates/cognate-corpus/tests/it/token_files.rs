@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use cognate_base::Silent;
+use cognate_base::format::Format;
 use cognate_corpus::{Error, TokenFile, TokenStats, TokenWriter};
 use proptest::prelude::*;
 
@@ -222,6 +223,9 @@ proptest! {
     }
 }
 
+/// What a repository keeps in the place of a large file.
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+
 #[test]
 fn what_is_wrong_is_said() {
     let folder = Folder::new();
@@ -235,7 +239,15 @@ fn what_is_wrong_is_said() {
         (complaint(b"", b""), "a.idx is not a usable token file: 0 bytes, less than the header's 34"),
         (
             complaint(&[b'x'; 50], b""),
-            "a.idx is not a usable token file: it does not begin with MMIDIDX, the mark of a Megatron-LM index",
+            "a.idx is not a usable token file: it does not begin with MMIDIDX, the mark of a Megatron-LM index: this is plain text, expected a \
+             Megatron-LM index",
+        ),
+        (
+            complaint(POINTER.as_bytes(), b""),
+            &format!(
+                "a.idx is not a usable token file: it does not begin with MMIDIDX, the mark of a Megatron-LM index: {}",
+                Format::GitLfsPointer.instead_of("")
+            ),
         ),
         (complaint(&newer, b""), "a.idx is not a usable token file: version 2, expected 1"),
         (

@@ -360,3 +360,25 @@ fn the_prefix_is_what_the_tokenizer_itself_puts_before_a_text() {
     let path = folder.write("framed.json", json.to_string());
     assert_eq!(Tokenizer::load(&path).unwrap().prefix().unwrap(), [1]);
 }
+
+/// A repository's pointer, a server's page and half a file are told from a file of another kind, in a tokenizer and in the files beside it.
+#[test]
+fn what_stands_in_for_a_tokenizer_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let whole = serde_json::to_string(&foreign()).unwrap();
+    let path = folder.path().join("tokenizer.json");
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        for (text, said) in [
+            (pointer, "a Git LFS pointer"),
+            ("<!DOCTYPE html><html><body>404</body></html>", "an HTML page"),
+            (&whole[..whole.len() / 2], "it is cut short"),
+        ] {
+            fs_err::write(&path, &whole).unwrap();
+            fs_err::write(folder.path().join(file), text).unwrap();
+            let message = Tokenizer::load(&path).unwrap_err().to_string();
+            assert!(message.contains(file) && message.contains(said), "{message}");
+        }
+        fs_err::remove_file(folder.path().join(file)).unwrap();
+    }
+}
