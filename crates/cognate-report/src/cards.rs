@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use super::answer::answer;
 use super::html::{Cell, section, table, unfinished};
-use super::lowest::lowest;
 use super::markup::Markup;
 
 /// The file of the kept synthetic documents, beside the corpus's card.
@@ -179,8 +178,8 @@ pub fn model(report: &Report, checkpoint: Checkpoint<'_>) -> String {
     }
     let mut out = begin(&header, &name, report);
     out.push_str(&match checkpoint {
-        Checkpoint::Final(arm) => about_arm(report, arm, true),
-        Checkpoint::Best(arm) => about_arm(report, arm, false),
+        Checkpoint::Final(arm) => about_arm(arm, true),
+        Checkpoint::Best(arm) => about_arm(arm, false),
         Checkpoint::Synthesizer => about_synthesizer(report),
     });
     if let Some(parameters) = report.cards.parameters {
@@ -210,7 +209,7 @@ fn label(report: &Report, arm: &Arm) -> String {
     super::html::arm_label(report, &arm.name, arm.seed)
 }
 
-fn about_arm(report: &Report, arm: &Arm, is_final: bool) -> String {
+fn about_arm(arm: &Arm, is_final: bool) -> String {
     let synthetic = match arm.synthetic_tokens {
         0 => String::new(),
         some => format!(", {} of them synthetic", tokens(some)),
@@ -219,12 +218,8 @@ fn about_arm(report: &Report, arm: &Arm, is_final: bool) -> String {
         "This is its last step, which the scores below are of.".to_owned()
     } else {
         let base = if arm.name == REPETITION { ", which synthesizer-tuning starts from" } else { "" };
-        let curve = report.curves.iter().find(|curve| curve.arm == arm.name && curve.seed == arm.seed);
-        let loss = curve.and_then(lowest).map(|point| point.nats_per_token).map_or_else(String::new, |loss| {
-            format!(" ({} nats per token on the documents that training is watched with)", nats(loss))
-        });
         format!(
-            "This is its step with the lowest validation loss{loss}{base}. The report's scores are of its last step."
+            "This is its step with the lowest loss on documents that choices are made by{base}. The report's scores are of its last step."
         )
     };
     format!(

@@ -7,7 +7,7 @@ use crate::report::{Arm, Report};
 pub enum Checkpoint<'a> {
     /// An arm's last step: what the report scores.
     Final(&'a Arm),
-    /// An arm's step with the lowest validation loss: what tuning starts from.
+    /// An arm's step with the lowest loss on documents that choices are made by: what tuning starts from.
     Best(&'a Arm),
     /// The synthesizer.
     Synthesizer,

@@ -247,6 +247,7 @@ mod tests {
         let job = Job {
             stream: &SixTimes(batch),
             validation: &[],
+            choice: &[],
             contrast: None,
             config: &settings,
             folder: folder.path(),

@@ -45,7 +45,10 @@ pub struct Point {
     pub train_nats: Option<f64>,
     /// Validation loss, nats a token; null where there is nothing to validate on.
     pub validation_nats: Option<f64>,
-    /// The same after a random seed; there for a synthesizer alone.
+    /// Loss on what the best checkpoint is chosen by; there where that is not the validation loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice_nats: Option<f64>,
+    /// Validation loss after a random seed; there for a synthesizer alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random_seed_nats: Option<f64>,
     /// The same after no seed.
@@ -63,16 +66,16 @@ impl Point {
 
     /// What checkpoints are compared by, the larger the better; none where nothing was validated.
     pub(crate) fn rank(&self) -> Option<Rank> {
-        self.validation_nats.map(|nats| rank(self.seed_gain(), nats))
+        self.choice_nats.or(self.validation_nats).map(|nats| rank(self.seed_gain(), nats))
     }
 }
 
-/// A checkpoint's gain, then its validation loss with the sign turned.
+/// A checkpoint's gain, then the loss that it is chosen by, with the sign turned.
 pub(crate) type Rank = (f64, f64);
 
 /// Where the right seed saves nothing, how little it saves is chance, and the loss decides.
-fn rank(seed_gain: Option<f64>, validation_nats: f64) -> Rank {
-    (seed_gain.unwrap_or(0.0).max(0.0), -validation_nats)
+fn rank(seed_gain: Option<f64>, nats: f64) -> Rank {
+    (seed_gain.unwrap_or(0.0).max(0.0), -nats)
 }
 
 /// How far a training run is: all that resuming needs besides the tensors.
@@ -95,7 +98,7 @@ pub struct Progress {
     pub curve: Vec<Point>,
     /// Sum and number of the training losses since the last point.
     pub since_point: (f64, u64),
-    /// Step of the best checkpoint so far, and its validation loss.
+    /// Step of the best checkpoint so far, and the loss that it was chosen by.
     pub best: Option<(u64, f64)>,
     /// What it makes of the right seed, where that is what was measured: [`Point::seed_gain`].
     #[serde(default)]
@@ -271,7 +274,8 @@ mod tests {
     fn the_seed_gain_is_the_smaller_of_what_is_saved_over_a_random_seed_and_over_none() {
         let gain = |validation_nats, random_seed_nats, no_seed_nats| {
             let (step, tokens, train_nats) = (1, 2, None);
-            Point { step, tokens, train_nats, validation_nats, random_seed_nats, no_seed_nats }.seed_gain()
+            Point { step, tokens, train_nats, validation_nats, choice_nats: None, random_seed_nats, no_seed_nats }
+                .seed_gain()
         };
         assert_eq!(gain(Some(2.0), Some(3.0), Some(2.5)), Some(0.5));
         assert_eq!(gain(Some(2.0), Some(2.25), Some(3.0)), Some(0.25));
@@ -306,6 +310,7 @@ mod tests {
             tokens: 9 * step,
             train_nats: Some(2.5),
             validation_nats: Some(2.0),
+            choice_nats: None,
             random_seed_nats: Some(3.0),
             no_seed_nats: None,
         };

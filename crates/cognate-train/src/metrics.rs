@@ -36,6 +36,9 @@ pub(crate) struct ValidationRecord {
     pub(crate) step: u64,
     pub(crate) tokens: u64,
     pub(crate) validation_nats_per_token: f64,
+    /// Loss on what the best checkpoint is chosen by, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) choice_nats_per_token: Option<f64>,
 }
 
 /// The metrics files, open to append.
@@ -77,7 +80,9 @@ impl Metrics {
     }
 
     pub(crate) fn validation(&mut self, record: &ValidationRecord) -> Result<()> {
-        self.events.scalars(record.step, &[("validation_nats_per_token", record.validation_nats_per_token)])?;
+        let mut scalars = vec![("validation_nats_per_token", record.validation_nats_per_token)];
+        scalars.extend(record.choice_nats_per_token.map(|nats| ("choice_nats_per_token", nats)));
+        self.events.scalars(record.step, &scalars)?;
         self.line(record)
     }
 
@@ -112,7 +117,14 @@ mod tests {
             fraction_of_matmul: 0.125,
         };
         metrics.step(&step).unwrap();
-        metrics.validation(&ValidationRecord { step: 1, tokens: 64, validation_nats_per_token: 4.0 }).unwrap();
+        metrics
+            .validation(&ValidationRecord {
+                step: 1,
+                tokens: 64,
+                validation_nats_per_token: 4.0,
+                choice_nats_per_token: None,
+            })
+            .unwrap();
         metrics.flush().unwrap();
         let step_line = "{\"step\":1,\"tokens\":64,\"loss\":0.5,\"gradient_norm\":2.0,\"learning_rate\":0.25,\
                          \"tokens_per_s\":8.0,\"fraction_of_matmul\":0.125}";

@@ -47,8 +47,10 @@ pub struct Job<'a> {
     pub stream: &'a dyn Stream,
     /// What the validation loss is taken on; may be empty.
     pub validation: &'a [ScoreItem],
+    /// What the best checkpoint is chosen by: the lowest loss on it. The validation loss chooses where this is empty.
+    pub choice: &'a [ScoreItem],
     /// The same continuations after other contexts. Where there are some, the best checkpoint is the one that makes most of the right
-    /// context; otherwise, and where none makes anything of it, the one with the lowest validation loss.
+    /// context; otherwise, and where none makes anything of it, the one with the lowest loss.
     pub contrast: Option<&'a Contrast>,
     /// Its settings.
     pub config: &'a TrainConfig,
@@ -76,8 +78,8 @@ pub struct Outcome {
     pub progress: Progress,
     /// The last checkpoint.
     pub last: PathBuf,
-    /// The checkpoint with the lowest validation loss, or that makes most of the right context; the last one where nothing was
-    /// validated.
+    /// The checkpoint with the lowest loss on what it was chosen by, or that makes most of the right context; the last one where
+    /// nothing was validated.
     pub best: PathBuf,
 }
 
@@ -254,25 +256,31 @@ impl<D: Device> Run<'_, D> {
             Ok(Some(nats / scored as f64))
         };
         let validation_nats = per_token(self.job.validation)?;
+        let choice_nats = per_token(self.job.choice)?;
         let (random_seed_nats, no_seed_nats) = match self.job.contrast {
             Some(contrast) => (per_token(&contrast.random_seed)?, per_token(&contrast.no_seed)?),
             None => (None, None),
         };
         let train_nats = (count > 0).then(|| sum / count as f64);
         let (step, tokens) = (progress.step, progress.tokens);
-        let point = Point { step, tokens, train_nats, validation_nats, random_seed_nats, no_seed_nats };
+        let point = Point { step, tokens, train_nats, validation_nats, choice_nats, random_seed_nats, no_seed_nats };
         if let Some(nats) = validation_nats {
-            let losses = [Some(nats), random_seed_nats, no_seed_nats];
+            let losses = [Some(nats), choice_nats, random_seed_nats, no_seed_nats];
             if let Some(value) = losses.into_iter().flatten().find(|nats| !nats.is_finite()) {
                 let last = self.last_saved.map(|step| self.checkpoints.path(step));
                 let progress = Box::new(progress.clone());
                 return Err(Error::NotFinite { step, what: "validation loss", value, last, progress });
             }
-            metrics.validation(&ValidationRecord { step, tokens, validation_nats_per_token: nats })?;
+            metrics.validation(&ValidationRecord {
+                step,
+                tokens,
+                validation_nats_per_token: nats,
+                choice_nats_per_token: choice_nats,
+            })?;
             // The untrained start is a candidate where contexts are compared, and else a point of the curve alone.
             let is_candidate = step > 0 || point.seed_gain().is_some();
             if is_candidate && point.rank() > progress.best_rank() {
-                progress.best = Some((step, nats));
+                progress.best = Some((step, choice_nats.unwrap_or(nats)));
                 progress.best_gain = point.seed_gain();
             }
         }

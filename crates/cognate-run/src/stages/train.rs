@@ -37,9 +37,10 @@ impl Stage for Train {
     }
 
     fn version(&self, recipe: &Recipe) -> u32 {
-        // Of an arm that chooses: 3: passages that many documents hold leave none out of those that it chooses by.
+        // Of an arm that chooses: 3: passages that many documents hold leave none out of those that it chooses by. 4: its candidates' best
+        // checkpoints are chosen as those of other arms.
         let chooses = !recipe.arms[self.0.arm].sweep.is_empty() && self.0.seed == recipe.seed;
-        if chooses { 3 } else { version(self.training(recipe)) }
+        if chooses { 4 } else { version(self.training(recipe)) }
     }
 
     fn needs(&self, recipe: &Recipe) -> Vec<Step> {
@@ -242,8 +243,8 @@ impl Stage for Candidate {
 
 fn version(training: Option<&Training>) -> u32 {
     // Of related documents: 2: all rows are full, and a batch holds whole ones. 3: near-copies by their words. Of others: 2: all that
-    // decides a model is in its identity.
-    if training.is_some_and(|training| training.contexts != Contexts::Single) { 3 } else { 2 }
+    // decides a model is in its identity. Of each one more: the best checkpoint is chosen by documents that no arm is scored on.
+    if training.is_some_and(|training| training.contexts != Contexts::Single) { 4 } else { 3 }
 }
 
 /// What `training` with `seed` is made from, directly.
@@ -324,7 +325,7 @@ fn put_training(config: &mut Config, recipe: &Recipe, training: &Training) -> Re
 fn add_training(context: &Context<'_>, inputs: &mut Inputs<'_>, training: &Training, seed: u64) -> Result<()> {
     let recipe = context.recipe;
     inputs.add_tokenizer(context.artifact("tokenize"), "")?;
-    for split in ["validation", "unique"] {
+    for split in ["validation", "selection", "unique"] {
         inputs.add_tokens(&format!("the {split} tokens"), "tokenize", split)?;
     }
     if training.documents == Real::All {
@@ -397,8 +398,10 @@ fn cost_of(estimate: &Estimate<'_>, stage: &dyn Stage, training: &Training, seed
     let flops = config.training_flops(read, read, context);
     let every = train.validate_every_tokens.max(1);
     let (held, held_tokens) = estimate.validation();
-    let validation = held.min(train.validate_documents as f64) * held_tokens / held.max(1.0);
-    let measured = (tokens / every) as f64 * validation;
+    // The same number of documents choose the best checkpoint.
+    let documents =
+        held.min(train.validate_documents as f64) + estimate.selection_documents().min(train.validate_documents as f64);
+    let measured = (tokens / every) as f64 * documents * held_tokens / held.max(1.0);
     let validated = config.forward_flops(measured, measured, context);
     let search = match &training.contexts {
         Contexts::Related(embedding) => estimate.search_flops(embedding),

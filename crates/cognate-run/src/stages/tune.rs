@@ -188,6 +188,7 @@ fn work(context: &Context<'_>, at: usize, place: Place<'_>, monitor: &dyn Monito
     let job = Job {
         stream: &stream,
         validation: &validation,
+        choice: &[],
         contrast: contrast.as_ref(),
         config: &config,
         folder: place.folder,

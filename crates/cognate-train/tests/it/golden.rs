@@ -100,6 +100,7 @@ fn trains_as_pytorch<D: Device>(device: &D, bounds: &Bounds) {
     let job = Job {
         stream: &golden,
         validation: &[],
+        choice: &[],
         contrast: None,
         config: &config,
         folder: run,

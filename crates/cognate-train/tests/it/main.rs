@@ -107,6 +107,7 @@ fn run_as(
     let job = Job {
         stream,
         validation: &validation(&file),
+        choice: &[],
         contrast,
         config,
         folder: &folder.join("run"),
@@ -354,6 +355,7 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     let job = Job {
         stream: &stream,
         validation: &[],
+        choice: &[],
         contrast: None,
         config: &config,
         folder: &folder.path().join("run"),
@@ -413,6 +415,38 @@ fn the_best_checkpoint_saves_most_after_the_right_seed_and_where_none_saves_anyt
 }
 
 #[test]
+fn the_best_checkpoint_has_the_lowest_loss_on_what_it_is_chosen_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = corpus(folder.path());
+    let stream = stream(&file, 60);
+    // No document holds these tokens in this order, so the longer the training, the less likely they are.
+    let strange = [ScoreItem { prompt: vec![0], continuation: vec![59, 7, 59, 7, 59, 7] }];
+    let job = Job {
+        stream: &stream,
+        validation: &validation(&file),
+        choice: &strange,
+        contrast: None,
+        config: &settings(),
+        folder: &folder.path().join("run"),
+        tokenizer: None,
+        fingerprint: "this run",
+    };
+    let progress = train(&mut start(), &job, &Silent).unwrap().progress;
+    // The start is no candidate.
+    let lowest = |of: fn(&Point) -> Option<f64>| {
+        let nats = progress.curve[1..].iter().map(|point| (point.step, of(point).unwrap()));
+        nats.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+    };
+    let by_validation = lowest(|point| point.validation_nats);
+    let chosen = lowest(|point| point.choice_nats);
+    assert_eq!(progress.best, Some(chosen));
+    assert_ne!(chosen.0, by_validation.0, "both choose the same");
+    let written: Vec<f64> =
+        metrics(folder.path()).iter().filter_map(|line| line["choice_nats_per_token"].as_f64()).collect();
+    assert_eq!(written, progress.curve.iter().map(|point| point.choice_nats.unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
 fn impossible_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let stream = stream(&corpus(folder.path()), 4);
@@ -423,6 +457,7 @@ fn impossible_settings_are_refused() {
         let job = Job {
             stream: &stream,
             validation: &[],
+            choice: &[],
             contrast: None,
             config: &config,
             folder: &folder.path().join("run"),

@@ -320,6 +320,7 @@ impl Run<'_> {
         let job = Job {
             stream: self.stream,
             validation: self.validation,
+            choice: &[],
             contrast: self.contrast,
             config: &config,
             folder: self.out,

@@ -195,10 +195,10 @@ fn stages_take_what_a_small_corpus_comes_to() {
     of(set("shuffled"), [4000.0, 0.0, 0.0, 96_000.0, 0.0, 696_000.0]);
     of(set("mine"), [4000.0, 0.0, 0.0, 96_000.0, 0.2, 696_000.0]);
 
-    // A document is seen up to its half, on average; five times 50 of the validation documents are measured. Four checkpoints with two
+    // A document is seen up to its half, on average; five times 50 of the validation documents are measured, and as many that choose. Four checkpoints with two
     // moments. Each of 100 steps updates every weight. The order of the data takes 16 bytes a document.
     let train = |name| Step::Train(Replicate::own(&recipe, recipe.arm(name)));
-    let (flops, validated) = (model.training_flops(1e5, 1e5, 150.0), model.forward_flops(75_000.0, 75_000.0, 150.0));
+    let (flops, validated) = (model.training_flops(1e5, 1e5, 150.0), model.forward_flops(150_000.0, 150_000.0, 150.0));
     let s = (flops + validated) / 2e9 + 100.0 * weights * 1e-6;
     let memory = training_bytes(&model, 1000, 400);
     let documents = 1e5 / 300.0;
@@ -208,7 +208,7 @@ fn stages_take_what_a_small_corpus_comes_to() {
     }
     // Related documents are seen up to half of the context, and searched for.
     let flops = model.training_flops(1e5, 1e5, 200.0);
-    let validated = model.forward_flops(75_000.0, 75_000.0, 200.0);
+    let validated = model.forward_flops(150_000.0, 150_000.0, 200.0);
     let s = (flops + validated) / 2e9 + 100.0 * weights * 1e-6 + search_s;
     let memory = memory + 16.0 * documents + search_bytes(4);
     for name in ["related-context", "given-context"] {
@@ -217,7 +217,7 @@ fn stages_take_what_a_small_corpus_comes_to() {
 
     // Half the budget: 50 steps, and two measurements.
     let arm = recipe.arm("rates");
-    let (flops, validated) = (model.training_flops(5e4, 5e4, 150.0), model.forward_flops(30_000.0, 30_000.0, 150.0));
+    let (flops, validated) = (model.training_flops(5e4, 5e4, 150.0), model.forward_flops(60_000.0, 60_000.0, 150.0));
     let s = (flops + validated) / 2e9 + 50.0 * weights * 1e-6;
     let documents = 5e4 / 300.0;
     let memory = training_bytes(&model, 1000, 400) + 16.0 * documents;

@@ -193,6 +193,7 @@ fn what_everything_is_made_from_and_costs() {
         trainings::an_arm_is_trained_as_its_keys_say(&context);
         trainings::a_training_starts_from_what_it_names(&context);
         trainings::checkpoints_are_published_without_their_optimizer(&context);
+        trainings::an_arms_best_checkpoint_is_chosen_by_documents_that_no_arm_is_scored_on(&context);
         trainings::documents_share_rows_with_their_neighbours(&context);
         trainings::equal_operations_are_those_that_the_other_arm_cost(&context);
         identities::inputs_are_those_of_the_list(&context);

@@ -207,6 +207,7 @@ fn a_student_is_trained_on_what_it_is_taught(context: &Context<'_>, seed: u64) {
     let job = Job {
         stream: &stream as &dyn Stream,
         validation: &validation,
+        choice: &[],
         contrast: None,
         config: &config,
         folder: folder.path(),

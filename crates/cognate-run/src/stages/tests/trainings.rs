@@ -144,11 +144,13 @@ pub(super) fn equal_operations_are_those_that_the_other_arm_cost(context: &Conte
     assert!((found.steps as f64 - total / step).abs() <= 0.5, "{} steps of {step:e} for {total:e}", found.steps);
 }
 
-/// Documents that the loss is measured on while an arm is trained.
-fn validation(context: &Context<'_>) -> Vec<ScoreItem> {
-    let file = context.tokens("tokenize", "validation").unwrap();
+/// Documents that the loss is measured on while an arm is trained, and documents that choose its best checkpoint.
+fn measured_on(context: &Context<'_>) -> [Vec<ScoreItem>; 2] {
     let begin = context.tokenizer().unwrap().begin_of_document();
-    validation_items(&file, context.recipe.train.validate_documents, CONTEXT, begin, context.recipe.seed)
+    ["validation", "selection"].map(|split| {
+        let file = context.tokens("tokenize", split).unwrap();
+        validation_items(&file, context.recipe.train.validate_documents, CONTEXT, begin, context.recipe.seed)
+    })
 }
 
 fn load(context: &Context<'_>, folder: &Path) -> Model {
@@ -173,10 +175,11 @@ pub(super) fn an_arm_is_trained_as_its_keys_say(context: &Context<'_>) {
         checkpoint_every: 8,
         keep_checkpoints: 2,
     };
-    let (folder, validation) = (tempfile::tempdir().unwrap(), validation(context));
+    let (folder, [validation, choice]) = (tempfile::tempdir().unwrap(), measured_on(context));
     let job = Job {
         stream: &stream,
         validation: &validation,
+        choice: &choice,
         contrast: None,
         config: &config,
         folder: folder.path(),
@@ -196,7 +199,7 @@ pub(super) fn an_arm_is_trained_as_its_keys_say(context: &Context<'_>) {
 }
 
 pub(super) fn a_training_starts_from_what_it_names(context: &Context<'_>) {
-    let items = validation(context);
+    let [items, _] = measured_on(context);
     let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
     let nats = |mut model: Model| {
         score(&mut model, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64
@@ -217,6 +220,18 @@ pub(super) fn a_training_starts_from_what_it_names(context: &Context<'_>) {
         (last - fresh).abs() > 0.01 && (last - best).abs() > 0.01,
         "{last} {fresh} {best}: they cannot be told apart"
     );
+}
+
+/// Documents of the selection split choose: no arm is scored on these.
+pub(super) fn an_arms_best_checkpoint_is_chosen_by_documents_that_no_arm_is_scored_on(context: &Context<'_>) {
+    let [_, items] = measured_on(context);
+    let tokens: usize = items.iter().map(|item| item.continuation.len()).sum();
+    let found = trained(context, "wild");
+    let mut best = load(context, &context.artifact(Path::new("train/wild")).path("best"));
+    let nats = score(&mut best, &items, BATCH_TOKENS, &Silent).unwrap().iter().sum::<f64>() / tokens as f64;
+    let chosen = found.curve.iter().skip(1).min_by(|a, b| a.choice_nats.partial_cmp(&b.choice_nats).unwrap()).unwrap();
+    assert_eq!((found.best_step, found.best_nats), (chosen.step, chosen.choice_nats));
+    assert!((nats - chosen.choice_nats.unwrap()).abs() < 1e-9 && Some(nats) != chosen.validation_nats, "{nats}");
 }
 
 pub(super) fn checkpoints_are_published_without_their_optimizer(context: &Context<'_>) {

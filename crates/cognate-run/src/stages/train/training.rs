@@ -163,13 +163,12 @@ fn train_model(
             Box::new(DenoisingStream::new(stream, denoisers.shares(), tokens, seed))
         }
     };
-    let validation = validation_items(
-        &context.tokens("tokenize", "validation")?,
-        settings.validate_documents,
-        length,
-        tokenizer.begin_of_document(),
-        recipe.seed,
-    );
+    let items = |split: &str| -> Result<_> {
+        let file = context.tokens("tokenize", split)?;
+        Ok(validation_items(&file, settings.validate_documents, length, tokenizer.begin_of_document(), recipe.seed))
+    };
+    // No arm is scored on what a choice is made by.
+    let (validation, choice) = (items("validation")?, items("selection")?);
     let every = |tokens: u64| (tokens / settings.batch_tokens as u64).max(1);
     let config = TrainConfig {
         schedule: Schedule {
@@ -190,6 +189,7 @@ fn train_model(
     let job = Job {
         stream: &*stream,
         validation: &validation,
+        choice: &choice,
         contrast: None,
         config: &config,
         folder: place.folder,
