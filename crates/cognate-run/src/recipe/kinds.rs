@@ -264,16 +264,31 @@ fn start(written: &Written, section: &Section, kinds: &[Kind], sections: &[Secti
     if init.contains('/') {
         return Ok(Init::Folder(PathBuf::from(init)));
     }
-    let is_arm = sections.iter().zip(kinds).any(|(section, kind)| kind.name(section) == init);
-    let is_written = written.things("synthesizer").iter().any(|synthesizer| synthesizer.text("name") == init);
-    // The preset stands behind an arm of its name.
-    match (is_arm, is_written || !is_arm && [RELATED, SHUFFLED].contains(&init.as_str())) {
+    model_called(written, section, "init", kinds, sections, init).map(Init::Model)
+}
+
+/// The model that `key` of a table names: an arm, a synthesizer, or that of a set of pairs. None of the name is taken for an arm.
+pub(super) fn model_called(
+    written: &Written,
+    section: &Section,
+    key: &str,
+    kinds: &[Kind],
+    sections: &[Section],
+    name: String,
+) -> Result<Writer> {
+    let is_arm = sections.iter().zip(kinds).any(|(section, kind)| kind.name(section) == name);
+    let mut written = written.things("synthesizer").iter().chain(written.things("pairs"));
+    let is_written = written.any(|thing| thing.text("name") == name);
+    // A preset stands behind an arm of its name.
+    match (is_arm, is_written || !is_arm && [RELATED, SHUFFLED].contains(&name.as_str())) {
         (true, true) => {
-            let message = format!("`{init}` is an arm and a synthesizer, and one of the two is the `init` here");
+            let message = format!(
+                "`{name}` is an arm and a synthesizer (or a set of pairs, which stands for one), and one of the two is the `{key}` here"
+            );
             Err(section.thing_refused(message, "give one of the two another name"))
         }
-        (false, true) => Ok(Init::Model(Writer::Synthesizer(init))),
-        _ => Ok(Init::Model(Writer::Arm(init))),
+        (false, true) => Ok(Writer::Synthesizer(name)),
+        _ => Ok(Writer::Arm(name)),
     }
 }
 

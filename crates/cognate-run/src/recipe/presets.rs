@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use cognate_worlds::{Mistakes, Truthfulness};
 
-use super::kinds::{Kind, arm};
+use super::kinds::{Kind, arm, model_called};
 use super::pair_methods::{Cycle, LSA, Neighbours, PairMethod, RELATED};
 use super::recipe_error::RecipeError;
 use super::resolve::{ENTIGRAPH, about, embed, filter, generate, model, pair, train, tune};
@@ -208,22 +208,20 @@ impl Maker<'_> {
         let at = self.arm_behind(&base, Asker { section, key: "base" }, &mut vec![name.clone()])?;
         let (model, train) = self.trained(at)?;
         let tune = tune(&self.written.table("tune").under(section), &model, &train)?;
+        if let Writer::Synthesizer(other) = &base {
+            self.know_synthesizer(other, Asker { section, key: "base" })?;
+        }
         self.things.synthesizers.push(Synthesizer { name, base, pairs: pairs.clone(), tune });
         self.need_pairs(&pairs, Asker { section, key: "pairs" })
     }
 
     /// The arm or the synthesizer of a name, made or not.
     fn model_of(&self, name: String, asker: Asker<'_>) -> Result<Writer> {
-        let is_arm = self.sections.iter().zip(self.kinds).any(|(section, kind)| kind.name(section) == name);
-        let is_synthesizer = self.names("synthesizer").contains(&name);
-        match (is_arm, is_synthesizer) {
-            (true, true) => {
-                let message = format!("`{name}` is an arm and a synthesizer, and one of the two is the `base` here");
-                Err(asker.section.thing_refused(message, "give one of the two another name"))
-            }
-            (false, true) => Ok(Writer::Synthesizer(name)),
-            _ => self.need_arm(&name, asker).map(|_| Writer::Arm(name)),
+        let model = model_called(self.written, asker.section, asker.key, self.kinds, self.sections, name)?;
+        if let Writer::Arm(name) = &model {
+            self.need_arm(name, asker)?;
         }
+        Ok(model)
     }
 
     /// The place of the arm that a model is or comes from. `path` are the synthesizers on the way, of which none may come again.
@@ -239,8 +237,9 @@ impl Maker<'_> {
         }
         path.push(name.clone());
         let section = self.written.things("synthesizer").iter().find(|section| section.text("name") == *name);
-        let Some(section) = section else { return self.need_arm(name, asker) };
-        let base = self.base_of(section)?;
+        // That of a set of pairs says no base.
+        let base = section.map_or_else(|| self.repetition(asker.section), |section| self.base_of(section))?;
+        let section = section.unwrap_or(asker.section);
         let asker = Asker { section, key: "base" };
         self.arm_behind(&self.model_of(base, asker)?, asker, path)
     }

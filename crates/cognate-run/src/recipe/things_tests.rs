@@ -257,7 +257,7 @@ fn an_arm_starts_from_a_synthesizer() {
     );
     let both = "[[synthesizer]]\nname = \"x\"\n[[arm]]\nname = \"x\"\norder = \"real-last\"\n[[arm]]\nname = \"on\"\ninit = \"x\"\n";
     let found = refusal(&format!("{BASE}{both}"));
-    assert!(found.contains("`x` is an arm and a synthesizer, and one of the two is the `init` here"), "{found}");
+    assert!(found.contains("and one of the two is the `init` here"), "{found}");
 }
 
 #[test]
@@ -914,6 +914,19 @@ fn a_set_of_pairs_stands_for_a_synthesizer_and_a_corpus_of_its_name() {
         (other.pairs[0].name.as_str(), other.synthetic[0].by.model().map(Writer::name)),
         ("related", Some("related"))
     );
+    // Others may start from it.
+    let next = "[[synthesizer]]\nname = \"next\"\nbase = \"strict\"\n";
+    let further = "[[arm]]\nname = \"further\"\ninit = \"strict\"\n";
+    let long = parse(&format!("{set}{synthesizer}{next}{BASE}{further}")).unwrap();
+    let started = parse(&format!("{set}{next}{BASE}{further}")).unwrap();
+    assert_eq!(started.arms, long.arms);
+    let named = |recipe: &Recipe, name: &str| recipe.synthesizers.iter().find(|one| one.name == name).cloned().unwrap();
+    for name in ["strict", "next"] {
+        assert_eq!(named(&started, name), named(&long, name));
+    }
+    assert_eq!(named(&started, "next").base, Writer::Synthesizer("strict".into()));
+    let own = parse(&format!("{set}[[synthesizer]]\nname = \"strict\"\nbase = \"strict\"\n{BASE}{arm}")).unwrap_err();
+    assert!(own.to_string().contains("in a circle: synthesizer strict <- synthesizer strict"), "{own}");
     // An arm and a set with one name could both write.
     let arm = "[[arm]]\nname = \"strict\"\ntrain.beta1 = 0.5\n";
     for written in ["", "[[synthetic]]\nname = \"c\"\nby = \"strict\"\n"] {

@@ -730,7 +730,7 @@ pub const KEYS: &[Key] = &[
 
     key(
         "synthesizer", "base", Name, Derived("the first arm of kind `repetition`"), PAPER,
-        "The model whose best checkpoint is tuned: an arm, or another synthesizer.",
+        "The model whose best checkpoint is tuned: an arm, another synthesizer, or that of a set of pairs.",
     ),
     key("synthesizer", "pairs", Name, Derived("the set of its own name, else `related`"), "", "What it learns from."),
 
@@ -793,7 +793,7 @@ pub const KEYS: &[Key] = &[
     key("arm", "embedding", Name, Derived("`lsa`"), "", "`contexts = \"related\"` only: by which vectors."),
     key(
         "arm", "init", Text, Derived("none: random weights"), "",
-        "Where its training starts: another arm's last checkpoint or a synthesizer's best one, by its name, or a checkpoint's folder, with `/` in it.",
+        "Where its training starts: another arm's last checkpoint or the best one of a synthesizer or of that of a set of pairs, by its name, or a checkpoint's folder, with `/` in it.",
     ),
     key(
         "arm", "teachers", Names, Derived("none"), "",
